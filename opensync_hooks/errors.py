@@ -1,0 +1,51 @@
+"""Every failure this package foresees: one sentence for the user, and one next step.
+
+    OpenSyncError                 base, never raised itself; exit code 1
+    ├── UsageError                what was asked for cannot be done as asked (2)
+    ├── NotConfiguredError        a setting is missing or unusable (4)
+    ├── KeyRefusedError           the destination does not accept the key (5)
+    ├── UnreachableError          passing: the same request may succeed later (6)
+    ├── WrongAddressError         something answers at the URL, but it is not OpenSync
+    ├── RejectedError             this one item will never be taken as it is
+    └── SourceError               an agent's own file cannot be read now
+"""
+
+from __future__ import annotations
+
+
+class OpenSyncError(Exception):
+    """What went wrong in one sentence, and in `hint` what to do about it. Holds no secret."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(OpenSyncError):
+    exit_code = 2
+
+
+class NotConfiguredError(OpenSyncError):
+    exit_code = 4
+
+
+class KeyRefusedError(OpenSyncError):
+    exit_code = 5
+
+
+class UnreachableError(OpenSyncError):
+    exit_code = 6
+
+
+class WrongAddressError(OpenSyncError):
+    pass
+
+
+class RejectedError(OpenSyncError):
+    pass
+
+
+class SourceError(OpenSyncError):
+    pass

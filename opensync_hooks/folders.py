@@ -1,0 +1,56 @@
+"""Where this package keeps its files. Imports nothing, because every hook call pays for it.
+
+    config   config.toml
+    data     store.db, the private environment
+    state    spool/, locks/, ledger.db, the log
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+NAME = "opensync-hooks"
+
+Lookup = Callable[[str], str | None]
+"""Reads one environment variable."""
+
+
+def config(env: Lookup) -> str:
+    return _folder(env, "XDG_CONFIG_HOME", ".config")
+
+
+def data(env: Lookup) -> str:
+    return _folder(env, "XDG_DATA_HOME", ".local/share")
+
+
+def state(env: Lookup) -> str:
+    return _folder(env, "XDG_STATE_HOME", ".local/state")
+
+
+def spool(env: Lookup) -> str:
+    return state(env) + "/spool"
+
+
+def home(env: Lookup) -> str:
+    found = env("HOME") or env("USERPROFILE")
+    if found:
+        return found
+    import pwd  # noqa: PLC0415 - only for the rare process without HOME
+    from posix import getuid  # noqa: PLC0415
+
+    return pwd.getpwuid(getuid()).pw_dir
+
+
+def _folder(env: Lookup, variable: str, default: str) -> str:
+    ours = env("OPENSYNC_HOOKS_HOME")
+    if ours:
+        return ours
+    if sys.platform == "win32":
+        return (env("LOCALAPPDATA") or home(env) + "/AppData/Local") + "/" + NAME
+    if sys.platform == "darwin":
+        return home(env) + "/Library/Application Support/" + NAME
+    base = env(variable)
+    if not base or not base.startswith("/"):  # the XDG rule: a relative path is to be ignored
+        base = home(env) + "/" + default
+    return base + "/" + NAME

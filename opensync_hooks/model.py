@@ -1,0 +1,155 @@
+"""The one vocabulary of the house: what a session of any agent is, as frozen values.
+
+Sources make these values, every other room only reads them. Times are milliseconds since 1970 UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["user", "assistant", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one API call, each counted in exactly one field, but reasoning is part of output."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Everything the model read: fresh input, cache reads and cache writes."""
+        return (
+            self.input_tokens
+            + self.cache_read_tokens
+            + self.cache_write_5m_tokens
+            + self.cache_write_1h_tokens
+        )
+
+    @property
+    def completion_tokens(self) -> int:
+        return self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_5m_tokens + other.cache_write_5m_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one API call cost. `id` is the same in every copy of the call: forks, resumed files."""
+
+    id: str
+    model: str | None
+    usage: Usage
+    cost: float | None = None
+    """USD as the agent itself states it; without it the price table decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    arguments: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    call_id: str
+    name: str
+    output: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file or an image that went into the conversation; never its content."""
+
+    media_type: str
+    size: int
+    name: str = ""
+
+
+Part = Text | Reasoning | ToolCall | ToolResult | Attachment
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One prompt, one model response, or one text that was injected by the agent."""
+
+    id: str
+    """Stable within the session: the agent's own id of the message."""
+    role: Role
+    parts: tuple[Part, ...]
+    created_at: int | None = None
+    model: str | None = None
+    charge: Charge | None = None
+    duration_ms: int | None = None
+    undone: bool = False
+    """The user went back to a point before this message and took another way from there."""
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One conversation. `messages` may be walked more than once and may read the disk each time."""
+
+    id: str
+    agent: str
+    messages: Iterable[Message] = ()
+    charges: tuple[Charge, ...] = ()
+    """Every API call of this session, also of undone messages; the same ones that messages hold."""
+    title: str | None = None
+    project_path: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    duration_ms: int | None = None
+    git_branch: str | None = None
+    agent_version: str | None = None
+    end_reason: str | None = None
+    parent_id: str | None = None
+    """The session that started this one as its subagent."""
+    forked_from: str | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """What the source could not read, by name, each with its count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What one hook call asks for: this session, and what must be on disk before it is read."""
+
+    agent: str
+    session_id: str
+    event: str = ""
+    path: str | None = None
+    awaits: str | None = None
+    """Digest of the message that the agent had shown but perhaps not written yet."""
+    end_reason: str | None = None
