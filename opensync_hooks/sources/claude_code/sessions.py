@@ -1,0 +1,114 @@
+"""A transcript file as Session values: the conversation, then each subagent it started."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from opensync_hooks.errors import SourceError
+from opensync_hooks.model import Session
+from opensync_hooks.sources.claude_code import lines
+from opensync_hooks.sources.claude_code.index import Index, Thread
+from opensync_hooks.sources.claude_code.messages import Messages, charge, duration, identity
+
+AGENT = "claude-code"
+_TITLE_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One indexed transcript. The index holds of exactly this file, up to where it then ended."""
+
+    path: Path
+    index: Index
+    identity: tuple[int, int]
+    skipped: Mapping[str, int]
+
+    def session(self, session_id: str, thread: Thread) -> Session:
+        charges = (charge(unit) for unit in thread.units)
+        return Session(
+            id=session_id,
+            agent=AGENT,
+            messages=Messages(self.path, self.identity, tuple(thread.units)),
+            charges=tuple(one for one in charges if one),
+            project_path=self.index.relocated or thread.cwd,
+            model=thread.model,
+            provider="anthropic" if (thread.model or "").startswith("claude") else None,
+            created_at=thread.created_at,
+            updated_at=thread.updated_at,
+            duration_ms=sum(duration(unit) or 0 for unit in thread.units),
+            git_branch=thread.git_branch if thread.git_branch != "HEAD" else None,
+            agent_version=thread.version,
+            skipped=self.skipped,
+        )
+
+
+def read(path: Path, session_id: str, agent_files: Iterable[Path]) -> Iterator[Session]:
+    """The session in the file at `path`, then its subagents, nested ones as well."""
+    file = _load(path, own_sidechain=False)
+    index = file.index
+    title = index.custom_title or index.ai_title or index.main.first_prompt
+    yield replace(file.session(session_id, index.main), title=_one_line(title))
+    for root, thread in index.sidechains.items():
+        child = file.session(f"{session_id}:agent-{root}", thread)
+        yield replace(
+            child,
+            title=_child_title(thread.first_prompt, session_id),
+            parent_id=session_id,
+            skipped={},
+        )
+    for agent_file in agent_files:
+        yield _subagent(agent_file, session_id)
+
+
+def _subagent(path: Path, root_id: str) -> Session:
+    """A subagent's own file. Its lines carry the id of the session at the root, not of its parent."""
+    file = _load(path, own_sidechain=True)
+    meta = _meta(path.with_suffix(".meta.json"))
+    outer = meta.get("parentAgentId")
+    description = meta.get("description")
+    thread = file.index.main
+    return replace(
+        file.session(f"{root_id}:{path.stem}", thread),
+        title=_child_title(
+            description if isinstance(description, str) else thread.first_prompt, root_id
+        ),
+        parent_id=f"{root_id}:agent-{outer}" if isinstance(outer, str) else root_id,
+    )
+
+
+def _load(path: Path, *, own_sidechain: bool) -> _File:
+    index, skipped = Index(), Counter[str]()
+    with lines.open_regular(path) as file:
+        end = os.fstat(file.fileno()).st_size
+        for span, line in lines.scan(file, end, lambda what: skipped.update((what,))):
+            index.add(span, line, own_sidechain=own_sidechain)
+        same_file = identity(file)
+    for thread in (index.main, *index.sidechains.values()):
+        thread.mark_undone()
+    return _File(path, index, same_file, skipped)
+
+
+def _meta(path: Path) -> dict[str, Any]:
+    """What Claude Code notes of a subagent; nothing where the file is missing or half written."""
+    try:
+        with lines.open_regular(path) as file:
+            value = json.loads(file.read(1 << 20))
+    except (SourceError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _child_title(about: str, root_id: str) -> str:
+    """OpenSync has no field for a parent, so the title names it."""
+    return f"{_one_line(about) or 'Subagent'} (subagent of {root_id[:8]})"
+
+
+def _one_line(text: str | None) -> str | None:
+    words = " ".join((text or "").split())
+    return words if len(words) <= _TITLE_LENGTH else words[: _TITLE_LENGTH - 1].rstrip() + "…"
