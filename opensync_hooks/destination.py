@@ -33,6 +33,11 @@ class Destination(Protocol):
         """What the user calls it; also tells one destination's confirmations from another's."""
         ...
 
+    @property
+    def keeps_extra(self) -> bool:
+        """Whether `extra` is kept; where it is not, a change of it is no reason to send."""
+        ...
+
     def put_session(self, body: Json, extra: Json) -> str:
         """Insert or update by `externalId`; the destination's own id of the session."""
         ...

@@ -1,13 +1,13 @@
 """Every failure this package foresees: one sentence for the user, and one next step.
 
-    OpenSyncError                 base, never raised itself; exit code 1
-    ├── UsageError                what was asked for cannot be done as asked (2)
-    ├── NotConfiguredError        a setting is missing or unusable (4)
-    ├── KeyRefusedError           the destination does not accept the key (5)
-    ├── UnreachableError          passing: the same request may succeed later (6)
-    ├── WrongAddressError         something answers at the URL, but it is not OpenSync
-    ├── RejectedError             this one item will never be taken as it is
-    └── SourceError               an agent's own file cannot be read now
+OpenSyncError                 base, never raised itself; exit code 1
+├── UsageError                what was asked for cannot be done as asked (2)
+├── NotConfiguredError        a setting is missing or unusable (4)
+├── KeyRefusedError           the destination does not accept the key (5)
+├── UnreachableError          passing: the same request may succeed later (6)
+├── WrongAddressError         something answers at the URL, but it is not OpenSync
+├── RejectedError             this one item will never be taken as it is
+└── SourceError               an agent's own file cannot be read now
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ class KeyRefusedError(OpenSyncError):
 
 class UnreachableError(OpenSyncError):
     exit_code = 6
+
+    def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+        """Seconds, where the other side itself says when to come back."""
 
 
 class WrongAddressError(OpenSyncError):

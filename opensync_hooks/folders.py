@@ -1,8 +1,8 @@
 """Where this package keeps its files. Imports nothing, because every hook call pays for it.
 
-    config   config.toml
-    data     store.db, the private environment
-    state    spool/, locks/, ledger.db, the log
+config   config.toml
+data     store.db, the private environment
+state    spool/, locks/, ledger.db, the log
 """
 
 from __future__ import annotations

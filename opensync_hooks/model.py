@@ -14,7 +14,7 @@ Role = Literal["user", "assistant", "system"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one API call, each counted in exactly one field, but reasoning is part of output."""
+    """Tokens of one API call, each in exactly one field; but reasoning is part of output."""
 
     input_tokens: int = 0
     output_tokens: int = 0

@@ -1,4 +1,4 @@
-"""The agents' own stores, read-only. A source turns one session of one agent into Session values."""
+"""The agents' own stores, read-only: a source turns one session of one agent into values."""
 
 from __future__ import annotations
 

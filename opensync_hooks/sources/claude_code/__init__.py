@@ -1,7 +1,7 @@
 """Claude Code: one transcript in JSON lines a session, its subagents' transcripts beside it.
 
-    <config>/projects/<project>/<session id>.jsonl
-    <config>/projects/<project>/<session id>/subagents/agent-<id>.jsonl   and .meta.json
+<config>/projects/<project>/<session id>.jsonl
+<config>/projects/<project>/<session id>/subagents/agent-<id>.jsonl   and .meta.json
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ClaudeCode:
         return sorted(known, key=lambda one: one.changed_at, reverse=True)
 
     def settled(self, trigger: Trigger) -> bool:
-        """At Stop the last message is normally not in the transcript yet, often not even the file."""
+        """At Stop the last message is normally not written yet, often not even the file."""
         if trigger.awaits is None:
             return True
         located = self.locate(trigger)

@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from opensync_hooks.sources.claude_code.kinds import Kind
 
-
 START = -1
 """The parent of the first line, and of a prompt for which the user went back to the beginning."""
 
 
 class Node(NamedTuple):
     parent: int
-    """Index of the parent among the nodes, always smaller than the node's own; START without one."""
+    """Index of the parent among the nodes, smaller than the node's own; START without one."""
     kind: Kind
 
 
@@ -30,9 +29,7 @@ def undone(nodes: Sequence[Node]) -> frozenset[int]:
     path = _path_to_last(nodes)
     on_path = set(path)
     branch_of = _branches(nodes, on_path)
-    last_of: dict[int, int] = {}
-    for node, top in branch_of.items():
-        last_of[top] = node
+    last_of = {top: node for node, top in branch_of.items()}
     taken_at = _prompts_by_branch_point(nodes, path)
     left = {
         top

@@ -82,7 +82,7 @@ class Thread:
         return self._node_of.get(uuid, len(self.nodes) - 1)
 
     def _note(self, line: dict[str, Any], at: int | None) -> None:
-        """What the session as a whole takes from its lines: the first place, the last of the rest."""
+        """What the session takes from its lines: the first folder, of all else the last."""
         self.cwd = self.cwd or _string(line, "cwd")
         self.agent_id = self.agent_id or _string(line, "agentId")
         self.git_branch = _string(line, "gitBranch") or self.git_branch
@@ -176,7 +176,11 @@ class Index:
     def _sidechain(self, line: dict[str, Any]) -> Thread:
         """Until 2.0 subagents wrote into the file of the session that had started them."""
         root = _string(line, "agentId")
-        thread = self.sidechains.get(root) if root else self._sidechain_of.get(line.get("parentUuid") or "")
+        thread = (
+            self.sidechains.get(root)
+            if root
+            else self._sidechain_of.get(line.get("parentUuid") or "")
+        )
         if thread is None:
             root = root or line["uuid"]
             thread = self.sidechains[root] = Thread(root=root)
@@ -185,7 +189,7 @@ class Index:
 
 
 def _largest(one: Usage | None, other: Usage | None) -> Usage | None:
-    """Streaming wrote early counts on the first lines: of each count the largest is the final one."""
+    """Early lines of a stream hold early counts: of each count the largest is final."""
     if one is None or other is None:
         return one or other
     fields = Usage.__slots__

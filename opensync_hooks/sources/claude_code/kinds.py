@@ -75,7 +75,7 @@ def message(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def content_blocks(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The blocks of a line; a bare string is one text block, as older versions and prompts have it."""
+    """The blocks of a line; a bare string, as prompts have it, is one text block."""
     content = message(line).get("content")
     if content is None:
         content = line.get("content")

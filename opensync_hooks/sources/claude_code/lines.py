@@ -44,7 +44,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def scan(file: BinaryIO, end: int, skip: Skip) -> Iterator[tuple[Span, Value]]:
-    """Every complete line before `end` that holds a JSON object, split at `\\n` alone."""
+    """Every complete line before `end` that holds a JSON object, split at newlines alone."""
     offset = 0
     while offset < end:
         raw = file.readline(LONGEST_LINE)

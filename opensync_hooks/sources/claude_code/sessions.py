@@ -67,7 +67,7 @@ def read(path: Path, session_id: str, agent_files: Iterable[Path]) -> Iterator[S
 
 
 def _subagent(path: Path, root_id: str) -> Session:
-    """A subagent's own file. Its lines carry the id of the session at the root, not of its parent."""
+    """A subagent's own file. Its lines carry the id of the root session, not of its parent."""
     file = _load(path, own_sidechain=True)
     meta = _meta(path.with_suffix(".meta.json"))
     outer = meta.get("parentAgentId")

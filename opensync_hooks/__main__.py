@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from opensync_hooks.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,68 @@
+"""`python hooks/<agent>.py SESSION`: the same as `opensync-hooks sync SESSION` for that agent."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from opensync_hooks import folders
+
+_NEEDED = ("filelock", "requests", "tomli_w")
+_FILE_NAMES = {"claude-code": "claude_code.py"}
+
+
+def main(agent: str, argv: list[str]) -> int:
+    """Works with any Python once install.py has run: what is missing here, the private one has."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        _hand_over(missing)
+    from opensync_hooks import cli  # noqa: PLC0415 - needs what was just looked for
+
+    if argv == ["--wait"] and not sys.stdin.isatty():
+        return _synchronous_hook(agent)
+    if not argv:
+        print(_explanation(agent))  # noqa: T201
+        return 0
+    return cli.main(["sync", "--agent", agent, *argv])
+
+
+def _synchronous_hook(agent: str) -> int:
+    """A hook that returns when the session has arrived: for machines that end with the agent."""
+    from opensync_hooks import worker  # noqa: PLC0415 - needs the packages as well
+    from opensync_hooks.entry import KEPT  # noqa: PLC0415
+    from opensync_hooks.sources import registry  # noqa: PLC0415
+
+    trigger = registry.trigger(agent, os.environ, sys.stdin.buffer.read())
+    if trigger is not None:
+        worker.serve(
+            trigger, {name: os.environ[name] for name in KEPT[agent] if name in os.environ}
+        )
+    return 0
+
+
+def _hand_over(missing: list[str]) -> None:
+    """Run the same command again with the interpreter that install.py made."""
+    private = Path(folders.data(os.environ.get)) / "env" / "bin" / "python"
+    script = str(Path(sys.argv[0]).resolve())
+    if private.exists() and Path(sys.executable) != private:
+        os.execv(private, [str(private), script, *sys.argv[1:]])  # noqa: S606
+    sys.stderr.write(
+        f"{sys.executable}: the packages {', '.join(missing)} are not installed for this Python.\n"
+        "hint: run `python install.py` once, in the folder above this script.\n"
+    )
+    raise SystemExit(1)
+
+
+def _explanation(agent: str) -> str:
+    name = _FILE_NAMES[agent]
+    return f"""{name} is what {agent} runs at the end of a turn; `python install.py` registers it.
+
+By hand it syncs the one session that you name, and says what arrived where:
+  python {name} SESSION_ID        a session by its id
+  python {name} TRANSCRIPT.jsonl  a session by its file
+  --wait                          keep trying until it has arrived, for ten minutes at most
+  --dry-run                       only say what would be sent
+
+Where sessions go and what waits: opensync-hooks status"""

@@ -1,0 +1,196 @@
+"""config.toml and the environment as one Config; the environment wins. Only here lies the key."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import tomli_w
+
+from opensync_hooks import folders
+from opensync_hooks.errors import NotConfiguredError, UsageError
+from opensync_hooks.files import write_whole
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings. Without `url` the destination is the embedded store."""
+
+    folders: Folders
+    url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    thinking: bool = False
+    server_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    config: Path
+    data: Path
+    state: Path
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Folders:
+        find = environ.get
+        return cls(Path(folders.config(find)), Path(folders.data(find)), Path(folders.state(find)))
+
+    @property
+    def spool(self) -> Path:
+        return self.state / "spool"
+
+    @property
+    def locks(self) -> Path:
+        return self.state / "locks"
+
+    @property
+    def ledger(self) -> Path:
+        return self.state / "ledger.db"
+
+    @property
+    def store(self) -> Path:
+        return self.data / "store.db"
+
+    @property
+    def settings(self) -> Path:
+        return self.config / "config.toml"
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Config:
+    """Raises NotConfiguredError for a file or a value that cannot be used as it stands."""
+    where = Folders.of(environ)
+    document = _read(where.settings)
+    server = _table(document, "server", where.settings)
+    privacy = _table(document, "privacy", where.settings)
+    url = environ.get("OPENSYNC_URL") or _text(document, "url", where.settings)
+    api_key = environ.get("OPENSYNC_API_KEY") or _text(document, "api_key", where.settings)
+    if url and not api_key:
+        raise NotConfiguredError(
+            f"{url}: no API key is known for it.",
+            "Run `opensync-hooks login`, or set OPENSYNC_API_KEY.",
+        )
+    return Config(
+        folders=where,
+        url=base_url(url) if url else None,
+        api_key=api_key if url else None,
+        thinking=_flag(environ, "OPENSYNC_HOOKS_THINKING", privacy.get("thinking", False)),
+        server_key=_text(server, "key", where.settings),
+    )
+
+
+def save_login(environ: Mapping[str, str], url: str, api_key: str) -> None:
+    _change(environ, lambda document: document.update(url=url, api_key=api_key))
+
+
+def forget_login(environ: Mapping[str, str]) -> bool:
+    """Take URL and key out of config.toml; whether any were there."""
+    found: list[str] = []
+
+    def remove(document: dict[str, Any]) -> None:
+        found.extend(name for name in ("url", "api_key") if document.pop(name, None) is not None)
+
+    if Folders.of(environ).settings.exists():
+        _change(environ, remove)
+    return bool(found)
+
+
+def server_key(environ: Mapping[str, str]) -> str:
+    """The embedded server's own key, made on first use."""
+    known = load(environ).server_key
+    if known:
+        return known
+    key = "osk_" + secrets.token_urlsafe(24)
+    _change(environ, lambda document: document.setdefault("server", {}).update(key=key))
+    return key
+
+
+def base_url(text: str) -> str:
+    """The address that takes requests, from what a user copies out of Convex's dashboard.
+
+    Raises UsageError for anything the key must not be sent to: the host is read by a parser, for a
+    text may contain `convex.cloud` and still lead elsewhere.
+    """
+    try:
+        parts = urlsplit(text.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = parts = port = None
+    if not host or parts is None or parts.scheme not in ("http", "https"):
+        raise UsageError(
+            f"{text.strip()!r}: not a URL.", "It looks like https://your-name.convex.site"
+        )
+    _refuse_unsafe(parts, host)
+    if host.endswith(".convex.cloud"):
+        host = host.removesuffix("cloud") + "site"
+    address = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{address}" + (f":{port}" if port else "") + parts.path.rstrip("/")
+
+
+def _refuse_unsafe(parts: SplitResult, host: str) -> None:
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise UsageError(
+            f"{host}: the URL holds more than an address.",
+            "Leave out user names, passwords and everything from `?` or `#` on.",
+        )
+    if parts.scheme == "http" and host not in LOOPBACK:
+        raise UsageError(
+            f"http://{host}: the key would travel unencrypted.", "Use its https address."
+        )
+
+
+def mask(key: str) -> str:
+    return f"{key[:4]}…{key[-4:]}" if len(key) >= 16 else "…"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise NotConfiguredError(
+                    f"{path}: other users can read it, and it holds the key.", f"chmod 600 {path}"
+                )
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NotConfiguredError(
+            f"{path}: not valid TOML ({error}).", "Correct it; until then nothing is sent."
+        ) from None
+    except OSError as error:
+        raise NotConfiguredError(f"{path}: {error.strerror}.") from None
+
+
+def _change(environ: Mapping[str, str], change: Callable[[dict[str, Any]], object]) -> None:
+    path = Folders.of(environ).settings
+    document = _read(path)
+    change(document)
+    write_whole(path, tomli_w.dumps(document).encode())
+
+
+def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    value = document.get(name, {})
+    if not isinstance(value, dict):
+        raise NotConfiguredError(f"{path}: `{name}` is not a table.", f"Write it as [{name}].")
+    return value
+
+
+def _text(table: dict[str, Any], name: str, path: Path) -> str | None:
+    value = table.get(name)
+    if value is not None and not isinstance(value, str):
+        raise NotConfiguredError(f"{path}: `{name}` is not a text.", "Put it in quotes.")
+    return value or None
+
+
+def _flag(environ: Mapping[str, str], name: str, default: object) -> bool:
+    value = environ.get(name)
+    if value is None:
+        return default is True
+    return value.strip().lower() in ("1", "true", "yes", "on")

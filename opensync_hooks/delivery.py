@@ -1,0 +1,165 @@
+"""The calls that bring one session to one destination: the session, its messages, the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from opensync_hooks import wire
+from opensync_hooks.config import Config
+from opensync_hooks.destination import Destination, Json, rename
+from opensync_hooks.errors import RejectedError
+from opensync_hooks.ledger import Account, Entry, Head
+from opensync_hooks.model import Charge, Message, Session, Usage
+from opensync_hooks.pricing import PriceTable
+from opensync_hooks.privacy import permitted
+
+Outcome = Literal["sent", "unchanged", "parked", "never sent"]
+
+
+class SessionLostError(Exception):
+    """The destination answered with another id for the session than it had before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a session itself cost, without the API calls that it copied from another one."""
+
+    costs: dict[str, float | None]
+    """Of each call that is the session's own; None where its model has no price."""
+    usage: Usage
+    unpriced: tuple[str, ...]
+    forked_from: str | None
+
+    @classmethod
+    def of(cls, session: Session, account: Account, prices: PriceTable) -> Bill:
+        owners = account.claim(charge.id for charge in session.charges)
+        own = [charge for charge in session.charges if owners[charge.id] == session.id]
+        costs = {charge.id: prices.cost(charge) for charge in own}
+        unpriced = {charge.model for charge in own if charge.model and costs[charge.id] is None}
+        copied_from = [owner for owner in owners.values() if owner != session.id]
+        return cls(
+            costs=costs,
+            usage=sum((charge.usage for charge in own), Usage()),
+            unpriced=tuple(sorted(unpriced)),
+            forked_from=copied_from[-1] if copied_from else None,
+        )
+
+    @property
+    def cost(self) -> float | None:
+        known = [cost for cost in self.costs.values() if cost is not None]
+        return sum(known) if known else None
+
+    def own(self, charge: Charge | None) -> Charge | None:
+        return charge if charge and charge.id in self.costs else None
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One session on its way; afterwards, what came of it."""
+
+    session: Session
+    bill: Bill
+    destination: Destination
+    account: Account
+    config: Config
+    counts: dict[Outcome, int] = field(default_factory=dict)
+    reason: str | None = None
+    """Why the last message was parked."""
+    remote_id: str | None = None
+    known: Head | None = None
+
+    def run(self) -> None:
+        """Raises SessionLostError where the destination deleted the session since the last run."""
+        self.known = self.account.head()
+        for message, body, extra in self._messages():
+            outcome = self._put(message, body, extra)
+            self.counts[outcome] = self.counts.get(outcome, 0) + 1
+        self._close()
+
+    def _messages(self) -> Iterator[tuple[Message, Json, Json]]:
+        """Every message with its bodies, in an order that its times do not contradict."""
+        latest: int | None = None
+        for whole in self.session.messages:
+            message = permitted(whole, self.config)
+            if not message.parts:
+                continue
+            times = [at for at in (latest, message.created_at) if at is not None]
+            latest = max(times, default=None)
+            own = self.bill.own(message.charge)
+            cost = self.bill.costs[own.id] if own else None
+            body = wire.message_body(replace(message, charge=own), latest)
+            yield message, body, self._extra(wire.message_extra(own, cost, undone=message.undone))
+
+    def _put(self, message: Message, body: Json, extra: Json) -> Outcome:
+        hashed = wire.digest(body, extra)
+        entry = self.account.entry(message.id)
+        if entry is None and message.undone:
+            return "never sent"
+        if entry == Entry(hashed, "confirmed") or entry == Entry(hashed, "parked"):
+            return "unchanged"
+        ids = {
+            "sessionExternalId": self.session.id,
+            "externalId": f"{self._open()}:{message.id}",
+            "source": self.session.agent,
+        }
+        self.account.write(message.id, hashed, "in doubt")
+        try:
+            self.destination.put_message({**ids, **body}, extra, replaces=entry is not None)
+        except RejectedError as error:
+            self.reason = str(error)
+            self.account.write(message.id, hashed, "parked", self.reason)
+            return "parked"
+        self.account.write(message.id, hashed, "confirmed")
+        return "sent"
+
+    def _open(self) -> str:
+        """The destination's id of the session, asked for before the first message of this run."""
+        if self.remote_id is None:
+            self.remote_id = self._put_session(with_title=self.known is None)
+            if self.known and self.known.remote_id != self.remote_id:
+                raise SessionLostError
+            self.account.opened(self.remote_id)
+        return self.remote_id
+
+    def _close(self) -> None:
+        """Bring title and totals up to date, once the messages are there to be made searchable."""
+        head, extra = self._head()
+        hashed = wire.digest(head, extra)
+        sent = self.counts.get("sent", 0)
+        if not sent and (self.known is None or self.known.hash == hashed):
+            return
+        self._open()
+        title = head.get("title")
+        if title and self.known and self.known.title != title:
+            rename(self.destination, self.session.id, title)
+        if sent:
+            self._put_session(with_title=False)
+        self.account.closed(hashed, title, self._end_reason, self.bill.unpriced)
+
+    def _put_session(self, *, with_title: bool) -> str:
+        """A known session is sent without its title: with it, the server may ignore the rest."""
+        head, extra = self._head()
+        body = {name: value for name, value in head.items() if with_title or name != "title"}
+        return self.destination.put_session(body, extra)
+
+    def _head(self) -> tuple[Json, Json]:
+        session = replace(self.session, end_reason=self._end_reason)
+        extra = wire.session_extra(session, self.bill.usage, self.bill.forked_from)
+        return wire.session_body(session, self.bill.usage, self.bill.cost), self._extra(extra)
+
+    def _extra(self, extra: Json) -> Json:
+        return extra if self.destination.keeps_extra else {}
+
+    @property
+    def _end_reason(self) -> str | None:
+        """Only the hook that saw the end knows it; a later run must not forget it."""
+        return self.session.end_reason or (self.known.end_reason if self.known else None)
+
+
+def measure(session: Session, config: Config) -> tuple[int, int]:
+    """How many messages and parts a first delivery of the session would send."""
+    messages = (permitted(whole, config) for whole in session.messages if not whole.undone)
+    sizes = [len(message.parts) for message in messages if message.parts]
+    return len(sizes), sum(sizes)

@@ -1,0 +1,155 @@
+"""What an agent waits for: drain stdin, leave an event in the spool, start the worker, end with 0.
+
+Nothing here may wait, print or fail. Only what is built into the interpreter is imported on the way
+of a hook: a bare interpreter takes 6 ms, and `json` alone would add as much again.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from opensync_hooks import folders
+
+WORKER = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from opensync_hooks import worker; worker.main()"
+)
+KEPT = {"claude-code": ("CLAUDE_CONFIG_DIR",)}
+"""The variables that say where an agent keeps its sessions: the worker may have others."""
+LONGEST_WAIT_MS = 1_000
+QUIET_MS = 40
+_CHUNK = 1 << 18
+
+
+def run(agent: str, root: str) -> int:
+    """Serve a hook; or by hand, the session that the arguments name. `root` holds the package."""
+    if len(sys.argv) > 1 or sys.stdin is None or sys.stdin.isatty():
+        from opensync_hooks import by_hand  # no hook call must pay for it
+
+        return by_hand.main(agent, sys.argv[1:])
+    if sys.platform == "win32":
+        from opensync_hooks import entry_windows
+
+        return entry_windows.hook(agent, root)
+    import posix
+
+    try:
+        _hook(agent, root)
+    finally:
+        posix._exit(0)  # noqa: SLF001 - nothing can fail any more, and finalising costs 1 ms
+
+
+if sys.platform != "win32":
+    import fcntl
+    import posix
+    import select
+    import time
+
+    def _hook(agent: str, root: str) -> None:
+        payload = _drain()
+        if not payload:
+            return
+        posix.umask(0o077)
+        spool = folders.spool(_env)
+        _leave(spool, agent, payload)
+        if _worker_is_free(spool + "/worker.lock"):
+            _start_worker(root)
+
+    def _env(name: str) -> str | None:
+        value = posix.environ.get(name.encode())
+        return value.decode("utf-8", "surrogateescape") if value is not None else None
+
+    def _drain() -> bytes:
+        """All of stdin. Agents have been seen to leave it open, and to fail when it is not read."""
+        payload = b""
+        end = time.monotonic() + LONGEST_WAIT_MS / 1000
+        poll = select.poll()
+        poll.register(0, select.POLLIN)
+        quiet = QUIET_MS
+        while (left := int((end - time.monotonic()) * 1000)) > 0:
+            looks_whole = payload[-8:].rstrip()[-1:] == b"}"
+            if poll.poll(min(left, quiet) if looks_whole else left):
+                chunk = posix.read(0, _CHUNK)
+                if not chunk:
+                    break
+                payload += chunk
+            elif looks_whole and _is_whole(payload):
+                break
+            else:
+                quiet = LONGEST_WAIT_MS
+        return payload
+
+    def _is_whole(payload: bytes) -> bool:
+        import json  # only where the agent keeps the pipe open
+
+        try:
+            json.loads(payload)
+        except ValueError:
+            return False
+        return True
+
+    def _leave(spool: str, agent: str, payload: bytes) -> None:
+        """The event under a name of its own, there whole or not at all."""
+        name = f"{spool}/{time.time_ns()}-{posix.getpid()}.{agent}"
+        kept = ((variable, _env(variable)) for variable in KEPT[agent])
+        head = "\0".join(f"{variable}={value}" for variable, value in kept if value)
+        try:
+            fd = _create(name)
+        except FileNotFoundError:
+            _make_folders(spool)
+            fd = _create(name)
+        rest = memoryview(head.encode("utf-8", "surrogateescape") + b"\n" + payload)
+        while rest:
+            rest = rest[posix.write(fd, rest) :]
+        posix.close(fd)
+        posix.rename(name, name + ".event")
+
+    def _create(name: str) -> int:
+        return posix.open(name, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
+
+    def _make_folders(path: str) -> None:
+        parent = path.rpartition("/")[0]
+        try:
+            posix.mkdir(path, 0o700)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            if not parent:
+                raise
+            _make_folders(parent)
+            _make_folders(path)
+
+    def _worker_is_free(lock: str) -> bool:
+        """Whether no worker runs. One that does looks at the spool again after it lets go."""
+        fd = posix.open(lock, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True  # held until this process closes everything, some microseconds later
+
+    def _start_worker(root: str) -> None:
+        # Whatever the agent leaked into the hook, its end would wait for the worker's.
+        posix.closerange(3, 1024)
+        null = posix.open("/dev/null", posix.O_RDWR)
+        arguments = [sys.executable, "-I", "-c", WORKER, root]
+        streams = [(posix.POSIX_SPAWN_DUP2, null, stream) for stream in (0, 1, 2)]
+        try:
+            posix.posix_spawn(
+                sys.executable, arguments, posix.environ, setsid=True, file_actions=streams
+            )
+        except NotImplementedError:  # a C library without POSIX_SPAWN_SETSID
+            _start_by_two_forks(arguments, null)
+
+    def _start_by_two_forks(arguments: list[str], null: int) -> None:
+        middle = posix.fork()
+        if middle:
+            posix.waitpid(middle, 0)
+            return
+        try:
+            posix.setsid()
+            if not posix.fork():
+                for stream in (0, 1, 2):
+                    posix.dup2(null, stream)
+                posix.execve(sys.executable, arguments, posix.environ)
+        finally:
+            posix._exit(0)  # noqa: SLF001

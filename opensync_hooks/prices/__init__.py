@@ -1,0 +1,1 @@
+"""The bundled price table (`table.json`) and the script that makes it."""

@@ -1,0 +1,152 @@
+"""Where the user stands, on one screen: destination, sessions, queue, last error, hooks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from opensync_hooks import agents, house
+from opensync_hooks.config import Config, Folders, load, mask
+from opensync_hooks.errors import KeyRefusedError, OpenSyncError
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.spool import Spool
+
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    agent: str
+    label: str
+    found: bool
+    registered: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything `status` says. Times are ms since 1970; `authorised` is unknown while offline."""
+
+    destination: str
+    key: str | None
+    reachable: bool
+    authorised: bool | None
+    sessions: int
+    messages: int
+    last_sync: int | None
+    waiting: int
+    parked: int
+    last_error: str | None
+    last_error_at: int | None
+    unpriced: tuple[str, ...]
+    thinking: bool
+    agents: tuple[Hooks, ...]
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def gather() -> Status:
+    """Asks the destination, but changes nothing. Raises NotConfiguredError."""
+    config = load()
+    reachable, authorised, problem = _probe(config)
+    with Ledger(config.folders.ledger) as ledger:
+        summary = ledger.summary(_name(config))
+        noted = ledger.noted("last error")
+    spool = Spool(config.folders.spool)
+    error, at = (problem, _now()) if problem else noted or (None, None)
+    return Status(
+        destination=_name(config),
+        key=mask(config.api_key) if config.api_key else None,
+        reachable=reachable,
+        authorised=authorised,
+        sessions=summary.sessions,
+        messages=summary.messages,
+        last_sync=summary.last_sync,
+        waiting=spool.waiting(),
+        parked=summary.parked + len(list(spool.parked())),
+        last_error=error,
+        last_error_at=at,
+        unpriced=summary.unpriced,
+        thinking=config.thinking,
+        agents=tuple(_hooks()),
+    )
+
+
+def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
+    """Whether the destination answers, whether it takes the key, and what is wrong otherwise."""
+    try:
+        with house.destination(config) as destination:
+            destination.put_batch({})
+    except KeyRefusedError as error:
+        return True, False, str(error)
+    except OpenSyncError as error:
+        return False, None, str(error)
+    return True, True, None
+
+
+def _name(config: Config) -> str:
+    return config.url or house.EMBEDDED
+
+
+def _hooks() -> Iterator[Hooks]:
+    for agent in agents.ALL:
+        state = agent.registered(os.environ.get)
+        present = agent.present(os.environ.get)
+        yield Hooks(agent.name, agent.label, present, state.works, state.problem or None)
+
+
+def render(status: Status, folders: Folders) -> str:
+    where = status.destination
+    if where == house.EMBEDDED:
+        where += f" ({folders.store}); `opensync-hooks login` sends to your OpenSync instead"
+    lines = [
+        ("Destination", where),
+        ("Connected", _connected(status)),
+        ("Sessions synced", f"{status.sessions} ({status.messages} messages)"),
+        ("Last sync", ago(status.last_sync)),
+        ("Waiting", f"{status.waiting} jobs" if status.waiting else "nothing"),
+        ("Thinking", "sent" if status.thinking else "stays here"),
+        *((f"{hooks.label} hooks", _hooks_in_words(hooks)) for hooks in status.agents),
+    ]
+    if status.parked:
+        lines.append(("Set aside", f"{status.parked} that the destination refuses for good"))
+    if status.unpriced:
+        lines.append(("No price for", ", ".join(status.unpriced)))
+    if status.last_error:
+        lines.append(("Last error", f"{status.last_error} ({ago(status.last_error_at)})"))
+    return "\n".join(f"{name + ':':<18}{text}" for name, text in lines)
+
+
+def _connected(status: Status) -> str:
+    if not status.reachable:
+        return "no"
+    if status.authorised is False:
+        return "no, the key is refused"
+    return "yes" + (f", key {status.key}" if status.key else "")
+
+
+def _hooks_in_words(hooks: Hooks) -> str:
+    if hooks.problem:
+        return hooks.problem
+    if hooks.registered:
+        return "registered"
+    return "not registered: run install.py" if hooks.found else "agent not found"
+
+
+def ago(at: int | None) -> str:
+    """A time in the words that people use for it."""
+    if at is None:
+        return "never"
+    seconds = max(0, _now() - at) // 1000
+    for size, unit in _UNITS:
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

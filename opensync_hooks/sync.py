@@ -1,0 +1,122 @@
+"""One session end to end: read it under its lock, deliver it and its subagents, confirm."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from filelock import FileLock, Timeout
+
+from opensync_hooks.config import Config
+from opensync_hooks.delivery import Bill, Delivery, SessionLostError
+from opensync_hooks.destination import Destination
+from opensync_hooks.errors import UnreachableError
+from opensync_hooks.files import private_folder
+from opensync_hooks.ledger import Account, Ledger
+from opensync_hooks.model import Session
+from opensync_hooks.pricing import PriceTable
+from opensync_hooks.sources import Located, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one session and its subagents, message by message."""
+
+    session_id: str
+    title: str | None = None
+    sessions: int = 0
+    sent: int = 0
+    unchanged: int = 0
+    parked: int = 0
+    reason: str | None = None
+    """Why the last message was parked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Syncer:
+    """Delivers sessions to one destination, one after the other, each under a lock of its own."""
+
+    config: Config
+    destination: Destination
+    ledger: Ledger
+    prices: PriceTable
+
+    def sync(
+        self,
+        source: Source,
+        located: Located,
+        *,
+        end_reason: str | None = None,
+        force: bool = False,
+        patience: float = 30,
+    ) -> Outcome:
+        """Bring the destination up to date with the session; nothing unchanged is sent.
+
+        Raises SourceError, UnreachableError, KeyRefusedError, WrongAddressError; RejectedError only
+        where the session itself is refused, for a refused message is parked and the rest goes on.
+        """
+        outcome = Outcome(located.session_id)
+        with self._alone(source.agent, located.session_id, patience):
+            for session in source.read(located):
+                is_main = session.id == located.session_id
+                whole = replace(session, end_reason=end_reason) if is_main else session
+                outcome = _added(outcome, self._deliver(whole, force=force))
+            account = self._account(source.agent, located.session_id)
+            account.finished(located.fingerprint)
+        return outcome
+
+    def is_current(self, source: Source, located: Located) -> bool:
+        """Whether nothing of the session has changed on the disk since all of it was confirmed."""
+        known = self.ledger.fingerprint(self.destination.name, source.agent, located.session_id)
+        return known == located.fingerprint
+
+    def _account(self, agent: str, session_id: str) -> Account:
+        return self.ledger.account(self.destination.name, agent, session_id)
+
+    @contextmanager
+    def _alone(self, agent: str, session_id: str, patience: float) -> Iterator[None]:
+        """Two runs on one session would each send what the other is about to confirm."""
+        name = hashlib.sha256(f"{agent}:{session_id}".encode()).hexdigest()[:32]
+        lock = FileLock(private_folder(self.config.folders.locks) / f"{name}.lock", mode=0o600)
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            raise UnreachableError(
+                f"{session_id}: another run has been syncing it for {patience:.0f} s.",
+                "It is taken up again by the next hook, or by `opensync-hooks sync`.",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _deliver(self, session: Session, *, force: bool) -> Delivery:
+        account = self._account(session.agent, session.id)
+        if force:
+            account.doubt()
+        bill = Bill.of(session, account, self.prices)
+        delivery = Delivery(session, bill, self.destination, account, self.config)
+        try:
+            delivery.run()
+        except SessionLostError:
+            # Deleted at the destination since: what it confirmed is gone, so all is sent again.
+            account.forget()
+            delivery = Delivery(session, bill, self.destination, account, self.config)
+            delivery.run()
+        return delivery
+
+
+def _added(outcome: Outcome, delivery: Delivery) -> Outcome:
+    exists = delivery.known is not None or delivery.remote_id is not None
+    counts = delivery.counts
+    return Outcome(
+        session_id=outcome.session_id,
+        title=outcome.title or delivery.session.title,
+        sessions=outcome.sessions + exists,
+        sent=outcome.sent + counts.get("sent", 0),
+        unchanged=outcome.unchanged + counts.get("unchanged", 0),
+        parked=outcome.parked + counts.get("parked", 0),
+        reason=delivery.reason or outcome.reason,
+    )

@@ -1,0 +1,159 @@
+"""Empties the spool, one session after the other, then ends. There is one worker at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from opensync_hooks import config as settings
+from opensync_hooks import house
+from opensync_hooks.errors import OpenSyncError, RejectedError, SourceError
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.model import Trigger
+from opensync_hooks.sources import registry
+from opensync_hooks.spool import Job, Spool
+from opensync_hooks.sync import Outcome, Syncer
+
+MOST_SECONDS = 600
+"""One worker's life: a server that hangs must not starve the hooks that come after."""
+MOST_ATTEMPTS = 10
+"""How often a source that cannot be read is read again."""
+SERVE_SECONDS = 55.0
+SETTLE_SECONDS = 3.0
+LINGER_SECONDS = 1.0
+_PROBE_SECONDS = 0.1
+_PAUSE = 0.05
+
+
+def main() -> int:
+    os.umask(0o077)
+    try:
+        folders = settings.Folders.of(os.environ)
+        spool = Spool(folders.spool)
+        while True:
+            with _only_one(spool) as alone:
+                if not alone or not _work(spool, folders):
+                    return 0
+            # A hook that came while the lock was held started no worker: look once more.
+            if not spool.has_events():
+                return 0
+    except OSError:
+        return 1  # disk full, folder gone: the events stay, the next worker finds them
+
+
+@contextmanager
+def _only_one(spool: Spool) -> Iterator[bool]:
+    """Whether this is the one worker. A hook that probes the lock holds it for microseconds."""
+    lock = FileLock(spool.lock, mode=0o600)
+    try:
+        lock.acquire(timeout=_PROBE_SECONDS, poll_interval=0.005)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _work(spool: Spool, folders: settings.Folders) -> bool:
+    """Work until nothing is left to do; False when the rest has to wait for another worker."""
+    with Ledger(folders.ledger) as ledger:
+        spool.reduce(registry.trigger)
+        error: str | None = None
+        try:
+            with house.syncer(settings.load(), ledger) as syncer:
+                for done in drain(spool, syncer, linger=LINGER_SECONDS):
+                    error = (str(done) if isinstance(done, OpenSyncError) else done.reason) or error
+        except OpenSyncError as stopped:
+            ledger.note("last error", str(stopped))
+            return False
+        ledger.note("last error", error)
+    return True
+
+
+def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
+    """Do what one hook asks for and return when it is done, or after as long as an agent waits."""
+    spool = Spool(settings.Folders.of(os.environ).spool)
+    job = Job(trigger, environ, time.time_ns() // 1_000_000)
+    spool.put(job)
+    end = time.monotonic() + SERVE_SECONDS
+    while spool.holds(job) and time.monotonic() < end:
+        main()
+        time.sleep(_PAUSE if spool.holds(job) else 0)
+
+
+def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Outcome | OpenSyncError]:
+    """All that waits, unless a worker is at it already."""
+    with _only_one(spool) as alone:
+        if alone:
+            yield from drain(spool, syncer)
+
+
+def drain(
+    spool: Spool, syncer: Syncer, *, linger: float = 0.0
+) -> Iterator[Outcome | OpenSyncError]:
+    """Do every job there is, and for `linger` seconds those that still come.
+
+    Raises what stops all jobs alike: UnreachableError, KeyRefusedError, WrongAddressError. The jobs
+    stay then; a job that only itself fails is parked or kept, and yields its error.
+    """
+    end = time.monotonic() + MOST_SECONDS
+    tried: set[tuple[str, int]] = set()
+    idle_since = time.monotonic()
+    while time.monotonic() < end:
+        spool.reduce(registry.trigger)
+        job = next((job for job in spool.jobs() if _wish(job) not in tried), None)
+        if job is not None:
+            tried.add(_wish(job))
+            yield from _do(job, spool, syncer)
+            idle_since = time.monotonic()
+        elif time.monotonic() - idle_since >= linger:
+            return
+        else:
+            time.sleep(_PAUSE)
+
+
+def _wish(job: Job) -> tuple[str, int]:
+    """Tells a job that failed in this run from the same one after another hook asked for it."""
+    return job.name, job.received_at
+
+
+def _do(job: Job, spool: Spool, syncer: Syncer) -> Iterator[Outcome | OpenSyncError]:
+    try:
+        outcome = _sync(job, syncer)
+    except SourceError as error:
+        (spool.delay if job.attempts < MOST_ATTEMPTS else spool.park)(job, str(error))
+        yield error
+    except RejectedError as error:
+        spool.park(job, str(error))
+        yield error
+    except OpenSyncError as error:
+        spool.delay(job, str(error))
+        raise
+    else:
+        spool.done(job)
+        if outcome:
+            yield outcome
+
+
+def _sync(job: Job, syncer: Syncer) -> Outcome | None:
+    """None where there is nothing: an agent that was opened and closed leaves no session."""
+    source = registry.source(job.trigger.agent, {**os.environ, **job.environ})
+    if source is None:
+        return None
+    end = job.received_at / 1000 + SETTLE_SECONDS
+    while not source.settled(job.trigger) and time.time() < end:
+        time.sleep(_PAUSE)
+    located = source.locate(job.trigger)
+    if located is None:
+        return None
+    return syncer.sync(source, located, end_reason=job.trigger.end_reason)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
