@@ -1,7 +1,7 @@
 """OpenSync over HTTP: three calls and one retry policy; the server's traps stay in here.
 
-A 500 of this server is often permanent, a 401 sometimes passing, a 200 sometimes a failure: the text
-of an answer decides. No answer is shown whole, for a refusal may echo what was sent.
+A 500 of this server is often permanent, a 401 sometimes passing, a 200 sometimes a failure: the
+text decides. No answer is shown whole, for a refusal may echo what was sent.
 """
 
 from __future__ import annotations

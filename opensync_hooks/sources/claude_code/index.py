@@ -41,11 +41,9 @@ class Unit:
 class Thread:
     """One conversation within a file: the main one, or a subagent's where they share a file."""
 
-    root: str | None = None
     units: list[Unit] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     first_prompt: str = ""
-    agent_id: str | None = None
     cwd: str | None = None
     git_branch: str | None = None
     version: str | None = None
@@ -64,7 +62,7 @@ class Thread:
         self.nodes.append(Node(self._parent(line), kind))
         self._node_of[uuid] = node
         previous, at = self.updated_at, kinds.timestamp(line)
-        self._note(line, at)
+        self._note(line, at if kind != "other" else None)
         for unit in self._units_of(line, kind):
             self._extend(unit, span, at)
             if kind != "results":
@@ -75,18 +73,17 @@ class Thread:
             self.first_prompt = kinds.text_of(line)[:_TITLE_SAMPLE]
 
     def _parent(self, line: dict[str, Any]) -> int:
-        uuid = line.get("parentUuid") or line.get("logicalParentUuid")
-        if uuid is None:
+        if line.get("parentUuid") is None and line.get("logicalParentUuid") is None:
             return START
+        uuid = kinds.string(line, "parentUuid") or kinds.string(line, "logicalParentUuid")
         # A line whose parent could not be read goes on from the line before, not from the start.
-        return self._node_of.get(uuid, len(self.nodes) - 1)
+        return self._node_of.get(uuid or "", len(self.nodes) - 1)
 
     def _note(self, line: dict[str, Any], at: int | None) -> None:
         """What the session takes from its lines: the first folder, of all else the last."""
-        self.cwd = self.cwd or _string(line, "cwd")
-        self.agent_id = self.agent_id or _string(line, "agentId")
-        self.git_branch = _string(line, "gitBranch") or self.git_branch
-        self.version = _string(line, "version") or self.version
+        self.cwd = self.cwd or kinds.string(line, "cwd")
+        self.git_branch = kinds.string(line, "gitBranch") or self.git_branch
+        self.version = kinds.string(line, "version") or self.version
         if at is not None:
             self.created_at = at if self.created_at is None else min(self.created_at, at)
             self.updated_at = at if self.updated_at is None else max(self.updated_at, at)
@@ -102,8 +99,8 @@ class Thread:
 
     def _assistant(self, line: dict[str, Any]) -> Unit:
         message = kinds.message(line)
-        unit = self._unit(_string(message, "id") or line["uuid"], "assistant")
-        unit.model = self.model = _string(message, "model") or unit.model
+        unit = self._unit(kinds.string(message, "id") or line["uuid"], "assistant")
+        unit.model = self.model = kinds.string(message, "model") or unit.model
         unit.usage = _largest(unit.usage, kinds.usage(line))
         for block in kinds.content_blocks(line):
             if isinstance(block.get("id"), str) and "name" in block:
@@ -152,7 +149,7 @@ class Index:
     custom_title: str | None = None
     ai_title: str | None = None
     relocated: str | None = None
-    _sidechain_of: dict[str, Thread] = field(default_factory=dict)
+    _sidechain_of: dict[str, str] = field(default_factory=dict)
 
     def add(self, span: Span, line: dict[str, Any], *, own_sidechain: bool) -> None:
         """`own_sidechain`: the file is a subagent's own, so its sidechain is its main thread."""
@@ -167,25 +164,18 @@ class Index:
     def _bookkeeping(self, line: dict[str, Any]) -> None:
         of = line.get("type")
         if of == "custom-title":
-            self.custom_title = _string(line, "customTitle") or self.custom_title
+            self.custom_title = kinds.string(line, "customTitle") or self.custom_title
         elif of == "ai-title":
-            self.ai_title = _string(line, "aiTitle") or self.ai_title
+            self.ai_title = kinds.string(line, "aiTitle") or self.ai_title
         elif of == "relocated":
-            self.relocated = _string(line, "relocatedCwd") or self.relocated
+            self.relocated = kinds.string(line, "relocatedCwd") or self.relocated
 
     def _sidechain(self, line: dict[str, Any]) -> Thread:
         """Until 2.0 subagents wrote into the file of the session that had started them."""
-        root = _string(line, "agentId")
-        thread = (
-            self.sidechains.get(root)
-            if root
-            else self._sidechain_of.get(line.get("parentUuid") or "")
-        )
-        if thread is None:
-            root = root or line["uuid"]
-            thread = self.sidechains[root] = Thread(root=root)
-        self._sidechain_of[line["uuid"]] = thread
-        return thread
+        parent = kinds.string(line, "parentUuid") or ""
+        root = kinds.string(line, "agentId") or self._sidechain_of.get(parent) or line["uuid"]
+        self._sidechain_of[line["uuid"]] = root
+        return self.sidechains.setdefault(root, Thread())
 
 
 def _largest(one: Usage | None, other: Usage | None) -> Usage | None:
@@ -194,8 +184,3 @@ def _largest(one: Usage | None, other: Usage | None) -> Usage | None:
         return one or other
     fields = Usage.__slots__
     return Usage(*(max(getattr(one, name), getattr(other, name)) for name in fields))
-
-
-def _string(value: dict[str, Any], key: str) -> str | None:
-    found = value.get(key)
-    return found if isinstance(found, str) and found else None

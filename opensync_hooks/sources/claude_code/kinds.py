@@ -15,9 +15,9 @@ from opensync_hooks.model import Usage
 Kind = Literal["prompt", "injected", "results", "assistant", "error", "notice", "other"]
 """`other` holds a place in the chain of parents and says nothing: attachments, hook traces."""
 
-_CHAINED = frozenset({"user", "assistant", "system", "attachment"})
-_NOTICES = frozenset({"local_command", "informational"})
-_HUMAN_SOURCES = frozenset({"typed", "queued", "sdk"})
+_CHAINED = ("user", "assistant", "system", "attachment")
+_NOTICES = ("local_command", "informational")
+_HUMAN_SOURCES = ("typed", "queued", "sdk")
 _INJECTED_STARTS = (
     "<command-name>",
     "<command-message>",
@@ -36,7 +36,7 @@ _INJECTED_STARTS = (
 def kind(line: dict[str, Any]) -> Kind | None:
     """None for bookkeeping, which is no part of the conversation at all."""
     of = line.get("type")
-    if of not in _CHAINED or not isinstance(line.get("uuid"), str):
+    if of not in _CHAINED or string(line, "uuid") is None:
         return None
     if of == "assistant":
         return "error" if is_api_error(line) else "assistant"
@@ -67,6 +67,12 @@ def _kind_of_user_line(line: dict[str, Any]) -> Kind:
 
 def is_api_error(line: dict[str, Any]) -> bool:
     return bool(line.get("isApiErrorMessage")) or message(line).get("model") == "<synthetic>"
+
+
+def string(value: dict[str, Any], key: str) -> str | None:
+    """The text under a key; None for anything else that an unknown version may have put there."""
+    found = value.get(key)
+    return found if isinstance(found, str) and found else None
 
 
 def message(line: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""Every test has a home of its own, and no way to a foreign host."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_LOOPBACK = ("127.", "::1", "localhost")
+_FORGOTTEN = ("OPENSYNC_", "CLAUDE", "OPENCODE", "CURSOR", "XDG_")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only home that code under test can find; child processes inherit it."""
+    for name in list(os.environ):
+        if name.startswith(_FORGOTTEN) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    own = tmp_path / "home"
+    own.mkdir()
+    monkeypatch.setenv("HOME", str(own))
+    monkeypatch.setenv("OPENSYNC_HOOKS_HOME", str(tmp_path / "ours"))
+    return own
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(_LOOPBACK):
+            raise AssertionError(f"a test tried to reach {address[0]}")
+        real(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    yield
