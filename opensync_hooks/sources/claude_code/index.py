@@ -172,9 +172,12 @@ class Index:
 
     def _sidechain(self, line: dict[str, Any]) -> Thread:
         """Until 2.0 subagents wrote into the file of the session that had started them."""
-        parent = kinds.string(line, "parentUuid") or ""
-        root = kinds.string(line, "agentId") or self._sidechain_of.get(parent) or line["uuid"]
-        self._sidechain_of[line["uuid"]] = root
+        api_id = kinds.string(kinds.message(line), "id")
+        known = (
+            self._sidechain_of.get(one or "") for one in (api_id, kinds.string(line, "parentUuid"))
+        )
+        root = kinds.string(line, "agentId") or next(filter(None, known), line["uuid"])
+        self._sidechain_of.update((one, root) for one in (api_id, line["uuid"]) if one)
         return self.sidechains.setdefault(root, Thread())
 
 
