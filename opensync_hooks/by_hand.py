@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import site
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ _FILE_NAMES = {"claude-code": "claude_code.py"}
 
 def main(agent: str, argv: list[str]) -> int:
     """Works with any Python once install.py has run: what is missing here, the private one has."""
+    if sys.flags.no_site:  # registered for speed with -S, where no package is found
+        site.main()
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         _hand_over(missing)

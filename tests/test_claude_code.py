@@ -29,6 +29,7 @@ from opensync_hooks.model import (
 from opensync_hooks.sources.claude_code import ClaudeCode, kinds, lines
 from opensync_hooks.sources.claude_code.branches import START, Node, undone
 from tests.recount import recount
+from tests.transcripts import Pen, call, result, text
 
 DATA = Path(__file__).parent / "data" / "claude"
 TRANSCRIPTS = sorted(path for path in DATA.glob("*/*.jsonl"))
@@ -168,59 +169,9 @@ def test_image_is_named_and_measured_but_not_carried() -> None:
 # ---- transcripts written by hand: what no recording shows ----------------------------------------
 
 
-class Pen:
-    """Writes a transcript line by line, each hanging on the one before unless told otherwise."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.last: str | None = None
-        self._count = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-    def line(self, of: str, content: Any, parent: Any = ..., **more: Any) -> str:
-        self._count += 1
-        uuid = f"u{self._count}"
-        message = {"role": of, "content": content, **more.pop("message", {})}
-        value = {
-            "type": of,
-            "uuid": uuid,
-            "parentUuid": self.last if parent is ... else parent,
-            "timestamp": f"2026-01-01T00:00:{self._count:02}.000Z",
-            "isSidechain": False,
-            "cwd": "/work",
-            "message": message,
-            **more,
-        }
-        self.raw(json.dumps(value).encode() + b"\n")
-        self.last = uuid
-        return uuid
-
-    def says(self, api_id: str, block: dict[str, Any], output: int = 5, **more: Any) -> str:
-        usage = {"input_tokens": 1, "output_tokens": output}
-        message = {"id": api_id, "model": "claude-opus-4-5", "usage": usage}
-        return self.line("assistant", [block], message=message, **more)
-
-    def raw(self, text: bytes) -> None:
-        with self.path.open("ab") as file:
-            file.write(text)
-
-
 @pytest.fixture
 def pen(tmp_path: Path) -> Pen:
     return Pen(tmp_path / "claude" / "projects" / "-work" / "s1.jsonl")
-
-
-def text(said: str) -> dict[str, Any]:
-    return {"type": "text", "text": said}
-
-
-def call(call_id: str) -> dict[str, Any]:
-    return {"type": "tool_use", "id": call_id, "name": "Bash", "input": {}}
-
-
-def result(call_id: str, output: Any = "ok") -> list[dict[str, Any]]:
-    return [{"type": "tool_result", "tool_use_id": call_id, "content": output}]
 
 
 def test_largest_count_of_each_token_field_is_the_final_one(pen: Pen) -> None:

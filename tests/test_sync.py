@@ -1,0 +1,300 @@
+"""Sessions on their way to a destination: once each, in order, whatever happened before."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks import pricing
+from opensync_hooks.client import Client
+from opensync_hooks.config import load
+from opensync_hooks.errors import UnreachableError
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.routes import Answer
+from opensync_hooks.server import Fault
+from opensync_hooks.sources.claude_code import ClaudeCode
+from opensync_hooks.store import Store
+from opensync_hooks.sync import Outcome, Syncer
+from tests.opensync import RealStore, real_opensync
+from tests.transcripts import Pen, call, result, text
+
+DATA = Path(__file__).parent / "data" / "claude"
+
+
+class Desk:
+    """A user's Claude Code folder, and a syncer to one destination that notes what it is sent."""
+
+    def __init__(self, folder: Path, syncer: Syncer, store: Store) -> None:
+        self.folder = folder
+        self.syncer = syncer
+        self.store = store
+        self.source = ClaudeCode(folder)
+        self.requests: list[tuple[str, str]] = []
+        self.fault: Callable[[str, bytes], Fault | None] = lambda _path, _body: None
+
+    def pen(self, session_id: str = "s1") -> Pen:
+        return Pen(self.folder / "projects" / "-work" / f"{session_id}.jsonl")
+
+    def record(self, name: str) -> None:
+        shutil.copytree(DATA / name, self.folder / "projects" / "-tmp-demo-project")
+
+    def sync(self, session_id: str = "s1", *, force: bool = False, reason: str = "") -> Outcome:
+        located = self.source.find(session_id)
+        assert located
+        self.requests.clear()
+        return self.syncer.sync(self.source, located, force=force, end_reason=reason or None)
+
+    def texts(self, session_id: str = "s1") -> list[str]:
+        found = self.store.session(session_id)
+        assert found
+        return [one.get("textContent", "") for one in found["messages"]]
+
+    @property
+    def paths(self) -> Counter[str]:
+        return Counter(path for path, _ in self.requests if path != "/health")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Delivers over HTTP to a server with all of the real one's traps."""
+
+    def on_request(_method: str, path: str, body: bytes) -> Fault | None:
+        name = json.loads(body).get("externalId", "") if body else ""
+        made.requests.append((path, name.rpartition(":")[2]))
+        return made.fault(path, body)
+
+    with (
+        real_opensync(tmp_path, on_request=on_request) as (server, store, key),
+        Client(server.url, key, sleep=lambda _: None) as client,
+        Ledger(tmp_path / "ledger.db") as ledger,
+    ):
+        syncer = Syncer(load(), client, ledger, pricing.bundled())
+        made = Desk(tmp_path / "claude", syncer, store)
+        yield made
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Desk]:
+    with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
+        syncer = Syncer(load(), store, ledger, pricing.bundled())
+        yield Desk(tmp_path / "claude", syncer, store)
+
+
+def test_unchanged_session_costs_not_one_request(desk: Desk) -> None:
+    desk.pen().turn(1)
+    assert desk.sync().sent == 2
+    assert (desk.sync().sent, desk.paths) == (0, {})
+
+
+def test_each_turn_sends_only_itself(desk: Desk) -> None:
+    pen = desk.pen()
+    for number in range(1, 6):
+        pen.turn(number)
+        assert desk.sync().sent == 2
+        assert desk.paths == {"/sync/session": 2, "/sync/message": 2}
+    assert desk.texts() == [f"{of} {n}" for n in range(1, 6) for of in ("prompt", "answer")]
+
+
+def test_answer_that_was_cut_short_is_completed_in_place(desk: Desk) -> None:
+    pen = desk.pen()
+    pen.line("user", "go")
+    pen.says("m1", text("first half"))
+    desk.sync()
+    pen.says("m1", text("second half"))
+    assert desk.sync().sent == 1
+    assert desk.texts() == ["go", "first half\n\nsecond half"]
+
+
+def test_result_that_comes_later_joins_its_call(desk: Desk) -> None:
+    pen = desk.pen()
+    pen.line("user", "go")
+    pen.says("m1", call("t1"))
+    desk.sync()
+    pen.line("user", result("t1", "late"))
+    desk.sync()
+    found = desk.store.session("s1")
+    assert found
+    assert [part["type"] for part in found["messages"][1]["parts"]] == ["tool-call", "tool-result"]
+
+
+def test_session_that_says_nothing_makes_no_session(desk: Desk) -> None:
+    desk.pen().line("attachment", "bookkeeping")
+    assert desk.sync().sessions == 0
+    assert desk.paths == {}
+
+
+def test_new_title_goes_alone_and_keeps_what_can_be_found(desk: Desk) -> None:
+    pen = desk.pen()
+    pen.turn(1)
+    desk.sync()
+    pen.raw(b'{"type":"custom-title","customTitle":"Better"}\n')
+    desk.sync()
+    found = desk.store.session("s1")
+    assert found
+    assert found["session"]["title"] == "Better"
+    assert desk.paths == {"/sync/batch": 1, "/sync/session": 1}
+    assert isinstance(desk.store, RealStore)
+    assert "answer 1" in desk.store.search_text["s1"]
+
+
+def test_totals_are_right_though_the_server_ignores_repeated_sessions(desk: Desk) -> None:
+    pen = desk.pen()
+    for number in range(1, 4):
+        pen.turn(number)
+        desk.sync()
+    found = desk.store.session("s1")
+    assert found
+    assert (found["session"]["promptTokens"], found["session"]["completionTokens"]) == (3, 15)
+    assert found["session"]["cost"] == pytest.approx(3 * (1 * 5 + 5 * 25) / 1e6)
+
+
+def test_session_deleted_at_the_destination_is_sent_again_whole(desk: Desk) -> None:
+    pen = desk.pen()
+    pen.turn(1)
+    desk.sync()
+    desk.store.delete_session("s1")
+    pen.turn(2)
+    desk.sync()
+    found = desk.store.session("s1")
+    assert found
+    assert desk.texts() == ["prompt 1", "answer 1", "prompt 2", "answer 2"]
+    assert found["session"]["title"] == "prompt 1"
+    assert found["session"]["createdAt"] == 1_767_225_601_000
+
+
+def test_rewound_message_that_was_never_sent_stays_unsent(desk: Desk) -> None:
+    pen = desk.pen()
+    fork = pen.line("user", "shared")
+    pen.line("user", "regretted")
+    pen.line("user", "instead", parent=fork)
+    desk.sync()
+    assert desk.texts() == ["shared", "instead"]
+
+
+def test_rewound_message_that_was_sent_is_marked_once_and_counted_still(desk: Desk) -> None:
+    pen = desk.pen()
+    fork = pen.line("user", "shared")
+    pen.line("user", "regretted")
+    pen.says("m1", text("wrong way"), output=100)
+    desk.sync()
+    pen.line("user", "instead", parent=fork)
+    assert desk.sync().sent == 3
+    assert desk.texts() == ["shared", "[undone] regretted", "[undone] wrong way", "instead"]
+    assert desk.sync().sent == 0
+    found = desk.store.session("s1")
+    assert found
+    assert found["session"]["completionTokens"] == 100
+
+
+def test_clock_that_steps_back_does_not_turn_the_order(desk: Desk) -> None:
+    pen = desk.pen()
+    pen.line("user", "first")
+    pen.line("user", "second", timestamp="2020-01-01T00:00:00Z")
+    pen.line("user", "third")
+    desk.sync()
+    assert desk.texts() == ["first", "second", "third"]
+
+
+def test_fork_does_not_bill_what_it_copied(embedded: Desk) -> None:
+    embedded.record("05-fork")
+    for number in (7, 8):
+        embedded.sync(f"0000000{number}-0000-4000-8000-00000000000{number}")
+    original, fork = (
+        found["session"]
+        for number in (7, 8)
+        if (found := embedded.store.session(f"0000000{number}-0000-4000-8000-00000000000{number}"))
+    )
+    assert (original["completionTokens"], fork["completionTokens"]) == (312, 50)
+    assert fork["extra"]["forkedFromExternalId"] == original["externalId"]
+    assert fork["messageCount"] == 8
+
+
+def test_subagents_come_with_their_parent_and_are_counted_once(embedded: Desk) -> None:
+    embedded.record("02-subagents")
+    wanted = "00000002-0000-4000-8000-000000000002"
+    assert embedded.sync(wanted).sessions == 3
+    sessions = embedded.store.sessions(limit=10)
+    assert sum(one["completionTokens"] for one in sessions) == 250
+    assert Counter(one["extra"].get("parentExternalId") for one in sessions) == {wanted: 2, None: 1}
+
+
+def test_end_of_a_session_is_remembered_when_later_runs_do_not_know_it(embedded: Desk) -> None:
+    embedded.pen().turn(1)
+    embedded.sync(reason="clear")
+    embedded.sync()
+    found = embedded.store.session("s1")
+    assert found
+    assert found["session"]["extra"]["endReason"] == "clear"
+
+
+def test_end_that_opensync_has_no_field_for_is_no_reason_to_send(desk: Desk) -> None:
+    desk.pen().turn(1)
+    desk.sync()
+    desk.sync(reason="other")
+    assert desk.paths == {}
+
+
+def test_refused_message_is_set_aside_and_the_rest_goes_on(desk: Desk) -> None:
+    pen = desk.pen()
+    for number in range(1, 4):
+        pen.turn(number)
+    refusal = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
+    desk.fault = lambda _, body: refusal if b"answer 2" in body else None
+    outcome = desk.sync()
+    assert (outcome.sent, outcome.parked) == (5, 1)
+    assert outcome.reason
+    assert "too large" in outcome.reason
+    assert desk.sync().sent == 0, "what was refused is not sent again as it was"
+    desk.fault = lambda _path, _body: None
+    assert desk.sync(force=True).sent == 6
+
+
+def test_destination_that_goes_away_in_the_middle_gets_the_rest_later(desk: Desk) -> None:
+    pen = desk.pen()
+    for number in range(1, 4):
+        pen.turn(number)
+    desk.fault = lambda _, body: Fault() if b"prompt 2" in body else None
+    with pytest.raises(UnreachableError):
+        desk.sync()
+    desk.fault = lambda _path, _body: None
+    assert desk.sync().sent == 4
+    assert desk.texts() == [f"{of} {n}" for n in range(1, 4) for of in ("prompt", "answer")]
+
+
+def test_lost_answer_leads_to_one_row(desk: Desk) -> None:
+    desk.pen().turn(1)
+    lost = iter([Fault(stored=True)] * 5)
+    desk.fault = lambda path, _: next(lost, None) if path == "/sync/message" else None
+    with pytest.raises(UnreachableError):
+        desk.sync()
+    desk.sync()
+    assert desk.texts() == ["prompt 1", "answer 1"]
+    assert desk.store.stats()["messageCount"] == 2
+
+
+def test_thinking_stays_at_home_unless_it_is_asked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.record("01-print-tools-resume")
+    wanted = "00000001-0000-4000-8000-000000000001"
+    desk.sync(wanted)
+    found = desk.store.session(wanted)
+    assert "look around first" not in json.dumps(found)
+    monkeypatch.setenv("OPENSYNC_HOOKS_THINKING", "1")
+    object.__setattr__(desk.syncer, "config", load())
+    desk.sync(wanted)
+    assert "look around first" in json.dumps(desk.store.session(wanted))
+
+
+def test_every_recorded_session_is_taken_by_the_real_rules(desk: Desk) -> None:
+    for folder in sorted(DATA.iterdir()):
+        shutil.copytree(folder, desk.folder / "projects" / f"-{folder.name}")
+    for located in list(desk.source.sessions()):
+        outcome = desk.sync(located.session_id)
+        assert (outcome.parked, outcome.unchanged) == (0, 0)
+        assert outcome.sent > 0
