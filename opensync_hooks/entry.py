@@ -4,8 +4,6 @@ Nothing here may wait, print or fail. Only what is built into the interpreter is
 of a hook: a bare interpreter takes 6 ms, and `json` alone would add as much again.
 """
 
-from __future__ import annotations
-
 import sys
 
 from opensync_hooks import folders

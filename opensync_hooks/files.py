@@ -9,7 +9,9 @@ from pathlib import Path
 
 def private_folder(path: Path) -> Path:
     """The folder, made 0700 with its parents where it is missing."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.is_dir():
+        for folder in (*reversed(path.parents), path):  # mkdir's own `parents` heeds no mode
+            folder.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
@@ -19,6 +21,8 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
     fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
+            if os.name == "posix":
+                os.fchmod(file.fileno(), 0o600)  # a umask may have taken away even our own rights
             file.write(content)
             file.flush()
             if durable:

@@ -5,34 +5,35 @@ data     store.db, the private environment
 state    spool/, locks/, ledger.db, the log
 """
 
-from __future__ import annotations
-
 import sys
-from collections.abc import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Lookup = Callable[[str], str | None]
+    """Reads one environment variable."""
 
 NAME = "opensync-hooks"
 
-Lookup = Callable[[str], str | None]
-"""Reads one environment variable."""
 
-
-def config(env: Lookup) -> str:
+def config(env: "Lookup") -> str:
     return _folder(env, "XDG_CONFIG_HOME", ".config")
 
 
-def data(env: Lookup) -> str:
+def data(env: "Lookup") -> str:
     return _folder(env, "XDG_DATA_HOME", ".local/share")
 
 
-def state(env: Lookup) -> str:
+def state(env: "Lookup") -> str:
     return _folder(env, "XDG_STATE_HOME", ".local/state")
 
 
-def spool(env: Lookup) -> str:
+def spool(env: "Lookup") -> str:
     return state(env) + "/spool"
 
 
-def home(env: Lookup) -> str:
+def home(env: "Lookup") -> str:
     found = env("HOME") or env("USERPROFILE")
     if found:
         return found
@@ -42,7 +43,7 @@ def home(env: Lookup) -> str:
     return pwd.getpwuid(getuid()).pw_dir
 
 
-def _folder(env: Lookup, variable: str, default: str) -> str:
+def _folder(env: "Lookup", variable: str, default: str) -> str:
     ours = env("OPENSYNC_HOOKS_HOME")
     if ours:
         return ours
