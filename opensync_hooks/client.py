@@ -187,8 +187,25 @@ class Client:
             ) from error
         except requests.exceptions.RequestException as error:
             raise UnreachableError(
-                f"{self._url}: cannot be reached ({type(error).__name__})."
+                f"{self._url}: cannot be reached ({_why(error)}).",
+                "Check the network, then the URL.",
             ) from None
+
+
+def _why(error: requests.exceptions.RequestException) -> str:
+    """The cause in a few words; the error's own text may hold what was sent."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    name = type(cause or error).__name__
+    known = {
+        "NameResolutionError": "no host has this name",
+        "NewConnectionError": "nothing listens there",
+        "ConnectTimeoutError": "it does not answer",
+        "ReadTimeout": "it does not answer",
+        "ProtocolError": "the connection broke",
+        "ConnectionError": "the connection broke",
+        "ProxyError": "the proxy refuses",
+    }
+    return known.get(name, name)
 
 
 def _judge(url: str, response: requests.Response) -> Json:
@@ -205,7 +222,10 @@ def _judge(url: str, response: requests.Response) -> Json:
 
 def _final(url: str, status: int, text: str) -> OpenSyncError:
     if status in (401, 403):
-        return KeyRefusedError(f"{url}: the key is refused. {text}", "Run `opensync-hooks login`.")
+        return KeyRefusedError(
+            f"{url}: the key is refused. {text}",
+            "Copy it from OpenSync's settings page and run `opensync-hooks login`.",
+        )
     if 300 <= status < 400:
         return WrongAddressError(
             f"{url}: redirects elsewhere, where the key must not follow.", "Check the URL."
@@ -224,7 +244,8 @@ def _object(url: str, response: requests.Response) -> Json:
         value = None
     if not isinstance(value, dict):
         raise UnreachableError(
-            f"{url}: an answer that is not OpenSync's.", "Is a network's login page in between?"
+            f"{url}: an answer that is not OpenSync's.",
+            "Is the URL another site's, or a network's login page in between?",
         )
     return value
 

@@ -5,12 +5,18 @@ OpenSyncError                 base, never raised itself; exit code 1
 ├── NotConfiguredError        a setting is missing or unusable (4)
 ├── KeyRefusedError           the destination does not accept the key (5)
 ├── UnreachableError          passing: the same request may succeed later (6)
+│   └── BusyError             only this one session is being worked on elsewhere
 ├── WrongAddressError         something answers at the URL, but it is not OpenSync
 ├── RejectedError             this one item will never be taken as it is
-└── SourceError               an agent's own file cannot be read now
+├── SourceError               an agent's own file cannot be read now
+└── BugError                  what this package did not foresee (3)
 """
 
 from __future__ import annotations
+
+import traceback
+
+from opensync_hooks import __version__
 
 
 class OpenSyncError(Exception):
@@ -44,6 +50,10 @@ class UnreachableError(OpenSyncError):
         """Seconds, where the other side itself says when to come back."""
 
 
+class BusyError(UnreachableError):
+    pass
+
+
 class WrongAddressError(OpenSyncError):
     pass
 
@@ -54,3 +64,17 @@ class RejectedError(OpenSyncError):
 
 class SourceError(OpenSyncError):
     pass
+
+
+class BugError(OpenSyncError):
+    """Names the kind and the place of an exception, but not its text, which may quote a message."""
+
+    exit_code = 3
+
+    def __init__(self, error: Exception) -> None:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+        super().__init__(
+            f"A bug of opensync-hooks {__version__}: {type(error).__name__} in {place}.",
+            "Please report this line; the sessions themselves are safe with the agent.",
+        )

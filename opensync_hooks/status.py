@@ -105,9 +105,9 @@ def render(status: Status, folders: Folders) -> str:
     lines = [
         ("Destination", where),
         ("Connected", _connected(status)),
-        ("Sessions synced", f"{status.sessions} ({status.messages} messages)"),
+        ("Sessions synced", f"{status.sessions} ({_several(status.messages, 'message')})"),
         ("Last sync", ago(status.last_sync)),
-        ("Waiting", f"{status.waiting} jobs" if status.waiting else "nothing"),
+        ("Waiting", _several(status.waiting, "job") if status.waiting else "nothing"),
         ("Thinking", "sent" if status.thinking else "stays here"),
         *((f"{hooks.label} hooks", _hooks_in_words(hooks)) for hooks in status.agents),
     ]
@@ -117,7 +117,8 @@ def render(status: Status, folders: Folders) -> str:
         lines.append(("No price for", ", ".join(status.unpriced)))
     if status.last_error:
         lines.append(("Last error", f"{status.last_error} ({ago(status.last_error_at)})"))
-    return "\n".join(f"{name + ':':<18}{text}" for name, text in lines)
+    width = max(len(name) for name, _ in lines) + 2
+    return "\n".join(f"{name + ':':<{width}}{text}" for name, text in lines)
 
 
 def _connected(status: Status) -> str:
@@ -143,9 +144,12 @@ def ago(at: int | None) -> str:
     seconds = max(0, _now() - at) // 1000
     for size, unit in _UNITS:
         if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+            return f"{_several(seconds // size, unit)} ago"
     return "just now"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _now() -> int:

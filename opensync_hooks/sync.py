@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import Bill, Delivery, SessionLostError
 from opensync_hooks.destination import Destination
-from opensync_hooks.errors import UnreachableError
+from opensync_hooks.errors import BusyError
 from opensync_hooks.files import private_folder
 from opensync_hooks.ledger import Account, Ledger
 from opensync_hooks.model import Session
@@ -54,8 +54,9 @@ class Syncer:
     ) -> Outcome:
         """Bring the destination up to date with the session; nothing unchanged is sent.
 
-        Raises SourceError, UnreachableError, KeyRefusedError, WrongAddressError; RejectedError only
-        where the session itself is refused, for a refused message is parked and the rest goes on.
+        Raises SourceError, BusyError, UnreachableError, KeyRefusedError, WrongAddressError; and
+        RejectedError where the session itself is refused. A refused message is parked instead, and
+        the rest goes on.
         """
         outcome = Outcome(located.session_id)
         with self._alone(source.agent, located.session_id, patience):
@@ -83,7 +84,7 @@ class Syncer:
         try:
             lock.acquire(timeout=patience)
         except Timeout:
-            raise UnreachableError(
+            raise BusyError(
                 f"{session_id}: another run has been syncing it for {patience:.0f} s.",
                 "It is taken up again by the next hook, or by `opensync-hooks sync`.",
             ) from None

@@ -11,7 +11,13 @@ from filelock import FileLock, Timeout
 
 from opensync_hooks import config as settings
 from opensync_hooks import house
-from opensync_hooks.errors import OpenSyncError, RejectedError, SourceError
+from opensync_hooks.errors import (
+    BugError,
+    BusyError,
+    OpenSyncError,
+    RejectedError,
+    SourceError,
+)
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.sources import registry
@@ -26,6 +32,7 @@ SERVE_SECONDS = 55.0
 SETTLE_SECONDS = 3.0
 LINGER_SECONDS = 1.0
 _PROBE_SECONDS = 0.1
+_AGAIN_SECONDS = 0.2
 _PAUSE = 0.05
 
 
@@ -64,15 +71,19 @@ def _work(spool: Spool, folders: settings.Folders) -> bool:
     """Work until nothing is left to do; False when the rest has to wait for another worker."""
     with Ledger(folders.ledger) as ledger:
         spool.reduce(registry.trigger)
-        error: str | None = None
+        failure: str | None = None
         try:
             with house.syncer(settings.load(), ledger) as syncer:
                 for done in drain(spool, syncer, linger=LINGER_SECONDS):
-                    error = (str(done) if isinstance(done, OpenSyncError) else done.reason) or error
+                    said = str(done) if isinstance(done, OpenSyncError) else done.reason
+                    failure = said or failure
         except OpenSyncError as stopped:
             ledger.note("last error", str(stopped))
             return False
-        ledger.note("last error", error)
+        except Exception as error:
+            ledger.note("last error", str(BugError(error)))
+            raise
+        ledger.note("last error", failure)
     return True
 
 
@@ -126,7 +137,7 @@ def _wish(job: Job) -> tuple[str, int]:
 def _do(job: Job, spool: Spool, syncer: Syncer) -> Iterator[Outcome | OpenSyncError]:
     try:
         outcome = _sync(job, syncer)
-    except SourceError as error:
+    except (SourceError, BusyError) as error:
         (spool.delay if job.attempts < MOST_ATTEMPTS else spool.park)(job, str(error))
         yield error
     except RejectedError as error:
@@ -135,6 +146,10 @@ def _do(job: Job, spool: Spool, syncer: Syncer) -> Iterator[Outcome | OpenSyncEr
     except OpenSyncError as error:
         spool.delay(job, str(error))
         raise
+    except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
+        bug = BugError(error)
+        spool.park(job, str(bug))
+        yield bug
     else:
         spool.done(job)
         if outcome:
@@ -152,7 +167,12 @@ def _sync(job: Job, syncer: Syncer) -> Outcome | None:
     located = source.locate(job.trigger)
     if located is None:
         return None
-    return syncer.sync(source, located, end_reason=job.trigger.end_reason)
+    try:
+        return syncer.sync(source, located, end_reason=job.trigger.end_reason)
+    except SourceError:  # a file that was moved or rewritten under us is whole again in a moment
+        time.sleep(_AGAIN_SECONDS)
+        moved = source.locate(job.trigger) or located
+        return syncer.sync(source, moved, end_reason=job.trigger.end_reason)
 
 
 if __name__ == "__main__":
