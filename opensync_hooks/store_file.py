@@ -1,0 +1,229 @@
+"""The store's SQLite file: private to the user, one schema, whole transactions.
+
+Knows no OpenSync. Every error of SQLite leaves here as one of ours, with what to do about it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
+from opensync_hooks.files import private_folder
+
+APPLICATION = 0x4F53594E
+"""Stands in the file's header, so that another program's database is never taken for ours."""
+VERSION = 1
+PATIENCE_S = 10.0
+
+# The columns bear the names of OpenSync's fields, so that no translation can go wrong.
+# NUMERIC keeps an integer an integer and a fraction a fraction, as JSON does.
+_SCHEMA = (
+    """CREATE TABLE session (
+        arrival INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, externalId TEXT NOT NULL UNIQUE,
+        title TEXT, projectPath TEXT, projectName TEXT, model TEXT, provider TEXT, source TEXT,
+        promptTokens NUMERIC NOT NULL, completionTokens NUMERIC NOT NULL, cost NUMERIC NOT NULL,
+        durationMs NUMERIC, createdAt NUMERIC NOT NULL, updatedAt NUMERIC NOT NULL,
+        parentExternalId TEXT, extra TEXT NOT NULL)""",
+    "CREATE INDEX session_by_update ON session (updatedAt)",
+    "CREATE INDEX session_by_parent ON session (parentExternalId)",
+    """CREATE TABLE message (
+        arrival INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, externalId TEXT NOT NULL UNIQUE,
+        session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+        role TEXT NOT NULL, textContent TEXT, model TEXT, promptTokens NUMERIC,
+        completionTokens NUMERIC, durationMs NUMERIC, createdAt NUMERIC NOT NULL,
+        parts TEXT NOT NULL, extra TEXT NOT NULL)""",
+    "CREATE INDEX message_in_session ON message (session, createdAt, arrival)",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {VERSION}",
+)
+# One statement: read one by one, they could come from before and after another process's set-up.
+_HEADER = """SELECT (SELECT application_id FROM pragma_application_id),
+    (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_master)"""
+_SETTINGS = (
+    # FULL, not NORMAL: what was acknowledged is never sent again, so it has to survive a power cut.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # a deleted session's text would stay readable in free pages
+)
+_PASSING = {
+    sqlite3.SQLITE_BUSY: ("another process is writing to it", "It is tried again later."),
+    sqlite3.SQLITE_LOCKED: ("another process is writing to it", "It is tried again later."),
+    sqlite3.SQLITE_PROTOCOL: ("another process is opening it", "It is tried again later."),
+    sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; it is tried again later."),
+    sqlite3.SQLITE_IOERR: ("the disk does not answer", "Check the disk and the space left on it."),
+    sqlite3.SQLITE_NOMEM: ("there is not enough memory", "It is tried again later."),
+    sqlite3.SQLITE_READONLY: ("it cannot be written", "Check who may write this file and folder."),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Check who may write this file and folder."),
+    sqlite3.SQLITE_PERM: ("it cannot be opened", "Check who may write this file and folder."),
+}
+_NO_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_creating = threading.Lock()
+
+
+class StoreFile:
+    """An open store file, for any number of threads; other processes may have it open as well."""
+
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        with self._foreseen():
+            private_folder(path.parent)
+            _make_private(path)
+            self._db = _connected(path, patience_s)
+            self._place = _place(path)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """All statements inside see the same moment."""
+        with self._transaction("BEGIN") as db:
+            yield db
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; on the disk when it is over."""
+        with self._transaction("BEGIN IMMEDIATE") as db:
+            yield db
+
+    def shed(self) -> None:
+        """Move what the write-ahead log still holds of deleted text out of it, if nobody reads."""
+        with self._lock, suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._foreseen():
+            self._check_place()
+            self._db.execute(begin)
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has rolled back by itself on a full disk
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _check_place(self) -> None:
+        """SQLite goes on writing to a file that was deleted: acknowledged, and lost."""
+        if _place(self.path) != self._place:
+            raise UnreachableError(
+                f"{self.path}: was moved or deleted since it was opened.",
+                "Start the command again.",
+            )
+
+    @contextmanager
+    def _foreseen(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _ours(self.path, error) from error
+        except OSError as error:
+            raise UnreachableError(
+                f"{self.path}: {error.strerror or error}.",
+                "Check who may write this file and folder.",
+            ) from error
+
+
+def _ours(path: Path, error: sqlite3.Error) -> OpenSyncError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _PASSING:
+        what, cure = _PASSING[code]
+        return UnreachableError(f"{path}: {what}.", cure)
+    what = "is damaged or no SQLite file" if code in _NO_DATABASE else str(error)
+    return WrongAddressError(f"{path}: {what}.", "Move it away to begin with an empty store.")
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _make_private(path: Path) -> None:
+    """The file, made where it is missing, 0600; SQLite gives its side files the same mode.
+
+    A file that is there is never opened and closed here: closing it would drop the locks that
+    another connection of this process holds on it, and SQLite would delete a log still in use.
+    """
+    with _creating:
+        with suppress(FileExistsError):
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+            fd = os.open(path, flags, 0o600)
+            try:
+                if hasattr(os, "fchmod"):
+                    os.fchmod(fd, 0o600)
+            finally:
+                os.close(fd)
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            raise WrongAddressError(
+                f"{path}: is not a regular file.", "Move it away; links are not followed."
+            )
+        if stat.S_IMODE(mode) & 0o077 and os.name == "posix":
+            path.chmod(0o600)
+
+
+def _connected(path: Path, patience_s: float) -> sqlite3.Connection:
+    db = sqlite3.connect(path, patience_s, isolation_level=None, check_same_thread=False)
+    try:
+        db.row_factory = sqlite3.Row
+        _is_ours(db, path)
+        _log_ahead(db, time.monotonic() + patience_s)
+        for setting in _SETTINGS:
+            db.execute(setting)
+        _lay_out(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether the schema is there. Raises, before anything is written, for any other database."""
+    application, version, tables = db.execute(_HEADER).fetchone()
+    if application == APPLICATION and version > VERSION:
+        raise WrongAddressError(
+            f"{path}: was written by a newer opensync-hooks.", "Update opensync-hooks."
+        )
+    if (application, version) == (APPLICATION, VERSION):
+        return True
+    if application or version or tables:
+        raise WrongAddressError(
+            f"{path}: is another program's database.", "Move it away to begin with an empty store."
+        )
+    return False
+
+
+def _log_ahead(db: sqlite3.Connection, deadline: float) -> None:
+    """SQLite does not wait for its turn when several processes switch a new file to WAL at once."""
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _lay_out(db: sqlite3.Connection, path: Path) -> None:
+    if _is_ours(db, path):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    if not _is_ours(db, path):  # another process may have been first
+        for statement in _SCHEMA:
+            db.execute(statement)
+    db.execute("COMMIT")

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from opensync_hooks.destination import BatchReply, Json
+from opensync_hooks.errors import RejectedError
+from tests.opensync import FakeClock, RealStore, real_opensync
+
+FULL: Json = {"externalId": "s", "title": "T", "projectPath": "/p", "model": "m", "promptTokens": 5}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def real(tmp_path: Path, clock: FakeClock) -> Iterator[RealStore]:
+    with RealStore(tmp_path / "real.db", clock=clock) as opened:
+        yield opened
+
+
+def text(content: str) -> Json:
+    return {"type": "text", "content": content}
+
+
+def message(key: str = "m", session: str = "s", **fields: Any) -> Json:
+    return {"sessionExternalId": session, "externalId": key, "role": "user", **fields}
+
+
+def put_message(real: RealStore, key: str = "m", session: str = "s", **fields: Any) -> str:
+    return real.put_message(message(key, session, **fields), {}, replaces=False)
+
+
+def messages(real: RealStore, key: str = "s") -> list[Json]:
+    found = real.session(key)
+    assert found is not None
+    said: list[Json] = found["messages"]
+    return said
+
+
+def the_session(real: RealStore, key: str = "s") -> Json:
+    found = real.session(key)
+    assert found is not None
+    session: Json = found["session"]
+    return session
+
+
+@pytest.mark.parametrize(
+    ("created_ago", "kept"),
+    [(0, "old"), (4.999, "old"), (5, "new"), (-3600, "old")],
+    ids=["at once", "in the window", "after it", "in the future"],
+)
+def test_a_message_is_not_updated_in_its_first_5_seconds(
+    real: RealStore, clock: FakeClock, created_ago: float, kept: str
+) -> None:
+    created = clock() - round(created_ago * 1000)
+    first = put_message(real, textContent="old", createdAt=created)
+    assert put_message(real, textContent="new", createdAt=created) == first
+    assert messages(real)[0]["textContent"] == kept
+
+
+def test_a_message_keeps_its_first_time_and_role(real: RealStore, clock: FakeClock) -> None:
+    put_message(real, createdAt=1)
+    put_message(real, createdAt=2, role="system")
+    assert (messages(real)[0]["createdAt"], messages(real)[0]["role"]) == (1, "user")
+    real.put_session({**FULL, "createdAt": 3}, {})
+    assert the_session(real)["createdAt"] == clock()
+
+
+def test_parts_that_are_left_out_are_deleted(real: RealStore) -> None:
+    put_message(real, createdAt=1, parts=[text("lost")])
+    put_message(real, createdAt=1)
+    assert messages(real)[0]["parts"] == []
+
+
+def test_a_replaced_message_has_at_most_4092_parts(real: RealStore) -> None:
+    put_message(real, createdAt=1, parts=[text("x")] * 4093)
+    put_message(real, createdAt=1, parts=[text("x")] * 4092)
+    with pytest.raises(RejectedError, match="Too many"):
+        put_message(real, createdAt=1, parts=[text("x")] * 4093)
+
+
+def test_an_id_used_by_two_sessions_rewrites_the_first_and_leaves_the_second_empty(
+    real: RealStore,
+) -> None:
+    first = put_message(real, "m", "one", createdAt=1, textContent="mine")
+    assert put_message(real, "m", "two", createdAt=1, textContent="yours") == first
+    assert messages(real, "one")[0]["textContent"] == "yours"
+    assert messages(real, "two") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds", "applied"),
+    [
+        ({"cost": 9}, 0, False),
+        ({"cost": 9, "provider": "v", "source": "x", "durationMs": 1}, 9.9, False),
+        ({"cost": 9}, 10, True),
+        ({"cost": 9, "title": "U"}, 0, True),
+        ({"cost": 9, "projectPath": "/q"}, 0, True),
+        ({"cost": 9, "completionTokens": 1}, 0, True),
+        ({"cost": 9, "title": ...}, 0, True),
+    ],
+    ids=["cost", "unseen fields", "after 10 s", "title", "path", "tokens", "no title"],
+)
+def test_a_session_posted_again_within_10_seconds_is_ignored_unless_it_looks_different(
+    real: RealStore, clock: FakeClock, change: Json, seconds: float, *, applied: bool
+) -> None:
+    real.put_session(FULL, {})
+    clock.advance(seconds)
+    body = {name: value for name, value in {**FULL, **change}.items() if value is not ...}
+    real.put_session(body, {})
+    assert (the_session(real)["cost"] == 9) is applied
+
+
+def test_a_message_opens_the_sessions_window_again(real: RealStore, clock: FakeClock) -> None:
+    real.put_session(FULL, {})
+    clock.advance(9)
+    put_message(real)
+    clock.advance(9)
+    real.put_session({**FULL, "cost": 9}, {})
+    assert the_session(real)["cost"] == 0
+
+
+def test_counts_never_go_back_to_nothing(real: RealStore) -> None:
+    real.put_session(FULL, {})
+    real.put_session({"externalId": "s", "promptTokens": 0, "cost": 1}, {})
+    assert (the_session(real)["promptTokens"], the_session(real)["cost"]) == (5, 1)
+
+
+def test_cursor_has_two_names(real: RealStore, clock: FakeClock) -> None:
+    real.put_session({**FULL, "source": "cursor"}, {})
+    assert the_session(real)["source"] == "cursor-sync"
+    clock.advance(60)
+    real.put_session({**FULL, "source": "cursor"}, {})
+    assert the_session(real)["source"] == "cursor"
+
+
+def test_a_batch_sent_again_destroys_the_parts(real: RealStore, clock: FakeClock) -> None:
+    body = {"messages": [message(parts=[text("precious")])]}
+    assert real.put_batch(body) == BatchReply(0, 1)
+    assert real.put_batch(body) == BatchReply(0, 0)
+    clock.advance(5)
+    assert real.put_batch(body) == BatchReply(0, 1)
+    assert messages(real)[0]["parts"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "counted"),
+    [({"cost": 9}, 0), ({"projectPath": "/q"}, 0), ({"title": "U"}, 1)],
+    ids=["cost", "path", "title"],
+)
+def test_a_batch_ignores_a_session_of_the_last_10_seconds(
+    real: RealStore, change: Json, counted: int
+) -> None:
+    real.put_session(FULL, {})
+    assert real.put_batch({"sessions": [{**FULL, **change}]}) == BatchReply(counted, 0)
+
+
+def test_a_new_title_costs_the_search_text_unless_it_comes_by_batch(real: RealStore) -> None:
+    real.put_session(FULL, {})
+    put_message(real, parts=[text("words")])
+    real.put_batch({"sessions": [{"externalId": "s", "title": "U"}]})
+    assert real.search_text["s"] == "T words"
+    real.put_session({"externalId": "s", "title": "V"}, {})
+    assert real.search_text["s"] == "V"
+
+
+def test_an_emoji_on_the_cut_of_the_search_text_poisons_the_message(real: RealStore) -> None:
+    poison = "x" * 9998 + "😀"
+    for _ in range(2):
+        with pytest.raises(RejectedError, match="lone leading surrogate"):
+            put_message(real, parts=[text(poison)])
+    assert real.session("s") is None
+    put_message(real, parts=[text(" " + poison)])
+    assert len(real.search_text["s"]) == 10_000
+
+
+def test_poison_takes_the_whole_batch_with_it(real: RealStore) -> None:
+    poison = [message("a"), message("b", parts=[text("x" * 9998 + "😀")])]
+    reply = real.put_batch({"sessions": [{"externalId": "s"}], "messages": poison})
+    assert (reply.sessions, reply.messages) == (1, 0)
+    assert reply.errors[0].startswith("Messages batch error: Error: Received invalid json: lone")
+    assert messages(real) == []
+
+
+def test_it_answers_over_http_as_a_deployment(tmp_path: Path, clock: FakeClock) -> None:
+    with real_opensync(tmp_path, clock=clock) as (server, store, key), requests.Session() as http:
+        headers = {"Authorization": f"Bearer {key}"}
+        body = message(textContent="old")
+        for said in ("old", "new"):
+            answer = http.post(
+                server.url + "/sync/message", json={**body, "textContent": said}, headers=headers
+            )
+            assert answer.json()["ok"] is True
+        assert http.get(server.url + "/health").json()["timestamp"] == clock()
+        assert messages(store)[0]["textContent"] == "old"
