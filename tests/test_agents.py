@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks import change, original
-from opensync_hooks.agents import ALL, ClaudeCode, hook_command, is_ours
+from opensync_hooks.agents import ALL, ClaudeCode, change, hook_command, is_ours, original
 from opensync_hooks.errors import OpenSyncError
 
 from .test_jsontext import OBJECTS, STYLES

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import environment
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.setup import environment
 
 NOWHERE = "/nowhere"
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks import agents, environment, launcher, sample, setup
+from opensync_hooks import agents, setup
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.setup import environment, launcher, sample
 from opensync_hooks.sources.claude_code import ClaudeCode
 
 ROOT = Path(__file__).parent.parent
 INSTALL = ROOT / "install.py"
-TRANSCRIPT = ROOT / "opensync_hooks" / "sample" / "session.jsonl"
+TRANSCRIPT = ROOT / "opensync_hooks" / "setup" / "sample" / "session.jsonl"
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensync_hooks import jsontext
+from opensync_hooks.agents import jsontext
 
 SCALARS = (
     st.none()

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks import agents, environment, folders, launcher, original, sample
-from opensync_hooks.change import carry_out
+from opensync_hooks import agents, folders
+from opensync_hooks.agents import original
+from opensync_hooks.agents.change import carry_out
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.setup import environment, launcher, sample
 from opensync_hooks.sources import registry
 
 NEWEST = 20
@@ -47,7 +49,7 @@ def from_clone(root: str, argv: Sequence[str], environ: Mapping[str, str] = os.e
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    here = Installation(Path(sys.executable), Path(__file__).parent)
+    here = Installation(Path(sys.executable), Path(__file__).parents[1])
     return _guarded(partial(_finish, here, _options(argv), environ))
 
 
@@ -233,7 +235,3 @@ def uninstall(environ: Mapping[str, str] = os.environ, *, dry_run: bool = False)
         _say("\nSettings, synced sessions and queue stay. To delete them as well:")
         _say(f"  rm -r {shlex.join(left)}")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks import folders
-from opensync_hooks.change import Note, read
+from opensync_hooks.agents.change import Note, read
 
 
 def folder(env: folders.Lookup) -> Path:

@@ -1,84 +1,20 @@
-"""What is registered with each agent: how it is found, put, and taken away again.
-
-Never writes a settings file that it could not parse, and touches no entry but its own.
-"""
+"""Claude Code's settings.json: two hooks of ours among whatever else the user keeps there."""
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
-from opensync_hooks import folders, jsontext, original
-from opensync_hooks.change import Change, read
+from opensync_hooks import folders
+from opensync_hooks.agents import jsontext, original
+from opensync_hooks.agents.change import Change, read
+from opensync_hooks.agents.registration import Registration, broken, is_ours
 from opensync_hooks.errors import OpenSyncError
 
 _BOM = b"\xef\xbb\xbf"
 _UNTOUCHED = " Nothing was changed."
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What an agent's settings say of our hook, and in `problem` why it would not run."""
-
-    path: Path
-    events: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    problem: str = ""
-
-    @property
-    def works(self) -> bool:
-        return not self.missing and not self.problem
-
-
-class Agent(Protocol):
-    """One agent's settings. Plans change nothing, and are None when there is nothing to change."""
-
-    name: str
-    label: str
-    script: str
-    """The file in hooks/ that this agent runs."""
-
-    def settings_path(self, env: folders.Lookup) -> Path: ...
-
-    def present(self, env: folders.Lookup) -> bool:
-        """Whether the agent was ever started here: its own folder exists."""
-        ...
-
-    def plan(self, env: folders.Lookup, command: str) -> Change | None: ...
-
-    def plan_removal(self, env: folders.Lookup) -> Change | None: ...
-
-    def registered(self, env: folders.Lookup) -> Registration:
-        """Never raises: what cannot be read is the `problem`."""
-        ...
-
-
-def hook_command(python: Path, script: Path) -> str:
-    """What the agent gives to /bin/sh. `-I -S`: fast, and no package of the project gets in."""
-    return shlex.join((python.as_posix(), "-I", "-S", script.as_posix()))
-
-
-def is_ours(command: object, script: str) -> bool:
-    """Whether this is a Python that runs our `script`, wherever either of them lay at the time.
-
-    Told by the command, because Claude Code drops every key of a handler that it does not know.
-    """
-    words = _words(command)
-    if len(words) < 2 or not PurePosixPath(words[0]).name.startswith("python"):
-        return False
-    found = PurePosixPath(words[-1])
-    if any(not word.startswith("-") for word in words[1:-1]):
-        return False
-    if found.parts[-2:] != ("hooks", script):
-        return False
-    root = found.parent.parent  # an installed package, or a clone, which may be gone by now
-    if root.name == "opensync_hooks" or "opensync-hooks" in root.name:
-        return True
-    return root.is_absolute() and Path(root, "opensync_hooks", "__init__.py").is_file()
 
 
 class ClaudeCode:
@@ -132,7 +68,7 @@ class ClaudeCode:
         if settings.get("disableAllHooks") is True:
             problem = f"{path}: disableAllHooks is on, so {self.label} runs no hook"
         for _, handler in ours:
-            problem = problem or _broken(handler["command"])
+            problem = problem or broken(handler["command"])
         return Registration(path, events, missing, problem)
 
     def _text(self, path: Path, raw: bytes | None) -> str:
@@ -189,9 +125,6 @@ class ClaudeCode:
         return _cut(text, [path for path, _ in self._ours(jsontext.parse(text))])
 
 
-ALL: tuple[Agent, ...] = (ClaudeCode(),)
-
-
 def _runs(handler: dict[str, Any], command: str) -> bool:
     """Whether it does what ours should; another timeout or more keys are the user's choice."""
     as_wanted = (handler.get("type"), handler["command"]) == ("command", command)
@@ -228,22 +161,6 @@ def _at(value: Any, path: jsontext.Path) -> Any:
 
 def _encode(before: bytes | None, text: str) -> bytes:
     return (_BOM if (before or b"").startswith(_BOM) else b"") + text.encode("utf-8")
-
-
-def _words(command: object) -> list[str]:
-    try:
-        return shlex.split(command) if isinstance(command, str) else []
-    except ValueError:  # an open quote
-        return []
-
-
-def _broken(command: str) -> str:
-    words = _words(command)
-    if Path(words[0]).is_absolute() and not Path(words[0]).is_file():
-        return f"{words[0]}: the hook's Python is gone"
-    if not Path(words[-1]).is_file():
-        return f"{words[-1]}: the hook's script is gone"
-    return ""
 
 
 def _list(value: object) -> list[Any]:

@@ -1,0 +1,13 @@
+"""What is registered with each agent: how it is found, put, and taken away again.
+
+Never writes a settings file that it could not parse, and touches no entry but its own.
+"""
+
+from __future__ import annotations
+
+from opensync_hooks.agents.claude_code import ClaudeCode
+from opensync_hooks.agents.registration import Agent, Registration, hook_command, is_ours
+
+__all__ = ["ALL", "Agent", "ClaudeCode", "Registration", "hook_command", "is_ours"]
+
+ALL: tuple[Agent, ...] = (ClaudeCode(),)

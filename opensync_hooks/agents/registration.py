@@ -1,0 +1,89 @@
+"""What every agent's registration has in common, and how our own command is told from others."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from opensync_hooks import folders
+from opensync_hooks.agents.change import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What an agent's settings say of our hook, and in `problem` why it would not run."""
+
+    path: Path
+    events: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def works(self) -> bool:
+        return not self.missing and not self.problem
+
+
+class Agent(Protocol):
+    """One agent's settings. Plans change nothing, and are None when there is nothing to change."""
+
+    name: str
+    label: str
+    script: str
+    """The file in hooks/ that this agent runs."""
+
+    def settings_path(self, env: folders.Lookup) -> Path: ...
+
+    def present(self, env: folders.Lookup) -> bool:
+        """Whether the agent was ever started here: its own folder exists."""
+        ...
+
+    def plan(self, env: folders.Lookup, command: str) -> Change | None: ...
+
+    def plan_removal(self, env: folders.Lookup) -> Change | None: ...
+
+    def registered(self, env: folders.Lookup) -> Registration:
+        """Never raises: what cannot be read is the `problem`."""
+        ...
+
+
+def hook_command(python: Path, script: Path) -> str:
+    """What the agent gives to /bin/sh. `-I -S`: fast, and no package of the project gets in."""
+    return shlex.join((python.as_posix(), "-I", "-S", script.as_posix()))
+
+
+def is_ours(command: object, script: str) -> bool:
+    """Whether this is a Python that runs our `script`, wherever either of them lay at the time.
+
+    Told by the command, because Claude Code drops every key of a handler that it does not know.
+    """
+    words = _words(command)
+    if len(words) < 2 or not PurePosixPath(words[0]).name.startswith("python"):
+        return False
+    found = PurePosixPath(words[-1])
+    if any(not word.startswith("-") for word in words[1:-1]):
+        return False
+    if found.parts[-2:] != ("hooks", script):
+        return False
+    root = found.parent.parent  # an installed package, or a clone, which may be gone by now
+    if root.name == "opensync_hooks" or "opensync-hooks" in root.name:
+        return True
+    return root.is_absolute() and Path(root, "opensync_hooks", "__init__.py").is_file()
+
+
+def _words(command: object) -> list[str]:
+    try:
+        return shlex.split(command) if isinstance(command, str) else []
+    except ValueError:  # an open quote
+        return []
+
+
+def broken(command: str) -> str:
+    """Why the command would not run; nothing where it would."""
+    words = _words(command)
+    if Path(words[0]).is_absolute() and not Path(words[0]).is_file():
+        return f"{words[0]}: the hook's Python is gone"
+    if not Path(words[-1]).is_file():
+        return f"{words[-1]}: the hook's script is gone"
+    return ""
