@@ -13,11 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-CHECKS = (
+CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "--quiet", "."),
     ("ruff", "format", "--check", "--quiet", "."),
     ("mypy",),
-    ("pytest", "--quiet"),
+    ("pytest", "--quiet", "--numprocesses", "2"),
 )
 
 
@@ -26,12 +26,14 @@ def main() -> int:
     make_environment()
     arguments = sys.argv[1:]
     checks = [("pytest", *arguments)] if arguments else CHECKS
-    failed = [
-        check for check in checks if subprocess.run([PYTHON, "-m", *check], cwd=ROOT).returncode
-    ]
+    failed = [check for check in checks if not passes(check)]
     for check in failed:
         print("failed:", *check)
     return 1 if failed else 0
+
+
+def passes(check: tuple[str, ...]) -> bool:
+    return subprocess.run([str(PYTHON), "-m", *check], cwd=ROOT, check=False).returncode == 0
 
 
 def make_environment() -> None:
@@ -56,7 +58,7 @@ def make_environment() -> None:
             "This Python cannot make environments (no ensurepip).\n"
             "hint: apt-get install python3-venv, or use a Python from python.org or uv."
         ) from None
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, *needed], check=True)
     mark.write_text(wanted)
 

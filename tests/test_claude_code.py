@@ -371,9 +371,7 @@ def claude(tmp_path: Path) -> ClaudeCode:
     return ClaudeCode(tmp_path / "claude")
 
 
-def test_session_is_found_by_id_by_path_and_by_a_subagents_path(
-    claude: ClaudeCode, tmp_path: Path
-) -> None:
+def test_session_is_found_by_id_by_path_and_by_a_subagents_path(claude: ClaudeCode) -> None:
     by_id = claude.find("00000002-0000-4000-8000-000000000002")
     assert by_id
     agent_file = next((by_id.path.with_suffix("") / "subagents").glob("*.jsonl"))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensync_hooks import contract, convex
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import RejectedError
+from opensync_hooks.store import contract, convex
 
 MESSAGE: Json = {"sessionExternalId": "s", "externalId": "m", "role": "user"}
 WRONG = "ArgumentValidationError: Value does not match validator"

@@ -16,8 +16,8 @@ import requests
 from opensync_hooks import server as server_module
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import OpenSyncError, UnreachableError, UsageError, WrongAddressError
-from opensync_hooks.routes import ROUTES, Answer
 from opensync_hooks.server import Fault, Server, new_key, serve
+from opensync_hooks.server.routes import ROUTES, Answer
 from opensync_hooks.store import Store
 from tests.opensync import FakeClock
 

@@ -15,8 +15,8 @@ from opensync_hooks.client import Client
 from opensync_hooks.config import load
 from opensync_hooks.errors import UnreachableError
 from opensync_hooks.ledger import Ledger
-from opensync_hooks.routes import Answer
 from opensync_hooks.server import Fault
+from opensync_hooks.server.routes import Answer
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Outcome, Syncer

@@ -1,7 +1,7 @@
 """A model that says what a script tells it to: enough of the Messages API for a real Claude Code.
 
-A script maps a word to the replies of one turn. The word is looked for in what the user, or the agent
-that started a subagent, said last; the reply is the one after those given since.
+A script maps a word to the replies of one turn. The word is looked for in what the user, or the
+agent that started a subagent, said last; the reply is the one after those given since.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(200, {})
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the standard library's name
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")

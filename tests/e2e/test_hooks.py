@@ -62,8 +62,8 @@ class World:
 
     def queue(self) -> list[str]:
         spool = self.ours / "spool"
-        names = os.listdir(spool) if spool.exists() else []
-        return [name for name in names if name.endswith((".event", ".job"))]
+        paths = spool.iterdir() if spool.exists() else ()
+        return [path.name for path in paths if path.suffix in (".event", ".job")]
 
     def settle(self, seconds: float = 20) -> None:
         """Until nothing is queued and no worker runs any more."""
@@ -332,7 +332,7 @@ def test_home_that_cannot_be_written_is_no_business_of_the_agents(
     assert subprocess_result.stdout == b""
 
 
-def test_worker_keeps_none_of_the_agents_files_open(world: World, tmp_path: Path) -> None:
+def test_worker_keeps_none_of_the_agents_files_open(world: World) -> None:
     """A worker that inherits a pipe keeps the agent waiting for its end."""
     reading, writing = os.pipe()
     pen = world.pen()

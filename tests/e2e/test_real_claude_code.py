@@ -1,7 +1,7 @@
 """The real Claude Code, with the hooks that we register, against a scripted model.
 
-Needs the program itself: OPENSYNC_TEST_CLAUDE names it. What arrives is held against what a count of
-the transcript's own lines finds.
+Needs the program itself: OPENSYNC_TEST_CLAUDE names it. What arrives is held against what a count
+of the transcript's own lines finds.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SCRIPT: Script = {
     ],
     "errand": [Reply([uses("Bash", command="echo errand")]), Reply([says("Ran the errand.")])],
     "nested": [
-        Reply([uses("Agent", description="Inner", prompt="greet", subagent_type="general-purpose")]),
+        Reply([uses("Agent", description="In", prompt="greet", subagent_type="general-purpose")]),
         Reply([says("The inner one greeted.")]),
     ],
     "look": [Reply([uses("Read", file_path="pixel.png")]), Reply([says("One pixel.")])],

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from opensync_hooks import contract
-from opensync_hooks.convex import measure
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.errors import RejectedError
-from opensync_hooks.store_file import PATIENCE_S, StoreFile
-from opensync_hooks.store_reads import StoreReads
+from opensync_hooks.store import contract
+from opensync_hooks.store.convex import measure
+from opensync_hooks.store.file import PATIENCE_S, StoreFile
+from opensync_hooks.store.reads import StoreReads
 
 Clock = Callable[[], int]
 """Milliseconds since 1970 UTC."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import WrongAddressError
-from opensync_hooks.export import Format, export
-from opensync_hooks.store_file import StoreFile
+from opensync_hooks.store.export import Format, export
+from opensync_hooks.store.file import StoreFile
 
 SESSION_SHOWN = (
     *("id", "externalId", "title", "projectPath", "projectName", "model", "provider"),

@@ -19,7 +19,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from opensync_hooks.errors import UsageError
-from opensync_hooks.routes import Answer, Request, answer
+from opensync_hooks.server.routes import Answer, Request, answer
 from opensync_hooks.store import Store
 
 HOST = "127.0.0.1"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opensync_hooks.convex import EXACT_INTEGER, check_arguments, check_row
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import RejectedError
+from opensync_hooks.store.convex import EXACT_INTEGER, check_arguments, check_row
 
 MISSING_ID = "Missing externalId or sessionId"
 _ROLES = ("user", "assistant", "system", "tool", "unknown")
