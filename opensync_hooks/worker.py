@@ -20,7 +20,7 @@ from opensync_hooks.errors import (
 )
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.sources import registry
+from opensync_hooks.sources import Located, Source, registry
 from opensync_hooks.spool import Job, Spool
 from opensync_hooks.sync import Outcome, Syncer
 
@@ -161,10 +161,7 @@ def _sync(job: Job, syncer: Syncer) -> Outcome | None:
     source = registry.source(job.trigger.agent, {**os.environ, **job.environ})
     if source is None:
         return None
-    end = job.received_at / 1000 + SETTLE_SECONDS
-    while not source.settled(job.trigger) and time.time() < end:
-        time.sleep(_PAUSE)
-    located = source.locate(job.trigger)
+    located = _settled(job, source)
     if located is None:
         return None
     try:
@@ -173,6 +170,21 @@ def _sync(job: Job, syncer: Syncer) -> Outcome | None:
         time.sleep(_AGAIN_SECONDS)
         moved = source.locate(job.trigger) or located
         return syncer.sync(source, moved, end_reason=job.trigger.end_reason)
+
+
+def _settled(job: Job, source: Source) -> Located | None:
+    """Where the session lies, once what the agent had shown is there; in the end also without."""
+    end = job.received_at / 1000 + SETTLE_SECONDS
+    looked_at: Located | None = None
+    while True:
+        located = source.locate(job.trigger)
+        is_new = located is not None and located != looked_at
+        if (is_new and source.settled(job.trigger)) or time.time() >= end:
+            return located
+        if located is None and job.trigger.awaits is None:
+            return None
+        looked_at = located
+        time.sleep(_PAUSE)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class ClaudeCode:
 
     def find(self, wanted: str) -> Located | None:
         path = Path(wanted)
+        wanted = wanted.partition(":")[0]  # a subagent is synced with the session it belongs to
         if path.suffix == ".jsonl" and path.is_file():
             if path.parent.name == "subagents":
                 path = path.parent.parent.with_suffix(".jsonl")
