@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from opensync_hooks import delivery
 from opensync_hooks.config import Config
+from opensync_hooks.entry import KEPT
 from opensync_hooks.errors import OpenSyncError, RejectedError, SourceError, UsageError
 from opensync_hooks.model import Trigger
 from opensync_hooks.sources import Located, Source, registry
@@ -70,11 +72,18 @@ def run(wish: Wish, found: list[Found], syncer: Syncer) -> Iterator[tuple[Locate
             yield located, error
 
 
-def queue(found: Iterable[Found], spool: Spool) -> None:
-    """Leave sessions that cannot be delivered now to the next worker."""
+def queue(found: Iterable[Found], spool: Spool) -> bool:
+    """Leave sessions that cannot be delivered now to the next worker; whether it can find all."""
+    findable = True
     for source, located in found:
-        trigger = Trigger(source.agent, located.session_id, "by hand", str(located.path))
-        spool.put(Job(trigger, {}, time.time_ns() // 1_000_000))
+        trigger = Trigger(source.agent, located.session_id, "by hand", str(located.path.absolute()))
+        again = source.locate(trigger)
+        if again is None or again.path.resolve() != located.path.resolve():
+            findable = False  # a copy outside the agent's folder
+            continue
+        kept = {name: os.environ[name] for name in KEPT[source.agent] if name in os.environ}
+        spool.put(Job(trigger, kept, time.time_ns() // 1_000_000))
+    return findable
 
 
 class Progress:
@@ -104,7 +113,10 @@ class Progress:
 def describe(found: list[Found], config: Config) -> Iterator[str]:
     """For a dry run: a line for each session and subagent, and what it would send at most."""
     for source, located in found:
-        for session in source.read(located):
-            messages, parts = delivery.measure(session, config)
-            if messages:
-                yield f"{session.id}  {messages} messages, {parts} parts  {session.title or ''}"
+        try:
+            for session in source.read(located):
+                messages, parts = delivery.measure(session, config)
+                if messages:
+                    yield f"{session.id}  {messages} messages, {parts} parts  {session.title or ''}"
+        except SourceError as error:
+            yield str(error)

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import site
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from opensync_hooks import folders
@@ -32,16 +33,20 @@ def main(agent: str, argv: list[str]) -> int:
 
 
 def _synchronous_hook(agent: str) -> int:
-    """A hook that returns when the session has arrived: for machines that end with the agent."""
+    """A hook that returns when the session has arrived: for machines that end with the agent.
+
+    Ends with 0 whatever happens, for an agent takes any other end as an objection of ours.
+    """
     from opensync_hooks import worker  # noqa: PLC0415 - needs the packages as well
     from opensync_hooks.entry import KEPT  # noqa: PLC0415
+    from opensync_hooks.errors import OpenSyncError  # noqa: PLC0415
     from opensync_hooks.sources import registry  # noqa: PLC0415
 
     trigger = registry.trigger(agent, os.environ, sys.stdin.buffer.read())
+    environ = {name: os.environ[name] for name in KEPT[agent] if name in os.environ}
     if trigger is not None:
-        worker.serve(
-            trigger, {name: os.environ[name] for name in KEPT[agent] if name in os.environ}
-        )
+        with suppress(OSError, OpenSyncError):
+            worker.serve(trigger, environ)
     return 0
 
 

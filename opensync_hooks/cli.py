@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import io
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from opensync_hooks import __version__, backfill, config, house, status, worker
-from opensync_hooks.errors import OpenSyncError, UnreachableError, UsageError
+from opensync_hooks import __version__, backfill, config, house, setup, status, worker
+from opensync_hooks.errors import BugError, OpenSyncError, UnreachableError, UsageError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.sources import registry
 from opensync_hooks.spool import Spool
 from opensync_hooks.sync import Outcome, Syncer
 
 INTERRUPTED = 130
-BUG = 3
 _PATIENCE = 600.0
 _PAUSE = 5.0
 
@@ -27,16 +27,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 failed, 2 usage, 3 a bug, 4 not configured, 5 key refused, 6 queued."""
     arguments = _parser().parse_args(argv)
     os.umask(0o077)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a title in letters the terminal lacks
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
     except OpenSyncError as error:
         return _complain(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, EOFError):
         print("\nInterrupted; nothing is half done. The same command goes on.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        what = f"{error.filename or 'opensync-hooks'}: {error.strerror or error}."
+        return _complain(OpenSyncError(what, "Check the disk, and who may write there."))
+    except Exception as error:  # noqa: BLE001 - a bug gets one line, never a message's text
+        return _complain(BugError(error))
+    return code
 
 
 def _complain(error: OpenSyncError) -> int:
@@ -67,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         "--json", action="store_true", help="for machines"
     )
     _add_sync_arguments(command("sync", _sync, "deliver sessions now; new ones, if none is named"))
+    command("uninstall", _uninstall, "take hooks, command and environment away").add_argument(
+        "--dry-run", action="store_true", help="only show what would be changed"
+    )
     serve = command(
         "serve", _serve, "put the embedded store on a local port, with OpenSync's routes"
     )
@@ -84,9 +96,15 @@ def _add_sync_arguments(sync: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--all", action="store_true", help="look through every session again")
     which.add_argument("--force", action="store_true", help="send again what was confirmed, too")
-    sync.add_argument("--limit", type=int, metavar="N", help="only the N newest sessions")
+    sync.add_argument("--limit", type=_count, metavar="N", help="only the N newest sessions")
     sync.add_argument("--dry-run", action="store_true", help="only say what would be sent")
     sync.add_argument("--wait", action="store_true", help="keep trying, for ten minutes at most")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"not a number of sessions: {text!r}")
+    return int(text)
 
 
 def _login(arguments: argparse.Namespace) -> int:
@@ -143,6 +161,10 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _uninstall(arguments: argparse.Namespace) -> int:
+    return setup.uninstall(dry_run=arguments.dry_run)
+
+
 def _version(_: argparse.Namespace) -> int:
     print(f"opensync-hooks {__version__}")
     return 0
@@ -157,7 +179,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         Store(config.Folders.of(os.environ).store) as store,
         Server(store, key, arguments.port) as server,
     ):
-        print(f"Serving the embedded store on {server.url}; its key stands in config.toml.")
+        said = f"Serving the embedded store on {server.url}; its key stands in config.toml."
+        print(said, flush=True)  # a log would show it when all is over
         server.serve_forever()
     return 0
 
@@ -174,7 +197,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     found = backfill.select(wish)
     if arguments.dry_run:
         for line in backfill.describe(found, loaded):
-            print(line)
+            _say(line)
         return 0
     with Ledger(loaded.folders.ledger) as ledger, house.syncer(loaded, ledger) as syncer:
         end = time.monotonic() + (_PATIENCE if arguments.wait else 0)
@@ -193,8 +216,10 @@ def _leave_for_later(
 ) -> int:
     _complain(error)
     if wish.sessions:
-        backfill.queue(found, Spool(loaded.folders.spool))
-        print("Queued: the next hook or `opensync-hooks sync` delivers it.", file=sys.stderr)
+        if backfill.queue(found, Spool(loaded.folders.spool)):
+            print("Queued: the next hook or `opensync-hooks sync` delivers it.", file=sys.stderr)
+        else:
+            print("Outside the agent's folder no hook finds it: run this again.", file=sys.stderr)
     else:
         print("What is left stays on the disk: `opensync-hooks sync` goes on.", file=sys.stderr)
     return error.exit_code
@@ -202,40 +227,46 @@ def _leave_for_later(
 
 def _run(wish: backfill.Wish, found: list[backfill.Found], syncer: Syncer) -> int:
     spool = Spool(syncer.config.folders.spool)
+    where = syncer.destination.name
     failed = 0
     if not wish.sessions:
-        failed += sum(_report("", result) for result in worker.drain_now(spool, syncer))
+        failed += sum(_report("", result, where) for result in worker.drain_now(spool, syncer))
     progress = backfill.Progress(len(found))
     current = done = 0
     for count, (located, result) in enumerate(backfill.run(wish, found, syncer), 1):
         progress.clear()
         if result is None:
             current += 1
+        elif _report(located.session_id, result, where):
+            failed += 1
         else:
-            failed += _report(located.session_id, result)
             done += 1
         progress.show(count)
     progress.clear()
     if not wish.sessions:
-        where = syncer.destination.name
         print(f"{done} sessions synced to {where}, {current} were up to date.")
     return 1 if failed else 0
 
 
-def _report(session_id: str, result: Outcome | OpenSyncError) -> bool:
+def _report(session_id: str, result: Outcome | OpenSyncError, where: str) -> bool:
     """Say in one line what came of a session; whether it failed."""
     if isinstance(result, OpenSyncError):
         _complain(result)
         return True
     subagents = result.sessions - 1
     said = [
-        f"{result.sent} messages sent",
+        f"{result.sent} messages sent to {where}",
         f"{result.unchanged} unchanged",
         *([f"{subagents} subagents"] if subagents > 0 else []),
         *([f"{result.parked} set aside ({result.reason})"] if result.parked else []),
     ]
-    print(f"{session_id or result.session_id}: {', '.join(said)}  {result.title or ''}".rstrip())
+    _say(f"{session_id or result.session_id}: {', '.join(said)}  {result.title or ''}".rstrip())
     return bool(result.parked)
+
+
+def _say(line: str) -> None:
+    """A title is anybody's text: it must neither break the line nor steer the terminal."""
+    print("".join(letter if letter.isprintable() else "\ufffd" for letter in line))
 
 
 if __name__ == "__main__":

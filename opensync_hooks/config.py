@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 import secrets
+import shlex
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
@@ -13,12 +16,16 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import tomli_w
+from filelock import FileLock
 
 from opensync_hooks import folders
 from opensync_hooks.errors import NotConfiguredError, UsageError
-from opensync_hooks.files import write_whole
+from opensync_hooks.files import private_folder, write_whole
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
+_KEY = re.compile(r"[\x21-\x7e]+")
+_ANY_KEY = re.compile(r"osk_[\w-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +77,45 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
     document = _read(where.settings)
     server = _table(document, "server", where.settings)
     privacy = _table(document, "privacy", where.settings)
-    url = environ.get("OPENSYNC_URL") or _text(document, "url", where.settings)
-    api_key = environ.get("OPENSYNC_API_KEY") or _text(document, "api_key", where.settings)
-    if url and not api_key:
-        raise NotConfiguredError(
-            f"{url}: no API key is known for it.",
-            "Run `opensync-hooks login`, or set OPENSYNC_API_KEY.",
-        )
+    url, api_key = _login(environ, document, where.settings)
     return Config(
         folders=where,
-        url=base_url(url) if url else None,
-        api_key=api_key if url else None,
-        thinking=_flag(environ, "OPENSYNC_HOOKS_THINKING", privacy.get("thinking", False)),
+        url=url,
+        api_key=api_key,
+        thinking=_flag(environ, "OPENSYNC_HOOKS_THINKING", privacy, "thinking", where.settings),
         server_key=_text(server, "key", where.settings),
     )
+
+
+def _login(
+    environ: Mapping[str, str], document: dict[str, Any], path: Path
+) -> tuple[str | None, str | None]:
+    """Where to send, and the key that belongs there: the file's key goes to the file's URL only."""
+    given, known = environ.get("OPENSYNC_URL"), _text(document, "url", path)
+    if not given and not known:
+        return None, None
+    address = _address(given, "OPENSYNC_URL") if given else _address(known or "", path)
+    key = environ.get("OPENSYNC_API_KEY")
+    if not key and (known is None or _address(known, path) == address):
+        key = _text(document, "api_key", path)
+    if not key:
+        raise NotConfiguredError(
+            f"{address}: no API key is known for it.",
+            "Run `opensync-hooks login`, or set OPENSYNC_API_KEY.",
+        )
+    if not _KEY.fullmatch(key.strip()):
+        raise NotConfiguredError(
+            f"{address}: its API key holds characters that no key has.",
+            "Copy it from OpenSync's settings page, and run `opensync-hooks login`.",
+        )
+    return address, key.strip()
+
+
+def _address(url: str, origin: object) -> str:
+    try:
+        return base_url(url)
+    except UsageError as error:
+        raise NotConfiguredError(f"{origin}: {error}", error.hint) from None
 
 
 def save_login(environ: Mapping[str, str], url: str, api_key: str) -> None:
@@ -107,9 +139,13 @@ def server_key(environ: Mapping[str, str]) -> str:
     known = load(environ).server_key
     if known:
         return known
-    key = "osk_" + secrets.token_urlsafe(24)
-    _change(environ, lambda document: document.setdefault("server", {}).update(key=key))
-    return key
+    fresh = "osk_" + secrets.token_urlsafe(24)
+
+    def keep(document: dict[str, Any]) -> None:
+        server = document.setdefault("server", {})
+        server["key"] = server.get("key") or fresh  # another process may have been first
+
+    return str(_change(environ, keep)["server"]["key"])
 
 
 def base_url(text: str) -> str:
@@ -120,13 +156,12 @@ def base_url(text: str) -> str:
     """
     try:
         parts = urlsplit(text.strip())
-        host, port = parts.hostname, parts.port
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        host = parts = port = None
-    if not host or parts is None or parts.scheme not in ("http", "https"):
-        raise UsageError(
-            f"{text.strip()!r}: not a URL.", "It looks like https://your-name.convex.site"
-        )
+        parts, host, port = urlsplit(""), "", None
+    if not _HOST.fullmatch(host) or parts.scheme not in ("http", "https"):
+        # The text is not shown: it may be the key, pasted into the wrong place.
+        raise UsageError("This is not a URL.", "It looks like https://your-name.convex.site")
     _refuse_unsafe(parts, host)
     if host.endswith(".convex.cloud"):
         host = host.removesuffix("cloud") + "site"
@@ -155,24 +190,33 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 raise NotConfiguredError(
-                    f"{path}: other users can read it, and it holds the key.", f"chmod 600 {path}"
+                    f"{path}: other users can read it, and it holds the key.",
+                    f"chmod 600 {shlex.quote(str(path))}",
                 )
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        said = _ANY_KEY.sub("osk_…", str(error))
         raise NotConfiguredError(
-            f"{path}: not valid TOML ({error}).", "Correct it; until then nothing is sent."
+            f"{path}: not valid TOML ({said}).", "Correct it; until then nothing is sent."
         ) from None
     except OSError as error:
         raise NotConfiguredError(f"{path}: {error.strerror}.") from None
 
 
-def _change(environ: Mapping[str, str], change: Callable[[dict[str, Any]], object]) -> None:
-    path = Folders.of(environ).settings
-    document = _read(path)
-    change(document)
-    write_whole(path, tomli_w.dumps(document).encode())
+def _change(
+    environ: Mapping[str, str], change: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
+    """The document after the change. Only one process at a time changes it."""
+    where = Folders.of(environ)
+    with FileLock(private_folder(where.locks) / "config.lock", mode=0o600):
+        document = _read(where.settings)
+        before = copy.deepcopy(document)
+        change(document)
+        if document != before:
+            write_whole(where.settings, tomli_w.dumps(document).encode())
+    return document
 
 
 def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
@@ -189,8 +233,15 @@ def _text(table: dict[str, Any], name: str, path: Path) -> str | None:
     return value or None
 
 
-def _flag(environ: Mapping[str, str], name: str, default: object) -> bool:
-    value = environ.get(name)
-    if value is None:
-        return default is True
-    return value.strip().lower() in ("1", "true", "yes", "on")
+def _flag(
+    environ: Mapping[str, str], variable: str, table: dict[str, Any], name: str, path: Path
+) -> bool:
+    value = environ.get(variable)
+    if value is not None:
+        return value.strip().lower() in ("1", "true", "yes", "on")
+    found = table.get(name, False)
+    if not isinstance(found, bool):
+        raise NotConfiguredError(
+            f"{path}: `{name}` is neither true nor false.", f"Write {name} = true, without quotes."
+        )
+    return found

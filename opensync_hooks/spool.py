@@ -43,15 +43,16 @@ class Job:
     @property
     def name(self) -> str:
         """A session id never becomes a path."""
-        hashed = hashlib.sha256(self.trigger.session_id.encode()).hexdigest()[:32]
-        return f"{self.trigger.agent}-{hashed}{_JOB}"
+        plain = self.trigger.session_id.encode("utf-8", "surrogatepass")
+        return f"{self.trigger.agent}-{hashlib.sha256(plain).hexdigest()[:32]}{_JOB}"
 
-    def merged(self, later: Job) -> Job:
+    def merged(self, other: Job) -> Job:
         """Both wishes in one: the later one decides, but an end that was seen stays seen."""
+        earlier, later = sorted((self, other), key=lambda job: job.received_at)
         trigger = replace(
             later.trigger,
-            path=later.trigger.path or self.trigger.path,
-            end_reason=later.trigger.end_reason or self.trigger.end_reason,
+            path=later.trigger.path or earlier.trigger.path,
+            end_reason=later.trigger.end_reason or earlier.trigger.end_reason,
         )
         return replace(later, trigger=trigger)
 
@@ -66,11 +67,16 @@ class Spool:
         return sum(path.suffix in (EVENT, _JOB) for path in self._folder.iterdir())
 
     def has_events(self) -> bool:
-        return any(path.suffix == EVENT for path in self._folder.iterdir())
+        return bool(self._events())
+
+    def _events(self) -> list[Path]:
+        """In the order of the hooks. What another user's hook left is left to his own worker."""
+        found = sorted(self._folder.glob(f"*{EVENT}"))
+        return [path for path in found if path.is_file() and os.access(path, os.R_OK)]
 
     def reduce(self, parse: Parse) -> None:
         """Turn every event into a job, or into part of one, and be rid of its text."""
-        for path in sorted(self._folder.glob(f"*{EVENT}")):
+        for path in self._events():
             job = _job(path, parse)
             if job:
                 self.put(job)
@@ -90,17 +96,24 @@ class Spool:
         return (self._folder / job.name).exists()
 
     def done(self, job: Job) -> None:
-        (self._folder / job.name).unlink(missing_ok=True)
+        """Be rid of this wish, also where it was parked before; a later one stays."""
+        (self._folder / "parked" / job.name).unlink(missing_ok=True)
+        self._drop(job)
+
+    def _drop(self, job: Job) -> None:
+        path = self._folder / job.name
+        known = _load(path)
+        if known is None or known.received_at <= job.received_at:
+            path.unlink(missing_ok=True)
 
     def delay(self, job: Job, error: str) -> None:
         """Keep the job for the next worker, with what went wrong."""
-        later = replace(job, attempts=job.attempts + 1, error=error)
-        self._write(self._folder / job.name, later)
+        self.put(replace(job, attempts=job.attempts + 1, error=error))
 
     def park(self, job: Job, reason: str) -> None:
         parked = private_folder(self._folder / "parked")
         self._write(parked / job.name, replace(job, error=reason))
-        self.done(job)
+        self._drop(job)
 
     def parked(self) -> Iterator[Job]:
         for path in sorted((self._folder / "parked").glob(f"*{_JOB}")):
@@ -116,25 +129,47 @@ class Spool:
 
 def _job(path: Path, parse: Parse) -> Job | None:
     """The wish in an event's file; None when it holds none."""
-    stamp, agent, _ = path.name.split(".")
+    stamp, _, agent = path.name.removesuffix(EVENT).partition(".")
     try:
         with path.open("rb") as file:
             head, _, payload = file.read(_LONGEST_PAYLOAD).partition(b"\n")
-    except OSError:
+    except FileNotFoundError:
         return None
     pairs = (pair.partition("=") for pair in os.fsdecode(head).split("\0") if "=" in pair)
     environ = {name: value for name, _, value in pairs}
-    trigger = parse(agent, environ, payload)
-    received_at = int(stamp.partition("-")[0]) // 1_000_000
-    return Job(trigger, environ, min(received_at, _now())) if trigger else None
+    try:
+        trigger = parse(agent, environ, payload)
+    except ValueError:  # torn in a way that leaves no session to name
+        return None
+    return Job(trigger, environ, _received_at(stamp)) if trigger else None
+
+
+def _received_at(stamp: str) -> int:
+    nanoseconds = stamp.partition("-")[0]
+    known = nanoseconds.isascii() and nanoseconds.isdigit() and len(nanoseconds) < 30
+    return min(int(nanoseconds) // 1_000_000, _now()) if known else _now()
 
 
 def _load(path: Path) -> Job | None:
     try:
         value: dict[str, Any] = json.loads(path.read_bytes())
-        return Job(**{**value, "trigger": Trigger(**value["trigger"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        job = Job(**{**value, "trigger": Trigger(**value["trigger"])})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    return job if _is_sound(job) else None
+
+
+def _is_sound(job: Job) -> bool:
+    """Whether the values are what they should be; a file of ours can still be damaged."""
+    texts = (job.trigger.agent, job.trigger.session_id)
+    maybe_texts = (*asdict(job.trigger).values(), job.error)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(text, str | None) for text in maybe_texts)
+        and all(type(number) is int for number in (job.received_at, job.attempts))
+        and isinstance(job.environ, dict)
+        and all(isinstance(text, str) for text in job.environ.values())
+    )
 
 
 def _now() -> int:

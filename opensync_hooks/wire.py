@@ -27,7 +27,12 @@ from opensync_hooks.model import (
 )
 
 LONGEST_TEXT = 900_000
+LONGEST_NAME = 5_000
+"""Of titles, paths and models: several of them share one row, and the title is in it twice."""
+_LONGEST_TOOL = 500
 MOST_PARTS = 4_000
+MOST_BYTES = 8 << 20
+"""Of a message's parts together: half of what one request may carry, as the heap is small too."""
 _MOST_ITEMS = 8_000
 _MOST_FIELDS = 1_000
 _DEEPEST = 12
@@ -40,25 +45,25 @@ def session_body(session: Session, usage: Usage, cost: float | None) -> Json:
     """All that OpenSync holds of a session besides its messages."""
     path = session.project_path
     return _present(
-        externalId=session.id,
-        source=session.agent,
+        externalId=fitting(session.id),
+        source=_maybe(session.agent),
         title=_maybe(session.title),
         projectPath=_maybe(path),
         projectName=_maybe(_last_name(path) if path else None),
         model=_maybe(session.model),
-        provider=session.provider,
-        promptTokens=usage.prompt_tokens,
-        completionTokens=usage.completion_tokens,
-        cost=cost,
-        durationMs=session.duration_ms,
-        createdAt=session.created_at,
+        provider=_maybe(session.provider),
+        promptTokens=_number(usage.prompt_tokens),
+        completionTokens=_number(usage.completion_tokens),
+        cost=_number(cost),
+        durationMs=_number(session.duration_ms),
+        createdAt=_number(session.created_at),
     )
 
 
 def session_extra(session: Session, usage: Usage, forked_from: str | None) -> Json:
     """What only the embedded store has room for."""
     return _present(
-        parentExternalId=session.parent_id,
+        parentExternalId=fitting(session.parent_id) if session.parent_id else None,
         forkedFromExternalId=forked_from or session.forked_from,
         gitBranch=_maybe(session.git_branch),
         agentVersion=_maybe(session.agent_version),
@@ -71,7 +76,7 @@ def session_extra(session: Session, usage: Usage, forked_from: str | None) -> Js
 
 def message_body(message: Message, created_at: int | None) -> Json:
     """A message without its ids, which differ from destination to destination."""
-    parts = [_part(part) for part in message.parts[:MOST_PARTS]]
+    parts = _parts(message.parts[:MOST_PARTS])
     left_out = len(message.parts) - len(parts)
     if left_out:
         parts.append({"type": "text", "content": f"[{left_out} more parts left out]"})
@@ -83,17 +88,17 @@ def message_body(message: Message, created_at: int | None) -> Json:
         role=message.role,
         textContent=fitting(text) or None,
         model=_maybe(message.model),
-        promptTokens=usage.prompt_tokens if usage else None,
-        completionTokens=usage.completion_tokens if usage else None,
-        durationMs=message.duration_ms,
-        createdAt=created_at,
+        promptTokens=_number(usage.prompt_tokens) if usage else None,
+        completionTokens=_number(usage.completion_tokens) if usage else None,
+        durationMs=_number(message.duration_ms),
+        createdAt=_number(created_at),
         parts=parts,
     )
 
 
 def message_extra(charge: Charge | None, cost: float | None, *, undone: bool) -> Json:
     tokens = _tokens(charge.usage) if charge else {}
-    return _present(cost=cost, undone=undone or None, **tokens)
+    return _present(cost=_number(cost), undone=undone or None, **tokens)
 
 
 def digest(*bodies: Json) -> str:
@@ -102,76 +107,109 @@ def digest(*bodies: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def fitting(text: str) -> str:
+def fitting(text: str, longest: int = LONGEST_TEXT) -> str:
     """The text without lone surrogates, and short enough for one row of the server."""
-    text = _SURROGATE.sub("\ufffd", text)
+    text = _whole(text)
     encoded = text.encode()
-    if len(encoded) <= LONGEST_TEXT:
+    if len(encoded) <= longest:
         return text
-    kept = encoded[:LONGEST_TEXT].decode(errors="ignore")
+    kept = encoded[:longest].decode(errors="ignore")
     return f"{kept}\n[cut here: {len(encoded) - len(kept.encode())} more bytes]"
 
 
+def _whole(text: str) -> str:
+    return _SURROGATE.sub("\ufffd", text)
+
+
 def clean(value: Any, depth: int = 0) -> Any:
-    """A JSON value as the server takes it; what it would not take becomes its own JSON text."""
+    """A JSON value as the server takes it; what it would not take becomes its own JSON text.
+
+    Cuts nothing: of two cuts, the outer one would take the inner one's mark away.
+    """
     if isinstance(value, str):
-        return fitting(value)
+        return _whole(value)
     if isinstance(value, dict):
         return _clean_object(value, depth)
     if isinstance(value, list):
         if len(value) > _MOST_ITEMS or depth >= _DEEPEST:
-            return as_text(value)
+            return _as_text(value)
         return [clean(item, depth + 1) for item in value]
     return _clean_number(value) if isinstance(value, int | float) else value
 
 
 def _clean_object(value: dict[str, Any], depth: int) -> Any:
     if len(value) > _MOST_FIELDS or depth >= _DEEPEST:
-        return as_text(value)
+        return _as_text(value)
     if not all(_PLAIN_KEY.fullmatch(key) for key in value):
-        return as_text(value)
+        return _as_text(value)
     return {key: clean(item, depth + 1) for key, item in value.items()}
 
 
 def _clean_number(value: float) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    return value if isinstance(value, bool) or abs(value) <= _EXACT_INTEGER else str(value)
+    whole = isinstance(value, int)
+    exact = abs(value) <= _EXACT_INTEGER if whole else math.isfinite(value)
+    return value if exact else _as_text(value)
 
 
-def as_text(value: Any) -> str:
+def _weight(value: Any) -> int:
+    """A clean value's bytes, never fewer than the server counts; a number weighs nine."""
+    if isinstance(value, str):
+        return len(value.encode()) + 2
+    if isinstance(value, dict):
+        return 2 + sum(len(key) + 1 + _weight(item) for key, item in value.items())
+    return 2 + sum(map(_weight, value)) if isinstance(value, list) else 9
+
+
+def _as_text(value: Any) -> str:
     try:
-        return fitting(json.dumps(value, ensure_ascii=False))
-    except RecursionError:
-        return "[nested too deeply to be kept]"
+        return _whole(json.dumps(value, ensure_ascii=False))
+    except (RecursionError, ValueError):  # ValueError: Python writes no number of 4,301 digits
+        return "[too deep or too long a value to be kept]"
 
 
-def _part(part: Part) -> Json:
+def _parts(parts: tuple[Part, ...]) -> list[Json]:
+    """All of them; where they are too much for one request, the longest ones are cut shorter."""
+    made = [_part(part, LONGEST_TEXT) for part in parts]
+    sizes = [_weight(part) for part in made]
+    longest = LONGEST_TEXT
+    while sum(min(size, longest) for size in sizes) > MOST_BYTES:
+        longest //= 2
+    return made if longest == LONGEST_TEXT else [_part(part, longest) for part in parts]
+
+
+def _part(part: Part, longest: int) -> Json:
     """The three kinds of part that OpenSync's page shows, and reasoning, which it keeps unseen."""
     if isinstance(part, Text):
-        return {"type": "text", "content": fitting(part.text)}
+        return {"type": "text", "content": fitting(part.text, longest)}
     if isinstance(part, Reasoning):
-        return {"type": "reasoning", "content": fitting(part.text)}
+        return {"type": "reasoning", "content": fitting(part.text, longest)}
     if isinstance(part, Attachment):
         about = " ".join(filter(None, (part.name, f"{part.media_type}, {part.size} bytes")))
-        return {"type": "text", "content": fitting(f"[{about}]")}
+        return {"type": "text", "content": fitting(f"[{about}]", longest)}
     if isinstance(part, ToolCall):
-        content = {"id": fitting(part.id), "name": fitting(part.name)}
-        return {"type": "tool-call", "content": {**content, "args": _arguments(part.arguments)}}
-    content = {"id": fitting(part.call_id), "name": fitting(part.name)}
+        content = _named(part.id, part.name)
+        return {
+            "type": "tool-call",
+            "content": content | {"args": _arguments(part.arguments, longest)},
+        }
     # The page shows an object with an empty result as JSON, not as nothing.
-    result: Json = {**content, "result": fitting(part.output) or "(no output)"}
+    result = {"result": fitting(part.output, longest) or "(no output)"}
+    failed = {"isError": True} if part.is_error else {}
     return {
         "type": "tool-result",
-        "content": {**result, **({"isError": True} if part.is_error else {})},
+        "content": _named(part.call_id, part.name) | result | failed,
     }
 
 
-def _arguments(arguments: Any) -> Any:
+def _named(call_id: str, name: str) -> Json:
+    return {"id": fitting(call_id, _LONGEST_TOOL), "name": fitting(name, _LONGEST_TOOL)}
+
+
+def _arguments(arguments: Any, longest: int) -> Any:
     cleaned = clean({} if arguments is None else arguments)
-    if isinstance(cleaned, str):
-        return cleaned
-    return cleaned if len(json.dumps(cleaned).encode()) <= LONGEST_TEXT else as_text(cleaned)
+    if _weight(cleaned) > longest and not isinstance(cleaned, str):
+        cleaned = _as_text(cleaned)
+    return fitting(cleaned, longest) if isinstance(cleaned, str) else cleaned
 
 
 def _mark_undone(parts: list[Json]) -> None:
@@ -183,14 +221,14 @@ def _mark_undone(parts: list[Json]) -> None:
 
 
 def _tokens(usage: Usage) -> Json:
-    return {
-        "inputTokens": usage.input_tokens,
-        "outputTokens": usage.output_tokens,
-        "cacheReadTokens": usage.cache_read_tokens,
-        "cacheWrite5mTokens": usage.cache_write_5m_tokens,
-        "cacheWrite1hTokens": usage.cache_write_1h_tokens,
-        "reasoningTokens": usage.reasoning_tokens,
-    }
+    return _present(
+        inputTokens=_number(usage.input_tokens),
+        outputTokens=_number(usage.output_tokens),
+        cacheReadTokens=_number(usage.cache_read_tokens),
+        cacheWrite5mTokens=_number(usage.cache_write_5m_tokens),
+        cacheWrite1hTokens=_number(usage.cache_write_1h_tokens),
+        reasoningTokens=_number(usage.reasoning_tokens),
+    )
 
 
 def _present(**fields: Any) -> Json:
@@ -199,7 +237,12 @@ def _present(**fields: Any) -> Json:
 
 
 def _maybe(text: str | None) -> str | None:
-    return fitting(text) if text else None
+    return fitting(text, LONGEST_NAME) if text else None
+
+
+def _number(value: float | None) -> float | None:
+    """None for what no count and no cost can be: no number of the server holds it exactly."""
+    return value if value is not None and abs(value) <= _EXACT_INTEGER else None
 
 
 def _last_name(path: str) -> str:
