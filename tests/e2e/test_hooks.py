@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,18 @@ def test_worker_keeps_none_of_the_agents_files_open(world: World) -> None:
     assert time.monotonic() - began < 0.5
     os.close(reading)
     world.settle()
+
+
+def test_worker_outlives_the_end_of_the_agents_processes(world: World) -> None:
+    """An agent that is stopped takes its whole process group with it."""
+    pen = world.pen()
+    pen.turn(1)
+    hook = subprocess.Popen(HOOK, stdin=subprocess.PIPE, start_new_session=True)
+    hook.communicate(world.payload(pen), timeout=30)
+    with suppress(ProcessLookupError):
+        os.killpg(hook.pid, signal.SIGKILL)
+    world.settle()
+    assert world.texts() == turns(1)
 
 
 def _median_ms(command: list[str], payload: bytes) -> float:

@@ -1,0 +1,169 @@
+"""The one worker: every wish is met or kept, and none stands in the way of another."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from opensync_hooks import worker
+from opensync_hooks.config import Folders
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.sources import registry
+from opensync_hooks.spool import Spool
+from opensync_hooks.store import Store
+from opensync_hooks.sync import Syncer
+from tests.transcripts import Pen
+
+
+class Desk:
+    """A user without a login: sessions go to the embedded store."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.folders = Folders.of(os.environ)
+        self.spool = Spool(self.folders.spool)
+
+    def session(self, name: str) -> Pen:
+        pen = Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
+        pen.turn(1)
+        return pen
+
+    def event(self, name: str) -> None:
+        """What a hook leaves behind."""
+        payload = {"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"}
+        path = self.folders.spool / f"{time.time_ns()}-1.claude-code.event"
+        path.write_bytes(b"\n" + json.dumps(payload).encode())
+
+    def stored(self) -> set[str]:
+        with Store(self.folders.store) as store:
+            return set(store.session_ids())
+
+    def last_error(self) -> str | None:
+        with Ledger(self.folders.ledger) as ledger:
+            noted = ledger.noted("last error")
+        return noted[0] if noted else None
+
+
+@pytest.fixture
+def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.0)
+    return Desk(home)
+
+
+def test_event_that_comes_while_the_worker_lets_go_is_still_worked_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.session("s1")
+    desk.session("s2")
+    desk.event("s1")
+    work = worker._work
+    late = iter(["s2"])
+
+    def work_then_a_hook_comes(spool: Spool, folders: Folders) -> bool:
+        done = work(spool, folders)
+        for name in late:
+            desk.event(name)
+        return done
+
+    monkeypatch.setattr(worker, "_work", work_then_a_hook_comes)
+    worker.main()
+    assert desk.stored() == {"s1", "s2"}
+
+
+def test_second_worker_leaves_at_once(desk: Desk) -> None:
+    desk.session("s1")
+    desk.event("s1")
+    with FileLock(desk.spool.lock):
+        began = time.monotonic()
+        worker.main()
+        assert time.monotonic() - began < 1
+        assert desk.stored() == set()
+    worker.main()
+    assert desk.stored() == {"s1"}
+
+
+def test_bug_in_one_session_stops_no_other_and_shows_no_text(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = Syncer.sync
+
+    def stumble(self: Syncer, source: object, located: object, **more: object) -> object:
+        if getattr(located, "session_id", "") == "s1":
+            raise KeyError("the user's own words")
+        return sync(self, source, located, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Syncer, "sync", stumble)
+    for name in ("s1", "s2"):
+        desk.session(name)
+        desk.event(name)
+    worker.main()
+    assert desk.stored() == {"s2"}
+    said = desk.last_error()
+    assert said
+    assert "KeyError" in said
+    assert "words" not in said
+    (parked,) = desk.spool.parked()
+    assert parked.trigger.session_id == "s1"
+
+
+def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Syncer.sync, "__kwdefaults__", {**_defaults(), "patience": 0.05})
+    for name in ("s1", "s2"):
+        desk.session(name)
+        desk.event(name)
+    desk.spool.reduce(registry.trigger)
+    worker.main()
+    lock = next(iter(sorted(desk.folders.locks.glob("*.lock"))))
+    for name in ("s1", "s2"):
+        Pen(desk.home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(2)
+        desk.event(name)
+    with FileLock(lock):
+        worker.main()
+        assert desk.spool.waiting() == 1
+    desk.event("unknown")
+    worker.main()
+    assert desk.spool.waiting() == 0
+
+
+def _defaults() -> dict[str, object]:
+    return dict(Syncer.sync.__kwdefaults__ or {})
+
+
+def test_source_that_cannot_be_read_is_tried_again_then_set_aside(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_AGAIN_SECONDS", 0.0)
+    pen = desk.session("s1")
+    pen.path.unlink()
+    os.mkfifo(pen.path)
+    desk.event("s1")
+    for _ in range(worker.MOST_ATTEMPTS):
+        worker.main()
+        assert desk.spool.waiting() == 1
+    worker.main()
+    assert desk.spool.waiting() == 0
+    assert len(list(desk.spool.parked())) == 1
+
+
+def test_settings_that_cannot_be_used_keep_the_wish_without_its_text(desk: Desk) -> None:
+    desk.session("s1")
+    desk.event("s1")
+    desk.folders.settings.write_text("url = [")
+    worker.main()
+    said = desk.last_error()
+    assert said
+    assert "not valid TOML" in said
+    assert desk.spool.waiting() == 1
+    assert not desk.spool.has_events()
+    desk.folders.settings.unlink()
+    desk.event("unknown")
+    worker.main()
+    assert desk.stored() == {"s1"}
+    assert desk.last_error() is None
