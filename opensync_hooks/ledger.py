@@ -6,43 +6,42 @@ transaction of its own: a kill in between leaves the row in doubt, and the messa
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from opensync_hooks.errors import OpenSyncError, UnreachableError
-from opensync_hooks.files import private_folder
+from opensync_hooks.database import PATIENCE_S, DamagedError, Database, Layout
+from opensync_hooks.errors import UnreachableError
 
 State = Literal["in doubt", "confirmed", "parked"]
+Run = Callable[..., list[tuple[Any, ...]]]
+"""Runs one statement with its values; the rows it gives."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS session (
-    destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
-    end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT,
-    PRIMARY KEY (destination, agent, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS message (
-    destination TEXT, agent TEXT, session TEXT, id TEXT, hash TEXT, state TEXT, reason TEXT,
-    PRIMARY KEY (destination, agent, session, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS charge (
-    destination TEXT, agent TEXT, id TEXT, session TEXT,
-    PRIMARY KEY (destination, agent, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, text TEXT, at INTEGER) WITHOUT ROWID;
-PRAGMA user_version = 1;
-"""
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
-_SOUND = (
-    *(*_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
-    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM),
+_LAYOUT = Layout(
+    application=0x4F534C47,
+    version=1,
+    statements=(
+        """CREATE TABLE session (
+            destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
+            end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT,
+            PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
+        """CREATE TABLE message (
+            destination TEXT, agent TEXT, session TEXT, id TEXT, hash TEXT, state TEXT, reason TEXT,
+            PRIMARY KEY (destination, agent, session, id)) WITHOUT ROWID""",
+        """CREATE TABLE charge (
+            destination TEXT, agent TEXT, id TEXT, session TEXT,
+            PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
+        "CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT, at INTEGER) WITHOUT ROWID",
+    ),
+    # NORMAL: a confirmation that a power cut takes back costs one more request, and no row.
+    settings=("PRAGMA synchronous = NORMAL",),
 )
-"""Troubles of a file that is as it should be."""
-_RUINED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_RIGHTS = "Check the space on the disk, and who may write this file and its folder."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -78,49 +77,17 @@ class Summary:
 class Ledger:
     """Safe for several processes; each waits `patience` seconds for the others.
 
-    Every method raises UnreachableError, or OpenSyncError where there can be no file.
+    Every method raises UnreachableError, or WrongAddressError where there can be no file.
     """
 
-    def __init__(self, path: Path, *, patience: float = 10) -> None:
+    def __init__(self, path: Path, *, patience: float = PATIENCE_S) -> None:
         self._path = path
-        self._patience = patience
-        self._ruined = False
-        with self._foreseen():
-            private_folder(path.parent)
-            try:
-                self._db = self._open()
-            except sqlite3.Error as error:
-                if _code(error) in _SOUND:
-                    raise
-                self._set_aside()
-                self._db = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        # One that is there is not opened here: closing it would drop the locks that SQLite holds.
-        with suppress(FileExistsError):
-            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        if self._path.is_symlink() or not self._path.is_file():
-            raise OpenSyncError(f"{self._path}: is not a regular file.", "Move it away.")
-        db = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None)
+        self._is_ruined = False
         try:
-            self._log_ahead(db)
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.executescript(_SCHEMA)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _log_ahead(self, db: sqlite3.Connection) -> None:
-        """SQLite itself does not wait where two processes switch a new file to WAL at once."""
-        end = time.monotonic() + self._patience
-        while db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            try:
-                db.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if _code(error) not in _BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
+            self._file = Database(path, _LAYOUT, patience)
+        except DamagedError:
+            self._set_aside()
+            self._file = Database(path, _LAYOUT, patience)
 
     def _set_aside(self) -> None:
         """A ruined ledger costs only work: all is sent again, and stored once all the same."""
@@ -137,34 +104,28 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        self._db.close()
-        if self._ruined:
+        self._file.close()
+        if self._is_ruined:
             self._set_aside()
 
     @contextmanager
-    def _foreseen(self) -> Iterator[None]:
-        """Every error of SQLite or of the disk leaves here as one of ours."""
+    def _noticing(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            self._ruined = self._ruined or _code(error) in _RUINED
-            cure = "It is tried again later." if _code(error) in _BUSY else _RIGHTS
-            raise UnreachableError(f"{self._path}: {error}.", cure) from error
-        except OSError as error:
-            raise OpenSyncError(f"{self._path}: {error.strerror}.", _RIGHTS) from error
+        except DamagedError as error:
+            self._is_ruined = True
+            raise UnreachableError(str(error), "The next run begins a new one.") from error
 
-    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows of one statement. For the pages of this ledger only."""
-        with self._foreseen():
-            rows = self._db.execute(statement, [_bound(value) for value in values]).fetchall()
-        return [tuple(map(_unbound, row)) for row in rows]
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the query finds. For the pages of this ledger only."""
+        with self._noticing(), self._file.reading() as db:
+            return _run(db, query, *values)
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """All statements inside, or none. For the pages of this ledger only."""
-        self.run("BEGIN IMMEDIATE")
-        with self._foreseen(), self._db:
-            yield
+    def at_once(self) -> Iterator[Run]:
+        """Runs statements, all of them or none. For the pages of this ledger only."""
+        with self._noticing(), self._file.writing() as db:
+            yield partial(_run, db)
 
     def account(self, destination: str, agent: str, session_id: str) -> Account:
         return Account(self, destination, agent, session_id)
@@ -172,7 +133,7 @@ class Ledger:
     def fingerprint(self, destination: str, agent: str, session_id: str) -> str | None:
         """How the session looked on the disk when all of it had been confirmed."""
         query = "SELECT fingerprint FROM session WHERE destination = ? AND agent = ? AND id = ?"
-        rows = self.run(query, destination, agent, session_id)
+        rows = self.rows(query, destination, agent, session_id)
         return rows[0][0] if rows else None
 
     def summary(self, destination: str) -> Summary:
@@ -180,21 +141,21 @@ class Ledger:
         heads = f"SELECT count(remote_id), max(synced_at) FROM session {of}"  # noqa: S608
         states = f"SELECT state, count(*) FROM message {of} GROUP BY state"  # noqa: S608
         prices = f"SELECT unpriced FROM session {of} AND unpriced <> ''"  # noqa: S608
-        ((sessions, last_sync),) = self.run(heads, destination)
-        counts = dict(self.run(states, destination))
-        names = {one for (lines,) in self.run(prices, destination) for one in lines.split("\n")}
+        ((sessions, last_sync),) = self.rows(heads, destination)
+        counts = dict(self.rows(states, destination))
+        names = {one for (lines,) in self.rows(prices, destination) for one in lines.split("\n")}
         confirmed, parked = counts.get("confirmed", 0), counts.get("parked", 0)
         return Summary(sessions, confirmed, parked, last_sync, tuple(sorted(names)))
 
     def note(self, name: str, text: str | None) -> None:
         """Keep one line of text under a name, with the time; None takes it away."""
-        if text is None:
-            self.run("DELETE FROM note WHERE name = ?", name)
-        else:
-            self.run("INSERT OR REPLACE INTO note VALUES (?, ?, ?)", name, text, _now())
+        with self.at_once() as run:
+            run("DELETE FROM note WHERE name = ?", name)
+            if text is not None:
+                run("INSERT INTO note VALUES (?, ?, ?)", name, text, _now())
 
     def noted(self, name: str) -> tuple[str, int] | None:
-        rows = self.run("SELECT text, at FROM note WHERE name = ?", name)
+        rows = self.rows("SELECT text, at FROM note WHERE name = ?", name)
         return (rows[0][0], rows[0][1]) if rows else None
 
 
@@ -203,11 +164,10 @@ class Account:
 
     def __init__(self, ledger: Ledger, destination: str, agent: str, session_id: str) -> None:
         self._ledger = ledger
-        self._run = ledger.run
         self._key = (destination, agent, session_id)
 
     def head(self) -> Head | None:
-        rows = self._run(
+        rows = self._ledger.rows(
             "SELECT remote_id, head, title, end_reason FROM session"
             " WHERE destination = ? AND agent = ? AND id = ? AND remote_id IS NOT NULL",
             *self._key,
@@ -227,10 +187,14 @@ class Account:
         self._put(fingerprint=fingerprint, synced_at=_now())
 
     def _put(self, **columns: object) -> None:
+        with self._ledger.at_once() as run:
+            self._upsert(run, columns)
+
+    def _upsert(self, run: Run, columns: dict[str, object]) -> None:
         names = ", ".join(columns)
         places = ", ?" * len(columns)
         changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
-        self._run(
+        run(
             f"INSERT INTO session (destination, agent, id, {names})"  # noqa: S608 - names of our own
             f" VALUES (?, ?, ?{places}) ON CONFLICT DO UPDATE SET {changes}",
             *(*self._key, *columns.values()),
@@ -238,31 +202,27 @@ class Account:
 
     def doubt(self) -> None:
         """Have all of the session sent again, as new versions of what may be there."""
-        with self._ledger.at_once():
-            self._put(head=None, fingerprint=None)
-            self._run(
-                "UPDATE message SET state = 'in doubt'"
-                " WHERE destination = ? AND agent = ? AND session = ?",
-                *self._key,
-            )
+        of = "WHERE destination = ? AND agent = ? AND session = ?"
+        with self._ledger.at_once() as run:
+            self._upsert(run, {"head": None, "fingerprint": None})
+            run(f"UPDATE message SET state = 'in doubt' {of}", *self._key)  # noqa: S608
 
     def forget(self) -> None:
         """The destination lost the session: nothing of it is confirmed any more."""
-        with self._ledger.at_once():
-            for table, column in (("message", "session"), ("session", "id")):
-                self._run(
-                    f"DELETE FROM {table} WHERE destination = ? AND agent = ? AND {column} = ?",  # noqa: S608
-                    *self._key,
-                )
+        of = "WHERE destination = ? AND agent = ?"
+        with self._ledger.at_once() as run:
+            run(f"DELETE FROM message {of} AND session = ?", *self._key)  # noqa: S608
+            run(f"DELETE FROM session {of} AND id = ?", *self._key)  # noqa: S608
 
     def entry(self, message_id: str) -> Entry | None:
         of = "WHERE destination = ? AND agent = ? AND session = ? AND id = ?"
-        rows = self._run(f"SELECT hash, state FROM message {of}", *self._key, message_id)  # noqa: S608
+        rows = self._ledger.rows(f"SELECT hash, state FROM message {of}", *self._key, message_id)  # noqa: S608
         return Entry(*rows[0]) if rows else None
 
     def write(self, message_id: str, hashed: str, state: State, reason: str | None = None) -> None:
         row = (*self._key, message_id, hashed, state, reason)
-        self._run("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+        with self._ledger.at_once() as run:
+            run("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
 
     def claim(self, charge_ids: Iterable[str]) -> dict[str, str]:
         """The session that owns each API call: the first that ever claimed it, perhaps this one.
@@ -273,15 +233,16 @@ class Account:
         insert = "INSERT OR IGNORE INTO charge VALUES (?, ?, ?, ?)"
         select = "SELECT session FROM charge WHERE destination = ? AND agent = ? AND id = ?"
         owners: dict[str, str] = {}
-        with self._ledger.at_once():
+        with self._ledger.at_once() as run:
             for one in charge_ids:
-                self._run(insert, destination, agent, one, session_id)
-                ((owners[one],),) = self._run(select, destination, agent, one)
+                run(insert, destination, agent, one, session_id)
+                ((owners[one],),) = run(select, destination, agent, one)
         return owners
 
 
-def _code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+def _run(db: sqlite3.Connection, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    rows = db.execute(statement, [_bound(value) for value in values]).fetchall()
+    return [tuple(map(_unbound, row)) for row in rows]
 
 
 def _bound(value: object) -> object:

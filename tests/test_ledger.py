@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -297,9 +297,9 @@ def test_damage_found_in_mid_use_is_an_error_of_ours_and_gone_at_the_next_start(
         file.write(b"\xff" * (path.stat().st_size - 4096))
     with Ledger(path) as ledger:
         account = ledger.account(HERE, AGENT, "s1")
-        with pytest.raises(UnreachableError, match="malformed"):
+        with pytest.raises(UnreachableError, match="is damaged"):
             account.entry("m1")
-        with pytest.raises(UnreachableError, match="malformed"):
+        with pytest.raises(UnreachableError, match="is damaged"):
             account.claim(["c"])
     assert is_usable(path)
     assert len(list(path.parent.glob("ledger.db.ruined-*"))) == 1
@@ -381,8 +381,10 @@ def test_folder_that_cannot_be_written_is_an_error_of_ours(
 
 def test_ledger_that_another_process_holds_is_an_error_that_passes(path: Path) -> None:
     fill(path, 1)
-    other = sqlite3.connect(path, isolation_level=None)
-    with Ledger(path, patience=0.05) as ledger:
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        Ledger(path, patience=0.05) as ledger,
+    ):
         account = ledger.account(HERE, AGENT, "s1")
         other.execute("BEGIN IMMEDIATE")
         for write in (
@@ -393,14 +395,24 @@ def test_ledger_that_another_process_holds_is_an_error_that_passes(path: Path) -
             lambda: account.finished("f"),
             lambda: ledger.note("last error", "x"),
         ):
-            with pytest.raises(UnreachableError, match="locked") as caught:
+            with pytest.raises(UnreachableError, match="another process is writing") as caught:
                 write()
             assert caught.value.hint
         assert account.entry("m0") == Entry("h" * 64, "confirmed")
         other.execute("ROLLBACK")
         account.write("m1", "h", "confirmed")
         assert account.entry("m1")
-    other.close()
+
+
+def test_ledger_that_is_held_at_the_start_is_not_taken_for_a_ruined_one(path: Path) -> None:
+    fill(path, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with Ledger(path, patience=0.05) as ledger:
+            assert ledger.account(HERE, AGENT, "s1").entry("m0"), "reading waits for nobody"
+    with Ledger(path) as ledger:
+        assert ledger.account(HERE, AGENT, "s1").entry("m0")
+    assert not list(path.parent.glob("*ruined*"))
 
 
 def test_full_disk_is_an_error_that_passes_and_loses_nothing_that_was_confirmed(
@@ -409,14 +421,14 @@ def test_full_disk_is_an_error_that_passes_and_loses_nothing_that_was_confirmed(
     fill(path)
     with Ledger(path) as ledger:
         account = ledger.account(HERE, AGENT, "s1")
-        (pages,) = ledger._db.execute("PRAGMA page_count").fetchone()
-        ledger._db.execute(f"PRAGMA max_page_count = {pages}")
+        (pages,) = ledger._file._db.execute("PRAGMA page_count").fetchone()
+        ledger._file._db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(UnreachableError, match="full"):
             account.claim(f"charge {number}" for number in range(10_000))
         with pytest.raises(UnreachableError, match="full"):
             account.write("n", "h" * 100_000, "confirmed")
         assert account.entry("m499") == Entry("h" * 64, "confirmed")
-        ledger._db.execute("PRAGMA max_page_count = 1000000")
+        ledger._file._db.execute("PRAGMA max_page_count = 1000000")
         assert account.claim(["charge 1"]) == {"charge 1": "s1"}
     assert not list(path.parent.glob("*ruined*"))
 

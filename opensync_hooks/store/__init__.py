@@ -16,11 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from opensync_hooks.database import PATIENCE_S, Database
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.store import contract
 from opensync_hooks.store.convex import measure
-from opensync_hooks.store.file import PATIENCE_S, StoreFile
+from opensync_hooks.store.layout import LAYOUT
 from opensync_hooks.store.reads import StoreReads
 
 Clock = Callable[[], int]
@@ -47,7 +48,7 @@ class Store(StoreReads):
     def __init__(
         self, path: Path, *, now: Clock = wall_clock, patience_s: float = PATIENCE_S
     ) -> None:
-        super().__init__(StoreFile(path, patience_s))
+        super().__init__(Database(path, LAYOUT, patience_s))
         self.now = now
 
     def __enter__(self) -> Self:

@@ -6,10 +6,10 @@ import json
 import sqlite3
 from typing import Any
 
+from opensync_hooks.database import Database
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import WrongAddressError
 from opensync_hooks.store.export import Format, export
-from opensync_hooks.store.file import StoreFile
 
 SESSION_SHOWN = (
     *("id", "externalId", "title", "projectPath", "projectName", "model", "provider"),
@@ -28,7 +28,7 @@ _SESSION = """SELECT *, promptTokens + completionTokens AS totalTokens,
 class StoreReads:
     """Reading never waits for a writer, and each call sees one moment."""
 
-    def __init__(self, file: StoreFile) -> None:
+    def __init__(self, file: Database) -> None:
         self._file = file
 
     def sessions(self, limit: int = 50, *, parent: str | None = None) -> list[Json]:

@@ -1,6 +1,6 @@
-"""The store's SQLite file: private to the user, one schema, whole transactions.
+"""One SQLite file of our own: private to the user, one layout, whole transactions.
 
-Knows no OpenSync. Every error of SQLite leaves here as one of ours, with what to do about it.
+Knows nothing of what lies in it. Every error of SQLite leaves here as one of ours, with what to do.
 """
 
 from __future__ import annotations
@@ -12,46 +12,34 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
 from opensync_hooks.files import private_folder
 
-APPLICATION = 0x4F53594E
-"""Stands in the file's header, so that another program's database is never taken for ours."""
-VERSION = 1
 PATIENCE_S = 10.0
 
-# The columns bear the names of OpenSync's fields, so that no translation can go wrong.
-# NUMERIC keeps an integer an integer and a fraction a fraction, as JSON does.
-_SCHEMA = (
-    """CREATE TABLE session (
-        arrival INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, externalId TEXT NOT NULL UNIQUE,
-        title TEXT, projectPath TEXT, projectName TEXT, model TEXT, provider TEXT, source TEXT,
-        promptTokens NUMERIC NOT NULL, completionTokens NUMERIC NOT NULL, cost NUMERIC NOT NULL,
-        durationMs NUMERIC, createdAt NUMERIC NOT NULL, updatedAt NUMERIC NOT NULL,
-        parentExternalId TEXT, extra TEXT NOT NULL)""",
-    "CREATE INDEX session_by_update ON session (updatedAt)",
-    "CREATE INDEX session_by_parent ON session (parentExternalId)",
-    """CREATE TABLE message (
-        arrival INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, externalId TEXT NOT NULL UNIQUE,
-        session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
-        role TEXT NOT NULL, textContent TEXT, model TEXT, promptTokens NUMERIC,
-        completionTokens NUMERIC, durationMs NUMERIC, createdAt NUMERIC NOT NULL,
-        parts TEXT NOT NULL, extra TEXT NOT NULL)""",
-    "CREATE INDEX message_in_session ON message (session, createdAt, arrival)",
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {VERSION}",
-)
+
+class DamagedError(WrongAddressError):
+    """What lies in the file is no database, or no longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a file holds, so that it is never taken for another one."""
+
+    application: int
+    """Stands in the file's header."""
+    version: int
+    statements: tuple[str, ...]
+    settings: tuple[str, ...]
+    """Of each connection."""
+
+
 # One statement: read one by one, they could come from before and after another process's set-up.
 _HEADER = """SELECT (SELECT application_id FROM pragma_application_id),
     (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_master)"""
-_SETTINGS = (
-    # FULL, not NORMAL: what was acknowledged is never sent again, so it has to survive a power cut.
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA secure_delete = ON",  # a deleted session's text would stay readable in free pages
-)
 _PASSING = {
     sqlite3.SQLITE_BUSY: ("another process is writing to it", "It is tried again later."),
     sqlite3.SQLITE_LOCKED: ("another process is writing to it", "It is tried again later."),
@@ -63,20 +51,21 @@ _PASSING = {
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Check who may write this file and folder."),
     sqlite3.SQLITE_PERM: ("it cannot be opened", "Check who may write this file and folder."),
 }
+_AWAY = "Move it away to begin with an empty one."
 _NO_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _creating = threading.Lock()
 
 
-class StoreFile:
-    """An open store file, for any number of threads; other processes may have it open as well."""
+class Database:
+    """An open file, for any number of threads; other processes may have it open as well."""
 
-    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, path: Path, layout: Layout, patience_s: float = PATIENCE_S) -> None:
         self.path = path
         self._lock = threading.Lock()
         with self._foreseen():
             private_folder(path.parent)
             _make_private(path)
-            self._db = _connected(path, patience_s)
+            self._db = _connected(path, layout, patience_s)
             self._place = _place(path)
 
     def close(self) -> None:
@@ -139,8 +128,9 @@ def _ours(path: Path, error: sqlite3.Error) -> OpenSyncError:
     if code in _PASSING:
         what, cure = _PASSING[code]
         return UnreachableError(f"{path}: {what}.", cure)
-    what = "is damaged or no SQLite file" if code in _NO_DATABASE else str(error)
-    return WrongAddressError(f"{path}: {what}.", "Move it away to begin with an empty store.")
+    if code in _NO_DATABASE:
+        return DamagedError(f"{path}: is damaged or no SQLite file.", _AWAY)
+    return WrongAddressError(f"{path}: {error}.", _AWAY)
 
 
 def _place(path: Path) -> tuple[int, int] | None:
@@ -175,34 +165,32 @@ def _make_private(path: Path) -> None:
             path.chmod(0o600)
 
 
-def _connected(path: Path, patience_s: float) -> sqlite3.Connection:
+def _connected(path: Path, layout: Layout, patience_s: float) -> sqlite3.Connection:
     db = sqlite3.connect(path, patience_s, isolation_level=None, check_same_thread=False)
     try:
         db.row_factory = sqlite3.Row
-        _is_ours(db, path)
+        _is_laid_out(db, path, layout)
         _log_ahead(db, time.monotonic() + patience_s)
-        for setting in _SETTINGS:
+        for setting in layout.settings:
             db.execute(setting)
-        _lay_out(db, path)
+        _lay_out(db, path, layout)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
+def _is_laid_out(db: sqlite3.Connection, path: Path, layout: Layout) -> bool:
     """Whether the schema is there. Raises, before anything is written, for any other database."""
     application, version, tables = db.execute(_HEADER).fetchone()
-    if application == APPLICATION and version > VERSION:
+    if application == layout.application and version > layout.version:
         raise WrongAddressError(
             f"{path}: was written by a newer opensync-hooks.", "Update opensync-hooks."
         )
-    if (application, version) == (APPLICATION, VERSION):
+    if (application, version) == (layout.application, layout.version):
         return True
     if application or version or tables:
-        raise WrongAddressError(
-            f"{path}: is another program's database.", "Move it away to begin with an empty store."
-        )
+        raise WrongAddressError(f"{path}: is another program's database.", _AWAY)
     return False
 
 
@@ -219,11 +207,13 @@ def _log_ahead(db: sqlite3.Connection, deadline: float) -> None:
             return
 
 
-def _lay_out(db: sqlite3.Connection, path: Path) -> None:
-    if _is_ours(db, path):
+def _lay_out(db: sqlite3.Connection, path: Path, layout: Layout) -> None:
+    if _is_laid_out(db, path, layout):
         return
     db.execute("BEGIN IMMEDIATE")
-    if not _is_ours(db, path):  # another process may have been first
-        for statement in _SCHEMA:
+    if not _is_laid_out(db, path, layout):  # another process may have been first
+        for statement in layout.statements:
             db.execute(statement)
+        db.execute(f"PRAGMA application_id = {layout.application}")
+        db.execute(f"PRAGMA user_version = {layout.version}")
     db.execute("COMMIT")
