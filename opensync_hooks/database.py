@@ -166,7 +166,7 @@ def _make_private(path: Path) -> None:
 
 
 def _connected(path: Path, layout: Layout, patience_s: float) -> sqlite3.Connection:
-    db = sqlite3.connect(path, patience_s, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
     try:
         db.row_factory = sqlite3.Row
         _is_laid_out(db, path, layout)

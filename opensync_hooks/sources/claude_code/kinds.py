@@ -17,6 +17,7 @@ Kind = Literal["prompt", "injected", "results", "assistant", "error", "notice", 
 
 _CHAINED = ("user", "assistant", "system", "attachment")
 _NOTICES = ("local_command", "informational")
+_MOST_TOKENS = 10**12
 _HUMAN_SOURCES = ("typed", "queued", "sdk")
 _INJECTED_STARTS = (
     "<command-name>",
@@ -118,8 +119,9 @@ def usage(line: dict[str, Any]) -> Usage | None:
 
 
 def _count(value: Any, key: str) -> int:
+    """A count of tokens; nothing where a damaged line has what no call can have used."""
     found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
+    return found if type(found) is int and 0 < found < _MOST_TOKENS else 0
 
 
 def timestamp(line: dict[str, Any]) -> int | None:
