@@ -156,6 +156,7 @@ def test_settings_that_cannot_be_used_keep_the_wish_without_its_text(desk: Desk)
     desk.session("s1")
     desk.event("s1")
     desk.folders.settings.write_text("url = [")
+    desk.folders.settings.chmod(0o600)
     worker.main()
     said = desk.last_error()
     assert said
