@@ -12,7 +12,9 @@ from opensync_hooks import delivery
 from opensync_hooks.config import Config
 from opensync_hooks.entry import KEPT
 from opensync_hooks.errors import OpenSyncError, RejectedError, SourceError, UsageError
+from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.model import Trigger
+from opensync_hooks.privacy import permitted_session
 from opensync_hooks.sources import Located, Source, registry
 from opensync_hooks.spool import Job, Spool
 from opensync_hooks.sync import Outcome, Syncer
@@ -112,11 +114,19 @@ class Progress:
 
 def describe(found: list[Found], config: Config) -> Iterator[str]:
     """For a dry run: a line for each session and subagent, and what it would send at most."""
+    exclusions = Exclusions.of(config)
     for source, located in found:
         try:
             for session in source.read(located):
+                excluded = exclusions.reason(source.agent, session.id, session.project_path)
+                if excluded:
+                    yield f"{session.id}  stays here, {excluded}"
+                    if session.id == located.session_id:
+                        break
+                    continue
                 messages, parts = delivery.measure(session, config)
+                title = permitted_session(session, config).title or ""
                 if messages:
-                    yield f"{session.id}  {messages} messages, {parts} parts  {session.title or ''}"
+                    yield f"{session.id}  {messages} messages, {parts} parts  {title}"
         except SourceError as error:
             yield str(error)

@@ -12,7 +12,7 @@ from pathlib import Path
 from opensync_hooks import folders
 
 _NEEDED = ("filelock", "requests", "tomli_w")
-_FILE_NAMES = {"claude-code": "claude_code.py"}
+_FILE_NAMES = {"claude-code": "claude_code.py", "opencode": "opencode.py", "cursor": "cursor.py"}
 
 
 def main(agent: str, argv: list[str]) -> int:
@@ -29,7 +29,21 @@ def main(agent: str, argv: list[str]) -> int:
     if not argv:
         print(_explanation(agent))  # noqa: T201
         return 0
+    if "--latest" in argv:
+        argv = [*_latest(agent), *(one for one in argv if one != "--latest")]
     return cli.main(["sync", "--agent", agent, *argv])
+
+
+def _latest(agent: str) -> list[str]:
+    """The session that anything was last said in; none for an agent that was never used."""
+    from opensync_hooks.errors import UsageError  # noqa: PLC0415
+    from opensync_hooks.sources import registry  # noqa: PLC0415 - needs the packages as well
+
+    source = registry.source(agent)
+    newest = next(iter(source.sessions() if source else ()), None)
+    if newest is None:
+        raise UsageError(f"{agent}: no session on this machine.", "Use the agent once.")
+    return [newest.session_id]
 
 
 def _synchronous_hook(agent: str) -> int:
@@ -38,15 +52,18 @@ def _synchronous_hook(agent: str) -> int:
     Ends with 0 whatever happens, for an agent takes any other end as an objection of ours.
     """
     from opensync_hooks import worker  # noqa: PLC0415 - needs the packages as well
-    from opensync_hooks.entry import KEPT  # noqa: PLC0415
+    from opensync_hooks.entry import KEPT, PRIVATE, SAID, is_private, names_only  # noqa: PLC0415
     from opensync_hooks.errors import OpenSyncError  # noqa: PLC0415
     from opensync_hooks.sources import registry  # noqa: PLC0415
 
-    trigger = registry.trigger(agent, os.environ, sys.stdin.buffer.read())
     environ = {name: os.environ[name] for name in KEPT[agent] if name in os.environ}
-    if trigger is not None:
-        with suppress(OSError, OpenSyncError):
+    with suppress(OSError, OpenSyncError):
+        payload = sys.stdin.buffer.read()
+        private = is_private(os.environ.get(PRIVATE))
+        trigger = registry.heed(agent, os.environ, names_only(payload) if private else payload)
+        if trigger is not None:
             worker.serve(trigger, environ)
+    sys.stdout.write(SAID.get(agent, b"").decode())
     return 0
 
 
@@ -70,6 +87,7 @@ def _explanation(agent: str) -> str:
 By hand it syncs the one session that you name, and says what arrived where:
   python {name} SESSION_ID        a session by its id
   python {name} TRANSCRIPT.jsonl  a session by its file
+  --latest                        the session that anything was last said in
   --wait                          keep trying until it has arrived, for ten minutes at most
   --dry-run                       only say what would be sent
 

@@ -228,7 +228,8 @@ def _leave_for_later(
 def _run(wish: backfill.Wish, found: list[backfill.Found], syncer: Syncer) -> int:
     spool = Spool(syncer.config.folders.spool)
     where = syncer.destination.name
-    failed = 0
+    failed = staying = 0
+    worker.reduce_now(spool)
     if not wish.sessions:
         failed += sum(_report("", result, where) for result in worker.drain_now(spool, syncer))
     progress = backfill.Progress(len(found))
@@ -237,6 +238,8 @@ def _run(wish: backfill.Wish, found: list[backfill.Found], syncer: Syncer) -> in
         progress.clear()
         if result is None:
             current += 1
+        elif isinstance(result, Outcome) and result.excluded and not wish.sessions:
+            staying += 1
         elif _report(located.session_id, result, where):
             failed += 1
         else:
@@ -244,7 +247,8 @@ def _run(wish: backfill.Wish, found: list[backfill.Found], syncer: Syncer) -> in
         progress.show(count)
     progress.clear()
     if not wish.sessions:
-        print(f"{done} sessions synced to {where}, {current} were up to date.")
+        excluded = f", {staying} stay here as you asked" if staying else ""
+        print(f"{done} sessions synced to {where}, {current} were up to date{excluded}.")
     return 1 if failed else 0
 
 
@@ -253,11 +257,15 @@ def _report(session_id: str, result: Outcome | OpenSyncError, where: str) -> boo
     if isinstance(result, OpenSyncError):
         _complain(result)
         return True
-    subagents = result.sessions - 1
+    if result.excluded:
+        _say(f"{session_id or result.session_id}: stays here, {result.excluded}")
+        return False
+    subagents, masked = result.sessions - 1, sum(result.masked.values())
     said = [
         f"{result.sent} messages sent to {where}",
         f"{result.unchanged} unchanged",
         *([f"{subagents} subagents"] if subagents > 0 else []),
+        *([f"{masked} secret{'' if masked == 1 else 's'} masked"] if masked else []),
         *([f"{result.parked} set aside ({result.reason})"] if result.parked else []),
     ]
     _say(f"{session_id or result.session_id}: {', '.join(said)}  {result.title or ''}".rstrip())

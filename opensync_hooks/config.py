@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import tomli_w
 from filelock import FileLock
 
-from opensync_hooks import folders
+from opensync_hooks import folders, rules
 from opensync_hooks.errors import NotConfiguredError, UsageError
 from opensync_hooks.files import private_folder, write_whole
 
@@ -36,6 +36,14 @@ class Config:
     url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     thinking: bool = False
+    redact: bool = True
+    file_contents: bool = False
+    patterns: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    """The user's own formats of secrets, each with the name that its mask bears."""
+    allow: tuple[re.Pattern[str], ...] = ()
+    """What looks like a secret and is none, from its first letter to its last."""
+    exclude: tuple[str, ...] = ()
+    """Globs of projects whose sessions stay here."""
     server_key: str | None = field(default=None, repr=False)
 
 
@@ -76,13 +84,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
     where = Folders.of(environ)
     document = _read(where.settings)
     server = _table(document, "server", where.settings)
-    privacy = _table(document, "privacy", where.settings)
     url, api_key = _login(environ, document, where.settings)
     return Config(
         folders=where,
         url=url,
         api_key=api_key,
-        thinking=_flag(environ, "OPENSYNC_HOOKS_THINKING", privacy, "thinking", where.settings),
+        **rules.read(_table(document, "privacy", where.settings), environ, where.settings),
         server_key=_text(server, "key", where.settings),
     )
 
@@ -231,17 +238,3 @@ def _text(table: dict[str, Any], name: str, path: Path) -> str | None:
     if value is not None and not isinstance(value, str):
         raise NotConfiguredError(f"{path}: `{name}` is not a text.", "Put it in quotes.")
     return value or None
-
-
-def _flag(
-    environ: Mapping[str, str], variable: str, table: dict[str, Any], name: str, path: Path
-) -> bool:
-    value = environ.get(variable)
-    if value is not None:
-        return value.strip().lower() in ("1", "true", "yes", "on")
-    found = table.get(name, False)
-    if not isinstance(found, bool):
-        raise NotConfiguredError(
-            f"{path}: `{name}` is neither true nor false.", f"Write {name} = true, without quotes."
-        )
-    return found

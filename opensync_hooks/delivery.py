@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -13,7 +14,7 @@ from opensync_hooks.errors import RejectedError
 from opensync_hooks.ledger import Account, Entry, Head
 from opensync_hooks.model import Charge, Message, Session, Usage
 from opensync_hooks.pricing import PriceTable
-from opensync_hooks.privacy import permitted
+from opensync_hooks.privacy import permitted, permitted_session
 
 Outcome = Literal["sent", "unchanged", "parked", "never sent"]
 
@@ -69,20 +70,28 @@ class Delivery:
     """Why the last message was parked."""
     remote_id: str | None = None
     known: Head | None = None
+    masked: Counter[str] = field(default_factory=Counter)
+    """The secrets that were taken out of what this run sent, by kind."""
+
+    def __post_init__(self) -> None:
+        self.session = permitted_session(self.session, self.config)
 
     def run(self) -> None:
         """Raises SessionLostError where the destination deleted the session since the last run."""
         self.known = self.account.head()
-        for message, body, extra in self._messages():
+        for message, body, extra, masked in self._messages():
             outcome = self._put(message, body, extra)
             self.counts[outcome] = self.counts.get(outcome, 0) + 1
+            if outcome == "sent":
+                self.masked += masked
         self._close()
 
-    def _messages(self) -> Iterator[tuple[Message, Json, Json]]:
+    def _messages(self) -> Iterator[tuple[Message, Json, Json, Counter[str]]]:
         """Every message with its bodies, in an order that its times do not contradict."""
         latest: int | None = None
         for whole in self.session.messages:
-            message = permitted(whole, self.config)
+            masked = Counter[str]()
+            message = permitted(whole, self.config, masked)
             if not message.parts:
                 continue
             times = [at for at in (latest, message.created_at) if at is not None]
@@ -90,29 +99,42 @@ class Delivery:
             own = self.bill.own(message.charge)
             cost = self.bill.costs[own.id] if own else None
             body = wire.message_body(replace(message, charge=own), latest)
-            yield message, body, self._extra(wire.message_extra(own, cost, undone=message.undone))
+            extra = wire.message_extra(own, cost, undone=message.undone, aliases=message.aliases)
+            yield message, body, self._extra(extra), masked
 
     def _put(self, message: Message, body: Json, extra: Json) -> Outcome:
         hashed = wire.digest(body, extra)
-        entry = self.account.entry(message.id)
+        name, entry = self._known(message)
         if entry is None and message.undone:
             return "never sent"
+        if entry is not None and message.spare:
+            return "unchanged"
         if entry == Entry(hashed, "confirmed") or entry == Entry(hashed, "parked"):
             return "unchanged"
         ids = {
             "sessionExternalId": self.session.id,
-            "externalId": f"{self._open()}:{message.id}",
+            "externalId": f"{self._open()}:{name}",
             "source": self.session.agent,
         }
-        self.account.write(message.id, hashed, "in doubt")
+        self.account.write(name, hashed, "in doubt")
         try:
-            self.destination.put_message({**ids, **body}, extra, replaces=entry is not None)
+            # Left out, an earlier version's text would stay where the user took all text back.
+            whole = {**({"textContent": ""} if entry else {}), **ids, **body}
+            self.destination.put_message(whole, extra, replaces=entry is not None)
         except RejectedError as error:
             self.reason = str(error)
-            self.account.write(message.id, hashed, "parked", self.reason)
+            self.account.write(name, hashed, "parked", self.reason)
             return "parked"
-        self.account.write(message.id, hashed, "confirmed")
+        self.account.write(name, hashed, "confirmed")
         return "sent"
+
+    def _known(self, message: Message) -> tuple[str, Entry | None]:
+        """The name that the message was delivered under, from whichever place it was read then."""
+        for name in (message.id, *message.aliases):
+            entry = self.account.entry(name)
+            if entry is not None:
+                return name, entry
+        return message.id, None
 
     def _open(self) -> str:
         """The destination's id of the session, asked for before the first message of this run."""

@@ -11,11 +11,38 @@ from opensync_hooks import folders
 WORKER = (
     "import sys; sys.path.insert(0, sys.argv[1]); from opensync_hooks import worker; worker.main()"
 )
-KEPT = {"claude-code": ("CLAUDE_CONFIG_DIR",)}
+_OF_CURSOR = (
+    *("CURSOR_STATE_DB", "CURSOR_IDE_DIR", "CURSOR_PROJECTS_DIR", "CURSOR_CONFIG_DIR"),
+    *("CURSOR_DATA_DIR", "CURSOR_CODE_REMOTE", "XDG_CONFIG_HOME", "APPDATA"),
+)
+KEPT = {
+    "claude-code": ("CLAUDE_CONFIG_DIR", *_OF_CURSOR),  # which runs Claude Code's hooks as well
+    "opencode": ("OPENCODE_DB", "OPENCODE_DISABLE_CHANNEL_DB", "XDG_DATA_HOME"),
+    "cursor": _OF_CURSOR,
+}
 """The variables that say where an agent keeps its sessions: the worker may have others."""
+PRIVATE = "OPENSYNC_HOOKS_PRIVATE"
+_NAMES = (b"session_id", b"conversation_id")
+SAID = {"cursor": b"{}\n"}
+"""What a hook has to print: Cursor reads it as JSON, whatever became of the event."""
 LONGEST_WAIT_MS = 1_000
 QUIET_MS = 40
 _CHUNK = 1 << 18
+
+
+def is_private(value: "str | None") -> bool:
+    """Whether the variable PRIVATE asks for it: by any word but a no."""
+    return (value or "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def names_only(payload: bytes) -> bytes:
+    """Of a private session's event the id, and that it is private: no text touches the disk."""
+    found = [b'"private":true']
+    for name in _NAMES:
+        value = payload.partition(b'"%s"' % name)[2].lstrip(b" :\t\r\n")
+        if value[:1] == b'"':
+            found.append(b'"%s":"%s"' % (name, value[1:].partition(b'"')[0]))
+    return b"{" + b",".join(found) + b"}"
 
 
 def run(agent: str, root: str) -> int:
@@ -33,6 +60,7 @@ def run(agent: str, root: str) -> int:
     try:
         _hook(agent, root)
     finally:
+        _say(SAID.get(agent, b""))
         posix._exit(0)  # noqa: SLF001 - nothing can fail any more, and finalising costs 1 ms
 
 
@@ -46,11 +74,19 @@ if sys.platform != "win32":
         payload = _drain()
         if not payload:
             return
+        if is_private(_env(PRIVATE)):
+            payload = names_only(payload)
         posix.umask(0o077)
         spool = folders.spool(_env)
         _leave(spool, agent, payload)
         if _worker_is_free(spool + "/worker.lock"):
             _start_worker(root)
+
+    def _say(answer: bytes) -> None:
+        try:
+            posix.write(1, answer)
+        except OSError:  # nobody listens, and that is no reason to fail
+            return
 
     def _env(name: str) -> str | None:
         value = posix.environ.get(name.encode())

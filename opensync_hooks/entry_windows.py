@@ -7,23 +7,34 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from opensync_hooks import folders
-from opensync_hooks.entry import KEPT, LONGEST_WAIT_MS, WORKER
+from opensync_hooks.entry import (
+    KEPT,
+    LONGEST_WAIT_MS,
+    PRIVATE,
+    SAID,
+    WORKER,
+    is_private,
+    names_only,
+)
 
 _DETACHED = 0x00000008 | 0x00000200 | 0x01000000  # no console, own group, out of the job object
 
 
 def hook(agent: str, root: str) -> int:
     """Never raises, never waits longer than a second; a second worker finds the first and ends."""
-    try:
+    with suppress(OSError):
         payload = _drain()
+        if is_private(os.environ.get(PRIVATE)):
+            payload = names_only(payload) if payload else payload
         if payload:
             _leave(Path(folders.spool(os.environ.get)), agent, payload)
             _start_worker(root)
-    except OSError:
-        pass
+    with suppress(OSError):
+        os.write(1, SAID.get(agent, b""))
     os._exit(0)
 
 

@@ -74,6 +74,8 @@ class ToolCall:
     id: str
     name: str
     arguments: Any
+    category: str = ""
+    """What the tool does, in one vocabulary for agents that name one action in many ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Attachment:
     """A file or an image that went into the conversation; never its content."""
 
     media_type: str
-    size: int
+    size: int | None
+    """In bytes; None where the agent noted only the name."""
     name: str = ""
 
 
@@ -110,6 +113,10 @@ class Message:
     duration_ms: int | None = None
     undone: bool = False
     """The user went back to a point before this message and took another way from there."""
+    aliases: tuple[str, ...] = ()
+    """Other ids for this message, or for pieces of it: whoever has one of them has the message."""
+    spare: bool = False
+    """A poorer copy, for a destination that has nothing of this message yet."""
 
     @property
     def text(self) -> str:
@@ -138,8 +145,30 @@ class Session:
     parent_id: str | None = None
     """The session that started this one as its subagent."""
     forked_from: str | None = None
+    is_partial: bool = False
+    """The agent had not written all of it when it was read; the rest comes soon, or never."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """What the source could not read, by name, each with its count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The tokens of one prompt and all that it set off, where only a hook is told of them."""
+
+    id: str
+    model: str | None
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What hooks have said of one session so far and nothing on the disk repeats."""
+
+    turns: tuple[Turn, ...] = ()
+    cwd: str | None = None
+    agent_version: str | None = None
+    place: str | None = None
+    """The richest kind of place that the session was ever read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +180,7 @@ class Trigger:
     event: str = ""
     path: str | None = None
     awaits: str | None = None
-    """Digest of the message that the agent had shown but perhaps not written yet."""
+    """Stands for what the agent had shown but perhaps not written yet: a digest, or a turn's id."""
     end_reason: str | None = None
+    heard: Heard | None = None
+    """Kept before the job is queued, and no part of it."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from opensync_hooks import agents, house
 from opensync_hooks.config import Config, Folders, load, mask
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
+from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.spool import Spool
 
@@ -42,6 +43,9 @@ class Status:
     last_error_at: int | None
     unpriced: tuple[str, ...]
     thinking: bool
+    redact: bool
+    file_contents: bool
+    excluded: int
     agents: tuple[Hooks, ...]
 
     def as_json(self) -> dict[str, object]:
@@ -71,6 +75,9 @@ def gather() -> Status:
         last_error_at=at,
         unpriced=summary.unpriced,
         thinking=config.thinking,
+        redact=config.redact,
+        file_contents=config.file_contents,
+        excluded=Exclusions.of(config).count(),
         agents=tuple(_hooks()),
     )
 
@@ -109,8 +116,12 @@ def render(status: Status, folders: Folders) -> str:
         ("Last sync", ago(status.last_sync)),
         ("Waiting", _several(status.waiting, "job") if status.waiting else "nothing"),
         ("Thinking", "sent" if status.thinking else "stays here"),
+        ("Secrets", "masked" if status.redact else "sent as they are (redact = false)"),
+        ("Files' contents", "sent" if status.file_contents else "stay here"),
         *((f"{hooks.label} hooks", _hooks_in_words(hooks)) for hooks in status.agents),
     ]
+    if status.excluded:
+        lines.append(("Excluded", f"{_several(status.excluded, 'session')}, as you asked"))
     if status.parked:
         lines.append(("Set aside", f"{status.parked} that the destination refuses for good"))
     if status.unpriced:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from filelock import FileLock, Timeout
 
@@ -13,6 +14,7 @@ from opensync_hooks.config import Config
 from opensync_hooks.delivery import Bill, Delivery, SessionLostError
 from opensync_hooks.destination import Destination
 from opensync_hooks.errors import BusyError
+from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.files import private_folder
 from opensync_hooks.ledger import Account, Ledger
 from opensync_hooks.model import Session
@@ -32,6 +34,12 @@ class Outcome:
     parked: int = 0
     reason: str | None = None
     """Why the last message was parked."""
+    is_partial: bool = False
+    """The agent was still writing the session."""
+    excluded: str | None = None
+    """Why nothing of it was delivered, nor will be: what the user decided, not a failure."""
+    masked: Mapping[str, int] = field(default_factory=Counter)
+    """The secrets that were taken out of what was sent, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +67,23 @@ class Syncer:
         the rest goes on.
         """
         outcome = Outcome(located.session_id)
+        exclusions = Exclusions.of(self.config)
+        if excluded := exclusions.private(source.agent, located.session_id):
+            return replace(outcome, excluded=excluded)
         with self._alone(source.agent, located.session_id, patience):
             for session in source.read(located):
+                excluded = exclusions.reason(source.agent, session.id, session.project_path)
+                exclusions.remember(source.agent, session.id, excluded)
                 is_main = session.id == located.session_id
+                if excluded and is_main:
+                    return replace(outcome, excluded=excluded)
+                if excluded:
+                    continue
                 whole = replace(session, end_reason=end_reason) if is_main else session
                 outcome = _added(outcome, self._deliver(whole, force=force))
-            account = self._account(source.agent, located.session_id)
-            account.finished(located.fingerprint)
+            if not outcome.is_partial:
+                account = self._account(source.agent, located.session_id)
+                account.finished(located.fingerprint)
         return outcome
 
     def is_current(self, source: Source, located: Located) -> bool:
@@ -120,4 +138,6 @@ def _added(outcome: Outcome, delivery: Delivery) -> Outcome:
         unchanged=outcome.unchanged + counts.get("unchanged", 0),
         parked=outcome.parked + counts.get("parked", 0),
         reason=delivery.reason or outcome.reason,
+        is_partial=delivery.session.is_partial or outcome.is_partial,
+        masked=Counter(outcome.masked) + delivery.masked,
     )

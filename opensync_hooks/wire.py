@@ -96,9 +96,12 @@ def message_body(message: Message, created_at: int | None) -> Json:
     )
 
 
-def message_extra(charge: Charge | None, cost: float | None, *, undone: bool) -> Json:
+def message_extra(
+    charge: Charge | None, cost: float | None, *, undone: bool, aliases: tuple[str, ...] = ()
+) -> Json:
     tokens = _tokens(charge.usage) if charge else {}
-    return _present(cost=_number(cost), undone=undone or None, **tokens)
+    names = [fitting(name, _LONGEST_TOOL) for name in aliases] or None
+    return _present(cost=_number(cost), undone=undone or None, aliases=names, **tokens)
 
 
 def digest(*bodies: Json) -> str:
@@ -184,10 +187,11 @@ def _part(part: Part, longest: int) -> Json:
     if isinstance(part, Reasoning):
         return {"type": "reasoning", "content": fitting(part.text, longest)}
     if isinstance(part, Attachment):
-        about = " ".join(filter(None, (part.name, f"{part.media_type}, {part.size} bytes")))
+        size = "" if part.size is None else f", {part.size} bytes"
+        about = " ".join(filter(None, (part.name, part.media_type + size)))
         return {"type": "text", "content": fitting(f"[{about}]", longest)}
     if isinstance(part, ToolCall):
-        content = _named(part.id, part.name)
+        content = _named(part.id, part.name) | _present(category=part.category or None)
         return {
             "type": "tool-call",
             "content": content | {"args": _arguments(part.arguments, longest)},

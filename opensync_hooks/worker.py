@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,9 @@ MOST_ATTEMPTS = 10
 """How often a source that cannot be read is read again."""
 SERVE_SECONDS = 55.0
 SETTLE_SECONDS = 3.0
+LOOKS = (4.0, 10.0, 30.0)
+"""Seconds after which a session is read again that its agent was still writing."""
+UNFINISHED = "The agent has not written all of it yet."
 LINGER_SECONDS = 1.0
 _PROBE_SECONDS = 0.1
 _AGAIN_SECONDS = 0.2
@@ -70,7 +74,7 @@ def _only_one(spool: Spool) -> Iterator[bool]:
 def _work(spool: Spool, folders: settings.Folders) -> bool:
     """Work until nothing is left to do; False when the rest has to wait for another worker."""
     with Ledger(folders.ledger) as ledger:
-        spool.reduce(registry.trigger)
+        spool.reduce(registry.heed)
         failure: str | None = None
         try:
             with house.syncer(settings.load(), ledger) as syncer:
@@ -98,6 +102,13 @@ def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
         time.sleep(_PAUSE if spool.holds(job) else 0)
 
 
+def reduce_now(spool: Spool) -> None:
+    """Learn from the hooks' events which sessions are private, unless a worker is at it already."""
+    with _only_one(spool) as alone:
+        if alone:
+            spool.reduce(registry.heed)
+
+
 def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Outcome | OpenSyncError]:
     """All that waits, unless a worker is at it already."""
     with _only_one(spool) as alone:
@@ -114,19 +125,30 @@ def drain(
     stay then; a job that only itself fails is parked or kept, and yields its error.
     """
     end = time.monotonic() + MOST_SECONDS
-    tried: set[tuple[str, int]] = set()
+    tried: dict[tuple[str, int], float] = {}
     idle_since = time.monotonic()
     while time.monotonic() < end:
-        spool.reduce(registry.trigger)
-        job = next((job for job in spool.jobs() if _wish(job) not in tried), None)
+        spool.reduce(registry.heed)
+        jobs = spool.jobs()
+        job = next((job for job in jobs if _next_look(job, tried) <= time.monotonic()), None)
         if job is not None:
-            tried.add(_wish(job))
             yield from _do(job, spool, syncer)
-            idle_since = time.monotonic()
-        elif time.monotonic() - idle_since >= linger:
+            tried[_wish(job)] = idle_since = time.monotonic()
+        elif time.monotonic() - idle_since >= linger and not (
+            linger and any(_next_look(job, tried) < end for job in jobs)
+        ):
             return
         else:
             time.sleep(_PAUSE)
+
+
+def _next_look(job: Job, tried: Mapping[tuple[str, int], float]) -> float:
+    """When this worker takes the job up, or again: only one that was read half written."""
+    last = tried.get(_wish(job))
+    if last is None:
+        return 0
+    again = job.error == UNFINISHED and job.attempts <= len(LOOKS)
+    return last + LOOKS[job.attempts - 1] if again else math.inf
 
 
 def _wish(job: Job) -> tuple[str, int]:
@@ -151,7 +173,10 @@ def _do(job: Job, spool: Spool, syncer: Syncer) -> Iterator[Outcome | OpenSyncEr
         spool.park(job, str(bug))
         yield bug
     else:
-        spool.done(job)
+        if outcome and outcome.is_partial and job.attempts < MOST_ATTEMPTS:
+            spool.delay(job, UNFINISHED)
+        else:
+            spool.done(job)
         if outcome:
             yield outcome
 

@@ -87,7 +87,7 @@ def reachable(name: str) -> set[str]:
     found: set[str] = set()
     waiting = [name]
     while waiting:
-        fresh = GRAPH[waiting.pop()] - found
+        fresh = GRAPH.get(waiting.pop(), set()) - found
         found |= fresh
         waiting += fresh
     return found
@@ -183,4 +183,4 @@ def test_hook_call_loads_nothing_slow(script: Path) -> None:
     slow = {"json", "re", "pathlib", "subprocess", "argparse", "typing", "collections"}
     assert f"{OURS}.entry" in loaded
     assert loaded.isdisjoint(slow | {"os", "site", "threading", "hashlib", "socket"})
-    assert ran.stdout == b""
+    assert ran.stdout in {b"", b"{}\n"}, "an agent reads it: nothing, or an empty answer"

@@ -28,6 +28,7 @@ from opensync_hooks.model import (
 )
 from opensync_hooks.sources.claude_code import ClaudeCode, kinds, lines
 from opensync_hooks.sources.claude_code.branches import START, Node, undone
+from opensync_hooks.sources.regular import open_regular
 from tests.recount import recount
 from tests.transcripts import Pen, call, result, text
 
@@ -358,7 +359,7 @@ def test_pipe_or_link_in_place_of_a_transcript_is_refused(tmp_path: Path, plant:
     path = tmp_path / "s.jsonl"
     plant(path)
     with pytest.raises(SourceError):
-        lines.open_regular(path)
+        open_regular(path)
 
 
 # ---- finding -------------------------------------------------------------------------------------

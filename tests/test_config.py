@@ -58,6 +58,7 @@ def login(url: str = URL, key: str = KEY) -> str:
         ("https://sync.example.org:3211", "https://sync.example.org:3211"),
         ("https://sync.example.org:8443/a/b//", "https://sync.example.org:8443/a/b"),
         ("https://convex.cloud.example.org", "https://convex.cloud.example.org"),
+        ("https://x.convex.cloud.example.org", "https://x.convex.cloud.example.org"),
         ("https://example.org/x.convex.cloud", "https://example.org/x.convex.cloud"),
         ("https://bücher.example", "https://bücher.example"),
         ("http://localhost:3211", "http://localhost:3211"),

@@ -6,8 +6,9 @@ Never writes a settings file that it could not parse, and touches no entry but i
 from __future__ import annotations
 
 from opensync_hooks.agents.claude_code import ClaudeCode
+from opensync_hooks.agents.cursor import Cursor
 from opensync_hooks.agents.registration import Agent, Registration, hook_command, is_ours
 
-__all__ = ["ALL", "Agent", "ClaudeCode", "Registration", "hook_command", "is_ours"]
+__all__ = ["ALL", "Agent", "ClaudeCode", "Cursor", "Registration", "hook_command", "is_ours"]
 
-ALL: tuple[Agent, ...] = (ClaudeCode(),)
+ALL: tuple[Agent, ...] = (ClaudeCode(), Cursor())

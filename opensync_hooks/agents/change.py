@@ -6,7 +6,9 @@ import difflib
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
@@ -33,6 +35,8 @@ class Change:
     before: bytes | None
     after: bytes | None
     note: Note | None = None
+    prune: bool = False
+    """Take the file's folder away as well, once nothing is in it."""
 
     def diff(self) -> str:
         old = f"{self.path}" if self.before is not None else os.devnull
@@ -51,6 +55,9 @@ class Change:
             )
         if self.after is None:
             _delete(self.path)
+            if self.prune:
+                with suppress(OSError):
+                    self.path.parent.rmdir()
         else:
             write(self.path, self.after)
         if self.note and self.note.content is None:
@@ -69,6 +76,11 @@ def carry_out(plan: Callable[[], Change | None], attempts: int = 3) -> Change | 
             raise
         return carry_out(plan, attempts - 1)
     return change
+
+
+def carry_out_all(plan: Callable[[], Change | None]) -> list[Change]:
+    """One change after the other, until there is nothing left to change."""
+    return list(iter(partial(carry_out, plan), None))
 
 
 def read(path: Path) -> bytes | None:

@@ -57,6 +57,13 @@ UNWANTED = re.compile(
     r"^ft:|\.ft\b|\b(?:ada|audio|babbage|curie|davinci|embed|embedding|image|live|ocr|oss|realtime"
     r"|robotics|transcribe|tts|voice|voxtral)\b"
 )
+# Earlier models of Cursor's own, by cursor.com/docs/models: the package knows the newest alone.
+# Input, output and cache read; a written token is billed as the input it is.
+COMPOSERS = {
+    "composer-1": ("1.25", "10", "0.125"),
+    "composer-1.5": ("3.5", "17.5", "0.35"),
+    "composer-2": ("0.5", "2.5", "0.2"),
+}
 ONE = Decimal(1)
 
 
@@ -85,7 +92,7 @@ class Offer:
 
 
 def rows(day: date) -> Iterator[dict[str, Any]]:
-    offers = list(offers_on(day))
+    offers = [*offers_on(day), *composers()]
     owners = owners_of_names(offers)
     for offer in offers:
         names = [
@@ -106,6 +113,15 @@ def offers_on(day: date) -> Iterator[Offer]:
             rates = rates_of(model.get_prices(noon), anthropic=provider == "anthropic")
             if rates and not UNWANTED.search(model.id.lower()):
                 yield Offer(provider, model, rates)
+
+
+def composers() -> Iterator[Offer]:
+    """What the package will know itself one day, and then counts instead."""
+    for name, prices in COMPOSERS.items():
+        fresh, output, read = map(Decimal, prices)
+        model = ModelInfo(id=name, match=ClauseEquals(equals=name))
+        price = ModelPrice(input_mtok=fresh, output_mtok=output, cache_read_mtok=read)
+        yield Offer("cursor", model, rates_at(price, 0, anthropic=False))
 
 
 def owners_of_names(offers: Sequence[Offer]) -> dict[str, tuple[Offer, str]]:

@@ -5,23 +5,35 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from opensync_hooks import folders
+from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.model import Trigger
+from opensync_hooks.notebook import Notebook
 from opensync_hooks.sources import Located, Source
 from opensync_hooks.sources.claude_code import ClaudeCode
+from opensync_hooks.sources.cursor import Cursor
+from opensync_hooks.sources.opencode import OpenCode
 
-NAMES = ("claude-code",)
-_FIELD = re.compile(rb'"(session_id|transcript_path|hook_event_name)":\s*"((?:[^"\\]|\\.)*)"')
+_SOURCES: dict[str, Callable[[Mapping[str, str], str], Source]] = {
+    ClaudeCode.agent: ClaudeCode.from_environ,
+    OpenCode.agent: OpenCode.from_environ,
+    Cursor.agent: Cursor.from_environ,
+}
+NAMES = tuple(_SOURCES)
+_FIELD = re.compile(
+    rb'"(session_id|conversation_id|transcript_path|hook_event_name|cursor_version)":'
+    rb'\s*"((?:[^"\\]|\\.)*)"'
+)
 
 
 def source(agent: str, environ: Mapping[str, str] = os.environ) -> Source | None:
     """The source as it looks from an environment; None for an agent that has none."""
-    if agent == ClaudeCode.agent:
-        return ClaudeCode.from_environ(environ, folders.home(environ.get))
-    return None
+    made = _SOURCES.get(agent)
+    return made(environ, folders.home(environ.get)) if made else None
 
 
 def all_sources(environ: Mapping[str, str] = os.environ) -> Iterator[Source]:
@@ -32,8 +44,11 @@ def all_sources(environ: Mapping[str, str] = os.environ) -> Iterator[Source]:
 
 
 def find(wanted: str, agent: str | None = None) -> tuple[Source, Located] | None:
-    """The session with this id or path, with the agent it belongs to."""
-    for one in all_sources():
+    """The session with this id or path, with the agent it belongs to.
+
+    Cursor knows its transcripts by their folder; Claude Code would take any that ends in `.jsonl`.
+    """
+    for one in sorted(all_sources(), key=lambda one: one.agent != Cursor.agent):
         located = one.find(wanted) if agent in (None, one.agent) else None
         if located:
             return one, located
@@ -43,10 +58,22 @@ def find(wanted: str, agent: str | None = None) -> tuple[Source, Located] | None
 def trigger(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | None:
     """What a hook asks for. Cursor runs Claude Code's hooks too: its payload is not Claude's."""
     value = _fields(payload)
-    if "cursor_version" in value:
-        agent = "cursor"
+    if "cursor_version" in value or "conversation_id" in value:
+        agent = Cursor.agent
     found = source(agent, environ)
     return found.trigger(value) if found else None
+
+
+def heed(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | None:
+    """What a hook asks for, after what it alone can say has been noted. Raises OSError."""
+    found = trigger(agent, environ, payload)
+    if found and _fields(payload).get("private") is True:  # as the hook left it
+        Exclusions.of_user().keep_private(found.agent, found.session_id)
+        return None
+    if found is None or found.heard is None:
+        return found
+    Notebook.of_user(found.agent).add(found.session_id, found.heard)
+    return replace(found, heard=None)
 
 
 def _fields(payload: bytes) -> dict[str, Any]:

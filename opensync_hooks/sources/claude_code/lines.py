@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from opensync_hooks.errors import SourceError
+from opensync_hooks.sources.regular import open_regular
 
 LONGEST_LINE = 256 << 20
-_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 Value = dict[str, Any]
 Skip = Callable[[str], None]
@@ -26,21 +24,6 @@ class Span:
 
     offset: int
     length: int
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """The file at `path`; SourceError for a link, a pipe, a device, or nothing there.
-
-    A planted link would upload a foreign file, and a pipe would hang the worker for ever.
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | _NO_LINKS)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}.") from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise SourceError(f"{path}: not a regular file.")
-    return os.fdopen(fd, "rb")
 
 
 def scan(file: BinaryIO, end: int, skip: Skip) -> Iterator[tuple[Span, Value]]:

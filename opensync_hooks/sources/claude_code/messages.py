@@ -22,7 +22,8 @@ from opensync_hooks.model import (
 )
 from opensync_hooks.sources.claude_code import kinds
 from opensync_hooks.sources.claude_code.index import Unit
-from opensync_hooks.sources.claude_code.lines import open_regular, read_span
+from opensync_hooks.sources.claude_code.lines import read_span
+from opensync_hooks.sources.regular import open_regular
 
 Block = dict[str, Any]
 

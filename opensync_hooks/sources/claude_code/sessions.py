@@ -15,6 +15,7 @@ from opensync_hooks.model import Session
 from opensync_hooks.sources.claude_code import lines
 from opensync_hooks.sources.claude_code.index import Index, Thread
 from opensync_hooks.sources.claude_code.messages import Messages, charge, duration, identity
+from opensync_hooks.sources.regular import open_regular
 
 AGENT = "claude-code"
 _TITLE_LENGTH = 100
@@ -84,7 +85,7 @@ def _subagent(path: Path, root_id: str) -> Session:
 
 def _load(path: Path, *, own_sidechain: bool) -> _File:
     index, skipped = Index(), Counter[str]()
-    with lines.open_regular(path) as file:
+    with open_regular(path) as file:
         end = os.fstat(file.fileno()).st_size
         for span, line in lines.scan(file, end, lambda what: skipped.update((what,))):
             index.add(span, line, own_sidechain=own_sidechain)
@@ -97,7 +98,7 @@ def _load(path: Path, *, own_sidechain: bool) -> _File:
 def _meta(path: Path) -> dict[str, Any]:
     """What Claude Code notes of a subagent; nothing where the file is missing or half written."""
     try:
-        with lines.open_regular(path) as file:
+        with open_regular(path) as file:
             value = json.loads(file.read(1 << 20))
     except (SourceError, ValueError):
         return {}

@@ -1,0 +1,12 @@
+"""What OpenCode's plugin runs. By hand: opencode.py SESSION [--wait] [--dry-run]."""
+
+import sys
+
+here = __file__.replace("\\", "/").rsplit("/", 2)[0]  # the clone, or the installed package itself
+root = here.removesuffix("/opensync_hooks") if "-packages/" in here else here
+sys.path.insert(0, root)
+
+from opensync_hooks import entry  # noqa: E402
+
+if __name__ == "__main__":
+    raise SystemExit(entry.run("opencode", root))

@@ -1,0 +1,10 @@
+"""Every format that is known; those that name their issuer first, so that the mask does too."""
+
+from __future__ import annotations
+
+from opensync_hooks.redaction.headers import HEADERS
+from opensync_hooks.redaction.names import NAMES
+from opensync_hooks.redaction.shapes import SHAPES
+from opensync_hooks.redaction.tokens import TOKENS
+
+TABLE = (*SHAPES, *TOKENS, *HEADERS, *NAMES)

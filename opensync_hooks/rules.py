@@ -1,0 +1,87 @@
+"""What the user decided about privacy: the table [privacy] of config.toml, as values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from opensync_hooks.errors import NotConfiguredError
+
+_UNSET = {"thinking": False, "redact": True, "file_contents": False}
+_WORDS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+_PATTERN_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+
+def read(table: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """The rules by the names that Config has for them. Raises NotConfiguredError.
+
+    `path` is the file that the table comes from; the environment wins over it.
+    """
+    given = table.get("patterns", {})
+    if not isinstance(given, dict):
+        raise NotConfiguredError(
+            f"{path}: `patterns` is not a table.", 'Write name = "regex" under [privacy.patterns].'
+        )
+    return {
+        **{name: _flag(environ, table, name, path) for name in _UNSET},
+        "patterns": tuple((name, _pattern(name, text, path)) for name, text in given.items()),
+        "allow": tuple(_allowed(text, path) for text in _texts(table, "allow", path)),
+        "exclude": _texts(table, "exclude", path),
+    }
+
+
+def _pattern(name: str, text: object, path: Path) -> re.Pattern[str]:
+    """Raises NotConfiguredError; what it says of the pattern is its name, for it may be telling."""
+    if not _PATTERN_NAME.fullmatch(name):
+        raise NotConfiguredError(
+            f"{path}: the name of a pattern is to stand in its mask, and this one cannot.",
+            "Use up to 40 letters, digits, - and _.",
+        )
+    if not isinstance(text, str):
+        raise NotConfiguredError(f"{path}: the pattern `{name}` is no text.", "Put it in quotes.")
+    try:
+        pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise NotConfiguredError(
+            f"{path}: the pattern `{name}` is no regular expression ({error}).",
+            "Correct it; until then nothing is sent. In '…' TOML leaves backslashes alone.",
+        ) from None
+    if pattern.match(""):
+        raise NotConfiguredError(
+            f"{path}: the pattern `{name}` matches what is empty, so it would match everywhere.",
+            "Correct it; until then nothing is sent.",
+        )
+    return pattern
+
+
+def _allowed(text: str, path: Path) -> re.Pattern[str]:
+    """A literal; or between slashes, a regular expression."""
+    regex = len(text) > 2 and text[0] == text[-1] == "/"
+    return _pattern("allow", text[1:-1] if regex else re.escape(text), path)
+
+
+def _texts(table: Mapping[str, Any], name: str, path: Path) -> tuple[str, ...]:
+    found = table.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(text, str) and text for text in found):
+        raise NotConfiguredError(
+            f"{path}: `{name}` is not a list of texts.", f'Write {name} = ["…", "…"].'
+        )
+    return tuple(found)
+
+
+def _flag(environ: Mapping[str, str], table: Mapping[str, Any], name: str, path: Path) -> bool:
+    """What is neither a yes nor a no in the environment is what it would be if it were not set."""
+    given = environ.get(f"OPENSYNC_HOOKS_{name.upper()}")
+    if given is not None:
+        return _WORDS.get(given.strip().lower(), _UNSET[name])
+    found = table.get(name, _UNSET[name])
+    if not isinstance(found, bool):
+        raise NotConfiguredError(
+            f"{path}: `{name}` is neither true nor false.", f"Write {name} = true, without quotes."
+        )
+    return found

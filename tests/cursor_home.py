@@ -1,0 +1,314 @@
+"""Writes what Cursor leaves on a disk: its editor's database, its chats, and their transcripts.
+
+Everything is made here from the formats; nothing of the package's own code is used, so that a
+mistake in reading is not made in writing as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+Journal = Literal["wal", "rollback"]
+
+BEGAN = 1_790_000_000_000
+CANARY = "CANARY-that-never-leaves"
+_EMPTY = (
+    "lints",
+    "commits",
+    "gitDiffs",
+    "images",
+    "toolResults",
+    "attachedCodeChunks",
+    "cursorRules",
+)
+
+
+def iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def user_folder(home: Path) -> Path:
+    return home / ".config" / "Cursor" / "User"
+
+
+class Editor:
+    """An open `state.vscdb`. Closing it is what the editor does at its end."""
+
+    def __init__(self, home: Path, *, journal: Journal = "wal", lists: bool = True) -> None:
+        self.path = user_folder(home) / "globalStorage" / "state.vscdb"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.db = sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        self.db.execute(f"PRAGMA journal_mode={'WAL' if journal == 'wal' else 'DELETE'}")
+        for table in ("ItemTable", "cursorDiskKV"):
+            self.db.execute(
+                f"CREATE TABLE IF NOT EXISTS {table}"
+                " (key TEXT UNIQUE ON CONFLICT REPLACE, value BLOB)"
+            )
+        if lists:
+            columns = "composerId TEXT PRIMARY KEY, value TEXT"
+            self.db.execute(f"CREATE TABLE IF NOT EXISTS composerHeaders ({columns})")
+        for key in ("cursorAuth/accessToken", "cursorAuth/refreshToken", "secret://login"):
+            self.put(key, CANARY, table="ItemTable")
+
+    def put(self, key: str | None, value: Any, *, table: str = "cursorDiskKV") -> None:
+        if isinstance(value, dict | list):
+            value = json.dumps(value)
+        self.db.execute(f"INSERT INTO {table} VALUES (?, ?)", (key, value))  # noqa: S608
+
+    def get(self, key: str) -> Any:
+        row = self.db.execute("SELECT value FROM cursorDiskKV WHERE key = ?", (key,)).fetchone()
+        return json.loads(row[0])
+
+    def draft(self, session_id: str = "s1", version: int = 18, **document: Any) -> Draft:
+        return Draft(self, session_id, version, document)
+
+    def close(self) -> None:
+        self.db.close()
+
+    def copied_while_open(self, home: Path) -> Path:
+        """What a crash leaves: the main file and its -wal, as they are at this moment."""
+        target = user_folder(home) / "globalStorage" / "state.vscdb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", "-wal"):
+            source = Path(f"{self.path}{suffix}")
+            if source.exists():
+                shutil.copyfile(source, f"{target}{suffix}")
+        return target
+
+
+class Draft:
+    """One session being written, as its version would; `save` puts its document."""
+
+    def __init__(
+        self, editor: Editor, session_id: str, version: int, document: dict[str, Any]
+    ) -> None:
+        self.editor = editor
+        self.session_id = session_id
+        self.version = version
+        self.headers: list[dict[str, Any]] = []
+        self.embedded: list[dict[str, Any]] = []
+        self.old_tools: dict[str, Any] = {}
+        self.at = BEGAN
+        self._count = 0
+        self.document: dict[str, Any] = {
+            "composerId": session_id,
+            "createdAt": BEGAN,
+            "status": "completed",
+            "unifiedMode": "agent",
+            "blobEncryptionKey": CANARY.encode().hex(),
+            "speculativeSummarizationEncryptionKey": base64.b64encode(CANARY.encode()).decode(),
+            **({"_v": version} if version > 1 else {}),
+            **document,
+        }
+
+    def prompt(self, text: str, **more: Any) -> str:
+        return self.bubble(1, {"text": text, **more})
+
+    def says(self, text: str, **more: Any) -> str:
+        return self.bubble(2, {"text": text, **more})
+
+    def thinks(self, text: str, **more: Any) -> str:
+        return self.bubble(
+            2, {"text": "", "capabilityType": 30, "thinking": {"text": text}, **more}
+        )
+
+    def calls(self, name: str, **tool: Any) -> str:
+        row = {"name": name, "tool": 1, "status": "completed", "toolCallBinary": CANARY, **tool}
+        row.setdefault("toolCallId", f"call_{self._count}\nfc_{self._count}")
+        return self.bubble(2, {"text": "", "capabilityType": 15, "toolFormerData": row})
+
+    def bubble(self, of: int, fields: dict[str, Any]) -> str:
+        """The header, and the row that goes with it in this version."""
+        self.at += 1_000
+        self._count += 1
+        bubble_id: str = fields.pop("bubbleId", f"{self.session_id}-b{self._count}")
+        value = {"_v": 3, "type": of, "bubbleId": bubble_id, **{name: [] for name in _EMPTY}}
+        value |= {"tokenCount": {"inputTokens": 0, "outputTokens": 0}, "requestId": ""}
+        if self.version >= 9:
+            value["createdAt"] = iso(self.at)
+        if self.version >= 18:
+            value |= {"startedAtMs": self.at, "completedAtMs": self.at + 500}
+        tool = fields.pop("toolFormerData", None)
+        if tool and self.version < 3:
+            self.old_tools[bubble_id] = tool
+        elif tool:
+            value["toolFormerData"] = tool
+        elif self.version == 3:
+            value["toolFormerData"] = {"additionalData": {}}
+        self.headers.append({"bubbleId": bubble_id, "type": of})
+        self._keep(bubble_id, value | fields)
+        return bubble_id
+
+    def _keep(self, bubble_id: str, value: dict[str, Any]) -> None:
+        if self.version < 3:
+            self.embedded.append(value)
+        else:
+            self.editor.put(self.key(bubble_id), value)
+
+    def key(self, bubble_id: str) -> str:
+        return f"bubbleId:{self.session_id}:{bubble_id}"
+
+    def rewrite(self, bubble_id: str, **fields: Any) -> None:
+        self.editor.put(self.key(bubble_id), self.editor.get(self.key(bubble_id)) | fields)
+
+    def rewind(self, count: int) -> None:
+        """Take the last headers away and leave the rows, as an edit of an earlier prompt does."""
+        del self.headers[-count:]
+        self.save()
+
+    def turn(self, number: int) -> None:
+        self.prompt(f"prompt {number}", requestId=f"request-{number}")
+        self.says(f"answer {number}")
+
+    def save(self, **document: Any) -> Draft:
+        self.document |= document
+        written = dict(self.document)
+        if self.version == 1:
+            written["conversation"] = self.embedded
+        else:
+            written["fullConversationHeadersOnly"] = self.headers
+        if self.version == 2:
+            written["conversationMap"] = {one["bubbleId"]: one for one in self.embedded}
+        if self.version < 3:
+            tools = {"bubbleDataMap": json.dumps(self.old_tools)}
+            written["capabilities"] = [{"type": 15, "data": tools}, {"type": 16, "data": {}}]
+        self.editor.put(f"composerData:{self.session_id}", written)
+        return self
+
+
+def window(home: Path, name: str, uri: str, items: dict[str, Any], *, key: str = "folder") -> None:
+    """A window's own folder, with the lists of sessions that it keeps."""
+    folder = user_folder(home) / "workspaceStorage" / name
+    folder.mkdir(parents=True)
+    (folder / "workspace.json").write_text(json.dumps({key: uri}))
+    db = sqlite3.connect(folder / "state.vscdb", isolation_level=None)
+    db.execute("CREATE TABLE ItemTable (key TEXT UNIQUE ON CONFLICT REPLACE, value BLOB)")
+    for name_of, value in items.items():
+        db.execute("INSERT INTO ItemTable VALUES (?, ?)", (name_of, json.dumps(value)))
+    db.close()
+
+
+# ---- blobs ---------------------------------------------------------------------------------------
+
+
+def protobuf(number: int, value: bytes | int) -> bytes:
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    found = b""
+    while value > 0x7F:
+        found, value = found + bytes((value & 0x7F | 0x80,)), value >> 7
+    return found + bytes((value,))
+
+
+def user(words: str, request: str | None = None) -> dict[str, Any]:
+    options = {"providerOptions": {"cursor": {"requestId": request}}} if request else {}
+    text = f"<timestamp>Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)</timestamp>\n{query(words)}"
+    return {"role": "user", "content": [{"type": "text", "text": text}], **options}
+
+
+def query(words: str) -> str:
+    return f"<user_query>\n{words}\n</user_query>"
+
+
+def assistant(*blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": list(blocks)}
+
+
+def text(said: str) -> dict[str, Any]:
+    return {"type": "text", "text": said}
+
+
+def call(call_id: str, name: str, **arguments: Any) -> dict[str, Any]:
+    return {"type": "tool-call", "toolCallId": call_id, "toolName": name, "args": arguments}
+
+
+def result(call_id: str, name: str, output: Any) -> dict[str, Any]:
+    block = {"type": "tool-result", "toolCallId": call_id, "toolName": name, "result": output}
+    return {"role": "tool", "content": [block]}
+
+
+PREAMBLE = (
+    {"role": "system", "content": f"You are an AI coding assistant. {CANARY}"},
+    {"role": "user", "content": [text(f"<user_info>\nOS: linux {CANARY}\n</user_info>")]},
+)
+"""What the model is told before the user's first word."""
+
+
+def graph(messages: Iterable[dict[str, Any]], *, running: bool = False) -> dict[str, bytes]:
+    """The blobs of a conversation by their names; the root comes last."""
+    blobs: dict[str, bytes] = {}
+    root = b""
+    for message in messages:
+        raw = json.dumps(message).encode()
+        digest = hashlib.sha256(raw).digest()
+        blobs[digest.hex()] = raw
+        root += protobuf(1, digest)
+    root += protobuf(5, protobuf(1, 12_000)) + (protobuf(4, b"{}") if running else b"")
+    blobs[hashlib.sha256(root).hexdigest()] = root
+    return blobs
+
+
+def chat(
+    home: Path,
+    messages: Iterable[dict[str, Any]],
+    session_id: str = "c1",
+    cwd: str = "/work/app",
+    **meta: Any,
+) -> Path:
+    """A chat of the command line, written and closed."""
+    folder = home / ".cursor" / "chats" / hashlib.md5(cwd.encode()).hexdigest() / session_id  # noqa: S324
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = {"schemaVersion": 1, "createdAtMs": BEGAN, "updatedAtMs": BEGAN, "cwd": cwd}
+    (folder / "meta.json").write_text(json.dumps(beside))
+    blobs = graph((*PREAMBLE, *messages), running=meta.pop("running", False))
+    told = {"agentId": session_id, "latestRootBlobId": list(blobs)[-1], "createdAt": BEGAN, **meta}
+    told["blobEncryptionKey"] = CANARY.encode().hex()
+    db = sqlite3.connect(folder / "store.db", isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("CREATE TABLE IF NOT EXISTS blobs (id TEXT PRIMARY KEY, data BLOB)")
+    db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT)")
+    db.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?)", blobs.items())
+    raw = json.dumps(told).encode().hex()
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('0', ?)", (raw,))
+    db.close()
+    return folder / "store.db"
+
+
+# ---- transcripts ---------------------------------------------------------------------------------
+
+
+def said_by_user(words: str, at: str = "Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)") -> dict[str, Any]:
+    return record("user", text(f"<timestamp>{at}</timestamp>\n{query(words)}"))
+
+
+def record(role: str, *blocks: dict[str, Any]) -> dict[str, Any]:
+    return {"role": role, "message": {"content": list(blocks)}}
+
+
+def use(name: str, **arguments: Any) -> dict[str, Any]:
+    return {"type": "tool_use", "name": name, "input": arguments}
+
+
+ENDED = {"type": "turn_ended", "status": "success"}
+
+
+def transcript(
+    home: Path, records: Iterable[dict[str, Any]], path: str, project: str = "work-app"
+) -> Path:
+    """A transcript at a path below `agent-transcripts`, which is what the layouts differ in."""
+    target = home / ".cursor" / "projects" / project / "agent-transcripts" / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(json.dumps(one) + "\n" for one in records))
+    return target

@@ -1,0 +1,495 @@
+"""The real OpenCode, with the plugin that we install, against a scripted model.
+
+Needs the program itself: OPENSYNC_TEST_OPENCODE names it. What arrives is held against what a few
+lines of SQL find in OpenCode's own database.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensync_hooks.agents import hook_command
+from opensync_hooks.agents.opencode import OpenCode
+from opensync_hooks.store import Store
+from tests.e2e.completions_api import SUMMARY, TITLE, scripted_completions
+from tests.e2e.model_api import Block, Reply, Script, says, thinks, uses
+
+ROOT = Path(__file__).parents[2]
+OPENCODE = os.environ.get("OPENSYNC_TEST_OPENCODE", "")
+
+
+def shell(command: str) -> Block:
+    return uses("bash", command=command, description="said by the script")
+
+
+MODEL = {"providerID": "scripted", "modelID": "scripted"}
+SCRIPT: Script = {
+    "greet": [Reply([says("Good day — 日本語 🚀.")], cached=900)],
+    "work": [
+        Reply([thinks("First look."), says("Looking."), shell("echo one")]),
+        Reply([
+            says("Two at once."),
+            shell("echo two"),
+            uses("write", filePath="notes.txt", content="alpha\n"),
+        ]),
+        Reply([uses("read", filePath="missing.txt")]),
+        Reply([says("Done.")], cached=5_000, output=42),
+    ],
+    "delegate": [
+        Reply([
+            uses("task", description="First", prompt="errand", subagent_type="general"),
+            uses("task", description="Second", prompt="errand", subagent_type="general"),
+        ]),
+        Reply([says("Both came back.")]),
+    ],
+    "errand": [
+        Reply([shell("echo errand")]),
+        Reply([says("Ran the errand.")]),
+    ],
+    "fail": [Reply(status=400)],
+    "stall": [Reply([says("I begin and never end.")], pause=20)],
+}  # fmt: skip
+
+pytestmark = [
+    pytest.mark.skipif(not OPENCODE, reason="OPENSYNC_TEST_OPENCODE does not name an OpenCode"),
+    pytest.mark.timeout(150),
+]
+
+
+class User:
+    """Somebody with OpenCode, a project, and our plugin installed."""
+
+    def __init__(self, home: Path, ours: Path, model: str) -> None:
+        self.home = home
+        self.ours = ours
+        self.project = home / "project"
+        self.project.mkdir()
+        self.config = home / ".config" / "opencode"
+        self.config.mkdir(parents=True)
+        self.environ = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+            "OPENCODE_MODELS_URL": model,
+            "npm_config_offline": "true",
+            "OPENSYNC_HOOKS_HOME": str(ours),
+        }
+        self._configure(model)
+        self._make_repository()
+
+    def _configure(self, model: str) -> None:
+        limits = {"context": 200_000, "output": 4_000}
+        prices = {"input": 3, "output": 15, "cache_read": 0.3, "cache_write": 3.75}
+        known = {"tool_call": True, "reasoning": True, "limit": limits, "cost": prices}
+        provider = {
+            "npm": "@ai-sdk/openai-compatible",
+            "options": {"baseURL": model, "apiKey": "none"},
+            "models": {"scripted": {"name": "Scripted", **known}},
+        }
+        value = {
+            "autoupdate": False,
+            "share": "disabled",
+            "model": "scripted/scripted",
+            "small_model": "scripted/scripted",
+            "provider": {"scripted": provider},
+            "permission": {"edit": "allow", "bash": "allow"},
+        }
+        (self.config / "opencode.json").write_text(json.dumps(value))
+
+    def _make_repository(self) -> None:
+        (self.project / "README.md").write_text("# project\n")
+        for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "first"]):
+            subprocess.run(
+                ["git", "-c", "user.name=u", "-c", "user.email=u@example.invalid", *command],
+                cwd=self.project,
+                check=True,
+                env=self.environ,
+            )
+
+    def install(self) -> None:
+        environ = {**self.environ, "PATH": f"{Path(OPENCODE).parent}:{self.environ['PATH']}"}
+        command = hook_command(Path(sys.executable), ROOT / "hooks" / "opencode.py")
+        change = OpenCode().plan(environ.get, command)
+        assert change
+        change.apply()
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [OPENCODE, *arguments],
+            cwd=self.project,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str) -> str:
+        process = self.start("run", *arguments)
+        out, errors = process.communicate(timeout=90)
+        assert process.returncode in (0, 1), errors  # 1: the model refused
+        assert "opensync" not in errors.lower(), errors
+        return out.strip()
+
+    @contextmanager
+    def serve(self) -> Iterator[Callable[..., Any]]:
+        """OpenCode's own HTTP API, by way of which a session can do all that its screen can."""
+        process = self.start("serve", "--port", "0")
+        assert process.stdout
+        url = next(line.split()[-1] for line in process.stdout if "listening" in line)
+
+        def call(method: str, path: str, body: Any = None) -> Any:
+            data = None if body is None else json.dumps(body).encode()
+            request = urllib.request.Request(  # noqa: S310 - loopback
+                f"{url}{path}?directory={self.project}",
+                data,
+                {"Content-Type": "application/json"},
+                method=method,
+            )
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                return json.loads(answer.read() or b"null")
+
+        try:
+            yield call
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+    def settle(self) -> None:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            time.sleep(0.3)
+            spool = self.ours / "spool"
+            names = list(spool.iterdir()) if spool.exists() else []
+            if names and not any(path.suffix in (".event", ".job") for path in names):
+                return
+        raise AssertionError("the plugin started nothing, or something stays queued")
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        path = self.home / ".local" / "share" / "opencode" / "opencode.db"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            return db.execute(query).fetchall()
+
+    def stored(self) -> dict[str, dict[str, Any]]:
+        with Store(self.ours / "store.db") as store:
+            found = [store.session(one["externalId"]) for one in store.sessions(limit=100)]
+        return {one["session"]["externalId"]: one for one in found if one}
+
+
+@pytest.fixture
+def user(home: Path, tmp_path: Path) -> Iterator[User]:
+    with scripted_completions(SCRIPT) as model:
+        made = User(home, tmp_path / "ours", model)
+        made.install()
+        yield made
+
+
+_PARTS = """
+  SELECT json_extract(m.data, '$.role'), json_extract(p.data, '$.type'), count(*)
+  FROM part p JOIN message m ON m.id = p.message_id
+  WHERE p.session_id = '{id}' AND json_extract(m.data, '$.summary') IS NOT 1
+    AND coalesce(json_extract(p.data, '$.synthetic'), 0) = 0
+    AND (json_extract(p.data, '$.type') <> 'text' OR json_extract(p.data, '$.text') <> '')
+  GROUP BY 1, 2"""
+_MONEY = """
+  SELECT sum(json_extract(data, '$.tokens.input')),
+         sum(json_extract(data, '$.tokens.cache.read')),
+         sum(json_extract(data, '$.tokens.total')) - sum(json_extract(data, '$.tokens.input'))
+           - sum(json_extract(data, '$.tokens.cache.read')),
+         sum(json_extract(data, '$.cost'))
+  FROM message WHERE session_id = '{id}' AND json_extract(data, '$.role') = 'assistant'"""
+_MESSAGES = """
+  SELECT json_extract(m.data, '$.role'), count(DISTINCT m.id)
+  FROM message m JOIN part p ON p.message_id = m.id
+  WHERE m.session_id = '{id}' AND json_extract(m.data, '$.summary') IS NOT 1
+    AND (json_extract(p.data, '$.type') IN ('tool', 'file') OR json_extract(p.data, '$.text') <> '')
+    AND coalesce(json_extract(p.data, '$.synthetic'), 0) = 0
+    AND json_extract(p.data, '$.type') <> 'reasoning'
+  GROUP BY 1"""
+
+
+def in_opencode(user: User, session_id: str) -> Counter[str]:
+    """Counted in OpenCode's own tables, without any of the package's code."""
+    counts: Counter[str] = Counter()
+    for role, of, count in user.sql(_PARTS.format(id=session_id)):
+        if of in ("text", "tool"):
+            counts[f"{of} by {role}"] = count
+    ended = "json_extract(data, '$.state.status') IN ('completed', 'error')"
+    query = f"SELECT count(*) FROM part WHERE session_id = '{session_id}' AND {ended}"  # noqa: S608
+    counts["results"] = user.sql(query)[0][0]
+    counts.update(dict(user.sql(_MESSAGES.format(id=session_id))))
+    ((fresh, cached, written, cost),) = user.sql(_MONEY.format(id=session_id))
+    counts.update({"fresh": fresh, "cached": cached, "written": written})
+    counts["micro-dollars"] = round(cost * 1e6)
+    return +counts
+
+
+def in_store(found: dict[str, Any]) -> Counter[str]:
+    """The same, counted in what arrived."""
+    counts: Counter[str] = Counter()
+    for message in found["messages"]:
+        role = message["role"]
+        if role != "system":
+            counts[role] += 1
+            kinds = Counter(part["type"] for part in message["parts"])
+            notes = sum(str(part["content"]).startswith("[") for part in message["parts"])
+            counts[f"text by {role}"] += kinds["text"] - notes
+            counts[f"tool by {role}"] += kinds["tool-call"]
+            counts["results"] += kinds["tool-result"]
+    session = found["session"]
+    extra = session["extra"]
+    counts.update({
+        "fresh": extra["inputTokens"],
+        "cached": extra["cacheReadTokens"],
+        "written": extra["outputTokens"],
+        "micro-dollars": round((session.get("cost") or 0) * 1e6),
+    })  # fmt: skip
+    return +counts
+
+
+def check(user: User, *, besides: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+    """Every session of OpenCode's is there, with the same counts; returns what arrived."""
+    user.settle()
+    stored = user.stored()
+    listed = [row[0] for row in user.sql("SELECT id FROM session")]
+    assert sorted(stored) == sorted({*listed, *besides})
+    for session_id in listed:
+        assert in_store(stored[session_id]) == in_opencode(user, session_id), session_id
+    return stored
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [("please greet",)],
+        [("please work",), ("--continue", "and greet")],
+        [("now fail",), ("--continue", "and greet")],
+        [("look at it and greet", "-f", "README.md")],
+    ],
+    ids=["hello", "tools and a second turn", "failure and a second turn", "attached file"],
+)
+def test_everything_in_opencodes_database_is_in_the_store(
+    user: User, turns: list[tuple[str, ...]]
+) -> None:
+    for turn in turns:
+        user.run(*turn)
+    (session,) = check(user).values()
+    assert session["session"]["title"] == TITLE
+    assert session["session"]["projectPath"] == str(user.project)
+
+
+def test_subagents_are_there_with_their_parent(user: User) -> None:
+    user.run("please delegate")
+    stored = check(user)
+    parents = [one["session"]["extra"].get("parentExternalId") for one in stored.values()]
+    (root,) = (
+        name for name, one in stored.items() if not one["session"]["extra"].get("parentExternalId")
+    )
+    assert sorted(filter(None, parents)) == [root, root]
+
+
+def test_fork_holds_it_all_and_pays_only_for_its_own(user: User) -> None:
+    user.run("please work")
+    user.settle()
+    (first,) = user.stored()
+    user.run("and greet", "--session", first, "--fork")
+    user.settle()
+    stored = user.stored()
+    (fork,) = stored.keys() - {first}
+    copied, whole = in_opencode(user, first), in_opencode(user, fork)
+    paid = in_store(stored[fork])
+    for name in ("user", "assistant", "results", "text by assistant"):
+        assert paid[name] == whole[name]
+    for name in ("fresh", "written", "micro-dollars"):
+        assert paid[name] == whole[name] - copied[name]
+    assert stored[fork]["session"]["extra"]["forkedFromExternalId"] == first
+
+
+def message(text: str) -> dict[str, Any]:
+    return {"model": MODEL, "parts": [{"type": "text", "text": text}]}
+
+
+def test_undo_shell_compaction_abort_and_deletion_by_the_api(user: User) -> None:
+    with user.serve() as call:
+        session = call("POST", "/session", {})["id"]
+        say = f"/session/{session}/message"
+        call("POST", say, message("please greet"))
+        call("POST", say, message("please work"))
+        assert _soon(user, lambda: ("assistant", "Done.") in _told(user, session))
+        users = [one["info"]["id"] for one in call("GET", say) if one["info"]["role"] == "user"]
+        call("POST", f"/session/{session}/revert", {"messageID": users[1]})
+        undone = _soon(user, lambda: _undone(user, session))
+        assert undone[0] == "[undone] please work"
+        call("POST", say, message("rather greet"))
+        call("PATCH", f"/session/{session}", {"title": "By hand"})
+        call("POST", f"/session/{session}/shell", {"agent": "build", "command": "echo shell"})
+        call("POST", f"/session/{session}/summarize", MODEL)
+        stalled = threading.Thread(target=call, args=("POST", say, message("now stall")))
+        stalled.start()
+        time.sleep(2.5)
+        call("POST", f"/session/{session}/abort")
+        stalled.join()
+        told = _soon(user, lambda: [text for _, text in _told(user, session) if "abort" in text])
+        assert told
+        gone = call("POST", "/session", {})["id"]
+        call("POST", f"/session/{gone}/message", message("please greet"))
+        assert _soon(user, lambda: gone in user.stored())
+        call("DELETE", f"/session/{gone}")
+    user.settle()
+    assert user.sql(f"SELECT * FROM session WHERE id = '{gone}'") == []  # noqa: S608
+    assert user.stored()[session]["session"]["title"] == "By hand"
+    said = _told(user, session)
+    assert ("system", SUMMARY) in said
+    assert gone in user.stored(), "what was delivered stays"
+
+
+def _told(user: User, session_id: str) -> list[tuple[str, str]]:
+    found = user.stored().get(session_id, {"messages": []})
+    return [(one["role"], one.get("textContent", "")) for one in found["messages"]]
+
+
+def _undone(user: User, session_id: str) -> list[str]:
+    return [text for _, text in _told(user, session_id) if text.startswith("[undone]")]
+
+
+def _soon(user: User, look: Callable[[], Any], *, of: Path | None = None) -> Any:
+    """What the worker, or OpenCode, brings within some seconds."""
+    place = of or user.ours / "store.db"
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        with suppress(sqlite3.OperationalError):
+            if place.exists() and (found := look()):
+                return found
+        time.sleep(0.3)
+    raise AssertionError("it did not arrive")
+
+
+class Screen:
+    """OpenCode's screen in a terminal of its own."""
+
+    def __init__(self, user: User) -> None:
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.chdir(user.project)
+            os.execve(OPENCODE, [OPENCODE], user.environ)  # noqa: S606
+        os.set_blocking(self.terminal, False)
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 35, 110, 0, 0))
+        self.wait("Ask anything")
+        self.wait("", 1.5)
+
+    def wait(self, text: str, seconds: float = 40) -> None:
+        """Until it has drawn the text, or for some time. Somebody has to read what it draws."""
+        drawn = b""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and (not text or text.encode() not in drawn):
+            with suppress(BlockingIOError, OSError):
+                drawn += os.read(self.terminal, 1 << 16)
+            time.sleep(0.02)
+
+    def type(self, text: str) -> None:
+        os.write(self.terminal, text.encode())
+        self.wait("", 0.7)
+        os.write(self.terminal, b"\r")
+
+    def end(self) -> None:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            self.wait("", 0.1)
+            if os.waitpid(self.pid, os.WNOHANG)[0]:
+                os.close(self.terminal)
+                return
+        raise AssertionError("OpenCode did not end")
+
+
+def version() -> tuple[int, ...]:
+    said = subprocess.run([OPENCODE, "--version"], capture_output=True, text=True, check=True)
+    return tuple(map(int, said.stdout.strip().split(".")))
+
+
+@pytest.mark.parametrize("how", ["ctrl-c while it works", "/exit", "closed terminal"])
+def test_screen_that_is_left_in_any_way_leaves_its_session(user: User, how: str) -> None:
+    if how != "/exit" and version() < (1, 15, 11):
+        pytest.skip("before 1.15.11 no plugin is told of the end")
+    screen = Screen(user)
+    screen.type("please greet")
+    screen.wait("Good day")
+    screen.wait("", 1.5)
+    if how == "/exit":
+        screen.type("/exit")
+    else:
+        screen.type("now stall")
+        screen.wait("", 4)
+        if how == "closed terminal":
+            os.kill(screen.pid, signal.SIGHUP)
+        else:
+            os.write(screen.terminal, b"\x03")
+    screen.end()
+    (session,) = check(user).values()
+    said = [one.get("textContent", "") for one in session["messages"]]
+    assert said[:2] == ["please greet", "Good day — 日本語 🚀."]
+    assert ("now stall" in said) == (how != "/exit")
+
+
+def test_worker_survives_the_end_of_opencode_and_of_its_group(user: User) -> None:
+    process = user.start("run", "please greet")
+    spool = user.ours / "spool"
+    while not (spool.exists() and any(spool.glob("*.event"))) and process.poll() is None:
+        time.sleep(0.005)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    check(user)
+
+
+def test_run_that_was_killed_is_found_by_sync(user: User) -> None:
+    process = user.start("run", "now stall")
+    _soon(user, lambda: user.sql("SELECT * FROM part"), of=user.home)
+    process.kill()
+    process.communicate()
+    environ = {**user.environ, "PYTHONPATH": str(ROOT)}
+    sync = [sys.executable, "-m", "opensync_hooks", "sync"]
+    done = subprocess.run(sync, env=environ, capture_output=True, text=True, check=True)
+    assert "1 sessions synced" in done.stdout
+    user.settle()
+    (session,) = user.stored().values()
+    assert "now stall" in session["messages"][0]["textContent"]
+
+
+def test_session_by_hand_says_what_it_did(user: User) -> None:
+    user.run("please greet")
+    user.settle()
+    (session,) = user.stored()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "hooks" / "opencode.py"), session],
+        env=user.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.stdout.startswith(f"{session}: 0 messages sent to embedded store, 2 unchanged")
