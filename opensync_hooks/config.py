@@ -44,6 +44,8 @@ class Config:
     """What looks like a secret and is none, from its first letter to its last."""
     exclude: tuple[str, ...] = ()
     """Globs of projects whose sessions stay here."""
+    estimate_tokens: bool = False
+    """Guess the tokens of a session whose agent counted none."""
     server_key: str | None = field(default=None, repr=False)
 
 
@@ -90,6 +92,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         url=url,
         api_key=api_key,
         **rules.read(_table(document, "privacy", where.settings), environ, where.settings),
+        estimate_tokens=_is_on(environ, document, "estimate_tokens", where.settings),
         server_key=_text(server, "key", where.settings),
     )
 
@@ -231,6 +234,18 @@ def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise NotConfiguredError(f"{path}: `{name}` is not a table.", f"Write it as [{name}].")
     return value
+
+
+def _is_on(environ: Mapping[str, str], document: dict[str, Any], name: str, path: Path) -> bool:
+    given = environ.get(f"OPENSYNC_HOOKS_{name.upper()}")
+    if given is not None:
+        return given.strip().lower() in ("1", "true", "yes", "on")
+    found = document.get(name, False)
+    if not isinstance(found, bool):
+        raise NotConfiguredError(
+            f"{path}: `{name}` is neither true nor false.", f"Write {name} = true, without quotes."
+        )
+    return found
 
 
 def _text(table: dict[str, Any], name: str, path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -185,3 +186,9 @@ def measure(session: Session, config: Config) -> tuple[int, int]:
     messages = (permitted(whole, config) for whole in session.messages if not whole.undone)
     sizes = [len(message.parts) for message in messages if message.parts]
     return len(sizes), sum(sizes)
+
+
+def weight(message: Message, config: Config) -> int:
+    """About how many bytes the message takes at the destination."""
+    body = wire.message_body(permitted(message, config), None)
+    return len(json.dumps(body, ensure_ascii=False).encode())

@@ -99,6 +99,18 @@ class Attachment:
 Part = Text | Reasoning | ToolCall | ToolResult | Attachment
 
 
+def length(part: Part) -> int:
+    """About how many letters a part has; an attachment has none of its own."""
+    match part:
+        case Text(text) | Reasoning(text):
+            return len(text)
+        case ToolCall():
+            return len(str(part.arguments))
+        case ToolResult():
+            return len(part.output)
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One prompt, one model response, or one text that was injected by the agent."""

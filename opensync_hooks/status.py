@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from opensync_hooks import agents, house
+from opensync_hooks.backlog import Backlog, of_agents
 from opensync_hooks.config import Config, Folders, load, mask
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
 from opensync_hooks.exclusion import Exclusions
@@ -24,6 +25,9 @@ class Hooks:
     found: bool
     registered: bool
     problem: str | None
+    on_disk: int
+    unsynced: int
+    """Sessions that changed, or came, since the destination last had all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ def gather() -> Status:
     with Ledger(config.folders.ledger) as ledger:
         summary = ledger.summary(_name(config))
         noted = ledger.noted("last error")
+        backlog = of_agents(config, ledger, _name(config))
     spool = Spool(config.folders.spool)
     error, at = (problem, _now()) if problem else noted or (None, None)
     return Status(
@@ -78,7 +83,7 @@ def gather() -> Status:
         redact=config.redact,
         file_contents=config.file_contents,
         excluded=Exclusions.of(config).count(),
-        agents=tuple(_hooks()),
+        agents=tuple(_hooks(backlog)),
     )
 
 
@@ -98,11 +103,20 @@ def _name(config: Config) -> str:
     return config.url or house.EMBEDDED
 
 
-def _hooks() -> Iterator[Hooks]:
+def _hooks(backlog: Mapping[str, Backlog]) -> Iterator[Hooks]:
     for agent in agents.ALL:
         state = agent.registered(os.environ.get)
         present = agent.present(os.environ.get)
-        yield Hooks(agent.name, agent.label, present, state.works, state.problem or None)
+        found = backlog.get(agent.name, Backlog())
+        yield Hooks(
+            agent=agent.name,
+            label=agent.label,
+            found=present,
+            registered=state.works,
+            problem=state.problem or None,
+            on_disk=found.on_disk,
+            unsynced=found.unsynced,
+        )
 
 
 def render(status: Status, folders: Folders) -> str:
@@ -141,11 +155,22 @@ def _connected(status: Status) -> str:
 
 
 def _hooks_in_words(hooks: Hooks) -> str:
+    return _registration_in_words(hooks) + _backlog_in_words(hooks)
+
+
+def _registration_in_words(hooks: Hooks) -> str:
     if hooks.problem:
         return hooks.problem
     if hooks.registered:
         return "registered"
     return "not registered: run install.py" if hooks.found else "agent not found"
+
+
+def _backlog_in_words(hooks: Hooks) -> str:
+    if not hooks.unsynced:
+        return ""
+    count = f"{hooks.unsynced} of {_several(hooks.on_disk, 'session')} not synced yet"
+    return f"; {count}: opensync-hooks sync --agent {hooks.agent}"
 
 
 def ago(at: int | None) -> str:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from filelock import FileLock, Timeout
 
+from opensync_hooks import volumes
 from opensync_hooks.config import Config
-from opensync_hooks.delivery import Bill, Delivery, SessionLostError
+from opensync_hooks.delivery import Bill, Delivery, SessionLostError, weight
 from opensync_hooks.destination import Destination
 from opensync_hooks.errors import BusyError
+from opensync_hooks.estimate import estimated
 from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.files import private_folder
 from opensync_hooks.ledger import Account, Ledger
-from opensync_hooks.model import Session
+from opensync_hooks.model import Message, Session
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.sources import Located, Source
 
@@ -80,7 +82,10 @@ class Syncer:
                 if excluded:
                     continue
                 whole = replace(session, end_reason=end_reason) if is_main else session
-                outcome = _added(outcome, self._deliver(whole, force=force))
+                whole = estimated(whole) if self.config.estimate_tokens else whole
+                for volume in self._volumes(whole):
+                    delivery = self._deliver(volume, force=force)
+                    outcome = _added(outcome, delivery, goes_on=volume.id != whole.id)
             if not outcome.is_partial:
                 account = self._account(source.agent, located.session_id)
                 account.finished(located.fingerprint)
@@ -111,6 +116,17 @@ class Syncer:
         finally:
             lock.release()
 
+    def _volumes(self, session: Session) -> Iterable[Session]:
+        """The session in pieces that OpenSync can open; our own store opens any."""
+        if self.destination.keeps_extra or not volumes.is_large(session):
+            return (session,)
+
+        def holds(session_id: str, message: Message) -> bool:
+            account = self._account(session.agent, session_id)
+            return any(account.entry(name) for name in (message.id, *message.aliases))
+
+        return volumes.split(session, lambda message: weight(message, self.config), holds)
+
     def _deliver(self, session: Session, *, force: bool) -> Delivery:
         account = self._account(session.agent, session.id)
         if force:
@@ -127,8 +143,9 @@ class Syncer:
         return delivery
 
 
-def _added(outcome: Outcome, delivery: Delivery) -> Outcome:
-    exists = delivery.known is not None or delivery.remote_id is not None
+def _added(outcome: Outcome, delivery: Delivery, *, goes_on: bool) -> Outcome:
+    """`goes_on`: it is no session of its own, but more of the one before."""
+    exists = not goes_on and (delivery.known is not None or delivery.remote_id is not None)
     counts = delivery.counts
     return Outcome(
         session_id=outcome.session_id,

@@ -281,7 +281,7 @@ def test_status_for_machines_is_one_json_object() -> None:
     agents = {agent["agent"]: agent for agent in found.pop("agents")}
     assert agents["claude-code"] == {
         "agent": "claude-code", "label": "Claude Code", "found": True, "registered": False,
-        "problem": None,
+        "problem": None, "on_disk": 9, "unsynced": 8,
     }  # fmt: skip
     assert isinstance(found.pop("last_sync"), int)
     assert found == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from opensync_hooks.model import (
     Usage,
 )
 from opensync_hooks.notebook import Notebook
-from opensync_hooks.sources.cursor import Cursor, moments, prompts, tools
+from opensync_hooks.sources import snapshot
+from opensync_hooks.sources.cursor import Cursor, moments, prompts, state, tools
 from opensync_hooks.sources.cursor.roots import Roots
 from tests.cursor_home import BEGAN, CANARY, Draft, Editor, iso, user_folder, window
 
@@ -778,6 +780,29 @@ def test_real_session_of_2026(editor: Editor, source: Cursor) -> None:
 
 
 # ---- where it lies -------------------------------------------------------------------------------
+
+
+def test_every_statement_goes_by_the_index(editor: Editor) -> None:
+    """One that scanned would read all of a database that may hold a hundred gigabytes."""
+    draft = editor.draft(conversationState="~Ci" + "A" * 46, subagentComposerIds=["kid"])
+    draft.turn(1)
+    draft.save()
+    said: list[str] = []
+    plans: list[str] = []
+
+    def work(db: sqlite3.Connection) -> None:
+        db.set_trace_callback(said.append)
+        for ask in (state._rows, state._head, state._graph):
+            ask(db, "s1")
+        state._page(db, "composerData:")
+        db.set_trace_callback(None)
+        for statement in {one for one in said if "sqlite_master" not in one}:
+            rows = db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+            plans.extend(row[3].decode() for row in rows)
+
+    snapshot.read(editor.path, work)
+    assert len(plans) >= 5
+    assert all(plan.startswith("SEARCH") for plan in plans), plans
 
 
 def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook: Notebook) -> None:

@@ -219,6 +219,27 @@ def test_attached_file_goes_by_its_path_and_its_contents_as_the_reading_tool_s(
     assert "# fake project" in result.output
 
 
+def test_agent_that_the_prompt_names_already_is_not_named_again(recorded: Home) -> None:
+    said = json.dumps({"type": "text", "text": "ask @general"})
+    with recorded.writing() as db:
+        db.execute("UPDATE part SET data = ? WHERE data LIKE '%see image%'", (said,))
+    prompt = next(iter(recorded.read("ses_e04546e0bffeJQOFHK8EL2fjnQ")[0].messages))
+    assert prompt.text == "ask @general"
+
+
+def test_only_the_text_behind_a_call_is_its_result(recorded: Home) -> None:
+    more = json.dumps({"type": "text", "synthetic": True, "text": "by the way"})
+    session_id = "ses_e04557a58ffedNZB6cwvgy6oTV"
+    with recorded.writing() as db:
+        db.execute(
+            "INSERT INTO part SELECT 'prt_z', message_id, session_id, 1, 1, ? FROM part"
+            " WHERE data LIKE '%Called the Read tool%'",
+            (more,),
+        )
+    beside = list(recorded.read(session_id)[0].messages)[1]
+    assert [type(part) for part in beside.parts] == [ToolCall, ToolResult, Text]
+
+
 def test_command_that_runs_as_a_subtask_is_the_users_prompt(recorded: Home) -> None:
     parent, child = recorded.read("ses_e0454697cffee7LfmyQ4gmQHqa")
     assert told(parent)[0] == ("user", "/sub @general\nDo a sub job now play:sub")
@@ -305,6 +326,31 @@ def test_session_without_a_title_goes_by_its_first_prompt(recorded: Home, title:
     with recorded.writing() as db:
         db.execute("UPDATE session SET title = ? WHERE id = ?", (title, TOOLS))
     assert recorded.read(TOOLS)[0].title == '"please write a notes file play:tools"'
+
+
+def test_text_that_0_1_kept_in_pieces_is_whole_again(there: Home) -> None:
+    (session,) = there.put("0.1.174").read("ses_e0456db59ffeTbijX5BnpR7wLR")
+    assert told(session) == [
+        ("user", "please write a notes file play:tools"),
+        (
+            "assistant",
+            "I will create a file.\n\nDone: notes.txt now holds alpha and gamma.",
+        ),
+        ("user", "again play:reason"),
+        ("assistant", "Reasoned hello."),
+    ]
+
+
+@pytest.mark.parametrize("version", ["0.5.29", "1.1.65"])
+def test_messages_of_a_tree_are_in_the_order_of_their_times(there: Home, version: str) -> None:
+    """A clock that was set back gives later messages lower ids."""
+    session_id = next(iter(TRUTH[version]))
+    there.put(version)
+    first = min(there.data.glob(f"**/message/{session_id}/*.json"))
+    value = json.loads(first.read_text())
+    value["time"]["created"] += 10**9
+    first.write_text(json.dumps(value))
+    assert told(there.read(session_id)[0])[-1][1].startswith(("please", '"please'))
 
 
 # ---- what 2.x, and the /api/session of 1.18, made of it ------------------------------------------
@@ -475,6 +521,14 @@ def test_exported_session_is_read_by_its_file_or_from_the_folder_of_the_docs(the
     assert there.read(TOOLS)[0].messages == session.messages
 
 
+def test_file_named_after_another_session_is_not_that_one(there: Home) -> None:
+    folder = there.path / ".opencode" / "sessions"
+    folder.mkdir(parents=True)
+    shutil.copy(RECORDED / "export.json", folder / "ses_other.json")
+    assert there.source().find("ses_other") is None
+    assert there.read(TOOLS)
+
+
 def test_plain_session_file_with_contents_instead_of_parts_is_understood(there: Home) -> None:
     folder = there.path / ".opencode" / "sessions"
     folder.mkdir(parents=True)
@@ -568,6 +622,13 @@ def _marks(there: Home) -> dict[str, Located]:
     return found
 
 
+def test_event_that_changed_no_time_changes_the_mark(recorded: Home) -> None:
+    before = _marks(recorded)
+    _run("UPDATE event_sequence SET seq = seq + 1 WHERE aggregate_id = ?", CHILD)(recorded)
+    after = _marks(recorded)
+    assert [name for name in before if before[name] != after[name]] == [DELEGATE]
+
+
 def test_new_rows_of_2_x_change_the_mark(there: Home) -> None:
     before = _marks(there.put("2.x"))
     insert = "INSERT INTO session_message VALUES ('m', ?, 'idle', 99, 1, 1, '{}')"
@@ -586,6 +647,16 @@ def test_file_that_was_written_in_a_tree_changes_the_mark(there: Home, version: 
     os.utime(file, ns=(time.time_ns(), time.time_ns() + 10**9))
     after = _marks(there)
     assert [name for name in before if before[name] != after[name]] == [newest]
+
+
+def test_file_of_another_size_changes_the_mark_also_with_an_old_time(there: Home) -> None:
+    before = _marks(there.put("1.1.65"))
+    file = min(there.data.glob("storage/part/*/*.json"))
+    stamp = file.stat().st_mtime_ns
+    file.write_text(file.read_text() + " ")
+    os.utime(file, ns=(stamp, stamp))
+    after = _marks(there)
+    assert len([name for name in before if before[name] != after[name]]) == 1
 
 
 # ---- against a live writer -----------------------------------------------------------------------
@@ -625,6 +696,18 @@ def test_moment_after_the_last_write_is_waited_out(recorded: Home) -> None:
     began = time.monotonic()
     assert recorded.source().settled(Trigger("opencode", TOOLS))
     assert 0.2 < time.monotonic() - began < 2
+
+
+def test_what_comes_within_the_moment_is_waited_for_as_well(recorded: Home) -> None:
+    """A child's end, a title, the counts that follow a compaction: none is of the last message."""
+    now = int(time.time() * 1000)
+    _run("UPDATE session SET time_updated = ? WHERE id = ?", now, DELEGATE)(recorded)
+    late = threading.Timer(0.2, CHANGES["a child's message"], (recorded,))
+    _run("DELETE FROM event_sequence")(recorded)
+    late.start()
+    assert not recorded.source().settled(Trigger("opencode", DELEGATE))
+    late.join()
+    assert recorded.source().settled(Trigger("opencode", DELEGATE))
 
 
 def test_clock_that_was_set_back_holds_nobody_up(recorded: Home) -> None:

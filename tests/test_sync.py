@@ -6,17 +6,21 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from opensync_hooks import pricing
+from opensync_hooks import pricing, volumes
 from opensync_hooks.client import Client
 from opensync_hooks.config import load
 from opensync_hooks.errors import UnreachableError
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, Usage
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
+from opensync_hooks.sources import Located, Source
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Outcome, Syncer
@@ -298,3 +302,85 @@ def test_every_recorded_session_is_taken_by_the_real_rules(desk: Desk) -> None:
         outcome = desk.sync(located.session_id)
         assert (outcome.parked, outcome.unchanged) == (0, 0)
         assert outcome.sent > 0
+
+
+# ---- what a source may say of its messages -------------------------------------------------------
+
+
+class Told:
+    """A source with one session, made up on the spot."""
+
+    agent = "cursor"
+
+    def __init__(self, *messages: Message, **more: Any) -> None:
+        charges = tuple(one.charge for one in messages if one.charge)
+        self.session = Session("s1", self.agent, messages, charges, **more)
+
+    def read(self, _located: Located) -> Iterator[Session]:
+        yield self.session
+
+
+def told(desk: Desk, *messages: Message, **more: Any) -> Outcome:
+    located = Located("s1", Path("/nowhere"), 0, f"{messages}{more}")
+    return desk.syncer.sync(cast("Source", Told(*messages, **more)), located)
+
+
+def said(name: str, text: str = "", **more: Any) -> Message:
+    return Message(name, "assistant", (Text(text or name),), 1_790_000_000_000, **more)
+
+
+def test_message_is_known_by_any_of_its_names(desk: Desk) -> None:
+    """The agent's database has other ids than the transcript that was all there was at first."""
+    told(desk, said("from-transcript", "half"))
+    told(desk, said("from-database", "whole", aliases=("piece-2", "from-transcript")))
+    assert desk.texts() == ["whole"]
+    assert told(desk, said("from-database", "whole", aliases=("from-transcript",))).sent == 0
+
+
+def test_spare_copy_is_for_a_destination_that_has_nothing_better(desk: Desk) -> None:
+    told(desk, said("m1", "rich"))
+    outcome = told(desk, said("m1", "poor", spare=True), said("m2", "poor", spare=True))
+    assert (outcome.sent, outcome.unchanged) == (1, 1)
+    assert desk.texts() == ["rich", "poor"]
+
+
+def test_text_that_was_taken_back_is_taken_back_there_too(desk: Desk) -> None:
+    call = ToolCall("t1", "Bash", {})
+    told(desk, replace(said("m1", "words"), parts=(Text("words"), call)))
+    told(desk, replace(said("m1"), parts=(call,)))
+    assert desk.texts() == [""]
+
+
+def test_session_that_was_half_written_is_looked_at_again(desk: Desk) -> None:
+    located = Located("s1", Path("/nowhere"), 0, "mark")
+    for partial in (True, False):
+        source = cast("Source", Told(said("m1"), is_partial=partial))
+        assert desk.syncer.sync(source, located).is_partial is partial
+        assert desk.syncer.is_current(source, located) is not partial
+
+
+def test_session_that_opensync_could_not_open_goes_on_in_another(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volumes, "MOST_MESSAGES", 3)
+    messages = [
+        said(f"m{number}", charge=Charge(f"c{number}", "composer-2.5", Usage(output_tokens=10)))
+        for number in range(5)
+    ]
+    assert told(desk, *messages[:3], title="Long").sessions == 1
+    outcome = told(desk, *messages, title="Long")
+    assert (outcome.sessions, outcome.sent, outcome.unchanged) == (1, 2, 3)
+    assert (desk.texts("s1"), desk.texts("s1#2")) == (["m0", "m1", "m2"], ["m3", "m4"])
+    assert told(desk, *messages, title="Long").sent == 0
+    found = [desk.store.session(name) for name in ("s1", "s1#2")]
+    heads = [one["session"] for one in found if one]
+    assert [head["title"] for head in heads] == ["Long", "Long (part 2)"]
+    assert [head["completionTokens"] for head in heads] == [30, 20]
+
+
+def test_own_store_keeps_a_session_of_any_size_whole(
+    embedded: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volumes, "MOST_MESSAGES", 3)
+    told(embedded, *(said(f"m{number}") for number in range(9)))
+    assert len(embedded.texts()) == 9

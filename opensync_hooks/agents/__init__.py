@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from opensync_hooks.agents.claude_code import ClaudeCode
 from opensync_hooks.agents.cursor import Cursor
+from opensync_hooks.agents.opencode import OpenCode
 from opensync_hooks.agents.registration import Agent, Registration, hook_command, is_ours
 
-__all__ = ["ALL", "Agent", "ClaudeCode", "Cursor", "Registration", "hook_command", "is_ours"]
+__all__ = [
+    "ALL",
+    "Agent",
+    "ClaudeCode",
+    "Cursor",
+    "OpenCode",
+    "Registration",
+    "hook_command",
+    "is_ours",
+]
 
-ALL: tuple[Agent, ...] = (ClaudeCode(), Cursor())
+ALL: tuple[Agent, ...] = (ClaudeCode(), OpenCode(), Cursor())

@@ -28,7 +28,7 @@ EVENTS = frozenset(
     )
 )
 _MEND = "mend that first, then run the same command again"
-_COMMENTS = (re.compile(r"/\*.*?\*/", re.DOTALL), re.compile(r"//.*$", re.MULTILINE))
+_COMMENTS = (re.compile(r"//.*$", re.MULTILINE), re.compile(r"/\*.*?\*/", re.DOTALL))
 
 
 class Cursor(HooksFile):
@@ -99,7 +99,7 @@ class Cursor(HooksFile):
 def fault(raw: bytes) -> str:
     """Why Cursor's loader refuses the whole file; nothing where it takes it.
 
-    As its loader of October 2026 behaves. A `matcher` is not tried: its pattern is JavaScript's.
+    As the loader of `@cursor/sdk` 1.0.32 does, but that no `matcher` is tried: it is JavaScript's.
     """
     if raw.startswith(BOM):
         return "it starts with a byte order mark"
@@ -139,19 +139,27 @@ def _misshapen(value: Any) -> str:
 
 
 def _wrong_entry(entry: Any) -> str:
+    """A pattern in `matcher` is not tried, and no model named: both are beside the point here."""
     if not isinstance(entry, dict):
         return "is no object"
-    if entry.get("type", "command") not in ("command", "prompt"):
+    wanted = {None: "command", "command": "command", "prompt": "prompt"}.get(
+        entry.get("type", None)
+    )
+    if wanted is None or ("type" in entry and entry["type"] is None):
         return "has a type that it does not know"
-    if entry.get("type") != "prompt" and not isinstance(entry.get("command"), str):
-        return "has no command"
+    if not isinstance(entry.get(wanted), str) or (wanted == "prompt" and not entry[wanted].strip()):
+        return f"has no {wanted}"
     if "timeout" in entry and not _is_positive(entry["timeout"]):
         return "has a timeout that is no positive number"
+    if entry.get("loop_limit") is not None and not _is_version(entry["loop_limit"]):
+        return "has a loop_limit that is no positive whole number"
+    if not isinstance(entry.get("failClosed", False), bool):
+        return "has a failClosed that is neither true nor false"
     return "" if isinstance(entry.get("matcher", ""), str) else "has a matcher that is no text"
 
 
 def _is_version(value: Any) -> bool:
-    return _is_positive(value) and isinstance(value, int)
+    return _is_positive(value) and value == int(value)
 
 
 def _is_positive(value: Any) -> bool:

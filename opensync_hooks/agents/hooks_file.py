@@ -41,6 +41,9 @@ class HooksFile:
     def present(self, env: folders.Lookup) -> bool:
         return self.settings_path(env).parent.is_dir()
 
+    def note(self, _: folders.Lookup) -> str:
+        return ""
+
     def plan(self, env: folders.Lookup, command: str) -> Change | None:
         path = self.settings_path(env)
         before = read(path)

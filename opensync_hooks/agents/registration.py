@@ -47,6 +47,10 @@ class Agent(Protocol):
         """Never raises: what cannot be read is the `problem`."""
         ...
 
+    def note(self, env: folders.Lookup) -> str:
+        """What the user should know of this agent now that it is registered; mostly nothing."""
+        ...
+
 
 def hook_command(python: Path, script: Path) -> str:
     """What the agent gives to /bin/sh. `-I -S`: fast, and no package of the project gets in."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from opensync_hooks import agents, folders
 from opensync_hooks.agents import original
-from opensync_hooks.agents.change import carry_out
+from opensync_hooks.agents.change import carry_out_all
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import environment, launcher, sample
 from opensync_hooks.sources import registry
@@ -158,8 +158,11 @@ def _register(agent: agents.Agent, here: Installation, environ: Mapping[str, str
     script = here.package / "hooks" / agent.script
     if not script.is_file():
         raise OpenSyncError(f"{script}: missing. No hook was registered.", "run install.py again")
-    done = carry_out(partial(agent.plan, environ.get, here.hook(agent)))
+    done = carry_out_all(partial(agent.plan, environ.get, here.hook(agent)))
     _row(agent.label, f"hooks {'registered' if done else 'are up to date'} in {path}")
+    note = agent.note(environ.get)
+    if note:
+        _row("", note)
     return True
 
 
@@ -216,11 +219,11 @@ def uninstall(environ: Mapping[str, str] = os.environ, *, dry_run: bool = False)
     would = "would be " if dry_run else ""
     for agent in agents.ALL:
         plan = partial(agent.plan_removal, environ.get)
-        change = plan() if dry_run else carry_out(plan)
+        changes = list(filter(None, (plan(),))) if dry_run else carry_out_all(plan)
         path = agent.settings_path(environ.get)
-        _row(agent.label, f"hooks {would}taken out of {path}" if change else "no hook registered")
-        if change and dry_run:
-            _say(change.diff())
+        _row(agent.label, f"hooks {would}taken out of {path}" if changes else "no hook registered")
+        if changes and dry_run:
+            _say("\n".join(change.diff() for change in changes))
     if launcher.is_ours(environ):
         _row("Command", f"{launcher.path(environ)} {would}removed")
     for place in environment.made(environ):

@@ -13,10 +13,9 @@ from opensync_hooks.model import (
     Role,
     Session,
     Text,
-    ToolCall,
-    ToolResult,
     Turn,
     Usage,
+    length,
 )
 
 AGENT = "cursor"
@@ -145,7 +144,7 @@ def _runs(steps: Iterable[Step]) -> Iterator[list[Step]]:
             run, parts, size = [], 0, 0
         run.append(step)
         parts += len(step.parts)
-        size += sum(map(_letters, step.parts))
+        size += sum(map(length, step.parts))
     if run:
         yield run
 
@@ -153,15 +152,6 @@ def _runs(steps: Iterable[Step]) -> Iterator[list[Step]]:
 def _goes_on(first: Step, step: Step) -> bool:
     together = first.role == step.role == "assistant"
     return together and (first.undone, first.spare) == (step.undone, step.spare)
-
-
-def _letters(part: Part) -> int:
-    """About how long a part is; exact enough to tell a megabyte."""
-    if isinstance(part, ToolCall):
-        arguments = part.arguments
-        values = arguments.values() if isinstance(arguments, dict) else (arguments,)
-        return sum(len(one) for one in values if isinstance(one, str))
-    return len(part.output if isinstance(part, ToolResult) else getattr(part, "text", ""))
 
 
 def _times(steps: list[Step]) -> list[int]:
@@ -225,6 +215,7 @@ def session(found: Conversation, heard: Heard) -> Session:
         title=_title(found, prompt),
         project_path=found.project_path,
         model=found.model or spoke_with,
+        provider=AGENT,
         created_at=found.created_at or min(times, default=None),
         updated_at=max((*times, found.updated_at or 0)) or None,
         duration_ms=duration or None,

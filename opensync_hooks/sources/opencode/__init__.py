@@ -88,14 +88,15 @@ class OpenCode:
         Waits that moment out: what OpenCode adds when it is idle comes within it.
         """
         try:
-            pulse = self._pulse(trigger.session_id)
-            if pulse is None or not pulse.is_final:
+            before = self._state(trigger.session_id)
+            pulse, located = before
+            if pulse is None or located is None or not pulse.is_final:
                 return pulse is None
-            rest = pulse.at / 1000 + QUIET_S - self._now()
+            rest = max(pulse.at, located.changed_at) / 1000 + QUIET_S - self._now()
             if rest <= 0:
                 return True
             time.sleep(min(rest, QUIET_S))
-            return self._pulse(trigger.session_id) == pulse
+            return self._state(trigger.session_id) == before
         except SourceError:
             return False
 
@@ -120,9 +121,9 @@ class OpenCode:
             newer.append(layout)
         return None, []
 
-    def _pulse(self, session_id: str) -> Pulse | None:
-        layout, _ = self._family(session_id)
-        return layout.pulse(session_id) if layout else None
+    def _state(self, session_id: str) -> tuple[Pulse | None, Located | None]:
+        layout, family = self._family(session_id)
+        return (layout.pulse(session_id), _located(family)) if layout else (None, None)
 
 
 def _is_in(layouts: list[Layout], session_id: str) -> bool:
