@@ -47,7 +47,7 @@ class Exclusions:
     def reason(self, agent: str, session_id: str, project: str | None) -> str | None:
         """Why the session stays here, in words for the user; None where it may be delivered."""
         why = self.private(agent, session_id) or self._matching(project) or _opted_out(project)
-        if why is None and project and not Path(project).is_dir():
+        if why is None and project and not os.path.isdir(project):  # noqa: PTH112 - never raises
             return self._known(agent, session_id)
         return why
 
@@ -58,6 +58,10 @@ class Exclusions:
         elif self._known(agent, session_id) != why:
             write_whole(self._path(agent, session_id), f"{why}\n".encode("utf-8", "replace"))
 
+    def remembers(self, agent: str, session_id: str) -> bool:
+        """Whether the session was found excluded when it was last looked at."""
+        return self._known(agent, session_id) is not None
+
     def count(self) -> int:
         """How many sessions were found excluded when they were last looked at."""
         return sum(1 for _ in self.folder.glob("*.txt")) if self.folder.is_dir() else 0
@@ -65,7 +69,7 @@ class Exclusions:
     def _matching(self, project: str | None) -> str | None:
         named = list(_names(project))
         for glob in self.globs:
-            wanted = str(Path(glob).expanduser())
+            wanted = str(Path(os.path.expanduser(glob)))  # noqa: PTH111 - Path's raises for ~nobody
             if any(fnmatch(one, wanted) for one in named):
                 return f"its project matches `{glob}` under exclude in config.toml"
         return None
@@ -86,7 +90,7 @@ class Exclusions:
 
 def _names(project: str | None) -> Iterator[str]:
     """What a glob may match: the folder and those above it, also behind links; and their names."""
-    for path in {project, os.path.realpath(project)} if project else set():
+    for path in {project, _resolved(project)} if project else set():
         for folder in (Path(path), *Path(path).parents):
             yield from (str(folder), folder.name)
 
@@ -95,10 +99,18 @@ def _opted_out(project: str | None) -> str | None:
     """Whether a file opts the project out, in its folder or in one above, up to the home folder."""
     if not project or not Path(project).is_absolute():
         return None
-    home = os.path.realpath(folders.home(os.environ.get))
+    home = _resolved(folders.home(os.environ.get))
     for folder in (Path(project), *Path(project).parents):
         if os.path.lexists(folder / IGNORE):
             return f"{IGNORE} lies in its project, or above it"
-        if os.path.realpath(folder) == home:
+        if _resolved(str(folder)) == home:
             break
     return None
+
+
+def _resolved(path: str) -> str:
+    """Without links; what can be no path at all stays as it is."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return path

@@ -17,10 +17,13 @@ from opensync_hooks.redaction.gate import Gate
 from opensync_hooks.redaction.table import TABLE
 
 _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
+_MOST_ROUNDS = 5
+_LONGEST_AGAIN = 1 << 18
+"""Letters of a text that is looked through again; of a longer one, once has to do for its time."""
 _SECRET_NAME = re.compile(
-    r"(?i)(?:pass\w*|pwd|secret|token|key|credentials?|auth\w*|cookie)\d{0,2}\Z"
+    r"(?i)(?:(?P<word>pass(?:word|wd|phrase|code)?|pwd)|secret|token|key|credentials?|auth\w*|cookie)"
+    r"\d{0,2}\Z"
 )
-_TOO_LONG_A_NAME = 200
 
 
 def mask(kind: str) -> str:
@@ -38,11 +41,21 @@ class Redactor:
     counts: Counter[str] = field(default_factory=Counter)
 
     def text(self, text: str) -> str:
-        """The same text where there is nothing to mask. Never raises; linear in its length."""
+        """The same text again where there is nothing to mask. Never raises; time is linear."""
         for kind, pattern in self.own:
             text = self._own(kind, pattern, text)
+        masked = self._round(text)
+        for _ in range(_MOST_ROUNDS):
+            if masked is text or len(text) > _LONGEST_AGAIN:
+                break
+            # What stands beside a new mask may only now be seen for what it is.
+            text = masked
+            masked = self._round(text)
+        return masked
+
+    def _round(self, text: str) -> str:
         folded = ""
-        for one in _GATE.candidates(text):
+        for one in _GATE.candidates(_MASK.sub(" ", text)):
             if one.folded:
                 folded = folded or _folded(text)
             masked = self._replaced(text, one.kind, _finds(one, folded if one.folded else text))
@@ -53,11 +66,14 @@ class Redactor:
     def value(self, name: str, text: str) -> str:
         """The same for the value of a field, whose name may say that it is secret."""
         masked = self.text(text)
-        if masked is text and len(name) < _TOO_LONG_A_NAME and _SECRET_NAME.search(name):
-            quote = next((one for one in "\"'`" if one not in text), "")
-            before = f"{name}={quote}"
-            masked = self.text(before + text + quote)[len(before) : -len(quote) or None]
-        return masked
+        named = _SECRET_NAME.search(name) if masked is text and len(name) < 200 else None
+        if named is None:
+            return masked
+        quote = next((one for one in "\"'`" if one not in text), "")
+        before = ("passphrase" if named["word"] else name) + "=" + quote
+        found = self.text(before + text + quote)
+        whole = found.startswith(before) and found.endswith(quote)
+        return found[len(before) : len(found) - len(quote)] if whole else masked
 
     def _own(self, kind: str, pattern: re.Pattern[str], text: str) -> str:
         pieces = _MASK.split(text)

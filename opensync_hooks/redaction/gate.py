@@ -21,8 +21,8 @@ _LETTERS = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 _WORDS_ONLY = bytes(byte if byte in _LETTERS else 0x20 for byte in range(256))
 _DIGITS = b"0123456789"
 _ENDS = 4
-_SHORTEST_HEADED = 10
-"""Letters of a word that holds a beginning and at least eight letters of a secret."""
+_SHORTEST_HEADED = 6
+"""Letters of a word that holds a beginning and at least some letters of a secret."""
 
 
 class Gate:

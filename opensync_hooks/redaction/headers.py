@@ -75,7 +75,7 @@ HEADERS: tuple[Format, ...] = (
         "curl-user",
         ("curl",),
         r"-u(?:ser(?<=--user)|(?<=\s-u))[ =]?[\"']?"
-        r"(?P<user>(?!\d+:\d)[^\s:\"'$<{]{1,64}+:(?!\[redacted:|[$<{*])[^\s\"']++)",
+        r"(?P<user>(?!\[redacted:|\d+:\d)[^\s:\"'$<{]{1,64}+:(?!\[redacted:|[$<{*])[^\s\"']++)",
         (Example("me:" + fill(ALNUM, 9), "curl -u ", " https://example.org"),),
         ("curl --user-agent x", "curl -u $USER:$PASS x"),
         folded=True,

@@ -34,8 +34,8 @@ _LINK = (
 )
 _TIGHT = (
     # also signs that mostly end a value, where nothing shows that they do
-    r"(?:[^\s\"'`&;\\(),\[\]{}<>|]|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
-    r"|[&;](?![\w .-]{0,40}=|[\s\"'`&;]|\Z))"
+    r"(?:[^\s\"'`&;\\(),\[\]{}<>|]++|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
+    r"|[&;](?=[^\s\"'`&;\\(),\[\]{}<>|])(?![\w .-]{0,40}+=))++"
 )
 _WORD = r"[^\s\"'`,;&<>()\[\]{}|\\]"
 _NO_CALL = r"(?![(\[{])"
@@ -44,8 +44,8 @@ _LETTER = r"(?=[^ \t\r\n\"'`a-z]{0,24}+[a-z])"
 _SIGN = r"(?=[^ \t\r\n\"'`0-9!@#$%^&*+]{0,40}+[0-9!@#$%^&*+])"
 
 
-_TIGHTLY = rf"(?<=[a-z0-9]=){_CODE}(?P<tight>{_TIGHT}{{3,}}+)(?=[\s;&\"'`<|}}\\]|\Z)"
-"""Nothing stands between name, `=` and value: so it is written in no language of code."""
+_TIGHTLY = rf"(?<=[a-z0-9]=){_CODE}(?P<tight>{_TIGHT})(?=[\s;&\"'`<|}}\\]|\Z)"
+"""Between a name, its `=` and its value there is nothing, as hardly anybody writes code."""
 
 
 def _quoted(excluded: str = r"\s") -> str:
@@ -163,7 +163,7 @@ NAMES: tuple[Format, ...] = (
         folded=True,
     ),
     Format(
-        "passphrase",
+        "password",
         ("*phrase",),
         _loosely("passphrase", ["passphrase"], blanks=True),
         (

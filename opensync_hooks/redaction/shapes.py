@@ -19,15 +19,18 @@ from opensync_hooks.redaction.formats import (
 
 _KEY_NAME = r"(?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 _LINE = r"[A-Za-z0-9+/=]"
+_LAST = rf"{_LINE}{{1,76}}+(?=[ \t]*+(?:[\r\n\"'\\]|{CUT}))"
+"""A short line of base64 is one only where it stands alone."""
 _PEM = (
     rf"-----BEGIN {_KEY_NAME}"
     # to its end; or where that is missing, for as long as lines of base64 follow
     rf"(?:(?:[^-]++|-(?!----)){{0,4000}}+-----END {_KEY_NAME}"
     r"|(?:(?:\s|\\+[rn])*Proc-Type:[^\n\\]{0,60}(?:\s|\\+[rn])*DEK-Info:[^\n\\]{0,80})?"
-    rf"(?s:.{{0,24}}?{_LINE}{{24,}}+)*+(?:{BREAK}{_LINE}{{1,76}}+(?=\s|[\"'\\]|{CUT}))?)"
+    rf"(?s:.{{0,24}}?{_LINE}{{24,}}+)*+(?:{BREAK}{_LAST})?)"
 )
 _PEM_LINES_BACKWARDS = rf"(?:(?:n(?:r\\+)?\\+|[\s|>\"'+,→0-9])*{_LINE}{{16,76}}){{1,70}}"
-_PUTTY = rf"Private-Lines:\s?\d{{1,4}}(?P<lines>(?:(?:\r?\n|(?:\\+r)?\\+n){_LINE}{{1,64}}+)++)"
+_NEWLINE = r"(?:\r?\n|(?:\\+r)?\\+n)"
+_PUTTY = rf"Private-Lines:\s?\d{{1,4}}(?P<lines>(?:{_NEWLINE}(?:{_LINE}{{24,}}+|{_LAST}))++)"
 _PRIVATE = "PRIVATE " + "KEY-----"
 
 
@@ -77,7 +80,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "private-key",
         ("LS0tLS1CRUdJTi*",),
-        rf"LS0tLS1CRUdJTi(?!BDRV|BQVU)[{BASE64}]{{40,}}+",
+        rf"LS0tLS1CRUdJTi(?!BDRV|BQVU){body(BASE64, 56)}",
         (Example("LS0tLS1CRUdJTi" + "BQUklWQVRFIEtFWS" + fill(ALNUM, 40)),),
         ("LS0tLS1CRUdJTi" + "BDRVJUSUZJQ0FURS" + fill(ALNUM, 40),),
     ),
@@ -92,7 +95,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "azure-client-secret",
         ("Q~",),
-        rf"Q~[{URLSAFE}.~]{{30,}}+",
+        rf"Q~{body(URLSAFE + '.~', 30)}",
         (Example("abc8Q~" + fill(ALNUM, 31)),),
         ("What is Q~ about?",),
         back=rf"\d[{URLSAFE}.~]{{3}}",
@@ -100,7 +103,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "azure-devops-token",
         ("*JQQJ99*",),
-        rf"JQQJ99[{ALNUM}]{{20,}}+",
+        rf"JQQJ99{body(ALNUM, 20)}",
         (Example(fill(ALNUM, 52) + "JQQJ99" + fill(ALNUM, 26)),),
         ("JQQJ99 is in the middle of it",),
         back=rf"[{ALNUM}]{{40,52}}",
@@ -108,7 +111,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "terraform-token",
         ("atlasv1",),
-        rf"\.atlasv1\.[{URLSAFE}]{{60,}}+",
+        rf"\.atlasv1\.{body(URLSAFE, 60)}",
         (Example(fill(ALNUM, 14) + ".atlasv1." + fill(ALNUM, 64)),),
         ("x.atlasv1.y",),
         back=rf"[{ALNUM}]{{14}}",
@@ -116,14 +119,14 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "convex-deploy-key",
         ("eyJ*",),
-        rf"\|(?P<key>eyJ{body(BASE64, 20)})",
+        rf"\|(?P<key>eyJ{body(BASE64, 40)})",
         (Example("eyJ" + fill(ALNUM, 40), "prod:happy-animal-123|"),),
         ("a|eyJ",),
     ),
     Format(
         "telegram-token",
         ("AA*",),
-        rf":AA[{URLSAFE}]{{33,}}+",
+        rf":AA{body(URLSAFE, 33)}",
         (Example("123456789:AA" + fill(ALNUM, 33)),),
         ("12:AA:0B:4C",),
         back=r"\d{8,10}",
@@ -131,7 +134,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "discord-token",
         ("MT*", "Mj*", "Mz*", "ND*", "NT*", "Nj*", "Nz*", "OD*", "OT*"),
-        rf"\.[{URLSAFE}]{{6,7}}\.[{URLSAFE}]{{27,}}+",
+        rf"\.[{URLSAFE}]{{6,7}}\.{body(URLSAFE, 27)}",
         (Example("MT" + fill(ALNUM, 24) + "." + fill(ALNUM, 6) + "." + fill(ALNUM, 38)),),
         ("MTU is in some.module.name",),
         back=rf"[{URLSAFE}]{{21,26}}[TjzD][MNO]",
@@ -147,42 +150,42 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "airtable-token",
         ("pat*",),
-        rf"pat[{ALNUM}]{{14}}\.[{HEX}]{{60,}}+",
+        rf"pat[{ALNUM}]{{14}}\.{body(HEX, 60)}",
         (Example("pat" + fill(ALNUM, 14) + "." + fill(HEX, 64)),),
         ("pathology.abc",),
     ),
     Format(
         "hubspot-token",
         ("pat",),
-        rf"pat-(?:na|eu)\d-[{HEX}-]{{36}}",
+        rf"pat-(?:na|eu)\d-{body(HEX + '-', 36)}",
         (Example("pat-na1-" + fill(HEX, 36)),),
         ("pat-na1 begins it",),
     ),
     Format(
         "sendgrid-key",
         ("SG",),
-        rf"SG\.[{URLSAFE}]{{20,24}}+\.[{URLSAFE}]{{36,}}+",
+        rf"SG\.[{URLSAFE}]{{20,24}}+\.{body(URLSAFE, 36)}",
         (Example("SG" + "." + fill(ALNUM, 22) + "." + fill(ALNUM, 43)),),
         ("Singapore: SG.",),
     ),
     Format(
         "resend-key",
         ("re",),
-        rf"re_[{ALNUM}]{{8,10}}_[{ALNUM}]{{20,}}+",
+        rf"re_[{ALNUM}]{{8,10}}_{body(ALNUM, 20)}",
         (Example("re_" + fill(ALNUM, 8) + "_" + fill(ALNUM, 24)),),
         ("core_functions_of_it",),
     ),
     Format(
         "mapbox-token",
         ("eyJ*",),
-        rf"sk\.eyJ[{URLSAFE}]{{20,}}+\.[{URLSAFE}]{{20,}}+",
+        rf"sk\.eyJ[{URLSAFE}]{{20,}}+\.{body(URLSAFE, 20)}",
         (Example("sk.eyJ" + fill(ALNUM, 60) + "." + fill(ALNUM, 22)),),
         ("sk.eyJ begins it",),
     ),
     Format(
         "salesforce-token",
         ("00D*",),
-        rf"00D[{ALNUM}]{{12,15}}![{ALNUM}._]{{60,}}+",
+        rf"00D[{ALNUM}]{{12,15}}!{body(ALNUM + '._', 60)}",
         (Example("00D" + fill(ALNUM, 12) + "!" + fill(ALNUM, 96)),),
         ("0x00DEADBEEF!",),
     ),
@@ -199,7 +202,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "slack-webhook",
         ("slack",),
-        r"hooks\.slack\.com/(?P<path>[A-Za-z]{4,12}/[A-Za-z0-9/_+-]{20,}+)",
+        rf"hooks\.slack\.com/(?P<path>[A-Za-z]{{4,12}}/{body('-A-Za-z0-9/_+', 30)})",
         (
             Example(
                 "services/T" + fill(UPPER, 8) + "/B" + fill(UPPER, 8) + "/" + fill(ALNUM, 24),
@@ -211,14 +214,14 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "discord-webhook",
         ("webhooks",),
-        rf"/api/webhooks/(?P<path>\d{{1,24}}/[{URLSAFE}]{{40,}}+)",
+        rf"/api/webhooks/(?P<path>\d{{1,24}}/{body(URLSAFE, 40)})",
         (Example("123456789012345678/" + fill(ALNUM, 68), "https://discord.com/api/webhooks/"),),
         ("https://discord.com/api/webhooks/123",),
     ),
     Format(
         "teams-webhook",
         ("office",),
-        r"\.webhook\.office\.com/(?P<path>[A-Za-z0-9@/_-]{40,}+)",
+        rf"\.webhook\.office\.com/(?P<path>{body('-A-Za-z0-9@/_', 40)})",
         (Example("webhookb2/" + fill(HEX, 80), "https://x.webhook.office.com/"),),
         ("https://x.webhook.office.com/",),
     ),

@@ -1,0 +1,180 @@
+"""Contents of files are found in the calls of every agent's tools, and a note takes their place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from opensync_hooks import contents
+from opensync_hooks.model import Part, Text, ToolCall, ToolResult
+
+BODY = "SECRET = 1\nprint(SECRET)\n"
+NOTE = "[contents of src/a.py stay here: 2 lines, 25 bytes]"
+
+
+def withheld(*parts: Part) -> list[Part]:
+    return list(contents.withheld(parts))
+
+
+def of(name: str, arguments: Any, output: str = "done", *, is_error: bool = False) -> list[Any]:
+    call, result = withheld(
+        ToolCall("c1", name, arguments), ToolResult("c1", name, output, is_error)
+    )
+    assert isinstance(call, ToolCall)
+    assert isinstance(result, ToolResult)
+    return [call.arguments, result.output]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Read", "NotebookRead", "read", "read_file", "read_file_v2", "ReadFile", "view",
+        "mcp__filesystem__read_text_file", "filesystem_read_file", "codebase_search",
+    ],
+)  # fmt: skip
+def test_what_a_tool_read_stays_here(name: str) -> None:
+    assert of(name, {"path": "src/a.py", "offset": 3}, BODY) == [
+        {"path": "src/a.py", "offset": 3},
+        NOTE,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Write", {"file_path": "src/a.py", "content": BODY}),
+        ("Edit", {"file_path": "src/a.py", "old_string": BODY, "new_string": BODY}),
+        (
+            "MultiEdit",
+            {"file_path": "src/a.py", "edits": [{"old_string": BODY, "new_string": BODY}]},
+        ),
+        ("NotebookEdit", {"notebook_path": "src/a.py", "new_source": BODY, "cell_id": "x"}),
+        ("write", {"filePath": "src/a.py", "content": BODY}),
+        ("edit", {"filePath": "src/a.py", "oldString": BODY, "newString": BODY}),
+        ("multiedit", {"filePath": "src/a.py", "edits": [{"oldString": BODY}]}),
+        ("Write", {"path": "src/a.py", "contents": BODY}),
+        ("StrReplace", {"path": "src/a.py", "old_string": BODY, "new_string": BODY}),
+        ("edit_file", {"target_file": "src/a.py", "instructions": "do", "code_edit": BODY}),
+        ("edit_file_v2", {"relativeWorkspacePath": "src/a.py", "streamingContent": BODY}),
+        ("search_replace", {"file_path": "src/a.py", "old_string": BODY, "new_string": BODY}),
+        (
+            "str_replace_based_edit_tool",
+            {"command": "create", "path": "src/a.py", "file_text": BODY},
+        ),
+        ("mcp__fs__write_file", {"path": "src/a.py", "a_field_of_the_future": {"deep": [BODY]}}),
+    ],
+)
+def test_what_a_tool_wrote_stays_here(name: str, arguments: dict[str, Any]) -> None:
+    kept, output = of(name, arguments)
+    assert "SECRET" not in json.dumps(kept)
+    assert NOTE in json.dumps(kept)
+    assert "src/a.py" in kept.values()
+    assert kept.keys() == arguments.keys()
+    assert output == "done"
+
+
+def test_path_and_what_is_harmless_goes_along() -> None:
+    arguments = {
+        "notebook_path": "a.ipynb", "cell_id": "c7", "cell_type": "code", "edit_mode": "insert",
+        "replace_all": True, "line": 7, "nothing": None, "new_source": "x = 1",
+    }  # fmt: skip
+    kept, _ = of("NotebookEdit", arguments)
+    assert kept == {**arguments, "new_source": "[contents of a.ipynb stay here: 1 line, 5 bytes]"}
+
+
+@pytest.mark.parametrize("name", ["apply_patch", "ApplyPatch", "patch"])
+@pytest.mark.parametrize("field", ["input", "patchText", None])
+def test_patch_is_named_by_the_files_in_it(name: str, field: str | None) -> None:
+    patch = "*** Begin Patch\n*** Update File: src/a.py\n-SECRET\n*** Add File: b.py\n+SECRET\n"
+    kept, _ = of(name, {field: patch} if field else patch)
+    text = kept[field] if field else kept
+    assert text == "[contents of src/a.py, b.py stay here: 5 lines, 77 bytes]"
+
+
+def test_arguments_that_are_a_text_of_json_are_looked_into() -> None:
+    kept, _ = of("write", json.dumps({"path": "src/a.py", "contents": BODY}))
+    assert kept == {"path": "src/a.py", "contents": NOTE}
+
+
+def test_torn_arguments_stay_here_whole() -> None:
+    kept, _ = of("write", '{"path": "src/a.py", "contents": "SECR')
+    assert kept == "[contents of a file stay here: 1 line, 38 bytes]"
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "stays"),
+    [
+        ("Edit", "The file src/a.py has been updated successfully.", True),
+        ("Write", "File created successfully at: src/a.py", True),
+        ("Edit", "The file src/a.py has been updated. Here's a snippet:\n  1\tSECRET", False),
+        ("edit_file", '{"diff": {"chunks": ["SECRET"]}}', False),
+        ("Edit", "x" * 400, False),
+        ("Read", "SECRET", False),
+        ("Read", "[image/png, 70 bytes]", True),
+        ("Read", "", True),
+    ],
+)
+def test_report_of_a_writing_tool_goes_and_its_snippet_stays(
+    name: str, output: str, *, stays: bool
+) -> None:
+    kept = of(name, {"path": "src/a.py"}, output)[1]
+    assert (kept == output) is stays
+    assert stays or kept.startswith("[contents of src/a.py stay here: ")
+
+
+def test_error_of_a_file_tool_goes_because_it_says_what_went_wrong() -> None:
+    assert of("Read", {"file_path": "x"}, "File does not exist.", is_error=True)[1] == (
+        "File does not exist."
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Bash", "Grep", "Glob", "LS", "bash", "grep", "Shell", "TodoWrite", "write_shell_stdin",
+     "WebFetch", "create_plan", "ReadLints", "mcp__db__query", "Task", "delete_file"],
+)  # fmt: skip
+def test_other_tools_are_left_alone(name: str) -> None:
+    assert of(name, {"command": BODY}, BODY) == [{"command": BODY}, BODY]
+
+
+def test_category_tells_what_an_unknown_name_does() -> None:
+    call = ToolCall("c1", "brand_new_tool", {"path": "src/a.py", "body": BODY}, "Write")
+    kept, result = withheld(call, ToolResult("c1", "brand_new_tool", BODY))
+    assert isinstance(kept, ToolCall)
+    assert kept.arguments["body"] == NOTE
+    assert isinstance(result, ToolResult)
+    assert result.output == NOTE
+
+
+def test_result_whose_call_is_lost_stays_here() -> None:
+    """It may be anything."""
+    (result,) = withheld(ToolResult("gone", "", BODY))
+    assert isinstance(result, ToolResult)
+    assert result.output == "[contents of a file stay here: 2 lines, 25 bytes]"
+
+
+def test_text_is_left_alone() -> None:
+    assert withheld(Text(BODY)) == [Text(BODY)]
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("x", "1 line, 1 byte"), ("x\n", "1 line, 2 bytes"), ("x\ny", "2 lines, 3 bytes"),
+        ("ü" * 500, "1 line, 1.0 KB"), ("x" * 3_400, "1 line, 3.4 KB"),
+        ("x\n" * 1_200_000, "1200000 lines, 2.4 MB"), ("\ud800", "1 line, 3 bytes"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_note_counts_lines_and_bytes(text: str, counted: str) -> None:
+    assert contents.note("a", text) == f"[contents of a stay here: {counted}]"
+
+
+def test_deep_arguments_end_in_a_note() -> None:
+    deep: Any = BODY
+    for _ in range(200):
+        deep = {"x": [deep]}
+    kept, _ = of("Write", {"path": "src/a.py", "deep": deep})
+    assert "SECRET" not in json.dumps(kept)
