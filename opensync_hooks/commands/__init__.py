@@ -1,0 +1,15 @@
+"""One module per command of `opensync-hooks`; `ALL` is what `cli` offers, in the help's order."""
+
+from __future__ import annotations
+
+from opensync_hooks.commands.command import Command
+from opensync_hooks.commands.login import LOGIN, LOGOUT
+from opensync_hooks.commands.serve import SERVE
+from opensync_hooks.commands.status import STATUS
+from opensync_hooks.commands.sync import SYNC
+from opensync_hooks.commands.uninstall import UNINSTALL
+from opensync_hooks.commands.version import VERSION
+
+__all__ = ["ALL", "Command"]
+
+ALL: tuple[Command, ...] = (STATUS, SYNC, LOGIN, LOGOUT, SERVE, UNINSTALL, VERSION)
