@@ -35,8 +35,12 @@ class Bill:
     forked_from: str | None
 
     @classmethod
-    def of(cls, session: Session, account: Account, prices: PriceTable) -> Bill:
-        owners = account.claim(charge.id for charge in session.charges)
+    def of(
+        cls, session: Session, account: Account, prices: PriceTable, *, claims: bool = True
+    ) -> Bill:
+        """`claims`: the session owns from now on what no other one has claimed before it."""
+        owners_of = account.claim if claims else account.owners
+        owners = owners_of(charge.id for charge in session.charges)
         own = [charge for charge in session.charges if owners[charge.id] == session.id]
         costs = {charge.id: prices.cost(charge) for charge in own}
         unpriced = {charge.model for charge in own if charge.model and costs[charge.id] is None}
@@ -80,14 +84,14 @@ class Delivery:
     def run(self) -> None:
         """Raises SessionLostError where the destination deleted the session since the last run."""
         self.known = self.account.head()
-        for message, body, extra, masked in self._messages():
+        for message, body, extra, masked in self.messages():
             outcome = self._put(message, body, extra)
             self.counts[outcome] = self.counts.get(outcome, 0) + 1
             if outcome == "sent":
                 self.masked += masked
         self._close()
 
-    def _messages(self) -> Iterator[tuple[Message, Json, Json, Counter[str]]]:
+    def messages(self) -> Iterator[tuple[Message, Json, Json, Counter[str]]]:
         """Every message with its bodies, in an order that its times do not contradict."""
         latest: int | None = None
         for whole in self.session.messages:
@@ -105,7 +109,7 @@ class Delivery:
 
     def _put(self, message: Message, body: Json, extra: Json) -> Outcome:
         hashed = wire.digest(body, extra)
-        name, entry = self._known(message)
+        name, entry = self.known_as(message)
         if entry is None and message.undone:
             return "never sent"
         if entry is not None and message.spare:
@@ -129,7 +133,7 @@ class Delivery:
         self.account.write(name, hashed, "confirmed")
         return "sent"
 
-    def _known(self, message: Message) -> tuple[str, Entry | None]:
+    def known_as(self, message: Message) -> tuple[str, Entry | None]:
         """The name that the message was delivered under, from whichever place it was read then."""
         for name in (message.id, *message.aliases):
             entry = self.account.entry(name)
@@ -148,7 +152,7 @@ class Delivery:
 
     def _close(self) -> None:
         """Bring title and totals up to date, once the messages are there to be made searchable."""
-        head, extra = self._head()
+        head, extra = self.head()
         hashed = wire.digest(head, extra)
         sent = self.counts.get("sent", 0)
         if not sent and (self.known is None or self.known.hash == hashed):
@@ -163,11 +167,11 @@ class Delivery:
 
     def _put_session(self, *, with_title: bool) -> str:
         """A known session is sent without its title: with it, the server may ignore the rest."""
-        head, extra = self._head()
+        head, extra = self.head()
         body = {name: value for name, value in head.items() if with_title or name != "title"}
         return self.destination.put_session(body, extra)
 
-    def _head(self) -> tuple[Json, Json]:
+    def head(self) -> tuple[Json, Json]:
         session = replace(self.session, end_reason=self._end_reason)
         extra = wire.session_extra(session, self.bill.usage, self.bill.forked_from)
         return wire.session_body(session, self.bill.usage, self.bill.cost), self._extra(extra)

@@ -200,12 +200,19 @@ class Account:
             *(*self._key, *columns.values()),
         )
 
-    def doubt(self) -> None:
-        """Have all of the session sent again, as new versions of what may be there."""
+    def doubt(self, message_ids: Iterable[str] | None = None) -> None:
+        """Have all of the session sent again, or these messages, as new versions of what is there.
+
+        Also its title and totals.
+        """
         of = "WHERE destination = ? AND agent = ? AND session = ?"
         with self._ledger.at_once() as run:
-            self._upsert(run, {"head": None, "fingerprint": None})
-            run(f"UPDATE message SET state = 'in doubt' {of}", *self._key)  # noqa: S608
+            self._upsert(run, {"head": None, "title": None, "fingerprint": None})
+            update = f"UPDATE message SET state = 'in doubt' {of}"  # noqa: S608
+            if message_ids is None:
+                run(update, *self._key)
+            for one in message_ids or ():
+                run(f"{update} AND id = ?", *self._key, one)
 
     def forget(self) -> None:
         """The destination lost the session: nothing of it is confirmed any more."""
@@ -238,6 +245,13 @@ class Account:
                 run(insert, destination, agent, one, session_id)
                 ((owners[one],),) = run(select, destination, agent, one)
         return owners
+
+    def owners(self, charge_ids: Iterable[str]) -> dict[str, str]:
+        """What `claim` would say, without claiming any."""
+        destination, agent, session_id = self._key
+        select = "SELECT session FROM charge WHERE destination = ? AND agent = ? AND id = ?"
+        found = {one: self._ledger.rows(select, destination, agent, one) for one in charge_ids}
+        return {one: rows[0][0] if rows else session_id for one, rows in found.items()}
 
 
 def _run(db: sqlite3.Connection, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -45,6 +45,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Excluded:
+    """A session that stays here, and why, in words for the user."""
+
+    session_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Syncer:
     """Delivers sessions to one destination, one after the other, each under a lock of its own."""
 
@@ -72,7 +80,7 @@ class Syncer:
         exclusions = Exclusions.of(self.config)
         if excluded := exclusions.private(source.agent, located.session_id):
             return replace(outcome, excluded=excluded)
-        with self._alone(source.agent, located.session_id, patience):
+        with self.alone(source.agent, located.session_id, patience):
             for session in source.read(located):
                 excluded = exclusions.reason(source.agent, session.id, session.project_path)
                 exclusions.remember(source.agent, session.id, excluded)
@@ -91,6 +99,28 @@ class Syncer:
                 account.finished(located.fingerprint)
         return outcome
 
+    def preview(self, source: Source, located: Located) -> Iterator[Delivery | Excluded]:
+        """What `sync` would deliver, subagents and volumes too, none of it run; changes nothing.
+
+        Raises SourceError.
+        """
+        exclusions = Exclusions.of(self.config)
+        if excluded := exclusions.private(source.agent, located.session_id):
+            yield Excluded(located.session_id, excluded)
+            return
+        for session in source.read(located):
+            excluded = exclusions.reason(source.agent, session.id, session.project_path)
+            if excluded:
+                yield Excluded(session.id, excluded)
+                if session.id == located.session_id:
+                    return
+                continue
+            whole = estimated(session) if self.config.estimate_tokens else session
+            for volume in self._volumes(whole):
+                account = self._account(volume.agent, volume.id)
+                bill = Bill.of(volume, account, self.prices, claims=False)
+                yield Delivery(volume, bill, self.destination, account, self.config)
+
     def is_current(self, source: Source, located: Located) -> bool:
         """Whether nothing of the session has changed on the disk since all of it was confirmed."""
         known = self.ledger.fingerprint(self.destination.name, source.agent, located.session_id)
@@ -100,7 +130,7 @@ class Syncer:
         return self.ledger.account(self.destination.name, agent, session_id)
 
     @contextmanager
-    def _alone(self, agent: str, session_id: str, patience: float) -> Iterator[None]:
+    def alone(self, agent: str, session_id: str, patience: float) -> Iterator[None]:
         """Two runs on one session would each send what the other is about to confirm."""
         name = hashlib.sha256(f"{agent}:{session_id}".encode()).hexdigest()[:32]
         lock = FileLock(private_folder(self.config.folders.locks) / f"{name}.lock", mode=0o600)

@@ -103,10 +103,28 @@ def test_doubt_has_everything_sent_again_and_keeps_the_ids(
     account.closed("h", "Title", None, [])
     account.finished("f1")
     account.doubt()
-    assert account.head() == Head("r1", None, "Title", None)
+    assert account.head() == Head("r1", None, None, None)
     assert account.entry("m1") == Entry("h1", "in doubt")
     assert account.entry("m2") == Entry("h2", "in doubt")
     assert ledger.fingerprint(HERE, AGENT, "s1") is None
+
+
+def test_doubt_of_some_messages_leaves_the_others_confirmed(account: Account) -> None:
+    account.opened("r1")
+    account.write("m1", "h1", "confirmed")
+    account.write("m2", "h2", "confirmed")
+    account.closed("h", "Title", None, [])
+    account.doubt(["m2"])
+    assert account.head() == Head("r1", None, None, None)
+    assert account.entry("m1") == Entry("h1", "confirmed")
+    assert account.entry("m2") == Entry("h2", "in doubt")
+
+
+def test_owners_are_told_without_claiming_anything(ledger: Ledger, account: Account) -> None:
+    other = ledger.account(HERE, AGENT, "s2")
+    other.claim(["c1"])
+    assert account.owners(["c1", "c2"]) == {"c1": "s2", "c2": "s1"}
+    assert other.owners(["c2"]) == {"c2": "s2"}
 
 
 def test_forgotten_session_is_unknown_but_its_calls_stay_its_own(
