@@ -46,13 +46,25 @@ def read(path: Path, work: Work[T], *, forbidden: frozenset[str] = frozenset()) 
         before = _stamp(path)
         try:
             found = _run(path, work, forbidden, immutable=before.is_closed)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError) as error:  # SQLite's own words may be no UTF-8
             if before.is_closed and _stamp(path) != before:
                 continue
             raise _unreadable(path, error) from error
         if not before.is_closed or _stamp(path) == before:
             return found
     raise SourceError(f"{path}: somebody keeps opening it.", "It is read again by the next hook.")
+
+
+def bound(text: str) -> str | bytes:
+    """The text as a value of a query; with half a letter in it, which SQLite takes for no text,
+
+    it is a value that equals none.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+    return text
 
 
 def _stamp(path: Path) -> _Stamp:
@@ -90,7 +102,7 @@ def _guard(forbidden: frozenset[str]) -> Callable[..., int]:
     return allow
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> SourceError:
+def _unreadable(path: Path, error: Exception) -> SourceError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return SourceError(

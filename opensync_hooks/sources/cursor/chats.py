@@ -113,7 +113,7 @@ def _meta(raw: object) -> Value:
 def _blobs(db: sqlite3.Connection, wanted: Iterable[str]) -> Blobs:
     found = {}
     for name in wanted:
-        row = db.execute("SELECT data FROM blobs WHERE id = ?", (name,)).fetchone()
+        row = db.execute("SELECT data FROM blobs WHERE id = ?", (snapshot.bound(name),)).fetchone()
         if row and isinstance(row[0], bytes):
             found[name] = row[0]
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -18,7 +17,7 @@ _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 def absolute(value: Any) -> int | None:
     """A number of milliseconds that can be a date."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return round(value) if _FIRST_MS <= value < _LAST_MS else None
 

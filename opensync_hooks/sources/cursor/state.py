@@ -92,7 +92,7 @@ def _has_table(db: sqlite3.Connection, name: str) -> bool:
 
 def _value(db: sqlite3.Connection, key: str) -> bytes | None:
     query = "SELECT value FROM cursorDiskKV WHERE key = ?"
-    found = db.execute(query, (key,)).fetchone()
+    found = db.execute(query, (snapshot.bound(key),)).fetchone()
     return found[0] if found and isinstance(found[0], bytes) else None
 
 
@@ -102,8 +102,8 @@ def _rows(db: sqlite3.Connection, session_id: str) -> Rows | None:
         return None
     start, end = _range(session_id)
     query = "SELECT key, value FROM cursorDiskKV WHERE key >= ? AND key < ?"
-    found = db.execute(query, (start, end)).fetchall()
-    skip = len(start.encode())
+    found = db.execute(query, (snapshot.bound(start), snapshot.bound(end))).fetchall()
+    skip = len(start.encode("utf-8", "surrogatepass"))
     bubbles = {
         key[skip:].decode("utf-8", "replace"): value if isinstance(value, bytes) else None
         for key, value in found
@@ -120,7 +120,7 @@ def _listed(db: sqlite3.Connection, session_id: str) -> bytes | None:
     if not _has_table(db, "composerHeaders"):
         return None
     query = "SELECT value FROM composerHeaders WHERE composerId = ?"
-    found = db.execute(query, (session_id,)).fetchone()
+    found = db.execute(query, (snapshot.bound(session_id),)).fetchone()
     return found[0] if found and isinstance(found[0], bytes) else None
 
 
@@ -178,7 +178,7 @@ def _mark(
     """
     start, end = _range(session_id)
     query = "SELECT count(*), max(rowid), total(rowid) FROM cursorDiskKV WHERE key >= ? AND key < ?"
-    counted = db.execute(query, (start, end)).fetchone()
+    counted = db.execute(query, (snapshot.bound(start), snapshot.bound(end))).fetchone()
     newest = (_value(db, start + str(string(record(one), "bubbleId"))) for one in last)
     content = hashlib.sha256(composer + b"".join(one or b"" for one in newest)).hexdigest()
     return int(counted[0]), f"{counted}{content}"

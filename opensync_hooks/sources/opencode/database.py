@@ -14,7 +14,7 @@ from opensync_hooks.sources import snapshot
 from opensync_hooks.sources.opencode import session_messages, tables
 from opensync_hooks.sources.opencode.record import Mark, Pulse, Record, digest
 from opensync_hooks.sources.opencode.tables import Row, View, plain
-from opensync_hooks.sources.opencode.values import number
+from opensync_hooks.sources.opencode.values import number, text
 
 _WANTED = (
     *("id", "parent_id", "fork_session_id", "directory", "title", "version", "revert"),
@@ -59,7 +59,7 @@ class Database:
         known = sorted((name, plain(value)) for name, value in row.items())
         return Mark(
             session_id=session_id,
-            parent_id=plain(row.get("parent_id")),
+            parent_id=text({"id": plain(row.get("parent_id"))}, "id"),
             path=self.path,
             changed_at=number(row, "time_updated") or 0,
             digest=digest(known, trace(view, session_id)),
@@ -68,11 +68,14 @@ class Database:
 
 def _rows(view: View, where: str, *values: object) -> Iterator[Row]:
     """Rows of sessions, each id once, as 2.x has it where it has it."""
+    seen: set[bytes] = set()
     for row in view.rows("session_v2", _WANTED, where, *values):
-        if isinstance(row["id"], bytes):
+        if isinstance(row["id"], bytes) and row["id"] not in seen:
+            seen.add(row["id"])
             yield {**row, "is_new": True}
     for row in view.rows("session", _WANTED, where, *values):
-        known = isinstance(row["id"], bytes)
+        known = isinstance(row["id"], bytes) and row["id"] not in seen
+        seen.add(row["id"])
         if known and not view.rows("session_v2", ("id",), "WHERE id = ?", plain(row["id"])):
             yield row
 

@@ -66,7 +66,7 @@ def _entries(found: list[Row], skipped: Counter[str], *, is_priced: bool) -> Ite
         name, kind, value = plain(row["id"]), plain(row["type"]), parse(row["data"])
         if kind in _SILENT:
             continue
-        if value is None:
+        if value is None or not isinstance(name, str):
             skipped["unreadable message"] += 1
             continue
         value.setdefault("time", {"created": row["time_created"]})

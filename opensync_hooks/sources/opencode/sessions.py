@@ -70,7 +70,7 @@ def _title(head: Head, told: Iterable[Message]) -> str | None:
     if head.parent_id is None:
         return title
     parent = head.parent_id[:_TIME_OF_ID]
-    named, count = _OF_AGENT.subn(rf"(\1 of {parent})", title or "Subagent")
+    named, count = _OF_AGENT.subn(lambda of: f"({of[1]} of {parent})", title or "Subagent")
     return named if count else f"{named} (subagent of {parent})"
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from opensync_hooks.sources.opencode.record import Entry, Head, Pulse, Record, reverted_to
-from opensync_hooks.sources.opencode.values import Value, number, parse
+from opensync_hooks.sources.opencode.values import Value, number, parse, text
 
 Row = dict[str, Any]
 
@@ -56,11 +56,11 @@ def head(row: Row) -> Head:
     found = {name: plain(value) for name, value in row.items()}
     return Head(
         id=found["id"],
-        title=found.get("title"),
-        directory=found.get("directory"),
-        parent_id=found.get("parent_id"),
-        forked_from=found.get("fork_session_id"),
-        version=found.get("version"),
+        title=text(found, "title"),
+        directory=text(found, "directory"),
+        parent_id=text(found, "parent_id"),
+        forked_from=text(found, "fork_session_id"),
+        version=text(found, "version"),
         created_at=number(found, "time_created"),
         updated_at=number(found, "time_updated"),
         reverted_to=reverted_to(row.get("revert")),
@@ -88,11 +88,11 @@ def _entries(
         by_message.setdefault(message_id, []).append((part_id, data))
     for message_id, created_at, data in messages:
         info = parse(data)
-        if info is None:
+        if info is None or not isinstance(message_id, bytes):
             skipped["unreadable message"] += 1
             continue
         info.setdefault("time", {"created": created_at})
-        own = sorted(by_message.pop(message_id, []))
+        own = sorted(by_message.pop(message_id, []), key=lambda one: str(plain(one[0])))
         yield Entry(plain(message_id), info, tuple(_parts(own, skipped)))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,8 @@ from opensync_hooks.sources.regular import open_regular
 Value = dict[str, Any]
 
 LARGEST_FILE = 256 << 20
+_MOST = 10**18
+"""Of anything that is counted; JSON may hold integers beyond every float."""
 _TRIES = 4
 _PAUSE = 0.05
 _FRESH_S = 10
@@ -57,8 +58,8 @@ def number(value: Any, *keys: str) -> int | None:
 
 def amount(value: Any, *keys: str) -> float | None:
     found = _at(value, keys)
-    known = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
-    return found if known and found >= 0 else None
+    known = isinstance(found, int | float) and not isinstance(found, bool)
+    return found if known and 0 <= found < _MOST else None
 
 
 def mapping(value: Any, *keys: str) -> Value:

@@ -1,0 +1,157 @@
+"""`python -m tests.fuzz TARGET --minutes N`: hostile input, led by which code it reaches.
+
+Needs `pip install atheris` (Linux and macOS). What raises, hangs or opens a file that is not its
+own is kept under --findings, once for each place in the code; `--replay FILE` runs one such input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz.mutation import LONGEST, mutate
+
+SECONDS_FOR_ONE = 10
+_MEGABYTES = 2_048
+_MEMORY = Path("/dev/shm")
+_TARGETS = (
+    *("claude-code", "opencode-json", "opencode-rows", "cursor-rows", "cursor-chats"),
+    *("cursor-transcripts", "database-files", "payloads", "server"),
+)
+
+
+def main() -> int:
+    """0 when nothing was found, 1 when something was, 2 where atheris is missing."""
+    arguments = _parser().parse_args()
+    try:
+        import atheris  # noqa: PLC0415 - no run-time package, and not for every system
+    except ImportError:
+        print("atheris is not installed.\nhint: pip install atheris", file=sys.stderr)
+        return 2
+    own = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    os.environ |= {"HOME": str(own / "home"), "OPENSYNC_HOOKS_HOME": str(own / "home")}
+    for name in list(os.environ):
+        if name.startswith(("CLAUDE", "CURSOR", "XDG_", "OPENCODE")):
+            del os.environ[name]
+    with atheris.instrument_imports(include=["opensync_hooks"]):
+        from tests.fuzz import targets  # noqa: PLC0415 - what is imported here is led
+    (own / "home").mkdir()
+    target = targets.ALL[arguments.target](own / "home")
+    if arguments.replay:
+        target(arguments.replay.read_bytes())
+        shutil.rmtree(own)
+        return 0
+    run = _Run(arguments, target, own)
+    run.start(atheris)
+    return 1  # not reached: the run ends the process itself
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("target", choices=_TARGETS)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--findings", type=Path, default=Path(tempfile.gettempdir()) / "findings")
+    parser.add_argument("--replay", type=Path)
+    return parser
+
+
+class _Run:
+    """One run of one target: counts, and keeps one input for each place that failed."""
+
+    def __init__(self, arguments: argparse.Namespace, target: Any, own: Path) -> None:
+        self.arguments = arguments
+        self.target = target
+        self.own = own
+        self.began = time.monotonic()
+        self.end = self.began + arguments.minutes * 60
+        self.count = 0
+        self.slowest = 0.0
+        self.found: dict[str, str] = {}
+        self.sleep, time.sleep = time.sleep, lambda _: None  # no reader may wait for a writer here
+
+    def start(self, atheris: Any) -> None:
+        seeds = [seed[:LONGEST] for seed in type(self.target).seeds()]
+        corpus = self.own / "corpus"
+        corpus.mkdir()
+        for number, seed in enumerate(seeds):
+            (corpus / f"seed-{number}").write_bytes(seed)
+
+        def changed(data: bytes, most: int, seed: int) -> bytes:
+            rng = random.Random(seed)  # noqa: S311
+            if rng.random() < 0.2:
+                return bytes(atheris.Mutate(data, most))
+            return mutate(data, rng, seeds)[:most]
+
+        signal.signal(signal.SIGALRM, _too_slow)
+        options = (f"-rss_limit_mb={_MEGABYTES}", f"-timeout={SECONDS_FOR_ONE * 6}")
+        longest = f"-max_len={max(map(len, seeds)) * 2 + 4096}"
+        command = [
+            sys.argv[0],
+            str(corpus),
+            *options,
+            longest,
+            "-verbosity=0",
+            f"-artifact_prefix={self.own}/",
+        ]
+        atheris.Setup(command, self.one, custom_mutator=changed)
+        atheris.Fuzz()
+
+    def one(self, data: bytes) -> None:
+        began = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, SECONDS_FOR_ONE)
+        try:
+            self.target(data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
+            self.keep(data, error)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        now = time.monotonic()
+        self.count += 1
+        self.slowest = max(self.slowest, now - began)
+        if now > self.end:
+            self.finish()
+
+    def keep(self, data: bytes, error: Exception) -> None:
+        ours = [
+            f for f in traceback.extract_tb(error.__traceback__) if "opensync_hooks/" in f.filename
+        ]
+        last = (ours or traceback.extract_tb(error.__traceback__))[-1]
+        place = f"{type(error).__name__} {last.filename.rpartition('/')[2]}:{last.lineno}"
+        if place in self.found:
+            return
+        folder = self.arguments.findings
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.arguments.target}-{len(self.found)}"
+        path.write_bytes(data)
+        path.with_suffix(".txt").write_text("".join(traceback.format_exception(error))[-6_000:])
+        self.found[place] = str(path)
+        print(f"found: {place}: {str(error)[:200]!r} ({path})", flush=True)
+
+    def finish(self) -> None:
+        minutes = (time.monotonic() - self.began) / 60
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(
+            f"{self.arguments.target}: {self.count} inputs in {minutes:.1f} minutes,"
+            f" {len(self.found)} findings, slowest {self.slowest:.2f} s, {megabytes} MB at most",
+            flush=True,
+        )
+        shutil.rmtree(self.own, ignore_errors=True)
+        os._exit(1 if self.found else 0)
+
+
+def _too_slow(*_: object) -> None:
+    raise TimeoutError(f"longer than {SECONDS_FOR_ONE} s")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,146 @@
+"""What every reading target shares: a session goes the whole way that the worker would send it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from opensync_hooks import pricing
+from opensync_hooks.config import Config, Folders
+from opensync_hooks.delivery import Bill, Delivery
+from opensync_hooks.destination import BatchReply, Json
+from opensync_hooks.errors import RejectedError, SourceError
+from opensync_hooks.ledger import Entry, Head
+from opensync_hooks.model import Session
+from opensync_hooks.sources import Source
+from opensync_hooks.store import contract
+
+_AT_HOME = (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2], Path("/usr/share"))
+_PRICES = pricing.bundled()
+
+
+class Sink:
+    """A destination that refuses what OpenSync refuses, and takes a refusal for a bug of ours."""
+
+    name = "sink"
+    keeps_extra = True
+
+    def put_session(self, body: Json, extra: Json) -> str:
+        json.dumps(extra, allow_nan=False)
+        try:
+            row = contract.session(json.loads(json.dumps(body, allow_nan=False)))
+            contract.check_session_row(row)
+        except RejectedError as error:
+            raise AssertionError(f"a session that the server refuses: {error}") from error
+        return "j" * 32
+
+    def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:  # noqa: ARG002
+        json.dumps(extra, allow_nan=False)
+        try:
+            row = contract.message(json.loads(json.dumps(body, allow_nan=False)))
+            contract.check_message_rows(row, row.get("parts", ()))
+        except RejectedError as error:
+            raise AssertionError(f"a message that the server refuses: {error}") from error
+        return "k" * 32
+
+    def put_batch(self, body: Json) -> BatchReply:
+        return BatchReply(len(body.get("sessions", ())), 0)
+
+
+class Page:
+    """An account of the ledger's that forgets all."""
+
+    def head(self) -> Head | None:
+        return None
+
+    def opened(self, remote_id: str) -> None: ...
+
+    def closed(self, *_: object) -> None: ...
+
+    def entry(self, message_id: str) -> Entry | None: ...
+
+    def write(self, *_: object) -> None: ...
+
+    def claim(self, charge_ids: Iterable[str]) -> dict[str, str]:
+        return dict.fromkeys(charge_ids, "")
+
+
+def deliver(session: Session, folder: Path) -> None:
+    """All that the worker does with a session, but for the network and the disk."""
+    page: Any = Page()
+    config = Config(Folders(folder, folder, folder), thinking=True)
+    bill = Bill.of(session, page, _PRICES)
+    Delivery(session, bill, Sink(), page, config).run()
+
+
+def read_all(source: Source, folder: Path) -> int:
+    """Every session that is found, read and delivered; how many. SourceErrors are foreseen."""
+    count = 0
+    try:
+        found = list(source.sessions())
+    except SourceError:
+        return 0
+    for located in found:
+        with suppress(SourceError):
+            source.find(located.session_id)
+        for session in _foreseen(source.read(located)):
+            count += 1
+            try:
+                deliver(session, folder)
+            except SourceError:
+                continue
+    return count
+
+
+def _foreseen(values: Iterable[Any]) -> Iterator[Any]:
+    try:
+        yield from values
+    except SourceError:
+        return
+
+
+@contextmanager
+def staying_inside(folder: Path) -> Iterator[None]:
+    """Raises AssertionError at the end if a file outside of `folder` was opened meanwhile."""
+    _watch.opened.clear()
+    _watch.folder = str(folder)
+    try:
+        yield
+    finally:
+        _watch.folder = None
+    assert not _watch.opened, f"opened outside: {sorted(_watch.opened)[:5]}"
+
+
+class _Watch:
+    def __init__(self) -> None:
+        self.folder: str | None = None
+        self.opened: set[str] = set()
+        self._is_on = False
+
+    def start(self) -> None:
+        """Audit hooks cannot be taken away again: there is one for the whole process."""
+        if not self._is_on:
+            self._is_on = True
+            sys.addaudithook(self)
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.folder is None or event not in ("open", "sqlite3.connect", "os.listdir"):
+            return
+        raw = arguments[0]
+        if isinstance(raw, str | bytes):
+            path = os.fsdecode(raw).removeprefix("file://").partition("?")[0]
+            if not path.startswith(self.folder) and not _is_at_home(path):
+                self.opened.add(path)
+
+
+def _is_at_home(path: str) -> bool:
+    return any(Path(path).is_relative_to(place) for place in _AT_HOME) or path == os.devnull
+
+
+_watch = _Watch()
+_watch.start()

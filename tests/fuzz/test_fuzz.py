@@ -1,0 +1,121 @@
+"""Every target withstands its seeds, some changes of them, and all that was ever found."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fuzz import targets
+from tests.fuzz.mutation import mutate
+from tests.fuzz.reading import staying_inside
+
+CHANGES = int(os.environ.get("OPENSYNC_TEST_FUZZ", "60"))
+"""Of each target's seeds; `python -m tests.fuzz` makes millions."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home that is the target's alone; readers that wait for a writer do not wait here."""
+    own = tmp_path / "fuzzed"
+    own.mkdir()
+    monkeypatch.setenv("HOME", str(own))
+    monkeypatch.setenv("OPENSYNC_HOOKS_HOME", str(own))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    return own
+
+
+@pytest.mark.parametrize("name", targets.ALL)
+def test_target_withstands_its_seeds_and_changes_of_them(name: str, folder: Path) -> None:
+    target = targets.ALL[name](folder)
+    seeds = list(targets.ALL[name].seeds())
+    for seed in seeds:
+        target(seed)
+    rng = random.Random(name)  # noqa: S311
+    for _ in range(CHANGES):
+        target(mutate(rng.choice(seeds), rng, seeds))
+
+
+def _file(path: str, value: Any) -> str:
+    return f"{path}\t{json.dumps(value)}"
+
+
+def _row(table: str, **columns: Any) -> str:
+    return f"{table}\t{json.dumps(columns)}"
+
+
+def _composer(**document: Any) -> str:
+    known = {"_v": 18, "composerId": "s1", "fullConversationHeadersOnly": [], "createdAt": 1}
+    return f"composerData:s1\t{json.dumps({**known, **document})}"
+
+
+def _answer(**info: Any) -> str:
+    value = {"role": "assistant", "sessionID": "ses_1", "time": {"created": 1}, **info}
+    return _file("storage/message/ses_1/msg_1.json", value)
+
+
+_HEAD = _file("storage/session/p/ses_1.json", {"id": "ses_1", "title": "T"})
+_SESSION = _row("session", id="ses_1", time_created=1, time_updated=2)
+_MESSAGE = _row("message", id="msg_1", session_id="ses_1", time_created=1, data={"role": "user"})
+_PART = {"session_id": "ses_1", "message_id": "msg_1", "data": {"type": "text", "text": "x"}}
+FOUND = {
+    "a number beyond every float": ("opencode-json", f"{_HEAD}\n{_answer(cost=10**400)}"),
+    "a time beyond every float": (
+        "cursor-rows", _composer(createdAt=10**400),
+    ),
+    "a child whose id is half a letter": (
+        "cursor-rows", _composer(subComposerIds=["\ud83d"]),
+    ),
+    "a part without an id": (
+        "opencode-rows",
+        "\n".join((_SESSION, _MESSAGE, *(_row("part", id=one, **_PART) for one in (None, "p")))),
+    ),
+    "a message without an id": (
+        "opencode-rows",
+        f"{_SESSION}\n" + _row("message", id=None, session_id="ses_1", data={"role": "user"}),
+    ),
+    "a title that is a number": (
+        "opencode-rows", "\n".join((_row("session", id="ses_1", title=5, directory=7), _MESSAGE)),
+    ),
+    "one session in many rows": ("opencode-rows", "\n".join([_SESSION] * 60 + [_MESSAGE])),
+    "a parent whose id means something in a pattern": (
+        "opencode-json",
+        _file("export/x.json", {
+            "info": {"id": "x", "title": "T (@a subagent)", "parentID": "\\9"},
+            "messages": [{"info": {"role": "user"}, "parts": [{"type": "text", "text": "t"}]}],
+        }),
+    ),
+    "a root whose name is half a letter": (
+        "cursor-chats", "meta\t" + json.dumps({"latestRootBlobId": "\ud83d"}),
+    ),
+    "a message whose id is half a letter": (
+        "claude-code",
+        json.dumps({"type": "user", "uuid": "\ud83d", "message": {"content": "x"}}) + "\n",
+    ),
+}  # fmt: skip
+"""What the fuzzers found, each as small as it goes."""
+
+
+@pytest.mark.parametrize(("name", "data"), FOUND.values(), ids=FOUND)
+def test_what_was_found_is_not_found_again(name: str, data: str, folder: Path) -> None:
+    targets.ALL[name](folder)(data.encode("utf-8", "surrogatepass"))
+
+
+def test_a_reader_that_leaves_its_folder_is_noticed(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("x")
+
+    def read() -> Iterator[str]:
+        with staying_inside(folder):
+            yield outside.read_text()
+
+    with pytest.raises(AssertionError, match="outside"):
+        list(read())
+    with staying_inside(tmp_path):
+        outside.read_text()
