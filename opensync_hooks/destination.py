@@ -54,6 +54,14 @@ class Destination(Protocol):
         ...
 
 
+class Archive(Destination, Protocol):
+    """A destination that tells what it holds."""
+
+    def recall(self, external_id: str, remote_id: str | None, /) -> Json | None:
+        """`{session, messages}` in OpenSync's own shapes; None for what is not there."""
+        ...
+
+
 def rename(destination: Destination, session_id: str, title: str) -> None:
     """Change a title without losing the session's search text, which put_session would reset."""
     destination.put_batch({"sessions": [{"externalId": session_id, "title": title}]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+_CLAUDE = Path(__file__).parent / "data" / "claude"
 _LOOPBACK = ("127.", "::1", "localhost")
 _FORGOTTEN = ("OPENSYNC_", "CLAUDE", "OPENCODE", "CURSOR", "XDG_")
 
@@ -45,3 +47,23 @@ def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         real(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture
+def ours() -> Path:
+    """The folder of everything that is ours."""
+    return Path(os.environ["OPENSYNC_HOOKS_HOME"])
+
+
+@pytest.fixture
+def projects(home: Path) -> Path:
+    """Where Claude Code keeps the sessions of one project."""
+    return home / ".claude" / "projects" / "-x"
+
+
+@pytest.fixture
+def recorded(projects: Path) -> int:
+    """The recorded sessions, where Claude Code keeps them; how many there are."""
+    for folder in sorted(_CLAUDE.iterdir()):
+        shutil.copytree(folder, projects, dirs_exist_ok=True)
+    return len(list(projects.glob("*.jsonl")))

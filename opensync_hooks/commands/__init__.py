@@ -8,8 +8,9 @@ from opensync_hooks.commands.serve import SERVE
 from opensync_hooks.commands.status import STATUS
 from opensync_hooks.commands.sync import SYNC
 from opensync_hooks.commands.uninstall import UNINSTALL
+from opensync_hooks.commands.verify import VERIFY
 from opensync_hooks.commands.version import VERSION
 
 __all__ = ["ALL", "Command"]
 
-ALL: tuple[Command, ...] = (STATUS, SYNC, LOGIN, LOGOUT, SERVE, UNINSTALL, VERSION)
+ALL: tuple[Command, ...] = (STATUS, SYNC, VERIFY, LOGIN, LOGOUT, SERVE, UNINSTALL, VERSION)

@@ -18,3 +18,8 @@ def complain(error: OpenSyncError) -> int:
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
     return error.exit_code
+
+
+def count(number: int, what: str) -> str:
+    """`1 session`, `2 sessions`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -50,6 +50,11 @@ class StoreReads:
             rows = db.execute(messages, (found["id"],)).fetchall()
         return {"session": _session(found), "messages": [_message(row) for row in rows]}
 
+    def recall(self, external_id: str, _remote_id: str | None) -> Json | None:
+        """What is held of a session, by the id that its agent gave it."""
+        found = self.session(external_id)
+        return found if found and found["session"]["externalId"] == external_id else None
+
     def session_ids(self) -> list[str]:
         """The `externalId` of every session, in the order of arrival."""
         with self._file.reading() as db:

@@ -1,0 +1,47 @@
+"""OpenSync read back: what it holds of one session. Each read is a row in its API log."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from opensync_hooks.client import Client
+from opensync_hooks.destination import Json
+from opensync_hooks.errors import RejectedError, WrongAddressError
+
+MOST_LISTED = 200
+"""Of the newest sessions: the list is read whole by the server, and a long one never answers."""
+
+
+class Reader(Client):
+    """A Client that also reads."""
+
+    def recall(self, external_id: str, remote_id: str | None) -> Json | None:
+        """`{session, messages}`, or None for what is not there. Raises RejectedError for a session
+        that OpenSync itself cannot open any more.
+
+        `remote_id` is what `put_session` answered; without it only the newest sessions are looked
+        through, for OpenSync finds nothing by our own id.
+        """
+        asked = remote_id or self._listed(external_id)
+        return self._get(asked) if asked else None
+
+    def _listed(self, external_id: str) -> str | None:
+        listed = self._call("GET", f"/api/sessions?limit={MOST_LISTED}").get("sessions")
+        for one in listed if isinstance(listed, list) else ():
+            if one.get("externalId") == external_id:
+                return str(one["id"])
+        return None
+
+    def _get(self, remote_id: str) -> Json | None:
+        try:
+            return self._call("GET", f"/api/sessions/get?id={quote(remote_id, safe='')}")
+        except RejectedError as error:
+            if "ArgumentValidationError" in str(error):  # the id of another deployment
+                return None
+            raise RejectedError(
+                f"{self.name}: cannot open this session any more, so it cannot be compared.",
+                "OpenSync opens 4,094 messages and 16 MiB at most.",
+            ) from error
+        except WrongAddressError:
+            self.put_batch({})  # where this is no OpenSync, it is what raises
+            return None
