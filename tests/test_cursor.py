@@ -501,12 +501,30 @@ def test_time_since_the_start_of_a_process_is_no_date(editor: Editor, source: Cu
     draft.prompt("again")
     draft.says("two", timingInfo={"clientStartTime": 13_692_473.6})
     draft.save()
-    assert [message.created_at for message in only(source).messages] == [
-        None,
-        BEGAN + 7,
-        None,
-        None,
-    ]
+    times = [message.created_at for message in only(source).messages]
+    assert times == [BEGAN, BEGAN + 7, BEGAN + 7, BEGAN + 7]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_message_without_a_time_takes_the_sessions_and_never_the_clocks(
+    editor: Editor, source: Cursor, version: int
+) -> None:
+    """The destination would date it to the sync: a prompt of 2025 behind its own answer."""
+    draft = editor.draft(version=version)
+    draft.turn(1)
+    draft.turn(2)
+    draft.save()
+    assert [message.created_at for message in only(source).messages] == [BEGAN] * 4
+
+
+def test_session_that_says_it_began_after_its_first_word_began_with_that(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft(version=3, createdAt=BEGAN + 99)
+    draft.prompt("go")
+    draft.says("one", timingInfo={"clientRpcSendTime": BEGAN + 7})
+    draft.save()
+    assert [message.created_at for message in only(source).messages] == [BEGAN + 7] * 2
 
 
 # ---- prompts -------------------------------------------------------------------------------------
@@ -642,6 +660,23 @@ def test_subagents_are_sessions_of_their_own_under_their_parent(
     assert [one.session_id for one in source.sessions()] == ["parent"]
 
 
+def test_subagent_that_no_parent_names_is_found_by_a_sync_of_everything(
+    editor: Editor, source: Cursor
+) -> None:
+    """Its parent was deleted, or the list there is behind; its own row still says whose it is."""
+    kid = editor.draft("kid", subagentInfo={"parentComposerId": "parent"})
+    kid.turn(1)
+    kid.save()
+    assert [one.session_id for one in source.sessions()] == ["kid"]
+    assert only(source, "kid").parent_id == "parent"
+    parent = editor.draft("parent")
+    parent.turn(2)
+    parent.save()
+    assert {one.session_id for one in source.sessions()} == {"kid", "parent"}
+    parent.save(subagentComposerIds=["kid"])
+    assert [one.session_id for one in source.sessions()] == ["parent"]
+
+
 def test_list_of_sessions_is_newest_first_without_shells(editor: Editor, source: Cursor) -> None:
     for number in range(450):
         editor.put(
@@ -766,7 +801,8 @@ def test_real_session_of_2025(editor: Editor, source: Cursor) -> None:
     ]
     names = [part.name for part in told[1].parts if isinstance(part, ToolCall)]
     assert names == ["web_search", "run_terminal_cmd", "edit_file"]
-    assert [message.created_at for message in told] == [None, 1748057863978, None, 1748057974926]
+    times = [message.created_at for message in told]
+    assert times == [1748057331242, 1748057863978, 1748057863978, 1748057974926]
     assert sum(charge.usage.prompt_tokens for charge in session.charges) == 21571 + 21907
     assert (session.created_at, session.model) == (1748057331242, None)
 

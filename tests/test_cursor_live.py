@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ while time.monotonic() < end:
         time.sleep(0.05)
         editor.db.execute("COMMIT")
     pause()
+print("done", flush=True)
+sys.stdin.read()
 editor.close()
 """
 
@@ -84,11 +86,17 @@ def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
 ) -> None:
     Editor(home, journal="wal" if journal == "wal" else "rollback").close()
     arguments = [str(ROOT), str(home), journal, "7", str(SECONDS)]
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, *arguments], stderr=subprocess.PIPE)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert writer.stdout
     source = Cursor(Roots.of({}, str(home)), Notebook(tmp_path / "ours" / "notes", "cursor"))
     seen: list[dict[str, str]] = []
     refused: list[str] = []
-    while writer.poll() is None:
+    while not select.select([writer.stdout], [], [], 0.01)[0]:
         located = source.find("s1")
         if located:
             try:
@@ -96,9 +104,9 @@ def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
             except SourceError as error:
                 refused.append(str(error))
             seen.append(texts(stored(syncer)))
-        time.sleep(0.01)
-    _, said = writer.communicate()
-    assert (writer.returncode, said) == (0, b"")
+    # Only now does the editor close: a reader that is at it then keeps SQLite from tidying up.
+    said = writer.communicate(b"")
+    assert (writer.returncode, said) == (0, (b"done\n", b""))
     assert all("lets nobody read" in error for error in refused)
     located = source.find("s1")
     assert located
@@ -110,6 +118,8 @@ def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
     assert live == [text for n in numbers for text in (f"prompt {n}", f"thought {n}\n\nanswer {n}")]
     assert len(seen) > 20
     for state in seen:
+        numbers = [int(name[1:].split("-")[0]) for name, text in state.items() if "[" not in text]
+        assert numbers == sorted(numbers)
         for name, text in state.items():
             whole, part = (one.removeprefix("[undone] ") for one in (final[name], text))
             assert whole.startswith(part)

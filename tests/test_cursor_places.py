@@ -209,6 +209,18 @@ def test_turns_that_a_compaction_took_out_come_from_the_transcript(
     assert [message.text for message in after][-4:] == [message.text for message in before][-4:]
 
 
+def test_time_of_a_prompt_that_the_graph_lacks_stands_in_the_transcript(
+    home: Path, source: Cursor
+) -> None:
+    asked = {"role": "user", "content": [text("<user_query>\ngo\n</user_query>")]}
+    chat(home, [asked, assistant(text("gone"))])
+    assert [message.created_at for message in only(source).messages] == [BEGAN, BEGAN]
+    said = said_by_user("go", "Tuesday, Sep 29, 2026, 1:11 PM (UTC+3)")
+    transcript(home, [said, record("assistant", text("gone")), ENDED], "c1/c1.jsonl")
+    at = 1790676660000
+    assert [message.created_at for message in only(source).messages] == [at, at]
+
+
 # ---- the same inside the editor's database -------------------------------------------------------
 
 
@@ -372,6 +384,48 @@ def test_subagent_below_its_parent_is_linked_to_it(home: Path, source: Cursor) -
     assert [(one.id, one.parent_id) for one in family(source)] == [("c1", None), ("kid", "c1")]
     assert only(source, "kid").parent_id == "c1"
     assert [one.session_id for one in source.sessions()] == ["c1"]
+
+
+def test_subagents_below_another_projects_transcript_belong_to_the_session_as_well(
+    home: Path, source: Cursor
+) -> None:
+    transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl", "work-app")
+    transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl", "work-app")
+    newer = transcript(home, (said_by_user("more"), ENDED), "c1/c1.jsonl", "elsewhere")
+    os.utime(newer, (2_000_000_000, 2_000_000_000))
+    assert [(one.id, one.parent_id) for one in family(source)] == [("c1", None), ("kid", "c1")]
+
+
+def test_subagent_that_only_has_a_transcript_is_delivered_with_the_editors_session(
+    home: Path, source: Cursor
+) -> None:
+    """One whose id the editor lists comes from the editor alone, whatever its file is called."""
+    editor = Editor(home)
+    listed = "task-call_1\nfc_2"
+    draft = editor.draft("c1", subagentComposerIds=[listed])
+    draft.turn(1)
+    draft.save()
+    kid = editor.draft(listed)
+    kid.turn(2)
+    kid.save()
+    editor.close()
+    for name in ("task-call_1_0Afc_2", "other"):
+        transcript(home, AS_TRANSCRIPT, f"c1/subagents/{name}.jsonl")
+    assert [one.id for one in family(source)] == ["c1", listed, "other"]
+    assert {one.parent_id for one in family(source)[1:]} == {"c1"}
+
+
+def test_subagent_whose_parents_transcript_is_gone_is_found_by_a_sync_of_everything(
+    home: Path, source: Cursor
+) -> None:
+    transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl")
+    assert [one.session_id for one in source.sessions()] == ["kid"]
+    assert source.find("c1") is None
+    assert only(source, "kid").parent_id == "c1"
+    before = source.find("kid")
+    transcript(home, AS_TRANSCRIPT[:2], "c1/c1.txt")
+    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert before == source.find("kid")
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ class Messages:
     def __iter__(self) -> Iterator[Message]:
         turn: Turn | None = None
         before: int | None = None
+        said_at = self._start()
         for steps in _runs(self.conversation.steps):
             first = steps[0]
             if first.role == "user" and not first.undone:
@@ -114,8 +115,15 @@ class Messages:
             message = _message(steps, before, turn if whole and not first.undone else None)
             turn = None if message.charge and turn and message.charge.id == turn.id else turn
             before = max(filter(None, (before, *_times(steps))), default=None)
+            said_at = message.created_at or said_at
             if message.parts:
-                yield self._charged(message)
+                yield self._charged(replace(message, created_at=said_at))
+
+    def _start(self) -> int | None:
+        """The time of what was said before anything that has one: the clock here knows nothing."""
+        dated = (step.created_at for step in self.conversation.steps if not step.undone)
+        first = next(filter(None, dated), None)
+        return min(filter(None, (self.conversation.created_at, first)), default=None)
 
     def _charged(self, message: Message) -> Message:
         """Where Cursor states the cost of the whole session, no single call is priced again."""

@@ -41,6 +41,8 @@ class Places:
         marks = [*self._heads(session_id), *(one for one in in_files if one is not None)]
         if not marks:
             return None
+        below = [file.path for file in transcripts.below(self.roots.projects, session_id)]
+        marks += filter(None, (_of_files(session_id, below),))
         return replace(
             marks[0],
             changed_at=max(one.changed_at for one in marks),
@@ -67,24 +69,28 @@ class Places:
         seen: set[str] = set()
         for path in self.roots.databases:
             heads = list(state.heads(path))
-            children = {child for head in heads for child in head.children}
+            # One whose parent is gone, or does not name it, is found nowhere but here.
+            children = {one for head in heads if not head.is_empty for one in head.children}
             for head in heads:
-                is_own = not head.is_child and head.session_id not in children
-                if is_own and not head.is_empty and head.session_id not in seen:
+                is_own = head.session_id not in children and head.session_id not in seen
+                if is_own and not head.is_empty:
                     yield Located(head.session_id, path, head.changed_at, head.mark)
             seen.update(head.session_id for head in heads if not head.is_empty)
-        for session_id in self._in_files():
-            if session_id not in seen:
-                seen.add(session_id)
-                located = self.locate(session_id)
-                if located:
-                    yield located
+        known = {transcripts.file_name(session_id) for session_id in seen}
+        found = (self.locate(session_id) for session_id in self._in_files(known))
+        yield from (one for one in found if one)
 
-    def _in_files(self) -> Iterator[str]:
-        yield from (session_id for session_id, _ in chats.all_files(self.roots.chats))
-        for file in transcripts.all_files(self.roots.projects):
-            if file.parent is None:
-                yield file.name
+    def _in_files(self, known: set[str]) -> Iterator[str]:
+        """Those that only files have. A subagent is its parent's, where that is still there."""
+        files = list(transcripts.all_files(self.roots.projects))
+        own = {session_id: None for session_id, _ in chats.all_files(self.roots.chats)}
+        own |= {file.name: None for file in files if file.parent is None}
+        alone = {
+            file.name: None
+            for file in files
+            if file.parent and file.parent not in known | own.keys()
+        }
+        yield from (name for name in own | alone if transcripts.file_name(name) not in known)
 
     def richest(self, session_id: str, cwd: str | None = None) -> Conversation | None:
         """The session from the best place that says something. Raises SourceError."""
@@ -95,15 +101,15 @@ class Places:
                 continue
             whole = composer.conversation(session_id, rows)
             if whole.says_something:
-                return self._with_project(whole, cwd)
+                return self._completed(whole, cwd)
             hollow = whole.over(hollow)
             blobs = state.graph(path, session_id)
             if blobs:
                 told = graph.conversation(session_id, blobs).over(whole)
-                return self._with_project(self._with_transcript(told, cwd), cwd)
+                return self._completed(self._with_transcript(told, cwd), cwd)
         found = self._of_files(session_id, cwd)
         found = found.over(hollow) if found else hollow
-        return self._with_project(found, cwd) if found else None
+        return self._completed(found, cwd) if found else None
 
     def _of_files(self, session_id: str, cwd: str | None) -> Conversation | None:
         files = chats.files(self.roots.chats, session_id)
@@ -126,15 +132,18 @@ class Places:
 
     def _with_transcript(self, told: Conversation, cwd: str | None) -> Conversation:
         """The graph with the turns that a compaction took out of it, from where they still are."""
-        other = self._transcript(told.session_id, cwd)
+        other = self._transcript(told.session_id, cwd or told.project_path)
         if other is None:
             return told
         return replace(told, steps=tuple(_joined(list(told.steps), other.steps))).over(other)
 
-    def _with_project(self, found: Conversation, cwd: str | None) -> Conversation:
-        if found.project_path:
-            return found
-        return replace(found, project_path=cwd or self.windows.folder_of(found.session_id))
+    def _completed(self, found: Conversation, cwd: str | None) -> Conversation:
+        """With its folder, and with subagents that only have a transcript."""
+        known = {transcripts.file_name(child) for child in found.children}
+        below = transcripts.below(self.roots.projects, found.session_id)
+        more = (file.name for file in below if file.name not in known)
+        path = found.project_path or cwd or self.windows.folder_of(found.session_id)
+        return replace(found, project_path=path, children=(*found.children, *more))
 
 
 def lone(path: Path) -> Conversation | None:
@@ -167,11 +176,8 @@ def _of_files(session_id: str, paths: Iterable[Path]) -> Located | None:
 
 
 def _beside(path: Path) -> list[Path]:
-    """The file, and what changes instead of it: a database's log, a subagent's transcript."""
-    file = transcripts.of_path(path)
-    if file is None:
-        return [path, path.with_name(path.name + "-wal")]
-    return [path, *(child.path for child in transcripts.children(file))]
+    """The file, and what changes instead of it: a database's log."""
+    return [path, path.with_name(path.name + "-wal")] if path.suffix == ".db" else [path]
 
 
 def _changed_at(path: Path) -> float:
@@ -193,16 +199,16 @@ def _joined(told: list[Step], other: Iterable[Step]) -> Iterator[Step]:
     """
     turns, known = _turns(other), _turns(told)
     place = len(turns)
-    names: dict[int, str] = {}
+    same: dict[int, Step] = {}
     for index in range(len(known) - 1, -1, -1):
         wanted = _words(known[index])
         found = next((i for i in range(place - 1, -1, -1) if _words(turns[i]) == wanted), None)
         if wanted and found is not None:
-            place, names[index] = found, turns[found][0].id
-    for turn in turns[:place] if names else ():
+            place, same[index] = found, turns[found][0]
+    for turn in turns[:place] if same else ():
         yield from (replace(step, spare=True) for step in turn)
     for index, turn in enumerate(known):
-        yield from _renamed(turn, names.get(index))
+        yield from _as_said(turn, same.get(index))
 
 
 def _turns(steps: Iterable[Step]) -> list[list[Step]]:
@@ -219,7 +225,10 @@ def _words(turn: list[Step]) -> str:
     return " ".join(turn[0].text.split()) if turn[0].role == "user" else ""
 
 
-def _renamed(turn: list[Step], name: str | None) -> Iterator[Step]:
+def _as_said(turn: list[Step], prompt: Step | None) -> Iterator[Step]:
+    """The turn under the name, and at the time, that the same prompt has in the transcript."""
     for step in turn:
         old, _, rest = step.id.partition("/")
-        yield replace(step, id="/".join(filter(None, (name, rest)))) if name and old else step
+        at = step.created_at or (prompt.created_at if prompt and not rest else None)
+        name = "/".join(filter(None, (prompt.id, rest))) if prompt and old else step.id
+        yield replace(step, id=name, created_at=at)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from opensync_hooks.errors import SourceError
 from opensync_hooks.sources.cursor import projects, records
 from opensync_hooks.sources.cursor.conversation import Conversation
-from opensync_hooks.sources.regular import open_regular
+from opensync_hooks.sources.regular import is_within, open_regular, within
 
 PLACE = "transcript"
 _FOLDER = "agent-transcripts"
@@ -82,6 +82,8 @@ def of_path(path: Path) -> File | None:
 
 def _file(folder: Path, path: Path) -> File | None:
     below = path.relative_to(folder).parts
+    if not is_within(folder, path.parent):
+        return None
     if len(below) == 1 or (len(below) == 2 and below[0] == path.stem):
         return File(path)
     if len(below) == 3 and below[1] == "subagents":
@@ -92,19 +94,21 @@ def _file(folder: Path, path: Path) -> File | None:
 def _folders(roots: Iterable[Path]) -> Iterator[Path]:
     for root in roots:
         try:
-            yield from sorted(path for path in root.glob(f"*/{_FOLDER}") if path.is_dir())
+            found = sorted(path for path in root.glob(f"*/{_FOLDER}") if path.is_dir())
         except OSError:
             continue
+        yield from within(root, found)
 
 
 def _in_folder(folder: Path, name: str) -> File | None:
     for below in (f"{name}/{name}.jsonl", f"{name}.jsonl", f"{name}/{name}.txt", f"{name}.txt"):
-        if (folder / below).is_file():
-            return File(folder / below)
-    for suffix in (".jsonl", ".txt"):
-        found = next(folder.glob(f"*/subagents/{_literal(name)}{suffix}"), None)
+        found = _file(folder, folder / below) if (folder / below).is_file() else None
         if found:
-            return File(found, found.parent.parent.name)
+            return found
+    for suffix in (".jsonl", ".txt"):
+        path = next(folder.glob(f"*/subagents/{_literal(name)}{suffix}"), None)
+        if path:
+            return _file(folder, path)
     return None
 
 
@@ -112,13 +116,16 @@ def _literal(name: str) -> str:
     return name.replace("*", "[*]")  # the one letter of a file name that a pattern would heed
 
 
-def children(file: File) -> list[File]:
-    """The subagents of this session."""
-    folder = file.path.parent
-    if folder.name != file.name:
-        folder = folder / file.name
-    found = (_file(folder.parent, path) for path in sorted(folder.glob("subagents/*.jsonl")))
-    return [one for one in found if one]
+def below(roots: Iterable[Path], session_id: str) -> list[File]:
+    """The session's subagents, also where its own transcript is gone; each once."""
+    found: dict[str, File] = {}
+    for folder in _folders(roots):
+        paths = (folder / file_name(session_id) / "subagents").glob("*.*")
+        for path in sorted(paths, key=lambda path: (path.suffix, path.name)):
+            file = of_path(path)
+            if file:
+                found.setdefault(file.name, file)
+    return list(found.values())
 
 
 def load(file: File) -> records.Read:
@@ -158,7 +165,6 @@ def conversation(file: File, session_id: str, folders: Iterable[str] = ()) -> Co
         steps=found.steps,
         project_path=next(matching, None),
         parent_id=file.parent,
-        children=tuple(one.name for one in children(file)),
         is_settled=found.is_settled,
         skipped=found.skipped,
     )
