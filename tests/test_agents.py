@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -391,9 +392,13 @@ def test_a_file_that_never_holds_still_is_given_up(tmp_path: Path) -> None:
 def test_the_original_is_kept_privately(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b'{"env": {"TOKEN": "secret"}}')
     home.install()
-    (kept,) = original.folder(home.env.get).iterdir()
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    backup, record = sorted(original.folder(home.env.get).iterdir())
+    assert backup.read_bytes() == b'{"env": {"TOKEN": "secret"}}'
+    assert backup.name.endswith(hashlib.sha256(backup.read_bytes()).hexdigest()[:16])
+    assert json.loads(record.read_text())["path"] == str(home.path)
+    for kept in (backup, record):
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b"not json", b'{"written": 1}'])

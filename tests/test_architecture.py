@@ -17,7 +17,7 @@ OURS = "opensync_hooks"
 MOST_LINES = 300
 DEVELOPMENT = {"prices.generate"}
 """Run by us when prices change, never by a user."""
-HAND_OVERS = {("entry", "by_hand"), ("entry", "entry_windows"), ("setup", "cli")}
+HAND_OVERS = {("entry", "by_hand"), ("entry", "entry_windows"), ("setup.first_sessions", "cli")}
 """Late imports that end one program's part and begin another's, which knows the first again."""
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from opensync_hooks import agents, setup
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.setup import environment, launcher, sample
+from opensync_hooks.setup import environment, installation, launcher, options, removal, sample
+from opensync_hooks.setup.installation import Installation
 from opensync_hooks.sources.claude_code import ClaudeCode
 
 ROOT = Path(__file__).parent.parent
@@ -42,19 +43,23 @@ def env(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def here(home: Path) -> setup.Installation:
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
     """A made environment, as far as links and hooks can tell."""
+    monkeypatch.setattr(installation, "check", lambda *_: None)
     place = home / ".local/share/opensync-hooks/env"
     target = place.with_name("env-0123456789ab")
     for name in ("bin/python", "bin/opensync-hooks", "lib/opensync_hooks/hooks/claude_code.py"):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).touch()
     place.symlink_to(target.name)
-    return setup.Installation(place / "bin/python", place / "lib/opensync_hooks")
+    return Installation(place / "bin/python", place / "lib/opensync_hooks")
 
 
-def run_setup(here: setup.Installation, env: dict[str, str], *argv: str) -> int:
-    return setup._guarded(lambda: setup._finish(here, setup._options(argv), env))
+def run_setup(here: Installation, env: dict[str, str], *argv: str) -> int:
+    wish = options.read(argv)
+    if wish.uninstall:
+        return setup._guarded(lambda: removal.uninstall(wish, env))
+    return setup._guarded(lambda: setup.install_at(here, wish, env))
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -177,8 +182,8 @@ def test_dry_run_changes_nothing_and_shows_everything(home: Path, clone: Path) -
     said = dry_run(clone, home)
     assert (tree(home), tree(clone)) == before
     data = home / ".local/share/opensync-hooks"
-    assert f"{data}/env would be made" in said
-    assert f"{home}/.local/bin/opensync-hooks would be linked to {data}/env/bin/" in said
+    assert "~/.local/share/opensync-hooks/env would be made" in said
+    assert "~/.local/bin/opensync-hooks would be linked to ~/.local/share/opensync-" in said
     assert f"--- {home}/.claude/settings.json" in said
     assert f'+            "command": "{data}/env/bin/python -I -S {data}/env/lib/python3.' in said
     assert "1 of 1 would be synced" in said
@@ -187,7 +192,7 @@ def test_dry_run_changes_nothing_and_shows_everything(home: Path, clone: Path) -
 
 def test_dry_run_in_an_empty_home(home: Path, clone: Path) -> None:
     said = dry_run(clone, home)
-    assert f"not found: there is no {home}/.claude" in said
+    assert "Claude Code   not found" in said
     assert "bundled sample would be played" in said
     assert tree(home) == {}
 
@@ -205,7 +210,7 @@ def test_a_settings_file_that_cannot_be_changed_stops_before_anything_is_made(
 
 
 def test_the_rest_of_the_way_runs_in_the_private_environment(
-    env: dict[str, str], here: setup.Installation, monkeypatch: pytest.MonkeyPatch
+    env: dict[str, str], here: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = here.python.parent.parent
     calls: list[Any] = []
@@ -236,7 +241,7 @@ def test_usage_errors_exit_with_2(argv: list[str]) -> None:
 
 
 def test_hooks_and_command_are_put_in_place(
-    here: setup.Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
+    here: Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_setup(here, env, "--no-backfill") == 0
     assert launcher.path(env) == home / ".local/bin/opensync-hooks"
@@ -244,12 +249,12 @@ def test_hooks_and_command_are_put_in_place(
     state = agents.ALL[0].registered(env.get)
     assert state.works
     said = capsys.readouterr().out
-    assert f"{home}/.local/bin is not on your PATH" in said
+    assert "~/.local/bin is not on your PATH" in said
     assert f"{home}/.local/bin/opensync-hooks login" in said
 
 
 def test_twice_is_once(
-    here: setup.Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
+    here: Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env["PATH"] += f":{home}/.local/bin"
     run_setup(here, env, "--no-backfill")
@@ -257,12 +262,12 @@ def test_twice_is_once(
     run_setup(here, env, "--no-backfill")
     assert tree(home) == before
     said = capsys.readouterr().out
-    assert "hooks are up to date" in said
+    assert "Claude Code   up to date in ~/.claude/settings.json\n" in said
     assert "not on your PATH" not in said
 
 
 def test_uninstall_leaves_the_home_as_it_was_but_for_what_is_the_users(
-    here: setup.Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
+    here: Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / ".claude" / "settings.json").write_text('{ "model": "opus" }')
     settings = tree(home / ".claude")
@@ -283,7 +288,7 @@ def test_uninstall_leaves_the_home_as_it_was_but_for_what_is_the_users(
 
 
 def test_uninstall_of_all_there_is_leaves_no_folder(
-    here: setup.Installation, env: dict[str, str], home: Path
+    here: Installation, env: dict[str, str], home: Path
 ) -> None:
     run_setup(here, env, "--no-backfill")
     run_setup(here, env, "--uninstall")
@@ -292,7 +297,7 @@ def test_uninstall_of_all_there_is_leaves_no_folder(
 
 
 def test_uninstall_can_be_tried_dry(
-    here: setup.Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
+    here: Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_setup(here, env, "--no-backfill")
     before = tree(home)
@@ -305,7 +310,7 @@ def test_uninstall_can_be_tried_dry(
 
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
 def test_another_programs_command_of_the_same_name_stays(
-    here: setup.Installation,
+    here: Installation,
     env: dict[str, str],
     capsys: pytest.CaptureFixture[str],
     kind: str,
@@ -322,25 +327,25 @@ def test_another_programs_command_of_the_same_name_stays(
     run_setup(here, env, "--no-backfill")
     assert tree(place.parent) == before
     said = capsys.readouterr().out
-    assert f"{place} is another program's, and stays" in said
+    assert "~/.local/bin/opensync-hooks is another program's, and stays" in said
     assert f"  {here.program} status" in said
     run_setup(here, env, "--uninstall")
     assert tree(place.parent) == before
 
 
 def test_without_an_agent_nothing_is_registered_and_it_says_so(
-    here: setup.Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
+    here: Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / ".claude").rmdir()
     assert run_setup(here, env, "--no-backfill") == 0
     said = capsys.readouterr().out
-    assert f"not found: there is no {home}/.claude" in said
+    assert "Claude Code   not found; once it is there, run this again" in said
     assert "No agent was found, so nothing is kept yet." in said
     assert not (home / ".claude").exists()
 
 
 def test_a_missing_script_is_never_registered(
-    here: setup.Installation, env: dict[str, str], home: Path
+    here: Installation, env: dict[str, str], home: Path
 ) -> None:
     (here.package / "hooks" / "claude_code.py").unlink()
     assert run_setup(here, env, "--no-backfill") == 1
@@ -356,7 +361,7 @@ def test_a_missing_script_is_never_registered(
     ids=["newest", "all"],
 )
 def test_sessions_that_are_there_are_synced(
-    here: setup.Installation,
+    here: Installation,
     env: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
     argv: tuple[str, ...],
@@ -370,7 +375,7 @@ def test_sessions_that_are_there_are_synced(
 
 
 def test_hooks_are_registered_also_where_the_sessions_cannot_be_sent_now(
-    here: setup.Installation,
+    here: Installation,
     env: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

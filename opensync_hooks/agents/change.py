@@ -34,9 +34,10 @@ class Change:
     path: Path
     before: bytes | None
     after: bytes | None
-    note: Note | None = None
-    prune: bool = False
-    """Take the file's folder away as well, once nothing is in it."""
+    notes: tuple[Note, ...] = ()
+    """Those to keep are written before the file is, those to go leave after it."""
+    prune: int = 0
+    """How many of the file's folders, from the innermost, go as well once nothing is in them."""
 
     def diff(self) -> str:
         old = f"{self.path}" if self.before is not None else os.devnull
@@ -46,8 +47,9 @@ class Change:
 
     def apply(self) -> None:
         """Raises StaleError, and changes nothing, if somebody wrote the file meanwhile."""
-        if self.note and self.note.content is not None:
-            write(self.note.path, self.note.content)
+        for note in self.notes:
+            if note.content is not None:
+                write_whole(note.path, note.content)
         if read(self.path) != self.before:
             raise StaleError(
                 f"{self.path}: another program wrote it at this moment. Nothing was changed.",
@@ -55,13 +57,14 @@ class Change:
             )
         if self.after is None:
             _delete(self.path)
-            if self.prune:
-                with suppress(OSError):
-                    self.path.parent.rmdir()
+            with suppress(OSError):
+                for folder in self.path.parents[: self.prune]:
+                    folder.rmdir()
         else:
             write(self.path, self.after)
-        if self.note and self.note.content is None:
-            _delete(self.note.path)
+        for note in self.notes:
+            if note.content is None:
+                _delete(note.path)
 
 
 def carry_out(plan: Callable[[], Change | None], attempts: int = 3) -> Change | None:

@@ -14,6 +14,8 @@ class ClaudeCode(HooksFile):
     name = "claude-code"
     label = "Claude Code"
     script = "claude_code.py"
+    programs = ("claude",)
+    starts = "works at once, also in open sessions, in every folder that you trust it with"
     events = ("Stop", "SessionEnd")
     timeout = 30  # without one, Claude Code kills SessionEnd hooks after 1.5 s
     _levels: ClassVar = ((4, 3), (2, 2), (1, 1))

@@ -35,6 +35,8 @@ class Cursor(HooksFile):
     name = "cursor"
     label = "Cursor"
     script = "cursor.py"
+    programs = ("cursor", "cursor-agent")
+    starts = "if nothing arrives, restart the windows that are open"
     events = ("stop", "sessionEnd")
     empty = '{\n  "version": 1,\n  "hooks": {}\n}\n'
     timeout = 10  # the window waits for sessionEnd; the hook itself takes milliseconds

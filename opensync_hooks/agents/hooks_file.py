@@ -6,14 +6,14 @@ Never writes a file that it could not parse, and touches no entry but its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from opensync_hooks import folders
 from opensync_hooks.agents import jsontext, original
 from opensync_hooks.agents.change import Change, read
-from opensync_hooks.agents.registration import Registration, broken, is_ours
+from opensync_hooks.agents.registration import Registration, broken, is_ours, programs
 from opensync_hooks.errors import OpenSyncError
 
 BOM = b"\xef\xbb\xbf"
@@ -38,8 +38,13 @@ class HooksFile:
     def settings_path(self, env: folders.Lookup) -> Path:
         raise NotImplementedError
 
+    programs: tuple[str, ...]
+    """How the agent is called: it may be there, and not have been started yet."""
+    starts: str
+    """What makes the agent take up hooks that were registered just now."""
+
     def present(self, env: folders.Lookup) -> bool:
-        return self.settings_path(env).parent.is_dir()
+        return self.settings_path(env).parent.is_dir() or any(programs(env, self.programs))
 
     def note(self, _: folders.Lookup) -> str:
         return ""
@@ -56,7 +61,7 @@ class HooksFile:
         first = original.of(env, path, before)
         if not any(self._ours(jsontext.parse(text))):
             first = first.started_with(before)
-        return Change(path, before, after, first.note(after))
+        return Change(path, before, after, first.notes(after))
 
     def plan_removal(self, env: folders.Lookup) -> Change | None:
         path = self.settings_path(env)
@@ -67,7 +72,23 @@ class HooksFile:
         after = first.content
         if not first.known:
             after = _encode(before, self._without_ours(self._text(path, before)))
-        return None if after == before else Change(path, before, after, first.forgotten())
+        if after == before:
+            return None
+        return Change(path, before, after, first.forgotten(), prune=int(first.folder_made))
+
+    def plan_without(
+        self, env: folders.Lookup, unwanted: Callable[[object], bool]
+    ) -> Change | None:
+        """Take out the handlers whose command is `unwanted`: another program's, by consent only."""
+        path = self.settings_path(env)
+        before = read(path)
+        text = self._text(path, before)
+        settings = jsontext.parse(text)
+        found = [at for at, handler in self._all(settings) if unwanted(handler.get("command"))]
+        if before is None or not found:
+            return None
+        self._check(path, before, settings)
+        return Change(path, before, _encode(before, self._cut(text, found)))
 
     def registered(self, env: folders.Lookup) -> Registration:
         path = self.settings_path(env)
@@ -132,13 +153,17 @@ class HooksFile:
         """The handler as one entry of an event's list."""
         return handler
 
-    def _ours(self, settings: dict[str, Any]) -> Iterator[Found]:
-        """Our handlers and where they stand, also under events that an older version used."""
+    def _all(self, settings: dict[str, Any]) -> Iterator[Found]:
         hooks = settings.get("hooks")
         for event, entries in hooks.items() if isinstance(hooks, dict) else ():
             for path, handler in self._handlers(entries if isinstance(entries, list) else []):
-                if is_ours(handler.get("command"), self.script):
-                    yield ("hooks", event, *path), handler
+                yield ("hooks", event, *path), handler
+
+    def _ours(self, settings: dict[str, Any]) -> Iterator[Found]:
+        """Our handlers and where they stand, also under events that an older version used."""
+        for path, handler in self._all(settings):
+            if is_ours(handler.get("command"), self.script):
+                yield path, handler
 
     def _with_ours(self, text: str, command: str) -> str:
         seen: set[object] = set()

@@ -63,8 +63,13 @@ def remove(text: str, path: Path) -> str:
     return text[: at + 1] + text[_end(text, at) - 1 :]
 
 
+def entries(text: str, path: Path) -> list[Entry]:
+    """What the object or array at `path` holds, and where."""
+    return _entries(text, _find(text, path))
+
+
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     key: str | int
     start: int
     value: int
@@ -103,9 +108,9 @@ def _find(text: str, path: Path) -> int:
     return at
 
 
-def _entries(text: str, at: int) -> list[_Entry]:
+def _entries(text: str, at: int) -> list[Entry]:
     """What the object or array that starts at `at` holds."""
-    found: list[_Entry] = []
+    found: list[Entry] = []
     is_object = text[at] == "{"
     at = _skip(text, at + 1)
     while text[at] not in "}]":
@@ -114,14 +119,14 @@ def _entries(text: str, at: int) -> list[_Entry]:
         if is_object:
             key, at = _DECODER.raw_decode(text, at)
             at = _skip(text, _skip(text, at) + 1)  # over the colon
-        found.append(_Entry(key, start, at, _end(text, at)))
+        found.append(Entry(key, start, at, _end(text, at)))
         at = _skip(text, found[-1].end)
         if text[at] == ",":
             at = _skip(text, at + 1)
     return found
 
 
-def _spread(text: str, at: int, entries: list[_Entry]) -> bool:
+def _spread(text: str, at: int, entries: list[Entry]) -> bool:
     """Whether entries of this container stand on lines of their own."""
     if entries:
         return "\n" in text[at : _end(text, at)]

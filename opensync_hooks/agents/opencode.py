@@ -35,13 +35,14 @@ class OpenCode:
     name = "opencode"
     label = "OpenCode"
     script = "opencode.py"
+    starts = "restart OpenCode where it is running: it loads plugins at its start"
     file = "opensync-hooks.js"
 
     def settings_path(self, env: folders.Lookup) -> Path:
         return _config(env) / "plugin" / self.file
 
     def present(self, env: folders.Lookup) -> bool:
-        return _config(env).is_dir() or _data(env).is_dir()
+        return _config(env).is_dir() or _data(env).is_dir() or any(_programs(env))
 
     def plan(self, env: folders.Lookup, command: str) -> Change | None:
         path = self.settings_path(env)
@@ -60,7 +61,7 @@ class OpenCode:
         path = self.settings_path(env)
         content = read(path)
         if content is not None and content.startswith(_MARK):
-            return Change(path, content, None, prune=True)
+            return Change(path, content, None, prune=2)
         return next(self._copies(env), None)
 
     def registered(self, env: folders.Lookup) -> Registration:

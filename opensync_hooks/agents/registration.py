@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -32,11 +34,13 @@ class Agent(Protocol):
     label: str
     script: str
     """The file in hooks/ that this agent runs."""
+    starts: str
+    """What makes the agent take up hooks that were registered just now."""
 
     def settings_path(self, env: folders.Lookup) -> Path: ...
 
     def present(self, env: folders.Lookup) -> bool:
-        """Whether the agent was ever started here: its own folder exists."""
+        """Whether the agent is here: its folder exists, or its program can be called."""
         ...
 
     def plan(self, env: folders.Lookup, command: str) -> Change | None: ...
@@ -50,6 +54,14 @@ class Agent(Protocol):
     def note(self, env: folders.Lookup) -> str:
         """What the user should know of this agent now that it is registered; mostly nothing."""
         ...
+
+
+def programs(env: folders.Lookup, names: tuple[str, ...]) -> Iterator[str]:
+    """Every program of one of these names on PATH, or where installers put it without asking."""
+    own = f"{folders.home(env)}/.local/bin"
+    for path in dict.fromkeys((env("PATH") or "", own)):
+        found = (shutil.which(name, path=path) for name in names) if path else ()
+        yield from filter(None, found)
 
 
 def hook_command(python: Path, script: Path) -> str:

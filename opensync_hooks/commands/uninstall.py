@@ -1,19 +1,22 @@
-"""`uninstall`: hooks, command and environment go; what sessions are in stays."""
+"""`uninstall`: hooks, command and environment go; what sessions are in stays, unless asked for."""
 
 from __future__ import annotations
 
 import argparse
+import os
 
-from opensync_hooks import setup
 from opensync_hooks.commands.command import Command
-
-
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="only show what would be changed")
+from opensync_hooks.setup import options, removal
 
 
 def _uninstall(arguments: argparse.Namespace) -> int:
-    return setup.uninstall(dry_run=arguments.dry_run)
+    return removal.uninstall(arguments, os.environ)
 
 
-UNINSTALL = Command("uninstall", "take hooks, command and environment away", _uninstall, _arguments)
+UNINSTALL = Command(
+    "uninstall",
+    "take hooks, command and environment away",
+    _uninstall,
+    options.for_uninstall,
+    "opensync-hooks uninstall --purge",
+)

@@ -23,7 +23,7 @@ from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.files import private_folder
 
 _OURS = re.compile(r"env-[0-9a-f]{12}(-b)?")
-_PROOF = "import filelock, requests, tomli_w, opensync_hooks.setup"
+PROOF = "import filelock, requests, tomli_w, opensync_hooks.setup"
 _STRAY = re.compile(r"PYTHON.*|__PYVENV_LAUNCHER__|VIRTUAL_ENV|(PIP|UV)_(USER|TARGET|PREFIX|ROOT)")
 """Settings of the user's shell that would send the packages elsewhere."""
 
@@ -195,7 +195,7 @@ def _cannot_create(said: str) -> OpenSyncError:
 
 def _works(environment: Path) -> bool:
     try:
-        proof = [str(python(environment)), "-I", "-c", _PROOF]
+        proof = [str(python(environment)), "-I", "-c", PROOF]
         return subprocess.run(proof, capture_output=True, timeout=60, check=False).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -16,6 +16,11 @@ def path(environ: Mapping[str, str]) -> Path:
     return folder / folders.NAME
 
 
+def serves(program: Path, environ: Mapping[str, str]) -> bool:
+    """Whether the link is for this program: pip, pipx and uv see to the command themselves."""
+    return Path(folders.data(environ.get)) in program.parents
+
+
 def on_path(environ: Mapping[str, str]) -> bool:
     searched = environ.get("PATH", "").split(os.pathsep)
     return any(os.path.realpath(one) == os.path.realpath(path(environ).parent) for one in searched)

@@ -1,0 +1,59 @@
+"""What was taken out of other programs' registrations, and each file as it was before that.
+
+Stays after an uninstallation, for it is the only way back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from opensync_hooks import folders
+from opensync_hooks.agents.change import Change, Note, read
+from opensync_hooks.agents.original import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    package: str
+    path: str
+    backup: str
+    """The whole file of before."""
+
+
+def folder(env: folders.Lookup) -> Path:
+    return Path(folders.state(env)) / "retired"
+
+
+def everything(env: folders.Lookup) -> list[Retired]:
+    """Nothing for a record that cannot be read."""
+    try:
+        listed: Any = json.loads(read(_record(env)) or b"[]")
+        return [Retired(one["package"], one["path"], one["backup"]) for one in listed]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
+def noted(
+    env: folders.Lookup, package: str, plan: Callable[[], Change | None]
+) -> Callable[[], Change | None]:
+    """The same plan; carried out, it keeps the file of before and lists it."""
+
+    def planned() -> Change | None:
+        change = plan()
+        if change is None or change.before is None:
+            return None
+        name = f"{change.path.name}.{digest(change.before)[:16]}"
+        one = Retired(package, str(change.path), str(folder(env) / name))
+        listed = [asdict(each) for each in dict.fromkeys((*everything(env), one))]
+        record = Note(_record(env), json.dumps(listed, indent=2).encode())
+        return replace(change, notes=(Note(Path(one.backup), change.before), record))
+
+    return planned
+
+
+def _record(env: folders.Lookup) -> Path:
+    return folder(env) / "record.json"
