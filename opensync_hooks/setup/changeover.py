@@ -52,7 +52,8 @@ def _introduce(one: Found) -> None:
     if one.login:
         row("", f"its login in {short(one.login.path)}")
     if one.trouble:
-        row("", one.trouble)
+        row("", str(one.trouble))
+        row("", one.trouble.hint)
 
 
 def _agreed(options: argparse.Namespace, found: list[Found]) -> bool:

@@ -96,7 +96,7 @@ class Found:
     label: str
     planners: tuple[Planner, ...]
     login: Login | None
-    trouble: str = ""
+    trouble: OpenSyncError | None = None
     """Why one of its files cannot be changed; then none is."""
 
     def changes(self) -> list[Change]:
@@ -119,7 +119,7 @@ def _left(one: Predecessor, agent: agents.Agent, environ: Mapping[str, str]) -> 
         return found if login or found.changes() else None
     except OpenSyncError as error:
         named = any(one.package in text for text in _texts(agent, environ))
-        return Found(one.package, agent.label, (), login, str(error)) if named or login else None
+        return Found(one.package, agent.label, (), login, error) if named or login else None
 
 
 def _planners(
