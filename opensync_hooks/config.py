@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from opensync_hooks import folders, rules
 from opensync_hooks.errors import NotConfiguredError, UsageError
-from opensync_hooks.files import private_folder, write_whole
+from opensync_hooks.files import open_plain, private_folder, write_whole
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
@@ -197,12 +197,8 @@ def mask(key: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise NotConfiguredError(
-                    f"{path}: other users can read it, and it holds the key.",
-                    f"chmod 600 {shlex.quote(str(path))}",
-                )
+        with open_plain(path) as file:
+            _check_private(path, os.fstat(file.fileno()))
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
@@ -215,6 +211,22 @@ def _read(path: Path) -> dict[str, Any]:
         raise NotConfiguredError(f"{path}: {error.strerror}.") from None
 
 
+def _check_private(path: Path, status: os.stat_result) -> None:
+    """Whoever can read the file has the key; whoever can write it, says where the key is sent."""
+    if os.name != "posix":
+        return
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise NotConfiguredError(
+            f"{path}: other users can read it, and it holds the key.",
+            f"chmod 600 {shlex.quote(str(path))}",
+        )
+    if status.st_uid != os.geteuid():
+        raise NotConfiguredError(
+            f"{path}: belongs to another user (uid {status.st_uid}).",
+            "Move it away, and run `opensync-hooks login`.",
+        )
+
+
 def _change(
     environ: Mapping[str, str], change: Callable[[dict[str, Any]], object]
 ) -> dict[str, Any]:
@@ -225,6 +237,7 @@ def _change(
         before = copy.deepcopy(document)
         change(document)
         if document != before:
+            private_folder(where.config)
             write_whole(where.settings, tomli_w.dumps(document).encode())
     return document
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from opensync_hooks import folders
 from opensync_hooks.config import Config
-from opensync_hooks.files import write_whole
+from opensync_hooks.files import read_whole, write_whole
 
 IGNORE = ".opensync-ignore"
 _PRIVATE = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
@@ -76,7 +76,7 @@ class Exclusions:
 
     def _known(self, agent: str, session_id: str) -> str | None:
         try:
-            return self._path(agent, session_id).read_text("utf-8").strip() or _PRIVATE
+            return read_whole(self._path(agent, session_id)).decode("utf-8").strip() or _PRIVATE
         except FileNotFoundError:
             return None
         except ValueError:  # damaged: what it said is not known, and nothing may leave by mistake

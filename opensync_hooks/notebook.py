@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from opensync_hooks import folders
-from opensync_hooks.files import private_folder, write_whole
+from opensync_hooks.files import private_folder, read_whole, write_whole
 from opensync_hooks.model import Heard, Turn, Usage
 
 _COUNTS = tuple(field.name for field in fields(Usage))
@@ -37,7 +37,7 @@ class Notebook:
     def of(self, session_id: str) -> Heard:
         """All that was heard of the session; nothing where the note is missing or damaged."""
         try:
-            value = json.loads(self._path(session_id).read_bytes())
+            value = json.loads(read_whole(self._path(session_id)))
             return Heard(tuple(_turns(value)), *(_text(value, name) for name in _TEXTS))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return Heard()

@@ -389,6 +389,8 @@ def test_folder_that_cannot_be_written_is_an_error_of_ours(
     for one in folder.iterdir():
         one.chmod(0o444)
     folder.chmod(0o555)
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, -1)  # a foreign folder is refused before anything else
     try:
         with without_roots_rights(), pytest.raises(OpenSyncError, match=r"ledger\.db"):
             Ledger(Path("ledger.db"))

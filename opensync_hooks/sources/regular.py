@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from opensync_hooks.errors import SourceError
-
-_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+from opensync_hooks.files import open_plain
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """The file at `path`; SourceError for a link, a pipe, a device, or nothing there.
-
-    A planted link would upload a foreign file, and a pipe would hang the worker for ever.
-    """
+    """The file at `path`; SourceError for a link, a pipe, a device, or nothing there."""
     try:
-        fd = os.open(path, os.O_RDONLY | _NO_LINKS)
+        return open_plain(path)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SourceError(f"{path}: {why}.") from error
+
+
+def within(root: Path, folders: Iterable[Path]) -> Iterator[Path]:
+    """Those folders that lie below `root`, with no link on the way; `root` itself may be one.
+
+    A link in there could name any folder of the user's, and what lies in it would be uploaded.
+    """
+    real = Path(os.path.realpath(root))
+    for folder in folders:
+        try:
+            below = real / folder.relative_to(root)
+        except ValueError:
+            continue
+        if os.path.realpath(folder) == str(below):
+            yield folder
+
+
+def files_within(root: Path, folder: Path, pattern: str) -> list[Path]:
+    """What matches below a folder in `root`, in order, where no folder on the way is a link."""
+    try:
+        found = sorted(folder.glob(pattern))
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}.") from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise SourceError(f"{path}: not a regular file.")
-    return os.fdopen(fd, "rb")
+        if error.errno != errno.ENAMETOOLONG:  # an id that no file can be called by
+            raise
+        return []
+    plain = set(within(root, {path.parent for path in found}))
+    return [path for path in found if path.parent in plain]
+
+
+def is_within(root: Path, folder: Path) -> bool:
+    return any(within(root, (folder,)))

@@ -12,6 +12,7 @@ with what was read: in rollback mode a reader holds every commit of the owner up
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ def read(path: Path, work: Work[T], *, forbidden: frozenset[str] = frozenset()) 
     Tables in `forbidden` cannot be read at all. Raises SourceError; for a file that is missing too.
     """
     for _ in range(_TRIES):
+        _check_plain(path)
         before = _stamp(path)
         try:
             found = _run(path, work, forbidden, immutable=before.is_closed)
@@ -65,6 +67,23 @@ def bound(text: str) -> str | bytes:
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")
     return text
+
+
+def _check_plain(path: Path) -> None:
+    """SQLite follows links, and would wait at a pipe for ever."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        beside = Path(f"{path}{suffix}")
+        try:
+            mode = beside.lstat().st_mode
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{beside}: {error}.") from error
+        if not stat.S_ISREG(mode):
+            raise SourceError(
+                f"{beside}: a link, or no regular file.",
+                "Name the database itself in CURSOR_STATE_DB, or OPENCODE_DB.",
+            )
 
 
 def _stamp(path: Path) -> _Stamp:

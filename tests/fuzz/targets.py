@@ -17,7 +17,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.entry import KEPT, names_only
+from opensync_hooks.entry import names_only
+from opensync_hooks.folders import KEPT
 from opensync_hooks.server import _Connection, new_key
 from opensync_hooks.server.routes import ROUTES
 from opensync_hooks.sources import registry

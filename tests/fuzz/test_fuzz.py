@@ -91,6 +91,10 @@ FOUND = {
             "messages": [{"info": {"role": "user"}, "parts": [{"type": "text", "text": "t"}]}],
         }),
     ),
+    "an id that no file can be called by": (
+        "opencode-json",
+        _file("export/x.json", {"info": {"id": "ses_" + "é" * 120}, "messages": []}),
+    ),
     "a root whose name is half a letter": (
         "cursor-chats", "meta\t" + json.dumps({"latestRootBlobId": "\ud83d"}),
     ),

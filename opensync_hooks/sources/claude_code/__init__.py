@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Session, Trigger
 from opensync_hooks.sources import Located
 from opensync_hooks.sources.claude_code import kinds, lines, sessions
+from opensync_hooks.sources.regular import is_within, within
 
 AGENT = "claude-code"
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -57,7 +59,7 @@ class ClaudeCode:
             return _locate(path)
         if not _SESSION_ID.fullmatch(wanted):
             return None
-        found = (_locate(path) for path in self._projects.glob(f"*/{wanted}.jsonl"))
+        found = (_locate(folder / f"{wanted}.jsonl") for folder in self._folders())
         # `/cd` moves a transcript; where a copy stayed behind, the one last written to is meant.
         return max((one for one in found if one), key=lambda one: one.changed_at, default=None)
 
@@ -71,10 +73,17 @@ class ClaudeCode:
 
     def _is_ours(self, path: Path) -> bool:
         """A hook's input may be anybody's: no path outside Claude Code's own folder is opened."""
-        return path.parent.parent.resolve() == self._projects.resolve()
+        try:
+            folder = Path(os.path.realpath(path.parent))
+        except ValueError:  # no path at all
+            return False
+        return folder.parent == Path(os.path.realpath(self._projects))
+
+    def _folders(self) -> Iterator[Path]:
+        return within(self._projects, sorted(self._projects.glob("*/")))
 
     def sessions(self) -> Iterable[Located]:
-        found = (_locate(path) for path in self._projects.glob("*/*.jsonl"))
+        found = (_locate(path) for folder in self._folders() for path in folder.glob("*.jsonl"))
         known = (one for one in found if one and _SESSION_ID.fullmatch(one.session_id))
         return sorted(known, key=lambda one: one.changed_at, reverse=True)
 
@@ -106,7 +115,8 @@ def _locate(path: Path) -> Located | None:
 
 
 def _agent_files(path: Path) -> list[Path]:
-    return sorted((path.with_suffix("") / "subagents").glob("agent-*.jsonl"))
+    folder = path.with_suffix("") / "subagents"
+    return sorted(folder.glob("agent-*.jsonl")) if is_within(path.parent, folder) else []
 
 
 def _holds(path: Path, awaited: str) -> bool:

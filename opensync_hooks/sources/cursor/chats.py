@@ -18,7 +18,7 @@ from opensync_hooks.sources.cursor import graph, moments, projects
 from opensync_hooks.sources.cursor.conversation import Conversation, known_model
 from opensync_hooks.sources.cursor.graph import Blobs, Graph
 from opensync_hooks.sources.cursor.shapes import Value, part, record, string
-from opensync_hooks.sources.regular import open_regular
+from opensync_hooks.sources.regular import open_regular, within
 
 _A_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,200}")
 _NAME = "store.db"
@@ -34,25 +34,26 @@ def files(roots: Iterable[Path], session_id: str) -> list[Path]:
     """Every database of this session: it has two where it was resumed from another folder."""
     if not _A_NAME.fullmatch(session_id):
         return []  # the command line names its sessions itself, and never so
-    found = (folder / session_id / _NAME for folder in _folders(roots))
+    found = (one / _NAME for one in _folders(roots, session_id))
     return [path for path in found if path.is_file()]
 
 
 def all_files(roots: Iterable[Path]) -> Iterator[tuple[str, Path]]:
     """Every session there is, with its database."""
-    for folder in _folders(roots):
-        for path in sorted(folder.glob(f"*/{_NAME}")):
-            if path.is_file():
-                yield path.parent.name, path
+    for folder in _folders(roots, "*"):
+        path = folder / _NAME
+        if path.is_file():
+            yield path.parent.name, path
 
 
-def _folders(roots: Iterable[Path]) -> Iterator[Path]:
+def _folders(roots: Iterable[Path], name: str) -> Iterator[Path]:
+    """The folders of sessions of this name, two of them where one was resumed elsewhere."""
     for root in roots:
         try:
-            inner = sorted(path for path in root.iterdir() if path.is_dir())
+            found = [path for pattern in (name, f"*/{name}") for path in sorted(root.glob(pattern))]
         except OSError:
             continue
-        yield from (root, *inner)
+        yield from within(root, (path for path in found if path.is_dir()))
 
 
 def conversation(path: Path, session_id: str) -> Conversation:

@@ -14,7 +14,9 @@ from urllib.parse import unquote, urlsplit
 from opensync_hooks.errors import SourceError
 from opensync_hooks.sources import snapshot
 from opensync_hooks.sources.cursor.shapes import Value, items, part, record, string, strings
+from opensync_hooks.sources.regular import open_regular
 
+_LONGEST = 1 << 20
 _PANE = "workbench.panel.composerChatViewPane"
 _VIEW = "workbench.panel.aichat.view."
 _DRIVE = re.compile(r"/([A-Za-z]):(?:/|\Z)")
@@ -109,8 +111,9 @@ class Windows:
 
 def _opened_on(window: Path) -> str | None:
     try:
-        value = record((window / "workspace.json").read_bytes())
-    except OSError:
+        with open_regular(window / "workspace.json") as file:
+            value = record(file.read(_LONGEST))
+    except SourceError:
         return None
     return path_of(value.get("folder") or value.get("workspace"))
 

@@ -15,18 +15,22 @@ from pathlib import Path
 from opensync_hooks.sources.opencode.record import Entry
 from opensync_hooks.sources.opencode.tree import Tree
 from opensync_hooks.sources.opencode.values import Value, mapping, objects, text
+from opensync_hooks.sources.regular import files_within
 
 
 class ProjectTree(Tree):
     def _files(self, session_id: str = "*") -> list[Path]:
-        return sorted(self.path.glob(f"project/*/storage/session/info/{session_id}.json"))
+        pattern = f"project/*/storage/session/info/{session_id}.json"
+        return files_within(self.path, self.path, pattern)
 
     def _messages(self, file: Path) -> list[Path]:
-        return sorted((file.parent.parent / "message" / file.stem).glob("*.json"))
+        folder = file.parent.parent / "message" / file.stem
+        return files_within(self.path, folder, "*.json")
 
     def _parts(self, message: Path) -> list[Path]:
         folder = message.parent
-        return sorted((folder.parent.parent / "part" / folder.name / message.stem).glob("*.json"))
+        parts = folder.parent.parent / "part" / folder.name / message.stem
+        return files_within(self.path, parts, "*.json")
 
     def _entry(self, message: Path, value: Value) -> Entry:
         if "metadata" not in value:

@@ -22,6 +22,7 @@ from opensync_hooks.sources.opencode.record import (
     offspring,
 )
 from opensync_hooks.sources.opencode.values import Value, load, number, text
+from opensync_hooks.sources.regular import files_within
 
 _NS_IN_MS = 1_000_000
 
@@ -33,13 +34,13 @@ class Tree:
         self.path = data
 
     def _files(self, session_id: str = "*") -> list[Path]:
-        return sorted(self.path.glob(f"storage/session/*/{session_id}.json"))
+        return files_within(self.path, self.path, f"storage/session/*/{session_id}.json")
 
     def _messages(self, file: Path) -> list[Path]:
-        return sorted(self.path.glob(f"storage/message/{file.stem}/*.json"))
+        return files_within(self.path, self.path / "storage" / "message" / file.stem, "*.json")
 
     def _parts(self, message: Path) -> list[Path]:
-        return sorted(self.path.glob(f"storage/part/{message.stem}/*.json"))
+        return files_within(self.path, self.path / "storage" / "part" / message.stem, "*.json")
 
     def _entry(self, message: Path, value: Value) -> Entry:
         return Entry(message.stem, value)
