@@ -21,15 +21,19 @@ class Backlog:
 
 def of_agents(config: Config, ledger: Ledger, destination: str) -> dict[str, Backlog]:
     """By agent. Reads no session: marks are compared with those of the last full delivery."""
-    exclusions = Exclusions.of(config)
-
-    def is_due(source: Source, located: Located) -> bool:
-        known = ledger.fingerprint(destination, source.agent, located.session_id)
-        stays = exclusions.remembers(source.agent, located.session_id)
-        return known != located.fingerprint and not stays
-
     return {
-        source.agent: Backlog(len(found), sum(is_due(source, one) for one in found))
+        source.agent: Backlog(
+            len(found), sum(is_due(config, ledger, destination, source, one) for one in found)
+        )
         for source in registry.all_sources()
         for found in [list(source.sessions())]
     }
+
+
+def is_due(
+    config: Config, ledger: Ledger, destination: str, source: Source, located: Located
+) -> bool:
+    """Whether the destination lacks anything of the session as it lies here, and should have it."""
+    known = ledger.fingerprint(destination, source.agent, located.session_id)
+    stays = Exclusions.of(config).remembers(source.agent, located.session_id)
+    return known != located.fingerprint and not stays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opensync_hooks.commands.command import Command
+from opensync_hooks.commands.doctor import DOCTOR
 from opensync_hooks.commands.install import INSTALL
 from opensync_hooks.commands.login import LOGIN, LOGOUT
 from opensync_hooks.commands.serve import SERVE
@@ -14,4 +15,15 @@ from opensync_hooks.commands.version import VERSION
 
 __all__ = ["ALL", "Command"]
 
-ALL: tuple[Command, ...] = (INSTALL, STATUS, SYNC, VERIFY, LOGIN, LOGOUT, SERVE, UNINSTALL, VERSION)
+ALL: tuple[Command, ...] = (
+    INSTALL,
+    STATUS,
+    SYNC,
+    VERIFY,
+    DOCTOR,
+    LOGIN,
+    LOGOUT,
+    SERVE,
+    UNINSTALL,
+    VERSION,
+)

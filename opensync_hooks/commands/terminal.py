@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from opensync_hooks.errors import OpenSyncError
 
 
-def say(line: str) -> None:
-    """A title is anybody's text: it must neither break the line nor steer the terminal."""
-    print("".join(letter if letter.isprintable() else "\ufffd" for letter in line))
+def say(line: str, lead: str = "") -> None:
+    """A title is anybody's text: it must neither break the line nor steer the terminal.
+
+    `lead` is our own, and goes before it as it is.
+    """
+    print(lead + "".join(letter if letter.isprintable() else "\ufffd" for letter in line))
+
+
+def has_colours() -> bool:
+    """Only on a terminal that knows them, and never where the user wants none."""
+    dull = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return not dull and sys.stdout.isatty()
+
+
+def painted(text: str, colour: str) -> str:
+    """The text in one of ANSI's colours, such as `31` for red, where there are colours."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if has_colours() else text
 
 
 def complain(error: OpenSyncError) -> int:
@@ -18,8 +33,3 @@ def complain(error: OpenSyncError) -> int:
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
     return error.exit_code
-
-
-def count(number: int, what: str) -> str:
-    """`1 session`, `2 sessions`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -10,12 +10,13 @@ from dataclasses import asdict
 
 from opensync_hooks import backfill, config, house, pricing
 from opensync_hooks.commands.command import Command
-from opensync_hooks.commands.terminal import complain, count, say
+from opensync_hooks.commands.terminal import complain, say
 from opensync_hooks.errors import BusyError, OpenSyncError, RejectedError, SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.sources import Located, Source, registry
 from opensync_hooks.sync import Syncer
 from opensync_hooks.verification import Verdict, Verification
+from opensync_hooks.words import count
 
 NEWEST = 20
 _MOST_SHOWN = 20

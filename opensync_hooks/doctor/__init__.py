@@ -1,0 +1,61 @@
+"""Looks for everything that can keep sessions from arriving, and changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from opensync_hooks.config import Config, Folders, load
+from opensync_hooks.doctor import history, network, places, registrations, waiting
+from opensync_hooks.doctor.finding import Finding, failed, ok
+from opensync_hooks.errors import BugError, OpenSyncError
+
+__all__ = ["Finding", "examine"]
+
+Check = tuple[str, Callable[[], Iterator[Finding]]]
+
+
+def examine(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """Every finding as soon as it is there. Never raises: a check that cannot be made failed."""
+    folders = Folders.of(environ)
+    try:
+        config = load(environ)
+    except OpenSyncError as error:
+        yield failed("settings", str(error), error.hint)
+        config = None
+    else:
+        yield ok("settings", f"{folders.settings}" if folders.settings.exists() else "none, so far")
+    for name, check in _checks(environ, folders, config):
+        yield from _made(name, check)
+
+
+def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None) -> Iterator[Check]:
+    yield "hooks", partial(registrations.check, environ)
+    yield "double", partial(registrations.doubles, environ)
+    yield "versions", partial(history.versions, environ)
+    yield "permissions", partial(places.permissions, folders)
+    yield "disk", partial(places.disk, folders)
+    yield "ledger", partial(places.database, "ledger", folders.ledger)
+    yield "store", partial(places.database, "embedded store", folders.store)
+    yield "queue", partial(waiting.queue, folders)
+    if config is None:
+        return
+    yield "destination", partial(network.destination, config)
+    yield "proxy", partial(network.proxy, config, environ)
+    yield "set aside", partial(waiting.set_aside, config)
+    yield "last error", partial(waiting.last_error, config)
+    yield "retention", partial(history.retention, config, environ)
+
+
+def _made(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from check()
+    except OpenSyncError as error:
+        yield failed(name, str(error), error.hint)
+    except OSError as error:
+        what = f"{error.filename or name}: {error.strerror or error}."
+        yield failed(name, what, "Check the disk, and who may read there.")
+    except Exception as error:  # noqa: BLE001 - one check's surprise must not hide the others
+        bug = BugError(error)
+        yield failed(name, str(bug), bug.hint)

@@ -1,0 +1,59 @@
+"""What has not arrived: for how long it has been waiting, and what was set aside for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from opensync_hooks import house
+from opensync_hooks.config import Config, Folders
+from opensync_hooks.doctor import places
+from opensync_hooks.doctor.finding import Finding, failed, ok, warning
+from opensync_hooks.spool import Spool
+from opensync_hooks.words import ago, count
+
+_LONG_S = 3_600
+_TOO_LONG_S = 86_400
+
+
+def queue(folders: Folders) -> Iterator[Finding]:
+    """What waits, and since when."""
+    if not folders.spool.is_dir():
+        yield ok("queue", "nothing waits")
+        return
+    spool = Spool(folders.spool)
+    events = [path.stat().st_mtime for path in folders.spool.glob("*.event")]
+    began = [job.received_at / 1000 for job in spool.jobs()] + events
+    if not began:
+        yield ok("queue", "nothing waits")
+        return
+    age = time.time() - min(began)
+    what = f"{count(len(began), 'job')} waiting, the oldest from {ago(int(min(began) * 1000))}"
+    if age < _LONG_S:
+        yield ok("queue", what)
+    else:
+        make = failed if age >= _TOO_LONG_S else warning
+        yield make("queue", f"{what}.", "Run `opensync-hooks sync`, which says what holds it up.")
+
+
+def set_aside(config: Config) -> Iterator[Finding]:
+    """Messages and sessions that are given up on."""
+    jobs = len(list(Spool(config.folders.spool).parked())) if config.folders.spool.is_dir() else 0
+    with places.copied(config.folders.ledger) as ledger:
+        messages = ledger.summary(config.url or house.EMBEDDED).parked
+    if not jobs and not messages:
+        yield ok("set aside", "nothing")
+        return
+    what = f"{count(messages, 'message')} and {count(jobs, 'session')} set aside for good."
+    cure = "The rest has arrived. `opensync-hooks verify --all` names them."
+    yield warning("set aside", what, cure)
+
+
+def last_error(config: Config) -> Iterator[Finding]:
+    with places.copied(config.folders.ledger) as ledger:
+        noted = ledger.noted("last error")
+    if noted is None:
+        yield ok("last error", "none")
+        return
+    what = f"{noted[0]} ({ago(noted[1])})"
+    yield warning("last error", what, "Run `opensync-hooks sync`: it tries again and says more.")
