@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from opensync_hooks import delivery
 from opensync_hooks.config import Config
-from opensync_hooks.entry import KEPT
 from opensync_hooks.errors import OpenSyncError, RejectedError, SourceError, UsageError
 from opensync_hooks.exclusion import Exclusions
+from opensync_hooks.folders import KEPT
+from opensync_hooks.job import Job
 from opensync_hooks.model import Trigger
 from opensync_hooks.privacy import permitted_session
 from opensync_hooks.sources import Located, Source, registry
-from opensync_hooks.spool import Job, Spool
+from opensync_hooks.spool import Spool
 from opensync_hooks.sync import Outcome, Syncer
 
 Result = Outcome | OpenSyncError | None

@@ -17,21 +17,24 @@ _FILE_NAMES = {"claude-code": "claude_code.py", "opencode": "opencode.py", "curs
 
 def main(agent: str, argv: list[str]) -> int:
     """Works with any Python once install.py has run: what is missing here, the private one has."""
-    if sys.flags.no_site:  # registered for speed with -S, where no package is found
-        site.main()
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        _hand_over(missing)
+    find_packages()
     from opensync_hooks import cli  # noqa: PLC0415 - needs what was just looked for
 
-    if argv == ["--wait"] and not sys.stdin.isatty():
-        return _synchronous_hook(agent)
     if not argv:
         print(_explanation(agent))  # noqa: T201
         return 0
     if "--latest" in argv:
         argv = [*_latest(agent), *(one for one in argv if one != "--latest")]
     return cli.main(["sync", "--agent", agent, *argv])
+
+
+def find_packages() -> None:
+    """Begins the whole command anew where only the private environment has them."""
+    if sys.flags.no_site:  # registered for speed with -S, where no package is found
+        site.main()
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        _hand_over(missing)
 
 
 def _latest(agent: str) -> list[str]:
@@ -46,32 +49,28 @@ def _latest(agent: str) -> list[str]:
     return [newest.session_id]
 
 
-def _synchronous_hook(agent: str) -> int:
-    """A hook that returns when the session has arrived: for machines that end with the agent.
+def synchronous_hook(agent: str, payload: bytes) -> None:
+    """Returns when the session has arrived: for machines that end with the agent.
 
-    Ends with 0 whatever happens, for an agent takes any other end as an objection of ours.
+    Fails in silence, for an agent takes any other end as an objection of ours.
     """
     from opensync_hooks import worker  # noqa: PLC0415 - needs the packages as well
-    from opensync_hooks.entry import KEPT, PRIVATE, SAID, is_private, names_only  # noqa: PLC0415
     from opensync_hooks.errors import OpenSyncError  # noqa: PLC0415
     from opensync_hooks.sources import registry  # noqa: PLC0415
 
-    environ = {name: os.environ[name] for name in KEPT[agent] if name in os.environ}
+    environ = {name: os.environ[name] for name in folders.KEPT[agent] if name in os.environ}
     with suppress(OSError, OpenSyncError):
-        payload = sys.stdin.buffer.read()
-        private = is_private(os.environ.get(PRIVATE))
-        trigger = registry.heed(agent, os.environ, names_only(payload) if private else payload)
+        trigger = registry.heed(agent, os.environ, payload)
         if trigger is not None:
             worker.serve(trigger, environ)
-    sys.stdout.write(SAID.get(agent, b"").decode())
-    return 0
 
 
 def _hand_over(missing: list[str]) -> None:
     """Run the same command again with the interpreter that install.py made."""
-    private = Path(folders.data(os.environ.get)) / "env" / "bin" / "python"
+    environment = Path(folders.data(os.environ.get)).absolute() / "env"
+    private = environment / "bin" / "python"
     script = str(Path(sys.argv[0]).resolve())
-    if private.exists() and Path(sys.executable) != private:
+    if private.exists() and Path(sys.prefix).resolve() != environment.resolve():
         os.execv(private, [str(private), script, *sys.argv[1:]])  # noqa: S606
     sys.stderr.write(
         f"{sys.executable}: the packages {', '.join(missing)} are not installed for this Python.\n"

@@ -18,9 +18,11 @@ import requests
 from opensync_hooks import __version__
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.errors import (
+    CertificateError,
     KeyRefusedError,
     OpenSyncError,
     RejectedError,
+    UnclearError,
     UnreachableError,
     WrongAddressError,
 )
@@ -181,7 +183,7 @@ class Client:
                 method, self._url + path, data=data, timeout=TIMEOUT, allow_redirects=False
             )
         except requests.exceptions.SSLError as error:
-            raise WrongAddressError(
+            raise CertificateError(
                 f"{self._url}: its certificate is not trusted.",
                 "Behind a company proxy, name its certificates in REQUESTS_CA_BUNDLE.",
             ) from error
@@ -234,7 +236,7 @@ def _final(url: str, status: int, text: str) -> OpenSyncError:
         return WrongAddressError(f"{url}: no OpenSync answers there.", "Check the URL.")
     if status in (400, 413, 422) or any(known in text for known in _PERMANENT_TEXT):
         return RejectedError(f"{url}: refused ({status}). {text}")
-    return UnreachableError(f"{url}: answers {status} for now. {text}")
+    return UnclearError(f"{url}: answers {status} for now. {text}")
 
 
 def _object(url: str, response: requests.Response) -> Json:

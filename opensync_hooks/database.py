@@ -15,13 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
+from opensync_hooks.errors import DiskError, OpenSyncError, UnusableFileError
 from opensync_hooks.files import private_folder
 
 PATIENCE_S = 10.0
 
 
-class DamagedError(WrongAddressError):
+class DamagedError(UnusableFileError):
     """What lies in the file is no database, or no longer one."""
 
 
@@ -33,6 +33,7 @@ class Layout:
     """Stands in the file's header."""
     version: int
     statements: tuple[str, ...]
+    """Each of them makes what is missing, and leaves what an older version has made."""
     settings: tuple[str, ...]
     """Of each connection."""
 
@@ -105,7 +106,7 @@ class Database:
     def _check_place(self) -> None:
         """SQLite goes on writing to a file that was deleted: acknowledged, and lost."""
         if _place(self.path) != self._place:
-            raise UnreachableError(
+            raise DiskError(
                 f"{self.path}: was moved or deleted since it was opened.",
                 "Start the command again.",
             )
@@ -117,7 +118,7 @@ class Database:
         except sqlite3.Error as error:
             raise _ours(self.path, error) from error
         except OSError as error:
-            raise UnreachableError(
+            raise DiskError(
                 f"{self.path}: {error.strerror or error}.",
                 "Check who may write this file and folder.",
             ) from error
@@ -127,10 +128,10 @@ def _ours(path: Path, error: sqlite3.Error) -> OpenSyncError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _PASSING:
         what, cure = _PASSING[code]
-        return UnreachableError(f"{path}: {what}.", cure)
+        return DiskError(f"{path}: {what}.", cure)
     if code in _NO_DATABASE:
         return DamagedError(f"{path}: is damaged or no SQLite file.", _AWAY)
-    return WrongAddressError(f"{path}: {error}.", _AWAY)
+    return UnusableFileError(f"{path}: {error}.", _AWAY)
 
 
 def _place(path: Path) -> tuple[int, int] | None:
@@ -156,13 +157,24 @@ def _make_private(path: Path) -> None:
                     os.fchmod(fd, 0o600)
             finally:
                 os.close(fd)
-        mode = path.lstat().st_mode
-        if not stat.S_ISREG(mode):
-            raise WrongAddressError(
-                f"{path}: is not a regular file.", "Move it away; links are not followed."
-            )
+        for suffix in ("-wal", "-shm", "-journal"):  # SQLite would write where a link leads
+            _check_plain(Path(f"{path}{suffix}"))
+        mode = _check_plain(path)
         if stat.S_IMODE(mode) & 0o077 and os.name == "posix":
             path.chmod(0o600)
+
+
+def _check_plain(path: Path) -> int:
+    """The file's mode; 0600 for one that is not there."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return 0o600
+    if not stat.S_ISREG(mode):
+        raise UnusableFileError(
+            f"{path}: is not a regular file.", "Move it away; links are not followed."
+        )
+    return mode
 
 
 def _connected(path: Path, layout: Layout, patience_s: float) -> sqlite3.Connection:
@@ -181,16 +193,21 @@ def _connected(path: Path, layout: Layout, patience_s: float) -> sqlite3.Connect
 
 
 def _is_laid_out(db: sqlite3.Connection, path: Path, layout: Layout) -> bool:
-    """Whether the schema is there. Raises, before anything is written, for any other database."""
+    """Whether the whole schema is there, which an older version left without the newest tables.
+
+    Raises, before anything is written, for any other database.
+    """
     application, version, tables = db.execute(_HEADER).fetchone()
     if application == layout.application and version > layout.version:
-        raise WrongAddressError(
+        raise UnusableFileError(
             f"{path}: was written by a newer opensync-hooks.", "Update opensync-hooks."
         )
     if (application, version) == (layout.application, layout.version):
         return True
+    if application == layout.application and version:
+        return False
     if application or version or tables:
-        raise WrongAddressError(f"{path}: is another program's database.", _AWAY)
+        raise UnusableFileError(f"{path}: is another program's database.", _AWAY)
     return False
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from opensync_hooks import wire
+from opensync_hooks import loss, wire
 from opensync_hooks.config import Config
 from opensync_hooks.destination import Destination, Json, rename
-from opensync_hooks.errors import RejectedError
-from opensync_hooks.ledger import Account, Entry, Head
+from opensync_hooks.errors import LateError, RejectedError, UnclearError
+from opensync_hooks.ledger import Account, Entry, Head, State
 from opensync_hooks.model import Charge, Message, Session, Usage
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.privacy import permitted, permitted_session
 
-Outcome = Literal["sent", "unchanged", "parked", "never sent"]
+Outcome = Literal["sent", "unchanged", "parked", "never sent", "unclear"]
+MOST_UNCLEAR = 3
+"""Messages in a row that a server fails on: more are not its messages' fault."""
 
 
 class SessionLostError(Exception):
@@ -61,6 +64,21 @@ class Bill:
         return charge if charge and charge.id in self.costs else None
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How much a delivery may ask for."""
+
+    patience: float = 30
+    """Seconds to wait for another run on the same session."""
+    until: float | None = None
+    """When to stop, by the monotonic clock; what is confirmed by then stays confirmed."""
+    is_last_try: bool = False
+    """Set aside what the server still fails on without saying why."""
+
+
+FREELY = Terms()
+
+
 @dataclass(slots=True)
 class Delivery:
     """One session on its way; afterwards, what came of it."""
@@ -70,9 +88,12 @@ class Delivery:
     destination: Destination
     account: Account
     config: Config
+    terms: Terms = FREELY
     counts: dict[Outcome, int] = field(default_factory=dict)
     reason: str | None = None
-    """Why the last message was parked."""
+    """Why the last message was parked, or has to wait."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """What of the session could not be kept whole, by kind."""
     remote_id: str | None = None
     known: Head | None = None
     masked: Counter[str] = field(default_factory=Counter)
@@ -84,12 +105,21 @@ class Delivery:
     def run(self) -> None:
         """Raises SessionLostError where the destination deleted the session since the last run."""
         self.known = self.account.head()
+        self.lost += Counter(self.session.skipped)
+        in_a_row = 0
         for message, body, extra, masked in self.messages():
-            outcome = self._put(message, body, extra)
+            self._check_time()
+            self.lost += loss.of_body(body)
+            outcome = self._put(message, body, extra, bears_failure=in_a_row < MOST_UNCLEAR - 1)
             self.counts[outcome] = self.counts.get(outcome, 0) + 1
+            in_a_row = {"unclear": in_a_row + 1, "sent": 0}.get(outcome, in_a_row)
             if outcome == "sent":
                 self.masked += masked
         self._close()
+
+    def _check_time(self) -> None:
+        if self.terms.until is not None and time.monotonic() > self.terms.until:
+            raise LateError(f"{self.session.id}: takes long; the other sessions come first.")
 
     def messages(self) -> Iterator[tuple[Message, Json, Json, Counter[str]]]:
         """Every message with its bodies, in an order that its times do not contradict."""
@@ -107,7 +137,7 @@ class Delivery:
             extra = wire.message_extra(own, cost, undone=message.undone, aliases=message.aliases)
             yield message, body, self._extra(extra), masked
 
-    def _put(self, message: Message, body: Json, extra: Json) -> Outcome:
+    def _put(self, message: Message, body: Json, extra: Json, *, bears_failure: bool) -> Outcome:
         hashed = wire.digest(body, extra)
         name, entry = self.known_as(message)
         if entry is None and message.undone:
@@ -117,8 +147,8 @@ class Delivery:
         if entry == Entry(hashed, "confirmed") or entry == Entry(hashed, "parked"):
             return "unchanged"
         ids = {
-            "sessionExternalId": self.session.id,
-            "externalId": f"{self._open()}:{name}",
+            "sessionExternalId": wire.fitting(self.session.id),
+            "externalId": wire.fitting(f"{self._open()}:{name}"),
             "source": self.session.agent,
         }
         self.account.write(name, hashed, "in doubt")
@@ -130,6 +160,13 @@ class Delivery:
             self.reason = str(error)
             self.account.write(name, hashed, "parked", self.reason)
             return "parked"
+        except UnclearError as error:
+            if not bears_failure:
+                raise
+            self.reason = str(error)
+            state: State = "parked" if self.terms.is_last_try else "in doubt"
+            self.account.write(name, hashed, state, self.reason)
+            return "parked" if self.terms.is_last_try else "unclear"
         self.account.write(name, hashed, "confirmed")
         return "sent"
 
@@ -160,9 +197,9 @@ class Delivery:
         self._open()
         title = head.get("title")
         if title and self.known and self.known.title != title:
-            rename(self.destination, self.session.id, title)
-        if sent:
-            self._put_session(with_title=False)
+            rename(self.destination, wire.fitting(self.session.id), title)
+        if sent and self._put_session(with_title=False) != self.remote_id:
+            raise SessionLostError  # deleted while it was being sent
         self.account.closed(hashed, title, self._end_reason, self.bill.unpriced)
 
     def _put_session(self, *, with_title: bool) -> str:

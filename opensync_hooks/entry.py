@@ -9,19 +9,12 @@ import sys
 from opensync_hooks import folders
 
 WORKER = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from opensync_hooks import worker; worker.main()"
+    "import sys; sys.path.insert(0, sys.argv[1]); from opensync_hooks import worker; "
+    "worker.main(alone=True)"
 )
-_OF_CURSOR = (
-    *("CURSOR_STATE_DB", "CURSOR_IDE_DIR", "CURSOR_PROJECTS_DIR", "CURSOR_CONFIG_DIR"),
-    *("CURSOR_DATA_DIR", "CURSOR_CODE_REMOTE", "XDG_CONFIG_HOME", "APPDATA"),
-)
-KEPT = {
-    "claude-code": ("CLAUDE_CONFIG_DIR", *_OF_CURSOR),  # which runs Claude Code's hooks as well
-    "opencode": ("OPENCODE_DB", "OPENCODE_DISABLE_CHANNEL_DB", "XDG_DATA_HOME"),
-    "cursor": _OF_CURSOR,
-}
-"""The variables that say where an agent keeps its sessions: the worker may have others."""
 PRIVATE = "OPENSYNC_HOOKS_PRIVATE"
+EVENT = "--event"
+"""Before a payload that comes as an argument: a pipe is empty still when its writer is killed."""
 _NAMES = (b"session_id", b"conversation_id")
 SAID = {"cursor": b"{}\n"}
 """What a hook has to print: Cursor reads it as JSON, whatever became of the event."""
@@ -47,10 +40,8 @@ def names_only(payload: bytes) -> bytes:
 
 def run(agent: str, root: str) -> int:
     """Serve a hook; or by hand, the session that the arguments name. `root` holds the package."""
-    if len(sys.argv) > 1 or sys.stdin is None or sys.stdin.isatty():
-        from opensync_hooks import by_hand  # no hook call must pay for it
-
-        return by_hand.main(agent, sys.argv[1:])
+    if not _is_given() and (len(sys.argv) > 1 or sys.stdin is None or sys.stdin.isatty()):
+        return _by_hand(agent)
     if sys.platform == "win32":
         from opensync_hooks import entry_windows
 
@@ -64,6 +55,30 @@ def run(agent: str, root: str) -> int:
         posix._exit(0)  # noqa: SLF001 - nothing can fail any more, and finalising costs 1 ms
 
 
+def _is_given() -> bool:
+    return len(sys.argv) == 3 and sys.argv[1] == EVENT
+
+
+def given() -> "bytes | None":
+    """The payload, where it is an argument."""
+    return sys.argv[2].encode("utf-8", "surrogateescape") if _is_given() else None
+
+
+def _by_hand(agent: str) -> int:
+    from opensync_hooks import by_hand  # no hook call must pay for it
+
+    by_hand.find_packages()  # which may begin anew with another Python: stdin is for that one
+    if sys.argv[1:] != ["--wait"] or sys.stdin is None or sys.stdin.isatty():
+        return by_hand.main(agent, sys.argv[1:])
+    if sys.platform == "win32":
+        from opensync_hooks.entry_windows import say, take
+    else:
+        say, take = _say, _take
+    by_hand.synchronous_hook(agent, take())
+    say(SAID.get(agent, b""))
+    return 0
+
+
 if sys.platform != "win32":
     import fcntl
     import posix
@@ -71,16 +86,23 @@ if sys.platform != "win32":
     import time
 
     def _hook(agent: str, root: str) -> None:
-        payload = _drain()
+        payload = _take()
         if not payload:
             return
-        if is_private(_env(PRIVATE)):
-            payload = names_only(payload)
         posix.umask(0o077)
         spool = folders.spool(_env)
+        if _is_foreign(spool):
+            return
         _leave(spool, agent, payload)
         if _worker_is_free(spool + "/worker.lock"):
             _start_worker(root)
+
+    def _is_foreign(folder: str) -> bool:
+        """Whether another user owns it: then nothing is left there, and `status` says why."""
+        try:
+            return posix.stat(folder).st_uid != posix.geteuid()
+        except FileNotFoundError:
+            return False
 
     def _say(answer: bytes) -> None:
         try:
@@ -91,6 +113,10 @@ if sys.platform != "win32":
     def _env(name: str) -> str | None:
         value = posix.environ.get(name.encode())
         return value.decode("utf-8", "surrogateescape") if value is not None else None
+
+    def _take() -> bytes:
+        payload = given() or _drain()
+        return names_only(payload) if payload and is_private(_env(PRIVATE)) else payload
 
     def _drain() -> bytes:
         """All of stdin. Agents have been seen to leave it open, and to fail when it is not read."""
@@ -119,12 +145,14 @@ if sys.platform != "win32":
             json.loads(payload)
         except ValueError:
             return False
+        except RecursionError:  # nested deeper than anybody looks here
+            return True
         return True
 
     def _leave(spool: str, agent: str, payload: bytes) -> None:
         """The event under a name of its own, there whole or not at all."""
         name = f"{spool}/{time.time_ns()}-{posix.getpid()}.{agent}"
-        kept = ((variable, _env(variable)) for variable in KEPT[agent])
+        kept = ((variable, _env(variable)) for variable in folders.KEPT[agent])
         head = "\0".join(f"{variable}={value}" for variable, value in kept if value)
         try:
             fd = _create(name)

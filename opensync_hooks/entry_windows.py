@@ -12,11 +12,11 @@ from pathlib import Path
 
 from opensync_hooks import folders
 from opensync_hooks.entry import (
-    KEPT,
     LONGEST_WAIT_MS,
     PRIVATE,
     SAID,
     WORKER,
+    given,
     is_private,
     names_only,
 )
@@ -27,15 +27,23 @@ _DETACHED = 0x00000008 | 0x00000200 | 0x01000000  # no console, own group, out o
 def hook(agent: str, root: str) -> int:
     """Never raises, never waits longer than a second; a second worker finds the first and ends."""
     with suppress(OSError):
-        payload = _drain()
-        if is_private(os.environ.get(PRIVATE)):
-            payload = names_only(payload) if payload else payload
+        payload = take()
         if payload:
             _leave(Path(folders.spool(os.environ.get)), agent, payload)
             _start_worker(root)
-    with suppress(OSError):
-        os.write(1, SAID.get(agent, b""))
+    say(SAID.get(agent, b""))
     os._exit(0)
+
+
+def say(answer: bytes) -> None:
+    with suppress(OSError):  # nobody listens, and that is no reason to fail
+        os.write(1, answer)
+
+
+def take() -> bytes:
+    payload = given() or _drain()
+    private = is_private(os.environ.get(PRIVATE))
+    return names_only(payload) if payload and private else payload
 
 
 def _drain() -> bytes:
@@ -54,7 +62,7 @@ def _drain() -> bytes:
 
 def _leave(spool: Path, agent: str, payload: bytes) -> None:
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = ((name, os.environ.get(name)) for name in KEPT[agent])
+    kept = ((name, os.environ.get(name)) for name in folders.KEPT[agent])
     head = "\0".join(f"{name}={value}" for name, value in kept if value)
     path = spool / f"{time.time_ns()}-{os.getpid()}.{agent}"
     path.write_bytes(os.fsencode(head) + b"\n" + payload)

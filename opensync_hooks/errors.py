@@ -5,8 +5,13 @@ OpenSyncError                 base, never raised itself; exit code 1
 ├── NotConfiguredError        a setting is missing or unusable (4)
 ├── KeyRefusedError           the destination does not accept the key (5)
 ├── UnreachableError          passing: the same request may succeed later (6)
-│   └── BusyError             only this one session is being worked on elsewhere
+│   ├── BusyError             only this one session is being worked on elsewhere
+│   ├── DiskError             a file of ours cannot be read or written now
+│   └── UnclearError          the server failed, and does not say whether for good
 ├── WrongAddressError         something answers at the URL, but it is not OpenSync
+│   ├── CertificateError      it cannot prove who it is
+│   └── UnusableFileError     a file of ours is damaged, or another program's
+├── LateError                 this one session takes too long; what is done stays done
 ├── RejectedError             this one item will never be taken as it is
 ├── SourceError               an agent's own file cannot be read now
 └── BugError                  what this package did not foresee (3)
@@ -54,7 +59,27 @@ class BusyError(UnreachableError):
     pass
 
 
+class DiskError(UnreachableError):
+    pass
+
+
+class UnclearError(UnreachableError):
+    pass
+
+
 class WrongAddressError(OpenSyncError):
+    pass
+
+
+class CertificateError(WrongAddressError):
+    pass
+
+
+class UnusableFileError(WrongAddressError):
+    pass
+
+
+class LateError(OpenSyncError):
     pass
 
 

@@ -25,19 +25,27 @@ Run = Callable[..., list[tuple[Any, ...]]]
 
 _LAYOUT = Layout(
     application=0x4F534C47,
-    version=1,
+    version=2,
     statements=(
-        """CREATE TABLE session (
+        """CREATE TABLE IF NOT EXISTS session (
             destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
             end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT,
             PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
-        """CREATE TABLE message (
+        """CREATE TABLE IF NOT EXISTS message (
             destination TEXT, agent TEXT, session TEXT, id TEXT, hash TEXT, state TEXT, reason TEXT,
             PRIMARY KEY (destination, agent, session, id)) WITHOUT ROWID""",
-        """CREATE TABLE charge (
+        """CREATE TABLE IF NOT EXISTS charge (
             destination TEXT, agent TEXT, id TEXT, session TEXT,
             PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
-        "CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT, at INTEGER) WITHOUT ROWID",
+        """CREATE TABLE IF NOT EXISTS note
+            (name TEXT PRIMARY KEY, text TEXT, at INTEGER) WITHOUT ROWID""",
+        # Since version 2:
+        """CREATE TABLE IF NOT EXISTS rest (
+            destination TEXT PRIMARY KEY, cause TEXT, reason TEXT, since INTEGER, until INTEGER,
+            tries INTEGER, login TEXT) WITHOUT ROWID""",
+        """CREATE TABLE IF NOT EXISTS loss (
+            destination TEXT, agent TEXT, session TEXT, kind TEXT, count INTEGER,
+            PRIMARY KEY (destination, agent, session, kind)) WITHOUT ROWID""",
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no row.
     settings=("PRAGMA synchronous = NORMAL",),

@@ -4,67 +4,63 @@
     <agent>-<hash>.job           a pointer: session, path, what to wait for; no text of anybody's
     parked/                      jobs that will never succeed as they are, each with its reason
     worker.lock                  held by the one worker
+    jobs.lock                    held for as long as one job is changed
 
-Hooks only ever add events. Everything else is done by the holder of the lock.
+Hooks only ever add events. Everything else is done by the holder of the worker's lock, but for
+commands, which may add a job or take one away at any moment.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from opensync_hooks.files import private_folder, write_whole
+from filelock import FileLock, Timeout
+
+from opensync_hooks.files import open_plain, private_folder, read_whole, write_whole
+from opensync_hooks.job import SUFFIX, Job
+from opensync_hooks.job import read as read_job
 from opensync_hooks.model import Trigger
+from opensync_hooks.retry import Tries
 
 EVENT = ".event"
-_JOB = ".job"
 _LONGEST_PAYLOAD = 64 << 20
+_PROBE_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 
 Parse = Callable[[str, Mapping[str, str], bytes], Trigger | None]
 """Agent, the hook's environment and payload → what it asks for; None for nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One session that has to be synced, for as long as that is not confirmed."""
-
-    trigger: Trigger
-    environ: Mapping[str, str]
-    received_at: int
-    attempts: int = 0
-    error: str | None = None
-
-    @property
-    def name(self) -> str:
-        """A session id never becomes a path."""
-        plain = self.trigger.session_id.encode("utf-8", "surrogatepass")
-        return f"{self.trigger.agent}-{hashlib.sha256(plain).hexdigest()[:32]}{_JOB}"
-
-    def merged(self, other: Job) -> Job:
-        """Both wishes in one: the later one decides, but an end that was seen stays seen."""
-        earlier, later = sorted((self, other), key=lambda job: job.received_at)
-        trigger = replace(
-            later.trigger,
-            path=later.trigger.path or earlier.trigger.path,
-            end_reason=later.trigger.end_reason or earlier.trigger.end_reason,
-        )
-        return replace(later, trigger=trigger)
 
 
 class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = private_folder(folder)
         self.lock = folder / "worker.lock"
+        self._changing = FileLock(folder / "jobs.lock", mode=0o600)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether this is the one worker. A hook that probes the lock holds it for microseconds."""
+        lock = FileLock(self.lock, mode=0o600)
+        try:
+            lock.acquire(timeout=_PROBE_SECONDS, poll_interval=0.005)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    # ---- events ----
 
     def waiting(self) -> int:
         """How many hooks and sessions are not dealt with yet."""
-        return sum(path.suffix in (EVENT, _JOB) for path in self._folder.iterdir())
+        return sum(path.suffix in (EVENT, SUFFIX) for path in self._folder.iterdir())
 
     def has_events(self) -> bool:
         return bool(self._events())
@@ -72,7 +68,8 @@ class Spool:
     def _events(self) -> list[Path]:
         """In the order of the hooks. What another user's hook left is left to his own worker."""
         found = sorted(self._folder.glob(f"*{EVENT}"))
-        return [path for path in found if path.is_file() and os.access(path, os.R_OK)]
+        plain = (path for path in found if path.is_file() and not path.is_symlink())
+        return [path for path in plain if os.access(path, os.R_OK)]
 
     def reduce(self, parse: Parse) -> None:
         """Turn every event into a job, or into part of one, and be rid of its text."""
@@ -82,56 +79,107 @@ class Spool:
                 self.put(job)
             path.unlink(missing_ok=True)  # only now: killed in between, it is merged twice
 
-    def put(self, job: Job) -> None:
-        path = self._folder / job.name
-        known = _load(path)
-        self._write(path, known.merged(job) if known else job)
+    def moment(self) -> int:
+        """Changes whenever a file comes or goes."""
+        return self._folder.stat().st_mtime_ns
+
+    def wait(self, since: int, seconds: float) -> None:
+        """Until something has changed since that moment, or so many seconds have passed."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and self.moment() == since:
+            time.sleep(min(_POLL_SECONDS, left))
+
+    def wake(self) -> None:
+        """Have a worker that waits look around."""
+        os.utime(self._folder)
+
+    # ---- jobs ----
+
+    def put(self, wish: Job) -> None:
+        path = self._folder / wish.name
+        with self._changing:
+            known = _load(path)
+            _write(path, known.merged(wish) if known else wish)
 
     def jobs(self) -> list[Job]:
-        """Oldest wish first."""
-        found = (_load(path) for path in self._folder.glob(f"*{_JOB}"))
-        return sorted((job for job in found if job), key=lambda job: job.received_at)
+        """Those that no worker has taken up yet, oldest wish first; then the others, in turn."""
+        found = (_load(path) for path in self._folder.glob(f"*{SUFFIX}"))
+        return sorted(filter(None, found), key=lambda job: (job.tries.begun, job.received_at))
+
+    def current(self, job: Job) -> Job | None:
+        """The job as it is now; None when it is gone."""
+        return _load(self._folder / job.name)
 
     def holds(self, job: Job) -> bool:
         return (self._folder / job.name).exists()
 
+    def damaged(self) -> list[str]:
+        """The names of job files that say nothing any more. The next hook of a session mends it."""
+        found = sorted(self._folder.glob(f"*{SUFFIX}"))
+        return [path.name for path in found if _load(path) is None and path.exists()]
+
+    def keep(self, job: Job, error: str | None, tries: Tries) -> None:
+        """Note what became of a try. A wish that came meanwhile stays as it is."""
+        path = self._folder / job.name
+        with self._changing:
+            known = _load(path)
+            is_there = path.exists()  # not where a command has taken it away meanwhile
+            if is_there and (known is None or known.received_at <= job.received_at):
+                _write(path, replace(job, error=error, tries=tries))
+
     def done(self, job: Job) -> None:
         """Be rid of this wish, also where it was parked before; a later one stays."""
         (self._folder / "parked" / job.name).unlink(missing_ok=True)
-        self._drop(job)
+        self._take_away(job)
 
-    def _drop(self, job: Job) -> None:
+    def _take_away(self, job: Job) -> None:
         path = self._folder / job.name
-        known = _load(path)
-        if known is None or known.received_at <= job.received_at:
-            path.unlink(missing_ok=True)
-
-    def delay(self, job: Job, error: str) -> None:
-        """Keep the job for the next worker, with what went wrong."""
-        self.put(replace(job, attempts=job.attempts + 1, error=error))
+        with self._changing:
+            known = _load(path)
+            if known is None or known.received_at <= job.received_at:
+                path.unlink(missing_ok=True)
 
     def park(self, job: Job, reason: str) -> None:
         parked = private_folder(self._folder / "parked")
-        self._write(parked / job.name, replace(job, error=reason))
-        self._drop(job)
+        _write(parked / job.name, replace(job, error=reason))
+        self._take_away(job)
 
     def parked(self) -> Iterator[Job]:
-        for path in sorted((self._folder / "parked").glob(f"*{_JOB}")):
+        for path in sorted((self._folder / "parked").glob(f"*{SUFFIX}")):
             job = _load(path)
             if job:
                 yield job
 
-    @staticmethod
-    def _write(path: Path, job: Job) -> None:
-        # Not durable: after a power cut the transcript may be older as well, and `sync` finds it.
-        write_whole(path, json.dumps(asdict(job)).encode(), durable=False)
+    def retry(self, job: Job) -> None:
+        """Begin anew with a job, parked or not."""
+        self.put(replace(job, error=None, tries=Tries()))
+        (self._folder / "parked" / job.name).unlink(missing_ok=True)
+        self.keep(job, None, Tries())
+
+    def drop(self, name: str) -> None:
+        """Forget a job, parked or not, or a damaged file of one."""
+        with self._changing:
+            for path in (self._folder / name, self._folder / "parked" / name):
+                path.unlink(missing_ok=True)
+
+
+def _write(path: Path, job: Job) -> None:
+    # Not durable: after a power cut the transcript may be older as well, and `sync` finds it.
+    write_whole(path, job.as_bytes(), durable=False)
+
+
+def _load(path: Path) -> Job | None:
+    try:
+        return read_job(read_whole(path))
+    except OSError:
+        return None
 
 
 def _job(path: Path, parse: Parse) -> Job | None:
     """The wish in an event's file; None when it holds none."""
     stamp, _, agent = path.name.removesuffix(EVENT).partition(".")
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             head, _, payload = file.read(_LONGEST_PAYLOAD).partition(b"\n")
     except FileNotFoundError:
         return None
@@ -148,28 +196,6 @@ def _received_at(stamp: str) -> int:
     nanoseconds = stamp.partition("-")[0]
     known = nanoseconds.isascii() and nanoseconds.isdigit() and len(nanoseconds) < 30
     return min(int(nanoseconds) // 1_000_000, _now()) if known else _now()
-
-
-def _load(path: Path) -> Job | None:
-    try:
-        value: dict[str, Any] = json.loads(path.read_bytes())
-        job = Job(**{**value, "trigger": Trigger(**value["trigger"])})
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return job if _is_sound(job) else None
-
-
-def _is_sound(job: Job) -> bool:
-    """Whether the values are what they should be; a file of ours can still be damaged."""
-    texts = (job.trigger.agent, job.trigger.session_id)
-    maybe_texts = (*asdict(job.trigger).values(), job.error)
-    return (
-        all(isinstance(text, str) for text in texts)
-        and all(isinstance(text, str | None) for text in maybe_texts)
-        and all(type(number) is int for number in (job.received_at, job.attempts))
-        and isinstance(job.environ, dict)
-        and all(isinstance(text, str) for text in job.environ.values())
-    )
 
 
 def _now() -> int:

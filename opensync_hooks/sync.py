@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from filelock import FileLock, Timeout
 
-from opensync_hooks import volumes
+from opensync_hooks import loss, volumes
 from opensync_hooks.config import Config
-from opensync_hooks.delivery import Bill, Delivery, SessionLostError, weight
+from opensync_hooks.delivery import FREELY, Bill, Delivery, SessionLostError, Terms, weight
 from opensync_hooks.destination import Destination
 from opensync_hooks.errors import BusyError
 from opensync_hooks.estimate import estimated
@@ -22,6 +22,9 @@ from opensync_hooks.ledger import Account, Ledger
 from opensync_hooks.model import Message, Session
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.sources import Located, Source
+
+_MOST_LOSSES = 3
+"""How often a session may be deleted under our hands before we stop sending it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,18 @@ class Outcome:
     sent: int = 0
     unchanged: int = 0
     parked: int = 0
+    unclear: int = 0
+    """Messages that the server failed on, perhaps not for good."""
     reason: str | None = None
-    """Why the last message was parked."""
+    """Why the last message was parked, or has to wait."""
     is_partial: bool = False
     """The agent was still writing the session."""
     excluded: str | None = None
     """Why nothing of it was delivered, nor will be: what the user decided, not a failure."""
     masked: Mapping[str, int] = field(default_factory=Counter)
     """The secrets that were taken out of what was sent, by kind."""
+    lost: Mapping[str, int] = field(default_factory=Counter)
+    """What of the sessions could not be kept whole, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +75,19 @@ class Syncer:
         *,
         end_reason: str | None = None,
         force: bool = False,
-        patience: float = 30,
+        terms: Terms = FREELY,
     ) -> Outcome:
         """Bring the destination up to date with the session; nothing unchanged is sent.
 
         Raises SourceError, BusyError, UnreachableError, KeyRefusedError, WrongAddressError; and
         RejectedError where the session itself is refused. A refused message is parked instead, and
-        the rest goes on.
+        the rest goes on; LateError once the time is over that the terms allow.
         """
         outcome = Outcome(located.session_id)
         exclusions = Exclusions.of(self.config)
         if excluded := exclusions.private(source.agent, located.session_id):
             return replace(outcome, excluded=excluded)
-        with self.alone(source.agent, located.session_id, patience):
+        with self.alone(source.agent, located.session_id, terms.patience):
             for session in source.read(located):
                 excluded = exclusions.reason(source.agent, session.id, session.project_path)
                 exclusions.remember(source.agent, session.id, excluded)
@@ -92,9 +99,11 @@ class Syncer:
                 whole = replace(session, end_reason=end_reason) if is_main else session
                 whole = estimated(whole) if self.config.estimate_tokens else whole
                 for volume in self._volumes(whole):
-                    delivery = self._deliver(volume, force=force)
+                    if force:
+                        self._account(volume.agent, volume.id).doubt()
+                    delivery = self._deliver(volume, terms)
                     outcome = _added(outcome, delivery, goes_on=volume.id != whole.id)
-            if not outcome.is_partial:
+            if not outcome.is_partial and not outcome.unclear:
                 account = self._account(source.agent, located.session_id)
                 account.finished(located.fingerprint)
         return outcome
@@ -157,20 +166,23 @@ class Syncer:
 
         return volumes.split(session, lambda message: weight(message, self.config), holds)
 
-    def _deliver(self, session: Session, *, force: bool) -> Delivery:
+    def _deliver(self, session: Session, terms: Terms) -> Delivery:
         account = self._account(session.agent, session.id)
-        if force:
-            account.doubt()
         bill = Bill.of(session, account, self.prices)
-        delivery = Delivery(session, bill, self.destination, account, self.config)
-        try:
-            delivery.run()
-        except SessionLostError:
-            # Deleted at the destination since: what it confirmed is gone, so all is sent again.
-            account.forget()
-            delivery = Delivery(session, bill, self.destination, account, self.config)
-            delivery.run()
-        return delivery
+        for _ in range(_MOST_LOSSES):
+            delivery = Delivery(session, bill, self.destination, account, self.config, terms)
+            try:
+                delivery.run()
+            except SessionLostError:
+                # Deleted at the destination since: what it confirmed is gone, so all is sent again.
+                account.forget()
+                continue
+            loss.note(self.ledger, self.destination.name, session.agent, session.id, delivery.lost)
+            return delivery
+        raise BusyError(
+            f"{session.id}: the destination deletes it while it is being sent.",
+            "Look who else works on this account.",
+        )
 
 
 def _added(outcome: Outcome, delivery: Delivery, *, goes_on: bool) -> Outcome:
@@ -184,7 +196,9 @@ def _added(outcome: Outcome, delivery: Delivery, *, goes_on: bool) -> Outcome:
         sent=outcome.sent + counts.get("sent", 0),
         unchanged=outcome.unchanged + counts.get("unchanged", 0),
         parked=outcome.parked + counts.get("parked", 0),
+        unclear=outcome.unclear + counts.get("unclear", 0),
         reason=delivery.reason or outcome.reason,
         is_partial=delivery.session.is_partial or outcome.is_partial,
         masked=Counter(outcome.masked) + delivery.masked,
+        lost=Counter(outcome.lost) + delivery.lost,
     )

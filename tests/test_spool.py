@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from opensync_hooks.job import Job
 from opensync_hooks.model import Trigger
+from opensync_hooks.retry import Tries
 from opensync_hooks.sources import registry
-from opensync_hooks.spool import Job, Spool
+from opensync_hooks.spool import Spool
 
 ROOT = Path(__file__).parent.parent
 AGENT = "claude-code"
@@ -81,7 +84,7 @@ def test_event_becomes_one_job_that_points_at_the_session(spool: Spool, folder: 
     assert found.trigger.path == "/home/me/.claude/projects/-x/s1.jsonl"
     assert found.trigger.awaits
     assert found.environ == {"CLAUDE_CONFIG_DIR": "/c", "OTHER": "a=b"}
-    assert (found.received_at, found.attempts, found.error) == (BEGAN, 0, None)
+    assert (found.received_at, found.tries, found.error) == (BEGAN, Tries(), None)
     assert events(folder) == []
 
 
@@ -103,7 +106,7 @@ def test_nothing_of_what_was_said_stays_in_the_queue(spool: Spool, folder: Path)
     (folder / "nameless.event").write_text(SECRET)
     spool.reduce(registry.trigger)
     (one, other) = spool.jobs()
-    spool.delay(one, "offline")
+    spool.keep(one, "offline", Tries(1))
     spool.park(other, "refused")
     kept = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"launch" not in kept
@@ -134,12 +137,62 @@ def test_the_later_wish_is_told_by_its_time_not_by_its_arrival(spool: Spool, tur
     assert found == replace(newer, trigger=replace(newer.trigger, path="/old", end_reason="clear"))
 
 
-def test_new_wish_begins_its_attempts_anew(spool: Spool) -> None:
+def test_new_wish_is_tried_at_once_and_begins_its_tries_anew(spool: Spool) -> None:
     spool.put(job())
-    spool.delay(spool.jobs()[0], "offline")
-    assert (spool.jobs()[0].attempts, spool.jobs()[0].error) == (1, "offline")
+    tries = Tries(1, not_before=BEGAN + 60_000)
+    spool.keep(spool.jobs()[0], "unreadable", tries)
+    assert (spool.jobs()[0].tries, spool.jobs()[0].error) == (tries, "unreadable")
     spool.put(job(at=BEGAN + 1))
-    assert (spool.jobs()[0].attempts, spool.jobs()[0].error) == (0, None)
+    assert (spool.jobs()[0].tries, spool.jobs()[0].error) == (Tries(), None)
+
+
+def test_what_the_server_fails_on_stays_counted_whatever_hooks_come(spool: Spool) -> None:
+    spool.put(job())
+    spool.keep(spool.jobs()[0], "answers 500", Tries(7, not_before=BEGAN + 60_000, since=BEGAN))
+    spool.put(job(at=BEGAN + 1))
+    assert spool.jobs()[0].tries == Tries(7, since=BEGAN)
+
+
+def test_event_that_is_merged_twice_changes_nothing_of_its_tries(spool: Spool) -> None:
+    spool.put(job())
+    spool.keep(spool.jobs()[0], "unreadable", Tries(3))
+    spool.put(job())
+    assert spool.jobs()[0].tries == Tries(3)
+
+
+def test_job_that_a_command_dropped_does_not_come_back(spool: Spool) -> None:
+    spool.put(job())
+    at_work = spool.jobs()[0]
+    spool.drop(at_work.name)
+    spool.keep(at_work, "offline", Tries(1))
+    assert spool.jobs() == []
+
+
+def test_job_that_a_worker_has_taken_up_comes_after_the_others(spool: Spool) -> None:
+    for number, begun in enumerate((9, 5, 0, 0)):
+        one = job(f"s{number}", BEGAN + number)
+        spool.put(one)
+        spool.keep(one, None, Tries(begun=begun))
+    assert [one.trigger.session_id for one in spool.jobs()] == ["s2", "s3", "s1", "s0"]
+
+
+def test_parked_job_that_is_retried_begins_anew(spool: Spool) -> None:
+    spool.put(job())
+    spool.park(spool.jobs()[0], "refused")
+    spool.retry(next(spool.parked()))
+    assert [one.tries for one in spool.jobs()] == [Tries()]
+    assert list(spool.parked()) == []
+
+
+def test_wait_ends_when_something_comes(spool: Spool, folder: Path) -> None:
+    moment = spool.moment()
+    began = time.monotonic()
+    spool.wait(moment, 0.3)
+    assert time.monotonic() - began >= 0.3
+    leave(folder, payload())
+    began = time.monotonic()
+    spool.wait(moment, 60)
+    assert time.monotonic() - began < 30
 
 
 def test_worker_killed_between_job_and_event_does_the_same_again(
@@ -189,8 +242,12 @@ def test_done_job_is_gone(spool: Spool) -> None:
 
 @pytest.mark.parametrize(
     "end",
-    [Spool.done, lambda spool, one: spool.park(one, "x"), lambda spool, one: spool.delay(one, "x")],
-    ids=["done", "park", "delay"],
+    [
+        Spool.done,
+        lambda spool, one: spool.park(one, "x"),
+        lambda spool, one: spool.keep(one, "x", Tries(1)),
+    ],
+    ids=["done", "park", "keep"],
 )
 def test_wish_that_came_while_the_job_was_at_work_survives_its_end(
     spool: Spool, end: Callable[[Spool, Job], None]
@@ -202,7 +259,7 @@ def test_wish_that_came_while_the_job_was_at_work_survives_its_end(
     end(spool, at_work)
     (left,) = spool.jobs()
     assert (left.received_at, left.trigger.awaits) == (BEGAN + 7, "what was said since")
-    assert left.attempts == 0
+    assert left.tries == Tries()
 
 
 def test_parked_job_is_set_apart_with_its_reason(spool: Spool) -> None:
@@ -232,7 +289,7 @@ def test_session_that_succeeds_later_is_no_longer_parked(spool: Spool) -> None:
 )
 def test_session_id_never_becomes_a_path(spool: Spool, folder: Path, session_id: str) -> None:
     spool.put(job(session_id))
-    (path,) = [path for path in folder.rglob("*") if path.is_file()]
+    (path,) = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
     assert path.parent == folder
     assert path.name.startswith(f"{AGENT}-")
     assert len(path.name) < 60
@@ -355,8 +412,8 @@ def test_event_that_may_not_be_read_is_kept_for_who_may(
 
 _GOOD = json.loads(
     '{"trigger": {"agent": "claude-code", "session_id": "s1", "event": "", "path": null,'
-    ' "awaits": null, "end_reason": null}, "environ": {}, "received_at": 1, "attempts": 0,'
-    ' "error": null}'
+    ' "awaits": null, "end_reason": null}, "environ": {}, "received_at": 1, "error": null,'
+    ' "tries": {"count": 0, "not_before": 0, "since": null, "begun": 0, "deaths": 0}}'
 )
 
 
@@ -377,8 +434,9 @@ def _changed(name: str, value: Any) -> bytes:
         _changed("environ", None),
         _changed("environ", {"CLAUDE_CONFIG_DIR": 7}),
         _changed("received_at", "yesterday"),
-        _changed("attempts", None),
-        _changed("from a newer version", 1),
+        _changed("tries", None),
+        _changed("tries", {"count": "many"}),
+        _changed("tries", {"since": "yesterday"}),
     ],
     ids=lambda content: ascii(content[:12]),
 )  # fmt: skip
@@ -397,6 +455,13 @@ def test_damaged_job_stops_nobody_stays_visible_and_gives_way_to_the_next_wish(
     (folder / "parked").mkdir()
     shutil.move(damaged, folder / "parked" / damaged.name)
     assert len(list(spool.parked())) == 1
+
+
+def test_job_of_an_older_or_a_newer_version_is_still_a_job(spool: Spool, folder: Path) -> None:
+    older = {name: value for name, value in _GOOD.items() if name != "tries"}
+    for value in ({**older, "attempts": 3}, {**_GOOD, "more": 1, "tries": {"more": 1}}):
+        (folder / job("s1").name).write_text(json.dumps(value))
+        assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -504,8 +569,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.at_work is not None)
     @rule()
-    def delay(self) -> None:
-        self.spool.delay(self._settle(served=False), "offline")
+    def fails(self) -> None:
+        self.spool.keep(self._settle(served=False), "offline", Tries(1))
 
     @precondition(lambda self: self.at_work is not None)
     @rule()

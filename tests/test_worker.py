@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from opensync_hooks import worker
+from opensync_hooks import drain, retry, shift, worker
 from opensync_hooks.config import Folders
+from opensync_hooks.delivery import Terms
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.sources import registry
 from opensync_hooks.spool import Spool
@@ -51,7 +53,7 @@ class Desk:
 
 @pytest.fixture
 def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(shift, "LINGER_SECONDS", 0.0)
     return Desk(home)
 
 
@@ -64,11 +66,10 @@ def test_event_that_comes_while_the_worker_lets_go_is_still_worked_on(
     work = worker._work
     late = iter(["s2"])
 
-    def work_then_a_hook_comes(spool: Spool, folders: Folders) -> bool:
-        done = work(spool, folders)
+    def work_then_a_hook_comes(spool: Spool, folders: Folders, end: float, **more: bool) -> None:
+        work(spool, folders, end, **more)
         for name in late:
             desk.event(name)
-        return done
 
     monkeypatch.setattr(worker, "_work", work_then_a_hook_comes)
     worker.main()
@@ -114,7 +115,7 @@ def test_bug_in_one_session_stops_no_other_and_shows_no_text(
 def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Syncer.sync, "__kwdefaults__", {**_defaults(), "patience": 0.05})
+    monkeypatch.setattr(drain, "Terms", partial(Terms, patience=0.05))
     for name in ("s1", "s2"):
         desk.session(name)
         desk.event(name)
@@ -129,25 +130,23 @@ def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
         assert desk.spool.waiting() == 1
     desk.event("unknown")
     worker.main()
+    assert desk.spool.waiting() == 1, "it waits for its time"
+    worker.main(at_once=True)
     assert desk.spool.waiting() == 0
-
-
-def _defaults() -> dict[str, object]:
-    return dict(Syncer.sync.__kwdefaults__ or {})
 
 
 def test_source_that_cannot_be_read_is_tried_again_then_set_aside(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(drain, "_AGAIN_SECONDS", 0.0)
     pen = desk.session("s1")
     pen.path.unlink()
     os.mkfifo(pen.path)
     desk.event("s1")
-    for _ in range(worker.MOST_ATTEMPTS):
-        worker.main()
+    for _ in range(retry.MOST_TRIES):
+        worker.main(at_once=True)
         assert desk.spool.waiting() == 1
-    worker.main()
+    worker.main(at_once=True)
     assert desk.spool.waiting() == 0
     assert len(list(desk.spool.parked())) == 1
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from opensync_hooks import backfill, config, house, worker
+from opensync_hooks import backfill, config, drain, house, rest
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.terminal import complain, say
 from opensync_hooks.errors import OpenSyncError, UnreachableError
@@ -59,7 +59,8 @@ def _sync(arguments: argparse.Namespace) -> int:
         end = time.monotonic() + (_PATIENCE if arguments.wait else 0)
         while True:
             try:
-                return _run(wish, found, syncer)
+                with rest.by_hand(ledger, loaded, Spool(loaded.folders.spool)):
+                    return _run(wish, found, syncer)
             except UnreachableError as error:
                 if time.monotonic() < end:
                     time.sleep(_PAUSE)
@@ -85,9 +86,9 @@ def _run(wish: backfill.Wish, found: list[backfill.Found], syncer: Syncer) -> in
     spool = Spool(syncer.config.folders.spool)
     where = syncer.destination.name
     failed = staying = 0
-    worker.reduce_now(spool)
+    drain.reduce_now(spool)
     if not wish.sessions:
-        failed += sum(_report("", result, where) for result in worker.drain_now(spool, syncer))
+        failed += sum(_report("", result, where) for result in drain.drain_now(spool, syncer))
     progress = backfill.Progress(len(found))
     current = done = 0
     for count, (located, result) in enumerate(backfill.run(wish, found, syncer), 1):

@@ -88,7 +88,7 @@ def world(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv("OPENSYNC_URL", server.url)
         monkeypatch.setenv("OPENSYNC_API_KEY", key)
         yield made[0]
-        made[0].rest()
+        made[0].end_workers()
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_tokens_told_while_the_server_is_down_arrive_with_the_rest(
         world.fire(world.event(generation_id=f"request-{number}", **TOKENS))
         world.rest()
     world.down = False
-    world.fire(world.event("unknown", "sessionEnd"))
+    assert world.command("sync").returncode == 0
     world.settle()
     assert world.texts() == turns(1, 2, 3)
     assert world.session()["promptTokens"] == 3_000
@@ -324,7 +324,7 @@ def test_session_in_another_place_is_found_by_whoever_works(
     world.rest()
     monkeypatch.delenv("CURSOR_STATE_DB")
     world.down = False
-    world.fire(world.event("unknown", "sessionEnd"))
+    assert world.command("sync").returncode == 0
     world.settle()
     assert world.texts() == turns(1)
 

@@ -38,8 +38,10 @@ class World:
         self.store = store
         self.sent: Counter[str] = Counter()
         self.down = False
+        self.asked = 0
 
     def on_request(self, _method: str, path: str, body: bytes) -> Fault | None:
+        self.asked += 1
         if self.down:
             return Fault()
         if path == "/sync/message":
@@ -78,11 +80,34 @@ class World:
     def is_working(self) -> bool:
         return bool(workers(self.ours))
 
+    def is_resting(self) -> bool:
+        """Whether a worker has found that the server is down."""
+        log = self.ours / "hooks.log"
+        return log.exists() and " rest " in log.read_text()
+
     def rest(self) -> None:
-        """Until no worker runs any more, whatever is queued."""
+        """Until all events are jobs, and no worker runs any more but one that waits."""
         end = time.monotonic() + 20
-        while self.is_working() and time.monotonic() < end:
+        while time.monotonic() < end:
+            events = any(name.endswith(".event") for name in self.queue())
+            if not self.is_working() or (self.is_resting() and not events):
+                return
             time.sleep(0.05)
+
+    def await_rest(self) -> None:
+        end = time.monotonic() + 20
+        while not self.is_resting() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert self.is_resting()
+
+    def end_workers(self) -> None:
+        for pid in workers(self.ours):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "opensync_hooks", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=False)
 
     def worker(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-I", "-c", WORKER, str(ROOT)])
@@ -119,7 +144,7 @@ def world(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv("OPENSYNC_URL", server.url)
         monkeypatch.setenv("OPENSYNC_API_KEY", key)
         yield made[0]
-        made[0].rest()
+        made[0].end_workers()
 
 
 def turns(*numbers: int) -> list[str]:
@@ -171,20 +196,25 @@ def test_live_session_with_times_of_today_ends_up_whole(world: World) -> None:
     assert world.texts() == ["go", "half\n\nwhole"]
 
 
-def test_server_that_was_down_all_session_has_it_all_after_the_next_hook(world: World) -> None:
+def test_server_that_was_down_all_session_has_it_all_once_somebody_says_so(world: World) -> None:
+    """The worker that waits for the server is woken by a command, and does the rest."""
     pen = world.pen()
     world.down = True
     for number in (1, 2, 3):
         pen.turn(number)
         world.fire(world.payload(pen, last_assistant_message=f"answer {number}"))
     world.fire(world.payload(pen, "SessionEnd", reason="other"))
-    world.rest()
-    assert world.texts() == []
-    assert world.queue()
-    world.down = False
+    world.await_rest()
+    asked = world.asked
     other = world.pen("s2")
     other.turn(9)
     world.fire(world.payload(other))
+    time.sleep(1)
+    assert world.asked == asked, "a hook within the rest asks nobody"
+    assert world.texts() == []
+    assert world.is_working(), "and no second worker came"
+    world.down = False
+    assert world.command("sync", "s2").returncode == 0
     world.settle(40)
     assert (world.texts("s1"), world.texts("s2")) == (turns(1, 2, 3), turns(9))
     assert set(world.sent.values()) == {1}
@@ -271,10 +301,11 @@ def test_session_in_another_config_folder_is_found_by_whoever_works(
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "elsewhere"))
     world.down = True
     world.fire(world.payload(pen))
-    world.rest()
+    world.await_rest()
+    world.end_workers()
     monkeypatch.delenv("CLAUDE_CONFIG_DIR")
     world.down = False
-    world.fire(world.payload(world.pen("unknown"), "SessionEnd"))
+    assert world.command("sync").returncode == 0
     world.settle()
     assert world.texts() == turns(1)
 

@@ -1,0 +1,85 @@
+"""The ledger's page on a destination that is left alone for a while, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from opensync_hooks import retry
+from opensync_hooks.config import Config
+from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.retry import Rest
+from opensync_hooks.spool import Spool
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """One destination's page. Methods raise what the ledger raises."""
+
+    ledger: Ledger
+    destination: str
+    login: str
+    luck: Callable[[], float] = random.random
+
+    @classmethod
+    def of(cls, ledger: Ledger, config: Config) -> Resting:
+        """The key itself is not kept, nor anything that it could be found from."""
+        known = f"{config.url}\0{config.api_key}".encode()
+        return cls(ledger, config.url or "", hashlib.sha256(known).hexdigest()[:16])
+
+    def known(self) -> Rest | None:
+        """What was last noted, whether it still holds or not."""
+        query = "SELECT cause, reason, since, until, tries, login FROM rest WHERE destination = ?"
+        rows = self.ledger.rows(query, self.destination)
+        return Rest(*rows[0]) if rows else None
+
+    def holding(self) -> Rest | None:
+        known = self.known()
+        return known if known and known.holds(now(), self.login) else None
+
+    def begin(self, error: OpenSyncError) -> Rest | None:
+        """Leave the destination alone, where that is what the error calls for."""
+        rest = retry.rest(error, self.known(), now(), self.login, self.luck())
+        if rest:
+            self._write(rest)
+        return rest
+
+    def lift(self) -> None:
+        """Have the next run try at once."""
+        known = self.known()
+        if known:
+            self._write(known.lifted())
+
+    def end(self) -> None:
+        """The destination has answered."""
+        if self.known():
+            with self.ledger.at_once() as run:
+                run("DELETE FROM rest WHERE destination = ?", self.destination)
+
+    def _write(self, rest: Rest) -> None:
+        row = (rest.cause, rest.reason, rest.since, rest.until, rest.tries, rest.login)
+        with self.ledger.at_once() as run:
+            run("INSERT OR REPLACE INTO rest VALUES (?, ?, ?, ?, ?, ?, ?)", self.destination, *row)
+
+
+@contextmanager
+def by_hand(ledger: Ledger, config: Config, spool: Spool) -> Iterator[None]:
+    """What a command does is tried at once, and what comes of it is known to the hooks."""
+    resting = Resting.of(ledger, config)
+    resting.lift()
+    try:
+        yield
+    except OpenSyncError as error:
+        resting.begin(error)
+        raise
+    resting.end()
+    spool.wake()
