@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,6 +25,8 @@ from opensync_hooks.model import (
 from opensync_hooks.redaction import Redactor
 
 _DEEPEST = 12
+_CUT_WORD = re.compile(r"(?<!\S)(?=[^\s\d]{0,200}\d)(\S{6,}+) ")
+"""A word with a digit in it, which may go on behind the blank."""
 
 
 def permitted(message: Message, config: Config, masked: Counter[str] | None = None) -> Message:
@@ -55,7 +58,7 @@ def permitted_session(
     redactor = _redactor(config, masked)
     return replace(
         session,
-        title=_maybe(session.title, redactor),
+        title=_title(session.title, redactor),
         project_path=_maybe(session.project_path, redactor),
         model=_maybe(session.model, redactor),
         git_branch=_maybe(session.git_branch, redactor),
@@ -75,6 +78,15 @@ def _is_allowed(config: Config, found: str) -> bool:
 
 def _maybe(text: str | None, redactor: Redactor) -> str | None:
     return redactor.text(text) if text else text
+
+
+def _title(text: str | None, redactor: Redactor) -> str | None:
+    """A title is a text in one line: where a secret went over two, a blank stands in it now."""
+    if not text:
+        return text
+    lines = _CUT_WORD.sub(r"\1\n", text)
+    found = redactor.text(lines)
+    return redactor.text(text if found == lines else found.replace("\n", " "))
 
 
 def _redacted(part: Part, redactor: Redactor) -> Part:

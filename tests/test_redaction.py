@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.metadata
+import json
+import os
 import random
 import re
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +23,9 @@ from hypothesis import strategies as st
 
 from opensync_hooks.redaction import Redactor, mask
 from opensync_hooks.redaction.formats import Example, Format
+from opensync_hooks.redaction.headers import HEADERS
+from opensync_hooks.redaction.keys import KEYS
+from opensync_hooks.redaction.names import NAMES
 from opensync_hooks.redaction.shapes import SHAPES
 from opensync_hooks.redaction.table import TABLE
 from opensync_hooks.redaction.tokens import TOKENS
@@ -45,6 +51,8 @@ FOLDS = (
     "'\n'",
 )
 """How terminals, editors, shells, mails, diffs and source code break a long word."""
+SHORTEST_FOLDED = 16
+FOLD_STEP = 1 if os.environ.get("OPENSYNC_TEST_LONG") else 7
 AROUND = (
     "{}", "see {} there", "see\\n{}\\nthere", '{{"a": "{}"}}', "({})", "\x1b[33m{}\x1b[0m",
     "a%3D{}%26b", "<b>{}</b>", "[{}]", "x={};y=1", "日本語 {} ✓", "| {} |",
@@ -84,7 +92,7 @@ def test_table_is_as_large_as_we_say() -> None:
 
 @pytest.mark.parametrize("around", AROUND, ids=ascii)
 def test_secret_is_found_in_any_surroundings(around: str) -> None:
-    for one in (*TOKENS, *SHAPES):
+    for one in (*KEYS, *TOKENS, *SHAPES):
         for example in one.examples:
             found = redacted(around.format(example.text))
             assert example.secret not in found, (one.kind, found)
@@ -100,6 +108,45 @@ def test_token_is_found_where_it_was_folded(fold: str) -> None:
                 begin, end = example.secret[:at], example.secret[at:]
                 found = redacted(f"see {begin}{fold}{end} there")
                 assert found == f"see {mask(one.kind)} there", (begin, end)
+
+
+def fold_places(one: Format, example: Example) -> list[int]:
+    """Where in the secret a line may end: not in the letters that it is known by, nor near them.
+
+    A value that is known by its name alone begins with eight letters, or it is too short to fold.
+    """
+    word = max(example.secret.split(), key=len).strip(";")
+    if len(word) < SHORTEST_FOLDED:
+        return []
+    filled = re.search(r"4[kQ7]", word)
+    named = one in (*HEADERS, *NAMES) or one.kind == "url-password"
+    begin = example.secret.index(word)
+    first = 8 if named else (filled.start() if filled else 0) + 4
+    marks = [(word.find(mark), len(mark)) for mark in (clue.strip("*") for clue in one.clues)]
+    return [
+        begin + at
+        for at in range(first, len(word) - 5)
+        if not any(found >= 0 and found <= at < found + size + 5 for found, size in marks)
+    ]
+
+
+def cut_in(example: Example, at: int, fold: str) -> Example:
+    return replace(example, secret=example.secret[:at] + fold + example.secret[at:])
+
+
+def in_json(text: str, depth: int) -> str:
+    return in_json(json.dumps({"a": text}), depth - 1) if depth else text
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("fold", FOLDS, ids=ascii)
+def test_every_format_is_found_where_a_line_ends_in_it(fold: str, depth: int) -> None:
+    for one, example in EXAMPLES:
+        for at in fold_places(one, example)[::FOLD_STEP]:
+            text = in_json(f"see {cut_in(example, at, fold).text} there", depth)
+            found = redacted(text)
+            assert example.secret[max(0, at - 8) : at] not in found, text
+            assert example.secret[at : at + 6] not in found, text
 
 
 def _prefix(example: Example) -> str:
@@ -365,7 +412,7 @@ def test_false_alarms_are_rarer_than_one_line_in_a_thousand() -> None:
 def test_no_secret_is_planted_in_this_repository() -> None:
     """Those who look for secrets in repositories would find our examples, were they written out."""
     plain = {"url-password", "password-hash", "opensync-key"}
-    marked = {one.kind for one in (*TOKENS, *SHAPES)} - plain
+    marked = {one.kind for one in (*KEYS, *TOKENS, *SHAPES)} - plain
     for path in [
         *ROOT.glob("opensync_hooks/**/*.py"),
         *ROOT.glob("tests/*.py"),

@@ -18,11 +18,20 @@ HEX = "a-f0-9"
 URLSAFE = "-A-Za-z0-9_"
 BASE64 = "-A-Za-z0-9+/=_"
 
-BREAK = (
-    r"""(?:["'][ \t]{0,4}+[+.\\]?[ \t]{0,4}+|[ \t]{0,4}+\\?)(?:\r?\n|(?:\\+r)?\\+n)"""
-    r"""(?:[ \t>|+#*]|\\+t){0,40}+["']?"""
+QUOTE = r"(?:\\*+[\"'`]|\\++u002[27]|&quot;|&#3[49];)"
+"""A quote, escaped as often as texts lie within texts."""
+NEWLINE = r"(?:\\?\r?\n|\\++n|\\++r\\++n)"
+"""The end of a line, also as JSON writes it, also behind a backslash."""
+_INDENT = r"(?:[ \t>|+#*]|\\++t){0,40}+"
+_JOINT = r"[ \t]{0,4}+[+.\\]?[ \t]{0,4}+"
+FOLD = rf"{_JOINT}{NEWLINE}{_INDENT}"
+BREAK = rf"(?:\\*+[\"']{_JOINT}{NEWLINE}{_INDENT}\\*+[\"']|[ \t]{{0,4}}+{NEWLINE}{_INDENT})"
+"""How tools fold a long word: a new line, between quotes, quoted, indented."""
+KAERB = (
+    r"(?:[\"']\\*+)?(?:[ \t>|+#*]|t\\++){0,40}+(?:\n\r?\\?|n\\++(?:r\\++)?)"
+    rf"(?:{_JOINT}[\"']\\*+|[ \t]{{0,4}}+)"
 )
-"""How tools fold a long word: a new line, also written as \\n, between quotes, quoted, indented."""
+"""The same in a text that is read backwards."""
 CUT = r"(?=\s{0,2}(?:\Z|…|\.{3}|[\[(<]\s?(?:cut|trunc|…)))"
 """What follows a word that was cut short."""
 
@@ -98,12 +107,38 @@ def at_word(start: str, letters: str = ALNUM) -> str:
 
 def body(letters: str, size: int, cut: int = 8) -> str:
     """At least `size` letters of a set; or as many, folded; or at least `cut`, and there an end."""
-    run, half = f"[{letters}]", (size + 1) // 2
-    whole = f"{run}{{{size},}}+"
-    more = f"(?:{BREAK}{run}{{16,}}+){{0,4}}+" if size >= 60 else ""
-    late = f"{run}{{4,}}+{BREAK}{run}{{{half},}}+"
-    early = f"{run}{{{half},}}+{BREAK}{run}{{4,}}+"
-    return f"(?:{whole}|(?:{late}|{early}){more}|{run}{{{min(cut, size)},}}+{CUT})"
+    one, half = f"[{letters}]", (size + 1) // 2
+    whole = f"{one}{{{size},}}+{rest(letters)}"
+    more = f"(?:{BREAK}{one}{{16,}}+){{0,4}}+" if size >= 60 else ""
+    late = f"{one}{{4,}}+{BREAK}{one}{{{half},}}+"
+    early = f"{one}{{{half},}}+{BREAK}{one}{{4,}}+"
+    return (
+        f"(?:{whole}|(?:{late}|{early}){more}|{one}{{{min(cut, size)},}}+(?:{BREAK}{one}++)?{CUT})"
+    )
+
+
+def run(letters: str, least: int, most: int, fold: str = BREAK) -> str:
+    """So many letters of a set, perhaps folded once."""
+    one = f"[{letters}]"
+    return f"(?:{one}{{1,{most - 1}}}{fold}{one}{{1,{most}}}|{one}{{{least},{most}}})"
+
+
+def part(letters: str, least: int, most: int) -> str:
+    """As `body`, but a line may end near its beginning as well."""
+    return f"(?:{body(letters, least)}|{run(letters, least, most)})"
+
+
+def between(sign: str) -> str:
+    """A sign between two parts; on either side of it a line may end."""
+    return f"(?:{BREAK})?{sign}(?:{BREAK})?"
+
+
+def rest(letters: str) -> str:
+    """The next line's word, where it goes on with a value: it has a digit and is no name."""
+    return (
+        rf"(?:{BREAK}(?=[^\s0-9]{{0,60}}+[0-9])[{letters}]{{6,}}+"
+        rf"(?![\w\[({{]|[ \t]?(?:[=:]|\\*[\"']\s?:)|[-./@]\w))?+"
+    )
 
 
 _FILLING = "4kQ7xB2mZ9"

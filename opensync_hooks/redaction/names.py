@@ -5,7 +5,18 @@ All of it is compared with the text in lower case.
 
 from __future__ import annotations
 
-from opensync_hooks.redaction.formats import ALNUM, CUT, Example, Format, fill
+from opensync_hooks.redaction.formats import (
+    ALNUM,
+    BREAK,
+    CUT,
+    FOLD,
+    NEWLINE,
+    QUOTE,
+    Example,
+    Format,
+    fill,
+    rest,
+)
 
 _LEFT_OUT = (
     r"(?!\[redacted:|\$[{(]|\$[a-z_]+(?![\w!@#$%^&*+-])|\{[a-z_{$]|<[a-z_ ]|%[({sd]"
@@ -18,20 +29,27 @@ _ELSEWHERE = (
     r"|/(?:run|etc|var|home|users|tmp|opt|usr|mnt|root|app|srv|workspace|private)/)"
 )
 """Not the place where the secret lies."""
-_CODE = (
+_CALL = (
     r"(?!(?:self|this|cls|args|opts|options|config|conf|settings|os|process|env|request|req|data"
     r"|params|ctx|props|kwargs|credentials|secrets|vars?|local|module|each)\.)"
     r"(?![a-z_][\w.]*+[(\[])"
-    r"(?!(?:[a-z_]\w*+\.)++[a-z_]\w*+(?:[^\w=+/-]|\Z))"
 )
+_CODE = _CALL + (r"(?!(?:[a-z_]\w*+\.)++[a-z_]\w*+(?:[^\w=+/-]|\Z))")
 """Not `self.password2`."""
+_BELOW = (
+    # the value stands in the next line: behind `\`, `(`, `|-`, or only indented, and is no name;
+    # in a title, the line's end has become a blank
+    rf"(?:(?:[(|>][-+]?)?[ \t]{{0,2}}{NEWLINE}(?:[ \t]|\\++t){{1,40}}+"
+    r"|(?:[|>][-+]?|\((?=[ \t][\"'])|\\)[ \t])(?!-|[\"']?[\w.$-]{1,80}+[\"']?[ \t]{0,3}[:=])"
+)
 _LINK = (
     # from a name to its value: `=`, `": "`, `'] = `, ` => `, `: str = `, and a name's "value": ""
-    r"[0-9]{0,2}(?>(?:\\*[\"'`]\]?)?[ \t]{0,3}"
+    rf"[0-9]{{0,2}}(?>(?:{QUOTE}\]?)?[ \t]{{0,3}}"
     r"(?::[ \t]?[a-z][a-z|. ]{0,20}+=|=>|:=|={1,2}|:"
-    r"|(?:\\*[\"'`])?[,\s]\s{0,20}\\*[\"']?value\\*[\"']?\s{0,2}[:=])[ \t]{0,3}"
-    r"(?:\\\r?\n[ \t]{0,20})?(?:[bfru]{1,2}(?=[\"'`]))?)"
+    rf"|{QUOTE}?(?:[,\s]|\\++n)(?:\s|\\++[nt]){{0,20}}+{QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
+    rf"[ \t]{{0,3}}(?:{_BELOW})?(?:[bfru]{{1,2}}(?=[\"'`]))?)"
 )
+_REST = rest("-a-z0-9+/=_.~")
 _TIGHT = (
     # also signs that mostly end a value, where nothing shows that they do
     r"(?:[^\s\"'`&;\\(),\[\]{}<>|]++|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
@@ -44,46 +62,57 @@ _LETTER = r"(?=[^ \t\r\n\"'`a-z]{0,24}+[a-z])"
 _SIGN = r"(?=[^ \t\r\n\"'`0-9!@#$%^&*+]{0,40}+[0-9!@#$%^&*+])"
 
 
-_TIGHTLY = rf"(?<=[a-z0-9]=){_CODE}(?P<tight>{_TIGHT})(?=[\s;&\"'`<|}}\\]|\Z)"
+_TIGHTLY = rf"(?<=[a-z0-9]=){_CODE}(?P<tight>{_TIGHT}{_REST})(?=[\s;&\"'`<|}}\\]|\Z)"
 """Between a name, its `=` and its value there is nothing, as hardly anybody writes code."""
+
+
+_ESCAPED = r"(?:\\++[\"'`]|\\++u002[27]|&quot;|&#3[49];)"
+
+
+_INNER = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))[ \t>|+#*]{{1,40}}+)"
+"""A line's end within quotes; of an escaped one, the letters may have been taken already."""
 
 
 def _quoted(excluded: str = r"\s") -> str:
     """A value in quotes of its own, or in quotes that are escaped as it lies in a quoted text."""
-    own = (
-        rf"{quote}(?P<{name}>(?:[^{quote}\\{excluded}]++|\\\S)++)(?:{quote}|{CUT})"
-        for quote, name in (('"', "double"), ("'", "single"), ("`", "back"))
-    )
-    escaped = rf"\\+[\"'](?P<escaped>[^{excluded}\"'`\\]++)(?:\\+[\"']|{CUT})"
+    own = []
+    for quote, name in (('"', "double"), ("'", "single"), ("`", "back")):
+        word = rf"(?:[^{quote}\\{excluded}]++|\\\S)++"
+        joint = rf"(?:{_INNER}|{quote}{FOLD}{quote})"
+        own.append(rf"{quote}(?P<{name}>{word}(?:{joint}{word}){{0,3}}+)(?:{quote}|{CUT})")
+    word = rf"(?:[^{excluded}\"'`\\&]++|&(?!quot;|#3))++"
+    escaped = rf"{_ESCAPED}(?P<escaped>{word}(?:{_INNER}{word}){{0,3}}+)(?:{_ESCAPED}|{CUT})"
     return "|".join((*own, escaped))
 
 
 def _flag(names: list[str]) -> str:
     """After `--name` a blank is enough."""
     dashed = "|".join(rf"(?<=-{name})" for name in names)
-    value = rf"{_DIGIT}{_LETTER}{_LEFT_OUT}(?P<flag>{_WORD}{{8,}}+){_NO_CALL}"
-    return rf"(?:{dashed})[ \t]{{1,3}}(?!-){value}"
+    value = rf"{_DIGIT}{_LETTER}{_LEFT_OUT}(?P<flag>{_WORD}{{8,}}+{_REST}){_NO_CALL}"
+    below = rf"(?:{NEWLINE}(?:[ \t]|\\++t){{0,40}}+|\\[ \t])?"
+    return rf"(?:{dashed})(?:[ \t]{{1,3}}{below}|{QUOTE},\s{{0,9}}{QUOTE})(?!-){value}"
 
 
 def _once(*conditions: str) -> str:
     """What must hold of a value, in quotes or not."""
-    return rf"(?=[\\\"'`]{{0,6}}+{''.join(conditions)})"
+    return rf"(?=(?:{QUOTE}|\\++)?+{''.join(conditions)})"
 
 
 def _strictly(begin: str, names: list[str]) -> str:
     """Code is full of tokens and keys: only a value with a digit in it is one, or a long one."""
     digit = rf"(?:{_DIGIT}|(?<=[a-z0-9]=)|(?=[a-z]{{20}}))(?=[^ \t\r\n\"'`]{{8}})"
-    bare = rf"(?:{_DIGIT}{_LETTER}|(?=[a-z]{{20}})){_CODE}(?P<bare>{_WORD}{{8,}}+){_NO_CALL}"
-    link = rf"(?:{_LINK}|\\*[\"'`],[ \t]?(?=\\*[\"'`]))"
+    bare = rf"(?:{_DIGIT}{_LETTER}|(?=[a-z]{{20}})){_CODE}(?P<bare>{_WORD}{{8,}}+{_REST}){_NO_CALL}"
+    link = rf"(?:{_LINK}|{QUOTE},[ \t]?(?={QUOTE}))"
     conditions = _once(digit, _LEFT_OUT, _ELSEWHERE)
     return rf"{begin}(?:{_flag(names)}|{link}{conditions}(?:{_quoted()}|{_TIGHTLY}|{bare}))"
 
 
 def _loosely(begin: str, names: list[str], *, blanks: bool = False, condition: str = "") -> str:
     """A password may be any word, as long as it cannot be a piece of code."""
-    bare = rf"{_SIGN}{_CODE}(?P<bare>{_WORD}{{6,}}+){_NO_CALL}"
-    value = "|".join((_quoted(r"\n" if blanks else r"\s"), _TIGHTLY, bare))
-    conditions = _once(r"(?=[^\s\"'`]{3})", condition, _LEFT_OUT)
+    bare = rf"{_SIGN}{_CODE}(?P<bare>{_WORD}{{6,}}+{_REST}){_NO_CALL}"
+    within = r"\n" if blanks else r"\s"
+    value = "|".join((_quoted(within), _TIGHTLY, bare))
+    conditions = _once(rf"(?=[^{within}\"'`]{{3}})", condition, _LEFT_OUT)
     return rf"{begin}(?:{_flag(names)}|{_LINK}{conditions}(?:{value}))"
 
 
@@ -118,11 +147,45 @@ def _examples(name: str, secret: str) -> tuple[Example, ...]:
         Example(secret, f"config['{name}'] = '", "'"),
         Example(secret, f"tool --{name} ", " --verbose"),
         Example(secret, f"- name: {name.upper()}\n  value: "),
+        Example(secret, f"{name}: |-\n    "),
+        Example(secret, f'{name} = (\n    "', '"\n)'),
+        Example(secret, f"tool --{name} \\\n    "),
+        Example(secret, f'["tool", "--{name}", "', '"]'),
+        Example(secret, f"{{\\u0022{name}\\u0022:\\u0022", "\\u0022}"),
+        Example(secret, f"<i data-x='{{&quot;{name}&quot;: &quot;", "&quot;}'>"),
         Example(secret, f"https://example.org/?{name}=", "&x=1"),
     )
 
 
+def _shouted(kind: str, names: str, *clues: str) -> Format:
+    """A name in capitals, `=`, and a value at once: a shell's assignment, where no dot is code."""
+    value = rf"{_SIGN if kind == 'password' else _DIGIT}(?P<literal>{_TIGHT}(?i:{_REST}))"
+    return Format(
+        kind,
+        clues,
+        rf"(?:{names})[0-9]{{0,2}}=(?i:{_LEFT_OUT}{_ELSEWHERE}{_CALL})(?=[^\s\"'`]{{8}}){value}",
+        tuple(
+            Example(fill(ALNUM, 9) + "." + fill(ALNUM, 6), f"MY_{name}=")
+            for name in names.split("|")
+            if name.isalpha()
+        ),
+        (f"{names.partition('|')[0]}=settings.password",),
+    )
+
+
 NAMES: tuple[Format, ...] = (
+    _shouted(
+        "password",
+        "PASSWORD|PASSWD|PASSPHRASE|PASS|PWD",
+        "*word",
+        "*passwd",
+        "*rase",
+        "*pass",
+        "*pwd",
+    ),
+    _shouted("secret", "SECRET|SECRET_KEY|SECRET_ACCESS_KEY", "*secret", "*key"),
+    _shouted("token", "TOKEN", "*token"),
+    _shouted("api-key", "APIKEY|API_KEY|AUTH_KEY|ACCESS_KEY|PRIVATE_KEY", "*key"),
     Format(
         "password",
         ("*word", "*pass", "*passwd", "*passcode", "*passwort"),

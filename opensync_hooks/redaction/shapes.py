@@ -1,4 +1,4 @@
-"""Secrets that are known by their shape: keys in files, tokens of several parts, URLs."""
+"""Secrets that are known by their shape: tokens of several parts, webhooks, URLs."""
 
 from __future__ import annotations
 
@@ -6,84 +6,36 @@ from opensync_hooks.redaction.formats import (
     ALNUM,
     BASE64,
     BREAK,
-    CUT,
     HEX,
+    KAERB,
     UPPER,
     URLSAFE,
     Example,
     Format,
     at_word,
+    between,
     body,
     fill,
+    part,
+    rest,
+    run,
 )
 
-_KEY_NAME = r"(?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
-_LINE = r"[A-Za-z0-9+/=]"
-_LAST = rf"{_LINE}{{1,76}}+(?=[ \t]*+(?:[\r\n\"'\\]|{CUT}))"
-"""A short line of base64 is one only where it stands alone."""
-_PEM = (
-    rf"-----BEGIN {_KEY_NAME}"
-    # to its end; or where that is missing, for as long as lines of base64 follow
-    rf"(?:(?:[^-]++|-(?!----)){{0,4000}}+-----END {_KEY_NAME}"
-    r"|(?:(?:\s|\\+[rn])*Proc-Type:[^\n\\]{0,60}(?:\s|\\+[rn])*DEK-Info:[^\n\\]{0,80})?"
-    rf"(?s:.{{0,24}}?{_LINE}{{24,}}+)*+(?:{BREAK}{_LAST})?)"
-)
-_PEM_LINES_BACKWARDS = rf"(?:(?:n(?:r\\+)?\\+|[\s|>\"'+,→0-9])*{_LINE}{{16,76}}){{1,70}}"
-_NEWLINE = r"(?:\r?\n|(?:\\+r)?\\+n)"
-_PUTTY = rf"Private-Lines:\s?\d{{1,4}}(?P<lines>(?:{_NEWLINE}(?:{_LINE}{{24,}}+|{_LAST}))++)"
-_PRIVATE = "PRIVATE " + "KEY-----"
+_DOT = between(r"\.")
 
 
 def _lines(letters: str, most: int) -> str:
-    """A run of letters that may go on in the lines below."""
-    return rf"[{letters}]++(?:{BREAK}[{letters}]{{20,}}+){{0,{most}}}+"
+    """A run of letters that may go on in the lines below, up to the next dot."""
+    more = rf"(?:[{letters}]{{20,}}+|[{letters}]++(?=\.[{letters}]))"
+    enough = rf"(?=[{letters}]{{4}}|[{letters}]{{1,3}}{BREAK}[{letters}]{{4}})"
+    return rf"{enough}[{letters}]++(?:{BREAK}{more}){{0,{most}}}+"
 
 
 _JWT = (
-    rf"eyJ{at_word('eyJ', URLSAFE)}(?=[{URLSAFE}]{{8}}){_lines(URLSAFE, 3)}"
-    rf"(?:\.(?=[{URLSAFE}]{{4}}){_lines(URLSAFE, 24)}){{1,4}}+"
+    rf"eyJ{at_word('eyJ', URLSAFE)}{_lines(URLSAFE, 3)}"
+    rf"(?:{_DOT}{_lines(URLSAFE, 24)}){{1,4}}+{rest(URLSAFE)}"
 )
 SHAPES: tuple[Format, ...] = (
-    Format(
-        "private-key",
-        ("PRIVATE",),
-        _PEM,
-        tuple(
-            Example(fill(ALNUM, 64), f"-----BEGIN {name}{_PRIVATE}\n", after)
-            for name in ("", "RSA ", "OPENSSH ", "EC ", "ENCRYPTED ")
-            for after in (f"\n-----END {name}{_PRIVATE}", "")
-        ),
-        ("-----BEGIN CERTIFICATE-----\n" + fill(ALNUM, 64) + "\n-----END CERTIFICATE-----",),
-    ),
-    Format(
-        "private-key",
-        ("PRIVATE",),
-        rf"-----END {_KEY_NAME}",
-        (Example(fill(ALNUM, 64), "", f"\n-----END RSA {_PRIVATE}"),),
-        ("-----END CERTIFICATE-----",),
-        back=rf"(?:n(?:r\\+)?\\+|\s)?{_LINE}{{1,76}}{_PEM_LINES_BACKWARDS}|"
-        rf"(?:n(?:r\\+)?\\+|\s)?{_LINE}{{16,76}}",
-        reach=4096,
-    ),
-    Format(
-        "private-key",
-        ("Lines",),
-        _PUTTY,
-        (
-            Example(
-                fill(ALNUM, 64),
-                "PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nPrivate-Lines: 1\n",
-            ),
-        ),
-        ("Private-Lines: 14",),
-    ),
-    Format(
-        "private-key",
-        ("LS0tLS1CRUdJTi*",),
-        rf"LS0tLS1CRUdJTi(?!BDRV|BQVU){body(BASE64, 56)}",
-        (Example("LS0tLS1CRUdJTi" + "BQUklWQVRFIEtFWS" + fill(ALNUM, 40)),),
-        ("LS0tLS1CRUdJTi" + "BDRVJUSUZJQ0FURS" + fill(ALNUM, 40),),
-    ),
     Format(
         "aws-access-key",
         ("AKIA*", "ASIA*", "ABIA*", "ACCA*"),
@@ -106,7 +58,8 @@ SHAPES: tuple[Format, ...] = (
         rf"JQQJ99{body(ALNUM, 20)}",
         (Example(fill(ALNUM, 52) + "JQQJ99" + fill(ALNUM, 26)),),
         ("JQQJ99 is in the middle of it",),
-        back=rf"[{ALNUM}]{{40,52}}",
+        back=rf"(?:{KAERB})?{run(ALNUM, 40, 52, KAERB)}",
+        reach=120,
     ),
     Format(
         "terraform-token",
@@ -114,7 +67,7 @@ SHAPES: tuple[Format, ...] = (
         rf"\.atlasv1\.{body(URLSAFE, 60)}",
         (Example(fill(ALNUM, 14) + ".atlasv1." + fill(ALNUM, 64)),),
         ("x.atlasv1.y",),
-        back=rf"[{ALNUM}]{{14}}",
+        back=rf"(?:{KAERB})?{run(ALNUM, 14, 14, KAERB)}",
     ),
     Format(
         "convex-deploy-key",
@@ -134,10 +87,11 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "discord-token",
         ("MT*", "Mj*", "Mz*", "ND*", "NT*", "Nj*", "Nz*", "OD*", "OT*"),
-        rf"\.[{URLSAFE}]{{6,7}}\.{body(URLSAFE, 27)}",
+        rf"\.(?:{BREAK})?{run(URLSAFE, 6, 7)}{_DOT}{part(URLSAFE, 27, 40)}",
         (Example("MT" + fill(ALNUM, 24) + "." + fill(ALNUM, 6) + "." + fill(ALNUM, 38)),),
         ("MTU is in some.module.name",),
-        back=rf"[{URLSAFE}]{{21,26}}[TjzD][MNO]",
+        back=rf"(?:{KAERB})?{run(URLSAFE, 21, 26, KAERB)}[TjzD][MNO]",
+        reach=100,
     ),
     Format(
         "mailchimp-key",
@@ -145,12 +99,13 @@ SHAPES: tuple[Format, ...] = (
         r"-us\d{1,2}(?![A-Za-z0-9])",
         (Example(fill(HEX, 32) + "-us12"),),
         ("made-us4, 0123456789abcdef-us1",),
-        back=rf"[{HEX}]{{32}}",
+        back=run(HEX, 32, 32, KAERB),
+        reach=100,
     ),
     Format(
         "airtable-token",
         ("pat*",),
-        rf"pat[{ALNUM}]{{14}}\.{body(HEX, 60)}",
+        rf"pat{run(ALNUM, 14, 14)}{_DOT}{part(HEX, 60, 64)}",
         (Example("pat" + fill(ALNUM, 14) + "." + fill(HEX, 64)),),
         ("pathology.abc",),
     ),
@@ -164,28 +119,28 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "sendgrid-key",
         ("SG",),
-        rf"SG\.[{URLSAFE}]{{20,24}}+\.{body(URLSAFE, 36)}",
+        rf"SG\.{run(URLSAFE, 20, 24)}{_DOT}{part(URLSAFE, 36, 60)}",
         (Example("SG" + "." + fill(ALNUM, 22) + "." + fill(ALNUM, 43)),),
         ("Singapore: SG.",),
     ),
     Format(
         "resend-key",
         ("re",),
-        rf"re_[{ALNUM}]{{8,10}}_{body(ALNUM, 20)}",
+        rf"re_{run(ALNUM, 8, 10)}{between('_')}{part(ALNUM, 20, 30)}",
         (Example("re_" + fill(ALNUM, 8) + "_" + fill(ALNUM, 24)),),
         ("core_functions_of_it",),
     ),
     Format(
         "mapbox-token",
         ("eyJ*",),
-        rf"sk\.eyJ[{URLSAFE}]{{20,}}+\.{body(URLSAFE, 20)}",
+        rf"sk\.eyJ{run(URLSAFE, 20, 400)}{_DOT}{part(URLSAFE, 20, 40)}",
         (Example("sk.eyJ" + fill(ALNUM, 60) + "." + fill(ALNUM, 22)),),
         ("sk.eyJ begins it",),
     ),
     Format(
         "salesforce-token",
         ("00D*",),
-        rf"00D[{ALNUM}]{{12,15}}!{body(ALNUM + '._', 60)}",
+        rf"00D{run(ALNUM, 12, 15)}{between('!')}{part(ALNUM + '._', 60, 120)}",
         (Example("00D" + fill(ALNUM, 12) + "!" + fill(ALNUM, 96)),),
         ("0x00DEADBEEF!",),
     ),
@@ -228,7 +183,9 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "password-hash",
         ("2a", "2b", "2y", "argon2i", "argon2id", "$6$", "$y$"),
-        r"\$(?:2[aby]\$\d\d\$[./A-Za-z0-9]{50,}+|(?:[56y]|argon2id?)\$[^\s:$\"']{1,60}\$[^\s:\"']{20,}+)",
+        rf"\$(?:2[aby]\$\d\d\${body('./A-Za-z0-9', 50)}"
+        rf"|(?:[56y]|argon2id?)\$(?:[^\s:$\"']{{1,60}}|{run('./A-Za-z0-9', 1, 60)}){between('[$]')}"
+        rf"(?:{body('-./A-Za-z0-9$+=,_', 20)}|{run('./A-Za-z0-9', 40, 90)}))",
         (
             Example("$2b$12$" + fill(ALNUM, 53)),
             Example("$6$" + fill(ALNUM, 16) + "$" + fill(ALNUM, 86)),
@@ -239,7 +196,8 @@ SHAPES: tuple[Format, ...] = (
         "url-password",
         ("://",),
         rf"://(?!\[redacted:)(?:[^\s/?#@:\"'<>\\]{{0,100}}+:(?!\[redacted:|\$[{{(]|\$[a-z_]+@|[<{{*]|%[s(])"
-        rf"(?P<password>[^\s/@\"'<>]++)@|(?P<user>[{URLSAFE}.~]{{20,200}}+)@)",
+        rf"(?P<password>(?!\d++\s)[^\s/@\"'<>]++(?:{BREAK}[^\s/@\"'<>]++)?)@"
+        rf"|(?P<user>{run(URLSAFE + '.~', 20, 200)})@)",
         (
             Example(fill(ALNUM, 10), "postgres://me:", "@db.example.org/x"),
             Example("p-" + fill(ALNUM, 9), "redis://:", "@cache:6379"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from opensync_hooks.redaction.headers import HEADERS
+from opensync_hooks.redaction.keys import KEYS
 from opensync_hooks.redaction.names import NAMES
 from opensync_hooks.redaction.shapes import SHAPES
 from opensync_hooks.redaction.tokens import TOKENS
 
-TABLE = (*SHAPES, *TOKENS, *HEADERS, *NAMES)
+TABLE = (*KEYS, *SHAPES, *TOKENS, *HEADERS, *NAMES)
