@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from opensync_hooks import pricing
 from opensync_hooks.config import Config, Folders
@@ -20,7 +21,10 @@ from opensync_hooks.model import Session
 from opensync_hooks.sources import Source
 from opensync_hooks.store import contract
 
-_AT_HOME = (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2], Path("/usr/share"))
+_AT_HOME = tuple(
+    os.path.realpath(one)
+    for one in (sys.prefix, sys.base_prefix, Path(__file__).parents[2], "/usr/share", os.devnull)
+)
 _PRICES = pricing.bundled()
 
 
@@ -105,20 +109,20 @@ def _foreseen(values: Iterable[Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def staying_inside(folder: Path) -> Iterator[None]:
-    """Raises AssertionError at the end if a file outside of `folder` was opened meanwhile."""
+def staying_inside(*folders: Path) -> Iterator[None]:
+    """Raises AssertionError at the end if a file outside of them was opened meanwhile."""
     _watch.opened.clear()
-    _watch.folder = str(folder)
+    _watch.folders = tuple(os.path.realpath(folder) for folder in folders)
     try:
         yield
     finally:
-        _watch.folder = None
+        _watch.folders = ()
     assert not _watch.opened, f"opened outside: {sorted(_watch.opened)[:5]}"
 
 
 class _Watch:
     def __init__(self) -> None:
-        self.folder: str | None = None
+        self.folders: tuple[str, ...] = ()
         self.opened: set[str] = set()
         self._is_on = False
 
@@ -129,17 +133,22 @@ class _Watch:
             sys.addaudithook(self)
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.folder is None or event not in ("open", "sqlite3.connect", "os.listdir"):
+        if not self.folders or event not in ("open", "sqlite3.connect"):
             return
+        folders, self.folders = self.folders, ()  # what is looked at here is not looked at again
         raw = arguments[0]
         if isinstance(raw, str | bytes):
-            path = os.fsdecode(raw).removeprefix("file://").partition("?")[0]
-            if not path.startswith(self.folder) and not _is_at_home(path):
+            path = unquote(os.fsdecode(raw).removeprefix("file://").partition("?")[0])
+            path = path if event != "open" else os.fsdecode(raw)
+            follows = event != "open" or not (arguments[2] or 0) & os.O_NOFOLLOW
+            real = os.path.realpath(path if follows else os.path.dirname(path))  # noqa: PTH120
+            if not _is_below(real, folders) and not _is_below(real, _AT_HOME):
                 self.opened.add(path)
+        self.folders = folders
 
 
-def _is_at_home(path: str) -> bool:
-    return any(Path(path).is_relative_to(place) for place in _AT_HOME) or path == os.devnull
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(path == one or path.startswith(one + "/") for one in folders)
 
 
 _watch = _Watch()

@@ -93,7 +93,7 @@ FOUND = {
     ),
     "an id that no file can be called by": (
         "opencode-json",
-        _file("export/x.json", {"info": {"id": "ses_" + "é" * 120}, "messages": []}),
+        _file("export/x.json", {"info": {"id": "ses_" + "é" * 250}, "messages": []}),
     ),
     "a root whose name is half a letter": (
         "cursor-chats", "meta\t" + json.dumps({"latestRootBlobId": "\ud83d"}),

@@ -7,6 +7,7 @@ No version of OpenCode writes this folder by itself. Where it exists, it is read
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ class Exports:
     def family(self, session_id: str) -> list[Mark]:
         """A file is named by its session, or by nothing in particular."""
         named = self.path / f"{session_id}.json"
-        found = mark(named) if named.is_file() else None
+        found = mark(named) if os.path.isfile(named) else None  # noqa: PTH113 - never raises
         if found is None:
             found = next((one for one in self.marks(()) if one.session_id == session_id), None)
         return [found] if found and found.session_id == session_id else []
