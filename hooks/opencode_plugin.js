@@ -1,8 +1,9 @@
 // opensync-hooks: install.py wrote this file, renews it and takes it away again. Changes are lost.
 //
 // A mere bridge: whatever may end a turn of a session starts hooks/opencode.py, in a session of its
-// own, with {"session_id", "hook_event_name"} on its stdin, and waits for nothing. `opencode run` ends
-// 30 ms after its last event, and a terminal that is closed takes all that belongs to it along.
+// own, with --event {"session_id", "hook_event_name"}, and waits for nothing. `opencode run` ends 30 ms
+// after its last event, and a terminal that is closed takes all that belongs to it along. An argument,
+// because what is written to a child's stdin leaves OpenCode a tick later, and is lost if it is killed.
 // Checked against OpenCode 0.5.29 to 1.18.33; the events of 2.x are those that it documents.
 import { spawn } from "node:child_process"
 
@@ -15,7 +16,7 @@ const FIRES = new Set([
 ])
 const BEGINS = new Set(["session.created", "session.status", "message.part.updated"])
 const WINDOW_MS = 250 // for longer than this the worker waits until nothing is written any more
-const OPTIONS = { detached: true, stdio: ["pipe", "ignore", "ignore"], windowsHide: true }
+const OPTIONS = { detached: true, stdio: "ignore", windowsHide: true }
 
 const touched = new Set() // sessions of which something was heard since they were started last
 const started = new Map() // when
@@ -25,10 +26,9 @@ function start(id, name) {
   if (Date.now() - (started.get(id) ?? 0) < WINDOW_MS) return
   started.set(id, Date.now())
   touched.delete(id)
-  const child = spawn(COMMAND[0], COMMAND.slice(1), OPTIONS)
+  const event = JSON.stringify({ session_id: id, hook_event_name: name })
+  const child = spawn(COMMAND[0], [...COMMAND.slice(1), "--event", event], OPTIONS)
   child.on("error", () => {}) // Python is gone; without a listener that would end OpenCode
-  child.stdin.on("error", () => {})
-  child.stdin.end(JSON.stringify({ session_id: id, hook_event_name: name }))
   child.unref()
 }
 

@@ -5,12 +5,14 @@ When it starts our hook, and that nothing which can happen there ever reaches Op
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 
 PLUGIN = Path(__file__).parents[1] / "hooks" / "opencode_plugin.js"
+EVENTS = Path(__file__).parent / "data" / "opencode" / "events.json"
 NODE = shutil.which("node")
 DRIVER = """
 const { default: modern, OpenSyncHooks } = await import(process.argv[2])
@@ -47,7 +50,7 @@ class Bridge:
 
     def __init__(self, folder: Path, command: list[str] | None = None) -> None:
         self.heard = folder / "heard"
-        self.command = command or ["/bin/sh", "-c", f'echo "$(cat)" >> {self.heard}']
+        self.command = command or ["/bin/sh", "-c", f'echo "$1" >> {self.heard}']
         self.file = folder / "plugin.mjs"
         text = PLUGIN.read_text()
         baked = f"const COMMAND = {json.dumps(self.command)}"
@@ -105,6 +108,24 @@ def test_turn_starts_the_hook_once(bridge: Bridge) -> None:
     steps = [*PROMPT, status("busy"), info("session.updated"), status("idle")]
     steps += [event("session.idle"), info("session.updated"), event("session.diff"), "dispose"]
     assert bridge.plays(*steps) == [("ses_1", "session.status")]
+
+
+TOOLS = "ses_e0455b051ffelTfTKepUayusYv"
+PARENT, CHILD = "ses_e04559947ffes6pn5qXANQq0k1", "ses_e0455944affe4yx5HHxQUr70Og"
+
+
+@pytest.mark.parametrize(
+    ("run", "sessions"),
+    [(0, [TOOLS]), (1, [TOOLS]), (2, [CHILD, PARENT])],
+    ids=["tools", "--continue", "subagent"],
+)
+def test_recorded_run_starts_the_hook_once_for_each_of_its_sessions(
+    bridge: Bridge, run: int, sessions: list[str]
+) -> None:
+    """Every event of three runs of 1.18, as its plugins heard them."""
+    events = json.loads(EVENTS.read_text())[run]
+    found = sorted(bridge.plays(*events))
+    assert found == [(session, "session.status") for session in sorted(sessions)]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +223,7 @@ def test_file_that_nobody_installed_does_nothing(tmp_path: Path) -> None:
 
 
 def test_hook_outlives_the_end_of_its_group(bridge: Bridge, tmp_path: Path) -> None:
-    bridge = Bridge(tmp_path, ["/bin/sh", "-c", f"sleep 0.5; cat >> {bridge.heard}"])
+    bridge = Bridge(tmp_path, ["/bin/sh", "-c", f'sleep 0.5; echo "$1" >> {bridge.heard}'])
     steps = json.dumps([event("session.idle"), 20_000])
     process = subprocess.Popen(
         [str(NODE), str(bridge.driver), str(bridge.file), steps], start_new_session=True
@@ -214,3 +235,24 @@ def test_hook_outlives_the_end_of_its_group(bridge: Bridge, tmp_path: Path) -> N
     while not bridge.heard.exists() and time.monotonic() < end:
         time.sleep(0.05)
     assert json.loads(bridge.heard.read_text())["session_id"] == "ses_1"
+
+
+def test_event_reaches_the_spool_with_what_decides_where_the_data_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hook itself, while a worker is busy: it would take the event up at once."""
+    hook = PLUGIN.with_name("opencode.py")
+    bridge = Bridge(tmp_path, [sys.executable, "-I", "-S", str(hook)])
+    spool = tmp_path / "ours" / "spool"
+    spool.mkdir(parents=True)
+    monkeypatch.setenv("OPENSYNC_HOOKS_HOME", str(spool.parent))
+    monkeypatch.setenv("OPENCODE_DB", "mine.db")
+    with (spool / "worker.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        bridge.plays(event("session.idle"))
+        end = time.monotonic() + 10
+        while not (found := list(spool.glob("*.opencode.event"))) and time.monotonic() < end:
+            time.sleep(0.02)
+    (left,) = found
+    payload = b'{"session_id":"ses_1","hook_event_name":"session.idle"}'
+    assert left.read_bytes() == b"OPENCODE_DB=mine.db\n" + payload

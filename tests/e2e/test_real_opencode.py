@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import signal
 import sqlite3
 import struct
@@ -85,11 +86,14 @@ class User:
         self.project.mkdir()
         self.config = home / ".config" / "opencode"
         self.config.mkdir(parents=True)
+        self.unpacked = home / "tmp"
+        self.unpacked.mkdir()
         self.environ = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
+            "TMPDIR": str(self.unpacked),
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_MODELS_FETCH": "1",
             "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
@@ -207,6 +211,7 @@ def user(home: Path, tmp_path: Path) -> Iterator[User]:
         made = User(home, tmp_path / "ours", model)
         made.install()
         yield made
+        shutil.rmtree(made.unpacked)  # each start leaves a library of 8 MB there
 
 
 _PARTS = """
@@ -463,6 +468,18 @@ def test_worker_survives_the_end_of_opencode_and_of_its_group(user: User) -> Non
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+    check(user)
+
+
+def test_event_is_not_lost_when_opencode_is_killed_right_behind_it(user: User) -> None:
+    plugin = user.config / "plugin" / "opensync-hooks.js"
+    text = plugin.read_text()
+    killing = text.replace("  child.unref()\n", '  process.kill(process.pid, "SIGKILL")\n')
+    assert killing != text
+    plugin.write_text(killing)
+    process = user.start("run", "please greet")
+    process.communicate(timeout=90)
+    assert process.returncode == -signal.SIGKILL
     check(user)
 
 
