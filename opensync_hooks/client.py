@@ -1,8 +1,4 @@
-"""OpenSync over HTTP: three calls and one retry policy; the server's traps stay in here.
-
-A 500 of this server is often permanent, a 401 sometimes passing, a 200 sometimes a failure: the
-text decides. No answer is shown whole, for a refusal may echo what was sent.
-"""
+"""OpenSync over HTTP: three calls, each tried a few times; the server's traps stay in here."""
 
 from __future__ import annotations
 
@@ -10,51 +6,32 @@ import json
 import random
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Self
 
 import requests
 
 from opensync_hooks import __version__
+from opensync_hooks.answer import judge, refusal
+from opensync_hooks.deadline import TooLateError, within
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.errors import (
     CertificateError,
-    KeyRefusedError,
-    OpenSyncError,
     RejectedError,
-    UnclearError,
     UnreachableError,
     WrongAddressError,
 )
 
 TRIES = 3
 TIMEOUT = (5.0, 20.0)
+"""Seconds for the connection, and between two pieces of an answer."""
+DEADLINE = 30.0
+"""Seconds for a whole request, besides the time that its bytes take on a slow line."""
+SLOWEST_BYTES = 32_768
 LONGEST_WAIT = 60.0
 _FIRST_WAIT = 0.5
 _WINDOW_MS = 5_000
 _MARGIN_MS = 500
-_PASSING_STATUS = frozenset({408, 425, 429, 502, 503, 504})
-_PASSING_TEXT = (
-    "changed while this mutation",
-    "Too many concurrent",
-    "Try again later",
-    "couldn't be completed",
-    "timed out",
-    "API key validation failed",
-)
-_PERMANENT_TEXT = (
-    "ArgumentValidationError",
-    "Invalid arguments",
-    "Field name",
-    "too large",
-    "too nested",
-    "too long",
-    "too many",
-    "Too many",
-    "SyntaxError",
-    "TypeError",
-    "lone leading surrogate",
-)
 _POISON_TEXT = "lone leading surrogate"
 
 
@@ -86,11 +63,8 @@ class Client:
         self._sleep = sleep
         self._clock = clock
         self._ahead_ms: float | None = None
-        self._http = requests.Session()
-        self._http.auth = _Key(api_key)
-        self._http.headers.update(
-            {"User-Agent": f"opensync-hooks/{__version__}", "Content-Type": "application/json"}
-        )
+        self._key = _Key(api_key)
+        self._http = _connected(self._key)
 
     @property
     def name(self) -> str:
@@ -127,9 +101,7 @@ class Client:
         if not all(isinstance(count, int) for count in counts) or not isinstance(errors, list):
             raise UnreachableError(f"{self._url}: an answer that is not OpenSync's.")
         if errors:
-            said = str(errors[0])[:160]
-            passing = any(known in said for known in _PASSING_TEXT)
-            raise (UnreachableError if passing else RejectedError)(f"{self._url}: {said}")
+            raise refusal(self._url, str(errors[0]))
         return BatchReply(int(counts[0] or 0), int(counts[1] or 0))
 
     def server_time(self) -> int:
@@ -167,7 +139,7 @@ class Client:
         for tries in range(TRIES):
             try:
                 response = self._send(method, path, body)
-                return _judge(self._url, response)
+                return judge(self._url, response)
             except UnreachableError as error:
                 wait = error.retry_after
                 if tries == TRIES - 1 or (wait is not None and wait > LONGEST_WAIT):
@@ -178,10 +150,15 @@ class Client:
 
     def _send(self, method: str, path: str, body: Json | None) -> requests.Response:
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        send = partial(self._http.request, method, self._url + path, data=data)
+        longest = DEADLINE + len(data or b"") / SLOWEST_BYTES
         try:
-            return self._http.request(
-                method, self._url + path, data=data, timeout=TIMEOUT, allow_redirects=False
-            )
+            return within(longest, partial(send, timeout=TIMEOUT, allow_redirects=False))
+        except TooLateError:
+            self._http = _connected(self._key)  # the other one is busy still
+            raise UnreachableError(
+                f"{self._url}: answers too slowly.", "It is tried again later."
+            ) from None
         except requests.exceptions.SSLError as error:
             raise CertificateError(
                 f"{self._url}: its certificate is not trusted.",
@@ -192,6 +169,15 @@ class Client:
                 f"{self._url}: cannot be reached ({_why(error)}).",
                 "Check the network, then the URL.",
             ) from None
+
+
+def _connected(key: _Key) -> requests.Session:
+    """A session of HTTP; it makes its connection with the first request, and keeps it."""
+    http = requests.Session()
+    http.auth = key
+    http.headers["User-Agent"] = f"opensync-hooks/{__version__}"
+    http.headers["Content-Type"] = "application/json"
+    return http
 
 
 def _why(error: requests.exceptions.RequestException) -> str:
@@ -208,72 +194,6 @@ def _why(error: requests.exceptions.RequestException) -> str:
         "ProxyError": "the proxy refuses",
     }
     return known.get(name, name)
-
-
-def _judge(url: str, response: requests.Response) -> Json:
-    """The answer's JSON object, or the error that the answer stands for."""
-    status = response.status_code
-    if status == 200:
-        return _object(url, response)
-    text = _error_text(response)
-    if status in _PASSING_STATUS or any(known in text for known in _PASSING_TEXT):
-        wait = _retry_after(response.headers.get("Retry-After"))
-        raise UnreachableError(f"{url}: answers {status} for now. {text}", retry_after=wait)
-    raise _final(url, status, text)
-
-
-def _final(url: str, status: int, text: str) -> OpenSyncError:
-    if status in (401, 403):
-        return KeyRefusedError(
-            f"{url}: the key is refused. {text}",
-            "Copy it from OpenSync's settings page and run `opensync-hooks login`.",
-        )
-    if 300 <= status < 400:
-        return WrongAddressError(
-            f"{url}: redirects elsewhere, where the key must not follow.", "Check the URL."
-        )
-    if status in (404, 405):
-        return WrongAddressError(f"{url}: no OpenSync answers there.", "Check the URL.")
-    if status in (400, 413, 422) or any(known in text for known in _PERMANENT_TEXT):
-        return RejectedError(f"{url}: refused ({status}). {text}")
-    return UnclearError(f"{url}: answers {status} for now. {text}")
-
-
-def _object(url: str, response: requests.Response) -> Json:
-    try:
-        value = response.json()
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise UnreachableError(
-            f"{url}: an answer that is not OpenSync's.",
-            "Is the URL another site's, or a network's login page in between?",
-        )
-    return value
-
-
-def _error_text(response: requests.Response) -> str:
-    """The first words of what the server says; enough to class it, too little to leak."""
-    try:
-        value = response.json()
-    except ValueError:
-        return ""
-    said = (value.get("error") or value.get("message")) if isinstance(value, dict) else None
-    first_line = said.strip().split("\n", 1)[0] if isinstance(said, str) and said.strip() else ""
-    return first_line.split("Object:", 1)[0][:160].strip()
-
-
-def _retry_after(value: str | None) -> float | None:
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _shifted(body: Json) -> Json:

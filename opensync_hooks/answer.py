@@ -1,0 +1,117 @@
+"""What an answer of OpenSync means: the JSON that was asked for, or the error that it stands for.
+
+A 500 of this server is often permanent, a 401 sometimes passing, a 200 sometimes no answer of its:
+the text decides. No answer is shown whole, for a refusal may echo what was sent.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+
+import requests
+
+from opensync_hooks.destination import Json
+from opensync_hooks.errors import (
+    KeyRefusedError,
+    OpenSyncError,
+    RejectedError,
+    UnclearError,
+    UnreachableError,
+    WrongAddressError,
+)
+
+_PASSING_STATUS = frozenset({408, 425, 429, 502, 503, 504})
+_PASSING_TEXT = (
+    "changed while this mutation",
+    "Too many concurrent",
+    "Try again later",
+    "couldn't be completed",
+    "timed out",
+    "API key validation failed",
+)
+_PERMANENT_TEXT = (
+    "ArgumentValidationError",
+    "Invalid arguments",
+    "Field name",
+    "too large",
+    "too nested",
+    "too long",
+    "too many",
+    "Too many",
+    "SyntaxError",
+    "TypeError",
+    "lone leading surrogate",
+)
+
+
+def judge(url: str, response: requests.Response) -> Json:
+    """The answer's JSON object, or the error that the answer stands for."""
+    status = response.status_code
+    if status == 200:
+        return _object(url, response)
+    text = _error_text(response)
+    if status in _PASSING_STATUS or any(known in text for known in _PASSING_TEXT):
+        wait = _retry_after(response.headers.get("Retry-After"))
+        raise UnreachableError(f"{url}: answers {status} for now. {text}", retry_after=wait)
+    raise _final(url, status, text)
+
+
+def refusal(url: str, said: str) -> OpenSyncError:
+    """What an error inside of a successful answer means."""
+    passing = any(known in said for known in _PASSING_TEXT)
+    return (UnreachableError if passing else RejectedError)(f"{url}: {said[:160]}")
+
+
+def _final(url: str, status: int, text: str) -> OpenSyncError:
+    if status in (401, 403):
+        return KeyRefusedError(
+            f"{url}: the key is refused. {text}",
+            "Copy it from OpenSync's settings page and run `opensync-hooks login`.",
+        )
+    if 300 <= status < 400:
+        return WrongAddressError(
+            f"{url}: redirects elsewhere, where the key must not follow.", "Check the URL."
+        )
+    if status in (404, 405):
+        return WrongAddressError(f"{url}: no OpenSync answers there.", "Check the URL.")
+    if status in (400, 413, 422) or any(known in text for known in _PERMANENT_TEXT):
+        return RejectedError(f"{url}: refused ({status}). {text}")
+    return UnclearError(f"{url}: answers {status} for now. {text}")
+
+
+def _object(url: str, response: requests.Response) -> Json:
+    try:
+        value = response.json()
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UnreachableError(
+            f"{url}: an answer that is not OpenSync's.",
+            "Is the URL another site's, or a network's login page in between?",
+        )
+    return value
+
+
+def _error_text(response: requests.Response) -> str:
+    """The first words of what the server says; enough to class it, too little to leak."""
+    try:
+        value = response.json()
+    except ValueError:
+        return ""
+    said = (value.get("error") or value.get("message")) if isinstance(value, dict) else None
+    first_line = said.strip().split("\n", 1)[0] if isinstance(said, str) and said.strip() else ""
+    return first_line.split("Object:", 1)[0][:160].strip()
+
+
+def _retry_after(value: str | None) -> float | None:
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
