@@ -104,15 +104,12 @@ def install_at(
         row("Sessions", "those that the old plugins sent are there; ours begin from here")
     elif not wish.no_backfill:
         first_sessions.sync(here, wish, environ)
-    _conclude(command, found_an_agent=any(registered))
-    return 0
-
-
-def _conclude(command: str, *, found_an_agent: bool) -> None:
     none = "No agent was found, so nothing is kept yet."
-    say(f"\nDone. {'Every session is kept from now on.' if found_an_agent else none}")
+    say(f"\nDone. {'Every session is kept from now on.' if any(registered) else none}")
     say(f"  {command} status   shows where sessions go and what waits")
-    say(f"  {command} login    sends them to your OpenSync; until then they stay here")
+    if not changeover.known_login(environ):
+        say(f"  {command} login    sends them to your OpenSync; until then they stay here")
+    return 0
 
 
 def _foresee(here: Installation, wish: argparse.Namespace, environ: Mapping[str, str]) -> None:

@@ -30,7 +30,7 @@ def offer(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Found
         _introduce(one)
     if not found or options.keep_old or not _agreed(options, found):
         return []
-    known = _known_login(environ)
+    known = known_login(environ)
     if known:
         row("Login", f"stays as it is: {known}")
     elif not _take_login(found, environ):
@@ -38,11 +38,20 @@ def offer(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Found
     return [one for one in found if _retire(one)]
 
 
+def known_login(environ: Mapping[str, str]) -> str | None:
+    """Where sessions go already, if not to the embedded store."""
+    try:
+        from opensync_hooks import config  # noqa: PLC0415 - a bare clone lacks what it needs
+    except ImportError:
+        return environ.get("OPENSYNC_URL")
+    return config.load(environ).url
+
+
 def _concerning(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Found]:
     """A login alone is of no interest where there is one of ours."""
     found = predecessors.find(environ, chosen(options))
     sending = [one for one in found if one.trouble or one.changes()]
-    return sending if _known_login(environ) else found
+    return sending if known_login(environ) else found
 
 
 def _introduce(one: Found) -> None:
@@ -66,14 +75,6 @@ def _agreed(options: argparse.Namespace, found: list[Found]) -> bool:
     else:
         row("", "run this again with --take-over to use its login")
     return False
-
-
-def _known_login(environ: Mapping[str, str]) -> str | None:
-    try:
-        from opensync_hooks import config  # noqa: PLC0415 - a bare clone lacks what it needs
-    except ImportError:
-        return environ.get("OPENSYNC_URL")
-    return config.load(environ).url
 
 
 def _take_login(found: list[Found], environ: Mapping[str, str]) -> bool:

@@ -43,9 +43,9 @@ def _may_purge(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
             "leave out one of the two",
         )
     held = possessions.held(environ)
-    row("To delete", "" if held else "nothing is left of settings and sessions")
+    row("To delete", "for good:" if held else "no settings, no sessions")
     for one in held:
-        say(f"  {short(one.path)}  {one.what}")
+        row("", f"{short(one.path)}: {one.what}")
     if options.dry_run or options.yes or not held:
         return True
     if not is_terminal():
@@ -54,7 +54,7 @@ def _may_purge(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
             "terminal to ask on. Nothing was changed.",
             "say --yes as well",
         )
-    return agrees("Delete all of this for good?")
+    return agrees("Delete all of this?")
 
 
 def _unregister(
@@ -86,7 +86,7 @@ def _remove_what_hooks_need(options: argparse.Namespace, environ: Mapping[str, s
     launcher.remove(environ)
     environment.remove(environ)
     original.forget_all(environ.get)
-    if options.purge:
+    if options.purge and possessions.held(environ):
         possessions.delete(environ)
         row("Deleted", "settings, key, queue and synced sessions")
 
