@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-import tomli_w
 from filelock import FileLock
 
-from opensync_hooks import folders, rules
+from opensync_hooks import folders, rules, toml_text
 from opensync_hooks.errors import NotConfiguredError, UsageError
 from opensync_hooks.files import open_plain, private_folder, write_whole
 
@@ -84,7 +83,28 @@ class Folders:
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Raises NotConfiguredError for a file or a value that cannot be used as it stands."""
     where = Folders.of(environ)
-    document = _read(where.settings)
+    return _made(where, _read(where.settings), environ)
+
+
+def document(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What config.toml itself says. Raises NotConfiguredError where that cannot be told."""
+    return _read(Folders.of(environ).settings)
+
+
+def update(environ: Mapping[str, str], change: Callable[[dict[str, Any]], object]) -> None:
+    """Change config.toml. Raises NotConfiguredError, and changes nothing, if it could not be used
+    afterwards, whatever the environment says.
+    """
+    where = Folders.of(environ)
+
+    def checked(document: dict[str, Any]) -> None:
+        change(document)
+        _made(where, document, {})
+
+    _change(environ, checked)
+
+
+def _made(where: Folders, document: dict[str, Any], environ: Mapping[str, str]) -> Config:
     server = _table(document, "server", where.settings)
     url, api_key = _login(environ, document, where.settings)
     return Config(
@@ -238,7 +258,8 @@ def _change(
         change(document)
         if document != before:
             private_folder(where.config)
-            write_whole(where.settings, tomli_w.dumps(document).encode())
+            text = where.settings.read_text("utf-8") if before else ""
+            write_whole(where.settings, toml_text.rewritten(text, document).encode())
     return document
 
 

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -93,3 +93,24 @@ def terminal() -> Iterator[tuple[int, int]]:
     finally:
         os.close(outer)
         os.close(inner)
+
+
+def typed(command: list[str], *lines: str) -> str:
+    """All that a terminal shows while a user answers each question with a line."""
+    child, outer = pty.fork()
+    if child == 0:
+        os.chdir(ROOT)
+        os.execv(command[0], command)  # noqa: S606 - our own Python
+    shown = b""
+    for line in lines:
+        asked = b""
+        while not asked.endswith((b": ", b"? ")):
+            asked += os.read(outer, 1024)
+        os.write(outer, line.encode())
+        shown += asked
+    with suppress(OSError):  # the end of a terminal is an error on Linux
+        while more := os.read(outer, 1024):
+            shown += more
+    os.waitpid(child, 0)
+    os.close(outer)
+    return shown.decode()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from opensync_hooks.commands.command import Command
+from opensync_hooks.commands.config import CONFIG
 from opensync_hooks.commands.doctor import DOCTOR
 from opensync_hooks.commands.install import INSTALL
 from opensync_hooks.commands.login import LOGIN, LOGOUT
+from opensync_hooks.commands.queue import QUEUE
 from opensync_hooks.commands.serve import SERVE
 from opensync_hooks.commands.status import STATUS
 from opensync_hooks.commands.sync import SYNC
@@ -19,10 +21,12 @@ ALL: tuple[Command, ...] = (
     INSTALL,
     STATUS,
     SYNC,
+    QUEUE,
     VERIFY,
     DOCTOR,
     LOGIN,
     LOGOUT,
+    CONFIG,
     SERVE,
     UNINSTALL,
     VERSION,

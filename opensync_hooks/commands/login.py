@@ -9,7 +9,8 @@ import sys
 
 from opensync_hooks import config
 from opensync_hooks.commands.command import Command
-from opensync_hooks.errors import UsageError
+from opensync_hooks.commands.terminal import say
+from opensync_hooks.errors import NotConfiguredError, UsageError
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,23 +19,21 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _login(arguments: argparse.Namespace) -> int:
-    url = arguments.url or os.environ.get("OPENSYNC_URL")
-    if not url:
-        if not sys.stdin.isatty():
-            raise UsageError(
-                "login: no URL given.", "opensync-hooks login --url URL --api-key-stdin"
-            )
-        url = input("OpenSync URL (https://your-name.convex.site): ")
-    url = config.base_url(url)
+    url = config.base_url(arguments.url or os.environ.get("OPENSYNC_URL") or _ask_url())
     key = _ask_key(from_stdin=arguments.api_key_stdin)
-    from opensync_hooks.client import Client  # noqa: PLC0415 - requests costs 70 ms to import
+    from opensync_hooks.introduction import introduce  # noqa: PLC0415 - requests costs 70 ms
 
-    with Client(url, key) as client:
-        client.server_time()
-        client.put_batch({})
+    introduce(url, key, known=_is_known(url, key))
     config.save_login(os.environ, url, key)
     print(f"Logged in: sessions go to {url} from now on. `opensync-hooks sync` sends what is here.")
+    _say_of_environment("wins over this login")
     return 0
+
+
+def _ask_url() -> str:
+    if not sys.stdin.isatty():
+        raise UsageError("login: no URL given.", "opensync-hooks login --url URL --api-key-stdin")
+    return input("OpenSync URL (https://your-name.convex.site): ")
 
 
 def _ask_key(*, from_stdin: bool) -> str:
@@ -54,13 +53,38 @@ def _ask_key(*, from_stdin: bool) -> str:
     return key
 
 
+def _is_known(url: str, key: str) -> bool:
+    """Whether this very login was accepted before."""
+    try:
+        document = config.document(os.environ)
+    except NotConfiguredError:  # said when the login is to be saved
+        return False
+    return (document.get("url"), document.get("api_key")) == (url, key)
+
+
 def _logout(_: argparse.Namespace) -> int:
+    where = config.Folders.of(os.environ)
+    url = config.document(os.environ).get("url")
     if config.forget_login(os.environ):
-        print("Logged out. Sessions stay where they are; new ones go to the embedded store.")
+        say(f"Logged out: URL and key are out of {where.settings}.")
+        say(f"Sessions that are at {url} stay there, and the key goes on working there.")
     else:
-        print("There was no login. Sessions go to the embedded store.")
+        print("There was no login.")
+    say(f"From now on sessions go to the embedded store, {where.store}.")
+    _say_of_environment("still holds")
     return 0
 
 
-LOGIN = Command("login", "send sessions to your OpenSync from now on", _login, _arguments)
+def _say_of_environment(what: str) -> None:
+    if os.environ.get("OPENSYNC_URL"):
+        print(f"OPENSYNC_URL is set in this shell, and {what}.")
+
+
+LOGIN = Command(
+    "login",
+    "send sessions to your OpenSync from now on",
+    _login,
+    _arguments,
+    "opensync-hooks login --url https://your-name.convex.site --api-key-stdin < key.txt",
+)
 LOGOUT = Command("logout", "forget URL and key; sessions go to the embedded store again", _logout)

@@ -1,0 +1,190 @@
+"""`config` shows what holds and where it comes from, and writes nothing that could not be used."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opensync_hooks import toml_text
+from tests.commandline import KEY, NOBODY_LISTENS, run
+
+MINE = f"""# my settings
+url = "{NOBODY_LISTENS}" # at home
+api_key = '{KEY}'
+
+other = {{ of = "another version" }}
+
+[privacy]
+# what may leave
+thinking = false # not yet
+exclude = [
+  "~/clients/*", # by contract
+]
+
+[privacy.patterns]
+ticket = 'TICKET-\\d+'
+"""
+
+
+@pytest.fixture
+def mine(ours: Path) -> Path:
+    ours.mkdir()
+    path = ours / "config.toml"
+    path.write_text(MINE)
+    path.chmod(0o600)
+    return path
+
+
+def test_show_tells_every_value_and_where_it_comes_from(mine: Path) -> None:
+    ran = run("config", "show", OPENSYNC_HOOKS_REDACT="0")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = {line.split()[0]: line for line in ran.stdout.splitlines()}
+    assert lines["url"].split()[1:] == [NOBODY_LISTENS, "config.toml"]
+    assert lines["thinking"].split()[1:] == ["false", "config.toml"]
+    assert lines["redact"].split()[1:] == ["false", "environment"]
+    assert lines["file_contents"].split()[1:] == ["false", "default"]
+    assert lines["allow"].split()[1:] == ["not", "set", "default"]
+    assert ran.stdout.splitlines()[-1] == f"config.toml is {mine}"
+    told = json.loads(run("config", "show", "--json").stdout)
+    assert told["exclude"] == {"value": ["~/clients/*"], "from": "config.toml"}
+    assert told["patterns"]["value"] == {"ticket": "TICKET-\\d+"}
+
+
+@pytest.mark.usefixtures("mine")
+def test_key_is_masked_everywhere() -> None:
+    shown = [run("config", *words).stdout for words in (("show",), ("show", "--json"))]
+    shown.append(run("config", "get", "api_key").stdout)
+    assert shown[2] == f"osk_…{KEY[-4:]}\n"
+    assert all(KEY not in one for one in shown)
+    assert all(KEY[-4:] in one for one in shown)
+
+
+@pytest.mark.parametrize(
+    ("words", "table", "value"),
+    [
+        (("thinking", "true"), "privacy", True),
+        (("privacy.redact", "FALSE"), "privacy", False),
+        (("exclude", "a", "b c"), "privacy", ["a", "b c"]),
+        (("exclude", '["x", "y"]'), "privacy", ["x", "y"]),
+        (("allow", "osk_example"), "privacy", ["osk_example"]),
+        (("estimate_tokens", "true"), None, True),
+    ],
+    ids=lambda one: "-".join(one) if isinstance(one, tuple) else "",
+)
+def test_set_changes_one_value_and_not_a_letter_besides(
+    mine: Path, words: tuple[str, ...], table: str | None, value: object
+) -> None:
+    ran = run("config", "set", *words)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    text = mine.read_text()
+    document, before = tomllib.loads(text), tomllib.loads(MINE)
+    name = words[0].removeprefix("privacy.")
+    (document[table] if table else document)[name], wanted = None, document
+    (before[table] if table else before)[name] = None
+    assert wanted == before
+    assert (tomllib.loads(text)[table] if table else tomllib.loads(text))[name] == value
+    for comment in ("# my settings", "# at home", "# what may leave", "# not yet"):
+        assert comment in text
+    assert mine.stat().st_mode & 0o777 == 0o600
+
+
+def test_patterns_are_set_by_their_names_and_unset(mine: Path) -> None:
+    assert run("config", "set", "patterns.house", r"HOUSE-\d{4}").returncode == 0
+    assert run("config", "get", "patterns.house").stdout == "HOUSE-\\d{4}\n"
+    assert run("config", "unset", "patterns.house").returncode == 0
+    assert mine.read_text() == MINE
+    assert run("config", "unset", "exclude").returncode == 0
+    assert run("config", "get", "exclude").stdout == ""
+    assert run("config", "get", "thinking").stdout == "false\n"
+
+
+def test_first_setting_makes_the_file(ours: Path) -> None:
+    assert run("config", "set", "thinking", "true").returncode == 0
+    assert (ours / "config.toml").read_text() == "[privacy]\nthinking = true\n"
+    assert (ours / "config.toml").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("set", "thinkin", "true"), 2, "no setting has this name"),
+        (("set", "thinking", "maybe"), 2, "is either true or false"),
+        (("set", "thinking", "true", "false"), 2, "takes one value"),
+        (("set", "url", "https://x.convex.site"), 2, "a key belongs to one URL"),
+        (("set", "api_key", KEY), 2, "a key belongs to one URL"),
+        (("set", "patterns", "x"), 2, "every pattern has a name"),
+        (("set", "patterns.x", "("), 4, "is no regular expression"),
+        (("set", "patterns.x", "a*"), 4, "matches what is empty"),
+        (("set", "patterns.a b", "x"), 4, "the name of a pattern"),
+        (("get", "nothing"), 2, "no setting has this name"),
+        ((), 2, "usage:"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+)
+def test_what_could_not_be_used_is_not_written(
+    mine: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    ran = run("config", *words)
+    assert ran.returncode == code
+    assert said in ran.stderr
+    assert mine.read_text() == MINE
+    assert KEY not in ran.stderr.replace("config set", "")
+
+
+def test_file_that_cannot_be_read_is_not_written(mine: Path) -> None:
+    mine.write_text("thinking = [")
+    assert run("config", "set", "thinking", "true").returncode == 4
+    assert mine.read_text() == "thinking = ["
+
+
+def test_value_that_the_environment_hides_is_said_to_be_hidden(mine: Path) -> None:
+    ran = run("config", "set", "thinking", "true", OPENSYNC_HOOKS_THINKING="0")
+    assert "OPENSYNC_HOOKS_THINKING is set, and wins over config.toml." in ran.stdout
+    assert "thinking = true # not yet" in mine.read_text()
+
+
+# ---- the text ------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["a", "b", "c-d", "with space", "ü"])
+VALUES = st.one_of(
+    st.booleans(), st.integers(-9, 9), st.text(max_size=8), st.lists(st.text(max_size=30))
+)
+DOCUMENTS = st.dictionaries(
+    NAMES, VALUES | st.dictionaries(NAMES, VALUES | st.dictionaries(NAMES, VALUES)), max_size=4
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(before=DOCUMENTS, after=DOCUMENTS)
+def test_text_says_exactly_what_it_should(
+    before: toml_text.Document, after: toml_text.Document
+) -> None:
+    text = f"# a comment\n{tomli_w.dumps(before)}"
+    changed = toml_text.rewritten(text, after)
+    assert tomllib.loads(changed) == after
+    if before == after:
+        assert changed == text
+
+
+@pytest.mark.parametrize(
+    ("text", "after", "wanted"),
+    [
+        ("a = 1 # why\n", {"a": 2}, "a = 2 # why\n"),
+        ("a = '#' # why\n", {"a": 2}, "a = 2 # why\n"),
+        ("[t] # t\n\n# end\n", {"t": {"a": 1}}, "[t] # t\n\n# end\na = 1\n"),
+        ("a = [ # one\n 1,\n]\nb = 2\n", {"b": 2}, "b = 2\n"),
+        ("# c\nt = { a = 1 }\n", {"t": {"a": 2}}, "[t]\na = 2\n"),
+        ("", {"a": {"b": {"c": 1}}}, "[a.b]\nc = 1\n"),
+    ],
+    ids=["comment", "mark in a text", "table", "several lines", "inline: anew", "nothing yet"],
+)
+def test_comments_stay_where_lines_can_be_changed(
+    text: str, after: toml_text.Document, wanted: str
+) -> None:
+    assert toml_text.rewritten(text, after) == wanted
