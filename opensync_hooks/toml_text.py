@@ -24,7 +24,7 @@ _LONGEST_VALUE = 500
 
 def rewritten(text: str, after: Document) -> str:
     """The text that says `after`. `text` must be TOML."""
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n") if text else []  # no other letter ends a line here
     for path, value in _changes(tomllib.loads(text), after):
         lines = _without(lines, path) if value is _GONE else _with(lines, path, value)
     changed = "\n".join(lines) + "\n" if lines else ""
@@ -50,7 +50,7 @@ def _changes(before: Document, after: Document, table: Path = ()) -> Iterator[tu
 
 def _with(lines: list[str], path: Path, value: Any) -> list[str]:
     *table, name = path
-    made = tomli_w.dumps({name: value}).rstrip("\n").splitlines()
+    made = tomli_w.dumps({name: value}).rstrip("\n").split("\n")
     section = _section(lines, tuple(table))
     if section is None:
         header = tomli_w.dumps({"x": 0, table[0]: {}}) if len(table) == 1 else ""
