@@ -194,8 +194,9 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.name)
 @pytest.mark.parametrize("older", [False, True], ids=["first time", "upgrade"])
-def test_killed_at_any_step_a_second_run_mends_and_uninstall_is_exact(
-    tmp_path: Path, agent: Agent, *, older: bool
+@pytest.mark.parametrize("again", [False, True], ids=["left so", "run again"])
+def test_killed_at_any_step_uninstall_is_exact(
+    tmp_path: Path, agent: Agent, *, older: bool, again: bool
 ) -> None:
     died = True
     step = 0
@@ -210,7 +211,9 @@ def test_killed_at_any_step_a_second_run_mends_and_uninstall_is_exact(
         if older:
             change.carry_out_all(partial(agent.plan, env.get, command("1", agent)))
         died = dies(partial(agent.plan, env.get, command("2", agent)), step)
-        change.carry_out_all(partial(agent.plan, env.get, command("2", agent)))
+        if again:
+            change.carry_out_all(partial(agent.plan, env.get, command("2", agent)))
+            assert agent.registered(env.get).missing == ()
         dies(partial(agent.plan_removal, env.get), step)
         change.carry_out_all(partial(agent.plan_removal, env.get))
         assert (path.read_bytes() if path.exists() else None) == before
