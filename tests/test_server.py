@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import requests
 
-from opensync_hooks import server as server_module
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import OpenSyncError, UnreachableError, UsageError, WrongAddressError
 from opensync_hooks.server import Fault, Server, new_key, serve
+from opensync_hooks.server import connection as connection_module
 from opensync_hooks.server.routes import ROUTES, Answer
 from opensync_hooks.store import Store
 from tests.opensync import FakeClock
@@ -397,8 +397,8 @@ def test_a_connection_serves_many_requests_without_delay(call: Caller, server: S
 
 
 def test_a_body_over_20_mib_is_refused(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert server_module.LONGEST_BODY == 20 * 1024 * 1024
-    monkeypatch.setattr(server_module, "LONGEST_BODY", 1_000_000)
+    assert connection_module.LONGEST_BODY == 20 * 1024 * 1024
+    monkeypatch.setattr(connection_module, "LONGEST_BODY", 1_000_000)
     assert call("POST", "/sync/message", data=b" " * 1_000_000).status_code == 500
     assert call("POST", "/sync/message", data=b" " * 1_000_001).status_code == 413
     assert call.get("/health").status_code == 200
@@ -407,7 +407,7 @@ def test_a_body_over_20_mib_is_refused(call: Caller, monkeypatch: pytest.MonkeyP
 def test_who_sends_too_much_is_heard_out_and_told(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "LONGEST_BODY", 1_000_000)
+    monkeypatch.setattr(connection_module, "LONGEST_BODY", 1_000_000)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     connection.request("POST", "/sync/message", b" " * 12_000_000)
     assert connection.getresponse().status == 413
@@ -438,7 +438,7 @@ def test_half_a_body_is_no_request(
 def test_a_silent_connection_is_given_up(
     server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(server_module._Connection, "timeout", 0.05)
+    monkeypatch.setattr(connection_module.Connection, "timeout", 0.05)
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
         assert connection.recv(1) == b""
     assert capfd.readouterr().err == ""

@@ -51,10 +51,10 @@ def answer(store: Store, key: str, request: Request) -> Answer:
     route = ROUTES.get((request.method, request.path))
     if route is None:
         return Answer(404, b"No matching routes found", {"Content-Type": "text/plain"})
-    check, handler = route
-    refusal = check(request.authorization, key)
-    if refusal:
-        return _error(401, refusal)
+    _, handler = route
+    refused = refusal(key, request.method, request.path, request.authorization)
+    if refused:
+        return _error(401, refused)
     try:
         return handler(store, request)
     except RejectedError as error:
@@ -68,6 +68,12 @@ def answer(store: Store, key: str, request: Request) -> Answer:
         return _error(500, str(error))
     except Exception as error:  # noqa: BLE001 - a bug must not end the connection without a word
         return _error(500, f"Error: {type(error).__name__} inside the server")
+
+
+def refusal(key: str, method: str, path: str, authorization: str) -> str:
+    """Why the request is refused, whatever its body says; an empty text where it is not."""
+    route = ROUTES.get((method, path))
+    return route[0](authorization, key) if route else "No matching routes found"
 
 
 class _JsError(Exception):

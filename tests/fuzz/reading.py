@@ -143,7 +143,7 @@ class _Watch:
             follows = event != "open" or not (arguments[2] or 0) & os.O_NOFOLLOW
             real = os.path.realpath(path if follows else os.path.dirname(path))  # noqa: PTH120
             if not _is_below(real, folders) and not _is_below(real, _AT_HOME):
-                self.opened.add(path)
+                self.opened.add(f"{path} = {real}")
         self.folders = folders
 
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from opensync_hooks.entry import names_only
 from opensync_hooks.folders import KEPT
-from opensync_hooks.server import _Connection, new_key
+from opensync_hooks.server import new_key
+from opensync_hooks.server.connection import Connection
 from opensync_hooks.server.routes import ROUTES
 from opensync_hooks.sources import registry
 from opensync_hooks.sources.claude_code import ClaudeCode
@@ -399,9 +400,13 @@ class _Wire:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.answer = bytearray()
+        self.rest = io.BytesIO(data)
 
     def makefile(self, *_: object) -> io.BytesIO:
-        return io.BytesIO(self.data)
+        return io.BytesIO()
+
+    def recv_into(self, buffer: memoryview) -> int:
+        return self.rest.readinto(buffer)
 
     def sendall(self, data: bytes) -> None:
         self.answer += data
@@ -450,7 +455,7 @@ class ServerRoutes(Target):
         wire = _Wire(data.replace(b"KEY", self.key.encode()))
         listener: Any = self
         with staying_inside(self.folder):
-            _Connection(wire, ("127.0.0.1", 1), listener)  # type: ignore[arg-type]
+            Connection(wire, ("127.0.0.1", 1), listener)  # type: ignore[arg-type]
         answer = bytes(wire.answer)
         assert b"inside the server" not in answer, answer[-200:]
         assert b"access-control" not in answer.lower().partition(b"\r\n\r\n")[0]
