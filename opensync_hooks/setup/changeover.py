@@ -97,12 +97,10 @@ def _take_login(found: list[Found], environ: Mapping[str, str]) -> bool:
 
 def _log_in(url: str, key: str, environ: Mapping[str, str]) -> str:
     from opensync_hooks import config  # noqa: PLC0415
-    from opensync_hooks.client import Client  # noqa: PLC0415
+    from opensync_hooks.introduction import introduce  # noqa: PLC0415
 
     url = config.base_url(url)
-    with Client(url, key) as client:
-        client.server_time()
-        client.put_batch({})
+    introduce(url, key, known=False)
     config.save_login(environ, url, key)
     return url
 
