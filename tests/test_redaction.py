@@ -126,7 +126,7 @@ def fold_places(one: Format, example: Example) -> list[int]:
     return [
         begin + at
         for at in range(first, len(word) - 5)
-        if not any(found >= 0 and found <= at < found + size + 5 for found, size in marks)
+        if not any(found >= 0 and found - 5 <= at < found + size + 5 for found, size in marks)
     ]
 
 

@@ -18,6 +18,8 @@ from opensync_hooks.redaction.table import TABLE
 
 _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
 _MOST_ROUNDS = 5
+_NEAR = 256
+"""Letters that are read backwards; more only where something was found in them."""
 _LONGEST_AGAIN = 1 << 18
 """Letters of a text that is looked through again; of a longer one, once has to do for its time."""
 _SECRET_NAME = re.compile(
@@ -112,7 +114,9 @@ def _spans_behind(
     back = _compiled(one.back)
     for found in finds:
         start, stop = found.span()
-        before = back.match(text[max(0, start - one.reach) : start][::-1])
+        before = back.match(text[max(0, start - _NEAR) : start][::-1])
+        if before and one.reach > _NEAR:
+            before = back.match(text[max(0, start - one.reach) : start][::-1])
         if before:
             yield start - before.end(), stop
 

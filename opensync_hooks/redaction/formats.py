@@ -18,7 +18,7 @@ HEX = "a-f0-9"
 URLSAFE = "-A-Za-z0-9_"
 BASE64 = "-A-Za-z0-9+/=_"
 
-QUOTE = r"(?:\\*+[\"'`]|\\++u002[27]|&quot;|&#3[49];)"
+QUOTE = r"(?:(?=[\"'`\\&])(?:\\*+[\"'`]|\\++u002[27]|&quot;|&#3[49];))"
 """A quote, escaped as often as texts lie within texts."""
 NEWLINE = r"(?:\\?\r?\n|\\++n|\\++r\\++n)"
 """The end of a line, also as JSON writes it, also behind a backslash."""

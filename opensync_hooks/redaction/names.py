@@ -39,6 +39,7 @@ _CODE = _CALL + (r"(?!(?:[a-z_]\w*+\.)++[a-z_]\w*+(?:[^\w=+/-]|\Z))")
 _BELOW = (
     # the value stands in the next line: behind `\`, `(`, `|-`, or only indented, and is no name;
     # in a title, the line's end has become a blank
+    r"(?=[(|>\\ \t\r\n])"
     rf"(?:(?:[(|>][-+]?)?[ \t]{{0,2}}{NEWLINE}(?:[ \t]|\\++t){{1,40}}+"
     r"|(?:[|>][-+]?|\((?=[ \t][\"'])|\\)[ \t])(?!-|[\"']?[\w.$-]{1,80}+[\"']?[ \t]{0,3}[:=])"
 )
@@ -157,35 +158,21 @@ def _examples(name: str, secret: str) -> tuple[Example, ...]:
     )
 
 
-def _shouted(kind: str, names: str, *clues: str) -> Format:
+def _shouted(kind: str, begin: str, names: tuple[str, ...], *clues: str) -> Format:
     """A name in capitals, `=`, and a value at once: a shell's assignment, where no dot is code."""
-    value = rf"{_SIGN if kind == 'password' else _DIGIT}(?P<literal>{_TIGHT}(?i:{_REST}))"
+    value = rf"(?i:{_LEFT_OUT}{_ELSEWHERE}{_CALL})(?P<literal>{_TIGHT}(?i:{_REST}))"
     return Format(
         kind,
         clues,
-        rf"(?:{names})[0-9]{{0,2}}=(?i:{_LEFT_OUT}{_ELSEWHERE}{_CALL})(?=[^\s\"'`]{{8}}){value}",
-        tuple(
-            Example(fill(ALNUM, 9) + "." + fill(ALNUM, 6), f"MY_{name}=")
-            for name in names.split("|")
-            if name.isalpha()
-        ),
-        (f"{names.partition('|')[0]}=settings.password",),
+        rf"{begin}[0-9]{{0,2}}=(?=[^\s\"'`]{{8}}){_DIGIT}{value}",
+        tuple(Example(fill(ALNUM, 9) + "." + fill(ALNUM, 6), f"MY_{name}=") for name in names),
+        (f"{names[0]}=settings.password",),
     )
 
 
+_PASSWORD_ENDS = ("*word", "*passwd", "*phrase", "*pass", "*pwd")
+
 NAMES: tuple[Format, ...] = (
-    _shouted(
-        "password",
-        "PASSWORD|PASSWD|PASSPHRASE|PASS|PWD",
-        "*word",
-        "*passwd",
-        "*rase",
-        "*pass",
-        "*pwd",
-    ),
-    _shouted("secret", "SECRET|SECRET_KEY|SECRET_ACCESS_KEY", "*secret", "*key"),
-    _shouted("token", "TOKEN", "*token"),
-    _shouted("api-key", "APIKEY|API_KEY|AUTH_KEY|ACCESS_KEY|PRIVATE_KEY", "*key"),
     Format(
         "password",
         ("*word", "*pass", "*passwd", "*passcode", "*passwort"),
@@ -278,5 +265,16 @@ NAMES: tuple[Format, ...] = (
         _examples("credential", fill(ALNUM, 16)),
         ("credentials = service.load_v1(path)",),
         folded=True,
+    ),
+    _shouted(
+        "password",
+        "P(?:ASS(?:WORD|WD|PHRASE)?|WD)",
+        ("PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD"),
+        *_PASSWORD_ENDS,
+    ),
+    _shouted("secret", "SECRET", ("SECRET",), "*secret"),
+    _shouted("token", "TOKEN", ("TOKEN",), "*token"),
+    _shouted(
+        "api-key", f"KEY{_behind('_').upper()}", ("API_KEY", "ACCESS_KEY", "AUTH_KEY"), "*key"
     ),
 )

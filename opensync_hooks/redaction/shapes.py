@@ -96,7 +96,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "mailchimp-key",
         tuple(f"us{number}" for number in range(1, 30)),
-        r"-us\d{1,2}(?![A-Za-z0-9])",
+        rf"-us(?<=[{HEX}]{{6}}-us)\d{{1,2}}(?![A-Za-z0-9])",
         (Example(fill(HEX, 32) + "-us12"),),
         ("made-us4, 0123456789abcdef-us1",),
         back=run(HEX, 32, 32, KAERB),
@@ -184,7 +184,8 @@ SHAPES: tuple[Format, ...] = (
         "password-hash",
         ("2a", "2b", "2y", "argon2i", "argon2id", "$6$", "$y$"),
         rf"\$(?:2[aby]\$\d\d\${body('./A-Za-z0-9', 50)}"
-        rf"|(?:[56y]|argon2id?)\$(?:[^\s:$\"']{{1,60}}|{run('./A-Za-z0-9', 1, 60)}){between('[$]')}"
+        rf"|(?:[56y]|argon2id?)\$(?=[^\s:\"']{{4}})"
+        rf"(?:[^\s:$\"']{{1,60}}|{run('./A-Za-z0-9', 1, 60)}){between('[$]')}"
         rf"(?:{body('-./A-Za-z0-9$+=,_', 20)}|{run('./A-Za-z0-9', 40, 90)}))",
         (
             Example("$2b$12$" + fill(ALNUM, 53)),
