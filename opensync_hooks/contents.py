@@ -93,7 +93,7 @@ def _without_bodies(call: ToolCall) -> ToolCall:
     if access(call.name, call.category) != "writes":
         return call
     arguments = _parsed(call.arguments)
-    return replace(call, arguments=_bare(arguments, _path(arguments)))
+    return replace(call, arguments=_bare(arguments, _path(arguments)), title="")
 
 
 def _without_contents(result: ToolResult, call: ToolCall | None) -> ToolResult:

@@ -76,6 +76,8 @@ class ToolCall:
     arguments: Any
     category: str = ""
     """What the tool does, in one vocabulary for agents that name one action in many ways."""
+    title: str = ""
+    """What the agent shows in place of the arguments: a file's name, "2 todos"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,8 @@ def _redacted(part: Part, redactor: Redactor) -> Part:
         case Reasoning(text):
             return Reasoning(of(text))
         case ToolCall():
-            return replace(part, name=of(part.name), arguments=_value(part.arguments, redactor))
+            arguments = _value(part.arguments, redactor)
+            return replace(part, name=of(part.name), arguments=arguments, title=of(part.title))
         case ToolResult():
             return replace(part, name=of(part.name), output=of(part.output))
         case Attachment():

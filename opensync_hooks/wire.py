@@ -191,7 +191,8 @@ def _part(part: Part, longest: int) -> Json:
         about = " ".join(filter(None, (part.name, part.media_type + size)))
         return {"type": "text", "content": fitting(f"[{about}]", longest)}
     if isinstance(part, ToolCall):
-        content = _named(part.id, part.name) | _present(category=part.category or None)
+        content = _named(part.id, part.name)
+        content |= _present(category=part.category or None, title=_maybe(part.title))
         return {
             "type": "tool-call",
             "content": content | {"args": _arguments(part.arguments, longest)},

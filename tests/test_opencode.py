@@ -18,8 +18,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from opensync_hooks import config, wire
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Attachment, Reasoning, Session, Text, ToolCall, ToolResult, Trigger
+from opensync_hooks.model import (
+    Attachment,
+    Message,
+    Reasoning,
+    Session,
+    Text,
+    ToolCall,
+    ToolResult,
+    Trigger,
+)
+from opensync_hooks.privacy import permitted
 from opensync_hooks.sources import Located, snapshot
 from opensync_hooks.sources.opencode import OpenCode, places, values
 from opensync_hooks.sources.opencode.charges import usage
@@ -152,6 +163,31 @@ def test_turn_with_tools_is_told_in_order(recorded: Home) -> None:
     assert (call.name, call.arguments["command"]) == ("bash", "ls -1 && echo done")
     assert result == ToolResult(call.id, "bash", "README.md\nnotes.txt\ndone\n")
     assert listing.duration_ms == 210
+
+
+def test_tool_goes_by_the_title_that_opencode_shows(recorded: Home) -> None:
+    titles = {
+        part.name: part.title
+        for message in recorded.read(TOOLS)[0].messages
+        for part in message.parts
+        if isinstance(part, ToolCall)
+    }
+    assert titles == {
+        "write": "notes.txt",
+        "bash": "ls -1 && echo done",
+        "read": "notes.txt",
+        "edit": "notes.txt",
+        "todowrite": "2 todos",
+    }
+
+
+def test_title_of_a_tool_goes_along_without_secrets_and_contents() -> None:
+    secret = "ghp_" + "a1B2c3D4e5F6" * 3
+    call = ToolCall("c1", "bash", {}, title=f"echo {secret}")
+    written = ToolCall("c2", "write", {}, title="alpha\nbeta")
+    message = permitted(Message("m", "assistant", (call, written)), config.load())
+    parts = [part["content"] for part in wire.message_body(message, None)["parts"]]
+    assert [one.get("title") for one in parts] == ["echo [redacted:github-token]", None]
 
 
 def test_reasoning_is_kept_apart_from_what_was_said(recorded: Home) -> None:

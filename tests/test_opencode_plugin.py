@@ -25,11 +25,15 @@ NODE = shutil.which("node")
 DRIVER = """
 const { default: modern, OpenSyncHooks } = await import(process.argv[2])
 const hooks = await OpenSyncHooks({})
+const forever = (events) => async function* () {
+  yield* events
+  await new Promise(() => {})
+}
 for (const step of JSON.parse(process.argv[3])) {
   if (typeof step === "number") await new Promise((done) => setTimeout(done, step))
   else if (step === "dispose") await hooks.dispose()
   else if (step && step.stream) {
-    const context = { event: { subscribe: async function* () { yield* step.stream } } }
+    const context = { event: { subscribe: forever(step.stream) } }
     const stop = await modern.setup(context)
     await new Promise((done) => setTimeout(done, 50))
     if (step.unload) await stop()

@@ -107,7 +107,8 @@ def _tool(part: Value) -> Iterator[Part]:
     state = mapping(part, "state")
     name = text(part, "tool") or "unknown"
     call_id = text(part, "callID") or str(part.get("id", ""))
-    yield ToolCall(call_id, name, state.get("input"))
+    title = text(state, "title") or ""
+    yield ToolCall(call_id, name, state.get("input"), title=title)
     status = state.get("status")
     if status in ("completed", "error"):
         failed = status == "error" or bool(number(state, "metadata", "exit"))
