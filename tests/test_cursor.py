@@ -29,7 +29,20 @@ from opensync_hooks.notebook import Notebook
 from opensync_hooks.sources import snapshot
 from opensync_hooks.sources.cursor import Cursor, moments, prompts, state, tools
 from opensync_hooks.sources.cursor.roots import Roots
-from tests.cursor_home import BEGAN, CANARY, Draft, Editor, iso, user_folder, window
+from tests.cursor_home import (
+    BEGAN,
+    CANARY,
+    ENDED,
+    Draft,
+    Editor,
+    iso,
+    record,
+    said_by_user,
+    text,
+    transcript,
+    user_folder,
+    window,
+)
 
 DATA = Path(__file__).parent / "data" / "cursor"
 VERSIONS = (1, 2, 3, 9, 10, 13, 16, 17, 18)
@@ -871,21 +884,47 @@ def test_nightly_builds_have_a_folder_of_their_own(home: Path, source: Cursor) -
     assert source.find("s1")
 
 
+MAC, XDG = "Library/Application Support", {"XDG_CONFIG_HOME": "/xdg"}
+
+
 @pytest.mark.parametrize(
-    ("platform", "below"),
+    ("platform", "environ", "folder"),
     [
-        ("linux", ".config/Cursor/User"),
-        ("darwin", "Library/Application Support/Cursor/User"),
-        ("win32", "AppData/Roaming/Cursor/User"),
+        ("linux", {}, "/home/dev/.config"),
+        ("linux", XDG, "/xdg"),
+        ("linux", {"XDG_CONFIG_HOME": "not/absolute"}, "/home/dev/.config"),
+        ("darwin", {}, f"/home/dev/{MAC}"),
+        ("darwin", XDG, f"/home/dev/{MAC}"),
+        ("win32", {}, "/home/dev/AppData/Roaming"),
+        ("win32", {"APPDATA": "/c/Roaming"}, "/c/Roaming"),
     ],
 )
 def test_every_system_has_its_own_place(
-    monkeypatch: pytest.MonkeyPatch, platform: str, below: str
+    monkeypatch: pytest.MonkeyPatch, platform: str, environ: dict[str, str], folder: str
 ) -> None:
     monkeypatch.setattr("sys.platform", platform)
-    roots = Roots.of({}, "/home/dev")
-    assert roots.databases[0] == Path("/home/dev", below, "globalStorage", "state.vscdb")
-    assert roots.projects == (Path("/home/dev/.cursor/projects"),)
+    roots = Roots.of(environ, "/home/dev")
+    assert roots.databases == tuple(
+        Path(folder, channel, "User/globalStorage/state.vscdb")
+        for channel in ("Cursor", "Cursor Nightly")
+    )
+    assert roots.projects[-1] == Path("/home/dev/.cursor/projects")
+    assert roots.chats[-2] == Path("/home/dev/.cursor/chats")
+
+
+def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
+    editor: Editor, home: Path, source: Cursor
+) -> None:
+    """There the editor's rows lie on another machine; a database here is of other windows."""
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    said = (said_by_user("prompt 1"), record("assistant", text("told there")), ENDED)
+    transcript(home, said, "s1/s1.jsonl")
+    assert texts(only(source))[1] == ("assistant", "answer 1")
+    roots = Roots.of({"CURSOR_CODE_REMOTE": "true"}, str(home))
+    there = Cursor(roots, Notebook(home / "notes there", "cursor"))
+    assert texts(only(there))[1] == ("assistant", "told there")
 
 
 def test_database_of_2024_and_a_file_that_is_none(home: Path, source: Cursor) -> None:

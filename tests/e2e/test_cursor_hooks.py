@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -37,6 +38,7 @@ SCRIPT = str(ROOT / "hooks" / "cursor.py")
 HOOK = [sys.executable, "-I", "-S", SCRIPT]
 CLAUDES_HOOK = [sys.executable, "-I", "-S", str(ROOT / "hooks" / "claude_code.py")]
 RECORDINGS = ROOT / "tests" / "data" / "cursor" / "recordings"
+KILLS = 10
 TOKENS: dict[str, Any] = {
     "input_tokens": 1_000,
     "output_tokens": 20,
@@ -167,6 +169,29 @@ def test_tokens_of_a_session_that_is_nowhere_yet_are_kept_for_when_it_is(
     world.fire(world.event(event="sessionEnd"))
     world.settle()
     assert world.session()["completionTokens"] == 20
+
+
+def test_kill_at_any_moment_neither_loses_nor_doubles_the_tokens_of_a_turn(
+    world: CursorWorld, editor: Editor
+) -> None:
+    draft = editor.draft()
+    dice = random.Random(4)  # noqa: S311 - pauses, no secrets
+    for number in range(1, KILLS + 1):
+        draft.turn(number)
+        draft.save()
+        told = world.event(generation_id=f"request-{number}", **TOKENS)
+        world.fire(told)
+        time.sleep(dice.uniform(0, 0.4))
+        world.end_workers()
+        if number % 3 == 0:
+            world.fire(told)
+    world.fire(world.event(event="sessionEnd", generation_id="s1"))
+    world.settle(30)
+    session = world.session()
+    assert world.texts() == turns(*range(1, KILLS + 1))
+    answers = [one for one in session["messages"] if one["role"] == "assistant"]
+    assert [one["completionTokens"] for one in answers] == [20] * KILLS
+    assert (session["promptTokens"], session["completionTokens"]) == (1_000 * KILLS, 20 * KILLS)
 
 
 def test_rows_that_come_after_the_hook_still_arrive(world: CursorWorld, editor: Editor) -> None:
