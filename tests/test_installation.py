@@ -93,6 +93,8 @@ def test_who_installed_it_takes_it_away(
 ) -> None:
     (tmp_path / receipt).touch()
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert installation.removal() == ""  # a clone
+    monkeypatch.setattr(installation, "__file__", str(tmp_path / "site-packages" / "x.py"))
     assert installation.removal() == said
 
 

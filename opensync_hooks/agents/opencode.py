@@ -83,9 +83,8 @@ class OpenCode:
         if (config / _PACKAGE).is_dir() or _CURE.encode() in settings:
             return ""
         return (
-            "OpenCode 1.14 and newer fetches a package from the npm registry as soon as there is a "
-            "plugin. Where the registry cannot be reached, each start of OpenCode waits 71 s for "
-            f"it; this ends that: echo {_CURE} >> {shlex.quote(str(config / '.npmrc'))}"
+            "offline, OpenCode 1.14 and newer waits 71 s at each start for a package that plugins "
+            f"may need; this ends that: echo {_CURE} >> {shlex.quote(str(config / '.npmrc'))}"
         )
 
     def _copies(self, env: folders.Lookup) -> Iterator[Change]:

@@ -153,7 +153,7 @@ def _register(
         )
     done = carry_out_all(partial(agent.plan, environ.get, here.hook(agent)))
     row(agent.label, f"{'registered' if done else 'up to date'} in {short(path)}")
-    for note in (agent.starts if done else "", agent.note(environ.get)):
+    for note in (agent.starts, agent.note(environ.get)) if done else ():
         if note:
             row("", note)
     return True

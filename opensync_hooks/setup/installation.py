@@ -68,13 +68,10 @@ def check(here: Installation, environ: Mapping[str, str]) -> None:
         )
 
 
-def is_packaged() -> bool:
-    """Whether pip, pipx or uv put the package where it runs from; a clone runs from itself."""
-    return "site-packages" in Path(__file__).parts
-
-
 def removal() -> str:
-    """How the package goes again that this process runs from: by whom it was installed."""
+    """How the package goes that this process runs from: by who installed it; a clone needs none."""
+    if "site-packages" not in Path(__file__).parts:
+        return ""
     prefix = Path(sys.prefix)
     if (prefix / "pipx_metadata.json").is_file():
         return f"pipx uninstall {folders.NAME}"

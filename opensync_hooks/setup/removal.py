@@ -30,9 +30,10 @@ def uninstall(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         complain("The hooks above are still there, so the environment that they run in stays.")
         return 1
     if not options.agents:
+        package = "" if installation.is_private(environ) else installation.removal()
         _remove_what_hooks_need(options, environ)
         _say_what_was_retired(environ)
-        _say_what_stays(options, environ)
+        _say_what_stays(options, environ, package)
     return 0
 
 
@@ -98,7 +99,7 @@ def _say_what_was_retired(environ: Mapping[str, str]) -> None:
             say(f"file as it was: {short(one.backup)}")
 
 
-def _say_what_stays(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+def _say_what_stays(options: argparse.Namespace, environ: Mapping[str, str], package: str) -> None:
     if options.dry_run:
         say("\nDry run: nothing was changed.")
         return
@@ -106,5 +107,5 @@ def _say_what_stays(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     if left and not options.purge:
         say("\nSettings, synced sessions and queue stay. To delete them as well:")
         say(f"  rm -r {shlex.join(map(str, left))}")
-    if not installation.is_private(environ) and installation.is_packaged():
-        say(f"\nThe package itself goes with: {installation.removal()}")
+    if package:
+        say(f"\nThe package itself goes with: {package}")
