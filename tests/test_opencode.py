@@ -35,6 +35,7 @@ from opensync_hooks.sources import Located, snapshot
 from opensync_hooks.sources.opencode import OpenCode, places, values
 from opensync_hooks.sources.opencode.charges import usage
 from opensync_hooks.sources.opencode.database import Database
+from opensync_hooks.sources.opencode.record import Pulse
 from tests.opencode_home import DATABASES, RECORDED, TREES, Home, tally, told
 
 # What a hand count of the recordings finds, and the sums of what the scripted model had charged:
@@ -710,6 +711,25 @@ def test_settled_is_a_session_whose_last_message_is_whole_and_old(recorded: Home
 def test_every_generation_says_when_it_is_settled(there: Home, version: str) -> None:
     source = OpenCode(there.put(version).source()._layouts, now=lambda: time.time() + 60)
     assert all(source.settled(Trigger("opencode", name)) for name in TRUTH[version])
+
+
+@pytest.mark.parametrize(
+    ("info", "is_final"),
+    [
+        (None, False),
+        ({"role": "user", "time": {"created": 1}}, False),
+        ({"role": "assistant", "time": {"created": 1}}, False),
+        ({"role": "assistant", "time": {"created": 1, "completed": 2}}, True),
+        ({"role": "assistant", "time": {"created": 1}, "error": {"name": "UnknownError"}}, True),
+        ({"role": "assistant", "time": {"completed": 2}, "finish": "tool-calls"}, False),
+        ({"role": "assistant", "time": {}, "finish": "tool-calls", "error": {"name": "E"}}, True),
+    ],
+    ids=["none", "prompt", "begun", "done", "failed", "has called a tool", "failed at a tool"],
+)
+def test_last_message_says_whether_the_turn_is_over(
+    info: dict[str, Any] | None, is_final: bool
+) -> None:
+    assert Pulse.of_info(info, 0).is_final == is_final
 
 
 def test_step_that_called_a_tool_is_followed_by_another(recorded: Home) -> None:
