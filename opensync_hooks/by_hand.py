@@ -24,7 +24,10 @@ def main(agent: str, argv: list[str]) -> int:
         print(_explanation(agent))  # noqa: T201
         return 0
     if "--latest" in argv:
-        argv = [*_latest(agent), *(one for one in argv if one != "--latest")]
+        newest = _latest(agent)
+        if newest is None:
+            return _nothing_there(agent)
+        argv = [newest, *(one for one in argv if one != "--latest")]
     return cli.main(["sync", "--agent", agent, *argv])
 
 
@@ -37,16 +40,20 @@ def find_packages() -> None:
         _hand_over(missing)
 
 
-def _latest(agent: str) -> list[str]:
+def _latest(agent: str) -> str | None:
     """The session that anything was last said in; none for an agent that was never used."""
-    from opensync_hooks.errors import UsageError  # noqa: PLC0415
     from opensync_hooks.sources import registry  # noqa: PLC0415 - needs the packages as well
 
     source = registry.source(agent)
     newest = next(iter(source.sessions() if source else ()), None)
-    if newest is None:
-        raise UsageError(f"{agent}: no session on this machine.", "Use the agent once.")
-    return [newest.session_id]
+    return newest.session_id if newest else None
+
+
+def _nothing_there(agent: str) -> int:
+    from opensync_hooks.commands.terminal import complain  # noqa: PLC0415
+    from opensync_hooks.errors import UsageError  # noqa: PLC0415
+
+    return complain(UsageError(f"{agent}: no session on this machine.", "Use the agent once."))
 
 
 def synchronous_hook(agent: str, payload: bytes) -> None:

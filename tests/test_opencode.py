@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks import config, wire
+from opensync_hooks import by_hand, config, wire
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import (
     Attachment,
@@ -592,6 +592,19 @@ def test_home_without_opencode_has_no_sessions(home: Path) -> None:
     source = OpenCode.from_environ({}, str(home))
     assert list(source.sessions()) == []
     assert source.find(TOOLS) is None
+
+
+def test_latest_session_by_hand_says_when_there_is_none(
+    there: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert by_hand.main("opencode", ["--latest"]) == 2
+    assert capsys.readouterr().err == (
+        "opencode: no session on this machine.\nhint: Use the agent once.\n"
+    )
+    there.put("1.18.33")
+    assert by_hand.main("opencode", ["--latest", "--dry-run"]) == 0
+    newest = next(iter(there.source().sessions())).session_id
+    assert capsys.readouterr().out.startswith(newest)
 
 
 def test_payload_names_the_session(there: Home) -> None:
