@@ -247,6 +247,18 @@ def test_a_timeout_and_a_matcher_that_the_user_chose_stay(tmp_path: Path) -> Non
     assert home.install() is None
 
 
+def test_hook_that_the_user_made_to_wait_stays_one_hook_and_goes_on_to(tmp_path: Path) -> None:
+    """As the README has it for containers."""
+    mine = both(group(handler(f"{STALE} --wait", timeout=60)))
+    home = Home(tmp_path / "h", dumped({"hooks": mine, "z": 1}))
+    home.install()
+    waiting = both(group(handler(f"{COMMAND} --wait", timeout=60)))
+    assert home.settings() == {"hooks": waiting, "z": 1}
+    assert home.install() is None
+    home.uninstall()
+    assert home.settings() == {"z": 1}
+
+
 def test_uninstall_takes_ours_out_of_a_shared_group(tmp_path: Path) -> None:
     hooks = both(group(handler("x"), handler(), matcher="m")) | {"Old": [group(handler(STALE))]}
     home = Home(tmp_path / "h", dumped({"hooks": hooks, "z": 1}, indent=2))
@@ -267,6 +279,7 @@ def test_uninstall_takes_ours_out_of_a_shared_group(tmp_path: Path) -> None:
         (FOREIGN, False),
         ("/usr/bin/python3 -I -S hooks/claude_code.py", False),
         (f"/usr/bin/node -I -S {PACKAGE}/hooks/claude_code.py", False),
+        (f"{COMMAND} --wait", True),
         (f"{COMMAND} --other", False),
         (f"python3 /opt/wrap.py {PACKAGE}/hooks/claude_code.py", False),
         (f"cat {PACKAGE}/hooks/claude_code.py", False),

@@ -13,7 +13,14 @@ from typing import Any, ClassVar
 from opensync_hooks import folders
 from opensync_hooks.agents import jsontext, original
 from opensync_hooks.agents.change import Change, read
-from opensync_hooks.agents.registration import Registration, broken, is_ours, programs
+from opensync_hooks.agents.registration import (
+    Registration,
+    broken,
+    is_ours,
+    programs,
+    waiting,
+    waits,
+)
 from opensync_hooks.errors import OpenSyncError
 
 BOM = b"\xef\xbb\xbf"
@@ -169,7 +176,7 @@ class HooksFile:
         seen: set[object] = set()
         spare: list[jsontext.Path] = []
         for path, handler in self._ours(jsontext.parse(text)):
-            wanted = self._wanted(str(path[1]), command)
+            wanted = self._as_asked(handler, self._wanted(str(path[1]), command))
             if path[1] in seen or path[1] not in self.events:
                 spare.append(path)
             elif not self._runs(handler, wanted):
@@ -180,6 +187,13 @@ class HooksFile:
             if event not in seen:
                 text = _add(text, event, self._entry(self._wanted(event, command)))
         return text
+
+    def _as_asked(self, handler: Handler, wanted: Handler) -> Handler:
+        """A hook that the user made to wait goes on to, for as long as it may."""
+        if not waits(handler["command"]):
+            return wanted
+        allowed = {"timeout": handler["timeout"]} if "timeout" in handler else {}
+        return wanted | allowed | {"command": waiting(wanted["command"])}
 
     def _without_ours(self, text: str) -> str:
         return self._cut(text, [path for path, _ in self._ours(jsontext.parse(text))])

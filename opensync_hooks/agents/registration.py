@@ -12,6 +12,8 @@ from typing import Protocol
 from opensync_hooks import folders
 from opensync_hooks.agents.change import Change
 
+_WAIT = " --wait"
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -69,6 +71,15 @@ def hook_command(python: Path, script: Path) -> str:
     return shlex.join((python.as_posix(), "-I", "-S", script.as_posix()))
 
 
+def waits(command: object) -> bool:
+    """Whether the user had our hook wait until the session has arrived."""
+    return isinstance(command, str) and command.endswith(_WAIT)
+
+
+def waiting(command: str) -> str:
+    return command + _WAIT
+
+
 def is_ours(command: object, script: str) -> bool:
     """Whether this is a Python that runs our `script`, wherever either of them lay at the time.
 
@@ -89,8 +100,9 @@ def is_ours(command: object, script: str) -> bool:
 
 
 def _words(command: object) -> list[str]:
+    """Without what the user may add to it."""
     try:
-        return shlex.split(command) if isinstance(command, str) else []
+        return shlex.split(command.removesuffix(_WAIT)) if isinstance(command, str) else []
     except ValueError:  # an open quote
         return []
 
