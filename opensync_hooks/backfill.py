@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from opensync_hooks import delivery
+from opensync_hooks import house
 from opensync_hooks.config import Config
-from opensync_hooks.errors import OpenSyncError, RejectedError, SourceError, UsageError
-from opensync_hooks.exclusion import Exclusions
+from opensync_hooks.crew import Crew
+from opensync_hooks.errors import (
+    BusyError,
+    OpenSyncError,
+    RejectedError,
+    SourceError,
+    UsageError,
+)
 from opensync_hooks.folders import KEPT
 from opensync_hooks.job import Job
+from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.privacy import permitted_session
 from opensync_hooks.sources import Located, Source, registry
 from opensync_hooks.spool import Spool
 from opensync_hooks.sync import Outcome, Syncer
@@ -33,7 +40,13 @@ class Wish:
     everything: bool = False
     force: bool = False
     limit: int | None = None
-    wait: bool = False
+    since: int | None = None
+    """Ms since 1970: only sessions that anything was said in after it."""
+
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether also what looks unchanged is read."""
+        return bool(self.sessions or self.everything or self.force)
 
 
 def select(wish: Wish) -> list[Found]:
@@ -44,7 +57,12 @@ def select(wish: Wish) -> list[Found]:
     if wish.sessions:
         return [_named(wanted, wish.agent) for wanted in wish.sessions]
     sources = (one for one in registry.all_sources() if wish.agent in (None, one.agent))
-    found = [(source, located) for source in sources for located in source.sessions()]
+    found = [
+        (source, located)
+        for source in sources
+        for located in source.sessions()
+        if wish.since is None or located.changed_at >= wish.since
+    ]
     found.sort(key=lambda pair: pair[1].changed_at, reverse=True)
     return found[: wish.limit][::-1]
 
@@ -59,20 +77,43 @@ def _named(wanted: str, agent: str | None) -> Found:
     return found
 
 
-def run(wish: Wish, found: list[Found], syncer: Syncer) -> Iterator[tuple[Located, Result]]:
+def run(
+    wish: Wish, found: list[Found], syncer: Syncer, jobs: int = 1
+) -> Iterator[tuple[Found, Result]]:
     """Each session with what came of it; None where it was up to date already.
 
     Raises what stops all of them alike: UnreachableError, KeyRefusedError, WrongAddressError.
     """
-    look_at_all = wish.sessions or wish.everything or wish.force
-    for source, located in found:
-        if not look_at_all and syncer.is_current(source, located):
-            yield located, None
-            continue
-        try:
-            yield located, syncer.sync(source, located, force=wish.force)
-        except (SourceError, RejectedError) as error:
-            yield located, error
+    if jobs == 1 or len(found) < 2:
+        for one in found:
+            yield one, _result(wish, syncer, one)
+        return
+
+    def do(own: Syncer, one: Found) -> tuple[Found, Result]:
+        source = registry.source(one[0].agent) or one[0]  # what one has read is not the others'
+        return one, _result(wish, own, (source, one[1]))
+
+    yield from Crew(jobs, partial(_equipped, syncer.config), do).work(found)
+
+
+def _result(wish: Wish, syncer: Syncer, found: Found) -> Result:
+    source, located = found
+    if not wish.looks_at_all and syncer.is_current(source, located):
+        return None
+    try:
+        return syncer.sync(source, located, force=wish.force)
+    except (SourceError, RejectedError) as error:
+        return error
+    except BusyError as error:
+        if wish.sessions:  # it was asked for, and goes to the queue
+            raise
+        return error
+
+
+@contextmanager
+def _equipped(config: Config) -> Iterator[Syncer]:
+    with Ledger(config.folders.ledger) as ledger, house.syncer(config, ledger) as syncer:
+        yield syncer
 
 
 def queue(found: Iterable[Found], spool: Spool) -> bool:
@@ -87,47 +128,3 @@ def queue(found: Iterable[Found], spool: Spool) -> bool:
         kept = {name: os.environ[name] for name in KEPT[source.agent] if name in os.environ}
         spool.put(Job(trigger, kept, time.time_ns() // 1_000_000))
     return findable
-
-
-class Progress:
-    """One line that changes on a terminal, nothing elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._began = time.monotonic()
-        self._shows = sys.stderr.isatty() and total > 1
-
-    def show(self, done: int) -> None:
-        if self._shows:
-            passed = time.monotonic() - self._began
-            rest = passed / done * (self._total - done) if done else 0
-            rate = done / passed if passed else 0
-            sys.stderr.write(
-                f"\r\x1b[K{done} of {self._total} sessions, {rate:.1f} a second, {rest:.0f} s left"
-            )
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._shows:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-def describe(found: list[Found], config: Config) -> Iterator[str]:
-    """For a dry run: a line for each session and subagent, and what it would send at most."""
-    exclusions = Exclusions.of(config)
-    for source, located in found:
-        try:
-            for session in source.read(located):
-                excluded = exclusions.reason(source.agent, session.id, session.project_path)
-                if excluded:
-                    yield f"{session.id}  stays here, {excluded}"
-                    if session.id == located.session_id:
-                        break
-                    continue
-                messages, parts = delivery.measure(session, config)
-                title = permitted_session(session, config).title or ""
-                if messages:
-                    yield f"{session.id}  {messages} messages, {parts} parts  {title}"
-        except SourceError as error:
-            yield str(error)

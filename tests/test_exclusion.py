@@ -168,7 +168,7 @@ def test_private_hook_leaves_no_text_and_its_session_is_never_synced(home: Path)
     )
     assert (ran.stdout, ran.stderr) == (b"", b"")
     for command, said in (
-        (["sync"], "0 sessions synced to embedded store, 0 were up to date, 1 stay here"),
+        (["sync"], "0 sessions synced to embedded store, 0 were up to date, 1 stays here"),
         (["sync", "s1"], "s1: stays here, private: its agent ran with OPENSYNC_HOOKS_PRIVATE"),
         (["sync", "s1", "--force"], "s1: stays here, private"),
         (["sync", "--dry-run"], "s1  stays here, private"),
@@ -200,6 +200,6 @@ def test_excluded_project_is_not_synced_until_it_no_longer_is(home: Path) -> Non
             command, cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout  # fmt: skip
 
-    assert "0 sessions synced to embedded store, 0 were up to date, 1 stay here" in sync()
+    assert "0 sessions synced to embedded store, 0 were up to date, 1 stays here" in sync()
     (project / IGNORE).unlink()
-    assert "1 sessions synced to embedded store" in sync()
+    assert "1 session synced to embedded store" in sync()

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
 import time
+from collections import Counter
+from datetime import datetime
 
-from opensync_hooks import backfill, config, drain, house, rest
+from opensync_hooks import backfill, config, crew, drain, house, rest
+from opensync_hooks.backfill import Found, Wish
+from opensync_hooks.commands import dry_run
 from opensync_hooks.commands.command import Command
-from opensync_hooks.commands.terminal import complain, say
+from opensync_hooks.commands.progress import Progress
+from opensync_hooks.commands.terminal import INTERRUPTED, complain, say
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.sources import registry
 from opensync_hooks.spool import Spool
 from opensync_hooks.sync import Outcome, Syncer
+from opensync_hooks.words import count
 
 _PATIENCE = 600.0
 _PAUSE = 5.0
+_SPAN = re.compile(r"(\d{1,6})([mhdw])")
+_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "sessions", nargs="*", metavar="SESSION", help="an id or a transcript's path"
-    )
-    parser.add_argument("--agent", choices=registry.NAMES)
+    add = parser.add_argument
+    add("sessions", nargs="*", metavar="SESSION", help="an id or a transcript's path")
+    add("--agent", choices=registry.NAMES)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--new", action="store_true", help="what changed since it was synced (default)"
-    )
+    which.add_argument("--new", action="store_true", help="what changed since (default)")
     which.add_argument("--all", action="store_true", help="look through every session again")
     which.add_argument("--force", action="store_true", help="send again what was confirmed, too")
-    parser.add_argument("--limit", type=_count, metavar="N", help="only the N newest sessions")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
-    parser.add_argument("--wait", action="store_true", help="keep trying, for ten minutes at most")
+    add(
+        "--since", type=_since, metavar="7d", help="changed in the last 30m, 12h, 7d or 4w, or date"
+    )
+    add("--limit", type=_count, metavar="N", help="only the N newest sessions")
+    add("--jobs", type=_jobs, default=1, metavar="N", help=f"N sessions at once, up to {crew.MOST}")
+    add("--dry-run", action="store_true", help="only say what would leave")
+    add("--wait", action="store_true", help="keep trying, for ten minutes at most")
+    add("--json", action="store_true", help="one object a line, for machines")
 
 
 def _count(text: str) -> int:
@@ -41,35 +53,56 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= crew.MOST:
+        raise argparse.ArgumentTypeError(f"from 1 to {crew.MOST}, not {text!r}")
+    return int(text)
+
+
+def _since(text: str) -> int:
+    """A span that ends now, or a day of this place's calendar; as ms since 1970."""
+    span = _SPAN.fullmatch(text)
+    if span:
+        return int((time.time() - int(span[1]) * _SECONDS[span[2]]) * 1000)
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        what = f"neither a span such as 7d nor a date such as 2026-01-31: {text!r}"
+        raise argparse.ArgumentTypeError(what) from None
+
+
 def _sync(arguments: argparse.Namespace) -> int:
-    wish = backfill.Wish(
+    wish = Wish(
         sessions=tuple(arguments.sessions),
         agent=arguments.agent,
         everything=arguments.all,
         force=arguments.force,
         limit=arguments.limit,
+        since=arguments.since,
     )
     loaded = config.load()
     found = backfill.select(wish)
     if arguments.dry_run:
-        for line in backfill.describe(found, loaded):
-            say(line)
-        return 0
+        return dry_run.rehearse(wish, found, loaded, as_json=arguments.json)
+    run = _Run(wish, found, arguments.jobs, as_json=arguments.json)
     with Ledger(loaded.folders.ledger) as ledger, house.syncer(loaded, ledger) as syncer:
         end = time.monotonic() + (_PATIENCE if arguments.wait else 0)
         while True:
             try:
                 with rest.by_hand(ledger, loaded, Spool(loaded.folders.spool)):
-                    return _run(wish, found, syncer)
+                    return run.go(syncer)
             except UnreachableError as error:
                 if time.monotonic() < end:
                     time.sleep(_PAUSE)
                     continue
                 return _leave_for_later(wish, found, loaded, error)
+            except KeyboardInterrupt:
+                print(f"\n{run.interrupted()}", file=sys.stderr)
+                return INTERRUPTED
 
 
 def _leave_for_later(
-    wish: backfill.Wish, found: list[backfill.Found], loaded: config.Config, error: UnreachableError
+    wish: Wish, found: list[Found], loaded: config.Config, error: UnreachableError
 ) -> int:
     complain(error)
     if wish.sessions:
@@ -82,34 +115,65 @@ def _leave_for_later(
     return error.exit_code
 
 
-def _run(wish: backfill.Wish, found: list[backfill.Found], syncer: Syncer) -> int:
-    spool = Spool(syncer.config.folders.spool)
-    where = syncer.destination.name
-    failed = staying = 0
-    drain.reduce_now(spool)
-    if not wish.sessions:
-        failed += sum(_report("", result, where) for result in drain.drain_now(spool, syncer))
-    progress = backfill.Progress(len(found))
-    current = done = 0
-    for count, (located, result) in enumerate(backfill.run(wish, found, syncer), 1):
+class _Run:
+    """One wish on its way, also when it has to be begun again."""
+
+    def __init__(self, wish: Wish, found: list[Found], jobs: int, *, as_json: bool) -> None:
+        self.wish = wish
+        self.found = found
+        self.jobs = jobs
+        self.as_json = as_json
+        self.counts = Counter[str]()
+
+    def go(self, syncer: Syncer) -> int:
+        self.counts.clear()
+        where, spool = syncer.destination.name, Spool(syncer.config.folders.spool)
+        drain.reduce_now(spool)
+        if not self.wish.sessions:
+            for waited in drain.drain_now(spool, syncer):
+                self.counts["failed"] += self._say("", "", waited, where)
+        progress = Progress(len(self.found))
+        for (source, located), result in backfill.run(self.wish, self.found, syncer, self.jobs):
+            progress.clear()
+            self.counts[self._state(source.agent, located.session_id, result, where)] += 1
+            progress.step()
         progress.clear()
+        if not self.wish.sessions and not self.as_json:
+            print(self._total(where))
+        return 1 if self.counts["failed"] else 0
+
+    def _state(self, agent: str, session_id: str, result: backfill.Result, where: str) -> str:
         if result is None:
-            current += 1
-        elif isinstance(result, Outcome) and result.excluded and not wish.sessions:
-            staying += 1
-        elif _report(located.session_id, result, where):
-            failed += 1
-        else:
-            done += 1
-        progress.show(count)
-    progress.clear()
-    if not wish.sessions:
-        excluded = f", {staying} stay here as you asked" if staying else ""
-        print(f"{done} sessions synced to {where}, {current} were up to date{excluded}.")
-    return 1 if failed else 0
+            return "current"
+        if isinstance(result, Outcome) and result.excluded and not self.wish.sessions:
+            return "excluded"
+        return "failed" if self._say(agent, session_id, result, where) else "done"
+
+    def _say(
+        self, agent: str, session_id: str, result: Outcome | OpenSyncError, where: str
+    ) -> bool:
+        if not self.as_json:
+            return report(session_id, result, where)
+        told = _as_json(result)
+        print(json.dumps({"agent": agent, "session": session_id} | told), flush=True)
+        return told["state"] == "failed"
+
+    def _total(self, where: str) -> str:
+        done, current, excluded = (self.counts[one] for one in ("done", "current", "excluded"))
+        stay = f", {excluded} {'stays' if excluded == 1 else 'stay'} here as you asked"
+        up_to_date = f"{current} {'was' if current == 1 else 'were'} up to date"
+        return f"{count(done, 'session')} synced to {where}, {up_to_date}{stay * bool(excluded)}."
+
+    def interrupted(self) -> str:
+        through = sum(self.counts.values())
+        left = count(max(0, len(self.found) - through), "session")
+        return (
+            f"Interrupted: {through} through, {left} left, nothing half done. "
+            "The same command goes on from here."
+        )
 
 
-def _report(session_id: str, result: Outcome | OpenSyncError, where: str) -> bool:
+def report(session_id: str, result: Outcome | OpenSyncError, where: str) -> bool:
     """Say in one line what came of a session; whether it failed."""
     if isinstance(result, OpenSyncError):
         complain(result)
@@ -119,14 +183,38 @@ def _report(session_id: str, result: Outcome | OpenSyncError, where: str) -> boo
         return False
     subagents, masked = result.sessions - 1, sum(result.masked.values())
     said = [
-        f"{result.sent} messages sent to {where}",
+        f"{count(result.sent, 'message')} sent to {where}",
         f"{result.unchanged} unchanged",
-        *([f"{subagents} subagents"] if subagents > 0 else []),
-        *([f"{masked} secret{'' if masked == 1 else 's'} masked"] if masked else []),
+        *([count(subagents, "subagent")] if subagents > 0 else []),
+        *([f"{count(masked, 'secret')} masked"] if masked else []),
         *([f"{result.parked} set aside ({result.reason})"] if result.parked else []),
+        *([f"{result.unclear} have to wait ({result.reason})"] if result.unclear else []),
     ]
     say(f"{session_id or result.session_id}: {', '.join(said)}  {result.title or ''}".rstrip())
-    return bool(result.parked)
+    return bool(result.parked or result.unclear)
 
 
-SYNC = Command("sync", "deliver sessions now; new ones, if none is named", _sync, _arguments)
+def _as_json(result: Outcome | OpenSyncError) -> dict[str, object]:
+    if isinstance(result, OpenSyncError):
+        return {"state": "failed", "error": str(result), "hint": result.hint}
+    state = "failed" if result.parked or result.unclear else "synced"
+    return {
+        "session": result.session_id,
+        "state": "excluded" if result.excluded else state,
+        "sent": result.sent,
+        "unchanged": result.unchanged,
+        "set_aside": result.parked,
+        "waiting": result.unclear,
+        "sessions": result.sessions,
+        "masked": dict(result.masked),
+        "reason": result.excluded or result.reason,
+    }
+
+
+SYNC = Command(
+    "sync",
+    "deliver sessions now; new ones, if none is named",
+    _sync,
+    _arguments,
+    "opensync-hooks sync --since 7d --jobs 4",
+)

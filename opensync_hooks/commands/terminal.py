@@ -7,6 +7,8 @@ import sys
 
 from opensync_hooks.errors import OpenSyncError
 
+INTERRUPTED = 130
+
 
 def say(line: str, lead: str = "") -> None:
     """A title is anybody's text: it must neither break the line nor steer the terminal.

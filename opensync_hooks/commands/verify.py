@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from opensync_hooks import backfill, config, house, pricing
 from opensync_hooks.commands.command import Command
+from opensync_hooks.commands.progress import Progress
 from opensync_hooks.commands.terminal import complain, say
 from opensync_hooks.errors import BusyError, OpenSyncError, RejectedError, SourceError
 from opensync_hooks.ledger import Ledger
@@ -61,12 +62,12 @@ def _results(
     found: list[backfill.Found], verification: Verification, *, repairs: bool
 ) -> Iterator[tuple[str, str, Result, bool]]:
     """Agent, session, what came of it, and whether anything was sent to mend it."""
-    progress = backfill.Progress(len(found))
-    for done, (source, located) in enumerate(found, 1):
+    progress = Progress(len(found))
+    for source, located in found:
         result, mended = _result(source, located, verification, repairs=repairs)
         progress.clear()
         yield source.agent, located.session_id, result, mended
-        progress.show(done)
+        progress.step()
     progress.clear()
 
 

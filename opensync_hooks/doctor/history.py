@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from opensync_hooks import agents, house
+from opensync_hooks import agents, glimpse, house
 from opensync_hooks.backlog import is_due
 from opensync_hooks.config import Config
-from opensync_hooks.doctor import places
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.sources import Source, registry
@@ -85,7 +84,7 @@ def kept_days(settings: Path) -> int:
 def _ages(source: Source, config: Config) -> list[int]:
     """Of each session that is not synced, how many ms ago anything was said in it."""
     now = time.time_ns() // 1_000_000
-    with places.copied(config.folders.ledger) as ledger:
+    with glimpse.copied(config.folders.ledger) as ledger:
         where = config.url or house.EMBEDDED
         found = [one for one in source.sessions() if is_due(config, ledger, where, source, one)]
     return [now - one.changed_at for one in found]

@@ -7,14 +7,12 @@ import shlex
 import shutil
 import sqlite3
 import stat
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 from opensync_hooks.config import Folders
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
-from opensync_hooks.ledger import Ledger
 
 _LITTLE = 1 << 30
 _TOO_LITTLE = 100 << 20
@@ -105,27 +103,6 @@ def database(name: str, path: Path) -> Iterator[Finding]:
         f"Move it away; {rest}" if name == "ledger" else f"Keep a copy, then move it away: {path}"
     )
     yield failed(name, f"{path}: damaged ({said[0].splitlines()[0]}).", cure)
-
-
-@contextmanager
-def copied(path: Path) -> Iterator[Ledger]:
-    """The ledger as it stands, in a copy: to open it would mend it, and here nothing is changed.
-
-    An empty one where there is none, or none that can be read: that is another check's finding.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        if path.exists():
-            with suppress(sqlite3.Error):
-                _copy(path, copy)
-        with Ledger(copy) as ledger:
-            yield ledger
-
-
-def _copy(path: Path, copy: Path) -> None:
-    whence = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    with closing(whence), closing(sqlite3.connect(copy)) as whither:
-        whence.backup(whither)
 
 
 def _orphans(db: sqlite3.Connection) -> list[tuple[str, int, str, int]]:

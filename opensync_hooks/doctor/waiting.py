@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from opensync_hooks import house
+from opensync_hooks import glimpse, house
 from opensync_hooks.config import Config, Folders
-from opensync_hooks.doctor import places
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.spool import Spool
 from opensync_hooks.words import ago, count
@@ -39,7 +38,7 @@ def queue(folders: Folders) -> Iterator[Finding]:
 def set_aside(config: Config) -> Iterator[Finding]:
     """Messages and sessions that are given up on."""
     jobs = len(list(Spool(config.folders.spool).parked())) if config.folders.spool.is_dir() else 0
-    with places.copied(config.folders.ledger) as ledger:
+    with glimpse.copied(config.folders.ledger) as ledger:
         messages = ledger.summary(config.url or house.EMBEDDED).parked
     if not jobs and not messages:
         yield ok("set aside", "nothing")
@@ -50,7 +49,7 @@ def set_aside(config: Config) -> Iterator[Finding]:
 
 
 def last_error(config: Config) -> Iterator[Finding]:
-    with places.copied(config.folders.ledger) as ledger:
+    with glimpse.copied(config.folders.ledger) as ledger:
         noted = ledger.noted("last error")
     if noted is None:
         yield ok("last error", "none")

@@ -491,7 +491,7 @@ def test_run_that_was_killed_is_found_by_sync(user: User) -> None:
     environ = {**user.environ, "PYTHONPATH": str(ROOT)}
     sync = [sys.executable, "-m", "opensync_hooks", "sync"]
     done = subprocess.run(sync, env=environ, capture_output=True, text=True, check=True)
-    assert "1 sessions synced" in done.stdout
+    assert "1 session synced" in done.stdout
     user.settle()
     (session,) = user.stored().values()
     assert "now stall" in session["messages"][0]["textContent"]

@@ -1,0 +1,37 @@
+"""How far a long command is: one line that changes on a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from opensync_hooks.words import count, span
+
+_CLEAR = "\r\x1b[K"
+
+
+class Progress:
+    def __init__(self, total: int) -> None:
+        self.done = 0
+        self._total = total
+        self._began = time.monotonic()
+        self._shows = sys.stderr.isatty() and total > 1
+
+    def step(self) -> None:
+        """One session more is through."""
+        self.done += 1
+        if self._shows:
+            sys.stderr.write(_CLEAR + self.in_words(time.monotonic() - self._began))
+            sys.stderr.flush()
+
+    def in_words(self, passed: float) -> str:
+        """`passed`: seconds since the beginning."""
+        rate = self.done / passed if passed else 0.0
+        rest = f", {span((self._total - self.done) / rate)} left" if rate else ""
+        whole = count(self._total, "session")
+        return f"{self.done} of {whole}, {rate:.1f} a second{rest}"
+
+    def clear(self) -> None:
+        if self._shows:
+            sys.stderr.write(_CLEAR)
+            sys.stderr.flush()
