@@ -144,7 +144,7 @@ class Delivery:
             return "never sent"
         if entry is not None and message.spare:
             return "unchanged"
-        if entry == Entry(hashed, "confirmed") or entry == Entry(hashed, "parked"):
+        if entry and entry.hash == hashed and entry.state != "in doubt":
             return "unchanged"
         ids = {
             "sessionExternalId": wire.fitting(self.session.id),

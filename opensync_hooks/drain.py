@@ -10,7 +10,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from opensync_hooks import retry
@@ -50,15 +50,18 @@ class Drain:
 
     spool: Spool
     syncer: Syncer
-    end: float
+    end: float = math.inf
     at_once: bool = False
     luck: Callable[[], float] = random.random
     _unclear: int = 0
     _tried: set[tuple[str, int]] = field(default_factory=set)
 
-    def run(self, linger: float = 0.0) -> Iterator[tuple[Job, Result]]:
+    def run(
+        self, linger: float = 0.0, only: Collection[str] | None = None
+    ) -> Iterator[tuple[Job, Result]]:
         """Do every job there is, and for `linger` seconds those that still come.
 
+        `only`: the sessions with these ids.
         Raises UnreachableError, KeyRefusedError, WrongAddressError.
         """
         idle_since = time.monotonic()
@@ -66,7 +69,8 @@ class Drain:
             moment = self.spool.moment()
             self.spool.reduce(registry.heed)
             jobs = self.spool.jobs()
-            due = [job for job in jobs if self._is_due(job)]
+            wanted = (job for job in jobs if only is None or job.trigger.session_id in only)
+            due = [job for job in wanted if self._is_due(job)]
             if due:
                 yield from self._work_off(due)
                 idle_since = time.monotonic()
@@ -177,17 +181,21 @@ class Drain:
             return self._deliver(job, source, source.locate(job.trigger) or located)
 
     def _sync_copy(self, job: Job) -> Outcome | None:
-        found = self._keepsakes.find(job.trigger.agent, job.trigger.session_id)
+        whose = (job.trigger.agent, job.trigger.session_id)
+        found = self._keepsakes.find(*whose)
         if found:
-            return self._deliver(job, *found)
+            config = self._keepsakes.settings(self.syncer.config, *whose)
+            return self._deliver(job, *found, syncer=replace(self.syncer, config=config))
         if job.error and job.error != UNFINISHED:
             raise RejectedError(
                 f"{job.trigger.session_id}: its agent deleted it before it could be delivered."
             )
         return None
 
-    def _deliver(self, job: Job, source: Source, located: Located) -> Outcome:
-        return self.syncer.sync(
+    def _deliver(
+        self, job: Job, source: Source, located: Located, syncer: Syncer | None = None
+    ) -> Outcome:
+        return (syncer or self.syncer).sync(
             source,
             located,
             end_reason=job.trigger.end_reason,
@@ -209,11 +217,11 @@ def reduce_now(spool: Spool) -> None:
             spool.reduce(registry.heed)
 
 
-def drain_now(spool: Spool, syncer: Syncer, end: float = math.inf) -> Iterator[Result]:
+def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Result]:
     """All that waits, tried at once, unless a worker is at it already."""
     with spool.alone() as is_alone:
         if is_alone:
-            yield from (result for _, result in Drain(spool, syncer, end, at_once=True).run())
+            yield from (result for _, result in Drain(spool, syncer, at_once=True).run())
 
 
 def _settled(job: Job, source: Source) -> Located | None:

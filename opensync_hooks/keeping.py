@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import suppress
 
-from opensync_hooks import loss
+from opensync_hooks import house, loss
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
 from opensync_hooks.keepsake import Keepsakes
@@ -30,5 +30,5 @@ def keep(spool: Spool, ledger: Ledger, config: Config, log: Log, end: float) -> 
             if keepsakes.keep(source, located, config):
                 log.write("copied", agent=source.agent, session=located.session_id)
     for agent, session_id in keepsakes.tidy():
-        loss.note(ledger, config.url or "", agent, session_id, {loss.COPY: 1})
+        loss.note(ledger, config.url or house.EMBEDDED, agent, session_id, {loss.COPY: 1})
         log.write("copy-dropped", agent=agent, session=session_id)

@@ -64,7 +64,10 @@ class Keepsakes:
             made = Path(file.name)
             try:
                 with gzip.open(file, "wb") as packed:
-                    packed.write(_line({"agent": source.agent, **_named(located)}))
+                    withheld = not config.file_contents
+                    packed.write(
+                        _line({"agent": source.agent, **_named(located), "withheld": withheld})
+                    )
                     empty = True
                     for line in _lines(source, located, config):
                         packed.write(line)
@@ -88,6 +91,11 @@ class Keepsakes:
         located = Located(session_id, path, int(head.get("changed_at", 0)), f"copy {path.name}")
         copies: Source = _Copies(agent)
         return copies, located
+
+    def settings(self, config: Config, agent: str, session_id: str) -> Config:
+        """What may leave of the copy: of contents that were withheld before, the notes are left."""
+        is_withheld = _head(self._path(agent, session_id)).get("withheld") is True
+        return replace(config, file_contents=True) if is_withheld else config
 
     def drop(self, agent: str, session_id: str) -> None:
         self._path(agent, session_id).unlink(missing_ok=True)

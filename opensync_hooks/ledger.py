@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 from opensync_hooks.database import PATIENCE_S, DamagedError, Database, Layout
 from opensync_hooks.errors import UnreachableError
 
-State = Literal["in doubt", "confirmed", "parked"]
+State = Literal["in doubt", "confirmed", "parked", "dropped"]
 Run = Callable[..., list[tuple[Any, ...]]]
 """Runs one statement with its values; the rows it gives."""
 
@@ -238,6 +238,12 @@ class Account:
         row = (*self._key, message_id, hashed, state, reason)
         with self._ledger.at_once() as run:
             run("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+
+    def drop(self, message_id: str) -> None:
+        """Say no more of a parked message, and do not send it again as it is."""
+        of = "WHERE destination = ? AND agent = ? AND session = ? AND id = ? AND state = 'parked'"
+        with self._ledger.at_once() as run:
+            run(f"UPDATE message SET state = 'dropped' {of}", *self._key, message_id)  # noqa: S608
 
     def claim(self, charge_ids: Iterable[str]) -> dict[str, str]:
         """The session that owns each API call: the first that ever claimed it, perhaps this one.

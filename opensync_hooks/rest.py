@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from opensync_hooks import retry
 from opensync_hooks.config import Config
@@ -69,6 +69,24 @@ class Resting:
         row = (rest.cause, rest.reason, rest.since, rest.until, rest.tries, rest.login)
         with self.ledger.at_once() as run:
             run("INSERT OR REPLACE INTO rest VALUES (?, ?, ?, ?, ?, ?, ?)", self.destination, *row)
+
+
+_CURES = {
+    "unreachable": "Nothing is lost; `opensync-hooks sync` tries it now.",
+    "key refused": "Run: opensync-hooks login",
+    "wrong address": "Correct the URL: opensync-hooks login",
+    "certificate": "Behind a company proxy, name its certificates in REQUESTS_CA_BUNDLE.",
+}
+
+
+def in_words(rest: Rest, since: str) -> str:
+    """One sentence and the next step; `since` in words as well."""
+    return f"{rest.cause} since {since}. {rest.reason} {_CURES[rest.cause]}"
+
+
+def as_json(rest: Rest) -> dict[str, object]:
+    """Without what stands for the key."""
+    return {name: value for name, value in asdict(rest).items() if name != "login"}
 
 
 @contextmanager

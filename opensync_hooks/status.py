@@ -7,14 +7,19 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from opensync_hooks import agents, house
+from opensync_hooks import agents, house, loss
 from opensync_hooks.backlog import Backlog, of_agents
 from opensync_hooks.config import Config, Folders, load, mask
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
 from opensync_hooks.exclusion import Exclusions
+from opensync_hooks.keepsake import Keepsakes
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.queue import Item, Queue
+from opensync_hooks.rest import Resting, as_json, in_words
+from opensync_hooks.retry import Rest
 from opensync_hooks.spool import Spool
 
+_MOST_NAMED = 3
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -43,6 +48,12 @@ class Status:
     last_sync: int | None
     waiting: int
     parked: int
+    set_aside: tuple[Item, ...]
+    """What `parked` counts, each with its reason."""
+    rest: Rest | None
+    """Why hooks do not ask the destination now."""
+    lost: Mapping[str, int]
+    """What could not be kept whole, by kind."""
     last_error: str | None
     last_error_at: int | None
     unpriced: tuple[str, ...]
@@ -53,7 +64,8 @@ class Status:
     agents: tuple[Hooks, ...]
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        at_rest = as_json(self.rest) if self.rest else None
+        return {**asdict(self), "rest": at_rest}
 
 
 def gather() -> Status:
@@ -64,6 +76,10 @@ def gather() -> Status:
         summary = ledger.summary(_name(config))
         noted = ledger.noted("last error")
         backlog = of_agents(config, ledger, _name(config))
+        queue = Queue(Spool(config.folders.spool), ledger, Keepsakes.of(config), _name(config))
+        set_aside = tuple(item for item in queue.items() if item.state == "set aside")
+        resting = Resting.of(ledger, config).holding()
+        lost = loss.total(ledger, _name(config))
     spool = Spool(config.folders.spool)
     error, at = (problem, _now()) if problem else noted or (None, None)
     return Status(
@@ -75,7 +91,10 @@ def gather() -> Status:
         messages=summary.messages,
         last_sync=summary.last_sync,
         waiting=spool.waiting(),
-        parked=summary.parked + len(list(spool.parked())),
+        parked=len(set_aside),
+        set_aside=set_aside,
+        rest=resting,
+        lost=lost,
         last_error=error,
         last_error_at=at,
         unpriced=summary.unpriced,
@@ -136,14 +155,26 @@ def render(status: Status, folders: Folders) -> str:
     ]
     if status.excluded:
         lines.append(("Excluded", f"{_several(status.excluded, 'session')}, as you asked"))
-    if status.parked:
-        lines.append(("Set aside", f"{status.parked} that the destination refuses for good"))
+    if status.rest:
+        lines.append(("Not asked now", in_words(status.rest, ago(status.rest.since))))
+    lines += [("Set aside", line) for line in _set_aside(status.set_aside)]
+    if status.lost:
+        lines.append(("Not whole", ", ".join(f"{n} {kind}" for kind, n in status.lost.items())))
     if status.unpriced:
         lines.append(("No price for", ", ".join(status.unpriced)))
     if status.last_error:
         lines.append(("Last error", f"{status.last_error} ({ago(status.last_error_at)})"))
     width = max(len(name) for name, _ in lines) + 2
     return "\n".join(f"{name + ':':<{width}}{text}" for name, text in lines)
+
+
+def _set_aside(items: tuple[Item, ...]) -> Iterator[str]:
+    for item in items[:_MOST_NAMED]:
+        message = "" if item.message is None else f" message {item.message}"
+        said = f"{item.session_id}{message}: {item.reason}"
+        yield "".join(letter if letter.isprintable() else "\ufffd" for letter in said)
+    if len(items) > _MOST_NAMED:
+        yield f"{len(items) - _MOST_NAMED} more: opensync-hooks queue list"
 
 
 def _connected(status: Status) -> str:

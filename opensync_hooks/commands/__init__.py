@@ -7,6 +7,7 @@ from opensync_hooks.commands.config import CONFIG
 from opensync_hooks.commands.doctor import DOCTOR
 from opensync_hooks.commands.install import INSTALL
 from opensync_hooks.commands.login import LOGIN, LOGOUT
+from opensync_hooks.commands.queue import QUEUE
 from opensync_hooks.commands.serve import SERVE
 from opensync_hooks.commands.status import STATUS
 from opensync_hooks.commands.sync import SYNC
@@ -20,6 +21,7 @@ ALL: tuple[Command, ...] = (
     INSTALL,
     STATUS,
     SYNC,
+    QUEUE,
     VERIFY,
     DOCTOR,
     LOGIN,

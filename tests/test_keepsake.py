@@ -1,0 +1,221 @@
+"""A session that waits for long is kept, privately and within bounds, until it has arrived."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from opensync_hooks import config, keepsake, pricing
+from opensync_hooks.errors import SourceError
+from opensync_hooks.keepsake import Keepsakes
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, ToolResult, Usage
+from opensync_hooks.privacy import permitted
+from opensync_hooks.sources import Located, Source
+from opensync_hooks.sources.claude_code import ClaudeCode
+from opensync_hooks.store import Store
+from opensync_hooks.sync import Syncer
+
+DATA = Path(__file__).parent / "data" / "claude"
+SECRET = "ghp_" + "a1B2" * 9
+
+
+class Told:
+    """A source with the sessions that it is told, the first of them with its own id."""
+
+    agent = "cursor"
+
+    def __init__(self, *sessions: Session) -> None:
+        self.sessions = sessions
+
+    def read(self, _located: Located) -> Iterator[Session]:
+        yield from self.sessions
+
+
+def located(session_id: str = "s1", mark: str = "mark") -> Located:
+    return Located(session_id, Path("/nowhere"), 7, mark)
+
+
+def session(name: str = "s1", *parts: Any) -> Session:
+    message = Message("m1", "assistant", parts or (Text("hello"),), 5)
+    return Session(name, "cursor", (message,), title="A title", skipped={"bad lines": 2})
+
+
+def keep(kept: Keepsakes, *sessions: Session, mark: str = "mark") -> None:
+    source = cast("Source", Told(*sessions))
+    assert kept.keep(source, located(sessions[0].id, mark), config.load())
+
+
+def read(kept: Keepsakes, session_id: str = "s1") -> list[Session]:
+    found = kept.find("cursor", session_id)
+    assert found
+    source, place = found
+    return [replace(one, messages=tuple(one.messages)) for one in source.read(place)]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Keepsakes:
+    return Keepsakes(tmp_path / "keepsakes")
+
+
+def files(kept: Keepsakes) -> list[Path]:
+    return sorted(kept.folder.iterdir()) if kept.folder.exists() else []
+
+
+def test_every_recorded_session_comes_back_as_it_was_permitted(
+    kept: Keepsakes, tmp_path: Path
+) -> None:
+    for folder in sorted(DATA.iterdir()):
+        shutil.copytree(folder, tmp_path / "claude" / "projects" / f"-{folder.name}")
+    source = ClaudeCode(tmp_path / "claude")
+    compared = 0
+    for place in source.sessions():
+        assert kept.keep(source, place, config.load())
+        found = kept.find("claude-code", place.session_id)
+        assert found
+        for copy, original in zip(found[0].read(found[1]), source.read(place), strict=True):
+            whole = tuple(permitted(one, config.load()) for one in original.messages)
+            assert tuple(copy.messages) == whole
+            assert tuple(copy.messages) == whole, "they may be walked more than once"
+            bare = replace(original, messages=())
+            assert replace(copy, messages=()) == bare
+            compared += len(whole)
+    assert compared > 50
+
+
+@examples(max_examples=60, deadline=None)
+@given(st.text(), st.recursive(st.none() | st.booleans() | st.integers() | st.text(),
+       lambda one: st.lists(one) | st.dictionaries(st.text(), one), max_leaves=8))  # fmt: skip
+def test_any_text_and_any_argument_comes_back(said: str, arguments: Any) -> None:
+    kept = Keepsakes(Path(os.environ["OPENSYNC_HOOKS_HOME"]) / "keepsakes")
+    parts = (Text(said), ToolCall("t", "Bash", arguments), ToolResult("t", "Bash", said))
+    usage = Charge("c1", "m", Usage(1, 2, 3, 4, 5, 6), 0.5)
+    message = Message("m1", "user", parts, None, charge=usage, aliases=("a", said), undone=True)
+    loaded = replace(config.load(), redact=False, file_contents=True)
+    whole = replace(session("s1"), messages=(message,), charges=(usage,))
+    assert kept.keep(cast("Source", Told(whole)), located(), loaded)
+    assert read(kept) == [whole]
+
+
+def test_secret_is_not_in_the_copy_and_nobody_else_may_read_it(kept: Keepsakes) -> None:
+    os.umask(0)
+    keep(kept, session("s1", Text(f"my token is {SECRET}")))
+    (one,) = read(kept)
+    (message,) = one.messages
+    assert SECRET not in message.text
+    assert "redacted" in message.text
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files(kept)] == [0o600]
+    assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
+
+
+def test_copy_arrives_as_the_session_itself_would_have(kept: Keepsakes, tmp_path: Path) -> None:
+    """What was confirmed before is not sent again, though it is read from a copy now."""
+    write = ToolCall("t1", "Write", {"file_path": "/a", "content": f"secret = {SECRET}\n" * 3})
+    whole = session("s1", Text(f"token {SECRET}"), write, ToolResult("t1", "Write", "done"))
+    with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
+        syncer = Syncer(config.load(), store, ledger, pricing.bundled())
+        first = syncer.sync(cast("Source", Told(whole)), located())
+        keep(kept, whole)
+        found = kept.find("cursor", "s1")
+        assert found
+        settings = kept.settings(config.load(), "cursor", "s1")
+        again = replace(syncer, config=settings).sync(*found)
+    assert (first.sent, again.sent, again.unchanged) == (1, 0, 1)
+
+
+def test_private_session_is_not_copied(kept: Keepsakes) -> None:
+    from opensync_hooks.exclusion import Exclusions  # noqa: PLC0415
+
+    Exclusions.of(config.load()).keep_private("cursor", "s1")
+    assert not kept.keep(cast("Source", Told(session())), located(), config.load())
+    assert files(kept) == []
+
+
+def test_copy_is_made_again_only_when_it_is_old_and_outgrown(kept: Keepsakes) -> None:
+    source = cast("Source", Told(session()))
+    assert kept.is_due(source, located())
+    keep(kept, session())
+    assert not kept.is_due(source, located(mark="grown"))
+    (path,) = files(kept)
+    old = path.stat().st_mtime - keepsake.FRESH_SECONDS - 60
+    os.utime(path, (old, old))
+    assert kept.is_due(source, located(mark="grown"))
+    assert not kept.is_due(source, located())
+
+
+def test_oldest_go_first_when_there_is_no_room_and_each_is_named(
+    kept: Keepsakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        keep(kept, session(f"s{number}", Text(os.urandom(2_000).hex())))
+        (path,) = kept.folder.glob(kept._path("cursor", f"s{number}").name)
+        at = path.stat().st_mtime - 1_000 + number
+        os.utime(path, (at, at))
+    monkeypatch.setattr(keepsake, "MOST_BYTES", sum(one.stat().st_size for one in files(kept)) // 2)
+    assert sorted(kept.tidy()) == [("cursor", "s0"), ("cursor", "s1"), ("cursor", "s2")]
+    assert len(files(kept)) == 2
+    assert kept.tidy() == []
+
+
+def test_copy_of_more_than_30_days_and_what_a_killed_worker_left_goes(kept: Keepsakes) -> None:
+    keep(kept, session())
+    (path,) = files(kept)
+    old = path.stat().st_mtime - keepsake.MOST_SECONDS - 60
+    os.utime(path, (old, old))
+    left = kept.folder / ".left"
+    left.touch()
+    os.utime(left, (old, old))
+    assert kept.tidy() == [("cursor", "s1")]
+    assert files(kept) == []
+
+
+def test_failure_in_the_middle_leaves_nothing_half_done(kept: Keepsakes) -> None:
+    class Broken(Told):
+        def read(self, _located: Located) -> Iterator[Session]:
+            yield session()
+            raise SourceError("gone")
+
+    keep(kept, session("s1", Text("before")))
+    with pytest.raises(SourceError):
+        kept.keep(cast("Source", Broken()), located(), config.load())
+    assert len(files(kept)) == 1
+    assert [message.text for one in read(kept) for message in one.messages] == ["before"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.95, 0.999])
+def test_damaged_copy_is_an_error_of_the_source_never_a_crash(
+    kept: Keepsakes, share: float
+) -> None:
+    keep(kept, session("s1", *[Text(os.urandom(500).hex()) for _ in range(20)]))
+    (path,) = files(kept)
+    content = path.read_bytes()
+    for damaged in (content[: int(len(content) * share)], _flipped(content, share)):
+        path.write_bytes(damaged)
+        if kept.find("cursor", "s1"):
+            with pytest.raises(SourceError):
+                read(kept)
+        kept.tidy()
+
+
+def _flipped(content: bytes, share: float) -> bytes:
+    at = min(int(len(content) * share), len(content) - 1)
+    return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+
+
+def test_session_id_never_becomes_a_path(kept: Keepsakes) -> None:
+    for name in ("../../x", "/etc/passwd", "", "\ud83d"):
+        keep(kept, session(name))
+        assert [one.id for one in read(kept, name)] == [name]
+        kept.drop("cursor", name)
+    assert files(kept) == []
+    assert kept.find("cursor", "s1") is None

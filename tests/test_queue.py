@@ -1,0 +1,207 @@
+"""What waits and what was set aside is named with its reason, tried again, or dropped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensync_hooks.config import Folders, load
+from opensync_hooks.errors import KeyRefusedError
+from opensync_hooks.job import Job
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.model import Trigger
+from opensync_hooks.rest import Resting
+from opensync_hooks.retry import Tries
+from opensync_hooks.server import Fault
+from opensync_hooks.server.routes import Answer
+from opensync_hooks.spool import Spool
+from tests.commandline import run
+from tests.opensync import RealStore, real_opensync
+from tests.transcripts import Pen
+
+TOO_LARGE = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
+
+
+class Desk:
+    def __init__(self, home: Path, store: RealStore) -> None:
+        self.home = home
+        self.store = store
+        self.fault: Fault | None = None
+        self.folders = Folders.of(os.environ)
+        self.spool = Spool(self.folders.spool)
+
+    def on_request(self, _method: str, _path: str, body: bytes) -> Fault | None:
+        return self.fault if b"answer 1" in body else None
+
+    def session(self, name: str) -> None:
+        Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(1)
+
+    def job(self, name: str) -> Job:
+        one = Job(Trigger("claude-code", name), {}, 1_790_000_000_000)
+        self.spool.put(one)
+        return one
+
+    def texts(self, name: str) -> list[str]:
+        found = self.store.session(name)
+        return [one["textContent"] for one in found["messages"]] if found else []
+
+    def listed(self) -> list[Any]:
+        ran = run("queue", "list", "--json")
+        assert ran.returncode == 0
+        items: list[Any] = json.loads(ran.stdout)["items"]
+        return items
+
+
+@pytest.fixture
+def desk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    made: list[Desk] = []
+
+    def on_request(method: str, path: str, body: bytes) -> Fault | None:
+        return made[0].on_request(method, path, body)
+
+    with real_opensync(tmp_path, on_request=on_request) as (server, store, key):
+        monkeypatch.setenv("OPENSYNC_URL", server.url)
+        monkeypatch.setenv("OPENSYNC_API_KEY", key)
+        made.append(Desk(home, store))
+        yield made[0]
+
+
+def test_empty_queue_says_so(desk: Desk) -> None:
+    assert run("queue", "list").stdout == "Nothing waits, and nothing was set aside.\n"
+    assert desk.listed() == []
+    assert run("queue", "drop", "--all", "--yes").returncode == 0
+    assert run("queue", "retry", "--all").returncode == 0
+
+
+def test_each_job_is_named_with_what_became_of_it(desk: Desk) -> None:
+    one = desk.job("s1")
+    desk.spool.keep(one, "It cannot be read.", Tries(2, not_before=5))
+    desk.spool.park(desk.job("s2"), "It is refused.")
+    (desk.folders.spool / "claude-code-x.job").write_bytes(b"{")
+    ran = run("queue", "list")
+    first, damaged, second = ran.stdout.splitlines()
+    assert first.startswith("claude-code s1: waiting, tried 2 times, asked for ")
+    assert first.endswith(". It cannot be read.")
+    assert damaged == "claude-code-x.job: damaged"
+    assert second.startswith("claude-code s2: set aside, asked for ")
+    assert second.endswith(". It is refused.")
+    found = {item["session_id"]: item for item in desk.listed()}
+    assert (found["s1"]["tries"], found["s1"]["not_before"], found["s1"]["state"]) == (
+        2,
+        5,
+        "waiting",
+    )
+    assert found["s2"]["reason"] == "It is refused."
+
+
+def test_refused_message_is_named_in_status_and_queue_and_sent_when_it_may_be(desk: Desk) -> None:
+    desk.session("s1")
+    desk.fault = TOO_LARGE
+    assert run("sync", "s1").returncode == 1
+    (item,) = desk.listed()
+    assert (item["session_id"], item["message"], item["state"]) == ("s1", "msg_s1_1", "set aside")
+    assert "too large" in item["reason"]
+    assert "Set aside:" in (said := run("status").stdout)
+    assert "s1 message msg_s1_1: " in said
+    assert json.loads(run("status", "--json").stdout)["set_aside"][0]["message"] == "msg_s1_1"
+    assert run("queue", "retry", "s1").returncode == 1
+    assert len(desk.listed()) == 1
+    desk.fault = None
+    ran = run("queue", "retry", "s1")
+    assert (ran.returncode, desk.texts("s1")) == (0, ["prompt 1", "answer 1"])
+    assert "1 tried, 0 failed." in ran.stdout
+    assert desk.listed() == []
+
+
+def test_retry_tries_the_one_that_is_named_whatever_it_waits_for(desk: Desk) -> None:
+    for name in ("s1", "s2"):
+        desk.session(name)
+        desk.spool.keep(desk.job(name), "x", Tries(9, not_before=2_000_000_000_000))
+    assert run("queue", "retry", "s1").returncode == 0
+    assert (desk.texts("s1"), desk.texts("s2")) == (["prompt 1", "answer 1"], [])
+    assert run("queue", "retry", "--all").returncode == 0
+    assert desk.texts("s2") == ["prompt 1", "answer 1"]
+    assert desk.listed() == []
+
+
+def test_retry_brings_back_what_was_set_aside(desk: Desk) -> None:
+    desk.session("s1")
+    desk.spool.park(desk.job("s1"), "It was refused.")
+    assert run("queue", "retry", "s1").returncode == 0
+    assert desk.texts("s1") == ["prompt 1", "answer 1"]
+    assert desk.listed() == []
+
+
+def test_retry_asks_a_destination_that_rests_and_ends_the_rest(desk: Desk) -> None:
+    desk.session("s1")
+    desk.job("s1")
+    with Ledger(desk.folders.ledger) as ledger:
+        Resting.of(ledger, load()).begin(KeyRefusedError("The key is refused."))
+    said = run("queue", "list").stdout.splitlines()[0]
+    assert said.startswith("Not asked for now: key refused since just now. ")
+    assert said.endswith("The key is refused. Run: opensync-hooks login")
+    assert json.loads(run("queue", "list", "--json").stdout)["rest"]["cause"] == "key refused"
+    assert "Not asked now:" in run("status").stdout
+    assert run("queue", "retry", "--all").returncode == 0
+    assert desk.texts("s1") == ["prompt 1", "answer 1"]
+    assert json.loads(run("queue", "list", "--json").stdout)["rest"] is None
+
+
+def test_retry_that_fails_leaves_the_rest_for_the_hooks(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.session("s1")
+    desk.job("s1")
+    monkeypatch.setenv("OPENSYNC_API_KEY", "osk_" + "x" * 32)
+    assert run("queue", "retry", "--all").returncode == 5
+    with Ledger(desk.folders.ledger) as ledger:
+        assert Resting.of(ledger, load()).holding()
+    assert [item["session_id"] for item in desk.listed()] == ["s1"]
+
+
+def test_retry_leaves_the_work_to_a_worker_that_is_at_it(desk: Desk) -> None:
+    desk.session("s1")
+    desk.job("s1")
+    with desk.spool.alone():
+        ran = run("queue", "retry", "s1")
+    assert (ran.returncode, "at it already" in ran.stderr) == (0, True)
+    assert desk.texts("s1") == []
+
+
+def test_drop_forgets_jobs_messages_and_damaged_files_and_nothing_of_the_agents(desk: Desk) -> None:
+    desk.session("s1")
+    desk.fault = TOO_LARGE
+    run("sync", "s1")
+    desk.job("s2")
+    (desk.folders.spool / "claude-code-x.job").write_bytes(b"{")
+    assert len(desk.listed()) == 3
+    refused = run("queue", "drop", "--all")
+    assert (refused.returncode, "nobody is there to be asked" in refused.stderr) == (2, True)
+    assert len(desk.listed()) == 3
+    assert run("queue", "drop", "--all", "--yes").returncode == 0
+    assert desk.listed() == []
+    assert (desk.home / ".claude" / "projects" / "-work" / "s1.jsonl").exists()
+    desk.fault = None
+    run("sync", "s1")
+    assert desk.texts("s1") == ["prompt 1"], "what was dropped is not sent again as it is"
+
+
+def test_unknown_session_and_no_session_are_named(desk: Desk) -> None:
+    assert desk.listed() == []
+    for what in ("retry", "drop"):
+        ran = run("queue", what, "nope")
+        assert (ran.returncode, ran.stderr.splitlines()[0]) == (2, "nope: not in the queue.")
+        assert run("queue", what).returncode == 2
+    assert run("queue").returncode == 2
+
+
+def test_hostile_id_does_not_steer_the_terminal(desk: Desk) -> None:
+    desk.spool.park(desk.job("\x1b[2Jx"), "bad\nbad")
+    for said in (run("queue", "list").stdout, run("status").stdout):
+        assert "\x1b" not in said
+        assert "bad\nbad" not in said
