@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from opensync_hooks.model import (
     Text,
     ToolCall,
     ToolResult,
+    Trigger,
     Turn,
     Usage,
 )
@@ -150,6 +152,85 @@ def test_missing_and_empty_rows_lose_nothing_but_themselves(editor: Editor, sour
         ("assistant", "answer 4"),
     ]
     assert session.skipped == {"bubble missing": 2}
+
+
+UNSETTLED: dict[str, tuple[str, dict[str, Any]]] = {
+    "generating": ("answered", {"status": "generating"}),
+    "a bubble being written": ("answered", {"generatingBubbleIds": ["b"]}),
+    "prompt without an answer": ("asked", {}),
+    "header without its row": ("missing", {}),
+    "empty row": ("null", {}),
+    "tool that runs": ("loading", {}),
+}
+
+
+def written(draft: Draft, state_of: str) -> None:
+    draft.turn(1)
+    draft.prompt("prompt 2")
+    if state_of == "asked":
+        return
+    if state_of == "loading":
+        draft.calls("run_terminal_command_v2", status="loading")
+        return
+    answer = draft.says("answer 2")
+    if state_of in ("missing", "null"):
+        draft.editor.put(draft.key(answer), None)
+    if state_of == "missing":
+        draft.editor.db.execute("DELETE FROM cursorDiskKV WHERE key = ?", (draft.key(answer),))
+
+
+@pytest.mark.parametrize(("state_of", "document"), UNSETTLED.values(), ids=UNSETTLED.keys())
+def test_turn_that_is_still_being_written_is_not_settled(
+    editor: Editor, source: Cursor, state_of: str, document: dict[str, Any]
+) -> None:
+    draft = editor.draft()
+    written(draft, state_of)
+    draft.save(**document, lastUpdatedAt=int(time.time() * 1000))
+    assert not source.settled(Trigger("cursor", "s1"))
+    assert only(source).is_partial
+
+
+@pytest.mark.parametrize(
+    ("state_of", "document"), [("answered", {}), ("asked", {"status": "aborted"})]
+)
+def test_turn_that_is_whole_or_was_aborted_is_settled(
+    editor: Editor, source: Cursor, state_of: str, document: dict[str, Any]
+) -> None:
+    draft = editor.draft()
+    written(draft, state_of)
+    draft.save(**document, lastUpdatedAt=int(time.time() * 1000))
+    assert source.settled(Trigger("cursor", "s1"))
+    assert not only(source).is_partial
+
+
+def test_what_earlier_turns_lack_is_lost_and_not_waited_for(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft()
+    draft.prompt("go")
+    editor.put(draft.key(draft.says("lost")), None)
+    draft.turn(2)
+    draft.save()
+    assert source.settled(Trigger("cursor", "s1"))
+
+
+def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
+    editor: Editor, source: Cursor, notebook: Notebook
+) -> None:
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    notebook.add("s1", Heard((Turn("request-1", None, Usage(output_tokens=1)),)))
+    assert source.settled(Trigger("cursor", "s1", awaits="request-1"))
+    assert not source.settled(Trigger("cursor", "s1", awaits="request-2"))
+
+
+def test_sessions_whose_ids_begin_alike_keep_their_rows_apart(editor: Editor) -> None:
+    for session_id in ("s1", "s1a", "s10", "s1;x", "s1-x", "S1"):
+        draft = editor.draft(session_id)
+        draft.turn(1)
+        draft.save()
+    found = state.rows(editor.path, "s1")
+    assert found
+    assert set(found.bubbles) == {"s1-b1", "s1-b2"}
 
 
 def test_answer_keeps_its_id_when_its_first_row_comes_late(editor: Editor, source: Cursor) -> None:
