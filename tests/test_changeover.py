@@ -136,7 +136,7 @@ def test_take_over_uses_the_login_and_takes_out_all_three(
     assert all(backup.stat().st_mode & 0o777 == 0o600 for backup in kept.values())
     said = capsys.readouterr().out
     assert "npm uninstall -g claude-code-sync" in said
-    assert "keeps its rows in OpenSync" in said
+    assert "keep their rows in OpenSync" in said
     assert server[1] not in said
 
 
@@ -169,11 +169,13 @@ def test_without_consent_nothing_of_theirs_changes(
 def test_on_a_terminal_only_a_yes_is_consent(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, answer: str, *, changes: bool
 ) -> None:
+    asked: list[str] = []
     monkeypatch.setattr(changeover, "is_terminal", lambda: True)
-    monkeypatch.setattr("builtins.input", lambda _: answer)
+    monkeypatch.setattr("builtins.input", lambda text: (asked.append(text), answer)[1])
     assert machine.install() == 0
     assert (machine.old_hooks() == []) == changes
     assert (config.load(machine.env).url is not None) == changes
+    assert asked == ["Use this login, and take these hooks out? Files are backed up. [y/N] "]
 
 
 def test_dry_run_shows_what_would_go_and_changes_nothing(

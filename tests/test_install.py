@@ -218,16 +218,27 @@ def test_the_rest_of_the_way_runs_in_the_private_environment(
     monkeypatch.setattr(environment, "make", lambda *_: place)
     monkeypatch.setattr(environment, "sweep", lambda keep, _: calls.append(keep))
 
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], _: dict[str, str]) -> int:
         calls.append(command)
-        return subprocess.CompletedProcess(command, len(calls) - 1)
+        return len(calls) - 1
 
-    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr(setup, "_run", run)
     command = [str(here.python), "-I", "-m", "opensync_hooks.setup", "--all"]
     assert setup.from_clone(str(ROOT), ["--all"], env) == 0
     assert calls == [command, place]
     assert setup.from_clone(str(ROOT), ["--all"], env) == 2
     assert calls == [command, place, command]  # old environments stay until all is well
+
+
+def test_ctrl_c_is_answered_by_the_part_that_works_alone(
+    env: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It goes to every process of the terminal; the child must not be killed half a second on."""
+    child = (
+        "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(0.6); exit(7)"
+    )
+    assert setup._run([sys.executable, "-c", child], env) == 7
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("argv", [["--nonsense"], ["--all", "--no-backfill"], ["x"]])

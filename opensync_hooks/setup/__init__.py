@@ -12,6 +12,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -77,10 +78,20 @@ def _from_clone(
         say("Making a private Python environment; the first time, this takes a minute.")
         place = environment.make(root, environ)
     rest = [str(environment.python(place)), "-I", "-m", "opensync_hooks.setup", *argv]
-    code = subprocess.run(rest, check=False, env=dict(environ)).returncode
+    code = _run(rest, environ)
     if code == 0:
         environment.sweep(place, environ)
     return code
+
+
+def _run(command: list[str], environ: Mapping[str, str]) -> int:
+    """Ctrl-C reaches the child as well, which ends what it is at, and says so."""
+    with subprocess.Popen(command, env=dict(environ)) as child:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return child.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def install(wish: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> int:
@@ -100,7 +111,7 @@ def install_at(
     changed_over = changeover.offer(wish, environ)
     registered = [_register(agent, here, wish, environ) for agent in options.chosen(wish)]
     _remove_earlier(here, environ)
-    if changed_over and not wish.all:
+    if changed_over and changeover.known_login(environ) and not wish.all:
         row("Sessions", "those that the old plugins sent are there; ours begin from here")
     elif not wish.no_backfill:
         first_sessions.sync(here, wish, environ)

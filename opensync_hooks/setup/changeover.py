@@ -69,12 +69,21 @@ def _agreed(options: argparse.Namespace, found: list[Found]) -> bool:
     if options.take_over:
         return True
     if is_terminal():
-        return agrees("Take over its login, and take its hooks out? Every file is backed up.")
+        return agrees(_question(found))
     if any(one.changes() for one in found):
         row("", "both send your sessions now: run this again with --take-over, or --keep-old")
     else:
         row("", "run this again with --take-over to use its login")
     return False
+
+
+def _question(found: list[Found]) -> str:
+    login = any(one.login for one in found)
+    if not any(one.changes() for one in found):
+        return "Use this login?"
+    return (
+        f"{'Use this login, and take' if login else 'Take'} these hooks out? Files are backed up."
+    )
 
 
 def _take_login(found: list[Found], environ: Mapping[str, str]) -> bool:
@@ -112,5 +121,6 @@ def _retire(one: Found) -> bool:
     for change in done:
         row("Retired", f"{one.package}, out of {short(change.path)}")
         row("", f"that file as it was: {short(change.notes[0].path)}")
-    row("", f"what it sent keeps its rows in OpenSync; npm uninstall -g {one.package} ends it")
+    row("", "the sessions that it sent keep their rows in OpenSync")
+    row("", f"its program goes with: npm uninstall -g {one.package}")
     return True

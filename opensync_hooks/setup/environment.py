@@ -24,8 +24,12 @@ from opensync_hooks.files import private_folder
 
 _OURS = re.compile(r"env-[0-9a-f]{12}(-b)?")
 PROOF = "import filelock, requests, tomli_w, opensync_hooks.setup"
-_STRAY = re.compile(r"PYTHON.*|__PYVENV_LAUNCHER__|VIRTUAL_ENV|(PIP|UV)_(USER|TARGET|PREFIX|ROOT)")
-"""Settings of the user's shell that would send the packages elsewhere."""
+_STRAY = re.compile(
+    r"PYTHON.*|__PYVENV_LAUNCHER__|VIRTUAL_ENV|(PIP|UV)_(USER|TARGET|PREFIX|ROOT)|OPENSYNC_API_KEY"
+)
+"""Settings of the user's shell that would send the packages elsewhere; and the key, which is no
+business of the programs that build packages.
+"""
 
 
 def link(env: Mapping[str, str]) -> Path:
