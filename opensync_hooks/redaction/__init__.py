@@ -20,7 +20,7 @@ _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
 _MOST_ROUNDS = 5
 _NEAR = 256
 """Letters that are read backwards; more only where something was found in them."""
-_LONGEST_AGAIN = 1 << 18
+_LONGEST_AGAIN = 1 << 17
 """Letters of a text that is looked through again; of a longer one, once has to do for its time."""
 _SECRET_NAME = re.compile(
     r"(?i)(?:(?P<word>pass(?:word|wd|phrase|code)?|pwd)|secret|token|key|credentials?|auth\w*|cookie)"

@@ -137,7 +137,7 @@ def rest(letters: str) -> str:
     """The next line's word, where it goes on with a value: it has a digit and is no name."""
     return (
         rf"(?:{BREAK}(?=[^\s0-9]{{0,60}}+[0-9])[{letters}]{{6,}}+"
-        rf"(?![\w\[({{]|[ \t]?(?:[=:]|\\*[\"']\s?:)|[-./@]\w))?+"
+        rf"(?![\w\[({{]|[ \t]?(?:[=:]|\\*[\"']\s?:)|[-./@!$~]\w))?+"
     )
 
 

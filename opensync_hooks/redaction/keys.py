@@ -26,13 +26,13 @@ _PEM = (
     rf"(?:(?:[^-]++|-(?!----)){{0,4000}}+-----END {_KEY_NAME}"
     r"|(?:(?:\s|\\+[rn])*Proc-Type:[^\n\\]{0,60}(?:\s|\\+[rn])*DEK-Info:[^\n\\]{0,80})?"
     rf"(?:(?:{NEWLINE}|[ \t]){_LINE}{{1,24}}+{BREAK}(?={_LINE}{{8}}))?+"
-    rf"(?:{_OTHER}{{0,80}}+(?:{_LINE}{{1,8}}+{_OTHER}{{1,40}}+){{0,3}}?{_LINE}{{24,}}+)*+(?:{BREAK}{_LAST}|{rest('A-Za-z0-9+/=')}))"
+    rf"(?:{_OTHER}{{0,80}}+(?:{_LINE}{{1,8}}+{_OTHER}{{1,40}}+){{0,3}}?{_LINE}{{24,}}+(?![-._!~$]\w))*+(?:{BREAK}{_LAST}|{rest('A-Za-z0-9+/=')}))"
 )
 _BETWEEN = r"(?:n\\++(?:r\\++)?|\\++r\\++|[\s|>\"'+,→0-9\\])*"
 _PEM_LINES_BACKWARDS = (
     rf"(?:{_BETWEEN}{_LINE}{{16,76}}){{1,70}}"
     # what is left of a line that was cut off above
-    rf"(?:{_BETWEEN}(?=[A-Za-z+/=]{{0,15}}[0-9+/=]){_LINE}{{4,15}}(?!{_LINE}))?"
+    rf"(?:{_BETWEEN}(?=[A-Za-z+/=]{{0,15}}[0-9]){_LINE}{{4,15}}(?!{_LINE}))?"
 )
 _PUTTY = (
     # also where the line ends have become blanks, as in titles
