@@ -170,8 +170,13 @@ def test_on_a_terminal_only_a_yes_is_consent(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, answer: str, *, changes: bool
 ) -> None:
     asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return answer
+
     monkeypatch.setattr(changeover, "is_terminal", lambda: True)
-    monkeypatch.setattr("builtins.input", lambda text: (asked.append(text), answer)[1])
+    monkeypatch.setattr("builtins.input", ask)
     assert machine.install() == 0
     assert (machine.old_hooks() == []) == changes
     assert (config.load(machine.env).url is not None) == changes

@@ -15,7 +15,7 @@ from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import environment
 
 _CACHE = re.compile(r"[\\/](\.?cache|caches)[\\/]", re.IGNORECASE)
-_LASTING = f"uv tool install {folders.NAME}, or pipx install {folders.NAME}, and then run it again"
+_LASTING = "install it to stay, with `uv tool install` or `pipx install`, then run it again"
 
 
 @dataclass(frozen=True, slots=True)
