@@ -155,6 +155,12 @@ class Ledger:
         confirmed, parked = counts.get("confirmed", 0), counts.get("parked", 0)
         return Summary(sessions, confirmed, parked, last_sync, tuple(sorted(names)))
 
+    def by_agent(self, destination: str) -> dict[str, tuple[int, int]]:
+        """How many sessions of each agent were delivered whole, and when the last one was."""
+        whole = "WHERE destination = ? AND fingerprint IS NOT NULL GROUP BY agent"
+        query = f"SELECT agent, count(*), max(synced_at) FROM session {whole}"  # noqa: S608
+        return {agent: (count, last) for agent, count, last in self.rows(query, destination)}
+
     def note(self, name: str, text: str | None) -> None:
         """Keep one line of text under a name, with the time; None takes it away."""
         with self.at_once() as run:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -61,6 +62,11 @@ class Spool:
     def waiting(self) -> int:
         """How many hooks and sessions are not dealt with yet."""
         return sum(path.suffix in (EVENT, SUFFIX) for path in self._folder.iterdir())
+
+    def waiting_by_agent(self) -> Counter[str]:
+        """The same, apart for each agent."""
+        events = (path.name.removesuffix(EVENT).rpartition(".")[2] for path in self._events())
+        return Counter([*events, *(job.trigger.agent for job in self.jobs())])
 
     def has_events(self) -> bool:
         return bool(self._events())

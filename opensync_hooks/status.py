@@ -1,4 +1,4 @@
-"""Where the user stands, on one screen: destination, sessions, queue, last error, hooks."""
+"""Where the user stands: destination, sessions, queue, last error, hooks."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from dataclasses import asdict, dataclass
 
 from opensync_hooks import agents, house, loss
 from opensync_hooks.backlog import Backlog, of_agents
-from opensync_hooks.config import Config, Folders, load, mask
+from opensync_hooks.config import Config, load, mask
+from opensync_hooks.doctor import registrations
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
 from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.keepsake import Keepsakes
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.queue import Item, Queue
-from opensync_hooks.rest import Resting, as_json, in_words
+from opensync_hooks.rest import Resting, as_json
 from opensync_hooks.retry import Rest
 from opensync_hooks.spool import Spool
-
-_MOST_NAMED = 3
-_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,16 @@ class Hooks:
     found: bool
     registered: bool
     problem: str | None
+    outdated: str | None
+    """The version of the hook, where it is not this one."""
     on_disk: int
+    synced: int
+    """Sessions that were delivered whole, also such as the agent has no longer."""
     unsynced: int
     """Sessions that changed, or came, since the destination last had all of them."""
+    waiting: int
+    """Jobs and events in the queue."""
+    last_sync: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ def gather() -> Status:
         summary = ledger.summary(_name(config))
         noted = ledger.noted("last error")
         backlog = of_agents(config, ledger, _name(config))
+        delivered = ledger.by_agent(_name(config))
         queue = Queue(Spool(config.folders.spool), ledger, Keepsakes.of(config), _name(config))
         set_aside = tuple(item for item in queue.items() if item.state == "set aside")
         resting = Resting.of(ledger, config).holding()
@@ -102,7 +108,7 @@ def gather() -> Status:
         redact=config.redact,
         file_contents=config.file_contents,
         excluded=Exclusions.of(config).count(),
-        agents=tuple(_hooks(backlog)),
+        agents=tuple(_hooks(backlog, delivered, spool)),
     )
 
 
@@ -122,101 +128,28 @@ def _name(config: Config) -> str:
     return config.url or house.EMBEDDED
 
 
-def _hooks(backlog: Mapping[str, Backlog]) -> Iterator[Hooks]:
+def _hooks(
+    backlog: Mapping[str, Backlog], delivered: Mapping[str, tuple[int, int]], spool: Spool
+) -> Iterator[Hooks]:
+    waiting = spool.waiting_by_agent()
     for agent in agents.ALL:
         state = agent.registered(os.environ.get)
         present = agent.present(os.environ.get)
         found = backlog.get(agent.name, Backlog())
+        synced, last_sync = delivered.get(agent.name, (0, None))
         yield Hooks(
             agent=agent.name,
             label=agent.label,
             found=present,
             registered=state.works,
             problem=state.problem or None,
+            outdated=registrations.outdated(agent, os.environ) or None if state.works else None,
             on_disk=found.on_disk,
+            synced=synced,
             unsynced=found.unsynced,
+            waiting=waiting[agent.name],
+            last_sync=last_sync,
         )
-
-
-def render(status: Status, folders: Folders) -> str:
-    where = status.destination
-    if where == house.EMBEDDED:
-        where += f" ({folders.store}); `opensync-hooks login` sends to your OpenSync instead"
-    lines = [
-        ("Destination", where),
-        ("Connected", _connected(status)),
-        ("Sessions synced", f"{status.sessions} ({_several(status.messages, 'message')})"),
-        ("Last sync", ago(status.last_sync)),
-        ("Waiting", _several(status.waiting, "job") if status.waiting else "nothing"),
-        ("Thinking", "sent" if status.thinking else "stays here"),
-        ("Secrets", "masked" if status.redact else "sent as they are (redact = false)"),
-        ("Files' contents", "sent" if status.file_contents else "stay here"),
-        *((f"{hooks.label} hooks", _hooks_in_words(hooks)) for hooks in status.agents),
-    ]
-    if status.excluded:
-        lines.append(("Excluded", f"{_several(status.excluded, 'session')}, as you asked"))
-    if status.rest:
-        lines.append(("Not asked now", in_words(status.rest, ago(status.rest.since))))
-    lines += [("Set aside", line) for line in _set_aside(status.set_aside)]
-    if status.lost:
-        lines.append(("Not whole", ", ".join(f"{n} {kind}" for kind, n in status.lost.items())))
-    if status.unpriced:
-        lines.append(("No price for", ", ".join(status.unpriced)))
-    if status.last_error:
-        lines.append(("Last error", f"{status.last_error} ({ago(status.last_error_at)})"))
-    width = max(len(name) for name, _ in lines) + 2
-    return "\n".join(f"{name + ':':<{width}}{text}" for name, text in lines)
-
-
-def _set_aside(items: tuple[Item, ...]) -> Iterator[str]:
-    for item in items[:_MOST_NAMED]:
-        message = "" if item.message is None else f" message {item.message}"
-        said = f"{item.session_id}{message}: {item.reason}"
-        yield "".join(letter if letter.isprintable() else "\ufffd" for letter in said)
-    if len(items) > _MOST_NAMED:
-        yield f"{len(items) - _MOST_NAMED} more: opensync-hooks queue list"
-
-
-def _connected(status: Status) -> str:
-    if not status.reachable:
-        return "no"
-    if status.authorised is False:
-        return "no, the key is refused"
-    return "yes" + (f", key {status.key}" if status.key else "")
-
-
-def _hooks_in_words(hooks: Hooks) -> str:
-    return _registration_in_words(hooks) + _backlog_in_words(hooks)
-
-
-def _registration_in_words(hooks: Hooks) -> str:
-    if hooks.problem:
-        return hooks.problem
-    if hooks.registered:
-        return "registered"
-    return "not registered: run install.py" if hooks.found else "agent not found"
-
-
-def _backlog_in_words(hooks: Hooks) -> str:
-    if not hooks.unsynced:
-        return ""
-    count = f"{hooks.unsynced} of {_several(hooks.on_disk, 'session')} not synced yet"
-    return f"; {count}: opensync-hooks sync --agent {hooks.agent}"
-
-
-def ago(at: int | None) -> str:
-    """A time in the words that people use for it."""
-    if at is None:
-        return "never"
-    seconds = max(0, _now() - at) // 1000
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return f"{_several(seconds // size, unit)} ago"
-    return "just now"
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _now() -> int:

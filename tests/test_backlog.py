@@ -10,6 +10,7 @@ import pytest
 
 from opensync_hooks import backfill, config, house, status
 from opensync_hooks.backlog import Backlog, of_agents
+from opensync_hooks.commands.status import render
 from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.ledger import Ledger
 from tests.opencode_home import Home
@@ -71,9 +72,9 @@ def test_file_that_cannot_be_read_is_due_for_as_long_as_it_is_there(there: Home)
 
 @pytest.mark.usefixtures("there")
 def test_status_names_the_command_that_brings_them() -> None:
-    words = next(one for one in status.gather().agents if one.agent == "opencode")
-    assert (words.on_disk, words.unsynced) == (2, 2)
-    said = status.render(status.gather(), config.load().folders)
+    hooks = next(one for one in status.gather().agents if one.agent == "opencode")
+    assert (hooks.on_disk, hooks.unsynced) == (2, 2)
+    said = "\n".join(render(status.gather(), config.load().folders))
     assert "2 of 2 sessions not synced yet: opensync-hooks sync --agent opencode" in said
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opensync_hooks import backfill, config, house, rest, status
+from opensync_hooks import backfill, config, house, rest
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.terminal import complain, say
 from opensync_hooks.drain import Drain, Result
@@ -19,6 +19,7 @@ from opensync_hooks.log import Log
 from opensync_hooks.queue import Item, Queue
 from opensync_hooks.sources import registry
 from opensync_hooks.spool import Spool
+from opensync_hooks.words import ago
 
 _AT_WORK = "A worker is at it already: `opensync-hooks queue list` shows what is left."
 
@@ -60,7 +61,7 @@ def _list(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) 
         print(json.dumps({"rest": at_rest, "items": listed}, indent=2))
         return 0
     if resting:
-        say(f"Not asked for now: {rest.in_words(resting, status.ago(resting.since))}")
+        say(f"Not asked for now: {rest.in_words(resting, ago(resting.since))}")
     for item in items:
         say(in_words(item))
     if not items:
@@ -76,7 +77,7 @@ def in_words(item: Item) -> str:
     if item.tries:
         facts.append(f"tried {item.tries} times" if item.tries > 1 else "tried once")
     if item.since:
-        facts.append(f"asked for {status.ago(item.since)}")
+        facts.append(f"asked for {ago(item.since)}")
     return f"{what}: {', '.join(facts)}" + (f". {item.reason}" if item.reason else "")
 
 

@@ -46,11 +46,21 @@ def _running(name: str, path: Path, commands: _Commands) -> Finding:
         trouble = _trouble(words[0])
         if trouble:
             return failed(name, f"{words[0]}: {trouble}.", _INSTALL)
-        version = _version(Path(words[-1]))
-        if version and version != __version__:
-            what = f"the hook is of version {version}, and this is {__version__}."
-            return warning(name, what, _INSTALL)
+    version = _other_version(commands)
+    if version:
+        what = f"the hook is of version {version}, and this is {__version__}."
+        return warning(name, what, _INSTALL)
     return ok(name, f"registered in {path}")
+
+
+def outdated(agent: agents.Agent, environ: Mapping[str, str]) -> str:
+    """The version that the agent's hook is of, where it is not this one."""
+    return _other_version(_commands(agent.settings_path(environ.get), agent.script))
+
+
+def _other_version(commands: _Commands) -> str:
+    found = (_version(Path(json.loads(words)[-1])) for _, words in commands)
+    return next((version for version in found if version and version != __version__), "")
 
 
 def _trouble(python: str) -> str:
