@@ -347,6 +347,23 @@ def test_recording_of_three_turns() -> None:
     assert not found.skipped
 
 
+def test_recording_of_tools_that_write_and_read_a_file(home: Path, source: Cursor) -> None:
+    (path,) = recorded("tui-tools")
+    target = home / ".cursor/projects/work/agent-transcripts" / path.stem / path.name
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(path, target)
+    prompt, answer = only(source, path.stem).messages
+    assert prompt.text.startswith("Do these as separate tool calls")
+    calls = [part for part in answer.parts if isinstance(part, ToolCall)]
+    named = [(call.name, call.category) for call in calls]
+    assert named == [
+        *(("Shell", "Bash"), ("Write", "Write")),
+        *(("Read", "Read"), ("StrReplace", "Edit")),
+    ]
+    assert calls[1].arguments == {"path": "<RUN>/note.txt", "contents": "hi\n"}
+    assert answer.text.endswith("DONE")
+
+
 def test_recording_of_two_compactions_has_its_one_prompt_once() -> None:
     (path,) = recorded("compaction-transcript-continuity")
     found = records.read(path.read_bytes(), ".jsonl")

@@ -311,6 +311,44 @@ def test_recorded_payloads_are_understood(world: CursorWorld, home: Path) -> Non
     assert session["completionTokens"] == 84 + 108 + 94
 
 
+def test_recorded_payloads_of_one_turn_that_was_fired_for_every_event(
+    world: CursorWorld, home: Path
+) -> None:
+    """Two are registered; a user who registers more of them counts nothing twice."""
+    folder = RECORDINGS / "tui-stop"
+    (source,) = folder.glob("*/*.jsonl")
+    said = [json.loads(line) for line in source.read_text().splitlines()]
+    transcript(home, said, f"{source.stem}/{source.stem}.jsonl")
+    for line in (folder / "payloads.jsonl").read_bytes().splitlines():
+        world.fire(line)
+    world.settle()
+    session = world.session(source.stem)
+    assert world.texts(source.stem) == ["Reply only DONE.", "DONE"]
+    assert (session["promptTokens"], session["completionTokens"]) == (14_102, 12)
+
+
+def test_hooks_of_all_levels_as_cursors_own_code_fires_them_are_one_session(
+    world: CursorWorld, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's, the project's and Claude Code's: the same turn is told three times."""
+    recording = RECORDINGS.parent / "sdk" / "fired.jsonl"
+    fired = [json.loads(line) for line in recording.read_text().splitlines()]
+    said = (said_by_user("Reply only DONE."), record("assistant", text("DONE")), ENDED)
+    session_id = fired[0]["stdin"]["conversation_id"]
+    transcript(home, said, f"{session_id}/{session_id}.jsonl")
+    for one in fired:
+        for name, value in one["env"].items():
+            monkeypatch.setenv(name, value)
+        hook = CLAUDES_HOOK if one["label"] == "claude" else HOOK
+        payload = json.dumps(one["stdin"]).encode()
+        subprocess.run(hook, input=payload, capture_output=True, timeout=60, check=True)
+    world.settle()
+    session = world.session(session_id)
+    assert world.texts(session_id) == ["Reply only DONE.", "DONE"]
+    assert (session["promptTokens"], session["completionTokens"]) == (14_102, 12)
+    assert (session["source"], world.store.stats()["sessionCount"]) == ("cursor", 1)
+
+
 def test_nothing_private_is_left_or_sent_anywhere(
     world: CursorWorld, editor: Editor, tmp_path: Path
 ) -> None:
