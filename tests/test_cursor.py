@@ -830,6 +830,67 @@ def test_counts_of_2025_are_summed_over_the_answer_and_zero_is_unknown(
     assert session.charges == (answers[0].charge,)
 
 
+STOP = {
+    "conversation_id": "s1",
+    "generation_id": "g1",
+    "hook_event_name": "stop",
+    "model": "composer-2.5",
+}
+
+
+@pytest.mark.parametrize(
+    ("counts", "wanted"),
+    [
+        ((1_000, 20, 600, 100), Usage(300, 20, 600, 100)),
+        ((500, 20, 600, 100), Usage(500, 20, 600, 100)),
+        ((0, 0, 0, 0), None),
+        ((None, None, None, None), None),
+        (("7", -1, 1.5, True), None),
+        ((10**13, 5, 0, 0), Usage(0, 5)),
+    ],
+)
+def test_stop_tells_the_turns_tokens_each_in_one_field(
+    source: Cursor, counts: tuple[Any, ...], wanted: Usage | None
+) -> None:
+    """What was read from the cache is part of `input_tokens`; zero and nonsense are unknown."""
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    trigger = source.trigger({**STOP, **dict(zip(names, counts, strict=True))})
+    assert trigger
+    assert trigger.heard
+    turns = (Turn("g1", "composer-2.5", wanted),) if wanted else ()
+    assert (trigger.heard.turns, trigger.awaits) == (turns, "g1")
+
+
+@pytest.mark.parametrize(
+    "more", [{"hook_event_name": "sessionEnd"}, {"hook_event_name": "afterAgentResponse"}]
+)
+def test_no_other_event_tells_tokens(source: Cursor, more: dict[str, str]) -> None:
+    """`afterAgentResponse` has the same counts as `stop`, and would double them."""
+    trigger = source.trigger({**STOP, "output_tokens": 20, **more})
+    assert trigger
+    assert trigger.heard
+    assert not trigger.heard.turns
+
+
+@pytest.mark.parametrize(
+    ("fields", "session_id"),
+    [
+        ({"conversation_id": "a", "session_id": "b"}, "a"),
+        ({"session_id": "b"}, "b"),
+        ({"conversation_id": None, "session_id": "b"}, "b"),
+        ({"conversation_id": ""}, None),
+        ({"conversation_id": 7}, None),
+        ({"conversation_id": "x" * 1_001}, None),
+        ({}, None),
+    ],
+)
+def test_payload_names_the_session(
+    source: Cursor, fields: dict[str, Any], session_id: str | None
+) -> None:
+    trigger = source.trigger(fields)
+    assert (trigger.session_id if trigger else None) == session_id
+
+
 @pytest.mark.parametrize("name", ["default", "auto", "Auto", "", None])
 def test_automatic_choice_is_no_model(editor: Editor, source: Cursor, name: str | None) -> None:
     draft = editor.draft(modelConfig={"modelName": name})
