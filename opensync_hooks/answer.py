@@ -6,8 +6,11 @@ the text decides. No answer is shown whole, for a refusal may echo what was sent
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import requests
 
@@ -45,22 +48,26 @@ _PERMANENT_TEXT = (
 )
 
 
-def judge(url: str, response: requests.Response) -> Json:
-    """The answer's JSON object, or the error that the answer stands for."""
+_ANY_KEY = re.compile(r"osk_[\w-]+")
+
+
+def judge(url: str, response: requests.Response, key: str = "") -> Json:
+    """The answer's JSON object, or the error that the answer stands for, without the key in it."""
     status = response.status_code
     if status == 200:
         return _object(url, response)
-    text = _error_text(response)
+    text = _error_text(response, key)
     if status in _PASSING_STATUS or any(known in text for known in _PASSING_TEXT):
         wait = _retry_after(response.headers.get("Retry-After"))
         raise UnreachableError(f"{url}: answers {status} for now. {text}", retry_after=wait)
     raise _final(url, status, text)
 
 
-def refusal(url: str, said: str) -> OpenSyncError:
+def refusal(url: str, said: str, key: str = "") -> OpenSyncError:
     """What an error inside of a successful answer means."""
     passing = any(known in said for known in _PASSING_TEXT)
-    return (UnreachableError if passing else RejectedError)(f"{url}: {said[:160]}")
+    shown = _shown(said, key)[:160]
+    return (UnreachableError if passing else RejectedError)(f"{url}: {shown}")
 
 
 def _final(url: str, status: int, text: str) -> OpenSyncError:
@@ -81,10 +88,7 @@ def _final(url: str, status: int, text: str) -> OpenSyncError:
 
 
 def _object(url: str, response: requests.Response) -> Json:
-    try:
-        value = response.json()
-    except ValueError:
-        value = None
+    value = _value(response)
     if not isinstance(value, dict):
         raise UnreachableError(
             f"{url}: an answer that is not OpenSync's.",
@@ -93,15 +97,26 @@ def _object(url: str, response: requests.Response) -> Json:
     return value
 
 
-def _error_text(response: requests.Response) -> str:
-    """The first words of what the server says; enough to class it, too little to leak."""
+def _value(response: requests.Response) -> Any:
+    """The JSON of an answer, None where there is none. No guess at its letters: that takes long."""
     try:
-        value = response.json()
-    except ValueError:
-        return ""
+        return json.loads(response.content.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _shown(said: str, key: str) -> str:
+    """Words of a server, which may repeat the key to us, or try to steer the terminal."""
+    hidden = _ANY_KEY.sub("osk_…", said.replace(key, "…") if key else said)
+    return "".join(letter if letter.isprintable() else " " for letter in hidden)
+
+
+def _error_text(response: requests.Response, key: str) -> str:
+    """The first words of what the server says; enough to class it, too little to leak."""
+    value = _value(response)
     said = (value.get("error") or value.get("message")) if isinstance(value, dict) else None
     first_line = said.strip().split("\n", 1)[0] if isinstance(said, str) and said.strip() else ""
-    return first_line.split("Object:", 1)[0][:160].strip()
+    return _shown(first_line.split("Object:", 1)[0], key)[:160].strip()
 
 
 def _retry_after(value: str | None) -> float | None:
@@ -113,5 +128,5 @@ def _retry_after(value: str | None) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Self
+from urllib.parse import urlsplit
 
 import requests
 
 from opensync_hooks import __version__
 from opensync_hooks.answer import judge, refusal
+from opensync_hooks.cause import why
+from opensync_hooks.config import LOOPBACK
 from opensync_hooks.deadline import TooLateError, within
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.errors import (
     CertificateError,
+    OpenSyncError,
     RejectedError,
     UnreachableError,
     WrongAddressError,
@@ -28,9 +33,13 @@ TIMEOUT = (5.0, 20.0)
 DEADLINE = 30.0
 """Seconds for a whole request, besides the time that its bytes take on a slow line."""
 SLOWEST_BYTES = 32_768
+LONGEST_ANSWER = 64 << 20
 LONGEST_WAIT = 60.0
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""Variables that name the file with the authorities to trust; the first one counts."""
 _FIRST_WAIT = 0.5
 _WINDOW_MS = 5_000
+_LAST_MS = 1e15
 _MARGIN_MS = 500
 _POISON_TEXT = "lone leading surrogate"
 
@@ -39,10 +48,10 @@ class _Key(requests.auth.AuthBase):
     """The key as an auth object: as a plain header, an entry in ~/.netrc would replace it."""
 
     def __init__(self, key: str) -> None:
-        self._key = key
+        self.value = key
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._key}"
+        request.headers["Authorization"] = f"Bearer {self.value}"
         return request
 
 
@@ -64,7 +73,7 @@ class Client:
         self._clock = clock
         self._ahead_ms: float | None = None
         self._key = _Key(api_key)
-        self._http = _connected(self._key)
+        self._http = _connected(self._key, url)
 
     @property
     def name(self) -> str:
@@ -101,14 +110,14 @@ class Client:
         if not all(isinstance(count, int) for count in counts) or not isinstance(errors, list):
             raise UnreachableError(f"{self._url}: an answer that is not OpenSync's.")
         if errors:
-            raise refusal(self._url, str(errors[0]))
+            raise refusal(self._url, str(errors[0]), self._key.value)
         return BatchReply(int(counts[0] or 0), int(counts[1] or 0))
 
     def server_time(self) -> int:
         """The server's clock in ms, from `/health`, asked once."""
         if self._ahead_ms is None:
             told = self._call("GET", "/health").get("timestamp")
-            if not isinstance(told, int | float):
+            if not isinstance(told, int | float) or not 0 <= told < _LAST_MS:
                 raise WrongAddressError(
                     f"{self._url}: no OpenSync answers there.",
                     "Check the URL in its settings page.",
@@ -139,7 +148,7 @@ class Client:
         for tries in range(TRIES):
             try:
                 response = self._send(method, path, body)
-                return judge(self._url, response)
+                return judge(self._url, response, self._key.value)
             except UnreachableError as error:
                 wait = error.retry_after
                 if tries == TRIES - 1 or (wait is not None and wait > LONGEST_WAIT):
@@ -150,50 +159,66 @@ class Client:
 
     def _send(self, method: str, path: str, body: Json | None) -> requests.Response:
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        send = partial(self._http.request, method, self._url + path, data=data)
+        send = partial(self._http.request, method, self._url + path, data=data, stream=True)
         longest = DEADLINE + len(data or b"") / SLOWEST_BYTES
+        failure: OpenSyncError
         try:
-            return within(longest, partial(send, timeout=TIMEOUT, allow_redirects=False))
+            return within(longest, lambda: _whole(send(timeout=TIMEOUT, allow_redirects=False)))
         except TooLateError:
-            self._http = _connected(self._key)  # the other one is busy still
-            raise UnreachableError(
+            self._http = _connected(self._key, self._url)  # the other one is busy still
+            failure = UnreachableError(
                 f"{self._url}: answers too slowly.", "It is tried again later."
-            ) from None
-        except requests.exceptions.SSLError as error:
-            raise CertificateError(
+            )
+        except _TooMuchError:
+            failure = UnreachableError(
+                f"{self._url}: an answer that is not OpenSync's.",
+                "Is the URL another site's, or a network's login page in between?",
+            )
+        except requests.exceptions.SSLError:
+            failure = CertificateError(
                 f"{self._url}: its certificate is not trusted.",
                 "Behind a company proxy, name its certificates in REQUESTS_CA_BUNDLE.",
-            ) from error
+            )
         except requests.exceptions.RequestException as error:
-            raise UnreachableError(
-                f"{self._url}: cannot be reached ({_why(error)}).",
+            failure = UnreachableError(
+                f"{self._url}: cannot be reached ({why(error)}).",
                 "Check the network, then the URL.",
-            ) from None
+            )
+        except OSError:
+            failure = CertificateError(
+                f"{self._url}: the file of trusted certificates cannot be read.",
+                f"Correct {', '.join(_CERTIFICATES[:-1])} or {_CERTIFICATES[-1]}.",
+            )
+        raise failure  # only now: an exception in its context would hold the request, and the key
 
 
-def _connected(key: _Key) -> requests.Session:
+class _TooMuchError(Exception):
+    pass
+
+
+def _whole(response: requests.Response) -> requests.Response:
+    """The answer with its body, which some other site may send without an end."""
+    content = bytearray()
+    for piece in response.iter_content(1 << 16):
+        content += piece
+        if len(content) > LONGEST_ANSWER:
+            response.close()
+            raise _TooMuchError
+    response._content = bytes(content)  # noqa: SLF001 - where requests itself keeps it
+    return response
+
+
+def _connected(key: _Key, url: str) -> requests.Session:
     """A session of HTTP; it makes its connection with the first request, and keeps it."""
     http = requests.Session()
     http.auth = key
+    # What goes to this machine never goes to a proxy, which would read it: it is not encrypted.
+    http.trust_env = urlsplit(url).hostname not in LOOPBACK
+    known = (os.environ.get(name) for name in _CERTIFICATES)
+    http.verify = next(filter(None, known), True)
     http.headers["User-Agent"] = f"opensync-hooks/{__version__}"
     http.headers["Content-Type"] = "application/json"
     return http
-
-
-def _why(error: requests.exceptions.RequestException) -> str:
-    """The cause in a few words; the error's own text may hold what was sent."""
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    name = type(cause or error).__name__
-    known = {
-        "NameResolutionError": "no host has this name",
-        "NewConnectionError": "nothing listens there",
-        "ConnectTimeoutError": "it does not answer",
-        "ReadTimeout": "it does not answer",
-        "ProtocolError": "the connection broke",
-        "ConnectionError": "the connection broke",
-        "ProxyError": "the proxy refuses",
-    }
-    return known.get(name, name)
 
 
 def _shifted(body: Json) -> Json:

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from filelock import FileLock
 
-from opensync_hooks import folders, rules, toml_text
+from opensync_hooks import core_files, folders, rules, toml_text
 from opensync_hooks.errors import NotConfiguredError, UsageError
 from opensync_hooks.files import open_plain, private_folder, write_whole
 
@@ -83,6 +83,7 @@ class Folders:
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Raises NotConfiguredError for a file or a value that cannot be used as it stands."""
     where = Folders.of(environ)
+    core_files.forbid()
     return _made(where, _read(where.settings), environ)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from opensync_hooks.client import Client
 from opensync_hooks.destination import Json
-from opensync_hooks.errors import RejectedError, WrongAddressError
+from opensync_hooks.errors import RejectedError, UnreachableError, WrongAddressError
 
 MOST_LISTED = 200
 """Of the newest sessions: the list is read whole by the server, and a long one never answers."""
@@ -28,13 +29,13 @@ class Reader(Client):
     def _listed(self, external_id: str) -> str | None:
         listed = self._call("GET", f"/api/sessions?limit={MOST_LISTED}").get("sessions")
         for one in listed if isinstance(listed, list) else ():
-            if one.get("externalId") == external_id:
+            if isinstance(one, dict) and one.get("externalId") == external_id:
                 return str(one["id"])
         return None
 
     def _get(self, remote_id: str) -> Json | None:
         try:
-            return self._call("GET", f"/api/sessions/get?id={quote(remote_id, safe='')}")
+            held = self._call("GET", f"/api/sessions/get?id={quote(remote_id, safe='')}")
         except RejectedError as error:
             if "ArgumentValidationError" in str(error):  # the id of another deployment
                 return None
@@ -45,3 +46,19 @@ class Reader(Client):
         except WrongAddressError:
             self.put_batch({})  # where this is no OpenSync, it is what raises
             return None
+        if not _is_whole(held):
+            raise UnreachableError(f"{self.name}: an answer that is not OpenSync's.")
+        return held
+
+
+def _is_whole(held: Json) -> bool:
+    """Whether the answer has the shape that can be compared."""
+    session, messages = held.get("session"), held.get("messages")
+    if not isinstance(session, dict) or not isinstance(session.get("id"), str):
+        return False
+    return isinstance(messages, list) and all(map(_is_message, messages))
+
+
+def _is_message(held: Any) -> bool:
+    parts = held.get("parts", []) if isinstance(held, dict) else None
+    return isinstance(parts, list) and all(isinstance(part, dict) for part in parts)
