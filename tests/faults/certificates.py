@@ -1,0 +1,55 @@
+"""Three certificates for trials, made anew each time: a good one, a stranger's, another host's."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+_DAYS = "2"
+_KEY = ("-newkey", "rsa:2048", "-nodes")
+
+
+def can_be_made() -> bool:
+    return shutil.which("openssl") is not None
+
+
+def make(folder: Path) -> tuple[Path, Mapping[str, ssl.SSLContext]]:
+    """The file of the authority to trust, and a server's context for each certificate."""
+    authority = folder / "authority.pem"
+    _self_signed(folder, "authority", "/CN=Trial authority")
+    _self_signed(folder, "unknown", "/CN=localhost", "subjectAltName=DNS:localhost")
+    _signed(folder, "good", "localhost")
+    _signed(folder, "other host", "elsewhere.example")
+    contexts = {}
+    for name in ("good", "unknown", "other host"):
+        contexts[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        contexts[name].load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    return authority, contexts
+
+
+def _self_signed(folder: Path, name: str, subject: str, *extensions: str) -> None:
+    added = [word for extension in extensions for word in ("-addext", extension)]
+    _openssl(
+        folder, "req", "-x509", *_KEY, "-days", _DAYS, "-subj", subject, *added,
+        "-keyout", f"{name}.key", "-out", f"{name}.pem",
+    )  # fmt: skip
+
+
+def _signed(folder: Path, name: str, host: str) -> None:
+    (folder / "extensions").write_text(f"subjectAltName=DNS:{host}\n")
+    _openssl(
+        folder, "req", *_KEY, "-subj", f"/CN={host}",
+        "-keyout", f"{name}.key", "-out", f"{name}.csr",
+    )  # fmt: skip
+    _openssl(
+        folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "authority.pem",
+        "-CAkey", "authority.key", "-CAcreateserial", "-days", _DAYS,
+        "-extfile", "extensions", "-out", f"{name}.pem",
+    )  # fmt: skip
+
+
+def _openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, capture_output=True, check=True)

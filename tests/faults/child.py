@@ -1,0 +1,85 @@
+"""Processes of a trial: forked from one that has imported everything, so that thousands fit."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.clock import pause, stopwatch
+
+Run = Callable[[], int | None]
+BROKEN = 99
+"""How a child ends that met an exception nobody caught."""
+_LONGEST_S = 120.0
+
+
+def fork(run: Run, *, stdin: bytes | None = None, output: Path | None = None) -> int:
+    """Start `run` in a process of its own, and return its id; its end is `run`'s answer."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = BROKEN
+    try:
+        random.seed()
+        _redirect(stdin, output)
+        code = run() or 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001 - a child must never go on as its parent
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _redirect(stdin: bytes | None, output: Path | None) -> None:
+    if stdin is not None:
+        reading, writing = os.pipe()
+        os.write(writing, stdin)
+        os.close(writing)
+        os.dup2(reading, 0)
+        sys.stdin = os.fdopen(0, closefd=False)
+    if output is not None:
+        fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(fd, 1)
+        os.dup2(fd, 2)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def ended(pid: int, seconds: float = _LONGEST_S) -> int:
+    """The child's exit code, minus the signal that ended it; -99 for one that had to be killed."""
+    end = stopwatch() + seconds
+    nap = 0.0002
+    while stopwatch() < end:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        pause(nap)
+        nap = min(nap * 1.3, 0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return -BROKEN
+
+
+def call(run: Run, *, stdin: bytes | None = None, output: Path | None = None) -> int:
+    return ended(fork(run, stdin=stdin, output=output))
+
+
+def killed_after(pid: int, seconds: float) -> bool:
+    """Kill the child at that moment; whether it was still there."""
+    pause(seconds)
+    found, _ = os.waitpid(pid, os.WNOHANG)
+    if found:
+        return False
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return True

@@ -1,0 +1,104 @@
+"""Time for trials: one clock for all processes of a trial, in which waiting costs nothing.
+
+Installed before the package under test is imported, so that every `time.sleep` of it is this one.
+"""
+
+from __future__ import annotations
+
+import mmap
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_real_time = time.time
+_real_monotonic = time.monotonic
+_real_sleep = time.sleep
+_real_settimeout = socket.socket.settimeout
+_DOUBLE = struct.Struct("d")
+
+
+class Clock:
+    """The real clock, `speed` times as fast, plus what was slept over.
+
+    `skips`: sleeping moves the clock of all processes instead of waiting, which only a trial with
+    one worker at a time can take. `error` is how wrong this process's calendar is, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        self.error = 0.0
+        self.skips = False
+        self.speed = 1.0
+        self._began = _real_monotonic()
+        self._passed = 0.0
+        self._epoch = _real_time()
+
+    def install(self) -> None:
+        """From here on the `time` module tells this time, to whoever asks by its name."""
+        patched: dict[str, Any] = {
+            "time": self.time,
+            "time_ns": lambda: int(self.time() * 1e9),
+            "monotonic": self.monotonic,
+            "monotonic_ns": lambda: int(self.monotonic() * 1e9),
+            "perf_counter": self.monotonic,
+            "sleep": self.sleep,
+        }
+        for name, function in patched.items():
+            setattr(time, name, function)
+
+        def settimeout(one: socket.socket, value: float | None) -> None:
+            _real_settimeout(one, value / self.speed if value else value)
+
+        vars_of_socket: Any = socket.socket
+        vars_of_socket.settimeout = settimeout
+
+    @property
+    def skipped(self) -> float:
+        return float(_DOUBLE.unpack_from(self._page, 0)[0])
+
+    def skip(self, seconds: float) -> None:
+        """Let so much time go by, for every process of the trial."""
+        _DOUBLE.pack_into(self._page, 0, self.skipped + seconds)
+
+    def _run(self) -> float:
+        return self._passed + (_real_monotonic() - self._began) * self.speed + self.skipped
+
+    def time(self) -> float:
+        return self._epoch + self._run() + self.error
+
+    def true_ms(self) -> int:
+        """The calendar of a server that is right."""
+        return int((self._epoch + self._run()) * 1000)
+
+    def monotonic(self) -> float:
+        return 1_000_000 + self._run()
+
+    def sleep(self, seconds: float) -> None:
+        if self.skips:
+            self.skip(seconds)
+            _real_sleep(0)
+        else:
+            _real_sleep(seconds / self.speed)
+
+    @contextmanager
+    def running(self, speed: float, *, skips: bool = False) -> Iterator[None]:
+        before = self.speed, self.skips
+        self._change(speed, skips=skips)
+        try:
+            yield
+        finally:
+            self._change(before[0], skips=before[1])
+
+    def _change(self, speed: float, *, skips: bool) -> None:
+        now = _real_monotonic()
+        self._passed += (now - self._began) * self.speed
+        self._began, self.speed, self.skips = now, speed, skips
+
+
+CLOCK = Clock()
+pause = _real_sleep
+"""A real wait, where a trial itself has to."""
+stopwatch = _real_monotonic

@@ -1,0 +1,111 @@
+"""Many hooks at once, on one session and on as many sessions; each may start a worker."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+from opensync_hooks import shift, worker
+from tests.faults import child
+from tests.faults.clock import pause, stopwatch
+from tests.faults.deployment import deployment
+from tests.faults.figure import Figure
+from tests.faults.machine import Machine
+
+LINGER_S = 0.02
+"""In place of a second, so that most rounds meet workers that leave."""
+TURNS = 25
+_LONGEST_S = 60.0
+SHORT, LONG = 32, 64
+
+
+def one_session(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
+    """`rounds` times LONG hooks, or SHORT, at the same moment, after a new turn."""
+    hooks = LONG if rounds > 100 else SHORT
+    _rounds(figure, folder, rounds, [f"s{number // TURNS}" for number in range(rounds)], hooks)
+    figure.notes.append(f"{hooks} hooks x {rounds}")
+    del dice
+
+
+def many_sessions(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
+    """`rounds` times LONG hooks, or SHORT // 2, each of another session."""
+    hooks = LONG if rounds > 100 else SHORT // 2
+    _rounds(figure, folder, rounds, [""] * rounds, hooks)
+    figure.notes.append(f"{hooks} sessions x {rounds}")
+    del dice
+
+
+def _rounds(figure: Figure, folder: Path, rounds: int, names: list[str], hooks: int) -> None:
+    slowest = 0.0
+    shift.LINGER_SECONDS = LINGER_S
+    with deployment(folder) as server:
+        machine = Machine(folder / "machine", server)
+        with machine.used():
+            for number, name in enumerate(names):
+                fired = [name or f"s{number // TURNS}-{one}" for one in range(hooks)]
+                for session in dict.fromkeys(fired):
+                    machine.turn(session, number)
+                began = stopwatch()
+                _at_once(machine, fired)
+                left = _settled(machine)
+                slowest = max(slowest, stopwatch() - began)
+                figure.check(not left, f"round {number}: still waiting {left}")
+                if number % TURNS == TURNS - 1 or number == rounds - 1:
+                    _look(figure, machine, number)
+        seen = server.record()
+    figure.rounds = rounds * hooks
+    twice = sum(count - 1 for name, count in seen.messages.items() if name)
+    figure.doubled += twice
+    figure.check(not twice, f"{twice} messages were sent more than once")
+    figure.check(seen.overlaps == 0, f"{seen.overlaps} times two workers in one session")
+    figure.notes.append(f"slowest round {slowest:.1f} s")
+
+
+def _at_once(machine: Machine, sessions: list[str]) -> None:
+    """They wait at a gate, so that no fork's cost comes between them."""
+    gate, key = os.pipe()
+
+    def start(_root: str) -> None:
+        """As the hook's spawn does: a process of its own, without the lock that it probed."""
+        os.closerange(3, 1024)
+        if os.fork() == 0:
+            try:
+                os.setsid()
+                worker.main()
+            finally:
+                os._exit(0)
+
+    pids = []
+    for session in sessions:
+        run = machine.hook_run(start)
+        payload = machine.payload(session)
+
+        def wait_and_run(run: child.Run = run) -> int | None:
+            os.close(key)
+            os.read(gate, 1)
+            return run()
+
+        pids.append(child.fork(wait_and_run, stdin=payload))
+    os.close(gate)
+    os.close(key)
+    for pid in pids:
+        child.ended(pid)
+
+
+def _settled(machine: Machine) -> list[str]:
+    """Until the queue is empty; what is left in it after a minute."""
+    end = stopwatch() + _LONGEST_S
+    while stopwatch() < end:
+        # A worker may turn an event into a job behind a listing's back: look when none is there.
+        if not machine.waiting() and not machine.is_worked() and not machine.waiting():
+            return []
+        pause(0.005)
+    return machine.waiting()
+
+
+def _look(figure: Figure, machine: Machine, number: int) -> None:
+    found = machine.audit()
+    figure.add(found.lost, found.doubled, f"round {number} {found.names}")
+    for session in list(machine.pens):
+        machine.forget(session)

@@ -1,0 +1,207 @@
+"""A user's machine in a trial: agents' transcripts, hooks that fire, workers, commands, and the
+comparison of what the agent has with what the server got.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from opensync_hooks import cli, entry, worker
+from opensync_hooks.store import Store
+from tests.faults import child
+from tests.faults.deployment import Deployment, stored_rows
+from tests.transcripts import Pen
+
+ROOT = Path(__file__).parents[2]
+AGENT = "claude-code"
+_OURS = ("OPENSYNC_", "CLAUDE", "OPENCODE", "CURSOR", "XDG_")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the comparison found. `names` are the first texts that are not as they should be."""
+
+    lost: int
+    doubled: int
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Machine:
+    """Without a deployment its sessions go to the embedded store."""
+
+    folder: Path
+    deployment: Deployment | None = None
+    pens: dict[str, Pen] = field(default_factory=dict)
+    turns: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def ours(self) -> Path:
+        return self.folder / "ours"
+
+    @property
+    def spool(self) -> Path:
+        return self.ours / "spool"
+
+    @contextmanager
+    def used(self) -> Iterator[Machine]:
+        """As long as this lasts, it is the machine that all code in this process is on."""
+        before = dict(os.environ)
+        for name in list(os.environ):
+            if name.startswith(_OURS) or name.lower().endswith("_proxy"):
+                del os.environ[name]
+        self.home.mkdir(parents=True, exist_ok=True)
+        os.environ.update(self.environ())
+        try:
+            yield self
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def environ(self) -> dict[str, str]:
+        own = {"HOME": str(self.home), "OPENSYNC_HOOKS_HOME": str(self.ours)}
+        if self.deployment:
+            own["OPENSYNC_URL"] = self.deployment.url
+            own["OPENSYNC_API_KEY"] = self.deployment.key
+        return own
+
+    # ---- the agent ----
+
+    def turn(self, session: str, number: int, *, began: int | None = None) -> None:
+        """A prompt and its answer, written as Claude Code writes them."""
+        if session not in self.pens:
+            path = self.home / ".claude" / "projects" / "-work" / f"{session}.jsonl"
+            self.pens[session] = Pen(path, **({} if began is None else {"began": began}))
+            self.turns[session] = []
+        self.pens[session].turn(number)
+        self.turns[session].append(number)
+
+    def forget(self, session: str) -> None:
+        """The session is over and was found right: its transcript need not be read again."""
+        self.pens.pop(session).path.unlink()
+        del self.turns[session]
+
+    def payload(self, session: str) -> bytes:
+        path = self.home / ".claude" / "projects" / "-work" / f"{session}.jsonl"
+        fields = {"session_id": session, "transcript_path": str(path), "cwd": "/work"}
+        return json.dumps({**fields, "hook_event_name": "SessionEnd", "reason": "other"}).encode()
+
+    # ---- what runs ----
+
+    def hook_run(self, start: Callable[[str], None] | None = None) -> child.Run:
+        """What a hook's process does. `start` stands in for the start of the worker."""
+
+        def run() -> int:
+            vars(entry)["_start_worker"] = start or (lambda _root: None)
+            sys.argv = ["claude_code.py"]
+            return entry.run(AGENT, str(ROOT))
+
+        return run
+
+    def hook(self, session: str, output: Path | None = None) -> int:
+        return child.call(self.hook_run(), stdin=self.payload(session), output=output)
+
+    def fork_hook(self, session: str, start: Callable[[str], None] | None = None) -> int:
+        return child.fork(self.hook_run(start), stdin=self.payload(session))
+
+    def work(self) -> int:
+        return child.call(worker.main)
+
+    def command(self, *arguments: str) -> tuple[int, str]:
+        """A command's exit code, and everything that it said."""
+        with NamedTemporaryFile() as file:  # the machine's own disk may be full
+            said = Path(file.name)
+            code = child.call(lambda: cli.main(arguments), output=said)
+            return code, said.read_text("utf-8", "replace")
+
+    # ---- what came of it ----
+
+    def waiting(self) -> list[str]:
+        with suppress(FileNotFoundError):
+            return [one.name for one in self.spool.iterdir() if one.suffix in (".event", ".job")]
+        return []
+
+    def is_worked(self) -> bool:
+        """Whether a worker runs."""
+        with suppress(FileNotFoundError), (self.spool / "worker.lock").open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def parked(self) -> list[Path]:
+        return sorted((self.spool / "parked").glob("*.job"))
+
+    def residue(self) -> list[Path]:
+        """Files that nothing will ever look at again."""
+        known = (".event", ".job", ".lock", ".txt", ".db", ".db-wal", ".db-shm", ".toml", ".log")
+        found = self.ours.rglob("*") if self.ours.exists() else iter(())
+        return [one for one in found if one.is_file() and one.suffix not in known]
+
+    def rows(self) -> tuple[Counter[str], dict[str, Counter[str]]]:
+        if self.deployment:
+            return self.deployment.rows()
+        path = self.ours / "store.db"
+        if not path.exists():
+            return Counter(), {}
+        with Store(path):  # what a killed writer left in the log is read as SQLite reads it
+            pass
+        with closing(sqlite3.connect(path)) as db:
+            return stored_rows(db)
+
+    def audit(self) -> Audit:
+        sessions, stored = self.rows()
+        lost: Counter[str] = Counter()
+        doubled: Counter[str] = Counter()
+        for session, numbers in self.turns.items():
+            expected = Counter(
+                f"{of} {number}" for number in numbers for of in ("prompt", "answer")
+            )
+            found = stored.get(session, Counter())
+            lost += Counter({f"{session}: {text}": n for text, n in (expected - found).items()})
+            doubled += Counter({f"{session}: {text}": n for text, n in (found - expected).items()})
+        doubled += Counter({f"session {name}": n - 1 for name, n in sessions.items() if n > 1})
+        names = (*list(lost)[:3], *list(doubled)[:3])
+        return Audit(lost.total(), doubled.total(), names)
+
+    def unreadable(self) -> list[str]:
+        """State files that are neither whole nor absent."""
+        bad = []
+        for job in (*self.spool.glob("*.job"), *self.parked()):
+            try:
+                json.loads(job.read_bytes())
+            except ValueError:
+                bad.append(job.name)
+        for database in self.ours.glob("*.db"):
+            with closing(sqlite3.connect(database)) as db:
+                ((said,),) = db.execute("PRAGMA integrity_check(1)").fetchall()
+            if said != "ok":
+                bad.append(f"{database.name}: {said}")
+        return bad
+
+    def clear(self) -> None:
+        shutil.rmtree(self.ours, ignore_errors=True)
+
+
+def end_all(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

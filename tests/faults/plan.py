@@ -1,0 +1,83 @@
+"""What goes wrong in a deployment, and when; and a few numbers that a trial's processes share."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from opensync_hooks.server.routes import Answer
+
+Manner = Literal["whole", "nothing", "hang", "slow", "twice"]
+_SLOTS = ("connects", "healed", "struck", "lost answers")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`number` counts from 0 over all connections, in the order of arrival."""
+
+    number: int
+    method: str
+    path: str
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        value = json.loads(self.body or b"{}")
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def message_id(self) -> str:
+        """The agent's own id of the message in it; empty for other calls."""
+        if self.path != "/sync/message":
+            return ""
+        return str(self.json().get("externalId", "")).partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What becomes of a request. `stored`: the server did what was asked for before that."""
+
+    manner: Manner = "whole"
+    answer: Answer | None = None
+    stored: bool = False
+
+
+class Plan:
+    """What goes wrong and when; this one: nothing. Lives in the server's process."""
+
+    keeps_alive = True
+    secure: Mapping[str, ssl.SSLContext] | None = None
+
+    def connection(self, _number: int) -> str:
+        """`reset`, the name of a certificate in `secure`, or nothing special."""
+        return "good"
+
+    def request(self, _request: Request) -> Fault | None:
+        return None
+
+
+class Board:
+    """A few numbers that the processes of a trial share."""
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> int:
+        place = _SLOTS.index(name) * 8
+        return int.from_bytes(self._page[place : place + 8], "little")
+
+    def __setitem__(self, name: str, value: int) -> None:
+        place = _SLOTS.index(name) * 8
+        self._page[place : place + 8] = value.to_bytes(8, "little")
+
+    def count(self, name: str) -> int:
+        """Add one; what it was before."""
+        with self._lock:
+            was = self[name]
+            self[name] = was + 1
+        return was

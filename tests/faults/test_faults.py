@@ -1,0 +1,58 @@
+"""Every trial in its quick form; `python -m tests.faults` has longer ones."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.damage import of_pages, prefixes
+from tests.faults.figure import Figure, table
+
+ROOT = Path(__file__).parents[2]
+TRIALS = (
+    *("kills", "steps", "network", "lost answers", "poison", "one session", "many sessions"),
+    *("wake-ups", "disk", "places", "corruption", "clocks", "flood", "fleet"),
+)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.faults", "--quick", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("trial", TRIALS)
+@pytest.mark.skipif(sys.platform != "linux", reason="the trials fork, and look into /proc")
+def test_nothing_is_lost_and_nothing_doubled(trial: str, tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+    done = run("--only", trial, "--json", str(kept))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (figure,) = json.loads(kept.read_text())["figures"]
+    assert (figure["lost"], figure["doubled"], figure["passed"]) == (0, 0, True)
+
+
+def test_every_trial_is_in_the_list() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--list"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert said.stdout.split("\n")[:-1] == list(TRIALS)
+
+
+def test_trial_that_lost_something_has_failed() -> None:
+    figure = Figure("kills", rounds=3)
+    assert figure.passed
+    figure.add(1, 0, "here")
+    assert not figure.passed
+    assert "1 FAILED" in table([figure])
+
+
+def test_damage_never_leaves_a_file_as_it_was() -> None:
+    whole = bytes(range(256)) * 40
+    damages = [*of_pages(whole, random.Random(1), 3), *prefixes(whole, 100)]  # noqa: S311
+    assert all(damage.content != whole for damage in damages)

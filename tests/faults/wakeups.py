@@ -1,0 +1,96 @@
+"""Hooks that come just while the worker leaves: a hook that saw it start no other one.
+
+One process is all hooks, one is all workers. A hook that finds no worker rings for one, as it would
+spawn it; everything else is the code of hook and worker as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import suppress
+from pathlib import Path
+
+from opensync_hooks import entry, worker
+from opensync_hooks.spool import Spool
+from tests.faults import child
+from tests.faults.clock import pause, stopwatch
+from tests.faults.figure import Figure
+from tests.faults.machine import AGENT, Machine, end_all
+
+_LONGEST_S = 20.0
+
+
+def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
+    machine = Machine(folder / "machine")
+    with machine.used():
+        machine.hook("nobody")  # makes the folders
+        machine.work()
+        bell, rope = os.pipe()
+        pid = child.fork(lambda: _workers(bell, rope))
+        os.close(bell)
+        try:
+            _hooks(figure, machine, rope, rounds, dice)
+        finally:
+            os.close(rope)
+            end_all([pid])
+
+
+def _workers(bell: int, rope: int) -> int:
+    os.close(rope)
+    worker._work = _drop  # deliveries would be all that it does; this is about who does them
+    while os.read(bell, 1):
+        worker.main()
+    return 0
+
+
+def _drop(spool: Spool, *_: object, **__: object) -> None:
+    for job in spool.jobs():
+        spool.done(job)
+
+
+def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: random.Random) -> None:
+    spool = str(machine.spool)
+    met_one = 0
+    for number in range(rounds):
+        entry._leave(spool, AGENT, machine.payload(f"nobody{number % 7}"))
+        is_free = entry._worker_is_free(spool + "/worker.lock")
+        _close_lock(spool)
+        if is_free:
+            os.write(rope, b"!")
+        else:
+            met_one += 1
+        figure.rounds += 1
+        if not _heard(machine):
+            figure.lost += 1
+            figure.fail(f"event {number} waits, and no worker comes")
+            os.write(rope, b"!")
+            continue
+        if dice.random() < 0.9:  # most come as the worker leaves, some while nobody is there
+            _spin(dice.uniform(0, 0.001))
+    figure.notes.append(f"{met_one:,} met a worker that was leaving or at work")
+
+
+def _close_lock(spool: str) -> None:
+    """What the end of a hook's process does: the probe's lock is let go."""
+    wanted = f"{spool}/worker.lock"
+    for fd in range(3, 64):
+        with suppress(OSError):
+            if str(Path(f"/proc/self/fd/{fd}").readlink()) == wanted:
+                os.close(fd)
+
+
+def _heard(machine: Machine) -> bool:
+    """Whether the event is taken up."""
+    end = stopwatch() + _LONGEST_S
+    while stopwatch() < end:
+        if not any(one.endswith(".event") for one in os.listdir(machine.spool)):  # noqa: PTH208
+            return True
+        pause(0.0001)
+    return False
+
+
+def _spin(seconds: float) -> None:
+    end = stopwatch() + seconds
+    while stopwatch() < end:
+        pass
