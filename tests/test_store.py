@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -395,3 +397,16 @@ def test_a_session_of_5000_messages_is_written_and_read(store: Store) -> None:
     assert store.put_batch({"messages": body}).messages == 5000
     assert [message["externalId"] for message in messages(store)] == [str(n) for n in range(5000)]
     assert store.sessions()[0]["messageCount"] == 5000
+
+
+@pytest.mark.parametrize("damage", ['[{"type', "{}", "7", "\x00"])
+def test_row_that_went_bad_shows_as_such_and_hides_no_other(
+    store: Store, path: Path, damage: str
+) -> None:
+    put_message(store, "m", parts=[text("one")])
+    put_message(store, "n", parts=[text("two")])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE message SET parts = ?, extra = ? WHERE externalId = 'm'", [damage] * 2)
+    bad, good = messages(store)
+    assert "damaged" in bad["parts"][0]["content"]
+    assert good["parts"] == [text("two")]

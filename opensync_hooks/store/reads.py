@@ -24,6 +24,8 @@ _SESSION = """SELECT *, promptTokens + completionTokens AS totalTokens,
     (SELECT count(*) FROM message WHERE message.session = session.id) AS messageCount
     FROM session"""
 
+_DAMAGED = [{"type": "text", "content": "[unreadable: this row of the store is damaged]"}]
+
 
 class StoreReads:
     """Reading never waits for a writer, and each call sees one moment."""
@@ -106,12 +108,21 @@ def _usage_by_model(sessions: list[sqlite3.Row]) -> Json:
 
 def _session(row: sqlite3.Row) -> Json:
     shown = {**dict(row), "isPublic": False}
-    return {**_present(shown, (*SESSION_SHOWN, "source")), "extra": json.loads(row["extra"])}
+    return {**_present(shown, (*SESSION_SHOWN, "source")), "extra": _unpacked(row["extra"], {})}
 
 
 def _message(row: sqlite3.Row) -> Json:
-    shown = {**dict(row), "parts": json.loads(row["parts"])}
-    return {**_present(shown, MESSAGE_SHOWN), "extra": json.loads(row["extra"])}
+    shown = {**dict(row), "parts": _unpacked(row["parts"], _DAMAGED)}
+    return {**_present(shown, MESSAGE_SHOWN), "extra": _unpacked(row["extra"], {})}
+
+
+def _unpacked(text: str, damaged: Any) -> Any:
+    """A row that went bad must hide no other one: `verify` finds it, and `--repair` mends it."""
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError):
+        return damaged
+    return found if isinstance(found, type(damaged)) else damaged
 
 
 def _present(row: Json, names: tuple[str, ...]) -> Json:
