@@ -1,0 +1,108 @@
+"""What stands between an agent and us: whatever the agent does, it is not held up and goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from opensync_hooks.config import Folders
+from opensync_hooks.spool import Spool
+from opensync_hooks.store import Store
+from tests.transcripts import Pen
+
+ROOT = Path(__file__).parent.parent
+PAYLOAD = json.dumps({"session_id": "s1", "hook_event_name": "SessionEnd", "reason": "other"})
+
+
+def hook(*arguments: str, agent: str = "claude_code") -> list[str]:
+    return [sys.executable, "-I", "-S", str(ROOT / "hooks" / f"{agent}.py"), *arguments]
+
+
+@pytest.fixture
+def spool() -> Spool:
+    return Spool(Folders.of(os.environ).spool)
+
+
+def events(spool: Spool) -> list[bytes]:
+    return [path.read_bytes() for path in spool._events()]
+
+
+def test_event_may_come_as_an_argument_where_a_pipe_could_be_cut(spool: Spool) -> None:
+    with FileLock(spool.lock):  # so that no worker is started
+        command = hook("--event", PAYLOAD, agent="opencode")
+        ran = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+        )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+    (event,) = events(spool)
+    assert event.endswith(b"\n" + PAYLOAD.encode())
+
+
+@pytest.mark.parametrize("arguments", [("--event",), ("--event", PAYLOAD, "more")], ids=len)
+def test_anything_else_is_a_command_by_hand(spool: Spool, arguments: tuple[str, ...]) -> None:
+    command = hook(*arguments, agent="opencode")
+    ran = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+    )
+    assert ran.returncode == 2
+    assert events(spool) == []
+
+
+def test_waiting_hook_does_not_wait_for_a_pipe_that_is_never_closed(home: Path) -> None:
+    Pen(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
+    running = subprocess.Popen(
+        hook("--wait"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert running.stdin
+    assert running.stdout
+    assert running.stderr
+    running.stdin.write(PAYLOAD.encode())
+    running.stdin.flush()
+    assert running.wait(40) == 0
+    assert (running.stdout.read(), running.stderr.read()) == (b"", b"")
+    for stream in (running.stdin, running.stdout, running.stderr):
+        stream.close()
+    with Store(Folders.of(os.environ).store) as store:
+        assert list(store.session_ids()) == ["s1"]
+
+
+def test_waiting_hook_gives_up_in_time_and_leaves_the_session_to_others(
+    home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opensync_hooks import by_hand, worker  # noqa: PLC0415
+
+    monkeypatch.setenv("OPENSYNC_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("OPENSYNC_API_KEY", "osk_" + "x" * 32)
+    monkeypatch.setattr(worker, "SERVE_SECONDS", 2.0)
+    Pen(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
+    began = time.monotonic()
+    by_hand.synchronous_hook("claude-code", PAYLOAD.encode())
+    assert time.monotonic() - began < 30
+    assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
+
+
+def test_relative_home_and_missing_packages_end_with_a_sentence_not_in_a_loop(
+    tmp_path: Path,
+) -> None:
+    """The private environment lacks them too: it must not hand over to itself for ever."""
+    environment = tmp_path / "ours" / "env"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    # As in a real one; without a site-packages that has what is needed.
+    base = Path(sys.executable).resolve().parent
+    (environment / "pyvenv.cfg").write_text(f"home = {base}\n")
+    python = str(environment / "bin" / "python")
+    ran = subprocess.run(
+        [python, *hook("s1")[1:]],
+        cwd=tmp_path, env={**os.environ, "OPENSYNC_HOOKS_HOME": "ours"}, stdin=subprocess.DEVNULL,
+        capture_output=True, timeout=30, check=False, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert "are not installed for this Python" in ran.stderr
