@@ -96,7 +96,10 @@ SPOILED = {
         "missing part", "part 1 (text) is missing",
     ),
     "a part too many": (
-        "UPDATE message SET parts = json_insert(parts, '$[#]', 'x') WHERE textContent = 'prompt 1'",
+        (
+            "UPDATE message SET parts = json_insert(parts, '$[#]', json_object('type', 'text',"
+            " 'content', 'more')) WHERE textContent = 'prompt 1'"
+        ),
         "surplus part", "message 1 (user, own-u1): 1 more part is there than here",
     ),
     "a wrong token count": (
@@ -318,6 +321,45 @@ def test_another_site_at_the_address_is_no_deleted_session(there: There) -> None
     assert ran.returncode == 1
     assert "no OpenSync answers there" in ran.stderr
     assert "missing" not in ran.stdout
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("there", ["OpenSync"], indirect=True)
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {}, [], {"session": {}, "messages": []}, {"session": {"id": 1}, "messages": []},
+        {"session": {"id": "x"}, "messages": [1]},
+        {"session": {"id": "x"}, "messages": [{"parts": [None]}]},
+        {"session": {"id": "x"}, "messages": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_answer_of_another_shape_is_no_bug_of_ours(there: There, lie: object) -> None:
+    there.faults["/api/sessions/get"] = Fault(Answer(200, json.dumps(lie).encode()))
+    ran = there.verify("own", "--repair")
+    assert ran.returncode == 6
+    assert "an answer that is not OpenSync's" in ran.stderr
+    assert ran.stdout == ""
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("there", ["OpenSync"], indirect=True)
+def test_values_of_any_other_kind_are_differences_and_no_more(there: There) -> None:
+    deep: Any = []
+    for _ in range(400):
+        deep = [deep]
+    key = there.environ["OPENSYNC_API_KEY"]
+    with Reader(there.url, key) as reader:
+        held = reader.recall("own", None)
+    assert held
+    for message in held["messages"]:
+        message |= {"createdAt": "soon", "promptTokens": [], "textContent": 7, "role": None}
+        message["parts"] = [{"type": deep, "content": None}]
+    held["session"] |= {"title": 5, "cost": "free", "promptTokens": {}, "durationMs": True}
+    there.faults["/api/sessions/get"] = Fault(Answer(200, json.dumps(held).encode()))
+    ran = there.verify("own")
+    assert (ran.returncode, ran.stderr) == (1, "")
 
 
 @pytest.mark.usefixtures("recorded")
