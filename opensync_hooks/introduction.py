@@ -5,12 +5,9 @@ Tells apart what the user can do something about: the address, the key, the netw
 
 from __future__ import annotations
 
-import errno
-import socket
 from urllib.parse import urlsplit
 
-import requests
-
+from opensync_hooks.cause import NO_NAME, NO_NETWORK, NO_WAY, SILENT
 from opensync_hooks.client import Client
 from opensync_hooks.errors import (
     CertificateError,
@@ -20,7 +17,6 @@ from opensync_hooks.errors import (
     WrongAddressError,
 )
 
-_NO_NETWORK = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _ADDRESS = "It ends in .convex.site; of a self-hosted Convex it is the address of HTTP actions."
 
 
@@ -42,7 +38,7 @@ def introduce(url: str, key: str, *, known: bool) -> None:
         what = f"{url}: something answers there, but it is no OpenSync."
         raise WrongAddressError(what, _ADDRESS) from error
     except UnreachableError as error:
-        raise _unreachable(url, error) from None
+        raise _unreachable(url, error) from error
 
 
 def _refused(url: str, *, known: bool) -> OpenSyncError:
@@ -57,37 +53,16 @@ def _refused(url: str, *, known: bool) -> OpenSyncError:
 
 
 def _unreachable(url: str, error: UnreachableError) -> OpenSyncError:
-    host = urlsplit(url).hostname
-    cause = _cause(error)
-    if isinstance(cause, socket.gaierror):
-        if cause.errno == socket.EAI_AGAIN:
-            return UnreachableError(f"{url}: there is no network.", "Try again when there is one.")
-        return WrongAddressError(f"{host}: no host has this name.", "Check how it is spelt.")
-    if isinstance(cause, TimeoutError | requests.exceptions.Timeout):
-        return UnreachableError(
-            f"{url}: takes the connection, but is too slow to answer.", "Try again later."
-        )
-    if isinstance(cause, OSError) and cause.errno in _NO_NETWORK:
-        return UnreachableError(f"{url}: there is no way to it.", "Check the network.")
-    if "not OpenSync's" in str(error):
+    host, said = urlsplit(url).hostname, str(error)
+    if NO_NAME in said:
+        return WrongAddressError(f"{host}: {NO_NAME}.", "Check how it is spelt.")
+    if NO_NETWORK in said:
+        return UnreachableError(f"{url}: {NO_NETWORK}.", "Try again when there is one.")
+    if NO_WAY in said:
+        return UnreachableError(f"{url}: {NO_WAY}.", "Check the network.")
+    if SILENT in said or "too slowly" in said:
+        return UnreachableError(f"{url}: is too slow to answer.", "Try again later.")
+    if "not OpenSync's" in said:
         what = f"{url}: something answers there, but it is no OpenSync."
         return WrongAddressError(what, _ADDRESS)
-    return UnreachableError(str(error), error.hint or "Try again later.")
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    """What the operating system said, below the layers that requests puts around it."""
-    seen: BaseException | None = error
-    found: BaseException | None = None
-    while seen is not None:
-        if isinstance(seen, OSError):
-            found = seen
-        seen = _below(seen)
-    return found
-
-
-def _below(error: BaseException) -> BaseException | None:
-    inner = error.__cause__ or error.__context__
-    if inner is None and error.args:
-        inner = getattr(error.args[0], "reason", None) or error.args[0]
-    return inner if isinstance(inner, BaseException) else None
+    return UnreachableError(said, error.hint or "Try again later.")

@@ -117,7 +117,7 @@ WAYS = {
     "no way to it": (6, "there is no way to it.", "Check the network"),
     "nobody listens": (6, "cannot be reached (nothing listens there).", "Check the network"),
     "http host": (2, "the key would travel unencrypted.", "https"),
-    "slow server": (6, "takes the connection, but is too slow to answer.", "Try again later"),
+    "slow server": (6, "is too slow to answer.", "Try again later"),
     "overloaded": (6, "answers 503 for now.", "Try again later"),
 }
 
