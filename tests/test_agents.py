@@ -513,24 +513,6 @@ def without_ours(content: bytes | None) -> Any:
 
 @settings(deadline=None)  # disks may take their time
 @given(files())
-def test_any_settings_survive_install_and_uninstall(content: bytes | None) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        home = Home(Path(folder) / "h", content)
-        had_ours = any(one.encode() in (content or b"") for one in (STALE, COMMAND))
-        home.install()
-        once = home.content
-        assert home.install() is None
-        assert once == home.content
-        assert CLAUDE.registered(home.env.get).missing == ()
-        assert without_ours(once) == without_ours(content)
-        home.uninstall()
-        assert without_ours(home.content) == without_ours(content)
-        if not had_ours:
-            assert home.content == content
-
-
-@settings(deadline=None)  # disks may take their time
-@given(files())
 def test_any_settings_survive_without_the_record_of_the_original(content: bytes | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "h", content)

@@ -38,7 +38,7 @@ class Shell:
         self.home = home
         self.python = folder / "bin" / "python"
         self.environ = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
-        (home / ".claude").mkdir(exist_ok=True)
+        (home / ".claude").mkdir(exist_ok=True, parents=True)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -79,6 +79,25 @@ def test_uninstall_leaves_the_package_and_says_how_it_goes(shell: Shell) -> None
     assert not shell.settings.exists()
     assert shell.python.exists()
     assert "-m pip uninstall opensync-hooks" in done.stdout
+
+
+def test_purge_knows_every_file_that_was_made(shell: Shell, recorded: int, tmp_path: Path) -> None:
+    """In a folder that the user named, only what is known by name may go."""
+    named = tmp_path / "named"
+    shell.environ["OPENSYNC_HOOKS_HOME"] = str(named)
+    done = shell.run("install")
+    assert f"{recorded} sessions synced" in done.stdout, done.stderr
+    hook = shell.python.parent.parent.glob("lib/*/site-packages/opensync_hooks/hooks/cursor.py")
+    shell.run("doctor")
+    payload = b'{"conversation_id": "x", "hook_event_name": "stop", "input_tokens": 1}'
+    subprocess.run(
+        [shell.python, "-I", "-S", next(hook)], input=payload, env=shell.environ, check=True
+    )
+    shell.run("sync")
+    assert {"store.db", "ledger.db", "spool"} <= {path.name for path in named.iterdir()}
+    done = shell.run("uninstall", "--purge", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert not named.exists()
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,11 @@ _MADE = {
     "spool": "the queue",
     "locks": "locks",
     "notes": "what Cursor's hooks said of tokens",
-    "excluded*": "what you keep private",
+    "excluded": "what you keep private",
     "backups": "agents' files as they were",
     "retired": "other programs' hooks as they were",
-    "*log*": "the log",
+    "keepsakes": "sessions that their agent may delete",
+    "hooks*.log": "the log",
 }
 
 
