@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from opensync_hooks.model import Part, ToolCall, ToolResult
+from opensync_hooks.model import Part, Text, ToolCall, ToolResult
 
 Access = Literal["reads", "writes", "unknown"]
 
@@ -47,6 +47,17 @@ _PATCHED = re.compile(r"(?m)^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ (?:b/
 _NO_CONTENTS = re.compile(r"(?:\[[\w.+/-]{1,80}(?:, \d+ bytes)?\]\n?)*")
 """What a source itself wrote in place of an image."""
 _LONGEST_REPORT = 300
+_INJECTED = ("<system-reminder>", "<system_reminder>", "<ide_selection>", "<attached_files>")
+_SHOWN = re.compile(
+    r"(?P<head>Result of calling the \w{1,40} tool:[ \n]?"
+    r"|(?m:^)Contents of (?P<file>[^\n]{1,400}?)(?: \([^\n]{1,200}\))?:\n"
+    r"|(?m:^)[^\n]{0,400}?(?:shown with line numbers|running `cat -n`)[^\n]{0,200}:\n"
+    r"|The user selected the lines? \d+ to \d+ from (?P<selected>[^\n]{1,400}):\n"
+    r"|<code_selection path=[\"'](?P<path>[^\n\"']{1,400})[\"'][^>\n]{0,200}>)"
+    r"(?P<body>(?s:.*?))(?=</(?:system.reminder|ide_selection|code_selection|attached_files)>"
+    r"|\nContents of |\n\nThis may or may not|\Z)"
+)
+"""What agents put beside a prompt: files that the user named, selected or changed meanwhile."""
 
 
 def access(name: str, category: str = "") -> Access | None:
@@ -71,8 +82,15 @@ def withheld(parts: Iterable[Part]) -> Iterator[Part]:
             yield _without_bodies(part)
         elif isinstance(part, ToolResult):
             yield _without_contents(part, calls.get(part.call_id))
+        elif isinstance(part, Text) and any(one in part.text for one in _INJECTED):
+            yield Text(_SHOWN.sub(_unshown, part.text))
         else:
             yield part
+
+
+def _unshown(shown: re.Match[str]) -> str:
+    path = shown["file"] or shown["selected"] or shown["path"]
+    return shown["head"] + (note(path, shown["body"]) if shown["body"].strip() else shown["body"])
 
 
 def note(path: str | None, text: str) -> str:
@@ -98,17 +116,34 @@ def _without_bodies(call: ToolCall) -> ToolCall:
 
 def _without_contents(result: ToolResult, call: ToolCall | None) -> ToolResult:
     does = access(result.name or (call.name if call else ""), call.category if call else "")
-    if does is None or result.is_error or _is_report(result.output, does):
+    if does is None or _NO_CONTENTS.fullmatch(result.output):
         return result
-    path = _path(_parsed(call.arguments)) if call else None
-    return replace(result, output=note(path, result.output))
+    arguments = _parsed(call.arguments) if call else None
+    path = _path(arguments)
+    if not result.is_error and not (does == "writes" and call):
+        return replace(result, output=note(path, result.output))
+    return replace(result, output=_report(result.output, path, list(_bodies(arguments))))
 
 
-def _is_report(output: str, does: Access) -> bool:
-    """Whether a result holds no contents: a writing tool that says in a sentence that it did it."""
-    if does == "writes" and len(output) <= _LONGEST_REPORT and "\n" not in output.strip():
-        return not output.lstrip().startswith(("{", "["))
-    return _NO_CONTENTS.fullmatch(output) is not None
+def _report(output: str, path: str | None, bodies: list[str]) -> str:
+    """The sentence in which a tool says what it did or what went wrong, and none of the contents.
+
+    Some repeat what they wrote: "Updated cell 7 with ...", "String to replace not found: ...".
+    """
+    sentence, _, more = output.strip().partition("\n")
+    is_value = sentence.startswith(("{", "["))
+    if is_value or len(sentence) > _LONGEST_REPORT or any(body in sentence for body in bodies):
+        return note(path, output)
+    return f"{sentence}\n{note(path, more)}" if more.strip() else output
+
+
+def _bodies(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
+    """The lines of what a call wrote, but for those that any sentence could hold."""
+    if isinstance(value, dict | list) and depth < 8:
+        for key, item in value.items() if isinstance(value, dict) else ((name, i) for i in value):
+            yield from _bodies(item, key, depth + 1)
+    elif isinstance(value, str) and name.lower().replace("_", "") not in _PATHS:
+        yield from (line for line in map(str.strip, value.splitlines()) if len(line) > 3)
 
 
 def _parsed(arguments: Any) -> Any:

@@ -108,7 +108,7 @@ def test_torn_arguments_stay_here_whole() -> None:
     [
         ("Edit", "The file src/a.py has been updated successfully.", True),
         ("Write", "File created successfully at: src/a.py", True),
-        ("Edit", "The file src/a.py has been updated. Here's a snippet:\n  1\tSECRET", False),
+        ("Edit", "Updated cell c7 with print(SECRET)", False),
         ("edit_file", '{"diff": {"chunks": ["SECRET"]}}', False),
         ("Edit", "x" * 400, False),
         ("Read", "SECRET", False),
@@ -119,9 +119,54 @@ def test_torn_arguments_stay_here_whole() -> None:
 def test_report_of_a_writing_tool_goes_and_its_snippet_stays(
     name: str, output: str, *, stays: bool
 ) -> None:
-    kept = of(name, {"path": "src/a.py"}, output)[1]
+    kept = of(name, {"path": "src/a.py", "new_source": BODY}, output)[1]
     assert (kept == output) is stays
     assert stays or kept.startswith("[contents of src/a.py stay here: ")
+
+
+@pytest.mark.parametrize("is_error", [False, True])
+def test_of_a_report_only_the_first_sentence_goes(*, is_error: bool) -> None:
+    for said, more in (
+        ("The file src/a.py has been updated. Here's a snippet:", "  1\tSECRET"),
+        ("String to replace not found in file.", "String: SECRET = 1"),
+    ):
+        assert of("Edit", {"path": "src/a.py"}, f"{said}\n{more}", is_error=is_error)[1] == (
+            f"{said}\n{contents.note('src/a.py', more)}"
+        )
+
+
+def test_report_without_its_call_stays_here() -> None:
+    """What it repeats cannot be told."""
+    (result,) = withheld(ToolResult("gone", "NotebookEdit", "Updated cell c7 with SECRET = 1"))
+    assert isinstance(result, ToolResult)
+    assert "SECRET" not in result.output
+
+
+INJECTED = {
+    "a file that was named with @": 'Result of calling the Read tool: "1→SECRET = 1\\n2→x"',
+    "instructions": "Contents of src/a.py (checked in):\n\nSECRET = 1\n<b>SECRET</b>",
+    "two files": "Contents of src/a.py:\nSECRET\nContents of src/b.py (x):\nSECRET\n",
+    "a change": "Note: src/a.py was modified. Look (shown with line numbers):\n7→SECRET",
+    "a selection": "The user selected the lines 1 to 2 from src/a.py:\nSECRET\n\nThis may or may not",
+    "a selection in Cursor": '<code_selection path="src/a.py" lines="1">\nSECRET</code_selection>',
+}
+
+
+@pytest.mark.parametrize("tag", ["system-reminder", "system_reminder", "ide_selection"])
+@pytest.mark.parametrize("told", INJECTED.values(), ids=INJECTED.keys())
+def test_file_that_an_agent_puts_beside_a_prompt_stays_here(told: str, tag: str) -> None:
+    (kept,) = withheld(Text(f"before\n<{tag}>\n{told}\n</{tag}>\nafter"))
+    assert isinstance(kept, Text)
+    assert "SECRET" not in kept.text
+    assert "stay here: " in kept.text
+    assert kept.text.startswith("before\n")
+    assert kept.text.endswith(f"</{tag}>\nafter")
+    assert told.startswith("Result") or "src/a.py" in kept.text
+
+
+def test_words_of_the_user_are_no_injected_file() -> None:
+    said = Text("Contents of src/a.py:\nSECRET = 1")
+    assert withheld(said) == [said]
 
 
 def test_error_of_a_file_tool_goes_because_it_says_what_went_wrong() -> None:
