@@ -728,6 +728,46 @@ def test_project_of_old_sessions_is_found_in_the_lists_of_the_windows(
     assert found == {"a": "/work/listed", "b": "/work/shown", "c": "/work/shown"}
 
 
+def test_project_of_a_session_of_version_3_0_is_found_in_the_list_of_all_windows(
+    editor: Editor, source: Cursor, home: Path
+) -> None:
+    """April 2026: the windows' lists are empty by then, and documents name no folder yet."""
+    window(
+        home, "w1", "file:///work/wrong", {"composer.composerData": {"selectedComposerIds": ["a"]}}
+    )
+    uri = {"external": "file:///work/my%20app", "scheme": "file"}
+    heads = [
+        {"composerId": "a", "type": "head", "workspaceIdentifier": {"id": "w9", "uri": uri}},
+        *(None, 7, {"workspaceIdentifier": {"uri": uri}}, {"composerId": "b"}),
+    ]
+    editor.put("composer.composerHeaders", {"allComposers": heads}, table="ItemTable")
+    for session_id in "ab":
+        editor.draft(session_id, 13).save()
+    found = [only(source, session_id).project_path for session_id in "ab"]
+    assert found == ["/work/my app", None]
+
+
+def test_of_the_table_with_the_login_one_row_is_asked_for_and_no_other(
+    editor: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    real = snapshot.read
+
+    def traced(path: Path, work: Any, **more: Any) -> Any:
+        def run(db: sqlite3.Connection) -> Any:
+            db.set_trace_callback(said.append)
+            return work(db)
+
+        return real(path, run, **more)
+
+    monkeypatch.setattr(snapshot, "read", traced)
+    editor.draft("a", 13).save()
+    home = editor.path.parents[4]
+    only(Cursor(Roots.of({}, str(home)), Notebook(home / "notes", "cursor")), "a")
+    asked = {one for one in said if "FROM ItemTable" in one}
+    assert asked == {"SELECT value FROM ItemTable WHERE key = 'composer.composerHeaders'"}
+
+
 def test_subagents_are_sessions_of_their_own_under_their_parent(
     editor: Editor, source: Cursor
 ) -> None:

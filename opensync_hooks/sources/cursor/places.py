@@ -32,7 +32,7 @@ class Places:
     @classmethod
     def of(cls, roots: Roots) -> Places:
         storages = (path.parent.parent / "workspaceStorage" for path in roots.databases)
-        return cls(roots, Windows(tuple(dict.fromkeys(storages))))
+        return cls(roots, Windows(tuple(dict.fromkeys(storages)), roots.databases))
 
     def locate(self, session_id: str, cwd: str | None = None) -> Located | None:
         """Where the session lies, best place first, and a mark of all of its places together."""

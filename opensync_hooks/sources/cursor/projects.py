@@ -78,12 +78,14 @@ class Windows:
 
     storages: tuple[Path, ...]
     """Folders `workspaceStorage`."""
+    databases: tuple[Path, ...] = ()
+    """The editor's own, whose version 3.0 listed the sessions of all windows."""
     _folder_of: dict[str, str] | None = field(default=None, init=False)
 
     def folder_of(self, session_id: str) -> str | None:
         """Raises nothing: a window that cannot be read now says nothing now."""
         if self._folder_of is None:
-            self._folder_of = {}
+            self._folder_of = dict(entry for path in self.databases for entry in _heads(path))
             for listed in zip(*map(_listing, self._opened()), strict=True):
                 for session_ids, path in listed:
                     for one in session_ids:
@@ -94,12 +96,6 @@ class Windows:
         """All that any window was ever opened on."""
         yield from (path for _, path in self._opened())
 
-    def folder_with_id(self, window_id: str) -> str | None:
-        if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", window_id):
-            return None
-        found = (_opened_on(storage / window_id) for storage in self.storages)
-        return next(filter(None, found), None)
-
     def _opened(self) -> Iterator[tuple[Path, str]]:
         for storage in self.storages:
             with suppress(OSError):
@@ -107,6 +103,24 @@ class Windows:
                     path = _opened_on(window)
                     if path:
                         yield window, path
+
+
+def _heads(database: Path) -> list[tuple[str, str]]:
+    """The folder of each session in the list of version 3.0, which is never complete."""
+    with suppress(SourceError):
+        found = snapshot.read(database, _listed_heads) if database.is_file() else []
+        named = ((string(head, "composerId"), of_document(head)) for head in map(record, found))
+        return [(one, path) for one, path in named if one and path]
+    return []
+
+
+def _listed_heads(db: sqlite3.Connection) -> list[Any]:
+    """By this one key: the login lies in the same table, and no other row of it is ever asked."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'ItemTable'"
+    if db.execute(query).fetchone() is None:
+        return []
+    query = "SELECT value FROM ItemTable WHERE key = 'composer.composerHeaders'"
+    return items(record((db.execute(query).fetchone() or (None,))[0]), "allComposers")
 
 
 def _opened_on(window: Path) -> str | None:
