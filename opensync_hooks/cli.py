@@ -7,8 +7,9 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
-from opensync_hooks import commands
+from opensync_hooks import __version__, commands
 from opensync_hooks.commands.terminal import complain
 from opensync_hooks.errors import BugError, OpenSyncError
 
@@ -42,8 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="opensync-hooks", description="Keeps every session of your coding agents in OpenSync."
+        prog="opensync-hooks",
+        description="Keeps every session of your coding agents in OpenSync.",
+        epilog="example: opensync-hooks status; opensync-hooks sync --help says more of one command",
+        formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     offered = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands.ALL:
         added = offered.add_parser(

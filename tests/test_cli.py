@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import __version__, cli, status
+from opensync_hooks import __version__, cli, commands, status
 from opensync_hooks.spool import Spool
 from opensync_hooks.store import Store
 from tests.commandline import (
@@ -31,6 +32,28 @@ from tests.commandline import (
     start,
     terminal,
 )
+
+
+@pytest.mark.parametrize("command", commands.ALL, ids=lambda command: command.name)
+def test_help_fits_a_screen_and_shows_an_example_that_is_one(
+    monkeypatch: pytest.MonkeyPatch, command: commands.Command
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = run(command.name, "--help")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(ran.stdout.splitlines()) <= 24
+    assert "\nexample: opensync-hooks " in ran.stdout
+    words = shlex.split(command.example.partition(" <")[0])[1:]
+    parsed = cli._parser().parse_args(words)
+    assert parsed.run == command.run
+
+
+def test_help_of_all_fits_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = run("--help")
+    assert len(ran.stdout.splitlines()) <= 24
+    assert all(f"    {command.name} " in ran.stdout for command in commands.ALL)
+    assert run("--version").stdout == run("version").stdout
 
 
 def test_version_is_told() -> None:

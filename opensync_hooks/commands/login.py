@@ -87,4 +87,9 @@ LOGIN = Command(
     _arguments,
     "opensync-hooks login --url https://your-name.convex.site --api-key-stdin < key.txt",
 )
-LOGOUT = Command("logout", "forget URL and key; sessions go to the embedded store again", _logout)
+LOGOUT = Command(
+    "logout",
+    "forget URL and key; sessions go to the embedded store again",
+    _logout,
+    example="opensync-hooks logout",
+)

@@ -10,7 +10,7 @@ from opensync_hooks.commands.command import Command
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=8642)
+    parser.add_argument("--port", type=int, default=8642, help="0 takes any that is free")
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -29,5 +29,9 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 SERVE = Command(
-    "serve", "put the embedded store on a local port, with OpenSync's routes", _serve, _arguments
+    "serve",
+    "put the embedded store on a local port, with OpenSync's routes",
+    _serve,
+    _arguments,
+    "opensync-hooks serve --port 8642",
 )

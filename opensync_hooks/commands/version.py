@@ -13,4 +13,4 @@ def _version(_: argparse.Namespace) -> int:
     return 0
 
 
-VERSION = Command("version", "show the version", _version)
+VERSION = Command("version", "show the version", _version, example="opensync-hooks version")
