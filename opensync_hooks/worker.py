@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 
 from opensync_hooks import config as settings
+from opensync_hooks import leftovers
 from opensync_hooks.errors import BugError, OpenSyncError
 from opensync_hooks.job import Job
 from opensync_hooks.ledger import Ledger
@@ -43,6 +44,7 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
             with spool.alone() as is_alone:
                 if not is_alone:
                     return 0
+                leftovers.take_up(folders.spool)
                 spool.reduce(registry.heed)
                 _work(spool, folders, end, at_once=at_once)
             # A hook that came while the lock was held started no worker: look once more.

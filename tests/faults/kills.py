@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 from opensync_hooks import worker
+from opensync_hooks.leftovers import SCRAP_SECONDS
 from tests.faults import child
 from tests.faults.clock import CLOCK, stopwatch
 from tests.faults.deployment import deployment
@@ -57,10 +58,13 @@ def _kills(figure: Figure, machine: Machine, kills: int, dice: random.Random) ->
             _timed(hook, lambda session=session: machine.hook(session))
             _timed(work, machine.work)
             _look(figure, machine, session)
+        CLOCK.skip(2 * SCRAP_SECONDS)
+        machine.hook("nobody")
+        machine.work()
     figure.rounds += done
-    figure.notes.append(
-        f"{machine.folder.name}: {done:,} killed, {len(machine.residue())} left-overs"
-    )
+    left = [path.name for path in machine.residue()]
+    figure.check(not left, f"left lying about: {left[:3]}")
+    figure.notes.append(f"{machine.folder.name}: {done:,} killed")
 
 
 def _timed(pace: _Pace, run: object) -> None:
