@@ -45,10 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="opensync-hooks",
         description="Keeps every session of your coding agents in OpenSync.",
-        epilog="example: opensync-hooks status; opensync-hooks sync --help says more of one command",
+        epilog="example: opensync-hooks sync --help, which says more of one command",
         formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    shown = f"%(prog)s {__version__}"
+    parser.add_argument("--version", action="version", version=shown, help=argparse.SUPPRESS)
     offered = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands.ALL:
         added = offered.add_parser(
