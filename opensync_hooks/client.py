@@ -72,6 +72,8 @@ class Client:
         self._sleep = sleep
         self._clock = clock
         self._ahead_ms: float | None = None
+        self._undated_at: int | None = None
+        """When the server may last have dated a message by its own clock."""
         self._key = _Key(api_key)
         self._http = _connected(self._key, url)
 
@@ -95,6 +97,8 @@ class Client:
         body = self._dated(body)
         if replaces:
             self._outwait_window(body.get("createdAt"))
+        elif "createdAt" not in body:
+            self._undated_at = self.server_time()
         try:
             return self._id(self._call("POST", "/sync/message", body), "messageId")
         except RejectedError as error:
@@ -134,9 +138,11 @@ class Client:
 
     def _outwait_window(self, created_at: int | None) -> None:
         """The server ignores a second version of a message in the first 5 s, and says `ok`."""
-        if created_at is not None:
-            open_at = created_at + _WINDOW_MS + _MARGIN_MS
-            self._sleep(max(0, open_at - self.server_time()) / 1000)
+        if created_at is None:  # an earlier worker may have sent it a moment ago
+            self._undated_at = self._undated_at or self.server_time()
+            created_at = self._undated_at
+        open_at = created_at + _WINDOW_MS + _MARGIN_MS
+        self._sleep(max(0, open_at - self.server_time()) / 1000)
 
     def _id(self, answer: Json, name: str) -> str:
         found = answer.get(name)

@@ -119,6 +119,22 @@ def test_second_version_of_a_young_message_outwaits_the_window_and_wins(
     assert 5 < sum(sent.waits) < 6
 
 
+def test_second_version_of_a_message_without_a_time_outwaits_the_window_once(
+    opensync: tuple[Client, RealStore], sent: Sent
+) -> None:
+    """The server dated it to its arrival: what came at once was taken, and never kept."""
+    client, store = opensync
+    remote_id = client.put_session(SESSION, {})
+    for text in ("half", "whole"):
+        body = message(remote_id, text=text)
+        del body["createdAt"]
+        client.put_message(body, {}, replaces=text == "whole")
+    assert stored_texts(store) == ["whole"]
+    assert 5 < sum(sent.waits) < 6
+    client.put_message(body, {}, replaces=True)
+    assert 5 < sum(sent.waits) < 6
+
+
 def test_second_version_of_an_old_message_waits_for_nothing(
     opensync: tuple[Client, RealStore], sent: Sent
 ) -> None:
