@@ -85,5 +85,14 @@ def test_message_that_was_delivered_stays_where_it_is() -> None:
     assert ids(parts)[2] == ["m6", "m7", "m8"]
 
 
+def test_message_stays_in_its_volume_also_where_an_earlier_one_has_room_again() -> None:
+    """A rewind took some of the first volume away, and told one of them once more, later."""
+    first = list(split(session(*map(message, range(5))), weigh, nowhere))
+    at = {(part.id, one.id) for part in first for one in part.messages}
+    shorter = session(*map(message, (0, 3, 4, 2, 9)))
+    parts = list(split(shorter, weigh, lambda place, one: (place, one.id) in at))
+    assert ids(parts) == [["m0", "m2"], ["m3", "m4", "m9"]]
+
+
 def test_volumes_are_named_after_their_session() -> None:
     assert [name("s", number) for number in (1, 2, 3)] == ["s", "s#2", "s#3"]
