@@ -1,4 +1,4 @@
-"""Sets opensync-hooks up for this user: python install.py [--dry-run] [--uninstall] [--help]
+"""Sets opensync-hooks up for this user: python install.py. --help says what else it does.
 
 This file only finds a Python that is new enough; opensync_hooks/setup does the work. Every
 Python since 2.7 has to be able to read all of it, or it could not say which one is needed.

@@ -223,6 +223,16 @@ def test_first_login_that_works_is_taken(machine: Machine, server: tuple[str, st
     assert machine.old_hooks() == []
 
 
+def test_login_of_the_environment_is_what_that_plugin_used(
+    machine: Machine, server: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.log_in(".config/claude-code-sync/config.json", server[0], "osk_older")
+    machine.env |= {"CLAUDE_SYNC_CONVEX_URL": server[0], "CLAUDE_SYNC_API_KEY": server[1]}
+    machine.install("--take-over")
+    assert config.load(machine.env).api_key == server[1]
+    assert "as CLAUDE_SYNC_CONVEX_URL had it" in capsys.readouterr().out
+
+
 def test_login_of_ours_stays(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     config.save_login(machine.env, "https://mine.example", "osk_mine")
     machine.install("--take-over")

@@ -190,6 +190,21 @@ def test_dry_run_changes_nothing_and_shows_everything(home: Path, clone: Path) -
     assert said.endswith("Dry run: nothing was changed.\n")
 
 
+@pytest.mark.parametrize("argv", [["--dry-run"], ["--dry-run", "--take-over"], ["--uninstall"]])
+def test_python_without_any_package_is_enough(home: Path, clone: Path, argv: list[str]) -> None:
+    """A machine has no tomli-w before there is an environment, and maybe none after it is gone."""
+    put_session(home)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(clone / "install.py"), *argv],
+        env={"HOME": str(home), "PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("the newest 20 would be synced" in done.stdout) == ("--dry-run" in argv)
+
+
 def test_dry_run_in_an_empty_home(home: Path, clone: Path) -> None:
     said = dry_run(clone, home)
     assert "Claude Code   not found" in said

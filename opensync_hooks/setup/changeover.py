@@ -59,7 +59,7 @@ def _introduce(one: Found) -> None:
     where = ", ".join(short(change.path) for change in changes)
     row("Found", f"{one.package}, " + (f"registered in {where}" if where else "not registered"))
     if one.login:
-        row("", f"its login in {short(one.login.path)}")
+        row("", f"its login in {one.login.place}")
     if one.trouble:
         row("", str(one.trouble))
         row("", one.trouble.hint)
@@ -95,9 +95,9 @@ def _take_login(found: list[Found], environ: Mapping[str, str]) -> bool:
         try:
             url = _log_in(login.url, login.key, environ)
         except OpenSyncError as error:
-            complain(f"{short(login.path)}: {error}", error.hint)
+            complain(f"{login.place}: {error}", error.hint)
         else:
-            row("Login", f"sessions go to {url} from now on, as {short(login.path)} had it")
+            row("Login", f"sessions go to {url} from now on, as {login.place} had it")
             return True
     if logins:
         row("", "so the old plugins stay as they are; `opensync-hooks login`, then run this again")

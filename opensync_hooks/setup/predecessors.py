@@ -19,6 +19,7 @@ from opensync_hooks.agents.change import Change, read
 from opensync_hooks.agents.hooks_file import HooksFile
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import opencode_settings, retired
+from opensync_hooks.setup.report import short
 
 _CLAUDE_EVENTS = "SessionStart|SessionEnd|UserPromptSubmit|PostToolUse|Stop"
 _CURSOR_EVENTS = "beforeSubmitPrompt|before(Shell|MCP)Execution|after(FileEdit|AgentResponse)|stop"
@@ -30,7 +31,7 @@ Planner = Callable[[], Change | None]
 class Login:
     """What a plugin was told to send to. Nothing says that it still works."""
 
-    path: Path
+    place: str
     url: str
     key: str = field(repr=False)
 
@@ -44,6 +45,8 @@ class Predecessor:
     """What stands behind the program, or behind a script of the package, in a hook."""
     logins: tuple[str, ...]
     """Where its login may lie, below the user's folder, the newest place first."""
+    variables: tuple[str, str] = ("", "")
+    """The environment's URL and key, which it prefers."""
 
     def owns(self, command: object) -> bool:
         """Whether the command is a hook of this package. Other programs bear the same name."""
@@ -66,6 +69,7 @@ ALL = (
         "claude-code-sync",
         re.compile(rf"hook ({_CLAUDE_EVENTS})"),
         (".config/claude-code-sync/config.json", ".claude-code-sync/config.json"),
+        ("CLAUDE_SYNC_CONVEX_URL", "CLAUDE_SYNC_API_KEY"),
     ),
     Predecessor(
         "opencode-sync-plugin",
@@ -149,6 +153,9 @@ def _texts(agent: agents.Agent, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _logins(one: Predecessor, environ: Mapping[str, str]) -> Iterator[Login]:
+    url, key = (environ.get(name, "") for name in one.variables)
+    if url and key:
+        yield Login(one.variables[0], url, key)
     for name in one.logins:
         path = Path(folders.home(environ.get), name)
         try:
@@ -157,4 +164,4 @@ def _logins(one: Predecessor, environ: Mapping[str, str]) -> Iterator[Login]:
         except (OpenSyncError, ValueError, TypeError, KeyError, RecursionError):
             continue
         if isinstance(url, str) and isinstance(key, str) and key.startswith("osk_"):
-            yield Login(path, url.strip(), key.strip())
+            yield Login(short(path), url.strip(), key.strip())
