@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks import config
+from opensync_hooks import config, worker
 from opensync_hooks.database import Database
 from opensync_hooks.errors import NotConfiguredError, OpenSyncError, SourceError
 from opensync_hooks.exclusion import Exclusions
@@ -329,6 +329,11 @@ def _store(ours: Path) -> None:
     Database(ours / "store.db", LAYOUT).close()
 
 
+def _work(ours: Path) -> None:
+    (ours / "spool").mkdir(exist_ok=True)
+    worker.main(seconds=1)
+
+
 def _queue(ours: Path) -> None:
     folder = ours / "spool"
     spool = Spool(folder)
@@ -353,6 +358,7 @@ _OURS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "store's wal": ("store.db-wal", _store),
     "event": ("spool/4-1.claude-code.event", _queue),
     "job": (_JOB, _queue),
+    "lock of the worker": ("spool/worker.lock", _work),
     "lock of the jobs": ("spool/jobs.lock", _queue),
 }
 """Each file of ours, and what writes it."""

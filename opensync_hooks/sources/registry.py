@@ -82,5 +82,14 @@ def _fields(payload: bytes) -> dict[str, Any]:
         value = json.loads(payload.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         found = (match.groups() for match in _FIELD.finditer(payload[:65536]))
-        value = {name.decode(): json.loads(b'"%s"' % text) for name, text in found}
+        value = {name.decode(): _text(raw) for name, raw in found}
+        value["private"] = payload.startswith(b'{"private":true')
     return value if isinstance(value, dict) else {}
+
+
+def _text(raw: bytes) -> str:
+    """What stands between the quotes; where it is no JSON, as it is: a path of Windows, say."""
+    try:
+        return str(json.loads(b'"%s"' % raw))
+    except ValueError:
+        return raw.decode("utf-8", "replace")
