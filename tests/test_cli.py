@@ -52,7 +52,7 @@ def test_help_of_all_fits_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     ran = run("--help")
     assert len(ran.stdout.splitlines()) <= 24
-    assert all(f"    {command.name} " in ran.stdout for command in commands.ALL)
+    assert all(f"    {command.name}" in ran.stdout for command in commands.ALL)
     assert run("--version").stdout == run("version").stdout
 
 
