@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from opensync_hooks import config as settings
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.job import Job
@@ -35,30 +36,32 @@ class Shift:
 
     spool: Spool
     ledger: Ledger
-    config: Config
     log: Log
     end: float
     at_once: bool = False
 
     def run(self) -> None:
         """Raises what stops all jobs alike and is not the destination's; or any, if `at_once`."""
-        resting = Resting.of(self.ledger, self.config)
         is_copied = False
         while time.monotonic() < self.end:
             moment = self.spool.moment()
             self.spool.reduce(registry.heed)
+            config = settings.load()  # anew: while this worker waited, the login may have changed
+            resting = Resting.of(self.ledger, config)
             rest = None if self.at_once else resting.holding()
             if rest is None:
-                if self._deliver(resting):
+                if self._deliver(config, resting):
                     return
                 continue
-            is_copied = is_copied or self._keep_copies(rest)
+            if not is_copied and now() - rest.since >= COPY_AFTER_MS:
+                self._keep_copies(config)
+                is_copied = True
             wait = _seconds(rest)
             if wait is None or wait >= self.end - time.monotonic() or not self.spool.waiting():
                 return
             self.spool.wait(moment, min(wait, _LOOK_SECONDS))
 
-    def _deliver(self, resting: Resting) -> bool:
+    def _deliver(self, config: Config, resting: Resting) -> bool:
         """Work the queue off; False when the destination is at rest from now on."""
         from opensync_hooks import house  # noqa: PLC0415
         from opensync_hooks.drain import Drain  # noqa: PLC0415
@@ -66,7 +69,7 @@ class Shift:
         failure: str | None = None
         linger = 0.0 if self.at_once else LINGER_SECONDS
         try:
-            with house.syncer(self.config, self.ledger) as syncer:
+            with house.syncer(config, self.ledger) as syncer:
                 drain = Drain(self.spool, syncer, self.end, at_once=self.at_once)
                 for job, result in drain.run(linger):
                     failure = _failure(result) or failure
@@ -81,16 +84,15 @@ class Shift:
             self.log.write("rest", why=rest.cause.replace(" ", "-"), tries=rest.tries)
             return False
         self.ledger.note("last error", failure)
+        if failure:
+            self._keep_copies(config)
         return True
 
-    def _keep_copies(self, rest: Rest) -> bool:
-        """Whether it was time to copy what waits, should its agent delete it meanwhile."""
-        if now() - rest.since < COPY_AFTER_MS:
-            return False
+    def _keep_copies(self, config: Config) -> None:
+        """Of what waits, or was set aside, should its agent delete it meanwhile."""
         from opensync_hooks import keeping  # noqa: PLC0415
 
-        keeping.keep(self.spool, self.ledger, self.config, self.log, self.end)
-        return True
+        keeping.keep(self.spool, self.ledger, config, self.log, self.end)
 
 
 def _seconds(rest: Rest) -> float | None:

@@ -13,6 +13,7 @@ commands, which may add a job or take one away at any moment.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,9 @@ from opensync_hooks.job import SUFFIX, Job
 from opensync_hooks.job import read as read_job
 from opensync_hooks.model import Trigger
 from opensync_hooks.retry import Tries
+
+if sys.platform != "win32":
+    import fcntl
 
 EVENT = ".event"
 _LONGEST_PAYLOAD = 64 << 20
@@ -47,11 +51,10 @@ class Spool:
     def alone(self) -> Iterator[bool]:
         """Whether this is the one worker. A hook that probes the lock holds it for microseconds."""
         lock = FileLock(self.lock, mode=0o600)
-        try:
-            lock.acquire(timeout=_PROBE_SECONDS, poll_interval=0.005)
-        except Timeout:
-            yield False
-            return
+        while not _is_taken(lock):
+            if _is_held(self.lock):
+                yield False
+                return
         try:
             yield True
         finally:
@@ -167,6 +170,28 @@ class Spool:
         with self._changing:
             for path in (self._folder / name, self._folder / "parked" / name):
                 path.unlink(missing_ok=True)
+
+
+def _is_taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=_PROBE_SECONDS, poll_interval=0.005)
+    except Timeout:
+        return False
+    return True
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a worker has the lock. Of hooks that probe it, each has only a share of it."""
+    if sys.platform == "win32":
+        return True
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _write(path: Path, job: Job) -> None:

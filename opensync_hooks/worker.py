@@ -60,7 +60,7 @@ def _work(spool: Spool, folders: settings.Folders, end: float, *, at_once: bool 
     log.rotate()
     with Ledger(folders.ledger) as ledger:
         try:
-            Shift(spool, ledger, settings.load(), log, end, at_once=at_once).run()
+            Shift(spool, ledger, log, end, at_once=at_once).run()
         except OpenSyncError as stopped:
             ledger.note("last error", str(stopped))
             log.write("stopped", why=type(stopped).__name__)

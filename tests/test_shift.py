@@ -403,3 +403,37 @@ def test_what_happened_is_told_without_a_word_of_the_session(desk: Desk) -> None
 
 def _trigger(name: str) -> Trigger:
     return Trigger("claude-code", name)
+
+
+def test_worker_that_waits_takes_the_new_login_as_soon_as_it_is_there(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, key = os.environ["OPENSYNC_URL"], os.environ["OPENSYNC_API_KEY"]
+    config.save_login(os.environ, "http://127.0.0.1:1", key)
+    monkeypatch.delenv("OPENSYNC_URL")
+    monkeypatch.delenv("OPENSYNC_API_KEY")
+    wait = Spool.wait
+
+    def log_in(spool: Spool, since: int, seconds: float) -> None:
+        config.save_login(os.environ, url, key)
+        wait(spool, since, min(seconds, 0.1))
+
+    monkeypatch.setattr(Spool, "wait", log_in)
+    desk.session("s1")
+    desk.event("s1")
+    began = time.monotonic()
+    worker.main()
+    assert time.monotonic() - began < 30
+    assert desk.texts("s1") == ["prompt 1", "answer 1"]
+
+
+def test_session_that_fails_by_itself_is_copied_at_once(desk: Desk) -> None:
+    pen = desk.session("s1", turns=2)
+    desk.event("s1")
+    desk.fault = lambda body: UNCLEAR if b"answer 2" in body else None
+    worker.main(seconds=30)
+    pen.path.unlink()
+    desk.fault = lambda _: None
+    worker.main(at_once=True)
+    assert desk.texts("s1") == ["prompt 1", "answer 1", "prompt 2", "answer 2"]
+    assert desk.queue() == []

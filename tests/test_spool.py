@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -593,3 +594,20 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(
     max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="hooks probe with a shared lock there only")
+def test_hooks_that_probe_the_lock_keep_no_worker_away(spool: Spool) -> None:
+    """A loaded machine may leave many of them standing with the lock in their hands."""
+    import fcntl  # noqa: PLC0415
+
+    spool.lock.touch()
+    with spool.lock.open("r+") as probe:
+        fcntl.flock(probe, fcntl.LOCK_SH)
+        release = threading.Timer(0.4, fcntl.flock, (probe, fcntl.LOCK_UN))
+        release.start()
+        with spool.alone() as is_alone:
+            assert is_alone
+        release.join()
+    with spool.alone() as first, Spool(spool.lock.parent).alone() as second:
+        assert (first, second) == (True, False)
