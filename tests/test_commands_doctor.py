@@ -58,7 +58,7 @@ def test_nothing_is_wrong_on_a_new_machine_and_nothing_is_made(ours: Path, home:
     ran = run("doctor")
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
-    assert [line[8:27].rstrip(" ").split(":")[0] for line in lines] == list(CHECKS)
+    assert [line[8:29].rstrip(" ").split(":")[0] for line in lines] == list(CHECKS)
     assert all(line.startswith("ok ") for line in lines)
     assert list(home.iterdir()) == []
     assert not (ours / "config.toml").exists()

@@ -13,7 +13,7 @@ from opensync_hooks.doctor import bundle
 from opensync_hooks.doctor.finding import Finding
 
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31"}
-_NAME_WIDTH = 19
+_NAME_WIDTH = 21
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

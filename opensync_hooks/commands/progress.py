@@ -8,6 +8,8 @@ import time
 from opensync_hooks.words import count, span
 
 _CLEAR = "\r\x1b[K"
+_PAUSE_S = 0.1
+"""Between two sights of it: thousands of sessions are through in a moment."""
 
 
 class Progress:
@@ -16,13 +18,16 @@ class Progress:
         self._total = total
         self._began = time.monotonic()
         self._shows = sys.stderr.isatty() and total > 1
+        self._next = 0.0
 
     def step(self) -> None:
         """One session more is through."""
         self.done += 1
-        if self._shows:
-            sys.stderr.write(_CLEAR + self.in_words(time.monotonic() - self._began))
+        now = time.monotonic()
+        if self._shows and now >= self._next:
+            sys.stderr.write(_CLEAR + self.in_words(now - self._began))
             sys.stderr.flush()
+            self._next = now + _PAUSE_S
 
     def in_words(self, passed: float) -> str:
         """`passed`: seconds since the beginning."""

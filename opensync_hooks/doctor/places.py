@@ -13,6 +13,7 @@ from pathlib import Path
 
 from opensync_hooks.config import Folders
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
+from opensync_hooks.words import size
 
 _LITTLE = 1 << 30
 _TOO_LITTLE = 100 << 20
@@ -76,7 +77,7 @@ def _quoted(paths: list[Path]) -> str:
 def disk(folders: Folders) -> Iterator[Finding]:
     place = next(path for path in (folders.state, *folders.state.parents) if path.is_dir())
     free = shutil.disk_usage(place).free
-    what = f"{free / (1 << 30):.1f} GB free at {place}"
+    what = f"{size(free)} free at {place}"
     if free >= _LITTLE:
         yield ok("disk", what)
     else:
@@ -96,7 +97,7 @@ def database(name: str, path: Path) -> Iterator[Finding]:
     except sqlite3.Error as error:
         said = [str(error)]
     if said == ["ok"]:
-        yield ok(name, f"whole ({path.stat().st_size / (1 << 20):.1f} MB)")
+        yield ok(name, f"whole, {size(path.stat().st_size)}")
         return
     rest = "the next run begins a new one, and nothing arrives twice."
     cure = (
