@@ -146,9 +146,9 @@ INJECTED = {
     "a file that was named with @": 'Result of calling the Read tool: "1→SECRET = 1\\n2→x"',
     "instructions": "Contents of src/a.py (checked in):\n\nSECRET = 1\n<b>SECRET</b>",
     "two files": "Contents of src/a.py:\nSECRET\nContents of src/b.py (x):\nSECRET\n",
-    "a change": "Note: src/a.py was modified. Look (shown with line numbers):\n7→SECRET",
-    "a selection": "The user selected the lines 1 to 2 from src/a.py:\nSECRET\n\nThis may or may not",
-    "a selection in Cursor": '<code_selection path="src/a.py" lines="1">\nSECRET</code_selection>',
+    "a change": "src/a.py changed. Look (shown with line numbers):\n7→SECRET",
+    "lines": "The user selected the lines 1 to 2 from src/a.py:\nSECRET\n\nThis may or may not",
+    "in Cursor": '<code_selection path="src/a.py" lines="1">\nSECRET</code_selection>',
 }
 
 

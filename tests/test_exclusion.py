@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opensync_hooks import entry
+from opensync_hooks.config import load
 from opensync_hooks.exclusion import IGNORE, Exclusions
 from opensync_hooks.sources import registry
+from opensync_hooks.store import Store
+from tests.cursor_home import assistant, chat, text, user
+from tests.opencode_home import Home
+from tests.transcripts import Pen
 
 ROOT = Path(__file__).parents[1]
 HOOKS = ROOT / "hooks"
@@ -151,55 +159,129 @@ def test_private_hook_is_heeded_whoever_reads_it(agent: str, home: Path) -> None
     assert Exclusions.of_user().private(agent, "s1")
 
 
-def test_private_hook_leaves_no_text_and_its_session_is_never_synced(home: Path) -> None:
-    """Real processes: the hook, its worker, then the command."""
-    transcript = home / ".claude" / "projects" / "-work" / "s1.jsonl"
-    transcript.parent.mkdir(parents=True)
-    line = {"type": "user", "uuid": "u1", "sessionId": "s1", "cwd": "/work",
-            "timestamp": "2026-01-01T00:00:00Z",
-            "message": {"role": "user", "content": "a private word"}}  # fmt: skip
-    transcript.write_text(json.dumps(line) + "\n")
-    payload = {"session_id": "s1", "transcript_path": str(transcript), "hook_event_name": "Stop",
-               "last_assistant_message": "a private word"}  # fmt: skip
-    hook = [sys.executable, "-I", "-S", str(HOOKS / "claude_code.py")]
-    environ = {**os.environ, "OPENSYNC_HOOKS_PRIVATE": "1"}
-    ran = subprocess.run(
-        hook, input=json.dumps(payload).encode(), env=environ, capture_output=True, check=True
+WORD = "play:tools"
+"""What is said in the session that stays here, whatever the agent."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An agent on this machine: a session in a project, and another one in another."""
+
+    agent: str
+    script: str
+    first: str
+    second: str
+
+
+def told_by_claude_code(home: Path, project: Path) -> Told:
+    for name, cwd in (("s1", project), ("s2", home)):
+        pen = Pen(home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
+        pen.line("user", WORD if name == "s1" else "hello", cwd=str(cwd))
+    return Told("claude-code", "claude_code.py", "s1", "s2")
+
+
+def told_by_cursor(home: Path, project: Path) -> Told:
+    for name, cwd in (("s1", project), ("s2", home)):
+        words = WORD if name == "s1" else "hello"
+        chat(home, [user(words), assistant(text("yes"))], name, str(cwd))
+    return Told("cursor", "cursor.py", "s1", "s2")
+
+
+def told_by_opencode(home: Path, project: Path) -> Told:
+    opencode = Home(home).put("1.15.13")
+    with opencode.writing() as db:
+        found = db.execute(
+            "SELECT id, title FROM session WHERE parent_id IS NULL ORDER BY id"
+        ).fetchall()
+        first = next(one for one, title in found if WORD in str(messages(db, one)))
+        second = next(one for one, _ in found if one != first)
+        db.execute("UPDATE session SET directory = ?", (str(home),))
+        db.execute("UPDATE session SET directory = ? WHERE id = ?", (str(project), first))
+        db.execute("DELETE FROM session WHERE id NOT IN (?, ?)", (first, second))
+    return Told("opencode", "opencode.py", first, second)
+
+
+def messages(db: sqlite3.Connection, session_id: str) -> list[Any]:
+    return db.execute("SELECT data FROM part WHERE session_id = ?", (session_id,)).fetchall()
+
+
+@pytest.fixture(params=[told_by_claude_code, told_by_cursor, told_by_opencode])
+def told(request: pytest.FixtureRequest, home: Path) -> Told:
+    (home / "client").mkdir()
+    found: Told = request.param(home, home / "client")
+    return found
+
+
+def fire(told: Told, session_id: str, *, private: bool) -> None:
+    """The hook as the agent runs it, and its worker after it."""
+    fields = {"session_id": session_id, "hook_event_name": "Stop", "last_assistant_message": WORD}
+    if told.agent == "cursor":
+        fields |= {"conversation_id": session_id, "cursor_version": "3.18.25"}
+    event = json.dumps(fields)
+    given = ["--event", event] if told.agent == "opencode" else []
+    subprocess.run(
+        [sys.executable, "-I", "-S", str(HOOKS / told.script), *given],
+        input=b"" if given else event.encode(),
+        env={**os.environ, **({"OPENSYNC_HOOKS_PRIVATE": "1"} if private else {})},
+        capture_output=True,
+        check=True,
     )
-    assert (ran.stdout, ran.stderr) == (b"", b"")
+
+
+def ours(*command: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "opensync_hooks", *command],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+
+def kept() -> dict[str, list[str]]:
+    """What arrived: the texts of each session."""
+    with Store(load().folders.store) as store:
+        return {
+            one["externalId"]: [
+                message.get("textContent", "")
+                for message in (store.session(one["externalId"]) or {})["messages"]
+            ]
+            for one in store.sessions(limit=99)
+        }
+
+
+def test_private_session_stays_here_for_good_and_the_others_go(told: Told) -> None:
+    """Real processes, for each agent: hooks, their workers, then the command."""
+    fire(told, told.first, private=True)
+    fire(told, told.second, private=False)
     for command, said in (
-        (["sync"], "0 sessions synced to embedded store, 0 were up to date, 1 stays here"),
-        (["sync", "s1"], "s1: stays here, private: its agent ran with OPENSYNC_HOOKS_PRIVATE"),
-        (["sync", "s1", "--force"], "s1: stays here, private"),
-        (["sync", "--dry-run"], "s1  stays here, private"),
+        (["sync"], "1 stays here"),
+        (["sync", "--all"], "1 stays here"),
+        (["sync", told.first, "--force"], f"{told.first}: stays here, private: its agent ran with"),
         (["status"], "1 session, as you asked"),
     ):
-        out = subprocess.run(
-            [sys.executable, "-m", "opensync_hooks", *command],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        assert said in out, command
+        assert said in ours(*command), command
+    fire(told, told.first, private=False)  # resumed by an agent that is not private
+    ours("sync", "--all")
+    assert kept().keys() == {told.second}
     for path in Path(os.environ["OPENSYNC_HOOKS_HOME"]).rglob("*"):
-        assert path.is_dir() or b"private word" not in path.read_bytes(), path
+        assert path.is_dir() or WORD.encode() not in path.read_bytes(), path
 
 
-def test_excluded_project_is_not_synced_until_it_no_longer_is(home: Path) -> None:
-    project = home / "client"
-    project.mkdir()
-    (project / IGNORE).touch()
-    transcript = home / ".claude" / "projects" / "-client" / "s1.jsonl"
-    transcript.parent.mkdir(parents=True)
-    line = {"type": "user", "uuid": "u1", "sessionId": "s1", "cwd": str(project),
-            "timestamp": "2026-01-01T00:00:00Z",
-            "message": {"role": "user", "content": "a word"}}  # fmt: skip
-    transcript.write_text(json.dumps(line) + "\n")
-
-    def sync() -> str:
-        command = [sys.executable, "-m", "opensync_hooks", "sync"]
-        return subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout  # fmt: skip
-
-    assert "0 sessions synced to embedded store, 0 were up to date, 1 stays here" in sync()
-    (project / IGNORE).unlink()
-    assert "1 session synced to embedded store" in sync()
+@pytest.mark.parametrize("how", [IGNORE, "~/cl*"])
+def test_excluded_project_stays_here_until_it_is_no_longer_excluded(
+    told: Told, home: Path, how: str
+) -> None:
+    folders = load().folders
+    folders.settings.parent.mkdir(parents=True)
+    if how == IGNORE:
+        (home / "client" / IGNORE).touch()
+    else:
+        folders.settings.write_text(f"[privacy]\nexclude = ['{how}']\n")
+        folders.settings.chmod(0o600)
+    fire(told, told.first, private=False)
+    fire(told, told.second, private=False)
+    ours("sync", "--all")
+    assert kept().keys() == {told.second}
+    for path in (home / "client" / IGNORE, folders.settings):
+        path.unlink(missing_ok=True)
+    ours("sync")
+    assert kept().keys() == {told.first, told.second}
+    assert any(WORD in said for said in kept()[told.first])
