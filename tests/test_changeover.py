@@ -148,6 +148,8 @@ def test_second_run_has_nothing_left_to_ask(
     capsys.readouterr()
     assert machine.install() == 0
     assert "Found" not in capsys.readouterr().out
+    assert machine.install("--take-over") == 0
+    assert "Found         none of OpenSync's npm plugins" in capsys.readouterr().out
     assert machine.snapshot() == before
 
 

@@ -222,6 +222,7 @@ def test_a_settings_file_that_cannot_be_changed_stops_before_anything_is_made(
     said = capsys.readouterr().err
     assert "settings.json: not valid JSON (line 1" in said
     assert "\nhint: " in said
+    assert said.endswith("; --agents opencode,cursor leaves Claude Code out\n")
 
 
 def test_the_rest_of_the_way_runs_in_the_private_environment(

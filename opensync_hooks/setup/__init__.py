@@ -127,7 +127,12 @@ def _foresee(here: Installation, wish: argparse.Namespace, environ: Mapping[str,
     """A file that must not be changed is found before anything else is."""
     for agent in options.chosen(wish):
         if wish.agents or agent.present(environ.get):
-            agent.plan(environ.get, here.hook(agent))
+            try:
+                agent.plan(environ.get, here.hook(agent))
+            except OpenSyncError as error:
+                others = ",".join(one.name for one in options.chosen(wish) if one is not agent)
+                way_out = f"; --agents {others} leaves {agent.label} out" if others else ""
+                raise OpenSyncError(str(error), error.hint + way_out) from error
 
 
 def _command(here: Installation, environ: Mapping[str, str]) -> str:

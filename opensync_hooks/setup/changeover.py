@@ -28,6 +28,8 @@ def offer(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Found
     found = _concerning(options, environ)
     for one in found:
         _introduce(one)
+    if options.take_over and not found:
+        row("Found", "none of OpenSync's npm plugins")
     if not found or options.keep_old or not _agreed(options, found):
         return []
     known = known_login(environ)
