@@ -13,8 +13,8 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from opensync_hooks import wire
+from opensync_hooks.account import Entry
 from opensync_hooks.destination import Json
-from opensync_hooks.ledger import Entry
 
 Kind = Literal[
     "missing session",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from filelock import FileLock, Timeout
 
 from opensync_hooks import loss, volumes
+from opensync_hooks.account import Account
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import FREELY, Bill, Delivery, SessionLostError, Terms, weight
 from opensync_hooks.destination import Destination
@@ -18,7 +19,7 @@ from opensync_hooks.errors import BusyError
 from opensync_hooks.estimate import estimated
 from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.files import private_folder
-from opensync_hooks.ledger import Account, Ledger
+from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Message, Session
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.sources import Located, Source
