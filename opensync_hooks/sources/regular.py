@@ -26,14 +26,26 @@ def within(root: Path, folders: Iterable[Path]) -> Iterator[Path]:
 
     A link in there could name any folder of the user's, and what lies in it would be uploaded.
     """
-    real = Path(os.path.realpath(root))
     for folder in folders:
         try:
-            below = real / folder.relative_to(root)
+            parts = folder.relative_to(root).parts
         except ValueError:
             continue
-        if os.path.realpath(folder) == str(below):
+        if ".." not in parts and not _leads_away(str(root), parts):
             yield folder
+
+
+def _leads_away(root: str, parts: tuple[str, ...]) -> bool:
+    """Whether one of the folders on the way is a link."""
+    if os.name == "nt":  # where there are junctions as well
+        below = os.path.join(os.path.realpath(root), *parts)  # noqa: PTH118 - text is compared
+        return os.path.realpath(os.path.join(root, *parts)) != below  # noqa: PTH118
+    path = root
+    for part in parts:
+        path = f"{path}/{part}"
+        if os.path.islink(path):  # noqa: PTH114 - called for every folder of every session
+            return True
+    return False
 
 
 def files_within(root: Path, folder: Path, pattern: str) -> list[Path]:
@@ -44,7 +56,7 @@ def files_within(root: Path, folder: Path, pattern: str) -> list[Path]:
         if error.errno != errno.ENAMETOOLONG:  # an id that no file can be called by
             raise
         return []
-    plain = set(within(root, {path.parent for path in found}))
+    plain = set(within(root, dict.fromkeys(path.parent for path in found)))
     return [path for path in found if path.parent in plain]
 
 

@@ -116,7 +116,8 @@ def _locate(path: Path) -> Located | None:
 
 def _agent_files(path: Path) -> list[Path]:
     folder = path.with_suffix("") / "subagents"
-    return sorted(folder.glob("agent-*.jsonl")) if is_within(path.parent, folder) else []
+    found = sorted(folder.glob("agent-*.jsonl"))
+    return found if found and is_within(path.parent, folder) else []
 
 
 def _holds(path: Path, awaited: str) -> bool:
