@@ -65,8 +65,8 @@ class Rest:
         return self.until is None or 0 < self.until - now <= _longest(HOUR)
 
     def lifted(self) -> Rest:
-        """Over, but remembered: the next failure goes on counting."""
-        return replace(self, until=0)
+        """Over, but remembered: what fails next by hand makes the waits of hooks no longer."""
+        return replace(self, until=0, tries=max(0, self.tries - 1))
 
 
 @dataclass(frozen=True, slots=True)

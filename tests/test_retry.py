@@ -93,9 +93,11 @@ def test_failures_of_another_login_are_not_counted_on() -> None:
     assert (found.tries, found.since) == (1, NOW + DAY)
 
 
-def test_rest_that_was_lifted_by_hand_counts_on_when_it_fails_again() -> None:
-    found = refused(refused(refused().lifted(), NOW + 5).lifted(), NOW + 9)
-    assert (found.tries, found.since) == (3, NOW)
+def test_rest_that_is_lifted_by_hand_again_and_again_grows_no_longer_by_it() -> None:
+    found = down(down(down(), NOW + MINUTE).lifted(), NOW + 2 * MINUTE)
+    assert (found.tries, found.since) == (2, NOW)
+    assert found.until == NOW + 7 * MINUTE
+    assert down(down().lifted(), NOW + 5).tries == 1
 
 
 @given(moments, moments, luck, st.integers(1, 50), st.floats(0, 1e9) | st.none())
