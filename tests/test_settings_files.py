@@ -72,6 +72,10 @@ class Home:
     def uninstall(self) -> None:
         change.carry_out_all(lambda: self.agent.plan_removal(self.env.get))
 
+    def meddle(self) -> None:
+        theirs = json.loads((self.content or b"").removeprefix(BOM)) | {"note": "theirs"}
+        self.path.write_text(json.dumps(theirs, indent=3))
+
     def tree(self) -> dict[str, tuple[int, bytes | str]]:
         """Every file and link of the user's, with its mode."""
         found: dict[str, tuple[int, bytes | str]] = {}
@@ -126,17 +130,19 @@ def cursor_files(draw: st.DrawFn) -> bytes | None:
 
 KINDS = st.sampled_from(["plain", "plain", "linked file", "linked folder"])
 OLDER = st.booleans()
+MEDDLED = st.sampled_from(["", "", "between", "after"])
+"""When another program writes the file anew: between our two versions, or after them."""
 
 
-def holds(
-    agent: HooksFile, content: bytes | None, kind: str, *, older: bool, meddled: bool
-) -> None:
+def holds(agent: HooksFile, content: bytes | None, kind: str, *, older: bool, meddled: str) -> None:
     with home(agent, content, kind) as there:
         before, ours_before = there.tree(), b"opensync_hooks" in (content or b"")
         rest = without = None
         try:
             if older:
                 there.install("1")
+                if meddled == "between":
+                    there.meddle()
             rest = there.without_ours()
             there.install()
         except OpenSyncError:
@@ -147,13 +153,12 @@ def holds(
         assert there.tree() == once
         accepted(agent, there)
         assert there.without_ours() == rest
-        if meddled:
-            theirs = json.loads((there.content or b"").removeprefix(BOM)) | {"note": "theirs"}
-            there.path.write_text(json.dumps(theirs, indent=3))
+        if meddled == "after":
+            there.meddle()
             without = there.without_ours()
         there.uninstall()
         assert agent.registered(there.env.get).events == ()
-        if meddled or ours_before:
+        if meddled == "after" or (meddled and older) or ours_before:
             assert there.without_ours() == (without or rest)
         else:
             assert there.tree() == before
@@ -171,16 +176,14 @@ def accepted(agent: HooksFile, there: Home) -> None:
 
 
 @many
-@given(claude_files(), KINDS, OLDER, st.booleans())
-def test_claude_codes_settings(
-    content: bytes | None, kind: str, older: bool, meddled: bool
-) -> None:
+@given(claude_files(), KINDS, OLDER, MEDDLED)
+def test_claude_codes_settings(content: bytes | None, kind: str, older: bool, meddled: str) -> None:
     holds(ClaudeCode(), content, kind, older=older, meddled=meddled)
 
 
 @many
-@given(cursor_files(), KINDS, OLDER, st.booleans())
-def test_cursors_hooks(content: bytes | None, kind: str, older: bool, meddled: bool) -> None:
+@given(cursor_files(), KINDS, OLDER, MEDDLED)
+def test_cursors_hooks(content: bytes | None, kind: str, older: bool, meddled: str) -> None:
     holds(Cursor(), content, kind, older=older, meddled=meddled)
 
 
