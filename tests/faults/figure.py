@@ -33,6 +33,12 @@ class Figure:
         if lost or doubled:
             self.fail(f"{where}: {lost} lost, {doubled} doubled")
 
+    def take(self, other: Figure) -> None:
+        """Count in what a part of the trial found."""
+        self.lost += other.lost
+        self.doubled += other.doubled
+        self.failures += other.failures
+
     @property
     def passed(self) -> bool:
         return not (self.lost or self.doubled or self.failures)

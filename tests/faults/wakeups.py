@@ -19,6 +19,7 @@ from tests.faults.figure import Figure
 from tests.faults.machine import AGENT, Machine, end_all
 
 _LONGEST_S = 20.0
+_MOST_LOST = 3
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
@@ -64,6 +65,8 @@ def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: rando
         if not _heard(machine):
             figure.lost += 1
             figure.fail(f"event {number} waits, and no worker comes")
+            if figure.lost >= _MOST_LOST:
+                return
             os.write(rope, b"!")
             continue
         if dice.random() < 0.9:  # most come as the worker leaves, some while nobody is there
