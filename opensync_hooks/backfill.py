@@ -17,12 +17,14 @@ from opensync_hooks.errors import (
     OpenSyncError,
     RejectedError,
     SourceError,
+    UnclearError,
     UsageError,
 )
 from opensync_hooks.folders import KEPT
 from opensync_hooks.job import Job
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
+from opensync_hooks.retry import MOST_UNCLEAR
 from opensync_hooks.sources import Located, Source, registry
 from opensync_hooks.spool import Spool
 from opensync_hooks.sync import Outcome, Syncer
@@ -85,8 +87,13 @@ def run(
     Raises what stops all of them alike: UnreachableError, KeyRefusedError, WrongAddressError.
     """
     if jobs == 1 or len(found) < 2:
+        unclear = 0
         for one in found:
-            yield one, _result(wish, syncer, one)
+            result = _result(wish, syncer, one)
+            unclear = unclear + 1 if isinstance(result, UnclearError) else 0
+            if isinstance(result, UnclearError) and unclear >= MOST_UNCLEAR:
+                raise result
+            yield one, result
         return
 
     def do(own: Syncer, one: Found) -> tuple[Found, Result]:
@@ -101,13 +108,16 @@ def _result(wish: Wish, syncer: Syncer, found: Found) -> Result:
     if not wish.looks_at_all and syncer.is_current(source, located):
         return None
     try:
-        return syncer.sync(source, located, force=wish.force)
+        outcome = syncer.sync(source, located, force=wish.force)
     except (SourceError, RejectedError) as error:
         return error
-    except BusyError as error:
+    except (BusyError, UnclearError) as error:
         if wish.sessions:  # it was asked for, and goes to the queue
             raise
         return error
+    if not outcome.is_partial and not outcome.unclear:
+        Spool(syncer.config.folders.spool).bring_back(source.agent, located.session_id)
+    return outcome
 
 
 @contextmanager

@@ -34,8 +34,6 @@ from opensync_hooks.sync import Outcome, Syncer
 JOB_SECONDS = 240.0
 """After which a session makes room for the others; what was confirmed stays confirmed."""
 SETTLE_SECONDS = 3.0
-MOST_UNCLEAR = 2
-"""Sessions in a row that a server fails on: more are not the sessions' fault."""
 UNFINISHED = "The agent has not written all of it yet."
 _AGAIN_SECONDS = 0.2
 _PAUSE = 0.05
@@ -122,7 +120,7 @@ class Drain:
             self._failed(job, "unclear", error)
             yield error
             self._unclear += 1
-            if self._unclear >= MOST_UNCLEAR:
+            if self._unclear >= retry.MOST_UNCLEAR:
                 raise
         except (SourceError, BusyError, LateError) as error:
             self._failed(job, "late" if isinstance(error, LateError) else "source", error)

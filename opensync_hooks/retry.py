@@ -34,6 +34,8 @@ JITTER = 0.2
 MOST_TRIES = 10
 """How often a session that cannot be read is read again."""
 UNCLEAR_TRIES = 8
+MOST_UNCLEAR = 2
+"""Sessions in a row that a server fails on: then it is not the sessions' fault."""
 MOST_DEATHS = 20
 """How many workers in a row may end in the middle of one job."""
 PATIENT_DEATHS = 5

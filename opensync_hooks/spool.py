@@ -159,6 +159,11 @@ class Spool:
             if job:
                 yield job
 
+    def bring_back(self, agent: str, session_id: str) -> None:
+        """A session that was parked has arrived after all."""
+        name = Job(Trigger(agent, session_id), {}, 0).name
+        (self._folder / "parked" / name).unlink(missing_ok=True)
+
     def retry(self, job: Job) -> None:
         """Begin anew with a job, parked or not."""
         self.put(replace(job, error=None, tries=Tries()))

@@ -32,11 +32,12 @@ class Desk:
         self.home = home
         self.store = store
         self.fault: Fault | None = None
+        self.failing = b"answer 1"
         self.folders = Folders.of(os.environ)
         self.spool = Spool(self.folders.spool)
 
     def on_request(self, _method: str, _path: str, body: bytes) -> Fault | None:
-        return self.fault if b"answer 1" in body else None
+        return self.fault if self.failing in body else None
 
     def session(self, name: str) -> None:
         Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(1)
@@ -189,6 +190,25 @@ def test_drop_forgets_jobs_messages_and_damaged_files_and_nothing_of_the_agents(
     desk.fault = None
     run("sync", "s1")
     assert desk.texts("s1") == ["prompt 1"], "what was dropped is not sent again as it is"
+
+
+def test_session_that_arrives_by_hand_after_all_is_no_longer_set_aside(desk: Desk) -> None:
+    desk.session("s1")
+    desk.spool.park(desk.job("s1"), "It was refused.")
+    assert run("sync", "s1").returncode == 0
+    assert desk.listed() == []
+
+
+def test_session_that_the_server_fails_on_does_not_stop_the_sync_of_all(desk: Desk) -> None:
+    for name in ("s1", "s2", "s3"):
+        desk.session(name)
+    desk.fault = Fault(Answer(500, b'{"error": "Server Error"}'))
+    desk.failing = b'"externalId": "s2"'
+    assert run("sync").returncode == 1
+    assert desk.texts("s1") == desk.texts("s3") == ["prompt 1", "answer 1"]
+    assert desk.texts("s2") == []
+    desk.failing = b"external"
+    assert run("sync", "--force").returncode == 6, "it fails on all: no session is to blame"
 
 
 def test_unknown_session_and_no_session_are_named(desk: Desk) -> None:
