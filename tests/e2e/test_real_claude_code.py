@@ -124,6 +124,9 @@ class Terminal:
                 return
         raise AssertionError("hooks left something queued")
 
+    def has_begun(self, session_id: str) -> bool:
+        return any((self.home / ".claude" / "projects").glob(f"*/{session_id}.jsonl"))
+
     def transcript(self, session_id: str) -> list[Path]:
         (path,) = (self.home / ".claude" / "projects").glob(f"*/{session_id}.jsonl")
         return [path, *sorted((path.with_suffix("") / "subagents").glob("*.jsonl"))]
@@ -209,7 +212,10 @@ def test_session_that_was_cut_off_arrives_as_far_as_it_came(
     terminal: Terminal, how: signal.Signals
 ) -> None:
     process = terminal.start("please stall", "--session-id", sid(1))
-    time.sleep(3)
+    end = time.monotonic() + 40  # it takes its time on a busy machine
+    while not terminal.has_begun(sid(1)) and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(1)
     process.send_signal(how)
     process.communicate(timeout=30)
     terminal.settle()
