@@ -46,6 +46,8 @@ class Target:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.count = 0
+        """The sessions that were read from the last input."""
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -83,7 +85,8 @@ class Claude(Target):
             (self.agents / f"agent-{number}.jsonl").write_bytes(content)
             (self.agents / f"agent-{number}.meta.json").write_bytes(content[:200])
         with staying_inside(self.folder):
-            assert read_all(self.source, self.folder) > 0, "the session was not found"
+            self.count = read_all(self.source, self.folder)
+        assert self.count > 0, "the session was not found"
 
 
 class OpenCodeFiles(Target):
@@ -100,9 +103,7 @@ class OpenCodeFiles(Target):
     def seeds() -> Iterator[bytes]:
         for path in sorted((DATA / "opencode").glob("[01].*.json")):
             files = json.loads(path.read_bytes())
-            for session in [
-                name for name in files if "/session/" in name and "message" not in name
-            ]:
+            for session in [name for name in files if Path(name).stem.startswith("ses_")]:
                 mine = {n: v for n, v in files.items() if _belongs(n, Path(session).stem, files)}
                 yield b"\n".join(f"{n}\t{json.dumps(v)}".encode() for n, v in mine.items())
         export = json.loads((DATA / "opencode" / "export.json").read_bytes())
@@ -115,7 +116,7 @@ class OpenCodeFiles(Target):
             name, _, content = line.partition(b"\t")
             self._put(name.decode("ascii", "replace"), content)
         with staying_inside(self.folder):
-            read_all(self.source, self.folder)
+            self.count = read_all(self.source, self.folder)
 
     def _put(self, name: str, content: bytes) -> None:
         parts = [part for part in name.split("/") if part.strip(".") and len(part) < 100]
@@ -169,7 +170,7 @@ class OpenCodeRows(Target):
             self._put(line)
         self.db.execute("COMMIT")
         with staying_inside(self.folder):
-            read_all(self.source, self.folder)
+            self.count = read_all(self.source, self.folder)
 
     def _put(self, line: bytes) -> None:
         name, _, raw = line.partition(b"\t")
@@ -221,7 +222,7 @@ class CursorRows(Target):
             self.db.execute(query, (key.removeprefix(b"@"), value))
         self.db.execute("COMMIT")
         with staying_inside(self.folder):
-            read_all(self.source, self.folder)
+            self.count = read_all(self.source, self.folder)
 
 
 class CursorChats(Target):
@@ -270,7 +271,7 @@ class CursorChats(Target):
                 self.db.execute(query, (name, value))
         self.db.execute("COMMIT")
         with staying_inside(self.folder):
-            read_all(self.source, self.folder)
+            self.count = read_all(self.source, self.folder)
 
 
 class CursorTranscripts(Target):
@@ -300,7 +301,8 @@ class CursorTranscripts(Target):
         for number, content in enumerate(agents):
             (below / f"{number}.jsonl").write_bytes(content)
         with staying_inside(self.folder):
-            assert read_all(self.source, self.folder) > 0, "the session was not found"
+            self.count = read_all(self.source, self.folder)
+        assert self.count > 0, "the session was not found"
 
 
 class DatabaseFiles(Target):
@@ -338,8 +340,7 @@ class DatabaseFiles(Target):
         for path in (self.cursor_file, self.opencode_file, self.chat_file):
             path.write_bytes(data)
         with staying_inside(self.folder):
-            for source in self.sources:
-                read_all(source, self.folder)
+            self.count = sum(read_all(source, self.folder) for source in self.sources)
         for path in (self.cursor_file, self.opencode_file, self.chat_file):
             assert path.read_bytes() == data, f"{path.name} was changed"
             assert len(list(path.parent.iterdir())) == 1, f"a file was left beside {path.name}"
@@ -417,7 +418,7 @@ class _Wire:
 
 
 class ServerRoutes(Target):
-    """The bytes of a connection, with `KEY` for the server's key: HTTP, then the routes."""
+    """The bytes of a connection, with `KEY` for the server's key, `SESSION` for an id of its."""
 
     name = "server"
     _KEY = b"Authorization: Bearer KEY\r\n"
@@ -426,6 +427,7 @@ class ServerRoutes(Target):
         super().__init__(folder)
         self.key = new_key()
         self.calls = 0
+        self.answered = b""
         self.store = Store(folder / "store.db")
 
     @classmethod
@@ -437,7 +439,8 @@ class ServerRoutes(Target):
         bodies = {"/sync/session": session, "/sync/message": message, "/sync/batch": batch}
         for method, path in ROUTES:
             body = json.dumps(bodies[path]).encode() if path in bodies else b""
-            query = {"/api/export": "?id=" + "0" * 32 + "&format=markdown"}.get(path, "?limit=5")
+            one = "?id=SESSION&format=markdown"
+            query = one if path in ("/api/export", "/api/sessions/get") else "?limit=5"
             yield cls._request(method, path + ("" if body else query), body)
         yield b"".join(
             cls._request("POST", path, json.dumps(b).encode()) for path, b in bodies.items()
@@ -446,17 +449,19 @@ class ServerRoutes(Target):
 
     @classmethod
     def _request(cls, method: str, path: str, body: bytes) -> bytes:
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: https://x.test\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: http://localhost:3000\r\n"
         length = f"Content-Length: {len(body)}\r\n\r\n"
         return head.encode() + cls._KEY + length.encode() + body
 
     def __call__(self, data: bytes) -> None:
         self._start_anew()
-        wire = _Wire(data.replace(b"KEY", self.key.encode()))
+        known = self.store.put_session({"externalId": "known", "title": "<b>T</b>"}, {})
+        whole = data.replace(b"KEY", self.key.encode()).replace(b"SESSION", known.encode())
+        wire = _Wire(whole)
         listener: Any = self
         with staying_inside(self.folder):
             Connection(wire, ("127.0.0.1", 1), listener)  # type: ignore[arg-type]
-        answer = bytes(wire.answer)
+        self.answered = answer = bytes(wire.answer)
         assert b"inside the server" not in answer, answer[-200:]
         assert b"access-control" not in answer.lower().partition(b"\r\n\r\n")[0]
         if b"KEY" not in data:

@@ -111,6 +111,24 @@ def test_what_was_found_is_not_found_again(name: str, data: str, folder: Path) -
     targets.ALL[name](folder)(data.encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.parametrize("name", sorted({*targets.ALL} - {"payloads", "server"}))
+def test_seeds_of_a_source_hold_sessions(name: str, folder: Path) -> None:
+    target = targets.ALL[name](folder)
+    for seed in target.seeds():
+        target(seed)
+        assert target.count > 0, seed[:300]
+
+
+def test_seeds_of_the_server_reach_every_route(folder: Path) -> None:
+    """A seed that is turned away at the door would leave all behind it untried."""
+    target = targets.ServerRoutes(folder)
+    codes = []
+    for seed in target.seeds():
+        target(seed)
+        codes.append(target.answered[9:12])
+    assert codes == [b"200"] * 10 + [b"404"]
+
+
 def test_a_reader_that_leaves_its_folder_is_noticed(folder: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("x")
