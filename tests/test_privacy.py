@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,13 +37,18 @@ from opensync_hooks.privacy import permitted, permitted_session
 from opensync_hooks.redaction.formats import Example, Format
 from opensync_hooks.redaction.table import TABLE
 from opensync_hooks.sources.claude_code import ClaudeCode
+from opensync_hooks.sources.cursor import Cursor
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Outcome, Syncer
+from tests.cursor_home import Editor
+from tests.e2e.test_hooks import workers
+from tests.opencode_home import DATABASES, TREES, Home
 from tests.opensync import real_opensync
 from tests.test_redaction import FOLDS, cut_in, fold_places
 from tests.transcripts import Pen, text
 
-DATA = Path(__file__).parent / "data" / "claude"
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "tests" / "data"
 SECRET = "hunter2" + "hunter2"
 ASSIGNED = f"DB_PASSWORD={SECRET}"
 MASKED = "DB_PASSWORD=[redacted:password]"
@@ -282,7 +293,7 @@ def test_secrets_are_counted_once_however_often_a_session_is_synced(tmp_path: Pa
 @pytest.fixture
 def recorded(tmp_path: Path) -> Iterator[tuple[Syncer, Store, ClaudeCode]]:
     """All recorded sessions of Claude Code, and a syncer to the embedded store."""
-    for folder in sorted(DATA.iterdir()):
+    for folder in sorted((DATA / "claude").iterdir()):
         shutil.copytree(folder, tmp_path / "claude" / "projects" / f"-{folder.name}")
     config = load()
     with Store(config.folders.store) as store, Ledger(config.folders.ledger) as ledger:
@@ -333,3 +344,118 @@ def test_contents_of_files_go_along_where_the_user_says_so(
     for located in source.sessions():
         open_handed.sync(source, located)
     assert "alpha\nbeta\n" in file_parts(store)
+
+
+FILE_TOOLS = {
+    *("Read", "Write", "Edit", "StrReplace", "read", "write", "edit"),
+    *("read_file", "read_file_v2", "edit_file", "edit_file_v2", "search_replace", "apply_patch"),
+}
+PATHS = {"file_path", "filePath", "path", "target_file"}
+
+
+def claude_code(home: Path) -> Iterator[Session]:
+    for folder in sorted((DATA / "claude").iterdir()):
+        shutil.copytree(folder, home / "projects" / f"-{folder.name}")
+    source = ClaudeCode(home)
+    for located in source.sessions():
+        yield from source.read(located)
+
+
+def opencode(home: Path) -> Iterator[Session]:
+    for version in (*DATABASES, *TREES):
+        source = Home(home / version).put(version).source()
+        for located in source.sessions():
+            yield from source.read(located)
+
+
+def cursor(home: Path) -> Iterator[Session]:
+    """Recorded transcripts; and rows as editors write them, as only those hold results."""
+    for folder in (DATA / "cursor" / "recordings").iterdir():
+        shutil.copytree(folder, home / ".cursor" / "projects" / folder.name / "agent-transcripts")
+    body = "const known = 1\nexport default known\n"
+    with closing(Editor(home)) as editor:
+        for version in (2, 3, 10, 18):
+            draft = editor.draft(f"s{version}", version)
+            draft.prompt("look and change it")
+            name = "_v2" if version > 10 else ""
+            arguments = json.dumps({"target_file": "src/a.ts"})
+            draft.calls(
+                f"read_file{name}", rawArgs=arguments, result=json.dumps({"contents": body})
+            )
+            arguments = json.dumps({"target_file": "src/a.ts", "code_edit": body})
+            draft.calls(f"edit_file{name}", rawArgs=arguments, result=json.dumps({"diff": body}))
+            draft.calls("run_terminal_cmd", rawArgs='{"command": "ls"}', result=body)
+            draft.save()
+    source = Cursor.from_environ({}, str(home))
+    for located in source.sessions():
+        yield from source.read(located)
+
+
+def contents_of(sessions: list[Session], config: Config) -> list[str]:
+    """All that calls and results of file tools hold, besides paths."""
+    found = []
+    for session in sessions:
+        for message in session.messages:
+            for part in permitted(message, config).parts:
+                if isinstance(part, ToolCall) and part.name in FILE_TOOLS:
+                    assert isinstance(part.arguments, dict)
+                    texts = ((k, v) for k, v in part.arguments.items() if isinstance(v, str))
+                    found += [value for name, value in texts if name not in PATHS]
+                elif isinstance(part, ToolResult) and part.name in FILE_TOOLS:
+                    found.append(part.output)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sessions", "count", "known"),
+    [
+        (claude_code, 25, ["alpha\nbeta\n", "gamma"]),
+        (opencode, 30, ["alpha"]),
+        (cursor, 12, ["const known = 1", "hi"]),
+    ],
+)
+def test_contents_of_files_in_recorded_sessions_of_every_agent_stay_here(
+    tmp_path: Path,
+    sessions: Callable[[Path], Iterator[Session]],
+    count: int,
+    known: list[str],
+) -> None:
+    told = list(sessions(tmp_path))
+    kept = contents_of(told, load())
+    sent = contents_of(told, replace(load(), file_contents=True))
+    assert len(kept) == len(sent) >= count
+    for one in known:
+        assert any(one in text for text in sent), one
+    for one in kept:
+        is_sentence = "\n" not in one and one not in known and len(one) < 150
+        assert re.match(r"\[contents of \S+ stay here: \d+ lines?, ", one) or is_sentence, one
+
+
+def test_planted_secrets_are_nowhere_in_queue_log_and_copies(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real hook and its worker, whose key is refused: all of it stays queued."""
+    pen = Pen(home / ".claude" / "projects" / "-work" / "all.jsonl")
+    for plant in PLANTS[::6]:
+        write(pen, plant.example)
+    payload = {
+        "session_id": "all",
+        "transcript_path": str(pen.path),
+        "hook_event_name": "SessionEnd",
+        "reason": PLANTS[0].example.text,
+        "last_assistant_message": PLANTS[0].example.text,
+    }
+    hook = [sys.executable, "-I", "-S", str(ROOT / "hooks" / "claude_code.py")]
+    ours = Path(os.environ["OPENSYNC_HOOKS_HOME"])
+    with real_opensync(tmp_path / "server") as (server, store, key):
+        monkeypatch.setenv("OPENSYNC_URL", server.url)
+        monkeypatch.setenv("OPENSYNC_API_KEY", key[::-1])
+        subprocess.run(hook, input=json.dumps(payload).encode(), check=True)
+        while workers(ours):
+            time.sleep(0.1)
+        assert store.sessions(limit=9) == []
+    files = {path.relative_to(ours).as_posix(): path for path in ours.rglob("*") if path.is_file()}
+    assert {name.partition("/")[0] for name in files} >= {"spool", "hooks.log"}
+    for name, path in files.items():
+        content = path.read_bytes()
+        assert not leaks(gzip.decompress(content) if path.suffix == ".gz" else content), name

@@ -24,6 +24,7 @@ _SOURCES: dict[str, Callable[[Mapping[str, str], str], Source]] = {
     Cursor.agent: Cursor.from_environ,
 }
 NAMES = tuple(_SOURCES)
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _FIELD = re.compile(
     rb'"(session_id|conversation_id|transcript_path|hook_event_name|cursor_version)":'
     rb'\s*"((?:[^"\\]|\\.)*)"'
@@ -61,7 +62,15 @@ def trigger(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger |
     if "cursor_version" in value or "conversation_id" in value:
         agent = Cursor.agent
     found = source(agent, environ)
-    return found.trigger(value) if found else None
+    asked = found.trigger(value) if found else None
+    if asked is None:
+        return None
+    # These two are queued as they are, and nothing but a plain word belongs there.
+    return replace(asked, event=_word(asked.event) or "", end_reason=_word(asked.end_reason))
+
+
+def _word(text: str | None) -> str | None:
+    return text if text and _WORD.fullmatch(text) else None
 
 
 def heed(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | None:
