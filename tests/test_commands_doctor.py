@@ -30,7 +30,7 @@ CANARY = "CanaryOfContent"
 CHECKS = (
     *("settings", "Claude Code hooks", "OpenCode hooks", "Cursor hooks", "double hooks"),
     *("permissions", "disk", "ledger", "embedded store", "queue", "destination", "network"),
-    *("set aside", "last error", "retention"),
+    *("resting", "set aside", "last error", "retention"),
 )
 
 
@@ -284,6 +284,19 @@ def test_proxy_is_told_without_its_password_and_a_missing_bundle_by_name(
     assert told["proxy"].fact == "requests go through proxy.example:3128"
     assert told["TLS"].state == "failed"
     assert "REQUESTS_CA_BUNDLE names /nowhere/ca.pem" in told["TLS"].fact
+
+
+def test_rest_of_the_destination_is_told_with_its_cause(
+    monkeypatch: pytest.MonkeyPatch, recorded: int
+) -> None:
+    assert recorded
+    monkeypatch.setenv("OPENSYNC_URL", NOBODY_LISTENS)
+    monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
+    assert run("sync", FIRST).returncode == 6
+    told = found("warning")
+    assert "hooks do not ask the destination now: unreachable since" in told["resting"].fact
+    assert "1 job waiting" in found()["queue"].fact
+    assert "nothing listens there" in found("failed")["destination"].fact
 
 
 def test_one_checks_surprise_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

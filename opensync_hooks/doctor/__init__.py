@@ -43,6 +43,7 @@ def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None)
         return
     yield "destination", partial(network.destination, config)
     yield "proxy", partial(network.proxy, config, environ)
+    yield "resting", partial(waiting.resting, config)
     yield "set aside", partial(waiting.set_aside, config)
     yield "last error", partial(waiting.last_error, config)
     yield "retention", partial(history.retention, config, environ)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from opensync_hooks import glimpse, house
+from opensync_hooks import glimpse, house, rest
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
+from opensync_hooks.rest import Resting
 from opensync_hooks.spool import Spool
 from opensync_hooks.words import ago, count
 
+_SYNC = "Run `opensync-hooks sync`, which says what holds it up."
+_TRY = "`opensync-hooks sync` tries again at once, and says more."
 _LONG_S = 3_600
 _TOO_LONG_S = 86_400
 
@@ -28,11 +31,25 @@ def queue(folders: Folders) -> Iterator[Finding]:
         return
     age = time.time() - min(began)
     what = f"{count(len(began), 'job')} waiting, the oldest from {ago(int(min(began) * 1000))}"
+    damaged = spool.damaged()
+    if damaged:
+        yield warning("queue", f"{damaged[0]}: cannot be read any more.", _SYNC)
     if age < _LONG_S:
         yield ok("queue", what)
     else:
         make = failed if age >= _TOO_LONG_S else warning
-        yield make("queue", f"{what}.", "Run `opensync-hooks sync`, which says what holds it up.")
+        yield make("queue", f"{what}.", _SYNC)
+
+
+def resting(config: Config) -> Iterator[Finding]:
+    """Whether hooks leave the destination alone for now, and why."""
+    with glimpse.copied(config.folders.ledger) as ledger:
+        found = Resting.of(ledger, config).holding()
+    if found is None:
+        yield ok("resting", "no: hooks deliver at once")
+        return
+    said = rest.in_words(found, ago(found.since))
+    yield warning("resting", f"hooks do not ask the destination now: {said}", _TRY)
 
 
 def set_aside(config: Config) -> Iterator[Finding]:
@@ -44,7 +61,7 @@ def set_aside(config: Config) -> Iterator[Finding]:
         yield ok("set aside", "nothing")
         return
     what = f"{count(messages, 'message')} and {count(jobs, 'session')} set aside for good."
-    cure = "The rest has arrived. `opensync-hooks verify --all` names them."
+    cure = "The rest has arrived. `opensync-hooks queue list` names them, and why."
     yield warning("set aside", what, cure)
 
 
@@ -55,4 +72,4 @@ def last_error(config: Config) -> Iterator[Finding]:
         yield ok("last error", "none")
         return
     what = f"{noted[0]} ({ago(noted[1])})"
-    yield warning("last error", what, "Run `opensync-hooks sync`: it tries again and says more.")
+    yield warning("last error", what, _TRY)
