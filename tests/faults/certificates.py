@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _DAYS = "2"
-_KEY = ("-newkey", "rsa:2048", "-nodes")
+_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 def can_be_made() -> bool:
