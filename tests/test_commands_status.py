@@ -51,8 +51,8 @@ def test_status_counts_what_arrived_and_what_waits(ours: Path) -> None:
     )
     hooks = next(one for one in said.splitlines() if one.startswith("Claude Code hooks:"))
     assert re.fullmatch(
-        r"Claude Code hooks: not registered: run install.py; 1 synced, the last one .*; 1 waiting;"
-        r" 8 of 9 sessions not synced yet: opensync-hooks sync --agent claude-code",
+        r"Claude Code hooks: not registered: run opensync-hooks install; 1 synced, the last one .*;"
+        r" 1 waiting; 8 of 9 sessions not synced yet: opensync-hooks sync --agent claude-code",
         hooks,
     )
     assert spool.waiting() == 1
@@ -124,7 +124,10 @@ def test_status_says_so_when_the_hook_is_of_another_version(tmp_path: Path) -> N
     change = agent.plan(os.environ.get, command)
     assert change
     agent.settings_path(os.environ.get).write_bytes(change.after or b"")
-    assert "Claude Code hooks: registered by version 0.0.1: run install.py" in run("status").stdout
+    assert (
+        "Claude Code hooks: registered by version 0.0.1: run opensync-hooks install"
+        in run("status").stdout
+    )
 
 
 def test_title_of_what_was_set_aside_does_not_steer_the_terminal(ours: Path) -> None:

@@ -81,10 +81,10 @@ def _registration(hooks: Hooks) -> str:
     if hooks.problem:
         return hooks.problem
     if hooks.outdated:
-        return f"registered by version {hooks.outdated}: run install.py"
+        return f"registered by version {hooks.outdated}: run opensync-hooks install"
     if hooks.registered:
         return "registered"
-    return "not registered: run install.py" if hooks.found else "agent not found"
+    return "not registered: run opensync-hooks install" if hooks.found else "agent not found"
 
 
 def _sessions(hooks: Hooks) -> Iterator[str]:

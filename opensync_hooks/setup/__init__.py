@@ -165,7 +165,7 @@ def _register(
         return False
     if not here.script(agent).is_file():
         raise OpenSyncError(
-            f"{here.script(agent)}: missing. No hook was registered.", "run install.py again"
+            f"{here.script(agent)}: missing. No hook was registered.", "install it again"
         )
     done = carry_out_all(partial(agent.plan, environ.get, here.hook(agent)))
     row(agent.label, f"{'registered' if done else 'up to date'} in {short(path)}")
