@@ -235,6 +235,19 @@ def test_login_of_the_environment_is_what_that_plugin_used(
     assert "as CLAUDE_SYNC_CONVEX_URL had it" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("argv", [(), ("--take-over",)])
+def test_settings_of_ours_that_cannot_be_read_keep_no_hook_from_being_registered(
+    machine: Machine, argv: tuple[str, ...]
+) -> None:
+    settings = config.Folders.of(machine.env).settings
+    machine.write(settings, "url = ")
+    settings.chmod(0o600)
+    assert machine.install(*argv) == 0
+    assert all(agent.registered(machine.env.get).events for agent in AGENTS)
+    assert len(machine.old_hooks()) == 3
+    assert settings.read_text() == "url = "
+
+
 def test_login_of_ours_stays(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     config.save_login(machine.env, "https://mine.example", "osk_mine")
     machine.install("--take-over")

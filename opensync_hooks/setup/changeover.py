@@ -46,7 +46,10 @@ def known_login(environ: Mapping[str, str]) -> str | None:
         from opensync_hooks import config  # noqa: PLC0415 - a bare clone lacks what it needs
     except ImportError:
         return environ.get("OPENSYNC_URL")
-    return config.load(environ).url
+    try:
+        return config.load(environ).url
+    except OpenSyncError:  # every command says so; hooks can be registered all the same
+        return None
 
 
 def _concerning(options: argparse.Namespace, environ: Mapping[str, str]) -> list[Found]:
