@@ -182,7 +182,6 @@ def test_thinking_stays_home_unless_it_is_asked_for(ours: Path) -> None:
 
 def test_rehearsal_lists_only_what_would_leave(recorded: int, ours: Path, projects: Path) -> None:
     run("sync")
-    before = tree(ours)
     assert run("sync", "--dry-run").stdout == (
         f"Nothing would leave for embedded store; {recorded} up to date.\n"
     )

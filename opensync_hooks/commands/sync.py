@@ -133,11 +133,13 @@ class _Run:
             for waited in drain.drain_now(spool, syncer):
                 self.counts["failed"] += self._say("", "", waited, where)
         progress = Progress(len(self.found))
-        for (source, located), result in backfill.run(self.wish, self.found, syncer, self.jobs):
+        try:
+            for (source, located), result in backfill.run(self.wish, self.found, syncer, self.jobs):
+                progress.clear()
+                self.counts[self._state(source.agent, located.session_id, result, where)] += 1
+                progress.step()
+        finally:  # what stopped it is said on a line of its own
             progress.clear()
-            self.counts[self._state(source.agent, located.session_id, result, where)] += 1
-            progress.step()
-        progress.clear()
         if not self.wish.sessions and not self.as_json:
             print(self._total(where))
         return 1 if self.counts["failed"] else 0

@@ -63,12 +63,14 @@ def _results(
 ) -> Iterator[tuple[str, str, Result, bool]]:
     """Agent, session, what came of it, and whether anything was sent to mend it."""
     progress = Progress(len(found))
-    for source, located in found:
-        result, mended = _result(source, located, verification, repairs=repairs)
+    try:
+        for source, located in found:
+            result, mended = _result(source, located, verification, repairs=repairs)
+            progress.clear()
+            yield source.agent, located.session_id, result, mended
+            progress.step()
+    finally:
         progress.clear()
-        yield source.agent, located.session_id, result, mended
-        progress.step()
-    progress.clear()
 
 
 def _result(
