@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from opensync_hooks import retry
 from opensync_hooks.config import Config
@@ -79,9 +80,14 @@ _CURES = {
 }
 
 
-def in_words(rest: Rest, since: str) -> str:
-    """One sentence and the next step; `since` in words as well."""
-    return f"{rest.cause} since {since}. {rest.reason} {_CURES[rest.cause]}"
+def in_words(rest: Rest) -> str:
+    """What is wrong and since when, by this place's clock, why, and the next step."""
+    try:
+        since = f"{datetime.fromtimestamp(rest.since / 1000).astimezone():%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError):  # a clock that was years off
+        since = "an unknown time"
+    why = rest.reason if rest.reason.endswith((".", "!", "?")) else f"{rest.reason}."
+    return f"{rest.cause} since {since}. {why} {_CURES[rest.cause]}"
 
 
 def as_json(rest: Rest) -> dict[str, object]:
@@ -100,4 +106,5 @@ def by_hand(ledger: Ledger, config: Config, spool: Spool) -> Iterator[None]:
         resting.begin(error)
         raise
     resting.end()
+    ledger.note("last error", None)
     spool.wake()

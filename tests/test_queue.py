@@ -65,6 +65,7 @@ def desk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     def on_request(method: str, path: str, body: bytes) -> Fault | None:
         return made[0].on_request(method, path, body)
 
+    monkeypatch.setattr("opensync_hooks.client._FIRST_WAIT", 0.01)
     with real_opensync(tmp_path, on_request=on_request) as (server, store, key):
         monkeypatch.setenv("OPENSYNC_URL", server.url)
         monkeypatch.setenv("OPENSYNC_API_KEY", key)
@@ -144,7 +145,7 @@ def test_retry_asks_a_destination_that_rests_and_ends_the_rest(desk: Desk) -> No
     with Ledger(desk.folders.ledger) as ledger:
         Resting.of(ledger, load()).begin(KeyRefusedError("The key is refused."))
     said = run("queue", "list").stdout.splitlines()[0]
-    assert said.startswith("Not asked for now: key refused since just now. ")
+    assert said.startswith("Not asked for now: key refused since 20")
     assert said.endswith("The key is refused. Run: opensync-hooks login")
     assert json.loads(run("queue", "list", "--json").stdout)["rest"]["cause"] == "key refused"
     assert "Not asked now:" in run("status").stdout

@@ -17,6 +17,7 @@ from opensync_hooks.keepsake import Keepsakes
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
 from opensync_hooks.queue import Item, Queue
+from opensync_hooks.shift import note
 from opensync_hooks.sources import registry
 from opensync_hooks.spool import Spool
 from opensync_hooks.words import ago
@@ -61,7 +62,7 @@ def _list(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) 
         print(json.dumps({"rest": at_rest, "items": listed}, indent=2))
         return 0
     if resting:
-        say(f"Not asked for now: {rest.in_words(resting, ago(resting.since))}")
+        say(f"Not asked for now: {rest.in_words(resting)}")
     for item in items:
         say(in_words(item))
     if not items:
@@ -106,7 +107,11 @@ def _retry(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger)
             return 0
         names = {item.session_id.partition("#")[0] for item in chosen}
         tried = drain.run(only=None if arguments.all else names)
-        failed = [_has_failed(job.trigger.session_id, result) for job, result in tried]
+        log = Log(loaded.folders.state)
+        failed = []
+        for job, result in tried:
+            note(log, job, result)
+            failed.append(_has_failed(job.trigger.session_id, result))
     print(f"{len(failed)} tried, {sum(failed)} failed.")
     return 1 if any(failed) else 0
 

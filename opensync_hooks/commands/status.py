@@ -99,7 +99,7 @@ def _sessions(hooks: Hooks) -> Iterator[str]:
 
 def _troubles(found: Status) -> Iterator[Line]:
     if found.rest:
-        yield "Not asked now", rest.in_words(found.rest, ago(found.rest.since))
+        yield "Not asked now", rest.in_words(found.rest)
     for line in _set_aside(found.set_aside):
         yield "Set aside", line
     if found.lost:

@@ -48,7 +48,7 @@ def resting(config: Config) -> Iterator[Finding]:
     if found is None:
         yield ok("resting", "no: hooks deliver at once")
         return
-    said = rest.in_words(found, ago(found.since))
+    said = rest.in_words(found)
     yield warning("resting", f"hooks do not ask the destination now: {said}", _TRY)
 
 
