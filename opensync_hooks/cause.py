@@ -19,6 +19,7 @@ _BY_KIND = {
     "ReadTimeout": SILENT,
     "ReadTimeoutError": SILENT,
     "ProtocolError": "the connection broke",
+    "ChunkedEncodingError": "the connection broke",
     "ConnectionError": "the connection broke",
     "ProxyError": "the proxy refuses",
 }

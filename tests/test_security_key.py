@@ -345,6 +345,18 @@ def test_no_exception_holds_the_key_or_the_request(
         assert KEY not in str(config.Config(config.Folders.of(os.environ), url, KEY))
 
 
+def test_answer_that_is_cut_is_told_in_plain_words(
+    listen: Callable[[Respond], Listener],
+) -> None:
+    listener = listen(FAULTS["answers half"])
+    url = f"http://127.0.0.1:{listener.port}"
+    with (
+        Client(url, KEY, sleep=lambda _: None) as client,
+        pytest.raises(UnreachableError, match="the connection broke"),
+    ):
+        client.put_batch({})
+
+
 def test_word_of_a_server_cannot_steer_the_terminal(
     listen: Callable[[Respond], Listener],
 ) -> None:
