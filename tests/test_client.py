@@ -356,3 +356,11 @@ def test_one_connection_serves_all_calls(opensync: tuple[Client, RealStore]) -> 
         client.put_session(SESSION, {})
     pools: Any = client._http.adapters["http://"].poolmanager.pools  # type: ignore[attr-defined]
     assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118
+
+
+def test_batch_tells_how_much_was_stored(opensync: tuple[Client, RealStore]) -> None:
+    client, _ = opensync
+    session = {"sessions": [{"externalId": "s1", "title": "one"}]}
+    message = {"sessionExternalId": "s1", "externalId": "m1", "role": "user"}
+    reply = client.put_batch({**session, "messages": [message]})
+    assert (reply.sessions, reply.messages, reply.errors) == (1, 1, ())

@@ -539,3 +539,22 @@ def test_note_is_kept_with_its_time_until_it_is_taken_away(path: Path) -> None:
         assert began <= noted[1] <= time.time_ns() // 1_000_000
         ledger.note("last error", None)
         assert ledger.noted("last error") is None
+
+
+def test_file_says_in_its_header_whose_it_is(path: Path) -> None:
+    """Changed, it would be taken for another program's by those who have one already."""
+    with Ledger(path):
+        pass
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA application_id").fetchone() == (0x4F534C47,)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_nothing_of_a_ruined_ledger_stays_beside_the_new_one(path: Path, suffix: str) -> None:
+    fill(path, 5)
+    path.write_bytes(b"ruined" * 1000)
+    side = path.with_name(path.name + suffix)
+    side.write_bytes(b"of the old one")
+    with Ledger(path):
+        assert not side.exists() or side.read_bytes() != b"of the old one"
+    assert is_usable(path)

@@ -611,3 +611,11 @@ def test_hooks_that_probe_the_lock_keep_no_worker_away(spool: Spool) -> None:
         release.join()
     with spool.alone() as first, Spool(spool.lock.parent).alone() as second:
         assert (first, second) == (True, False)
+
+
+def test_lock_of_the_one_worker_is_the_users_alone_and_keeps_others_out(spool: Spool) -> None:
+    with spool.alone() as first, spool.alone() as second:
+        assert (first, second) == (True, False)
+        assert mode(spool.lock) == 0o600
+    with spool.alone() as again:
+        assert again

@@ -16,6 +16,7 @@ from opensync_hooks import pricing, volumes
 from opensync_hooks.client import Client
 from opensync_hooks.config import load
 from opensync_hooks.errors import UnreachableError
+from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, Usage
 from opensync_hooks.server import Fault
@@ -23,7 +24,7 @@ from opensync_hooks.server.routes import Answer
 from opensync_hooks.sources import Located, Source
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
-from opensync_hooks.sync import Outcome, Syncer
+from opensync_hooks.sync import Excluded, Outcome, Syncer
 from tests.opensync import RealStore, real_opensync
 from tests.transcripts import Pen, call, result, text
 
@@ -384,3 +385,53 @@ def test_own_store_keeps_a_session_of_any_size_whole(
     monkeypatch.setattr(volumes, "MOST_MESSAGES", 3)
     told(embedded, *(said(f"m{number}") for number in range(9)))
     assert len(embedded.texts()) == 9
+
+
+def test_messages_that_the_server_fails_on_without_a_word_are_counted(desk: Desk) -> None:
+    pen = desk.pen()
+    pen.turn(1)
+    pen.turn(2)
+
+    def fails(_path: str, body: bytes) -> Fault | None:
+        error = Answer(500, b'{"error":"Server Error"}')
+        return Fault(error) if b"answer" in body else None
+
+    desk.fault = fails
+    outcome = desk.sync()
+    assert (outcome.unclear, outcome.sent) == (2, 2)
+    assert outcome.reason
+
+
+def test_excluded_project_is_named_remembered_and_neither_sent_nor_previewed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.pen().turn(1)
+    syncer = replace(desk.syncer, config=replace(desk.syncer.config, exclude=("/work",)))
+    monkeypatch.setattr(desk, "syncer", syncer)
+    outcome = desk.sync()
+    assert "/work" in (outcome.excluded or "")
+    assert (outcome.sent, desk.paths) == (0, {})
+    located = desk.source.find("s1")
+    assert located
+    (shown,) = syncer.preview(desk.source, located)
+    assert isinstance(shown, Excluded)
+    exclusions = Exclusions.of(syncer.config)
+    assert exclusions.remembers(desk.source.agent, "s1")
+
+
+def test_private_session_is_not_even_read(desk: Desk) -> None:
+    desk.pen().turn(1)
+    Exclusions.of(desk.syncer.config).keep_private(desk.source.agent, "s1")
+    desk.pen().path.write_bytes(b"no transcript at all")
+    outcome = desk.sync()
+    assert "private" in (outcome.excluded or "")
+    assert desk.paths == {}
+
+
+def test_preview_takes_no_call_away_from_the_session_that_will_pay_for_it(desk: Desk) -> None:
+    desk.pen().turn(1)
+    located = desk.source.find("s1")
+    assert located
+    list(desk.syncer.preview(desk.source, located))
+    other = desk.syncer.ledger.account(desk.syncer.destination.name, desk.source.agent, "fork")
+    assert set(other.claim(["msg_s1_1"]).values()) == {"fork"}
