@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -269,6 +270,58 @@ def test_planted_secrets_are_nowhere_on_the_way_to_a_server(tmp_path: Path) -> N
         assert not leaks(body), body
     for path in tmp_path.glob("*.db*"):
         assert not leaks(path.read_bytes()), path
+
+
+GENERATED = 100_000 if os.environ.get("OPENSYNC_TEST_LONG") else 1_000
+FILLED = re.compile(r"4[kQ7][4kQ7xB2mZ9]{4,}")
+BESIDE = ("{}", "see {} there", "x\n{}\ny", "\t{} ", "- {}", "日本語 {} ✓", "$ echo {} | cat")
+
+
+def generated(rng: random.Random) -> tuple[Example, list[str]]:
+    """A secret of any format whose letters nobody has written, perhaps folded; and its pieces."""
+    one, example = rng.choice(ROWS)
+    secret = FILLED.sub(lambda run: "".join(rng.sample(run[0], len(run[0]))), example.secret)
+    sides = [
+        (at, secret[max(0, at - 8) : at], secret[at : at + 8]) for at in fold_places(one, example)
+    ]
+    # A piece of letters only could be any word: what goes on behind a line's end has a digit.
+    places = [at for at, *both in sides if all(re.search(r"(?=.{6})\D*\d", side) for side in both)]
+    if not places or rng.random() < 0.5:
+        longest = max(re.findall(r"[\w/+=.~@$-]+", secret), key=len)
+        return replace(example, secret=secret), [longest[-12:]]
+    at, fold = rng.choice(places), rng.choice(FOLDS)
+    pieces = [secret[max(0, at - 8) : at], secret[at : at + 8]]
+    return cut_in(replace(example, secret=secret), at, fold), pieces
+
+
+def in_place(place: str, said: str, config: Config) -> str:
+    """What is left of a text that stood in this place of a session, as JSON."""
+    if place in ("title", "path"):
+        title = " ".join(said.split())
+        session = Session("s", "cursor", title=title, project_path=f"/work/{said}")
+        kept = permitted_session(session, config)
+        return json.dumps(kept.title if place == "title" else kept.project_path)
+    nested = {"a": json.dumps({"b": [json.dumps({"c": said})]})}
+    parts: dict[str, Part] = {
+        "text": Text(said),
+        "arguments": ToolCall("c", "x", {"list": [{"y": said}]}),
+        "result": ToolResult("c", "x", said),
+        "nested JSON": ToolCall("c", "x", nested),
+    }
+    return repr(one(parts[place], config))
+
+
+@pytest.mark.timeout(1800)
+def test_generated_secrets_are_masked_in_every_place() -> None:
+    rng = random.Random(19)  # noqa: S311
+    config = load()
+    places = ("text", "arguments", "result", "title", "path", "nested JSON")
+    for number in range(GENERATED):
+        example, pieces = generated(rng)
+        said = rng.choice(BESIDE).format(example.text)
+        place = places[number % len(places)]
+        left = in_place(place, said, config)
+        assert not any(piece in left for piece in pieces), (place, said, left)
 
 
 def test_secrets_are_counted_once_however_often_a_session_is_synced(tmp_path: Path) -> None:
