@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -20,6 +23,8 @@ from opensync_hooks.spool import Spool
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Syncer
 from tests.transcripts import Pen
+
+ROOT = Path(__file__).parent.parent
 
 
 class Desk:
@@ -167,3 +172,20 @@ def test_settings_that_cannot_be_used_keep_the_wish_without_its_text(desk: Desk)
     worker.main()
     assert desk.stored() == {"s1"}
     assert desk.last_error() is None
+
+
+def test_worker_that_hangs_for_good_is_ended_by_the_system_and_its_job_is_kept(desk: Desk) -> None:
+    """Where it cannot look at the time: in one long search, or a file system that is gone."""
+    desk.session("s1")
+    desk.event("s1")
+    hang = (
+        "import re; from opensync_hooks import drain, worker; worker.GRACE_SECONDS = 0\n"
+        "drain.Drain._sync = lambda *_: re.match('(a*)*b', 'a' * 40)\n"
+        "worker.main(alone=True, seconds=2)"
+    )
+    ran = subprocess.run([sys.executable, "-c", hang], cwd=ROOT, timeout=60, check=False)
+    assert ran.returncode == -signal.SIGALRM
+    (job,) = desk.spool.jobs()
+    assert job.tries.deaths == 1
+    worker.main()
+    assert desk.stored() == {"s1"}
