@@ -105,7 +105,6 @@ class Delivery:
     def run(self) -> None:
         """Raises SessionLostError where the destination deleted the session since the last run."""
         self.known = self.account.head()
-        self.lost += Counter(self.session.skipped)
         in_a_row = 0
         for message, body, extra, masked in self.messages():
             self._check_time()
@@ -115,6 +114,7 @@ class Delivery:
             in_a_row = {"unclear": in_a_row + 1, "sent": 0}.get(outcome, in_a_row)
             if outcome == "sent":
                 self.masked += masked
+        self.lost += Counter(self.session.skipped)  # which some sources learn as they go
         self._close()
 
     def _check_time(self) -> None:

@@ -30,7 +30,7 @@ class Log:
     def write(self, event: str, **facts: object) -> None:
         """Of the facts, what is nothing is left out, and what is no plain name or number hidden."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        said = (f"{name}={_plain(value)}" for name, value in facts.items() if value)
+        said = (f"{_plain(name)}={_plain(value)}" for name, value in facts.items() if value)
         line = " ".join((at, str(os.getpid()), event, *said)) + "\n"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no pipe

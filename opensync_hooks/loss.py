@@ -36,11 +36,16 @@ def note(
 ) -> None:
     """What is known of a session from now on; nothing is written where nothing is lost."""
     row = "INSERT OR REPLACE INTO loss VALUES (?, ?, ?, ?, ?)"
-    kept = {kind: count for kind, count in counts.items() if count}
+    kept = {_shown(kind): count for kind, count in counts.items() if count}
     if kept:
         with ledger.at_once() as run:
             for kind, count in kept.items():
                 run(row, destination, agent, session_id, kind, count)
+
+
+def _shown(kind: str) -> str:
+    """Some sources name what they skipped after what the agent calls it."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in kind)[:60]
 
 
 def total(ledger: Ledger, destination: str) -> dict[str, int]:

@@ -29,10 +29,10 @@ def test_line_is_time_process_event_and_what_is_not_nothing(tmp_path: Path) -> N
     "said", ["two words", "line\nbreak", "\x1b[31m", "ü", "x" * 121, "a=b", "\ud83d"], ids=ascii
 )
 def test_what_could_be_a_text_is_only_counted(tmp_path: Path, said: str) -> None:
-    Log(tmp_path).write("synced", session=said)
+    Log(tmp_path).write("synced", session=said, **{said: 7})
     written = (tmp_path / "hooks.log").read_text()
     assert written.count("\n") == 1
-    assert written.endswith(f"session=({len(said)} letters)\n")
+    assert written.endswith(f"session=({len(said)} letters) ({len(said)} letters)=7\n")
 
 
 def test_log_is_the_users_alone_whatever_the_umask(tmp_path: Path) -> None:
