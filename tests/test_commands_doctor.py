@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,6 +34,14 @@ CHECKS = (
     *("permissions", "disk", "ledger", "embedded store", "queue", "destination", "network"),
     *("resting", "set aside", "last error", "retention"),
 )
+
+
+@pytest.fixture(autouse=True)
+def free(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Bytes on the disk, whatever the machine has that tests."""
+    told = {"bytes": 50 << 30}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=told["bytes"]))
+    return told
 
 
 def found(state: str | None = None) -> dict[str, Finding]:
@@ -246,6 +256,14 @@ def test_hook_in_the_projects_settings_too_is_told(
 )
 def test_versions_are_compared_as_numbers(told: str, state: str) -> None:
     assert history._version(agents.ClaudeCode(), told).state == state
+
+
+@pytest.mark.parametrize(
+    ("left", "state"), [(2 << 30, "ok"), (500 << 20, "warning"), (10 << 20, "failed")]
+)
+def test_little_room_on_the_disk_is_told(free: dict[str, int], left: int, state: str) -> None:
+    free["bytes"] = left
+    assert found()["disk"].state == state
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def attempt(kind: str, tmp_path: Path, patch: pytest.MonkeyPatch) -> Iterator[tu
             time.sleep(0.5)
         return answers.get(kind)
 
-    patch.setattr("opensync_hooks.client.TIMEOUT", (5.0, 0.05))
+    if kind == "slow server":
+        patch.setattr("opensync_hooks.client.TIMEOUT", (5.0, 0.05))
     with real_opensync(tmp_path, on_request=slow) as (server, _, key):
         named = f"https://{NAMED}"
         if kind == "wrong host":

@@ -330,9 +330,9 @@ def test_interruption_leaves_all_consistent_and_says_how_to_go_on(
         with subprocess.Popen(
             command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as syncing:
-            assert reached.wait(30)
+            assert reached.wait(45)
             syncing.send_signal(signal.SIGINT)
-            _, complaint = syncing.communicate(timeout=30)
+            _, complaint = syncing.communicate(timeout=45)
         assert syncing.returncode == 130
         assert re.search(
             r"Interrupted: \d through, \d sessions? left, nothing half done", complaint
