@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensync_hooks import errors, retry
-from opensync_hooks.retry import DAY, HOUR, LOOKS, MINUTE, Failure, Rest, Tries, after, rest
+from opensync_hooks.retry import DAY, HOUR, MINUTE, Failure, Rest, Tries, after, rest
 
 NOW = 1_790_000_000_000
 HERE = "login"
@@ -141,7 +141,7 @@ def test_session_that_is_still_being_written_is_looked_at_again_at_once() -> Non
     while (later := after(tries, "unfinished", now, 0.5)) is not None:
         waits.append(later.not_before - now)
         tries, now = later, later.not_before
-    assert waits == [*LOOKS, *[HOUR] * 7]
+    assert waits == [4_000, 10_000, 30_000, *[HOUR] * 7]
 
 
 def test_what_the_server_fails_on_is_given_up_after_8_tries_and_a_day() -> None:
@@ -216,3 +216,22 @@ def test_last_try_is_told_before_it_is_made(since: int, now: int) -> None:
     tries = Tries(7, since=since)
     assert tries.is_last(now) == (after(tries, "unclear", now, 0.5) is None)
     assert not replace(tries, count=6).is_last(now)
+
+
+def test_second_failure_in_the_same_moment_is_the_second() -> None:
+    assert down(down()).tries == 2
+    assert down(down(), NOW - 1).tries == 1, "a clock that was set back begins anew"
+
+
+def test_day_is_over_when_it_is_over() -> None:
+    tries = Tries(7, since=NOW)
+    assert [tries.is_last(NOW + late) for late in (0, DAY - 1, DAY, -1)] == [
+        False, False, True, True,
+    ]  # fmt: skip
+
+
+def test_job_that_no_worker_has_taken_up_says_so() -> None:
+    assert (Tries().begun, Tries().deaths, Tries().is_due(NOW)) == (0, 0, True)
+    assert retry.MOST_DEATHS == 20
+    assert not Tries(not_before=NOW + 1).is_due(NOW)
+    assert Tries(not_before=NOW).is_due(NOW)
