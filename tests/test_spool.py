@@ -466,7 +466,9 @@ def test_job_of_an_older_or_a_newer_version_is_still_a_job(spool: Spool, folder:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.binary(max_size=200), st.binary(max_size=200), st.text(max_size=20))
+@given(
+    st.binary(max_size=200), st.binary(max_size=200), st.from_regex(r"[a-z_]{1,20}", fullmatch=True)
+)
 def test_no_bytes_whatever_stop_the_queue(
     folder: Path, event: bytes, damaged: bytes, end_reason: str
 ) -> None:
