@@ -141,6 +141,10 @@ def test_rooms_do_not_know_each_other_in_a_circle() -> None:
     assert graph == {}
 
 
+def test_nothing_behind_the_hook_knows_the_hook() -> None:
+    assert "entry" not in reachable("by_hand")
+
+
 @pytest.mark.parametrize(("name", "behind"), sorted(HAND_OVERS))
 def test_hand_over_comes_late(name: str, behind: str) -> None:
     assert behind in GRAPH[name]
