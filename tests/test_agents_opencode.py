@@ -70,6 +70,16 @@ def test_install_writes_one_file_that_names_python_and_script(there: Home) -> No
     assert there.file.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("folder", ["a]b", 'a"b', "a // b", "ü 'c'", "$&"])
+def test_python_may_lie_in_a_folder_of_any_name(there: Home, folder: str) -> None:
+    there.python = there.python.parent / folder / "python3"
+    there.python.parent.mkdir(parents=True)
+    there.python.touch()
+    there.install()
+    assert AGENT.registered(there.env.get).works
+    assert json.dumps(str(there.python)) in there.file.read_text()
+
+
 def test_install_twice_is_install_once(there: Home) -> None:
     there.install()
     before = there.tree()

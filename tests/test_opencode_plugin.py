@@ -23,6 +23,18 @@ PLUGIN = Path(__file__).parents[1] / "hooks" / "opencode_plugin.js"
 EVENTS = Path(__file__).parent / "data" / "opencode" / "events.json"
 NODE = shutil.which("node")
 DRIVER = """
+import children from "node:child_process"
+import { syncBuiltinESMExports } from "node:module"
+const ends = []
+const spawn = children.spawn
+children.spawn = (...how) => {
+  const child = spawn(...how)
+  ends.push(new Promise((done) => child.once("close", done)))
+  return child
+}
+syncBuiltinESMExports()
+let clock = 1e12 // only a step moves it on, however slow the machine is
+Date.now = () => clock
 const { default: modern, OpenSyncHooks } = await import(process.argv[2])
 const hooks = await OpenSyncHooks({})
 const forever = (events) => async function* () {
@@ -30,7 +42,8 @@ const forever = (events) => async function* () {
   await new Promise(() => {})
 }
 for (const step of JSON.parse(process.argv[3])) {
-  if (typeof step === "number") await new Promise((done) => setTimeout(done, step))
+  if (typeof step === "number") clock += step
+  else if (step === "stay") await new Promise((done) => setTimeout(done, 60_000))
   else if (step === "dispose") await hooks.dispose()
   else if (step && step.stream) {
     const context = { event: { subscribe: forever(step.stream) } }
@@ -43,6 +56,9 @@ for (const step of JSON.parse(process.argv[3])) {
     if (await Promise.race([said, "late"]) === "late") console.log("waited")
   }
 }
+const alive = setInterval(() => {}, 1000) // nothing else waits for children
+await Promise.all(ends)
+clearInterval(alive)
 """
 LATER = 300  # ms: longer than the window in which one start covers several events
 
@@ -68,11 +84,10 @@ class Bridge:
             [str(NODE), str(self.driver), str(self.file), json.dumps(steps)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        time.sleep(0.2)  # the child outlives the agent
         lines = self.heard.read_text().splitlines() if self.heard.exists() else []
         payloads = [json.loads(line) for line in lines]
         return [(one["session_id"], one["hook_event_name"]) for one in payloads]
@@ -227,18 +242,33 @@ def test_file_that_nobody_installed_does_nothing(tmp_path: Path) -> None:
 
 
 def test_hook_outlives_the_end_of_its_group(bridge: Bridge, tmp_path: Path) -> None:
-    bridge = Bridge(tmp_path, ["/bin/sh", "-c", f'sleep 0.5; echo "$1" >> {bridge.heard}'])
-    steps = json.dumps([event("session.idle"), 20_000])
+    began, killed = tmp_path / "began", tmp_path / "killed"
+    waits = f"touch {began}; until [ -e {killed} ]; do sleep 0.05; done"
+    bridge = Bridge(
+        tmp_path,
+        [
+            "/bin/sh",
+            "-c",
+            f'{waits}; echo "$1" > {bridge.heard}.new; mv {bridge.heard}.new {bridge.heard}',
+        ],
+    )
+    steps = json.dumps([event("session.idle"), "stay"])
     process = subprocess.Popen(
         [str(NODE), str(bridge.driver), str(bridge.file), steps], start_new_session=True
     )
-    time.sleep(0.4)
+    _await(began)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    end = time.monotonic() + 5
-    while not bridge.heard.exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    killed.touch()
+    _await(bridge.heard)
     assert json.loads(bridge.heard.read_text())["session_id"] == "ses_1"
+
+
+def _await(path: Path) -> None:
+    end = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end, path
+        time.sleep(0.02)
 
 
 def test_event_reaches_the_spool_with_what_decides_where_the_data_lies(
@@ -254,9 +284,6 @@ def test_event_reaches_the_spool_with_what_decides_where_the_data_lies(
     with (spool / "worker.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         bridge.plays(event("session.idle"))
-        end = time.monotonic() + 10
-        while not (found := list(spool.glob("*.opencode.event"))) and time.monotonic() < end:
-            time.sleep(0.02)
-    (left,) = found
+    (left,) = spool.glob("*.opencode.event")
     payload = b'{"session_id":"ses_1","hook_event_name":"session.idle"}'
     assert left.read_bytes() == b"OPENCODE_DB=mine.db\n" + payload

@@ -23,7 +23,7 @@ from opensync_hooks.agents.registration import Registration, broken
 from opensync_hooks.errors import OpenSyncError
 
 _MARK = b"// opensync-hooks: install.py wrote this file"
-_COMMAND = re.compile(r"^const COMMAND = (\[.*?\]).*$", re.MULTILINE)
+_COMMAND = re.compile(r"^const COMMAND = (\[.*\])(?: //.*)?$", re.MULTILINE)
 _DEFAULT_EXPORT = re.compile(r"^export default .*\n", re.MULTILINE)
 _FIRST_MODERN = (1, 2, 11)
 _PROGRAMS = ("opencode", "opencode2")
