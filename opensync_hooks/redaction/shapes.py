@@ -96,7 +96,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "mailchimp-key",
         tuple(f"us{number}" for number in range(1, 30)),
-        rf"-us(?<=[{HEX}]{{6}}-us)\d{{1,2}}(?![A-Za-z0-9])",
+        rf"-us(?<=[{HEX}]{{5}}-us)\d{{1,2}}(?![A-Za-z0-9])",
         (Example(fill(HEX, 32) + "-us12"),),
         ("made-us4, 0123456789abcdef-us1",),
         back=run(HEX, 32, 32, KAERB),
@@ -126,7 +126,7 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "resend-key",
         ("re",),
-        rf"re_{run(ALNUM, 8, 10)}{between('_')}{part(ALNUM, 20, 30)}",
+        rf"re_{at_word('re_', URLSAFE)}{run(ALNUM, 8, 10)}{between('_')}{part(ALNUM, 20, 30)}",
         (Example("re_" + fill(ALNUM, 8) + "_" + fill(ALNUM, 24)),),
         ("core_functions_of_it",),
     ),
