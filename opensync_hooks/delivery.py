@@ -222,13 +222,6 @@ class Delivery:
         return self.session.end_reason or (self.known.end_reason if self.known else None)
 
 
-def measure(session: Session, config: Config) -> tuple[int, int]:
-    """How many messages and parts a first delivery of the session would send."""
-    messages = (permitted(whole, config) for whole in session.messages if not whole.undone)
-    sizes = [len(message.parts) for message in messages if message.parts]
-    return len(sizes), sum(sizes)
-
-
 def weight(message: Message, config: Config) -> int:
     """About how many bytes the message takes at the destination."""
     body = wire.message_body(permitted(message, config), None)

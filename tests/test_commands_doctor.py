@@ -77,8 +77,7 @@ def test_nothing_is_wrong_on_a_new_machine_and_nothing_is_made(ours: Path, home:
 @pytest.mark.usefixtures("recorded")
 def test_installed_and_synced_machine_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     for agent in agents.ALL:
-        if agent.name != "opencode":
-            register(agent)
+        register(agent)
     run("sync")
     assert found("failed") == found("warning") == {}
     told = json.loads(run("doctor", "--json").stdout)
