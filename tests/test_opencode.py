@@ -757,34 +757,49 @@ def test_step_that_called_a_tool_is_followed_by_another(recorded: Home) -> None:
     assert not recorded.source().settled(Trigger("opencode", TOOLS))
 
 
-def test_moment_after_the_last_write_is_waited_out(recorded: Home) -> None:
-    """What OpenCode adds when it is idle: the end of an abort, a summary of a prompt."""
-    now = int(time.time() * 1000)
-    with recorded.writing() as db:
-        db.execute("UPDATE part SET time_updated = ? WHERE session_id = ?", (now, TOOLS))
-    began = time.monotonic()
-    assert recorded.source().settled(Trigger("opencode", TOOLS))
-    assert 0.2 < time.monotonic() - began < 2
+NOW = 1_800_000_000_000
 
 
-def test_what_comes_within_the_moment_is_waited_for_as_well(recorded: Home) -> None:
+def at(there: Home, now: int) -> OpenCode:
+    """The source, for which it is always the same time."""
+    return OpenCode(there.source()._layouts, now=lambda: now / 1000)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were waited, which in truth pass at once."""
+    found: list[float] = []
+    monkeypatch.setattr(time, "sleep", found.append)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ago", "waited"), [(100, [0.4]), (500, []), (60_000, []), (-(10**9), [0.5])]
+)
+def test_moment_after_the_last_write_is_waited_out(
+    recorded: Home, waits: list[float], ago: int, waited: list[float]
+) -> None:
+    """What OpenCode adds when it is idle: the end of an abort, a summary of a prompt.
+
+    A clock that was set back holds nobody up for longer.
+    """
+    written = NOW - ago
+    _run("UPDATE part SET time_updated = ? WHERE session_id = ?", written, TOOLS)(recorded)
+    assert at(recorded, NOW).settled(Trigger("opencode", TOOLS))
+    assert waits == pytest.approx(waited)
+
+
+def test_what_comes_within_the_moment_is_waited_for_as_well(
+    recorded: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A child's end, a title, the counts that follow a compaction: none is of the last message."""
-    now = int(time.time() * 1000)
-    _run("UPDATE session SET time_updated = ? WHERE id = ?", now, DELEGATE)(recorded)
-    late = threading.Timer(0.2, CHANGES["a child's message"], (recorded,))
+    _run("UPDATE session SET time_updated = ? WHERE id = ?", NOW, DELEGATE)(recorded)
     _run("DELETE FROM event_sequence")(recorded)
-    late.start()
-    assert not recorded.source().settled(Trigger("opencode", DELEGATE))
-    late.join()
-    assert recorded.source().settled(Trigger("opencode", DELEGATE))
-
-
-def test_clock_that_was_set_back_holds_nobody_up(recorded: Home) -> None:
-    with recorded.writing() as db:
-        db.execute("UPDATE part SET time_updated = 9e15 WHERE session_id = ?", (TOOLS,))
-    began = time.monotonic()
-    assert recorded.source().settled(Trigger("opencode", TOOLS))
-    assert time.monotonic() - began < 2
+    changes = [CHANGES["a child's message"]]
+    monkeypatch.setattr(time, "sleep", lambda _: [changes.pop()(recorded) for _ in changes[:]])
+    source = at(recorded, NOW)
+    assert not source.settled(Trigger("opencode", DELEGATE))
+    assert source.settled(Trigger("opencode", DELEGATE))
 
 
 def test_session_is_never_torn_while_opencode_writes_it(recorded: Home) -> None:
@@ -876,10 +891,12 @@ def test_logins_in_the_same_file_cannot_be_read(recorded: Home) -> None:
 # ---- half a file, or another one -----------------------------------------------------------------
 
 
-def test_file_that_is_half_written_is_read_again(there: Home) -> None:
+def test_file_that_is_half_written_is_read_again(
+    there: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = there.path / "half.json"
     path.write_text('{"a": ')
-    threading.Timer(0.07, path.write_text, ('{"a": 1}',)).start()
+    monkeypatch.setattr(time, "sleep", lambda _: path.write_text('{"a": 1}'))
     assert values.load(path) == {"a": 1}
 
 
