@@ -259,7 +259,7 @@ def _change(
         change(document)
         if document != before:
             private_folder(where.config)
-            text = where.settings.read_text("utf-8") if before else ""
+            text = where.settings.read_text("utf-8") if where.settings.exists() else ""
             write_whole(where.settings, toml_text.rewritten(text, document).encode())
     return document
 

@@ -110,6 +110,14 @@ def test_first_setting_makes_the_file(ours: Path) -> None:
     assert (ours / "config.toml").stat().st_mode & 0o777 == 0o600
 
 
+def test_file_of_comments_alone_keeps_them(ours: Path) -> None:
+    ours.mkdir()
+    (ours / "config.toml").write_text("# nothing yet\n")
+    (ours / "config.toml").chmod(0o600)
+    assert run("config", "set", "estimate_tokens", "true").returncode == 0
+    assert (ours / "config.toml").read_text() == "# nothing yet\nestimate_tokens = true\n"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
