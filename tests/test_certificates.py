@@ -62,7 +62,7 @@ def test_certificate_of_a_trusted_authority_is_taken(
     with Client(host.url, KEY) as client:
         assert client.put_batch({}).sessions == 0
     assert KEY.encode() in host.told
-    assert b"Content-Type: application/json\r\n" in host.told
+    assert b"\r\nContent-Type: application/json\r\n" in host.told
 
 
 @pytest.mark.parametrize("certificate", ["good", "unknown"])

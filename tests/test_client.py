@@ -364,3 +364,30 @@ def test_batch_tells_how_much_was_stored(opensync: tuple[Client, RealStore]) -> 
     message = {"sessionExternalId": "s1", "externalId": "m1", "role": "user"}
     reply = client.put_batch({**session, "messages": [message]})
     assert (reply.sessions, reply.messages, reply.errors) == (1, 1, ())
+
+
+@pytest.mark.parametrize("beside", [-90.0, 90.0])
+def test_time_of_the_server_is_told_by_its_own_clock(
+    tmp_path: Path, clock: Clock, beside: float
+) -> None:
+    with (
+        real_opensync(tmp_path, clock=clock.ms) as (server, _, key),
+        Client(server.url, key, clock=lambda: clock() + beside) as client,
+    ):
+        for _ in range(2):
+            assert abs(client.server_time() - clock.ms()) <= 1
+            clock.now += 60
+
+
+def test_message_without_a_time_is_replaced_at_once_when_its_window_is_over(
+    opensync: tuple[Client, RealStore], clock: Clock, sent: Sent
+) -> None:
+    client, _ = opensync
+    undated = {"sessionExternalId": "s1", "externalId": "m1", "role": "user"}
+    client.put_message(undated, {}, replaces=False)
+    clock.now += 10
+    dated = {**undated, "externalId": "m2", "createdAt": clock.ms()}
+    client.put_message(dated, {}, replaces=False)
+    sent.waits.clear()
+    client.put_message(undated, {}, replaces=True)
+    assert sum(sent.waits) == 0
