@@ -90,6 +90,7 @@ PLANTS = [
 ]
 TRAP = re.compile("|".join(sorted({re.escape(one) for plant in PLANTS for one in plant.traces})))
 PLACES = 6
+LONG = bool(os.environ.get("OPENSYNC_TEST_LONG"))
 
 
 def one(part: Part, config: Config, masked: Counter[str] | None = None) -> Part:
@@ -208,19 +209,24 @@ def leaks(content: bytes) -> list[str]:
     return [found[max(0, one.start() - 60) : one.end() + 20] for one in TRAP.finditer(found)]
 
 
-def plant_all(folder: Path) -> ClaudeCode:
-    for plant in PLANTS:
+def plant_all(folder: Path, plants: list[Plant]) -> ClaudeCode:
+    for plant in plants:
         write(Pen(folder / "projects" / "-work" / f"{plant.session_id}.jsonl"), plant.example)
     return ClaudeCode(folder)
 
 
-def sync_all(syncer: Syncer, source: ClaudeCode) -> list[Outcome]:
+def sync_all(syncer: Syncer, source: ClaudeCode, plants: list[Plant]) -> list[Outcome]:
     outcomes = []
-    for plant in PLANTS:
+    for plant in plants:
         located = source.find(plant.session_id)
         assert located
         outcomes.append(syncer.sync(source, located))
     return outcomes
+
+
+def share(of: int) -> list[Plant]:
+    """Half go into the store, half over HTTP; where there is time, all go both ways."""
+    return PLANTS if LONG else PLANTS[of::2]
 
 
 def test_trap_for_leaks_is_set() -> None:
@@ -234,14 +240,15 @@ def test_trap_for_leaks_is_set() -> None:
 @pytest.mark.timeout(240)
 def test_planted_secrets_are_nowhere_in_store_ledger_and_locks(tmp_path: Path) -> None:
     """Every format in six places; then every byte of every file that we wrote is searched."""
-    source = plant_all(tmp_path / "claude")
+    plants = share(0)
+    source = plant_all(tmp_path / "claude", plants)
     config = load()
     with Store(config.folders.store) as store, Ledger(config.folders.ledger) as ledger:
-        outcomes = sync_all(Syncer(config, store, ledger, pricing.bundled()), source)
+        outcomes = sync_all(Syncer(config, store, ledger, pricing.bundled()), source, plants)
         for path in config.folders.state.rglob("*"):  # also what is not yet in the main file
             assert path.is_dir() or not leaks(path.read_bytes()), path
-        sessions = store.sessions(limit=len(PLANTS) + 1)
-    assert len(sessions) == len(PLANTS)
+        sessions = store.sessions(limit=len(plants) + 1)
+    assert len(sessions) == len(plants)
     for outcome in outcomes:
         assert (outcome.sent, outcome.parked) == (2, 0)
         assert sum(outcome.masked.values()) >= PLACES
@@ -256,23 +263,24 @@ def test_planted_secrets_are_nowhere_on_the_way_to_a_server(tmp_path: Path) -> N
     def on_request(_method: str, _path: str, body: bytes) -> None:
         bodies.append(body)
 
-    source = plant_all(tmp_path / "claude")
+    plants = share(1)
+    source = plant_all(tmp_path / "claude", plants)
     with (
         real_opensync(tmp_path, on_request=on_request) as (server, store, key),
         Client(server.url, key, sleep=lambda _: None) as client,
         Ledger(tmp_path / "ledger.db") as ledger,
     ):
-        outcomes = sync_all(Syncer(load(), client, ledger, pricing.bundled()), source)
-        assert sum(outcome.sent for outcome in outcomes) == 2 * len(PLANTS)
+        outcomes = sync_all(Syncer(load(), client, ledger, pricing.bundled()), source, plants)
+        assert sum(outcome.sent for outcome in outcomes) == 2 * len(plants)
         assert not leaks(json.dumps(list(store.search_text.values())).encode())
-    assert len(bodies) >= 4 * len(PLANTS)
+    assert len(bodies) >= 4 * len(plants)
     for body in bodies:
         assert not leaks(body), body
     for path in tmp_path.glob("*.db*"):
         assert not leaks(path.read_bytes()), path
 
 
-GENERATED = 100_000 if os.environ.get("OPENSYNC_TEST_LONG") else 1_000
+GENERATED = 100_000 if LONG else 1_000
 FILLED = re.compile(r"4[kQ7][4kQ7xB2mZ9]{4,}")
 BESIDE = ("{}", "see {} there", "x\n{}\ny", "\t{} ", "- {}", "日本語 {} ✓", "$ echo {} | cat")
 
