@@ -205,10 +205,12 @@ def _write(path: Path, job: Job) -> None:
 
 
 def _load(path: Path) -> Job | None:
+    """The job in its file. One that says to be another's could never be taken away by its name."""
     try:
-        return read_job(read_whole(path))
+        job = read_job(read_whole(path))
     except OSError:
         return None
+    return job if job and job.name == path.name else None
 
 
 def _job(path: Path, parse: Parse) -> Job | None:

@@ -621,3 +621,25 @@ def test_lock_of_the_one_worker_is_the_users_alone_and_keeps_others_out(spool: S
         assert mode(spool.lock) == 0o600
     with spool.alone() as again:
         assert again
+
+
+def test_events_and_jobs_are_counted_for_the_agent_that_they_are_of(
+    spool: Spool, folder: Path
+) -> None:
+    leave(folder, payload())
+    spool.put(job("s2"))
+    spool.put(replace(job("s3"), trigger=replace(job("s3").trigger, agent="cursor")))
+    assert spool.waiting_by_agent() == {"claude-code": 2, "cursor": 1}
+
+
+def test_job_that_says_to_be_another_sessions_is_damaged_and_keeps_no_worker_busy(
+    spool: Spool, folder: Path
+) -> None:
+    spool.put(job("s1"))
+    path = folder / job("s1").name
+    path.write_bytes(path.read_bytes().replace(b"claude-code", b"claude-cofe"))
+    assert spool.jobs() == []
+    assert spool.damaged() == [path.name]
+    spool.put(job("s1"))
+    assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
+    assert spool.damaged() == []

@@ -15,7 +15,8 @@ import pytest
 from opensync_hooks import pricing, volumes
 from opensync_hooks.client import Client
 from opensync_hooks.config import load
-from opensync_hooks.errors import UnreachableError
+from opensync_hooks.delivery import Terms
+from opensync_hooks.errors import BusyError, UnreachableError
 from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, Usage
@@ -435,3 +436,36 @@ def test_preview_takes_no_call_away_from_the_session_that_will_pay_for_it(desk: 
     list(desk.syncer.preview(desk.source, located))
     other = desk.syncer.ledger.account(desk.syncer.destination.name, desk.source.agent, "fork")
     assert set(other.claim(["msg_s1_1"]).values()) == {"fork"}
+
+
+def test_second_run_on_a_session_waits_its_turn_and_then_says_who_is_busy(desk: Desk) -> None:
+    desk.pen().turn(1)
+    located = desk.source.find("s1")
+    assert located
+    terms = Terms(patience=0.05)
+    with desk.syncer.alone(desk.source.agent, "s1", 1), pytest.raises(BusyError, match="s1"):
+        desk.syncer.sync(desk.source, located, terms=terms)
+    assert desk.paths == {}
+    assert desk.syncer.sync(desk.source, located, terms=terms).sent == 2
+    assert desk.syncer.sync(desk.source, located, terms=terms).unchanged == 2
+
+
+def test_preview_tells_what_a_sync_then_sends(desk: Desk) -> None:
+    desk.pen().turn(1)
+    located = desk.source.find("s1")
+    assert located
+    (shown,) = desk.syncer.preview(desk.source, located)
+    assert not isinstance(shown, Excluded)
+    assert shown.session.id == "s1"
+    assert desk.paths == {}
+    assert desk.sync().sent == 2
+
+
+def test_masked_secrets_are_counted_by_kind(desk: Desk) -> None:
+    secret = "ghp_" + "a1B2c3D4e5" * 3 + "F6g7H8"
+    pen = desk.pen()
+    pen.line("user", f"use {secret}")
+    pen.says("m1", text(f"no, not {secret}"))
+    masked = desk.sync().masked
+    assert sum(masked.values()) >= 2
+    assert all(count > 0 for count in masked.values())

@@ -74,6 +74,11 @@ def call(run: Run, *, stdin: bytes | None = None, output: Path | None = None) ->
     return ended(fork(run, stdin=stdin, output=output))
 
 
+def lives(pid: int) -> bool:
+    """Whether the child has not ended yet; it can be waited for all the same."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
 def killed_after(pid: int, seconds: float) -> bool:
     """Kill the child at that moment; whether it was still there."""
     pause(seconds)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from opensync_hooks import worker
 from tests.faults import child
-from tests.faults.clock import CLOCK
+from tests.faults.clock import CLOCK, pause
 from tests.faults.damage import Damage, flipped, of_pages, prefixes
 from tests.faults.deployment import deployment
 from tests.faults.figure import Figure
@@ -116,9 +116,13 @@ def _ledger_log(figure: Figure, folder: Path, choose: Choose, dice: random.Rando
 
 def _half_done(machine: Machine) -> None:
     """A worker that is killed while it delivers."""
-    for wait in (0.05, 0.08, 0.12, 0.2, 0.3, 0.5):
-        child.killed_after(child.fork(worker.main), wait)
-        if (machine.ours / "ledger.db-wal").exists():
+    log = machine.ours / "ledger.db-wal"
+    for wait in (0.02, 0.01, 0.005, 0.002, 0.0):
+        pid = child.fork(worker.main)
+        while not log.exists() and child.lives(pid):
+            pause(0.001)
+        child.killed_after(pid, wait)
+        if log.exists() and log.stat().st_size:
             return
 
 
