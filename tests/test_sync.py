@@ -469,3 +469,23 @@ def test_masked_secrets_are_counted_by_kind(desk: Desk) -> None:
     masked = desk.sync().masked
     assert sum(masked.values()) >= 2
     assert all(count > 0 for count in masked.values())
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_tokens_are_guessed_only_where_that_was_asked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    seen: list[str] = []
+
+    def guess(session: Session) -> Session:
+        seen.append(session.id)
+        return session
+
+    monkeypatch.setattr("opensync_hooks.sync.estimated", guess)
+    desk.syncer = replace(desk.syncer, config=replace(desk.syncer.config, estimate_tokens=wanted))
+    desk.pen().turn(1)
+    located = desk.source.find("s1")
+    assert located
+    list(desk.syncer.preview(desk.source, located))
+    desk.sync()
+    assert seen == (["s1", "s1"] if wanted else [])
