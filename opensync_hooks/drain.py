@@ -208,13 +208,6 @@ class Drain:
         return Keepsakes.of(self.syncer.config)
 
 
-def reduce_now(spool: Spool) -> None:
-    """Learn from the hooks' events which sessions are private, unless a worker is at it already."""
-    with spool.alone() as is_alone:
-        if is_alone:
-            spool.reduce(registry.heed)
-
-
 def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Result]:
     """All that waits, tried at once, unless a worker is at it already."""
     with spool.alone() as is_alone:

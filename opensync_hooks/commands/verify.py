@@ -15,6 +15,7 @@ from opensync_hooks.commands.terminal import complain, say
 from opensync_hooks.errors import BusyError, OpenSyncError, RejectedError, SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.sources import Located, Source, registry
+from opensync_hooks.spool import Spool
 from opensync_hooks.sync import Syncer
 from opensync_hooks.verification import Verdict, Verification
 from opensync_hooks.words import count
@@ -46,6 +47,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     found = backfill.select(wish)
     loaded = config.load()
+    Spool(loaded.folders.spool).reduce(registry.heed)  # a repair sends nothing that is private
     with Ledger(loaded.folders.ledger) as ledger, house.archive(loaded) as archive:
         syncer = Syncer(loaded, archive, ledger, pricing.bundled())
         told = _Told(archive.name, shows=not arguments.json, names_all=bool(wish.sessions))
