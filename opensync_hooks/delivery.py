@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from opensync_hooks import loss, wire
-from opensync_hooks.account import Account, Entry, Head, State
+from opensync_hooks import wire
 from opensync_hooks.config import Config
 from opensync_hooks.destination import Destination, Json, rename
 from opensync_hooks.errors import LateError, RejectedError, UnclearError
+from opensync_hooks.ledger import loss
+from opensync_hooks.ledger.account import Account, Entry, Head, State
 from opensync_hooks.model import Charge, Message, Session, Usage
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.privacy import permitted, permitted_session

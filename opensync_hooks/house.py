@@ -33,7 +33,7 @@ def destination(config: Config) -> Iterator[Destination]:
 def archive(config: Config) -> Iterator[Archive]:
     """The same destination, for who also reads what it holds."""
     if config.url and config.api_key:
-        from opensync_hooks.readback import Reader  # noqa: PLC0415 - requests, again
+        from opensync_hooks.client.readback import Reader  # noqa: PLC0415 - requests, again
 
         with Reader(config.url, config.api_key) as reader:
             yield reader

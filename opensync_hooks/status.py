@@ -7,18 +7,18 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from opensync_hooks import agents, house, loss
-from opensync_hooks.backlog import Backlog, of_agents
+from opensync_hooks import agents, house
+from opensync_hooks.backfill.backlog import Backlog, of_agents
 from opensync_hooks.config import Config, load, mask
 from opensync_hooks.doctor import registrations
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
-from opensync_hooks.exclusion import Exclusions
-from opensync_hooks.keepsake import Keepsakes
-from opensync_hooks.ledger import Ledger
-from opensync_hooks.queue import Item, Queue
-from opensync_hooks.rest import Resting, as_json
-from opensync_hooks.retry import Rest
-from opensync_hooks.spool import Spool
+from opensync_hooks.ledger import Ledger, loss
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.queue.keepsake import Keepsakes
+from opensync_hooks.queue.rest import Resting, as_json
+from opensync_hooks.queue.retry import Rest
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.queue.waiting import Item, Queue
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field, replace
 
 from filelock import FileLock, Timeout
 
-from opensync_hooks import loss, volumes
-from opensync_hooks.account import Account
+from opensync_hooks import volumes
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import FREELY, Bill, Delivery, SessionLostError, Terms, weight
 from opensync_hooks.destination import Destination
 from opensync_hooks.errors import BusyError
 from opensync_hooks.estimate import estimated
-from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.files import private_folder
-from opensync_hooks.ledger import Ledger
+from opensync_hooks.ledger import Ledger, loss
+from opensync_hooks.ledger.account import Account
 from opensync_hooks.model import Message, Session
 from opensync_hooks.pricing import PriceTable
+from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.sources import Located, Source
 
 _MOST_LOSSES = 3

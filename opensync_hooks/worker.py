@@ -9,15 +9,15 @@ import time
 from collections.abc import Mapping
 
 from opensync_hooks import config as settings
-from opensync_hooks import leftovers
 from opensync_hooks.errors import BugError, OpenSyncError
-from opensync_hooks.job import Job
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
 from opensync_hooks.model import Trigger
-from opensync_hooks.shift import Shift
+from opensync_hooks.queue import leftovers
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.shift import Shift
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
-from opensync_hooks.spool import Spool
 
 MOST_SECONDS = 600.0
 """One worker's life: a server that hangs must not starve the hooks that come after."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import backfill, config, house, status
-from opensync_hooks.backlog import Backlog, of_agents
+from opensync_hooks.backfill.backlog import Backlog, of_agents
 from opensync_hooks.commands.status import render
-from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.privacy.exclusion import Exclusions
 from tests.opencode_home import Home
 
 TOOLS = "ses_e0455ed23ffeEtIjW6fob3GFcK"

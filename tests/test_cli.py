@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import __version__, cli, commands, status
-from opensync_hooks.spool import Spool
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.store import Store
 from tests.commandline import (
     BUFFERED,

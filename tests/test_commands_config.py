@@ -11,7 +11,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks import toml_text
+from opensync_hooks.config import toml_text
 from tests.commandline import KEY, NOBODY_LISTENS, run
 
 MINE = f"""# my settings

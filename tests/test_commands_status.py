@@ -12,7 +12,7 @@ import pytest
 
 from opensync_hooks import agents, words
 from opensync_hooks.ledger import Ledger
-from opensync_hooks.spool import Spool
+from opensync_hooks.queue.spool import Spool
 from tests.commandline import FIRST, run
 from tests.opensync import real_opensync
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.client.readback import Reader
 from opensync_hooks.ledger import Ledger
-from opensync_hooks.readback import Reader
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, WITH_SUBAGENTS, Ran, run, sessions_in

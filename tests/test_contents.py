@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks import contents
 from opensync_hooks.model import Part, Text, ToolCall, ToolResult
+from opensync_hooks.privacy import contents
 
 BODY = "SECRET = 1\nprint(SECRET)\n"
 NOTE = "[contents of src/a.py stay here: 2 lines, 25 bytes]"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from opensync_hooks import pricing
+from opensync_hooks.backfill.crew import Crew
 from opensync_hooks.config import Config, Folders
-from opensync_hooks.crew import Crew
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import KeyRefusedError
 from opensync_hooks.ledger import Ledger

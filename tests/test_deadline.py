@@ -13,7 +13,7 @@ import pytest
 
 from opensync_hooks import client as clients
 from opensync_hooks.client import Client
-from opensync_hooks.deadline import TooLateError, within
+from opensync_hooks.client.deadline import TooLateError, within
 from opensync_hooks.errors import UnreachableError
 
 

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from opensync_hooks.config import Folders
-from opensync_hooks.spool import Spool
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.store import Store
 from tests.transcripts import Pen
 

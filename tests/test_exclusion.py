@@ -16,9 +16,9 @@ import pytest
 
 from opensync_hooks import entry
 from opensync_hooks.config import load
-from opensync_hooks.exclusion import IGNORE, Exclusions
+from opensync_hooks.privacy.exclusion import IGNORE, Exclusions
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
-from opensync_hooks.spool import Spool
 from opensync_hooks.store import Store
 from tests.cursor_home import assistant, chat, text, user
 from tests.opencode_home import Home

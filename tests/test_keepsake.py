@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from opensync_hooks import config, keepsake, pricing
+from opensync_hooks import config, pricing
 from opensync_hooks.errors import SourceError
-from opensync_hooks.keepsake import Keepsakes
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, ToolResult, Usage
 from opensync_hooks.privacy import permitted
+from opensync_hooks.queue import keepsake
+from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.sources import Located, Source
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
@@ -134,7 +135,7 @@ def test_copy_arrives_as_the_session_itself_would_have(kept: Keepsakes, tmp_path
 
 
 def test_private_session_is_not_copied(kept: Keepsakes) -> None:
-    from opensync_hooks.exclusion import Exclusions  # noqa: PLC0415
+    from opensync_hooks.privacy.exclusion import Exclusions  # noqa: PLC0415
 
     Exclusions.of(config.load()).keep_private("cursor", "s1")
     assert not kept.keep(cast("Source", Told(session())), located(), config.load())

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.account import Account, Entry, Head
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger import Ledger, Summary
+from opensync_hooks.ledger.account import Account, Entry, Head
 
 ROOT = Path(__file__).parent.parent
 HERE, THERE = "embedded store", "https://x.convex.site"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import leftovers
+from opensync_hooks.queue import leftovers
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
-from opensync_hooks.spool import Spool
 
 TORN = "1767225600000000000-4711.claude-code"
 SCRAP = f".claude-code-{'0' * 32}.job.abcd_123"

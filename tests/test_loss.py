@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks import loss, wire
-from opensync_hooks.ledger import Ledger
+from opensync_hooks import wire
+from opensync_hooks.ledger import Ledger, loss
 from opensync_hooks.model import Message, Text, ToolCall, ToolResult
 
 LONG = "x" * (wire.LONGEST_TEXT + 5)

@@ -20,14 +20,14 @@ import pytest
 from opensync_hooks import config, worker
 from opensync_hooks.database import Database
 from opensync_hooks.errors import NotConfiguredError, OpenSyncError, SourceError
-from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.files import open_plain, private_folder, read_whole, write_whole
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
 from opensync_hooks.model import Heard, Session
 from opensync_hooks.notebook import Notebook
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry, snapshot
-from opensync_hooks.spool import Spool
 from opensync_hooks.store.layout import LAYOUT
 from tests.cursor_home import Editor, said_by_user
 from tests.fuzz.reading import staying_inside

@@ -35,8 +35,8 @@ from opensync_hooks.model import (
     ToolResult,
 )
 from opensync_hooks.privacy import permitted, permitted_session
-from opensync_hooks.redaction.formats import Example, Format
-from opensync_hooks.redaction.table import TABLE
+from opensync_hooks.privacy.redaction.formats import Example, Format
+from opensync_hooks.privacy.redaction.table import TABLE
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.sources.cursor import Cursor
 from opensync_hooks.store import Store

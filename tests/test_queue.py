@@ -12,14 +12,14 @@ import pytest
 
 from opensync_hooks.config import Folders, load
 from opensync_hooks.errors import KeyRefusedError
-from opensync_hooks.job import Job
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.rest import Resting
-from opensync_hooks.retry import Tries
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.rest import Resting
+from opensync_hooks.queue.retry import Tries
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
-from opensync_hooks.spool import Spool
 from tests.commandline import run
 from tests.opensync import RealStore, real_opensync
 from tests.transcripts import Pen

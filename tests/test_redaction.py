@@ -21,14 +21,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.redaction import Redactor, mask
-from opensync_hooks.redaction.formats import Example, Format
-from opensync_hooks.redaction.headers import HEADERS
-from opensync_hooks.redaction.keys import KEYS
-from opensync_hooks.redaction.names import NAMES
-from opensync_hooks.redaction.shapes import SHAPES
-from opensync_hooks.redaction.table import TABLE
-from opensync_hooks.redaction.tokens import TOKENS
+from opensync_hooks.privacy.redaction import Redactor, mask
+from opensync_hooks.privacy.redaction.formats import Example, Format
+from opensync_hooks.privacy.redaction.headers import HEADERS
+from opensync_hooks.privacy.redaction.keys import KEYS
+from opensync_hooks.privacy.redaction.names import NAMES
+from opensync_hooks.privacy.redaction.shapes import SHAPES
+from opensync_hooks.privacy.redaction.table import TABLE
+from opensync_hooks.privacy.redaction.tokens import TOKENS
 
 ROOT = Path(__file__).parents[1]
 MIB = 1 << 20

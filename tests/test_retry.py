@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensync_hooks import errors, retry
-from opensync_hooks.retry import DAY, HOUR, MINUTE, Failure, Rest, Tries, after, rest
+from opensync_hooks import errors
+from opensync_hooks.queue import retry
+from opensync_hooks.queue.retry import DAY, HOUR, MINUTE, Failure, Rest, Tries, after, rest
 
 NOW = 1_790_000_000_000
 HERE = "login"

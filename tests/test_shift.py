@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import config, drain, retry, shift, worker
-from opensync_hooks.job import Job
-from opensync_hooks.keepsake import Keepsakes
+from opensync_hooks import config, worker
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import Item, Queue
-from opensync_hooks.rest import Resting
-from opensync_hooks.retry import DAY, HOUR, Rest
+from opensync_hooks.queue import drain, retry, shift
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.keepsake import Keepsakes
+from opensync_hooks.queue.rest import Resting
+from opensync_hooks.queue.retry import DAY, HOUR, Rest
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.queue.waiting import Item, Queue
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
-from opensync_hooks.spool import Spool
 from tests.opensync import RealStore, real_opensync
 from tests.transcripts import Pen
 
@@ -210,7 +211,7 @@ def test_full_disk_is_not_the_destinations_fault(
         raise OSError(28, "No space left on device", "somewhere")
 
     with monkeypatch.context() as patch:
-        patch.setattr("opensync_hooks.exclusion.Exclusions.remember", full)
+        patch.setattr("opensync_hooks.privacy.exclusion.Exclusions.remember", full)
         worker.main(seconds=30)
     assert desk.rest() is None
     assert "No space left" in (desk.job().error or "")

@@ -22,11 +22,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from opensync_hooks.job import Job
 from opensync_hooks.model import Trigger
-from opensync_hooks.retry import Tries
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.retry import Tries
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
-from opensync_hooks.spool import Spool
 
 ROOT = Path(__file__).parent.parent
 AGENT = "claude-code"
@@ -492,7 +492,7 @@ def test_full_disk_keeps_the_event_for_the_next_worker(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("opensync_hooks.spool.write_whole", full)
+        patch.setattr("opensync_hooks.queue.spool.write_whole", full)
         with pytest.raises(OSError, match="No space left"):
             spool.reduce(registry.trigger)
     assert event.exists()

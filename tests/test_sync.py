@@ -17,9 +17,9 @@ from opensync_hooks.client import Client
 from opensync_hooks.config import load
 from opensync_hooks.delivery import Terms
 from opensync_hooks.errors import BusyError, UnreachableError
-from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, Usage
+from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
 from opensync_hooks.sources import Located, Source

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from opensync_hooks import drain, retry, shift, worker
+from opensync_hooks import worker
 from opensync_hooks.config import Folders
 from opensync_hooks.delivery import Terms
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.queue import drain, retry, shift
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
-from opensync_hooks.spool import Spool
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Syncer
 from tests.transcripts import Pen
@@ -179,7 +180,8 @@ def test_worker_that_hangs_for_good_is_ended_by_the_system_and_its_job_is_kept(d
     desk.session("s1")
     desk.event("s1")
     hang = (
-        "import re; from opensync_hooks import drain, worker; worker.GRACE_SECONDS = 0\n"
+        "import re; from opensync_hooks import worker; from opensync_hooks.queue import drain\n"
+        "worker.GRACE_SECONDS = 0\n"
         "drain.Drain._sync = lambda *_: re.match('(a*)*b', 'a' * 40)\n"
         "worker.main(alone=True, seconds=2)"
     )

@@ -6,10 +6,9 @@ import argparse
 import json
 import os
 
-from opensync_hooks import settings
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.terminal import say
-from opensync_hooks.config import Folders
+from opensync_hooks.config import Folders, settings
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from opensync_hooks import rehearsal
-from opensync_hooks.backfill import Found, Wish
+from opensync_hooks.backfill import Found, Wish, rehearsal
+from opensync_hooks.backfill.rehearsal import Rehearsed
 from opensync_hooks.commands.terminal import complain, say
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
-from opensync_hooks.rehearsal import Rehearsed
 from opensync_hooks.words import count, size
 
 

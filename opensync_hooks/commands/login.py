@@ -21,7 +21,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _login(arguments: argparse.Namespace) -> int:
     url = config.base_url(arguments.url or os.environ.get("OPENSYNC_URL") or _ask_url())
     key = _ask_key(from_stdin=arguments.api_key_stdin)
-    from opensync_hooks.introduction import introduce  # noqa: PLC0415 - requests costs 70 ms
+    from opensync_hooks.client.introduction import introduce  # noqa: PLC0415 - requests costs 70 ms
 
     introduce(url, key, known=_is_known(url, key))
     config.save_login(os.environ, url, key)

@@ -8,18 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opensync_hooks import backfill, config, house, rest
+from opensync_hooks import backfill, config, house
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.terminal import complain, say
-from opensync_hooks.drain import Drain, Result
 from opensync_hooks.errors import OpenSyncError, UsageError
-from opensync_hooks.keepsake import Keepsakes
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
-from opensync_hooks.queue import Item, Queue
-from opensync_hooks.shift import note
+from opensync_hooks.queue import rest
+from opensync_hooks.queue.drain import Drain, Result
+from opensync_hooks.queue.keepsake import Keepsakes
+from opensync_hooks.queue.shift import note
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.queue.waiting import Item, Queue
 from opensync_hooks.sources import registry
-from opensync_hooks.spool import Spool
 from opensync_hooks.words import ago
 
 _AT_WORK = "A worker is at it already: `opensync-hooks queue list` shows what is left."

@@ -7,11 +7,12 @@ import json
 import os
 from collections.abc import Iterator
 
-from opensync_hooks import house, rest, status
+from opensync_hooks import house, status
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.terminal import say
 from opensync_hooks.config import Folders
-from opensync_hooks.queue import Item
+from opensync_hooks.queue import rest
+from opensync_hooks.queue.waiting import Item
 from opensync_hooks.status import Hooks, Status
 from opensync_hooks.words import ago, count
 

@@ -10,16 +10,17 @@ import time
 from collections import Counter
 from datetime import datetime
 
-from opensync_hooks import backfill, config, crew, drain, house, rest
-from opensync_hooks.backfill import Found, Wish
+from opensync_hooks import backfill, config, house
+from opensync_hooks.backfill import Found, Wish, crew
 from opensync_hooks.commands import dry_run
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.progress import Progress
 from opensync_hooks.commands.terminal import INTERRUPTED, complain, say
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.queue import drain, rest
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
-from opensync_hooks.spool import Spool
 from opensync_hooks.sync import Outcome, Syncer
 from opensync_hooks.words import count
 

@@ -14,8 +14,8 @@ from opensync_hooks.commands.progress import Progress
 from opensync_hooks.commands.terminal import complain, say
 from opensync_hooks.errors import BusyError, OpenSyncError, RejectedError, SourceError
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import Located, Source, registry
-from opensync_hooks.spool import Spool
 from opensync_hooks.sync import Syncer
 from opensync_hooks.verification import Verdict, Verification
 from opensync_hooks.words import count

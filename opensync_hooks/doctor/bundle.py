@@ -26,7 +26,7 @@ from opensync_hooks.config import Config, Folders, load
 from opensync_hooks.doctor.finding import Finding
 from opensync_hooks.errors import BugError, OpenSyncError
 from opensync_hooks.files import write_whole
-from opensync_hooks.redaction import Redactor
+from opensync_hooks.privacy.redaction import Redactor
 
 _LOG_LINES = 300
 _KNOWN = re.compile(

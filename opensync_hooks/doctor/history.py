@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from opensync_hooks import agents, glimpse, house
-from opensync_hooks.backlog import is_due
+from opensync_hooks import agents, house
+from opensync_hooks.backfill.backlog import is_due
 from opensync_hooks.config import Config
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.ledger import glimpse
 from opensync_hooks.sources import Source, registry
 from opensync_hooks.words import count
 

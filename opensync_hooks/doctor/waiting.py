@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from opensync_hooks import glimpse, house, rest
+from opensync_hooks import house
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
-from opensync_hooks.rest import Resting
-from opensync_hooks.spool import Spool
+from opensync_hooks.ledger import glimpse
+from opensync_hooks.queue import rest
+from opensync_hooks.queue.rest import Resting
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.words import ago, count
 
 _SYNC = "Run `opensync-hooks sync`, which says what holds it up."

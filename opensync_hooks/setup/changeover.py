@@ -111,7 +111,7 @@ def _take_login(found: list[Found], environ: Mapping[str, str]) -> bool:
 
 def _log_in(url: str, key: str, environ: Mapping[str, str]) -> str:
     from opensync_hooks import config  # noqa: PLC0415
-    from opensync_hooks.introduction import introduce  # noqa: PLC0415
+    from opensync_hooks.client.introduction import introduce  # noqa: PLC0415
 
     url = config.base_url(url)
     introduce(url, key, known=False)

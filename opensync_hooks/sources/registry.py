@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from opensync_hooks import folders
-from opensync_hooks.exclusion import Exclusions
 from opensync_hooks.model import Trigger
 from opensync_hooks.notebook import Notebook
+from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.sources import Located, Source
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.sources.cursor import Cursor

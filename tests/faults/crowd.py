@@ -6,7 +6,8 @@ import os
 import random
 from pathlib import Path
 
-from opensync_hooks import shift, worker
+from opensync_hooks import worker
+from opensync_hooks.queue import shift
 from tests.faults import child
 from tests.faults.clock import pause, stopwatch
 from tests.faults.deployment import deployment

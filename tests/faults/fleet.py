@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks import client, retry, worker
+from opensync_hooks import client, worker
 from opensync_hooks.errors import UnreachableError
-from opensync_hooks.retry import Rest
+from opensync_hooks.queue import retry
+from opensync_hooks.queue.retry import Rest
 from tests.faults.figure import Figure
 
 ACTIVE = 0.25

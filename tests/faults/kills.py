@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from opensync_hooks import worker
-from opensync_hooks.leftovers import SCRAP_SECONDS
+from opensync_hooks.queue.leftovers import SCRAP_SECONDS
 from tests.faults import child
 from tests.faults.clock import CLOCK, stopwatch
 from tests.faults.deployment import deployment

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from opensync_hooks import worker
-from opensync_hooks.leftovers import TORN_SECONDS
+from opensync_hooks.queue.leftovers import TORN_SECONDS
 from tests.faults import syscalls
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import deployment

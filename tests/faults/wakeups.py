@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from opensync_hooks import entry, worker
-from opensync_hooks.spool import Spool
+from opensync_hooks.queue.spool import Spool
 from tests.faults import child
 from tests.faults.clock import pause, stopwatch
 from tests.faults.figure import Figure

@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from opensync_hooks import pricing
-from opensync_hooks.account import Entry, Head
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery import Bill, Delivery
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.errors import RejectedError, SourceError
+from opensync_hooks.ledger.account import Entry, Head
 from opensync_hooks.model import Session
 from opensync_hooks.sources import Source
 from opensync_hooks.store import contract

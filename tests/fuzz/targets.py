@@ -19,6 +19,7 @@ from typing import Any
 
 from opensync_hooks.entry import names_only
 from opensync_hooks.folders import KEPT
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server import new_key
 from opensync_hooks.server.connection import Connection
 from opensync_hooks.server.routes import ROUTES
@@ -26,7 +27,6 @@ from opensync_hooks.sources import registry
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.sources.cursor import Cursor
 from opensync_hooks.sources.opencode import OpenCode
-from opensync_hooks.spool import Spool
 from opensync_hooks.store import Store
 from tests import cursor_home
 from tests.fuzz.reading import read_all, staying_inside

@@ -1,0 +1,39 @@
+"""How many sessions lie on this machine, and how many the destination does not have as they are.
+
+What fired no hook shows here: a session that was killed, imported, or older than the hooks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opensync_hooks.config import Config
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.sources import Located, Source, registry
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    on_disk: int = 0
+    unsynced: int = 0
+
+
+def of_agents(config: Config, ledger: Ledger, destination: str) -> dict[str, Backlog]:
+    """By agent. Reads no session: marks are compared with those of the last full delivery."""
+    return {
+        source.agent: Backlog(
+            len(found), sum(is_due(config, ledger, destination, source, one) for one in found)
+        )
+        for source in registry.all_sources()
+        for found in [list(source.sessions())]
+    }
+
+
+def is_due(
+    config: Config, ledger: Ledger, destination: str, source: Source, located: Located
+) -> bool:
+    """Whether the destination lacks anything of the session as it lies here, and should have it."""
+    known = ledger.fingerprint(destination, source.agent, located.session_id)
+    stays = Exclusions.of(config).remembers(source.agent, located.session_id)
+    return known != located.fingerprint and not stays

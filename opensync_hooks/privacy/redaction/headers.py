@@ -1,0 +1,113 @@
+"""Secrets in headers of HTTP, in signed URLs, and in the files and flags of single programs.
+
+All of it is compared with the text in lower case.
+"""
+
+from __future__ import annotations
+
+from opensync_hooks.privacy.redaction.formats import (
+    ALNUM,
+    BREAK,
+    HEX,
+    LOWER,
+    QUOTE,
+    Example,
+    Format,
+    body,
+    fill,
+    rest,
+)
+
+_QUOTES = rf"{QUOTE}{{0,2}}+"
+_BLANK = rf"(?!\[redacted:|[<{{$%*\[]|{QUOTE})"
+_REST = rest("-a-z0-9+/=_.~")
+_AWAY = rf"(?:\\?\r?\n\s{{0,20}}|{BREAK})?"
+"""What follows may stand in the next line."""
+_SCHEME = r"(?:bearer|basic|token|bot|apikey|negotiate|oauth|splunk|key)"
+
+HEADERS: tuple[Format, ...] = (
+    Format(
+        "authorization",
+        ("authorization",),
+        rf"authorization{_QUOTES}\]?\s{{0,3}}[:=,]\s{{0,3}}(?:[fbr](?=[\"']))?{_QUOTES}"
+        rf"(?:{_SCHEME}(?:\s{{1,3}}|{BREAK}){_AWAY}{_BLANK}(?P<value>[^\s\"'`\\,;<>]{{6,}}+{_REST})"
+        rf"|(?:digest|aws4-hmac-sha256)\s{_BLANK}(?P<line>[^\r\n\\`]{{8,}}+)"
+        rf"|{_BLANK}(?![a-z_][\w.]*+[(\[])(?=[^ \t\r\n\"'0-9]{{0,64}}+\d)"
+        rf"(?P<bare>[^\s\"'`\\,;<>]{{8,}}+{_REST}))",
+        (
+            Example(fill(ALNUM, 24), "Authorization: Bearer "),
+            Example("dXNlcjpwYXNz" + "d29yZA==", "-H 'authorization: basic ", "' \\"),
+            Example(fill(ALNUM, 12), '{"Authorization": "', '"}'),
+            Example(fill(ALNUM, 12), '{\\"Authorization\\": \\"Token ', '\\"}'),
+            Example('username="me", response="4f"', "Authorization: Digest ", "\nHost: x"),
+        ),
+        (
+            "Authorization: Bearer ${TOKEN}",
+            "the authorization: see below",
+            'headers["Authorization"] = self.header(info[0])',
+        ),
+        folded=True,
+    ),
+    Format(
+        "bearer-token",
+        ("bearer",),
+        rf"bearer\s{{1,2}}{_BLANK}(?=[^ \t\r\n0-9]{{0,64}}+\d)"
+        rf"(?P<token>{body('-a-z0-9._~+/=', 20)})",
+        (Example(fill(LOWER, 32), "with Bearer ", " in it"),),
+        ("bearer authentication-and-authorization",),
+        folded=True,
+    ),
+    Format(
+        "cookie",
+        ("cookie",),
+        rf"cookie{_QUOTES}\s{{0,2}}:\s{{0,2}}{_QUOTES}(?!\[redacted:)"
+        r"(?P<cookies>[a-z0-9_.-]{1,80}+=(?=[^ \t\r\n;0-9]{0,64}+\d)"
+        rf"(?:[^\s;\"'\\]{{8,}}+{_REST}|[^\s;\"'\\]{{4,7}}+{BREAK}[a-z0-9%+/=_.-]{{8,}}+)"
+        r"[^\r\n\"'\\]*+)",
+        (Example("sid=" + fill(ALNUM, 20) + "; theme=dark", "Set-Cookie: "),),
+        ("Cookie: name=value", "cookie: dict[str, str] = {}"),
+        folded=True,
+    ),
+    Format(
+        "signature",
+        ("signature", "sig"),
+        r"sig(?:nature|(?<=[?&]sig))=(?=[^ \t\r\n&0-9]{0,64}+\d)"
+        rf"(?P<signature>{body('-a-z0-9%+/_=', 20)})",
+        (
+            Example(fill(HEX, 64), "?X-Amz-Date=1&X-Amz-Signature=", "&x=1"),
+            Example(fill(ALNUM, 43) + "%3D", "https://x.blob/?sv=1&sig="),
+        ),
+        ("signature=inspect.signature(call)",),
+        folded=True,
+    ),
+    Format(
+        "registry-auth",
+        ("auth",),
+        rf"auth(?<=[_\"]auth){_QUOTES}\s{{0,3}}[:=]\s{{0,3}}{_QUOTES}"
+        rf"(?=[^ \t\r\n\"'0-9]{{0,64}}+\d)(?P<auth>{body('a-z0-9+/', 16)}={{0,2}})(?![a-z0-9_.(])",
+        (
+            Example(fill(ALNUM, 24), "//registry.npmjs.org/:_auth="),
+            Example(fill(ALNUM, 24), '{"auths":{"x":{"auth": "', '"}}}'),
+        ),
+        ('"auth": "required"', "basic_auth = make()"),
+        folded=True,
+    ),
+    Format(
+        "curl-user",
+        ("curl",),
+        r"-u(?:ser(?<=--user)|(?<=\s-u))[ =]?[\"']?"
+        r"(?P<user>(?!\[redacted:|\d+:\d)[^\s:\"'$<{]{1,64}+:(?!\[redacted:|[$<{*])[^\s\"']++)",
+        (Example("me:" + fill(ALNUM, 9), "curl -u ", " https://example.org"),),
+        ("curl --user-agent x", "curl -u $USER:$PASS x"),
+        folded=True,
+    ),
+    Format(
+        "netrc-password",
+        ("machine",),
+        r"machine\s{1,9}\S{1,200}+\s{1,9}login\s{1,9}\S{1,200}+\s{1,9}password\s{1,9}"
+        r"(?!\[redacted:)(?P<password>\S++)",
+        (Example(fill(ALNUM, 9), "machine example.org login me password "),),
+        ("a machine to login on",),
+        folded=True,
+    ),
+)

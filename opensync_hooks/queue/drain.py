@@ -1,0 +1,234 @@
+"""Works the queue off, one session after the other, and decides what becomes of each job.
+
+A job that fails by itself waits by itself, or is set aside with the reason. What stops all jobs
+alike is raised, and the jobs stay.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, replace
+
+from opensync_hooks.delivery import Terms
+from opensync_hooks.errors import (
+    BugError,
+    BusyError,
+    LateError,
+    OpenSyncError,
+    RejectedError,
+    SourceError,
+    UnclearError,
+)
+from opensync_hooks.queue import retry
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.keepsake import Keepsakes
+from opensync_hooks.queue.retry import Failure
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.sources import Located, Source, registry
+from opensync_hooks.sync import Outcome, Syncer
+
+JOB_SECONDS = 240.0
+"""After which a session makes room for the others; what was confirmed stays confirmed."""
+SETTLE_SECONDS = 3.0
+UNFINISHED = "The agent has not written all of it yet."
+_AGAIN_SECONDS = 0.2
+_PAUSE = 0.05
+_REDUCE_SECONDS = 1.0
+
+Result = Outcome | OpenSyncError
+
+
+@dataclass(slots=True)
+class Drain:
+    """`end` is a time of the monotonic clock. `at_once`: no job has to wait for its time."""
+
+    spool: Spool
+    syncer: Syncer
+    end: float = math.inf
+    at_once: bool = False
+    luck: Callable[[], float] = random.random
+    _unclear: int = 0
+    _tried: set[tuple[str, int]] = field(default_factory=set)
+
+    def run(
+        self, linger: float = 0.0, only: Collection[str] | None = None
+    ) -> Iterator[tuple[Job, Result]]:
+        """Do every job there is, and for `linger` seconds those that still come.
+
+        `only`: the sessions with these ids.
+        Raises UnreachableError, KeyRefusedError, WrongAddressError.
+        """
+        idle_since = time.monotonic()
+        while time.monotonic() < self.end:
+            moment = self.spool.moment()
+            self.spool.reduce(registry.heed)
+            jobs = self.spool.jobs()
+            wanted = (job for job in jobs if only is None or job.trigger.session_id in only)
+            due = [job for job in wanted if self._is_due(job)]
+            if due:
+                yield from self._work_off(due)
+                idle_since = time.monotonic()
+            elif wait := self._wait_for(jobs, linger):
+                self.spool.wait(moment, wait)
+            elif time.monotonic() - idle_since < linger:
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def _is_due(self, job: Job) -> bool:
+        if self.at_once:
+            return (job.name, job.received_at) not in self._tried
+        return job.tries.is_due(_now())
+
+    def _wait_for(self, jobs: list[Job], linger: float) -> float:
+        """Seconds until the next job is due; none where that is not in this worker's life."""
+        soonest = min((job.tries.not_before for job in jobs), default=0)
+        seconds = (soonest - _now()) / 1000
+        within = linger and not self.at_once and time.monotonic() + seconds < self.end
+        return max(seconds, _PAUSE) if jobs and within else 0.0
+
+    def _work_off(self, due: list[Job]) -> Iterator[tuple[Job, Result]]:
+        reduced = time.monotonic()
+        for job in due:
+            if time.monotonic() >= self.end:
+                return
+            if time.monotonic() - reduced > _REDUCE_SECONDS:  # no event's text lies about for long
+                self.spool.reduce(registry.heed)
+                reduced = time.monotonic()
+            current = self.spool.current(job)
+            if current:
+                self._tried.add((current.name, current.received_at))
+                deadly = current.tries.deaths >= retry.MOST_DEATHS
+                for result in (self._give_up if deadly else self._do)(current):
+                    yield current, result
+
+    def _give_up(self, job: Job) -> Iterator[Result]:
+        died = f"Each of the last {job.tries.deaths} workers ended in the middle of it."
+        self.spool.park(job, died)
+        yield RejectedError(died)
+
+    def _do(self, job: Job) -> Iterator[Result]:
+        job = replace(job, tries=job.tries.begins(_now(), self.luck()))
+        self.spool.keep(job, job.error, job.tries)
+        try:
+            outcome = self._sync(job)
+        except UnclearError as error:
+            self._failed(job, "unclear", error)
+            yield error
+            self._unclear += 1
+            if self._unclear >= retry.MOST_UNCLEAR:
+                raise
+        except (SourceError, BusyError, LateError) as error:
+            self._failed(job, "late" if isinstance(error, LateError) else "source", error)
+            yield error
+        except RejectedError as error:
+            self.spool.park(job, str(error))
+            yield error
+        except OpenSyncError as error:
+            self.spool.keep(job, str(error), job.tries.spared())
+            raise
+        except OSError as error:
+            known = OpenSyncError(f"{error.filename or 'disk'}: {error.strerror or error}.")
+            self._failed(job, "source", known)
+            yield known
+        except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
+            bug = BugError(error)
+            self.spool.park(job, str(bug))
+            yield bug
+        else:
+            self._unclear = 0
+            self._ended(job, outcome)
+            if outcome:
+                yield outcome
+
+    def _ended(self, job: Job, outcome: Outcome | None) -> None:
+        reason = (outcome and outcome.reason) or ""
+        if outcome and outcome.unclear:
+            self._failed(job, "unclear", OpenSyncError(reason))
+        elif outcome and outcome.is_partial:
+            self._failed(job, "unfinished", OpenSyncError(UNFINISHED))
+        else:
+            self.spool.done(job)
+            self._keepsakes.drop(job.trigger.agent, job.trigger.session_id)
+
+    def _failed(self, job: Job, failure: Failure, error: OpenSyncError) -> None:
+        later = retry.after(job.tries, failure, _now(), self.luck())
+        if later:
+            self.spool.keep(job, str(error), later)
+        elif failure == "unfinished":
+            self.spool.done(job)  # its agent ended in the middle; what there is has arrived
+        else:
+            self.spool.park(job, str(error))
+
+    def _sync(self, job: Job) -> Outcome | None:
+        """None where there is nothing: an agent that was opened and closed leaves no session."""
+        source = registry.source(job.trigger.agent, {**os.environ, **job.environ})
+        if source is None:
+            return None
+        located = _settled(job, source)
+        if located is None:
+            return self._sync_copy(job)
+        try:
+            return self._deliver(job, source, located)
+        except SourceError:  # a file that was moved or rewritten under us is whole in a moment
+            time.sleep(_AGAIN_SECONDS)
+            return self._deliver(job, source, source.locate(job.trigger) or located)
+
+    def _sync_copy(self, job: Job) -> Outcome | None:
+        whose = (job.trigger.agent, job.trigger.session_id)
+        found = self._keepsakes.find(*whose)
+        if found:
+            config = self._keepsakes.settings(self.syncer.config, *whose)
+            return self._deliver(job, *found, syncer=replace(self.syncer, config=config))
+        if job.error and job.error != UNFINISHED:
+            raise RejectedError(
+                f"{job.trigger.session_id}: its agent deleted it before it could be delivered."
+            )
+        return None
+
+    def _deliver(
+        self, job: Job, source: Source, located: Located, syncer: Syncer | None = None
+    ) -> Outcome:
+        return (syncer or self.syncer).sync(
+            source,
+            located,
+            end_reason=job.trigger.end_reason,
+            terms=Terms(
+                until=None if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end),
+                is_last_try=job.tries.is_last(_now()),
+            ),
+        )
+
+    @property
+    def _keepsakes(self) -> Keepsakes:
+        return Keepsakes.of(self.syncer.config)
+
+
+def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Result]:
+    """All that waits, tried at once, unless a worker is at it already."""
+    with spool.alone() as is_alone:
+        if is_alone:
+            yield from (result for _, result in Drain(spool, syncer, at_once=True).run())
+
+
+def _settled(job: Job, source: Source) -> Located | None:
+    """Where the session lies, once what the agent had shown is there; in the end also without."""
+    end = job.received_at / 1000 + SETTLE_SECONDS
+    looked_at: Located | None = None
+    while True:
+        located = source.locate(job.trigger)
+        is_new = located is not None and located != looked_at
+        if (is_new and source.settled(job.trigger)) or time.time() >= end:
+            return located
+        if located is None and job.trigger.awaits is None:
+            return None
+        looked_at = located
+        time.sleep(_PAUSE)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,40 @@
+"""What killed processes left half done in the queue: torn events are taken up, scraps go.
+
+A hook that was killed before its last step may have written all that it had to say, and it may be
+the last hook of its session. What it wrote may also be text, which must not lie about.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from opensync_hooks.queue.spool import EVENT
+
+_TORN = re.compile(r"[0-9]{1,29}-[0-9]{1,20}\.[a-z-]{1,40}")
+_SCRAP = re.compile(r"\.[a-z-]{1,40}-[0-9a-f]{32}\.job\.[a-z0-9_]{8}")
+TORN_SECONDS = 60
+"""No hook lives as long as that; one that does leaves an event that nobody finds."""
+SCRAP_SECONDS = 3_600
+
+
+def take_up(spool: Path) -> None:
+    """For the one worker. Raises OSError where the folder cannot be read."""
+    for path, age in _plain_files(spool):
+        with suppress(OSError):  # another user's, or gone meanwhile
+            if _TORN.fullmatch(path.name) and age > TORN_SECONDS:
+                path.rename(path.with_name(path.name + EVENT))
+            elif _SCRAP.fullmatch(path.name) and age > SCRAP_SECONDS:
+                path.unlink()
+
+
+def _plain_files(folder: Path) -> Iterator[tuple[Path, float]]:
+    """With their age in seconds, also where the clock was set since."""
+    now = time.time()
+    for path in list(folder.iterdir()):
+        if _TORN.fullmatch(path.name) or _SCRAP.fullmatch(path.name):
+            with suppress(OSError):
+                yield path, abs(now - path.lstat().st_mtime)

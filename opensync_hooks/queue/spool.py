@@ -1,0 +1,240 @@
+"""The queue between hooks and worker: what hooks left behind, and one job per session.
+
+    <time>-<pid>.<agent>.event   a hook's payload as it came, behind one line of environment
+    <agent>-<hash>.job           a pointer: session, path, what to wait for; no text of anybody's
+    parked/                      jobs that will never succeed as they are, each with its reason
+    worker.lock                  held by the one worker
+    jobs.lock                    held for as long as one job is changed
+
+Hooks only ever add events. Everything else is done by the holder of the worker's lock, but for
+commands, which may add a job or take one away at any moment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from opensync_hooks.files import open_plain, private_folder, read_whole, write_whole
+from opensync_hooks.model import Trigger
+from opensync_hooks.queue.job import SUFFIX, Job
+from opensync_hooks.queue.job import read as read_job
+from opensync_hooks.queue.retry import Tries
+
+if sys.platform != "win32":
+    import fcntl
+
+EVENT = ".event"
+_LONGEST_PAYLOAD = 64 << 20
+_PROBE_SECONDS = 0.1
+_POLL_SECONDS = 0.25
+
+Parse = Callable[[str, Mapping[str, str], bytes], Trigger | None]
+"""Agent, the hook's environment and payload → what it asks for; None for nothing."""
+
+
+class Spool:
+    def __init__(self, folder: Path) -> None:
+        self._folder = private_folder(folder)
+        self.lock = folder / "worker.lock"
+        self._changing = FileLock(folder / "jobs.lock", mode=0o600)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether this is the one worker. A hook that probes the lock holds it for microseconds."""
+        lock = FileLock(self.lock, mode=0o600)
+        while not _is_taken(lock):
+            if _is_held(self.lock):
+                yield False
+                return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    # ---- events ----
+
+    def waiting(self) -> int:
+        """How many hooks and sessions are not dealt with yet."""
+        return sum(path.suffix in (EVENT, SUFFIX) for path in self._folder.iterdir())
+
+    def waiting_by_agent(self) -> Counter[str]:
+        """The same, apart for each agent."""
+        events = (path.name.removesuffix(EVENT).rpartition(".")[2] for path in self._events())
+        return Counter([*events, *(job.trigger.agent for job in self.jobs())])
+
+    def has_events(self) -> bool:
+        return bool(self._events())
+
+    def _events(self) -> list[Path]:
+        """In the order of the hooks. What another user's hook left is left to his own worker."""
+        found = sorted(self._folder.glob(f"*{EVENT}"))
+        plain = (path for path in found if path.is_file() and not path.is_symlink())
+        return [path for path in plain if os.access(path, os.R_OK)]
+
+    def reduce(self, parse: Parse) -> None:
+        """Turn every event into a job, or into part of one, and be rid of its text."""
+        for path in self._events():
+            job = _job(path, parse)
+            if job:
+                self.put(job)
+            path.unlink(missing_ok=True)  # only now: killed in between, it is merged twice
+
+    def moment(self) -> int:
+        """Changes whenever a file comes or goes."""
+        return self._folder.stat().st_mtime_ns
+
+    def wait(self, since: int, seconds: float) -> None:
+        """Until something has changed since that moment, or so many seconds have passed."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and self.moment() == since:
+            time.sleep(min(_POLL_SECONDS, left))
+
+    def wake(self) -> None:
+        """Have a worker that waits look around."""
+        os.utime(self._folder)
+
+    # ---- jobs ----
+
+    def put(self, wish: Job) -> None:
+        path = self._folder / wish.name
+        with self._changing:
+            known = _load(path)
+            _write(path, known.merged(wish) if known else wish)
+
+    def jobs(self) -> list[Job]:
+        """Those that no worker has taken up yet, oldest wish first; then the others, in turn."""
+        found = (_load(path) for path in self._folder.glob(f"*{SUFFIX}"))
+        return sorted(filter(None, found), key=lambda job: (job.tries.begun, job.received_at))
+
+    def current(self, job: Job) -> Job | None:
+        """The job as it is now; None when it is gone."""
+        return _load(self._folder / job.name)
+
+    def holds(self, job: Job) -> bool:
+        return (self._folder / job.name).exists()
+
+    def damaged(self) -> list[str]:
+        """The names of job files that say nothing any more. The next hook of a session mends it."""
+        found = sorted(self._folder.glob(f"*{SUFFIX}"))
+        return [path.name for path in found if _load(path) is None and path.exists()]
+
+    def keep(self, job: Job, error: str | None, tries: Tries) -> None:
+        """Note what became of a try. A wish that came meanwhile stays as it is."""
+        path = self._folder / job.name
+        with self._changing:
+            known = _load(path)
+            is_there = path.exists()  # not where a command has taken it away meanwhile
+            if is_there and (known is None or known.received_at <= job.received_at):
+                _write(path, replace(job, error=error, tries=tries))
+
+    def done(self, job: Job) -> None:
+        """Be rid of this wish, also where it was parked before; a later one stays."""
+        (self._folder / "parked" / job.name).unlink(missing_ok=True)
+        self._take_away(job)
+
+    def _take_away(self, job: Job) -> None:
+        path = self._folder / job.name
+        with self._changing:
+            known = _load(path)
+            if known is None or known.received_at <= job.received_at:
+                path.unlink(missing_ok=True)
+
+    def park(self, job: Job, reason: str) -> None:
+        parked = private_folder(self._folder / "parked")
+        _write(parked / job.name, replace(job, error=reason))
+        self._take_away(job)
+
+    def parked(self) -> Iterator[Job]:
+        for path in sorted((self._folder / "parked").glob(f"*{SUFFIX}")):
+            job = _load(path)
+            if job:
+                yield job
+
+    def bring_back(self, agent: str, session_id: str) -> None:
+        """A session that was parked has arrived after all."""
+        name = Job(Trigger(agent, session_id), {}, 0).name
+        (self._folder / "parked" / name).unlink(missing_ok=True)
+
+    def retry(self, job: Job) -> None:
+        """Begin anew with a job, parked or not."""
+        self.put(replace(job, error=None, tries=Tries()))
+        (self._folder / "parked" / job.name).unlink(missing_ok=True)
+        self.keep(job, None, Tries())
+
+    def drop(self, name: str) -> None:
+        """Forget a job, parked or not, or a damaged file of one."""
+        with self._changing:
+            for path in (self._folder / name, self._folder / "parked" / name):
+                path.unlink(missing_ok=True)
+
+
+def _is_taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=_PROBE_SECONDS, poll_interval=0.005)
+    except Timeout:
+        return False
+    return True
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a worker has the lock. Of hooks that probe it, each has only a share of it."""
+    if sys.platform == "win32":
+        return True
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _write(path: Path, job: Job) -> None:
+    # Not durable: after a power cut the transcript may be older as well, and `sync` finds it.
+    write_whole(path, job.as_bytes(), durable=False)
+
+
+def _load(path: Path) -> Job | None:
+    """The job in its file. One that says to be another's could never be taken away by its name."""
+    try:
+        job = read_job(read_whole(path))
+    except OSError:
+        return None
+    return job if job and job.name == path.name else None
+
+
+def _job(path: Path, parse: Parse) -> Job | None:
+    """The wish in an event's file; None when it holds none."""
+    stamp, _, agent = path.name.removesuffix(EVENT).partition(".")
+    try:
+        with open_plain(path) as file:
+            head, _, payload = file.read(_LONGEST_PAYLOAD).partition(b"\n")
+    except FileNotFoundError:
+        return None
+    pairs = (pair.partition("=") for pair in os.fsdecode(head).split("\0") if "=" in pair)
+    environ = {name: value for name, _, value in pairs}
+    try:
+        trigger = parse(agent, environ, payload)
+    except ValueError:  # torn in a way that leaves no session to name
+        return None
+    return Job(trigger, environ, _received_at(stamp)) if trigger else None
+
+
+def _received_at(stamp: str) -> int:
+    nanoseconds = stamp.partition("-")[0]
+    known = nanoseconds.isascii() and nanoseconds.isdigit() and len(nanoseconds) < 30
+    return min(int(nanoseconds) // 1_000_000, _now()) if known else _now()
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
