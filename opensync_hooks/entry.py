@@ -9,9 +9,10 @@ import sys
 from opensync_hooks import folders
 
 WORKER = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from opensync_hooks import worker; "
-    "worker.main(alone=True)"
+    "import sys, time; time.sleep(0.2); sys.path.insert(0, sys.argv[1]); "
+    "from opensync_hooks import worker; worker.main(alone=True)"
 )
+"""It waits first: an agent that is just ending would share its processors with it for as long."""
 PRIVATE = "OPENSYNC_HOOKS_PRIVATE"
 EVENT = "--event"
 """Before a payload that comes as an argument: a pipe is empty still when its writer is killed."""
