@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from opensync_hooks import entry
 from opensync_hooks.config import Folders
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.store import Store
@@ -106,3 +107,14 @@ def test_relative_home_and_missing_packages_end_with_a_sentence_not_in_a_loop(
     )  # fmt: skip
     assert ran.returncode == 1
     assert "are not installed for this Python" in ran.stderr
+
+
+def test_worker_waits_until_an_agent_that_is_ending_needs_no_processor(tmp_path: Path) -> None:
+    package = tmp_path / "opensync_hooks"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "worker.py").write_text("import time\ndef main(*, alone): print(time.monotonic())\n")
+    began = time.monotonic()
+    command = [sys.executable, "-I", "-c", entry.WORKER, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, timeout=30, check=True)
+    assert float(ran.stdout) - began >= 0.2
