@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from opensync_hooks import pricing
 from opensync_hooks.config import Config
-from opensync_hooks.destination import Archive, Destination
+from opensync_hooks.destination import Archive
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.sync import Syncer
 
@@ -15,25 +15,10 @@ EMBEDDED = "embedded store"
 
 
 @contextmanager
-def destination(config: Config) -> Iterator[Destination]:
+def destination(config: Config) -> Iterator[Archive]:
     """The user's OpenSync where there is a login, the embedded store where there is none."""
     if config.url and config.api_key:
-        from opensync_hooks.client import Client  # noqa: PLC0415 - requests costs 70 ms to import
-
-        with Client(config.url, config.api_key) as client:
-            yield client
-    else:
-        from opensync_hooks.store import Store  # noqa: PLC0415
-
-        with Store(config.folders.store) as store:
-            yield store
-
-
-@contextmanager
-def archive(config: Config) -> Iterator[Archive]:
-    """The same destination, for who also reads what it holds."""
-    if config.url and config.api_key:
-        from opensync_hooks.client.readback import Reader  # noqa: PLC0415 - requests, again
+        from opensync_hooks.client.readback import Reader  # noqa: PLC0415 - requests cost 70 ms
 
         with Reader(config.url, config.api_key) as reader:
             yield reader

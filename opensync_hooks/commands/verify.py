@@ -48,7 +48,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     found = backfill.select(wish)
     loaded = config.load()
     Spool(loaded.folders.spool).reduce(registry.heed)  # a repair sends nothing that is private
-    with Ledger(loaded.folders.ledger) as ledger, house.archive(loaded) as archive:
+    with Ledger(loaded.folders.ledger) as ledger, house.destination(loaded) as archive:
         syncer = Syncer(loaded, archive, ledger, pricing.bundled())
         told = _Told(archive.name, shows=not arguments.json, names_all=bool(wish.sessions))
         for result in _results(found, Verification(syncer, archive), repairs=arguments.repair):
