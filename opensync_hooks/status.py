@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from opensync_hooks import agents, house
+from opensync_hooks import agents, clock, house
 from opensync_hooks.backfill.backlog import Backlog, of_agents
 from opensync_hooks.config import Config, load, mask
 from opensync_hooks.doctor import registrations
@@ -87,7 +86,7 @@ def gather() -> Status:
         resting = Resting.of(ledger, config).holding()
         lost = loss.total(ledger, _name(config))
     spool = Spool(config.folders.spool)
-    error, at = (problem, _now()) if problem else noted or (None, None)
+    error, at = (problem, clock.now()) if problem else noted or (None, None)
     return Status(
         destination=_name(config),
         key=mask(config.api_key) if config.api_key else None,
@@ -150,7 +149,3 @@ def _hooks(
             waiting=waiting[agent.name],
             last_sync=last_sync,
         )
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from opensync_hooks import clock
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _SIZES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
@@ -17,7 +17,7 @@ def ago(at: int | None) -> str:
     """A time in ms since 1970, as seen from now."""
     if at is None:
         return "never"
-    seconds = max(0, _now() - at) // 1000
+    seconds = max(0, clock.now() - at) // 1000
     return f"{span(seconds)} ago" if seconds else "just now"
 
 
@@ -35,7 +35,3 @@ def size(weight: int) -> str:
         if weight >= unit:
             return f"{weight / unit:.1f} {name}"
     return count(weight, "byte")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

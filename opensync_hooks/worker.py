@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 
+from opensync_hooks import clock
 from opensync_hooks import config as settings
 from opensync_hooks.errors import BugError, OpenSyncError
 from opensync_hooks.ledger import Ledger
@@ -73,7 +74,7 @@ def _work(spool: Spool, folders: settings.Folders, end: float, *, at_once: bool 
 def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
     """Do what one hook asks for and return when it is done, or after as long as an agent waits."""
     spool = Spool(settings.Folders.of(os.environ).spool)
-    job = Job(trigger, environ, time.time_ns() // 1_000_000)
+    job = Job(trigger, environ, clock.now())
     spool.put(job)
     end = time.monotonic() + SERVE_SECONDS
     while spool.holds(job) and (left := end - time.monotonic()) > 0:

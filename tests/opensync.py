@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.clock import now
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.server import OnRequest, Server, new_key, serve
-from opensync_hooks.store import Clock, Store, wall_clock
+from opensync_hooks.store import Clock, Store
 
 MESSAGE_WINDOW_MS = 5_000
 SESSION_WINDOW_MS = 10_000
@@ -40,7 +41,7 @@ class FakeClock:
 class RealStore(Store):
     """A Store that loses what the real server loses."""
 
-    def __init__(self, path: Path, *, clock: Clock = wall_clock) -> None:
+    def __init__(self, path: Path, *, clock: Clock = now) -> None:
         super().__init__(path, now=clock)
         self.search_text: defaultdict[str, str] = defaultdict(str)
         """By the session's externalId: what the real server's full-text search would find."""
@@ -133,7 +134,7 @@ class _PoisonError(Exception):
 
 @contextmanager
 def real_opensync(
-    folder: Path, *, clock: Clock = wall_clock, on_request: OnRequest | None = None
+    folder: Path, *, clock: Clock = now, on_request: OnRequest | None = None
 ) -> Iterator[tuple[Server, RealStore, str]]:
     """A running server that behaves as a deployment, its store, and its key."""
     key = new_key()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import agents, words
+from opensync_hooks import agents, clock, words
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.queue.spool import Spool
 from tests.commandline import FIRST, run
@@ -84,7 +84,7 @@ def test_status_for_machines_is_one_json_object() -> None:
      (7_200_000, "2 hours ago"), (86_400_000, "1 day ago"), (-5_000, "just now")],
 )  # fmt: skip
 def test_times_are_told_in_words(monkeypatch: pytest.MonkeyPatch, ms: int, said: str) -> None:
-    monkeypatch.setattr(words, "_now", lambda: 10**12)
+    monkeypatch.setattr(clock, "now", lambda: 10**12)
     assert words.ago(10**12 - ms) == said
     assert words.ago(None) == "never"
 

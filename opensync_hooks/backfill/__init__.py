@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from opensync_hooks import house
+from opensync_hooks import clock, house
 from opensync_hooks.backfill.crew import Crew
 from opensync_hooks.config import Config
 from opensync_hooks.errors import (
@@ -136,5 +135,5 @@ def queue(found: Iterable[Found], spool: Spool) -> bool:
             findable = False  # a copy outside the agent's folder
             continue
         kept = {name: os.environ[name] for name in KEPT[source.agent] if name in os.environ}
-        spool.put(Job(trigger, kept, time.time_ns() // 1_000_000))
+        spool.put(Job(trigger, kept, clock.now()))
     return findable

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from opensync_hooks import agents, house
+from opensync_hooks import agents, clock, house
 from opensync_hooks.backfill.backlog import is_due
 from opensync_hooks.config import Config
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
@@ -84,7 +83,7 @@ def kept_days(settings: Path) -> int:
 
 def _ages(source: Source, config: Config) -> list[int]:
     """Of each session that is not synced, how many ms ago anything was said in it."""
-    now = time.time_ns() // 1_000_000
+    now = clock.now()
     with glimpse.copied(config.folders.ledger) as ledger:
         where = config.url or house.EMBEDDED
         found = [one for one in source.sessions() if is_due(config, ledger, where, source, one)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from opensync_hooks import house
+from opensync_hooks.clock import now
 from opensync_hooks.config import Config
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.errors import OpenSyncError
@@ -40,7 +40,7 @@ def _skew(config: Config) -> int:
     from opensync_hooks.client import Client  # noqa: PLC0415 - requests costs 70 ms to import
 
     with Client(config.url or "", config.api_key or "") as client:
-        return client.server_time() - time.time_ns() // 1_000_000
+        return client.server_time() - now()
 
 
 def clock(ahead_ms: int) -> Finding:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from opensync_hooks import clock
 from opensync_hooks.database import PATIENCE_S, DamagedError, Database, Layout
 from opensync_hooks.errors import UnreachableError
 from opensync_hooks.ledger.account import Account, Run
@@ -145,7 +146,7 @@ class Ledger:
         with self.at_once() as run:
             run("DELETE FROM note WHERE name = ?", name)
             if text is not None:
-                run("INSERT INTO note VALUES (?, ?, ?)", name, text, _now())
+                run("INSERT INTO note VALUES (?, ?, ?)", name, text, clock.now())
 
     def noted(self, name: str) -> tuple[str, int] | None:
         rows = self.rows("SELECT text, at FROM note WHERE name = ?", name)
@@ -165,7 +166,3 @@ def _bound(value: object) -> object:
 
 def _unbound(value: object) -> object:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

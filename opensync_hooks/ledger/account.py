@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from opensync_hooks import clock
 
 State = Literal["in doubt", "confirmed", "parked", "dropped"]
 Run = Callable[..., list[tuple[Any, ...]]]
@@ -68,7 +69,7 @@ class Account:
 
     def finished(self, fingerprint: str) -> None:
         """Also of a session that had nothing to send: it is not looked through again either."""
-        self._put(fingerprint=fingerprint, synced_at=_now())
+        self._put(fingerprint=fingerprint, synced_at=clock.now())
 
     def _put(self, **columns: object) -> None:
         with self._ledger.at_once() as run:
@@ -142,7 +143,3 @@ class Account:
         select = "SELECT session FROM charge WHERE destination = ? AND agent = ? AND id = ?"
         found = {one: self._ledger.rows(select, destination, agent, one) for one in charge_ids}
         return {one: rows[0][0] if rows else session_id for one, rows in found.items()}
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
+from opensync_hooks import clock
 from opensync_hooks.delivery import Terms
 from opensync_hooks.errors import (
     BugError,
@@ -82,12 +83,12 @@ class Drain:
     def _is_due(self, job: Job) -> bool:
         if self.at_once:
             return (job.name, job.received_at) not in self._tried
-        return job.tries.is_due(_now())
+        return job.tries.is_due(clock.now())
 
     def _wait_for(self, jobs: list[Job], linger: float) -> float:
         """Seconds until the next job is due; none where that is not in this worker's life."""
         soonest = min((job.tries.not_before for job in jobs), default=0)
-        seconds = (soonest - _now()) / 1000
+        seconds = (soonest - clock.now()) / 1000
         within = linger and not self.at_once and time.monotonic() + seconds < self.end
         return max(seconds, _PAUSE) if jobs and within else 0.0
 
@@ -112,7 +113,7 @@ class Drain:
         yield RejectedError(died)
 
     def _do(self, job: Job) -> Iterator[Result]:
-        job = replace(job, tries=job.tries.begins(_now(), self.luck()))
+        job = replace(job, tries=job.tries.begins(clock.now(), self.luck()))
         self.spool.keep(job, job.error, job.tries)
         try:
             outcome = self._sync(job)
@@ -156,7 +157,7 @@ class Drain:
             self._keepsakes.drop(job.trigger.agent, job.trigger.session_id)
 
     def _failed(self, job: Job, failure: Failure, error: OpenSyncError) -> None:
-        later = retry.after(job.tries, failure, _now(), self.luck())
+        later = retry.after(job.tries, failure, clock.now(), self.luck())
         if later:
             self.spool.keep(job, str(error), later)
         elif failure == "unfinished":
@@ -199,7 +200,7 @@ class Drain:
             end_reason=job.trigger.end_reason,
             terms=Terms(
                 until=None if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end),
-                is_last_try=job.tries.is_last(_now()),
+                is_last_try=job.tries.is_last(clock.now()),
             ),
         )
 
@@ -228,7 +229,3 @@ def _settled(job: Job, source: Source) -> Located | None:
             return None
         looked_at = located
         time.sleep(_PAUSE)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from opensync_hooks import clock
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.queue import retry
 from opensync_hooks.queue.retry import Rest
 from opensync_hooks.queue.spool import Spool
-
-
-def now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +41,11 @@ class Resting:
 
     def holding(self) -> Rest | None:
         known = self.known()
-        return known if known and known.holds(now(), self.login) else None
+        return known if known and known.holds(clock.now(), self.login) else None
 
     def begin(self, error: OpenSyncError) -> Rest | None:
         """Leave the destination alone, where that is what the error calls for."""
-        rest = retry.rest(error, self.known(), now(), self.login, self.luck())
+        rest = retry.rest(error, self.known(), clock.now(), self.login, self.luck())
         if rest:
             self._write(rest)
         return rest

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from opensync_hooks import clock
 from opensync_hooks import config as settings
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
 from opensync_hooks.queue.job import Job
-from opensync_hooks.queue.rest import Resting, now
+from opensync_hooks.queue.rest import Resting
 from opensync_hooks.queue.retry import Rest
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
@@ -53,7 +54,7 @@ class Shift:
                 if self._deliver(config, resting):
                     return
                 continue
-            if not is_copied and now() - rest.since >= COPY_AFTER_MS:
+            if not is_copied and clock.now() - rest.since >= COPY_AFTER_MS:
                 self._keep_copies(config)
                 is_copied = True
             wait = _seconds(rest)
@@ -96,7 +97,7 @@ class Shift:
 
 
 def _seconds(rest: Rest) -> float | None:
-    return None if rest.until is None else max(0.0, (rest.until - now()) / 1000)
+    return None if rest.until is None else max(0.0, (rest.until - clock.now()) / 1000)
 
 
 def _failure(result: Result) -> str | None:

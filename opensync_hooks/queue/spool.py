@@ -23,6 +23,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from opensync_hooks import clock
 from opensync_hooks.files import open_plain, private_folder, read_whole, write_whole
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.job import SUFFIX, Job
@@ -233,8 +234,4 @@ def _job(path: Path, parse: Parse) -> Job | None:
 def _received_at(stamp: str) -> int:
     nanoseconds = stamp.partition("-")[0]
     known = nanoseconds.isascii() and nanoseconds.isdigit() and len(nanoseconds) < 30
-    return min(int(nanoseconds) // 1_000_000, _now()) if known else _now()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+    return min(int(nanoseconds) // 1_000_000, clock.now()) if known else clock.now()

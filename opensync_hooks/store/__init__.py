@@ -11,11 +11,11 @@ import json
 import secrets
 import sqlite3
 import string
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from opensync_hooks import clock
 from opensync_hooks.database import PATIENCE_S, Database
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.errors import RejectedError
@@ -35,10 +35,6 @@ _MESSAGE_COLUMNS = (
 )
 
 
-def wall_clock() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Store(StoreReads):
     """A Destination on this machine. Safe for several threads, and for several processes."""
 
@@ -46,7 +42,7 @@ class Store(StoreReads):
     keeps_extra = True
 
     def __init__(
-        self, path: Path, *, now: Clock = wall_clock, patience_s: float = PATIENCE_S
+        self, path: Path, *, now: Clock = clock.now, patience_s: float = PATIENCE_S
     ) -> None:
         super().__init__(Database(path, LAYOUT, patience_s))
         self.now = now
