@@ -209,6 +209,14 @@ def test_fault_is_named_with_its_cure_in_one_line(fault: Any, ours: Path, home: 
     assert wrong.cure in line
 
 
+def test_setting_that_nothing_reads_is_a_warning(ours: Path) -> None:
+    assert found("warning").get("settings") is None
+    ours.mkdir(exist_ok=True)
+    (ours / "config.toml").write_text("[privcy]\nexclude = ['*']\n")
+    (ours / "config.toml").chmod(0o600)
+    assert "nothing reads `privcy`" in found("warning")["settings"].fact
+
+
 def test_retention_follows_claude_codes_own_setting(home: Path) -> None:
     _, fact = soon_deleted(home)
     settings = home / ".claude" / "settings.json"

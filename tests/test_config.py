@@ -160,7 +160,7 @@ def test_environment_wins(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://x.convex.cloud/", None, login(), (URL, KEY)),
         (URL, None, f'api_key = "{KEY}"', (URL, KEY)),
         (URL, f" {KEY}\n", "", (URL, KEY)),
-        (None, KEY, "", (None, None)),
+        (None, KEY, "\n", (None, None)),
         ("", "", login(), (URL, KEY)),
     ],
     ids=["key", "same URL", "URL for a lone key", "both, with blanks", "lone key", "empty"],
@@ -275,8 +275,13 @@ def test_file_that_cannot_be_read_is_never_written(path: Path, change: Callable[
         (f'url = "{URL}"', "no API key is known"),
         (login(key="osk_ä"), "characters that no key has"),
         (login(key="osk_a\\nb"), "characters that no key has"),
+        (f'api_key = "{KEY}"', "an API key and no `url`"),
+        ("[privacy]\nexlude = ['x']", r"\[privacy\] has no setting `exlude`"),
+        (f"[privacy]\n{KEY} = 1", "has no setting of one of its names"),
+        ("exclude = ['x']", r"`exclude` stands outside \[privacy\]"),
+        ("", "is empty"),
     ],
-    ids=lambda text: text.splitlines()[-1][:30],
+    ids=lambda text: text.split("\n")[-1][:30],
 )
 def test_value_that_cannot_be_used_is_named_with_a_cure(
     path: Path, text: str, complaint: str
@@ -377,6 +382,19 @@ def test_logout_takes_the_login_away_and_nothing_else(path: Path) -> None:
     assert tomllib.loads(path.read_text())["mine"] == {"a": 1}
     assert KEY not in path.read_text()
     assert config.forget_login(os.environ) is False
+
+
+def test_logout_leaves_no_empty_file_behind(path: Path) -> None:
+    write(path, login())
+    assert config.forget_login(os.environ) is True
+    assert not path.exists()
+    assert config.load().url is None
+
+
+def test_login_mends_an_empty_file(path: Path) -> None:
+    write(path, "")
+    config.save_login(os.environ, URL, KEY)
+    assert config.load().url == URL
 
 
 def test_logout_without_a_login_leaves_the_file_as_it_is(path: Path) -> None:

@@ -27,7 +27,7 @@ def load(path: Path, text: str, environ: Mapping[str, str] | None = None) -> Con
 
 
 def test_without_a_word_everything_that_can_stay_stays(settings: Path) -> None:
-    found = load(settings, "")
+    found = load(settings, "\n")
     assert (found.thinking, found.redact, found.file_contents) == (False, True, False)
     assert (found.patterns, found.allow, found.exclude) == ((), (), ())
 
@@ -68,7 +68,7 @@ def test_all_of_it_can_be_set(settings: Path) -> None:
 def test_environment_wins_and_nonsense_in_it_opens_nothing(
     settings: Path, name: str, value: str, said: tuple[bool, bool, bool]
 ) -> None:
-    found = load(settings, "", {f"OPENSYNC_HOOKS_{name}": value})
+    found = load(settings, "\n", {f"OPENSYNC_HOOKS_{name}": value})
     assert (found.thinking, found.redact, found.file_contents) == said
 
 

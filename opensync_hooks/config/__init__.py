@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import secrets
-import shlex
-import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from filelock import FileLock
-
 from opensync_hooks import core_files, folders
-from opensync_hooks.config import rules, toml_text
+from opensync_hooks.config import rules, toml_file
 from opensync_hooks.errors import NotConfiguredError, UsageError
-from opensync_hooks.files import open_plain, private_folder, write_whole
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _KEY = re.compile(r"[\x21-\x7e]+")
-_ANY_KEY = re.compile(r"osk_[\w-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +77,18 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Raises NotConfiguredError for a file or a value that cannot be used as it stands."""
     where = Folders.of(environ)
     core_files.forbid()
-    return _made(where, _read(where.settings), environ)
+    made = _made(where, toml_file.read(where.settings), environ)
+    if made.url is None and toml_file.is_empty(where.settings):
+        raise NotConfiguredError(
+            f"{where.settings}: is empty; a login that it held is lost.",
+            "Run `opensync-hooks login`; or delete the file, and the embedded store is used.",
+        )
+    return made
 
 
 def document(environ: Mapping[str, str]) -> dict[str, Any]:
     """What config.toml itself says. Raises NotConfiguredError where that cannot be told."""
-    return _read(Folders.of(environ).settings)
+    return toml_file.read(Folders.of(environ).settings)
 
 
 def update(environ: Mapping[str, str], change: Callable[[dict[str, Any]], object]) -> None:
@@ -108,15 +106,24 @@ def update(environ: Mapping[str, str], change: Callable[[dict[str, Any]], object
 
 def _made(where: Folders, document: dict[str, Any], environ: Mapping[str, str]) -> Config:
     server = _table(document, "server", where.settings)
+    privacy = _table(document, "privacy", where.settings)
+    rules.refuse_misplaced(document, where.settings)
     url, api_key = _login(environ, document, where.settings)
     return Config(
         folders=where,
         url=url,
         api_key=api_key,
-        **rules.read(_table(document, "privacy", where.settings), environ, where.settings),
+        **rules.read(privacy, environ, where.settings),
         estimate_tokens=_is_on(environ, document, "estimate_tokens", where.settings),
         server_key=_text(server, "key", where.settings),
     )
+
+
+def _change(
+    environ: Mapping[str, str], change: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
+    where = Folders.of(environ)
+    return toml_file.change(where.settings, where.locks, change)
 
 
 def _login(
@@ -125,6 +132,11 @@ def _login(
     """Where to send, and the key that belongs there: the file's key goes to the file's URL only."""
     given, known = environ.get("OPENSYNC_URL"), _text(document, "url", path)
     if not given and not known:
+        if _text(document, "api_key", path):
+            raise NotConfiguredError(
+                f"{path}: holds an API key and no `url` to use it at.",
+                "Run `opensync-hooks login`, or take the key out.",
+            )
         return None, None
     address = _address(given, "OPENSYNC_URL") if given else _address(known or "", path)
     key = environ.get("OPENSYNC_API_KEY")
@@ -215,54 +227,6 @@ def _refuse_unsafe(parts: SplitResult, host: str) -> None:
 
 def mask(key: str) -> str:
     return f"{key[:4]}…{key[-4:]}" if len(key) >= 16 else "…"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with open_plain(path) as file:
-            _check_private(path, os.fstat(file.fileno()))
-            return tomllib.load(file)
-    except FileNotFoundError:
-        return {}
-    except (ValueError, RecursionError) as error:
-        said = _ANY_KEY.sub("osk_…", str(error))
-        raise NotConfiguredError(
-            f"{path}: not valid TOML ({said}).", "Correct it; until then nothing is sent."
-        ) from None
-    except OSError as error:
-        raise NotConfiguredError(f"{path}: {error.strerror}.") from None
-
-
-def _check_private(path: Path, status: os.stat_result) -> None:
-    """Whoever can read the file has the key; whoever can write it, says where the key is sent."""
-    if os.name != "posix":
-        return
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise NotConfiguredError(
-            f"{path}: other users can read it, and it holds the key.",
-            f"chmod 600 {shlex.quote(str(path))}",
-        )
-    if status.st_uid != os.geteuid():
-        raise NotConfiguredError(
-            f"{path}: belongs to another user (uid {status.st_uid}).",
-            "Move it away, and run `opensync-hooks login`.",
-        )
-
-
-def _change(
-    environ: Mapping[str, str], change: Callable[[dict[str, Any]], object]
-) -> dict[str, Any]:
-    """The document after the change. Only one process at a time changes it."""
-    where = Folders.of(environ)
-    with FileLock(private_folder(where.locks) / "config.lock", mode=0o600):
-        document = _read(where.settings)
-        before = copy.deepcopy(document)
-        change(document)
-        if document != before:
-            private_folder(where.config)
-            text = where.settings.read_text("utf-8") if where.settings.exists() else ""
-            write_whole(where.settings, toml_text.rewritten(text, document).encode())
-    return document
 
 
 def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:

@@ -14,7 +14,10 @@ _WORDS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
+_NAMES = (*_UNSET, "patterns", "allow", "exclude")
 _PATTERN_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_TYPED_NAME = re.compile(r"(?!osk_)[A-Za-z_-]{1,40}")
+"""No key that was pasted into the wrong place."""
 
 
 def read(table: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> dict[str, Any]:
@@ -33,6 +36,27 @@ def read(table: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> di
         "allow": tuple(_allowed(text, path) for text in _texts(table, "allow", path)),
         "exclude": _texts(table, "exclude", path),
     }
+
+
+def refuse_misplaced(document: Mapping[str, Any], path: Path) -> None:
+    """Raises NotConfiguredError for a rule that would not be heeded where it stands.
+
+    Who wrote it trusts that it holds; sent without it, what was to stay here could not be fetched
+    back.
+    """
+    outside = [name for name in _NAMES if name in document]
+    if outside:
+        raise NotConfiguredError(
+            f"{path}: `{outside[0]}` stands outside [privacy], where it does nothing.",
+            "Write it below a line that says [privacy]; until then nothing is sent.",
+        )
+    unknown = [name for name in document.get("privacy", ()) if name not in _NAMES]
+    if unknown:
+        shown = f" `{unknown[0]}`" if _TYPED_NAME.fullmatch(unknown[0]) else " of one of its names"
+        raise NotConfiguredError(
+            f"{path}: [privacy] has no setting{shown}.",
+            f"There are: {', '.join(_NAMES)}. Until it is corrected nothing is sent.",
+        )
 
 
 def _pattern(name: str, text: object, path: Path) -> re.Pattern[str]:

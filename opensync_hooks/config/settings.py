@@ -67,6 +67,12 @@ def values(environ: Mapping[str, str]) -> Iterator[Value]:
         yield Value(one, _shown(loaded, document, one), _origin(environ, document, one))
 
 
+def unread(environ: Mapping[str, str]) -> list[str]:
+    """The names in config.toml that nothing reads. Raises NotConfiguredError."""
+    known = {(*one.table, one.name)[0] for one in ALL} | {"server"}
+    return [name for name in config.document(environ) if name not in known]
+
+
 def value(environ: Mapping[str, str], name: str) -> Value:
     """Raises UsageError, NotConfiguredError."""
     wanted = named(name)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from opensync_hooks.config import Config, Folders, load
+from opensync_hooks.config import Config, Folders, load, settings
 from opensync_hooks.doctor import history, network, places, registrations, waiting
-from opensync_hooks.doctor.finding import Finding, failed, ok
+from opensync_hooks.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.errors import BugError, OpenSyncError
 
 __all__ = ["Finding", "examine"]
@@ -26,6 +26,7 @@ def examine(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
         config = None
     else:
         yield ok("settings", f"{folders.settings}" if folders.settings.exists() else "none, so far")
+        yield from _made("settings", partial(_unread, environ, folders))
     for name, check in _checks(environ, folders, config):
         yield from _made(name, check)
 
@@ -47,6 +48,12 @@ def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None)
     yield "set aside", partial(waiting.set_aside, config)
     yield "last error", partial(waiting.last_error, config)
     yield "retention", partial(history.retention, config, environ)
+
+
+def _unread(environ: Mapping[str, str], folders: Folders) -> Iterator[Finding]:
+    for name in settings.unread(environ):
+        what = f"{folders.settings}: nothing reads `{name}`."
+        yield warning("settings", what, "Correct its name, if it is misspelled, or take it out.")
 
 
 def _made(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

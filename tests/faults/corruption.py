@@ -208,7 +208,7 @@ def _settings(figure: Figure, folder: Path, choose: Choose, dice: random.Random)
             bench.keep()
             whole = text.encode()
             flips = (flipped(whole, dice) for _ in range(100))
-            for damage in choose(chain(list(prefixes(whole, 1))[1:], flips)):
+            for damage in choose(chain(prefixes(whole, 1), flips)):
                 bench.restore()
                 path.write_bytes(damage.content)
                 machine.hook("s")
