@@ -218,12 +218,13 @@ def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Result]:
 
 def _settled(job: Job, source: Source) -> Located | None:
     """Where the session lies, once what the agent had shown is there; in the end also without."""
-    end = job.received_at / 1000 + SETTLE_SECONDS
+    age = time.time() - job.received_at / 1000
+    end = time.monotonic() + SETTLE_SECONDS - max(0.0, age)  # below 0: the clock was set back
     looked_at: Located | None = None
     while True:
         located = source.locate(job.trigger)
         is_new = located is not None and located != looked_at
-        if (is_new and source.settled(job.trigger)) or time.time() >= end:
+        if (is_new and source.settled(job.trigger)) or time.monotonic() >= end:
             return located
         if located is None and job.trigger.awaits is None:
             return None

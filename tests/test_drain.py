@@ -1,0 +1,63 @@
+"""What becomes of each job: tried in its turn, by the settings of that moment, never for ever."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks import worker
+from opensync_hooks.config import Folders
+from opensync_hooks.model import Trigger
+from opensync_hooks.queue import drain, shift
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.store import Store
+from tests.transcripts import Pen
+
+HOUR_MS = 3_600_000
+
+
+class Desk:
+    """A user without a login: sessions go to the embedded store."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.folders = Folders.of(os.environ)
+        self.spool = Spool(self.folders.spool)
+
+    def session(self, name: str) -> Pen:
+        pen = Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
+        pen.turn(1)
+        return pen
+
+    def event(self, name: str) -> None:
+        """What a hook leaves behind."""
+        payload = {"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"}
+        path = self.folders.spool / f"{time.time_ns()}-1.claude-code.event"
+        path.write_bytes(b"\n" + json.dumps(payload).encode())
+
+    def stored(self) -> set[str]:
+        with Store(self.folders.store) as store:
+            return set(store.session_ids())
+
+
+@pytest.fixture
+def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(shift, "LINGER_SECONDS", 0.05)
+    return Desk(home)
+
+
+def test_clock_that_was_set_back_does_not_stretch_the_wait_for_the_agent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hook came in what is the future now; what it had been shown is never written."""
+    monkeypatch.setattr(drain, "SETTLE_SECONDS", 0.2)
+    desk.session("s1")
+    shown = Trigger("claude-code", "s1", "Stop", awaits="0" * 64)
+    desk.spool.put(Job(shown, {}, time.time_ns() // 1_000_000 + HOUR_MS))
+    worker.main(seconds=3)
+    assert desk.stored() == {"s1"}
