@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import worker
+from opensync_hooks import config, worker
 from opensync_hooks.config import Folders
+from opensync_hooks.errors import SourceError
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.log import Log
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import drain, shift
+from opensync_hooks.queue import drain, keeping, shift
 from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.sources import Located
+from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from tests.transcripts import Pen
 
@@ -61,3 +67,24 @@ def test_clock_that_was_set_back_does_not_stretch_the_wait_for_the_agent(
     desk.spool.put(Job(shown, {}, time.time_ns() // 1_000_000 + HOUR_MS))
     worker.main(seconds=3)
     assert desk.stored() == {"s1"}
+
+
+def test_session_that_cannot_be_looked_for_now_leaves_the_others_their_copies(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that its owner holds, say."""
+    locate = ClaudeCode.locate
+
+    def held(self: ClaudeCode, trigger: Trigger) -> Located | None:
+        if trigger.session_id == "s1":
+            raise SourceError("its owner lets nobody read")
+        return locate(self, trigger)
+
+    monkeypatch.setattr(ClaudeCode, "locate", held)
+    for at, name in enumerate(("s1", "s2")):
+        desk.session(name)
+        desk.spool.put(Job(Trigger("claude-code", name), {}, at))
+    loaded, log = config.load(), Log(desk.folders.state)
+    with Ledger(desk.folders.ledger) as ledger:
+        keeping.keep(desk.spool, ledger, loaded, log, time.monotonic() + 60)
+    assert Keepsakes.of(loaded).find("claude-code", "s2")

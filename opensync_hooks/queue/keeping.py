@@ -11,6 +11,7 @@ from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger, loss
 from opensync_hooks.log import Log
+from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
@@ -22,13 +23,18 @@ def keep(spool: Spool, ledger: Ledger, config: Config, log: Log, end: float) -> 
     for job in (*spool.jobs(), *spool.parked()):
         if time.monotonic() >= end:
             break
-        source = registry.source(job.trigger.agent, {**os.environ, **job.environ})
-        located = source.locate(job.trigger) if source else None
-        if source is None or located is None or not keepsakes.is_due(source, located):
-            continue
         with suppress(SourceError):  # it cannot be read now: the next worker tries again
-            if keepsakes.keep(source, located, config):
-                log.write("copied", agent=source.agent, session=located.session_id)
+            if _keep(job, keepsakes, config):
+                log.write("copied", agent=job.trigger.agent, session=job.trigger.session_id)
     for agent, session_id in keepsakes.tidy():
         loss.note(ledger, config.url or house.EMBEDDED, agent, session_id, {loss.COPY: 1})
         log.write("copy-dropped", agent=agent, session=session_id)
+
+
+def _keep(job: Job, keepsakes: Keepsakes, config: Config) -> bool:
+    """Whether a copy was made. Raises SourceError."""
+    source = registry.source(job.trigger.agent, {**os.environ, **job.environ})
+    located = source.locate(job.trigger) if source else None
+    if source is None or located is None or not keepsakes.is_due(source, located):
+        return False
+    return keepsakes.keep(source, located, config)
