@@ -303,12 +303,16 @@ def test_reverted_messages_are_undone_and_still_paid_for(recorded: Home) -> None
     assert len(session.charges) == 2
 
 
-def test_revert_within_a_message_undoes_what_follows_nothing(recorded: Home) -> None:
-    """Parts that were taken back leave the message itself standing."""
-    revert = {"messageID": "msg_1fbaba217001AEXWtNVrHFccBo", "partID": "prt_x"}
+def test_revert_within_a_message_undoes_all_that_follows_and_not_the_message(
+    recorded: Home,
+) -> None:
+    """As OpenCode 1.18 does: the next prompt deletes what stands behind the message."""
+    first = next(iter(recorded.read(REVERTED)[0].messages))
+    revert = {"messageID": first.id, "partID": "prt_x"}
     with recorded.writing() as db:
         db.execute("UPDATE session SET revert = ? WHERE id = ?", (json.dumps(revert), REVERTED))
-    assert not any(one.undone for one in recorded.read(REVERTED)[0].messages)
+    undone = [one.undone for one in recorded.read(REVERTED)[0].messages]
+    assert undone == [False, True, True, True]
 
 
 def test_aborted_answer_is_kept_as_far_as_it_came(recorded: Home) -> None:

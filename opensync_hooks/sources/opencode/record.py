@@ -12,7 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from opensync_hooks.sources.opencode.values import Value, mapping, number, parse, text
+from opensync_hooks.sources.opencode.values import Value, number, parse, text
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """Where the user went back to; what follows is deleted once the session goes on."""
+
+    message_id: str
+    is_within: bool
+    """Only parts of the message itself are taken back, and which ones is not told apart."""
+
+    @classmethod
+    def of(cls, value: Any) -> Revert | None:
+        """From the object, or the JSON, that a session has under `revert`."""
+        value = value if isinstance(value, dict) else parse(value)
+        message_id = text(value, "messageID")
+        return cls(message_id, bool(text(value, "partID"))) if message_id else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +43,7 @@ class Head:
     version: str | None = None
     created_at: int | None = None
     updated_at: int | None = None
-    reverted_to: str | None = None
-    """The first message that the user has taken back, with all that follow it."""
+    revert: Revert | None = None
 
     @classmethod
     def of_info(cls, session_id: str, info: Value) -> Head:
@@ -41,14 +56,8 @@ class Head:
             version=text(info, "version"),
             created_at=number(info, "time", "created"),
             updated_at=number(info, "time", "updated"),
-            reverted_to=reverted_to(info.get("revert")),
+            revert=Revert.of(info.get("revert")),
         )
-
-
-def reverted_to(revert: Any) -> str | None:
-    """Parts that were taken back out of a message that stays are not told apart."""
-    revert = revert if isinstance(revert, dict) else parse(revert)
-    return None if mapping(revert).get("partID") else text(revert, "messageID")
 
 
 @dataclass(frozen=True, slots=True)

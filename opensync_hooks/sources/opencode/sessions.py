@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from opensync_hooks.model import Charge, Message, Session
 from opensync_hooks.sources.opencode.charges import charge
 from opensync_hooks.sources.opencode.messages import Reader
-from opensync_hooks.sources.opencode.record import Head, Record
+from opensync_hooks.sources.opencode.record import Entry, Head, Record
 from opensync_hooks.sources.opencode.values import Value, number, text
 
 AGENT = "opencode"
@@ -28,9 +28,7 @@ def session(record: Record) -> Session:
     told: list[Message] = []
     paid: list[Charge] = []
     answers: list[Value] = []
-    undone = False
-    for entry in record.entries:
-        undone = undone or entry.id == head.reverted_to
+    for entry, undone in _entries(record):
         cost = charge(entry) if entry.info.get("role") == "assistant" else None
         told += read.messages(entry, cost, undone=undone)
         paid += [cost] if cost else []
@@ -52,6 +50,15 @@ def session(record: Record) -> Session:
         forked_from=head.forked_from,
         skipped=record.skipped,
     )
+
+
+def _entries(record: Record) -> Iterator[tuple[Entry, bool]]:
+    """Each entry, and whether the user has taken it back."""
+    revert, undone = record.head.revert, False
+    for entry in record.entries:
+        here = revert if revert and revert.message_id == entry.id else None
+        yield entry, undone or (here is not None and not here.is_within)
+        undone = undone or here is not None
 
 
 def _latest(head: Head, told: Iterable[Message], answers: Iterable[Value]) -> int | None:

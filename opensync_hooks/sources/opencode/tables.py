@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from opensync_hooks.sources.opencode.record import Entry, Head, Pulse, Record, reverted_to
+from opensync_hooks.sources.opencode.record import Entry, Head, Pulse, Record, Revert
 from opensync_hooks.sources.opencode.values import Value, number, parse, text
 
 Row = dict[str, Any]
@@ -63,7 +63,7 @@ def head(row: Row) -> Head:
         version=text(found, "version"),
         created_at=number(found, "time_created"),
         updated_at=number(found, "time_updated"),
-        reverted_to=reverted_to(row.get("revert")),
+        revert=Revert.of(row.get("revert")),
     )
 
 
