@@ -16,6 +16,7 @@ from opensync_hooks.log import Log
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import leftovers
 from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.rest import Resting
 from opensync_hooks.queue.shift import Shift
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
@@ -72,15 +73,27 @@ def _work(spool: Spool, folders: settings.Folders, end: float, *, at_once: bool 
 
 
 def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
-    """Do what one hook asks for and return when it is done, or after as long as an agent waits."""
-    spool = Spool(settings.Folders.of(os.environ).spool)
+    """Do what one hook asks for and return when it is done, or after as long as an agent waits.
+
+    Raises NotConfiguredError and what the ledger raises; the job stays.
+    """
+    folders = settings.Folders.of(os.environ)
+    spool = Spool(folders.spool)
     job = Job(trigger, environ, clock.now())
     spool.put(job)
     end = time.monotonic() + SERVE_SECONDS
     while spool.holds(job) and (left := end - time.monotonic()) > 0:
         main(seconds=left, at_once=True)
-        if spool.holds(job):
-            time.sleep(min(_SERVE_PAUSE, left))
+        if not spool.holds(job) or _needs_the_user(folders):
+            return
+        time.sleep(min(_SERVE_PAUSE, left))
+
+
+def _needs_the_user(folders: settings.Folders) -> bool:
+    """Whether no try helps: a refused key or a wrong address held up each turn for a minute."""
+    with Ledger(folders.ledger) as ledger:
+        rest = Resting.of(ledger, settings.load()).holding()
+    return rest is not None and rest.until is None
 
 
 if __name__ == "__main__":

@@ -317,6 +317,20 @@ def test_wait_returns_only_when_the_session_has_arrived(world: World) -> None:
     assert world.texts() == turns(1)
 
 
+def test_wait_ends_at_once_where_only_the_user_can_help(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a refused key would hold the agent up for a minute at each turn."""
+    pen = world.pen()
+    pen.turn(1)
+    with monkeypatch.context() as refused:
+        refused.setenv("OPENSYNC_API_KEY", "osk_of_yesterday")
+        world.fire(world.payload(pen), "--wait")  # `fire` itself waits less long
+    assert world.queue(), "kept"
+    assert world.command("sync").returncode == 0
+    assert world.texts() == turns(1)
+
+
 # ---- what the agent feels ------------------------------------------------------------------------
 
 
