@@ -465,6 +465,14 @@ def test_arguments_are_what_the_model_wrote_else_what_cursor_made_of_it(
         ({"status": "error"}, "[failed]", True),
         ({"status": "cancelled"}, "[cancelled]", True),
         ({"status": "cancelled", "userDecision": "rejected"}, "[rejected by the user]", True),
+        ({"result": '{"rejected": true}'}, "[rejected by the user]", True),
+        (
+            {"result": {"output": "", "exitCodeV2": 0, "rejected": True}},
+            "[rejected by the user]",
+            True,
+        ),
+        ({"result": {"output": "as far", "rejected": True}}, 'as far\n{"rejected": true}', False),
+        ({"status": "cancelled", "result": "as far as it came"}, "as far as it came", True),
     ],
 )
 def test_result_is_told_in_words_and_failure_as_failure(

@@ -43,6 +43,7 @@ _CATEGORIES = {
 }
 _CATEGORY_OF = {name: of for of, names in _CATEGORIES.items() for name in names.split()}
 _VERSION = re.compile(r"_v\d+\Z")
+_REJECTED = "[rejected by the user]"
 _MAIN_TEXTS = ("output", "contents", "content", "text", "result")
 
 
@@ -87,17 +88,26 @@ def _arguments(tool: Value) -> Any:
 def _result(tool: Value) -> tuple[str, bool] | None:
     """The output and whether it is a failure; None while the tool runs."""
     status, found = tool.get("status"), tool.get("result")
+    if _says_rejected(found):
+        return _REJECTED, True
     if found not in (None, ""):
-        return output(found), status == "error"
+        return output(found), status in ("error", "cancelled")
     if is_running(tool):
         return None
     if status == "error" or tool.get("error"):
         return _failure(tool.get("error")), True
     if tool.get("userDecision") == "rejected":
-        return "[rejected by the user]", True
+        return _REJECTED, True
     if status == "cancelled":
         return "[cancelled]", True
     return ("", False) if status == "completed" else None
+
+
+def _says_rejected(found: Any) -> bool:
+    """Whether a result says that the user rejected the call, and nothing besides."""
+    value = record(found)
+    rest = (one for key, one in value.items() if key != "rejected")
+    return value.get("rejected") is True and all(one in _NOTHING for one in rest)
 
 
 def output(found: Any) -> str:
