@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import drain, keeping, shift
+from opensync_hooks.queue import drain, keeping, retry, shift, spool
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.spool import Spool
@@ -88,3 +89,45 @@ def test_session_that_cannot_be_looked_for_now_leaves_the_others_their_copies(
     with Ledger(desk.folders.ledger) as ledger:
         keeping.keep(desk.spool, ledger, loaded, log, time.monotonic() + 60)
     assert Keepsakes.of(loaded).find("claude-code", "s2")
+
+
+def unreadable(desk: Desk, name: str) -> None:
+    """A session that waits for its time, because what it lies in cannot be read."""
+    pen = desk.session(name)
+    pen.path.unlink()
+    os.mkfifo(pen.path)
+    desk.event(name)
+
+
+class Over(BaseException):
+    """Ends a worker that would go on waiting."""
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Once, when the worker first waits for a job whose time has not come; then it ends."""
+    wait, calls = Spool.wait, [happens]
+
+    def waiting(one: Spool, since: int, seconds: float) -> None:
+        if not calls:
+            raise Over
+        calls.pop()()
+        wait(one, since, seconds)
+
+    monkeypatch.setattr(Spool, "wait", waiting)
+
+
+def test_hook_that_comes_unseen_does_not_wait_for_the_job_of_another(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within one tick of a file system's clock its folder looks as it did before."""
+    monkeypatch.setattr(Spool, "moment", lambda _: 1)
+    monkeypatch.setattr(spool, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(retry, "WAITS", (30_000, 30_000))
+    unreadable(desk, "s1")
+    desk.session("s2")
+    meanwhile(monkeypatch, lambda: desk.event("s2"))
+    with pytest.raises(Over):
+        worker.main()
+    assert desk.stored() == {"s2"}
+    (waiting,) = desk.spool.jobs()
+    assert waiting.tries.count == 1

@@ -28,7 +28,6 @@ if TYPE_CHECKING:  # a worker that has nothing to deliver is there sooner withou
 LINGER_SECONDS = 1.0
 COPY_AFTER_MS = 3_600_000
 """How long a destination has to be away before sessions are copied that wait for it."""
-_LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Shift:
             wait = _seconds(rest)
             if wait is None or wait >= self.end - time.monotonic() or not self.spool.waiting():
                 return
-            self.spool.wait(moment, min(wait, _LOOK_SECONDS))
+            self.spool.wait(moment, wait)
 
     def _deliver(self, config: Config, resting: Resting) -> bool:
         """Work the queue off; False when the destination is at rest from now on."""

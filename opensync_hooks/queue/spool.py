@@ -37,6 +37,8 @@ EVENT = ".event"
 _LONGEST_PAYLOAD = 64 << 20
 _PROBE_SECONDS = 0.1
 _POLL_SECONDS = 0.25
+LOOK_SECONDS = 5.0
+"""The longest sleep: a folder's time can be too coarse to tell that one more hook came."""
 
 Parse = Callable[[str, Mapping[str, str], bytes], Trigger | None]
 """Agent, the hook's environment and payload → what it asks for; None for nothing."""
@@ -94,8 +96,11 @@ class Spool:
         return self._folder.stat().st_mtime_ns
 
     def wait(self, since: int, seconds: float) -> None:
-        """Until something has changed since that moment, or so many seconds have passed."""
-        end = time.monotonic() + seconds
+        """Until something has changed since that moment, or so many seconds have passed.
+
+        Or less: who waits looks around, and waits again.
+        """
+        end = time.monotonic() + min(seconds, LOOK_SECONDS)
         while (left := end - time.monotonic()) > 0 and self.moment() == since:
             time.sleep(min(_POLL_SECONDS, left))
 
