@@ -837,9 +837,12 @@ def test_fingerprint_changes_with_every_row_that_is_written(editor: Editor, sour
     draft.prompt("go")
     answer = draft.says("a")
     draft.save()
-    kid = editor.draft("kid")
+    kid = editor.draft("kid", subagentComposerIds=["grandkid", "s1"])
     kid.turn(1)
     kid.save()
+    grandkid = editor.draft("grandkid")
+    grandkid.turn(1)
+    grandkid.save()
     seen = [source.find("s1")]
     for change in (
         lambda: draft.rewrite(answer, text="a longer answer"),
@@ -848,6 +851,7 @@ def test_fingerprint_changes_with_every_row_that_is_written(editor: Editor, sour
         ),
         lambda: draft.save(lastUpdatedAt=BEGAN + 9),
         lambda: kid.says("more"),
+        lambda: grandkid.says("more"),
     ):
         change()
         seen.append(source.find("s1"))

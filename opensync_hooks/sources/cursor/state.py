@@ -45,7 +45,6 @@ class Head:
     session_id: str
     mark: str
     changed_at: int
-    is_child: bool
     is_empty: bool
     children: tuple[str, ...] = ()
 
@@ -153,20 +152,30 @@ def _head(db: sqlite3.Connection, session_id: str) -> Head | None:
 def _described(db: sqlite3.Connection, session_id: str, composer: bytes) -> Head:
     document = record(composer)
     headers = items(document, "fullConversationHeadersOnly")
-    children = child_ids(document)
     counted, mark = _mark(db, session_id, composer, headers[-1:])
-    for child in children:
-        row = _value(db, f"composerData:{child}")
-        mark += _mark(db, child, row or b"", [])[1]
+    mark += "".join(_mark(db, *child, [])[1] for child in _offspring(db, session_id, document))
     said = counted or document.get("conversation") or document.get("conversationMap")
     return Head(
         session_id=session_id,
         mark=hashlib.sha256(mark.encode()).hexdigest()[:32],
         changed_at=changed_at(document),
-        is_child=parent_id(document) is not None,
         is_empty=not said and len(string(document, "conversationState") or "") < 2,
-        children=children,
+        children=child_ids(document),
     )
+
+
+def _offspring(
+    db: sqlite3.Connection, session_id: str, document: Value
+) -> Iterator[tuple[str, bytes]]:
+    """The documents of all that the session started, also through others; each once."""
+    waiting, seen = list(child_ids(document)), {session_id}
+    while waiting and len(seen) <= _MOST_CHILDREN:
+        child = waiting.pop(0)
+        if child not in seen:
+            seen.add(child)
+            row = _value(db, f"composerData:{child}") or b""
+            yield child, row
+            waiting += child_ids(record(row))
 
 
 def _mark(
