@@ -18,10 +18,8 @@ from opensync_hooks.sources import Located
 from opensync_hooks.sources.cursor import composer, conversation, places
 from opensync_hooks.sources.cursor.conversation import Conversation, known_model
 from opensync_hooks.sources.cursor.places import Places
-from opensync_hooks.sources.cursor.roots import VARIABLES, Roots
+from opensync_hooks.sources.cursor.roots import Roots
 from opensync_hooks.sources.cursor.shapes import count, string, strings
-
-__all__ = ["VARIABLES", "Cursor"]
 
 AGENT = conversation.AGENT
 _LONGEST_ID = 1_000

@@ -10,14 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-VARIABLES = (
-    "CURSOR_STATE_DB",
-    "CURSOR_IDE_DIR",
-    "CURSOR_PROJECTS_DIR",
-    "CURSOR_CONFIG_DIR",
-    "CURSOR_DATA_DIR",
-    "CURSOR_CODE_REMOTE",
-)
 _CHANNELS = ("Cursor", "Cursor Nightly")
 _DATABASE = ("globalStorage", "state.vscdb")
 
