@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opensync_hooks import config, worker
-from opensync_hooks.config import Folders
+from opensync_hooks.config import Folders, settings
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
@@ -23,6 +24,7 @@ from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import Located
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
+from opensync_hooks.sync import Outcome, Syncer
 from tests.transcripts import Pen
 
 HOUR_MS = 3_600_000
@@ -131,3 +133,39 @@ def test_hook_that_comes_unseen_does_not_wait_for_the_job_of_another(
     assert desk.stored() == {"s2"}
     (waiting,) = desk.spool.jobs()
     assert waiting.tries.count == 1
+
+
+def test_project_that_is_excluded_while_a_worker_waits_stays_here(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "WAITS", (30_000, 30_000))
+    unreadable(desk, "s1")
+    desk.session("s2")
+
+    def exclude_and_talk() -> None:
+        settings.change(os.environ, "exclude", ["/work"])
+        desk.event("s2")
+
+    meanwhile(monkeypatch, exclude_and_talk)
+    with pytest.raises(Over):
+        worker.main()
+    assert desk.stored() == set()
+
+
+def test_settings_that_change_within_a_queue_hold_from_the_next_session_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = Syncer.sync
+
+    def then_exclude(self: Syncer, *given: Any, **more: Any) -> Outcome:
+        outcome = sync(self, *given, **more)
+        settings.change(os.environ, "exclude", ["/work"])
+        return outcome
+
+    monkeypatch.setattr(Syncer, "sync", then_exclude)
+    for name in ("s1", "s2"):
+        desk.session(name)
+        desk.event(name)
+    worker.main()
+    assert len(desk.stored()) == 1
+    assert desk.spool.waiting() == 0

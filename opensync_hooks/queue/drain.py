@@ -51,6 +51,8 @@ class Drain:
     syncer: Syncer
     end: float = math.inf
     at_once: bool = False
+    settings_hold: Callable[[], bool] = lambda: True
+    """Asked before each session: the user may exclude it, or log out, while this goes on."""
     luck: Callable[[], float] = random.random
     _unclear: int = 0
     _tried: set[tuple[str, int]] = field(default_factory=set)
@@ -60,11 +62,11 @@ class Drain:
     ) -> Iterator[tuple[Job, Result]]:
         """Do every job there is, and for `linger` seconds those that still come.
 
-        `only`: the sessions with these ids.
+        Ends early where the settings no longer hold. `only`: the sessions with these ids.
         Raises UnreachableError, KeyRefusedError, WrongAddressError.
         """
         idle_since = time.monotonic()
-        while time.monotonic() < self.end:
+        while self._may_go_on():
             moment = self.spool.moment()
             self.spool.reduce(registry.heed)
             jobs = self.spool.jobs()
@@ -79,6 +81,9 @@ class Drain:
                 time.sleep(_PAUSE)
             else:
                 return
+
+    def _may_go_on(self) -> bool:
+        return time.monotonic() < self.end and self.settings_hold()
 
     def _is_due(self, job: Job) -> bool:
         if self.at_once:
@@ -95,7 +100,7 @@ class Drain:
     def _work_off(self, due: list[Job]) -> Iterator[tuple[Job, Result]]:
         reduced = time.monotonic()
         for job in due:
-            if time.monotonic() >= self.end:
+            if not self._may_go_on():
                 return
             if time.monotonic() - reduced > _REDUCE_SECONDS:  # no event's text lies about for long
                 self.spool.reduce(registry.heed)

@@ -62,15 +62,19 @@ class Shift:
             self.spool.wait(moment, wait)
 
     def _deliver(self, config: Config, resting: Resting) -> bool:
-        """Work the queue off; False when the destination is at rest from now on."""
+        """Work the queue off; False when the destination rests, or the settings are others now."""
         from opensync_hooks import house  # noqa: PLC0415
         from opensync_hooks.queue.drain import Drain  # noqa: PLC0415
 
         failure: str | None = None
         linger = 0.0 if self.at_once else LINGER_SECONDS
+
+        def hold() -> bool:
+            return settings.load() == config
+
         try:
             with house.syncer(config, self.ledger) as syncer:
-                drain = Drain(self.spool, syncer, self.end, at_once=self.at_once)
+                drain = Drain(self.spool, syncer, self.end, self.at_once, hold)
                 for job, result in drain.run(linger):
                     failure = _failure(result) or failure
                     note(self.log, job, result)
@@ -86,7 +90,7 @@ class Shift:
         self.ledger.note("last error", failure)
         if failure:
             self._keep_copies(config)
-        return True
+        return hold()
 
     def _keep_copies(self, config: Config) -> None:
         """Of what waits, or was set aside, should its agent delete it meanwhile."""
