@@ -21,6 +21,11 @@ def open_regular(path: Path) -> BinaryIO:
         raise SourceError(f"{path}: {why}.") from error
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; where `Path.is_file` raises, for a name too long to be one, not."""
+    return os.path.isfile(path)  # noqa: PTH113 - see above
+
+
 def within(root: Path, folders: Iterable[Path]) -> Iterator[Path]:
     """Those folders that lie below `root`, with no link on the way; `root` itself may be one.
 

@@ -16,7 +16,7 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Session, Trigger
 from opensync_hooks.sources import Located
 from opensync_hooks.sources.claude_code import kinds, lines, sessions
-from opensync_hooks.sources.regular import is_within, within
+from opensync_hooks.sources.regular import is_file, is_within, within
 
 AGENT = "claude-code"
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -53,7 +53,7 @@ class ClaudeCode:
     def find(self, wanted: str) -> Located | None:
         path = Path(wanted)
         wanted = wanted.partition(":")[0]  # a subagent is synced with the session it belongs to
-        if path.suffix == ".jsonl" and path.is_file():
+        if path.suffix == ".jsonl" and is_file(path):
             if path.parent.name == "subagents":
                 path = path.parent.parent.with_suffix(".jsonl")
             return _locate(path)

@@ -20,6 +20,7 @@ from opensync_hooks.sources.cursor.conversation import Conversation, known_model
 from opensync_hooks.sources.cursor.places import Places
 from opensync_hooks.sources.cursor.roots import Roots
 from opensync_hooks.sources.cursor.shapes import count, string, strings
+from opensync_hooks.sources.regular import is_file
 
 AGENT = conversation.AGENT
 _LONGEST_ID = 1_000
@@ -64,7 +65,7 @@ class Cursor:
 
     def find(self, wanted: str) -> Located | None:
         path = Path(wanted)
-        if path.suffix in (".db", ".jsonl", ".txt") and path.is_file():
+        if path.suffix in (".db", ".jsonl", ".txt") and is_file(path):
             found = places.locate_file(path)
             inside = found is not None and self._is_inside(path)
             return (self._locate(found.session_id) if found and inside else None) or found

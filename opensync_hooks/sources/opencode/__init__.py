@@ -18,6 +18,7 @@ from opensync_hooks.sources import Located
 from opensync_hooks.sources.opencode import exports, places
 from opensync_hooks.sources.opencode.record import Layout, Mark, Pulse, digest, families
 from opensync_hooks.sources.opencode.sessions import AGENT, session
+from opensync_hooks.sources.regular import is_file
 
 _SESSION_ID = re.compile(r"ses[A-Za-z0-9_-]{1,125}")
 QUIET_S = 0.5
@@ -46,7 +47,7 @@ class OpenCode:
 
     def find(self, wanted: str) -> Located | None:
         path = Path(wanted)
-        if path.suffix == ".json" and path.is_file():
+        if path.suffix == ".json" and is_file(path):
             return self._in_file(path)
         if not _SESSION_ID.fullmatch(wanted):
             return None

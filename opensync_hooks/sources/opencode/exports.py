@@ -7,7 +7,6 @@ No version of OpenCode writes this folder by itself. Where it exists, it is read
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from opensync_hooks.errors import SourceError
 from opensync_hooks.sources.opencode.record import Entry, Head, Mark, Pulse, Record, digest
 from opensync_hooks.sources.opencode.values import Value, load, mapping, number, objects, text
+from opensync_hooks.sources.regular import is_file
 
 _NS_IN_MS = 1_000_000
 
@@ -30,7 +30,7 @@ class Exports:
     def family(self, session_id: str) -> list[Mark]:
         """A file is named by its session, or by nothing in particular."""
         named = self.path / f"{session_id}.json"
-        found = mark(named) if os.path.isfile(named) else None  # noqa: PTH113 - never raises
+        found = mark(named) if is_file(named) else None
         if found is None:
             found = next((one for one in self.marks(()) if one.session_id == session_id), None)
         return [found] if found and found.session_id == session_id else []
