@@ -100,3 +100,13 @@ def test_crew_that_cannot_be_equipped_says_why(tmp_path: Path) -> None:
     (tmp_path / "store.db").symlink_to("/nowhere")
     with pytest.raises(Exception, match=r"store\.db"):
         list(crew(tmp_path, lambda _, number: number).work([1, 2, 3]))
+
+
+def test_bug_in_one_task_is_told_whatever_its_kind(tmp_path: Path) -> None:
+    """An IndexError too, which is also what a thread meets that finds no task left."""
+
+    def do(_: Syncer, number: int) -> int:
+        return [0, 1, 2][number]
+
+    with pytest.raises(IndexError):
+        list(crew(tmp_path, do).work(list(range(9))))

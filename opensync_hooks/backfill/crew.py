@@ -25,8 +25,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class _HaltedError(Exception):
-    """The work is to end here."""
+class _HaltedError(BaseException):
+    """The work is to end here; nobody on the way may take it for the failure of one task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,25 @@ class Crew(Generic[Task, Result]):
         try:
             with self.equipped() as syncer:
                 halting = replace(syncer, destination=_Halting(syncer.destination, halt))
-                while waiting and not halt.is_set():
-                    results.put((self.do(halting, waiting.popleft()),))
-        except (_HaltedError, IndexError):  # IndexError: another thread took the last task
+                for task in _taken(waiting):
+                    if halt.is_set():
+                        break
+                    results.put((self.do(halting, task),))
+        except _HaltedError:
             pass
         except BaseException as unforeseen:  # noqa: BLE001 - told by who waits for the results
             error = unforeseen
         results.put(_Done(error))
+
+
+def _taken(waiting: deque[Task]) -> Iterator[Task]:
+    """One task after the other, until there is none that no other thread has taken."""
+    while True:
+        try:
+            task = waiting.popleft()
+        except IndexError:
+            return
+        yield task
 
 
 @dataclass(frozen=True, slots=True)
