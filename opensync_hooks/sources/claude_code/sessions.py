@@ -12,13 +12,13 @@ from typing import Any
 
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Session
+from opensync_hooks.sources import title
 from opensync_hooks.sources.claude_code import lines
 from opensync_hooks.sources.claude_code.index import Index, Thread
 from opensync_hooks.sources.claude_code.messages import Messages, charge, duration, identity
 from opensync_hooks.sources.regular import open_regular
 
 AGENT = "claude-code"
-_TITLE_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ def read(path: Path, session_id: str, agent_files: Iterable[Path]) -> Iterator[S
     """The session in the file at `path`, then its subagents, nested ones as well."""
     file = _load(path, own_sidechain=False)
     index = file.index
-    title = index.custom_title or index.ai_title or index.main.first_prompt
-    yield replace(file.session(session_id, index.main), title=_one_line(title))
+    named = index.custom_title or index.ai_title or index.main.first_prompt
+    yield replace(file.session(session_id, index.main), title=title.one_line(named))
     for root, thread in index.sidechains.items():
         child = file.session(f"{session_id}:agent-{root}", thread)
         yield replace(
             child,
-            title=_child_title(thread.first_prompt, session_id),
+            title=_title_below(session_id, thread.first_prompt),
             parent_id=session_id,
             skipped={},
         )
@@ -74,11 +74,10 @@ def _subagent(path: Path, root_id: str) -> Session:
     outer = meta.get("parentAgentId")
     description = meta.get("description")
     thread = file.index.main
+    about = description if isinstance(description, str) else thread.first_prompt
     return replace(
         file.session(f"{root_id}:{path.stem}", thread),
-        title=_child_title(
-            description if isinstance(description, str) else thread.first_prompt, root_id
-        ),
+        title=_title_below(root_id, about),
         parent_id=f"{root_id}:agent-{outer}" if isinstance(outer, str) else root_id,
     )
 
@@ -105,11 +104,5 @@ def _meta(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _child_title(about: str, root_id: str) -> str:
-    """OpenSync has no field for a parent, so the title names it."""
-    return f"{_one_line(about) or 'Subagent'} (subagent of {root_id[:8]})"
-
-
-def _one_line(text: str | None) -> str | None:
-    words = " ".join((text or "").split())
-    return words if len(words) <= _TITLE_LENGTH else words[: _TITLE_LENGTH - 1].rstrip() + "…"
+def _title_below(root_id: str, about: str) -> str:
+    return title.of_subagent(title.one_line(about), root_id[:8])

@@ -17,9 +17,9 @@ from opensync_hooks.model import (
     Usage,
     length,
 )
+from opensync_hooks.sources import title
 
 AGENT = "cursor"
-TITLE_LENGTH = 100
 _NO_TITLES = ("New Agent", "New Chat")
 _NO_MODELS = ("", "default", "auto")
 _MOST_PARTS = 500
@@ -236,14 +236,9 @@ def session(found: Conversation, heard: Heard) -> Session:
 
 
 def _title(found: Conversation, prompt: str | None) -> str | None:
-    name = None if found.name in _NO_TITLES else found.name
-    words = " ".join((name or prompt or "").split())
-    if len(words) > TITLE_LENGTH:
-        words = words[: TITLE_LENGTH - 1].rstrip() + "…"
-    if found.parent_id is None:
-        return words or None
-    # OpenSync has no field for a parent, so the title names it.
-    return f"{words or 'Subagent'} (subagent of {found.parent_id[:8]})"
+    named = None if found.name in _NO_TITLES else found.name
+    own = title.one_line(named or prompt)
+    return title.of_subagent(own, found.parent_id[:8]) if found.parent_id else own
 
 
 def text_parts(text: str | None) -> tuple[Part, ...]:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from opensync_hooks.model import Charge, Message, Session
+from opensync_hooks.sources import title
 from opensync_hooks.sources.opencode.charges import charge
 from opensync_hooks.sources.opencode.messages import Reader
 from opensync_hooks.sources.opencode.record import Entry, Head, Record
 from opensync_hooks.sources.opencode.values import Value, number, text
 
 AGENT = "opencode"
-_TITLE_LENGTH = 100
 _UNTITLED = re.compile(r"(?:New|Child) [Ss]ession - \d{4}-\d\d-\d\dT[\d:.]+Z")
 _OF_AGENT = re.compile(r"\((@[^()]+ subagent)\)$")
 _TIME_OF_ID = 16
@@ -68,22 +68,14 @@ def _latest(head: Head, told: Iterable[Message], answers: Iterable[Value]) -> in
 
 
 def _title(head: Head, told: Iterable[Message]) -> str | None:
-    """OpenCode's own, unless it had no time to find one. A child's also names its parent.
-
-    OpenSync has no field for a parent, so the title has to say it.
-    """
-    title = head.title if head.title and not _UNTITLED.fullmatch(head.title) else None
-    title = title or _one_line(_first(one.text for one in told if one.role == "user"))
+    """OpenCode's own, unless it had no time to find one. A child's also names its parent."""
+    own = head.title if head.title and not _UNTITLED.fullmatch(head.title) else None
+    own = own or title.one_line(_first(one.text for one in told if one.role == "user"))
     if head.parent_id is None:
-        return title
+        return own
     parent = head.parent_id[:_TIME_OF_ID]
-    named, count = _OF_AGENT.subn(lambda of: f"({of[1]} of {parent})", title or "Subagent")
-    return named if count else f"{named} (subagent of {parent})"
-
-
-def _one_line(said: str | None) -> str | None:
-    words = " ".join((said or "").split())
-    return words if len(words) <= _TITLE_LENGTH else words[: _TITLE_LENGTH - 1].rstrip() + "…"
+    named, count = _OF_AGENT.subn(lambda of: f"({of[1]} of {parent})", own or "")
+    return named if count else title.of_subagent(own, parent)
 
 
 def _first(values: Iterable[T | None]) -> T | None:
