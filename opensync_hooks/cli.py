@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from opensync_hooks import __version__, commands
-from opensync_hooks.commands.terminal import complain
-from opensync_hooks.errors import BugError, OpenSyncError
-
-INTERRUPTED = 130
+from opensync_hooks.commands.terminal import INTERRUPTED, complain
+from opensync_hooks.errors import as_ours
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,19 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
-    except OpenSyncError as error:
-        return complain(error)
     except (KeyboardInterrupt, EOFError):
         print("\nInterrupted; nothing is half done. The same command goes on.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        what = f"{error.filename or 'opensync-hooks'}: {error.strerror or error}."
-        return complain(OpenSyncError(what, "Check the disk, and who may write there."))
-    except Exception as error:  # noqa: BLE001 - a bug gets one line, never a message's text
-        return complain(BugError(error))
+    except Exception as error:  # noqa: BLE001 - also a bug gets one line, never a message's text
+        return complain(as_ours(error))
     return code
 
 

@@ -1,6 +1,6 @@
 """Every failure this package foresees: one sentence for the user, and one next step.
 
-OpenSyncError                 base, never raised itself; exit code 1
+OpenSyncError                 base, and what nobody needs to tell apart; exit code 1
 ├── UsageError                what was asked for cannot be done as asked (2)
 ├── NotConfiguredError        a setting is missing or unusable (4)
 ├── KeyRefusedError           the destination does not accept the key (5)
@@ -103,3 +103,13 @@ class BugError(OpenSyncError):
             f"A bug of opensync-hooks {__version__}: {type(error).__name__} in {place}.",
             "Please report this line; the sessions themselves are safe with the agent.",
         )
+
+
+def as_ours(error: Exception) -> OpenSyncError:
+    """The error as one of ours: what the system refused with the file's name, the rest as a bug."""
+    if isinstance(error, OpenSyncError):
+        return error
+    if isinstance(error, OSError):
+        what = f"{error.filename or 'opensync-hooks'}: {error.strerror or error}."
+        return OpenSyncError(what, "Check the disk, and who may read and write there.")
+    return BugError(error)

@@ -9,7 +9,7 @@ from functools import partial
 from opensync_hooks.config import Config, Folders, load, settings
 from opensync_hooks.doctor import history, network, places, registrations, waiting
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
-from opensync_hooks.errors import BugError, OpenSyncError
+from opensync_hooks.errors import OpenSyncError, as_ours
 
 __all__ = ["Finding", "examine"]
 
@@ -59,11 +59,6 @@ def _unread(environ: Mapping[str, str], folders: Folders) -> Iterator[Finding]:
 def _made(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     try:
         yield from check()
-    except OpenSyncError as error:
-        yield failed(name, str(error), error.hint)
-    except OSError as error:
-        what = f"{error.filename or name}: {error.strerror or error}."
-        yield failed(name, what, "Check the disk, and who may read there.")
     except Exception as error:  # noqa: BLE001 - one check's surprise must not hide the others
-        bug = BugError(error)
-        yield failed(name, str(bug), bug.hint)
+        known = as_ours(error)
+        yield failed(name, str(known), known.hint)

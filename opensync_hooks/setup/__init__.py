@@ -21,7 +21,7 @@ from pathlib import Path
 
 from opensync_hooks import agents, folders
 from opensync_hooks.agents.change import carry_out_all, read
-from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.errors import OpenSyncError, as_ours
 from opensync_hooks.setup import (
     changeover,
     environment,
@@ -49,12 +49,10 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 def _guarded(run: Callable[[], int]) -> int:
     try:
         return run()
-    except OpenSyncError as error:
-        complain(str(error), error.hint)
-        return error.exit_code
-    except OSError as error:
-        complain(f"{error.filename or 'This machine'}: {error.strerror or error}.")
-        return 1
+    except (OpenSyncError, OSError) as error:
+        known = as_ours(error)
+        complain(str(known), known.hint)
+        return known.exit_code
     except (KeyboardInterrupt, EOFError):
         complain("\nInterrupted. The same command goes on from here.")
         return INTERRUPTED
