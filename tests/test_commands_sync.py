@@ -13,10 +13,13 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opensync_hooks.commands.progress import Progress
+from opensync_hooks.sources import Located, Source
+from opensync_hooks.sync import Outcome, Syncer
 from tests.commandline import (
     DATA,
     FIRST,
@@ -380,3 +383,25 @@ def test_each_session_is_one_line_of_json_for_machines(recorded: int, projects: 
     first = next(one for one in told if one["session"] == FIRST)
     assert (first["agent"], first["state"], first["sent"]) == ("claude-code", "synced", 8)
     assert [one["state"] for one in told].count("failed") == 1
+
+
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_bug_in_one_session_is_told_and_the_others_are_synced(
+    projects: Path, ours: Path, monkeypatch: pytest.MonkeyPatch, jobs: str
+) -> None:
+    """The oldest goes first: what stopped at it would never come to the newer ones."""
+    for name in ("s1", "s2", "s3", "s4"):
+        Pen(projects / f"{name}.jsonl").turn(1)
+    sync = Syncer.sync
+
+    def stumble(self: Syncer, source: Source, located: Located, **more: Any) -> Outcome:
+        if located.session_id == "s1":
+            raise KeyError("the user's own words")
+        return sync(self, source, located, **more)
+
+    monkeypatch.setattr(Syncer, "sync", stumble)
+    ran = run("sync", "--jobs", jobs)
+    assert ran.returncode == 1
+    assert sessions_in(ours) == {"s2", "s3", "s4"}
+    assert "A bug of opensync-hooks" in ran.stderr
+    assert "words" not in ran.stderr + ran.stdout

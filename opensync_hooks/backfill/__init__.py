@@ -18,6 +18,7 @@ from opensync_hooks.errors import (
     SourceError,
     UnclearError,
     UsageError,
+    as_ours,
 )
 from opensync_hooks.folders import KEPT
 from opensync_hooks.ledger import Ledger
@@ -114,6 +115,10 @@ def _result(wish: Wish, syncer: Syncer, found: Found) -> Result:
         if wish.sessions:  # it was asked for, and goes to the queue
             raise
         return error
+    except OpenSyncError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
+        return as_ours(error)
     if not outcome.is_partial and not outcome.unclear:
         Spool(syncer.config.folders.spool).bring_back(source.agent, located.session_id)
     return outcome

@@ -12,7 +12,13 @@ from opensync_hooks import backfill, config, house, pricing
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.progress import Progress
 from opensync_hooks.commands.terminal import complain, say
-from opensync_hooks.errors import BusyError, OpenSyncError, RejectedError, SourceError
+from opensync_hooks.errors import (
+    BusyError,
+    OpenSyncError,
+    RejectedError,
+    SourceError,
+    as_ours,
+)
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import Located, Source, registry
@@ -86,6 +92,10 @@ def _result(
         return verification.verify(source, located), True
     except (SourceError, RejectedError, BusyError) as error:
         return error, False
+    except OpenSyncError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
+        return as_ours(error), False
 
 
 class _Told:
