@@ -15,6 +15,7 @@ from opensync_hooks.sources.claude_code import kinds
 from opensync_hooks.sources.claude_code.branches import START, Node, undone
 from opensync_hooks.sources.claude_code.kinds import Kind
 from opensync_hooks.sources.claude_code.lines import Span
+from opensync_hooks.sources.shapes import string
 
 _TITLE_SAMPLE = 400
 
@@ -75,15 +76,15 @@ class Thread:
     def _parent(self, line: dict[str, Any]) -> int:
         if line.get("parentUuid") is None and line.get("logicalParentUuid") is None:
             return START
-        uuid = kinds.string(line, "parentUuid") or kinds.string(line, "logicalParentUuid")
+        uuid = string(line, "parentUuid") or string(line, "logicalParentUuid")
         # A line whose parent could not be read goes on from the line before, not from the start.
         return self._node_of.get(uuid or "", len(self.nodes) - 1)
 
     def _note(self, line: dict[str, Any], at: int | None) -> None:
         """What the session takes from its lines: the first folder, of all else the last."""
-        self.cwd = self.cwd or kinds.string(line, "cwd")
-        self.git_branch = kinds.string(line, "gitBranch") or self.git_branch
-        self.version = kinds.string(line, "version") or self.version
+        self.cwd = self.cwd or string(line, "cwd")
+        self.git_branch = string(line, "gitBranch") or self.git_branch
+        self.version = string(line, "version") or self.version
         if at is not None:
             self.created_at = at if self.created_at is None else min(self.created_at, at)
             self.updated_at = at if self.updated_at is None else max(self.updated_at, at)
@@ -99,8 +100,8 @@ class Thread:
 
     def _assistant(self, line: dict[str, Any]) -> Unit:
         message = kinds.message(line)
-        unit = self._unit(kinds.string(message, "id") or line["uuid"], "assistant")
-        unit.model = self.model = kinds.string(message, "model") or unit.model
+        unit = self._unit(string(message, "id") or line["uuid"], "assistant")
+        unit.model = self.model = string(message, "model") or unit.model
         unit.usage = _largest(unit.usage, kinds.usage(line))
         for block in kinds.content_blocks(line):
             if isinstance(block.get("id"), str) and "name" in block:
@@ -164,19 +165,17 @@ class Index:
     def _bookkeeping(self, line: dict[str, Any]) -> None:
         of = line.get("type")
         if of == "custom-title":
-            self.custom_title = kinds.string(line, "customTitle") or self.custom_title
+            self.custom_title = string(line, "customTitle") or self.custom_title
         elif of == "ai-title":
-            self.ai_title = kinds.string(line, "aiTitle") or self.ai_title
+            self.ai_title = string(line, "aiTitle") or self.ai_title
         elif of == "relocated":
-            self.relocated = kinds.string(line, "relocatedCwd") or self.relocated
+            self.relocated = string(line, "relocatedCwd") or self.relocated
 
     def _sidechain(self, line: dict[str, Any]) -> Thread:
         """Until 2.0 subagents wrote into the file of the session that had started them."""
-        api_id = kinds.string(kinds.message(line), "id")
-        known = (
-            self._sidechain_of.get(one or "") for one in (api_id, kinds.string(line, "parentUuid"))
-        )
-        root = kinds.string(line, "agentId") or next(filter(None, known), line["uuid"])
+        api_id = string(kinds.message(line), "id")
+        known = (self._sidechain_of.get(one or "") for one in (api_id, string(line, "parentUuid")))
+        root = string(line, "agentId") or next(filter(None, known), line["uuid"])
         self._sidechain_of.update((one, root) for one in (api_id, line["uuid"]) if one)
         return self.sidechains.setdefault(root, Thread())
 

@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from opensync_hooks.model import Usage
+from opensync_hooks.sources.shapes import count, part, string
 
 Kind = Literal["prompt", "injected", "results", "assistant", "error", "notice", "other"]
 """`other` holds a place in the chain of parents and says nothing: attachments, hook traces."""
 
 _CHAINED = ("user", "assistant", "system", "attachment")
 _NOTICES = ("local_command", "informational")
-_MOST_TOKENS = 10**12
 _HUMAN_SOURCES = ("typed", "queued", "sdk")
 _INJECTED_STARTS = (
     "<command-name>",
@@ -70,15 +70,8 @@ def is_api_error(line: dict[str, Any]) -> bool:
     return bool(line.get("isApiErrorMessage")) or message(line).get("model") == "<synthetic>"
 
 
-def string(value: dict[str, Any], key: str) -> str | None:
-    """The text under a key; None for anything else that an unknown version may have put there."""
-    found = value.get(key)
-    return found if isinstance(found, str) and found else None
-
-
 def message(line: dict[str, Any]) -> dict[str, Any]:
-    value = line.get("message")
-    return value if isinstance(value, dict) else {}
+    return part(line, "message")
 
 
 def content_blocks(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -102,26 +95,20 @@ def usage(line: dict[str, Any]) -> Usage | None:
     value = message(line).get("usage")
     if not isinstance(value, dict):
         return None
-    written = value.get("cache_creation")
-    hourly = _count(written, "ephemeral_1h_input_tokens")
+    written = part(value, "cache_creation")
+    hourly = count(written, "ephemeral_1h_input_tokens")
     both = max(
-        _count(value, "cache_creation_input_tokens"),
-        hourly + _count(written, "ephemeral_5m_input_tokens"),
+        count(value, "cache_creation_input_tokens"),
+        hourly + count(written, "ephemeral_5m_input_tokens"),
     )
     return Usage(
-        input_tokens=_count(value, "input_tokens"),
-        output_tokens=_count(value, "output_tokens"),
-        cache_read_tokens=_count(value, "cache_read_input_tokens"),
+        input_tokens=count(value, "input_tokens"),
+        output_tokens=count(value, "output_tokens"),
+        cache_read_tokens=count(value, "cache_read_input_tokens"),
         cache_write_5m_tokens=both - hourly,
         cache_write_1h_tokens=hourly,
-        reasoning_tokens=_count(value.get("output_tokens_details"), "thinking_tokens"),
+        reasoning_tokens=count(part(value, "output_tokens_details"), "thinking_tokens"),
     )
-
-
-def _count(value: Any, key: str) -> int:
-    """A count of tokens; nothing where a damaged line has what no call can have used."""
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if type(found) is int and 0 < found < _MOST_TOKENS else 0
 
 
 def timestamp(line: dict[str, Any]) -> int | None:

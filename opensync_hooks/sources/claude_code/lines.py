@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from opensync_hooks.sources.regular import open_regular
+from opensync_hooks.sources.shapes import Value, decode
 
 LONGEST_LINE = 256 << 20
 
-Value = dict[str, Any]
 Skip = Callable[[str], None]
 """Told the name of each thing that was passed over."""
 
@@ -56,11 +55,8 @@ def _to_next_line(file: BinaryIO) -> int:
 
 
 def parse(raw: bytes) -> Value | None:
-    """The JSON object in `raw`; broken UTF-8 inside strings is replaced, not fatal."""
-    try:
-        value = json.loads(raw.decode("utf-8-sig", "replace"))
-    except (ValueError, RecursionError):
-        return None
+    """The JSON object in `raw`, if it holds one."""
+    value = decode(raw)
     return value if isinstance(value, dict) else None
 
 

@@ -19,8 +19,8 @@ from opensync_hooks.sources.cursor import composer, conversation, places
 from opensync_hooks.sources.cursor.conversation import Conversation, known_model
 from opensync_hooks.sources.cursor.places import Places
 from opensync_hooks.sources.cursor.roots import Roots
-from opensync_hooks.sources.cursor.shapes import count, string, strings
 from opensync_hooks.sources.regular import is_file
+from opensync_hooks.sources.shapes import count, string, strings
 
 AGENT = conversation.AGENT
 _LONGEST_ID = 1_000

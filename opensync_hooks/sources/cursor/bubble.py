@@ -11,7 +11,7 @@ from typing import Any
 from opensync_hooks.model import Attachment, Part, Reasoning, Role, Text, Usage
 from opensync_hooks.sources.cursor import moments, tools
 from opensync_hooks.sources.cursor.conversation import Step, known_model, text_parts
-from opensync_hooks.sources.cursor.shapes import (
+from opensync_hooks.sources.shapes import (
     Value,
     count,
     decode,

@@ -17,8 +17,8 @@ from opensync_hooks.sources import snapshot
 from opensync_hooks.sources.cursor import graph, moments, projects
 from opensync_hooks.sources.cursor.conversation import Conversation, known_model
 from opensync_hooks.sources.cursor.graph import Blobs, Graph
-from opensync_hooks.sources.cursor.shapes import Value, part, record, string
 from opensync_hooks.sources.regular import open_regular, within
+from opensync_hooks.sources.shapes import Value, part, record, string
 
 _A_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,200}")
 _NAME = "store.db"

@@ -17,7 +17,7 @@ from opensync_hooks.sources.cursor import bubble as bubbles
 from opensync_hooks.sources.cursor import moments, projects, state, tools
 from opensync_hooks.sources.cursor.conversation import Conversation, Step, known_model
 from opensync_hooks.sources.cursor.naming import Names
-from opensync_hooks.sources.cursor.shapes import Value, items, part, record, string
+from opensync_hooks.sources.shapes import Value, items, part, record, string
 
 PLACE = "database"
 _TOOLS_OF_OLD = 15

@@ -17,7 +17,7 @@ from opensync_hooks.model import Part, Reasoning, ToolCall, ToolResult
 from opensync_hooks.sources.cursor import moments, prompts, tools
 from opensync_hooks.sources.cursor.conversation import Conversation, Step, text_parts
 from opensync_hooks.sources.cursor.naming import Names
-from opensync_hooks.sources.cursor.shapes import Value, items, part, record, string
+from opensync_hooks.sources.shapes import Value, items, part, record, string
 
 PLACE = "graph"
 _MESSAGES, _RUNNING, _FOLDERS, _STARTED = 1, 4, 9, 26

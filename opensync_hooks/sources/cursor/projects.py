@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from opensync_hooks.errors import SourceError
 from opensync_hooks.sources import snapshot
-from opensync_hooks.sources.cursor.shapes import Value, items, part, record, string, strings
 from opensync_hooks.sources.regular import open_regular
+from opensync_hooks.sources.shapes import Value, items, part, record, string, strings
 
 _LONGEST = 1 << 20
 _PANE = "workbench.panel.composerChatViewPane"

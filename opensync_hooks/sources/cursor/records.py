@@ -16,7 +16,7 @@ from opensync_hooks.sources.cursor import prompts, tools
 from opensync_hooks.sources.cursor.conversation import Step, text_parts
 from opensync_hooks.sources.cursor.graph import blocks
 from opensync_hooks.sources.cursor.naming import Names
-from opensync_hooks.sources.cursor.shapes import Value, decode, part, string
+from opensync_hooks.sources.shapes import Value, decode, part, string
 
 _SPEAKER = re.compile(r"^(user|assistant):\n", re.MULTILINE)
 _MARK = re.compile(r"^\[(Thinking|Tool call|Tool result)\] ?(.*)$", re.MULTILINE)

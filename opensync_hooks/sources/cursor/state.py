@@ -20,7 +20,7 @@ from typing import TypeVar
 from opensync_hooks.sources import snapshot
 from opensync_hooks.sources.cursor import moments
 from opensync_hooks.sources.cursor.graph import Blobs, Graph, inline_root, load
-from opensync_hooks.sources.cursor.shapes import Value, decode, items, part, record, string, strings
+from opensync_hooks.sources.shapes import Value, decode, items, part, record, string, strings
 
 _LOGIN = frozenset({"ItemTable"})
 _PAGE = 200

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from opensync_hooks.model import Part, ToolCall, ToolResult
-from opensync_hooks.sources.cursor.shapes import Value, count, decode, record, string
+from opensync_hooks.sources.shapes import Value, count, decode, record, string
 
 _NUMBERS = {
     1: "read_semsearch_files", 3: "ripgrep_search", 5: "read_file", 6: "list_dir", 7: "edit_file",

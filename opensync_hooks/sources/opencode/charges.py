@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from opensync_hooks.model import Charge, Usage
 from opensync_hooks.sources.opencode.record import Entry, digest
-from opensync_hooks.sources.opencode.values import Value, amount, mapping, number, text
+from opensync_hooks.sources.opencode.values import amount, mapping, number, text
+from opensync_hooks.sources.shapes import Value
 
 
 def charge(entry: Entry) -> Charge | None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from opensync_hooks.errors import SourceError
 from opensync_hooks.sources.opencode.record import Entry, Head, Mark, Pulse, Record, digest
-from opensync_hooks.sources.opencode.values import Value, load, mapping, number, objects, text
+from opensync_hooks.sources.opencode.values import load, mapping, number, objects, text
 from opensync_hooks.sources.regular import is_file
+from opensync_hooks.sources.shapes import Value
 
 _NS_IN_MS = 1_000_000
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from opensync_hooks.model import Charge, Message, Role, Text
 from opensync_hooks.sources.opencode import parts
 from opensync_hooks.sources.opencode.record import Entry
-from opensync_hooks.sources.opencode.values import Value, number, text
+from opensync_hooks.sources.opencode.values import number, text
+from opensync_hooks.sources.shapes import Value
 
 _SHELL = "The following tool was executed by the user"
 

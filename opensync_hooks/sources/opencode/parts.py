@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from opensync_hooks.model import Attachment, Part, Reasoning, Text, ToolCall, ToolResult
-from opensync_hooks.sources.opencode.values import Value, mapping, number, objects, text
+from opensync_hooks.sources.opencode.values import mapping, number, objects, text
+from opensync_hooks.sources.shapes import Value
 
 _BOOKKEEPING = ("step-start", "step-finish", "patch", "snapshot")
 _CALLED = re.compile(r"Called the (\w+) tool with the following input: (.*)", re.DOTALL)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from opensync_hooks.sources.opencode.record import Entry
 from opensync_hooks.sources.opencode.tree import Tree
-from opensync_hooks.sources.opencode.values import Value, mapping, objects, text
+from opensync_hooks.sources.opencode.values import mapping, objects, text
 from opensync_hooks.sources.regular import files_within
+from opensync_hooks.sources.shapes import Value
 
 
 class ProjectTree(Tree):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from opensync_hooks.sources.opencode.values import Value, number, parse, text
+from opensync_hooks.sources.opencode.values import number, parse, text
+from opensync_hooks.sources.shapes import Value
 
 
 @dataclass(frozen=True, slots=True)

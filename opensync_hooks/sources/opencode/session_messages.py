@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from opensync_hooks.sources.opencode.record import Entry, Pulse, Record
 from opensync_hooks.sources.opencode.tables import Row, View, head, plain, sequence
 from opensync_hooks.sources.opencode.values import (
-    Value,
     mapping,
     number,
     objects,
     parse,
     text,
 )
+from opensync_hooks.sources.shapes import Value
 
 _SILENT = ("idle", "agent-switched", "model-switched", "location-switched")
 

@@ -11,7 +11,8 @@ from opensync_hooks.sources import title
 from opensync_hooks.sources.opencode.charges import charge
 from opensync_hooks.sources.opencode.messages import Reader
 from opensync_hooks.sources.opencode.record import Entry, Head, Record
-from opensync_hooks.sources.opencode.values import Value, number, text
+from opensync_hooks.sources.opencode.values import number, text
+from opensync_hooks.sources.shapes import Value
 
 AGENT = "opencode"
 _UNTITLED = re.compile(r"(?:New|Child) [Ss]ession - \d{4}-\d\d-\d\dT[\d:.]+Z")

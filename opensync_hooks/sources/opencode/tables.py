@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from opensync_hooks.sources.opencode.record import Entry, Head, Pulse, Record, Revert
-from opensync_hooks.sources.opencode.values import Value, number, parse, text
+from opensync_hooks.sources.opencode.values import number, parse, text
+from opensync_hooks.sources.shapes import Value
 
 Row = dict[str, Any]
 

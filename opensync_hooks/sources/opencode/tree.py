@@ -21,8 +21,9 @@ from opensync_hooks.sources.opencode.record import (
     digest,
     offspring,
 )
-from opensync_hooks.sources.opencode.values import Value, load, number, text
+from opensync_hooks.sources.opencode.values import load, number, text
 from opensync_hooks.sources.regular import files_within
+from opensync_hooks.sources.shapes import Value
 
 _NS_IN_MS = 1_000_000
 

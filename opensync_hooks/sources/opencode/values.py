@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from opensync_hooks.sources.regular import open_regular
-
-Value = dict[str, Any]
+from opensync_hooks.sources.shapes import Value, decode
 
 LARGEST_FILE = 256 << 20
 _MOST = 10**18
@@ -20,13 +18,9 @@ _PAUSE = 0.05
 _FRESH_S = 10
 
 
-def parse(raw: bytes | str | None) -> Value | None:
-    """The JSON object in a column or a file; broken UTF-8 inside strings is replaced."""
-    try:
-        text = raw.decode("utf-8-sig", "replace") if isinstance(raw, bytes) else raw
-        value = json.loads(text or "")
-    except (ValueError, TypeError, RecursionError):
-        return None
+def parse(raw: object) -> Value | None:
+    """The JSON object in a column or a file, if it holds one."""
+    value = decode(raw)
     return value if isinstance(value, dict) else None
 
 

@@ -10,7 +10,7 @@ _MOST = 10**12
 
 
 def decode(raw: object) -> Any:
-    """The JSON in a column, text or bytes; None where there is none. Bad UTF-8 is replaced."""
+    """The JSON in text or bytes; None where there is none. Bad UTF-8 is replaced, not fatal."""
     text = raw.decode("utf-8-sig", "replace") if isinstance(raw, bytes) else raw
     if not isinstance(text, str):
         return None
