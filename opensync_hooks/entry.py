@@ -16,6 +16,8 @@ WORKER = (
 PRIVATE = "OPENSYNC_HOOKS_PRIVATE"
 EVENT = "--event"
 """Before a payload that comes as an argument: a pipe is empty still when its writer is killed."""
+IS_PRIVATE = b'{"private":true'
+"""How the event of a private session begins."""
 _NAMES = (b"session_id", b"conversation_id")
 SAID = {"cursor": b"{}\n"}
 """What a hook has to print: Cursor reads it as JSON, whatever became of the event."""
@@ -31,12 +33,12 @@ def is_private(value: "str | None") -> bool:
 
 def names_only(payload: bytes) -> bytes:
     """Of a private session's event the id, and that it is private: no text touches the disk."""
-    found = [b'"private":true']
+    found = [IS_PRIVATE]
     for name in _NAMES:
         value = payload.partition(b'"%s"' % name)[2].lstrip(b" :\t\r\n")
         if value[:1] == b'"':
             found.append(b'"%s":"%s"' % (name, value[1:].partition(b'"')[0]))
-    return b"{" + b",".join(found) + b"}"
+    return b",".join(found) + b"}"
 
 
 def run(agent: str, root: str) -> int:
@@ -164,7 +166,12 @@ if sys.platform != "win32":
         while rest:
             rest = rest[posix.write(fd, rest) :]
         posix.close(fd)
+        is_kept = payload.startswith(IS_PRIVATE)
+        if is_kept:  # forgotten in a power cut, it would have `sync` deliver the session
+            _settle(name)
         posix.rename(name, name + ".event")
+        if is_kept:
+            _settle(spool)
 
     def _create(name: str) -> int:
         return posix.open(name, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL, 0o600)
@@ -180,6 +187,17 @@ if sys.platform != "win32":
                 raise
             _make_folders(parent)
             _make_folders(path)
+        else:
+            _settle(parent or "/")  # once in a machine's life
+
+    def _settle(path: str) -> None:
+        """What is at `path`, a file or the names in a folder, survives a power cut from now on."""
+        try:
+            fd = posix.open(path, posix.O_RDONLY)
+            posix.fsync(fd)
+            posix.close(fd)
+        except OSError:  # it is there all the same
+            return
 
     def _worker_is_free(lock: str) -> bool:
         """Whether no worker runs. One that does looks at the spool again after it lets go."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from opensync_hooks import folders
 from opensync_hooks.entry import (
+    IS_PRIVATE,
     LONGEST_WAIT_MS,
     PRIVATE,
     SAID,
@@ -65,7 +66,11 @@ def _leave(spool: Path, agent: str, payload: bytes) -> None:
     kept = ((name, os.environ.get(name)) for name in folders.KEPT[agent])
     head = "\0".join(f"{name}={value}" for name, value in kept if value)
     path = spool / f"{time.time_ns()}-{os.getpid()}.{agent}"
-    path.write_bytes(os.fsencode(head) + b"\n" + payload)
+    with path.open("wb") as file:
+        file.write(os.fsencode(head) + b"\n" + payload)
+        if payload.startswith(IS_PRIVATE):  # forgotten in a power cut, `sync` would deliver it
+            file.flush()
+            os.fsync(file.fileno())
     path.replace(f"{path}.event")
 
 

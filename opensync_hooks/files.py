@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -77,13 +78,16 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
-        _settle(path.parent)
+        settle(path.parent)
 
 
 def _make(path: Path) -> None:
-    if not path.is_dir():
-        for folder in (*reversed(path.parents), path):  # mkdir's own `parents` heeds no mode
+    for folder in (*reversed(path.parents), path):  # mkdir's own `parents` heeds no mode
+        if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
+            # With a folder that a power cut takes away goes all that was made durable in it.
+            with suppress(OSError):  # one that may not be read
+                settle(folder.parent)
 
 
 def _check_owner(folder: Path, allowed: set[int]) -> None:
@@ -102,8 +106,8 @@ def _close_to_others(folder: Path) -> None:
         folder.chmod(mode & ~0o022)
 
 
-def _settle(folder: Path) -> None:
-    """A renamed file is there after a power cut only once its folder is written too."""
+def settle(folder: Path) -> None:
+    """Names that came into the folder, or left it, survive a power cut from now on."""
     if os.name == "posix":
         fd = os.open(folder, os.O_RDONLY)
         try:

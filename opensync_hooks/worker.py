@@ -14,7 +14,7 @@ from opensync_hooks.errors import BugError, OpenSyncError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import leftovers
+from opensync_hooks.queue import leftovers, mending
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.rest import Resting
 from opensync_hooks.queue.shift import Shift
@@ -48,6 +48,7 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
                     return 0
                 leftovers.take_up(folders.spool)
                 spool.reduce(registry.heed)
+                mending.mend(spool)
                 _work(spool, folders, end, at_once=at_once)
             # A hook that came while the lock was held started no worker: look once more.
             if not spool.has_events() or time.monotonic() >= end:

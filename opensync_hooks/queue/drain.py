@@ -24,7 +24,7 @@ from opensync_hooks.errors import (
     SourceError,
     UnclearError,
 )
-from opensync_hooks.queue import retry
+from opensync_hooks.queue import mending, retry
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.retry import Failure
@@ -218,6 +218,7 @@ def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Result]:
     """All that waits, tried at once, unless a worker is at it already."""
     with spool.alone() as is_alone:
         if is_alone:
+            mending.mend(spool)
             yield from (result for _, result in Drain(spool, syncer, at_once=True).run())
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import tempfile
 import time
 import zlib
@@ -23,7 +24,7 @@ from typing import Any
 from opensync_hooks import model
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
-from opensync_hooks.files import open_plain, private_folder
+from opensync_hooks.files import open_plain, private_folder, settle
 from opensync_hooks.model import Charge, Message, Session, Trigger, Usage
 from opensync_hooks.privacy import permitted, permitted_session
 from opensync_hooks.privacy.exclusion import Exclusions
@@ -72,6 +73,8 @@ class Keepsakes:
                     for line in _lines(source, located, config):
                         packed.write(line)
                         empty = False
+                file.flush()
+                os.fsync(file.fileno())
             except BaseException:
                 made.unlink()
                 raise
@@ -79,6 +82,7 @@ class Keepsakes:
             made.unlink()
             return False
         made.replace(path)
+        settle(self.folder)  # it may be all that is left of the session when it is needed
         return True
 
     def find(self, agent: str, session_id: str) -> tuple[Source, Located] | None:

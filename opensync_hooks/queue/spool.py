@@ -156,7 +156,7 @@ class Spool:
 
     def park(self, job: Job, reason: str) -> None:
         parked = private_folder(self._folder / "parked")
-        _write(parked / job.name, replace(job, error=reason))
+        _write(parked / job.name, replace(job, error=reason), durable=True)
         self._take_away(job)
 
     def parked(self) -> Iterator[Job]:
@@ -205,9 +205,11 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _write(path: Path, job: Job) -> None:
-    # Not durable: after a power cut the transcript may be older as well, and `sync` finds it.
-    write_whole(path, job.as_bytes(), durable=False)
+def _write(path: Path, job: Job, *, durable: bool = False) -> None:
+    # Mostly not: a job that a power cut tears is made anew from its name, see `mending`; one
+    # that it takes away, `status` counts as not synced, and the session's next hook or `sync` asks
+    # for again.
+    write_whole(path, job.as_bytes(), durable=durable)
 
 
 def _load(path: Path) -> Job | None:

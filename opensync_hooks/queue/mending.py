@@ -1,0 +1,27 @@
+"""Jobs that lost their content, as a power cut may leave them: the name still tells the session."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from opensync_hooks import clock
+from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.model import Trigger
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.sources import registry
+
+
+def mend(spool: Spool) -> None:
+    """Make each job anew that says nothing any more, if its agent still has the session.
+
+    For the one worker. What cannot be mended is left to be named by `damaged`.
+    """
+    damaged = set(spool.damaged())
+    for source in registry.all_sources() if damaged else ():
+        with suppress(OpenSyncError, OSError):  # one agent's trouble, and no reason to stop
+            for located in source.sessions():
+                trigger = Trigger(source.agent, located.session_id, path=str(located.path))
+                job = Job(trigger, {}, clock.now())
+                if job.name in damaged:
+                    spool.put(job)
