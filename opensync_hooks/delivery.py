@@ -141,12 +141,8 @@ class Delivery:
     def _put(self, message: Message, body: Json, extra: Json, *, bears_failure: bool) -> Outcome:
         hashed = wire.digest(body, extra)
         name, entry = self.known_as(message)
-        if entry is None and message.undone:
-            return "never sent"
-        if entry is not None and message.spare:
-            return "unchanged"
-        if entry and entry.hash == hashed and entry.state != "in doubt":
-            return "unchanged"
+        if not is_due(message, hashed, entry):
+            return "unchanged" if entry else "never sent"
         ids = {
             "sessionExternalId": wire.fitting(self.session.id),
             "externalId": wire.fitting(f"{self._open()}:{name}"),
@@ -221,6 +217,15 @@ class Delivery:
     def _end_reason(self) -> str | None:
         """Only the hook that saw the end knows it; a later run must not forget it."""
         return self.session.end_reason or (self.known.end_reason if self.known else None)
+
+
+def is_due(message: Message, hashed: str, entry: Entry | None) -> bool:
+    """Whether it is to be sent, as `hashed`; `entry` is what the ledger knows of it."""
+    if entry is None:
+        return not message.undone
+    if entry.hash == hashed:
+        return entry.state == "in doubt"
+    return not message.spare  # what was sent before is richer
 
 
 def weight(message: Message, config: Config) -> int:

@@ -346,6 +346,25 @@ def test_spare_copy_is_for_a_destination_that_has_nothing_better(desk: Desk) -> 
     assert desk.texts() == ["rich", "poor"]
 
 
+def test_spare_copy_that_may_not_have_arrived_is_sent_again(desk: Desk) -> None:
+    """It is in doubt from before it is sent; counted as there, it would never come."""
+    spare = [said("m1", "rich"), said("m2", "poor", spare=True)]
+    desk.fault = lambda _, body: Fault() if b"poor" in body else None
+    with pytest.raises(UnreachableError):
+        told(desk, *spare)
+    desk.fault = lambda _path, _body: None
+    assert told(desk, *spare).sent == 1
+    assert desk.texts() == ["rich", "poor"]
+
+
+def test_spare_copy_stays_away_from_a_richer_one_that_is_in_doubt(desk: Desk) -> None:
+    told(desk, said("m1", "rich"))
+    located = Located("s1", Path("/nowhere"), 0, "mark")
+    poor = cast("Source", Told(said("m1", "poor", spare=True)))
+    assert desk.syncer.sync(poor, located, force=True).sent == 0
+    assert desk.texts() == ["rich"]
+
+
 def test_text_that_was_taken_back_is_taken_back_there_too(desk: Desk) -> None:
     call = ToolCall("t1", "Bash", {})
     told(desk, replace(said("m1", "words"), parts=(Text("words"), call)))

@@ -6,15 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from opensync_hooks import house, pricing, wire
 from opensync_hooks.config import Config
-from opensync_hooks.delivery import Delivery
+from opensync_hooks.delivery import Delivery, is_due
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.ledger import glimpse
-from opensync_hooks.model import Message
 from opensync_hooks.sources import Located, Source
 from opensync_hooks.sync import Syncer
 
@@ -82,7 +81,10 @@ def _weighed(delivery: Delivery, *, force: bool) -> Rehearsed:
     messages = parts = weight = 0
     masked = Counter[str]()
     for message, body, extra, taken in delivery.messages():
-        if _is_due(delivery, message, wire.digest(body, extra), force=force):
+        _, entry = delivery.known_as(message)
+        if force and entry:
+            entry = replace(entry, state="in doubt")
+        if is_due(message, wire.digest(body, extra), entry):
             messages += 1
             parts += len(body["parts"])
             weight += len(json.dumps(body, ensure_ascii=False).encode())
@@ -97,13 +99,3 @@ def _weighed(delivery: Delivery, *, force: bool) -> Rehearsed:
         masked=masked,
         head=bool(messages) or head,
     )
-
-
-def _is_due(delivery: Delivery, message: Message, hashed: str, *, force: bool) -> bool:
-    """As the delivery itself decides it."""
-    _, entry = delivery.known_as(message)
-    if entry is None:
-        return not message.undone
-    if message.spare:
-        return False
-    return force or entry.hash != hashed or entry.state == "in doubt"
