@@ -112,6 +112,20 @@ def test_subagents_are_sessions_of_their_own_under_their_parent() -> None:
     ]
 
 
+@pytest.mark.parametrize("meta", [b"", b"{", b"[1]", b"[" * 100_000, b'{"description": 7}'])
+def test_note_on_a_subagent_that_makes_no_sense_costs_only_its_title(
+    claude: ClaudeCode, meta: bytes
+) -> None:
+    located = claude.find("00000002-0000-4000-8000-000000000002")
+    assert located
+    (located.path.with_suffix("") / "subagents" / "agent-a97d6040605cff485.meta.json").write_bytes(
+        meta
+    )
+    _, quick, _ = claude.read(located)
+    assert quick.parent_id == located.session_id
+    assert quick.title == "play:subquick B please (subagent of 00000002)"
+
+
 def test_task_notification_is_not_taken_for_a_prompt() -> None:
     session = read(DATA / "02-subagents" / "00000003-0000-4000-8000-000000000003.jsonl")[0]
     injected = [text for role, text in texts(session) if role == "system"]
@@ -263,6 +277,22 @@ def test_sidechain_lines_of_old_versions_become_a_subagent(pen: Pen) -> None:
     assert [charge.id for charge in main.charges] == ["m1"]
     assert [charge.id for charge in child.charges] == ["m2"]
     assert (child.parent_id, child.title) == ("s1", "look around (subagent of s1)")
+
+
+def test_subagent_in_a_file_beside_its_session_is_linked_to_it(pen: Pen) -> None:
+    """As 2.0 wrote them, and some runs of 2.1: its lines alone tell whose it is."""
+    pen.line("user", "go")
+    beside = Pen(pen.path.with_name("agent-a1b2c3d4.jsonl"))
+    whose: dict[str, Any] = {"sessionId": "s1", "agentId": "a1b2c3d4", "isSidechain": True}
+    beside.line("user", "look around", **whose)
+    beside.says("m2", text("looked"), **whose)
+    source = ClaudeCode(pen.path.parents[2])
+    found = {one.id: one for located in source.sessions() for one in source.read(located)}
+    assert found.keys() == {"s1", "agent-a1b2c3d4"}
+    child = found["agent-a1b2c3d4"]
+    assert texts(child) == [("user", "look around"), ("assistant", "looked")]
+    assert (child.parent_id, child.title) == ("s1", "look around (subagent of s1)")
+    assert [charge.id for charge in child.charges] == ["m2"]
 
 
 def test_line_written_twice_is_read_once(pen: Pen) -> None:

@@ -2,6 +2,7 @@
 
 <config>/projects/<project>/<session id>.jsonl
 <config>/projects/<project>/<session id>/subagents/agent-<id>.jsonl   and .meta.json
+<config>/projects/<project>/agent-<id>.jsonl                          as 2.0 had it
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from opensync_hooks.sources.regular import is_file, is_within, within
 
 AGENT = "claude-code"
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_SUBAGENT = "agent-"
+"""How the name of a subagent's file begins."""
 _TAIL = 4 << 20
 
 
@@ -95,7 +98,10 @@ class ClaudeCode:
         return located is not None and _holds(located.path, trigger.awaits)
 
     def read(self, located: Located) -> Iterator[Session]:
-        yield from sessions.read(located.path, located.session_id, _agent_files(located.path))
+        if located.session_id.startswith(_SUBAGENT):
+            yield from sessions.read_beside(located.path)
+        else:
+            yield from sessions.read(located.path, located.session_id, _agent_files(located.path))
 
 
 def _locate(path: Path) -> Located | None:
@@ -116,7 +122,7 @@ def _locate(path: Path) -> Located | None:
 
 def _agent_files(path: Path) -> list[Path]:
     folder = path.with_suffix("") / "subagents"
-    found = sorted(folder.glob("agent-*.jsonl"))
+    found = sorted(folder.glob(f"{_SUBAGENT}*.jsonl"))
     return found if found and is_within(path.parent, folder) else []
 
 

@@ -150,11 +150,14 @@ class Index:
     custom_title: str | None = None
     ai_title: str | None = None
     relocated: str | None = None
+    session_id: str | None = None
+    """As the first line has it; in a subagent's file, the id of the session that it belongs to."""
     _sidechain_of: dict[str, str] = field(default_factory=dict)
 
     def add(self, span: Span, line: dict[str, Any], *, own_sidechain: bool) -> None:
         """`own_sidechain`: the file is a subagent's own, so its sidechain is its main thread."""
         kind = kinds.kind(line)
+        self.session_id = self.session_id or string(line, "sessionId")
         if kind is None:
             self._bookkeeping(line)
         elif line.get("isSidechain") and not own_sidechain:

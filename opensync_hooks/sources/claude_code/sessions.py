@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Session
@@ -17,6 +15,7 @@ from opensync_hooks.sources.claude_code import lines
 from opensync_hooks.sources.claude_code.index import Index, Thread
 from opensync_hooks.sources.claude_code.messages import Messages, charge, duration, identity
 from opensync_hooks.sources.regular import open_regular
+from opensync_hooks.sources.shapes import Value, record, string
 
 AGENT = "claude-code"
 
@@ -71,14 +70,26 @@ def _subagent(path: Path, root_id: str) -> Session:
     """A subagent's own file. Its lines carry the id of the root session, not of its parent."""
     file = _load(path, own_sidechain=True)
     meta = _meta(path.with_suffix(".meta.json"))
-    outer = meta.get("parentAgentId")
-    description = meta.get("description")
+    outer = string(meta, "parentAgentId")
     thread = file.index.main
-    about = description if isinstance(description, str) else thread.first_prompt
     return replace(
         file.session(f"{root_id}:{path.stem}", thread),
-        title=_title_below(root_id, about),
-        parent_id=f"{root_id}:agent-{outer}" if isinstance(outer, str) else root_id,
+        title=_title_below(root_id, string(meta, "description") or thread.first_prompt),
+        parent_id=f"{root_id}:agent-{outer}" if outer else root_id,
+    )
+
+
+def read_beside(path: Path) -> Iterator[Session]:
+    """The subagent whose file lies beside its session's, as 2.0 had it: a session by itself.
+
+    There may be thousands of such files, too many to look for those of a session at each hook.
+    """
+    file = _load(path, own_sidechain=True)
+    thread, root_id = file.index.main, file.index.session_id
+    yield replace(
+        file.session(path.stem, thread),
+        title=_title_below(root_id, thread.first_prompt) if root_id else None,
+        parent_id=root_id,
     )
 
 
@@ -94,14 +105,13 @@ def _load(path: Path, *, own_sidechain: bool) -> _File:
     return _File(path, index, same_file, skipped)
 
 
-def _meta(path: Path) -> dict[str, Any]:
+def _meta(path: Path) -> Value:
     """What Claude Code notes of a subagent; nothing where the file is missing or half written."""
     try:
         with open_regular(path) as file:
-            value = json.loads(file.read(1 << 20))
-    except (SourceError, ValueError):
+            return record(file.read(1 << 20))
+    except (SourceError, OSError):
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _title_below(root_id: str, about: str) -> str:
