@@ -66,11 +66,14 @@ def access(name: str, category: str = "") -> Access | None:
         return "unknown"
     plain = re.sub(r"_v\d+\Z", "", re.split(r"__|[.:/]", name.lower())[-1])
     plain = plain.replace("_", "").replace("-", "")
-    for known, does in ((_READS, "reads"), (_WRITES, "writes")):
-        # A server's tool may carry the server's name: `filesystem_read_file`.
-        if plain in known or any(plain.endswith(one) for one in known if len(one) > 7):
-            return "reads" if does == "reads" else "writes"
-    return _CATEGORIES.get(category)
+    if _is_one_of(plain, _READS):
+        return "reads"
+    return "writes" if _is_one_of(plain, _WRITES) else _CATEGORIES.get(category)
+
+
+def _is_one_of(name: str, known: frozenset[str]) -> bool:
+    """A server's tool may carry the server's name: `filesystem_read_file`."""
+    return name in known or any(name.endswith(one) for one in known if len(one) > 7)
 
 
 def withheld(parts: Iterable[Part]) -> Iterator[Part]:

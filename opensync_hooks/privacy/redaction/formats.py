@@ -27,11 +27,11 @@ _JOINT = r"[ \t]{0,4}+[+.\\]?[ \t]{0,4}+"
 FOLD = rf"{_JOINT}{NEWLINE}{_INDENT}"
 BREAK = rf"(?:\\*+[\"']{_JOINT}{NEWLINE}{_INDENT}\\*+[\"']|[ \t]{{0,4}}+{NEWLINE}{_INDENT})"
 """How tools fold a long word: a new line, between quotes, quoted, indented."""
-KAERB = (
+BREAK_BACKWARDS = (
     r"(?:[\"']\\*+)?(?:[ \t>|+#*]|t\\++){0,40}+(?:\n\r?\\?|n\\++(?:r\\++)?)"
     rf"(?:{_JOINT}[\"']\\*+|[ \t]{{0,4}}+)"
 )
-"""The same in a text that is read backwards."""
+"""The same for a pattern of what stands before a find: there the text is read backwards."""
 CUT = r"(?=\s{0,2}(?:\Z|…|\.{3}|[\[(<]\s?(?:cut|trunc|…)))"
 """What follows a word that was cut short."""
 

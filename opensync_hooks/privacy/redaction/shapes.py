@@ -6,8 +6,8 @@ from opensync_hooks.privacy.redaction.formats import (
     ALNUM,
     BASE64,
     BREAK,
+    BREAK_BACKWARDS,
     HEX,
-    KAERB,
     UPPER,
     URLSAFE,
     Example,
@@ -58,7 +58,7 @@ SHAPES: tuple[Format, ...] = (
         rf"JQQJ99{body(ALNUM, 20)}",
         (Example(fill(ALNUM, 52) + "JQQJ99" + fill(ALNUM, 26)),),
         ("JQQJ99 is in the middle of it",),
-        back=rf"(?:{KAERB})?{run(ALNUM, 40, 52, KAERB)}",
+        back=rf"(?:{BREAK_BACKWARDS})?{run(ALNUM, 40, 52, BREAK_BACKWARDS)}",
         reach=120,
     ),
     Format(
@@ -67,7 +67,7 @@ SHAPES: tuple[Format, ...] = (
         rf"\.atlasv1\.{body(URLSAFE, 60)}",
         (Example(fill(ALNUM, 14) + ".atlasv1." + fill(ALNUM, 64)),),
         ("x.atlasv1.y",),
-        back=rf"(?:{KAERB})?{run(ALNUM, 14, 14, KAERB)}",
+        back=rf"(?:{BREAK_BACKWARDS})?{run(ALNUM, 14, 14, BREAK_BACKWARDS)}",
     ),
     Format(
         "convex-deploy-key",
@@ -90,7 +90,7 @@ SHAPES: tuple[Format, ...] = (
         rf"\.(?:{BREAK})?{run(URLSAFE, 6, 7)}{_DOT}{part(URLSAFE, 27, 40)}",
         (Example("MT" + fill(ALNUM, 24) + "." + fill(ALNUM, 6) + "." + fill(ALNUM, 38)),),
         ("MTU is in some.module.name",),
-        back=rf"(?:{KAERB})?{run(URLSAFE, 21, 26, KAERB)}[TjzD][MNO]",
+        back=rf"(?:{BREAK_BACKWARDS})?{run(URLSAFE, 21, 26, BREAK_BACKWARDS)}[TjzD][MNO]",
         reach=100,
     ),
     Format(
@@ -99,7 +99,7 @@ SHAPES: tuple[Format, ...] = (
         rf"-us(?<=[{HEX}]{{5}}-us)\d{{1,2}}(?![A-Za-z0-9])",
         (Example(fill(HEX, 32) + "-us12"),),
         ("made-us4, 0123456789abcdef-us1",),
-        back=run(HEX, 32, 32, KAERB),
+        back=run(HEX, 32, 32, BREAK_BACKWARDS),
         reach=100,
     ),
     Format(
