@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +18,12 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from opensync_hooks import config, pricing
+from opensync_hooks import config, house, pricing
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, ToolResult, Usage
 from opensync_hooks.privacy import permitted
+from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue import keepsake
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.sources import Located, Source
@@ -27,6 +31,7 @@ from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Syncer
 
+ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data" / "claude"
 SECRET = "ghp_" + "a1B2" * 9
 
@@ -71,6 +76,11 @@ def kept(tmp_path: Path) -> Keepsakes:
 
 def files(kept: Keepsakes) -> list[Path]:
     return sorted(kept.folder.iterdir()) if kept.folder.exists() else []
+
+
+def age(path: Path, seconds: float) -> None:
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
 
 
 def test_every_recorded_session_comes_back_as_it_was_permitted(
@@ -131,15 +141,59 @@ def test_copy_arrives_as_the_session_itself_would_have(kept: Keepsakes, tmp_path
         assert found
         settings = kept.settings(config.load(), "cursor", "s1")
         again = replace(syncer, config=settings).sync(*found)
+        assert ledger.by_agent(house.EMBEDDED).keys() == {"cursor"}, "it counts as delivered"
+        assert ledger.fingerprint(house.EMBEDDED, "cursor", "s1") != "mark", (
+            "if the agent's comes back, it is looked through"
+        )
     assert (first.sent, again.sent, again.unchanged) == (1, 0, 1)
 
 
-def test_private_session_is_not_copied(kept: Keepsakes) -> None:
-    from opensync_hooks.privacy.exclusion import Exclusions  # noqa: PLC0415
+def test_contents_that_may_no_longer_leave_do_not_leave_with_a_copy_either(
+    kept: Keepsakes, tmp_path: Path
+) -> None:
+    """The copy was made when they still might."""
+    write = ToolCall("t1", "Write", {"file_path": "/a", "content": "line of a private file\n" * 3})
+    loaded = replace(config.load(), file_contents=True)
+    assert kept.keep(cast("Source", Told(session("s1", write))), located(), loaded)
+    found = kept.find("cursor", "s1")
+    assert found
+    withholding = kept.settings(replace(loaded, file_contents=False), "cursor", "s1")
+    with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
+        sent = Syncer(withholding, store, ledger, pricing.bundled()).sync(*found).sent
+    assert sent == 1
+    everything = b"".join(one.read_bytes() for one in tmp_path.glob("store.db*"))
+    assert b"/a" in everything
+    assert b"private file" not in everything
 
+
+def test_private_session_is_not_copied(kept: Keepsakes) -> None:
     Exclusions.of(config.load()).keep_private("cursor", "s1")
-    assert not kept.keep(cast("Source", Told(session())), located(), config.load())
+    asked: list[Located] = []
+
+    class Unread(Told):
+        def read(self, located: Located) -> Iterator[Session]:
+            asked.append(located)
+            yield session()
+
+    assert not kept.keep(cast("Source", Unread()), located(), config.load())
     assert files(kept) == []
+    assert asked == [], "it is not even read"
+
+
+def test_session_of_an_excluded_project_is_not_copied_and_the_others_with_it_are(
+    kept: Keepsakes,
+) -> None:
+    loaded = replace(config.load(), exclude=("/secret",))
+    here = replace(session("s1"), project_path="/work")
+    there = replace(session("sub1"), project_path="/secret/plan")
+    known = replace(session("sub2"), project_path="/gone")
+    Exclusions.of(loaded).remember("cursor", "sub2", "it was opted out before it was deleted")
+    last = replace(session("sub3"), project_path="/work")
+    told = cast("Source", Told(here, there, known, last))
+    assert kept.keep(told, located(), loaded)
+    assert [one.id for one in read(kept)] == ["s1", "sub3"]
+    assert not kept.keep(cast("Source", Told(there)), located("sub1"), loaded)
+    assert kept.find("cursor", "sub1") is None
 
 
 def test_copy_is_made_again_only_when_it_is_old_and_outgrown(kept: Keepsakes) -> None:
@@ -162,7 +216,10 @@ def test_oldest_go_first_when_there_is_no_room_and_each_is_named(
         (path,) = kept.folder.glob(kept._path("cursor", f"s{number}").name)
         at = path.stat().st_mtime - 1_000 + number
         os.utime(path, (at, at))
-    monkeypatch.setattr(keepsake, "MOST_BYTES", sum(one.stat().st_size for one in files(kept)) // 2)
+    whole = sum(one.stat().st_size for one in files(kept))
+    monkeypatch.setattr(keepsake, "MOST_BYTES", whole)
+    assert kept.tidy() == [], "all of them just fit"
+    monkeypatch.setattr(keepsake, "MOST_BYTES", whole // 2)
     assert sorted(kept.tidy()) == [("cursor", "s0"), ("cursor", "s1"), ("cursor", "s2")]
     assert len(files(kept)) == 2
     assert kept.tidy() == []
@@ -171,12 +228,61 @@ def test_oldest_go_first_when_there_is_no_room_and_each_is_named(
 def test_copy_of_more_than_30_days_and_what_a_killed_worker_left_goes(kept: Keepsakes) -> None:
     keep(kept, session())
     (path,) = files(kept)
-    old = path.stat().st_mtime - keepsake.MOST_SECONDS - 60
-    os.utime(path, (old, old))
-    left = kept.folder / ".left"
+    age(path, keepsake.MOST_SECONDS + 60)
+    left, being_made = kept.folder / ".left", kept.folder / ".being-made"
     left.touch()
-    os.utime(left, (old, old))
+    age(left, keepsake.MOST_SECONDS)
+    being_made.touch()
     assert kept.tidy() == [("cursor", "s1")]
+    assert files(kept) == [being_made]
+
+
+def test_damaged_copy_goes_in_its_time_too_and_is_counted_though_it_names_nobody(
+    kept: Keepsakes,
+) -> None:
+    keep(kept, session())
+    (path,) = files(kept)
+    path.write_bytes(b"damaged")
+    assert kept.tidy() == []
+    age(path, keepsake.MOST_SECONDS + 60)
+    assert kept.tidy() == [("", "")]
+    assert files(kept) == []
+
+
+_DIE = """
+import os, signal, sys
+from pathlib import Path
+from opensync_hooks import config
+from opensync_hooks.model import Session
+from opensync_hooks.queue.keepsake import Keepsakes
+from opensync_hooks.sources import Located
+
+class Deadly:
+    agent = "cursor"
+    def read(self, located):
+        yield Session(located.session_id, "cursor", ())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Keepsakes(Path(sys.argv[1])).keep(Deadly(), Located("s1", Path("/x"), 7, "m"), config.load())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
+def test_copy_in_the_middle_of_which_its_worker_was_killed_is_none_and_goes_after_a_day(
+    kept: Keepsakes, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "tmp"
+    elsewhere.mkdir()
+    died = subprocess.run(
+        [sys.executable, "-c", _DIE, str(kept.folder)],
+        cwd=ROOT, env={**os.environ, "TMPDIR": str(elsewhere)}, check=False, timeout=30,
+    )  # fmt: skip
+    assert died.returncode == -signal.SIGKILL
+    (left,) = files(kept)
+    assert list(elsewhere.iterdir()) == [], "no text lies where nobody clears it away"
+    assert kept.find("cursor", "s1") is None
+    age(left, keepsake.FRESH_SECONDS + 60)
+    assert kept.tidy() == []
     assert files(kept) == []
 
 
@@ -203,9 +309,23 @@ def test_damaged_copy_is_an_error_of_the_source_never_a_crash(
     for damaged in (content[: int(len(content) * share)], _flipped(content, share)):
         path.write_bytes(damaged)
         if kept.find("cursor", "s1"):
-            with pytest.raises(SourceError):
+            with pytest.raises(SourceError, match=r"\.json\.gz: is damaged \((?!None)"):
                 read(kept)
         kept.tidy()
+
+
+def test_copy_that_is_damaged_while_its_messages_are_read_is_an_error_too(
+    kept: Keepsakes,
+) -> None:
+    """They are read again when they are sent; the disk may have lost them since."""
+    keep(kept, session("s1", *[Text(os.urandom(500).hex()) for _ in range(20)]))
+    found = kept.find("cursor", "s1")
+    assert found
+    (one,) = found[0].read(found[1])
+    (path,) = files(kept)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(SourceError, match=r"\.json\.gz: is damaged \(EOFError\)"):
+        list(one.messages)
 
 
 def _flipped(content: bytes, share: float) -> bytes:

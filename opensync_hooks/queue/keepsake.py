@@ -65,10 +65,7 @@ class Keepsakes:
             made = Path(file.name)
             try:
                 with gzip.open(file, "wb") as packed:
-                    withheld = not config.file_contents
-                    packed.write(
-                        _line({"agent": source.agent, **_named(located), "withheld": withheld})
-                    )
+                    packed.write(_line(_about(source, located, config)))
                     empty = True
                     for line in _lines(source, located, config):
                         packed.write(line)
@@ -92,7 +89,7 @@ class Keepsakes:
         if head.get("session_id") != session_id:
             return None
         # A mark of its own: the session is not taken for delivered if the agent's comes back.
-        located = Located(session_id, path, int(head.get("changed_at", 0)), f"copy {path.name}")
+        located = Located(session_id, path, 0, f"copy {path.name}")
         copies: Source = _Copies(agent)
         return copies, located
 
@@ -120,7 +117,7 @@ class Keepsakes:
         return dropped
 
     def _found(self) -> Iterator[tuple[float, int, Path]]:
-        for path in self.folder.glob(f"*{_SUFFIX}") if self.folder.is_dir() else ():
+        for path in self.folder.glob(f"*{_SUFFIX}"):
             about = path.stat()
             yield about.st_mtime, about.st_size, path
 
@@ -194,11 +191,12 @@ def _lines(source: Source, located: Located, config: Config) -> Iterator[bytes]:
             yield _line({"message": {**asdict(replace(kept, parts=())), "parts": parts}})
 
 
-def _named(located: Located) -> dict[str, Any]:
+def _about(source: Source, located: Located, config: Config) -> dict[str, Any]:
     return {
+        "agent": source.agent,
         "session_id": located.session_id,
-        "changed_at": located.changed_at,
         "fingerprint": located.fingerprint,
+        "withheld": not config.file_contents,
     }
 
 
