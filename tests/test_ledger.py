@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.errors import OpenSyncError, UnreachableError
-from opensync_hooks.ledger import Ledger, Summary
+from opensync_hooks.ledger import Ledger, Summary, glimpse
 from opensync_hooks.ledger.account import Account, Entry, Head
 
 ROOT = Path(__file__).parent.parent
@@ -507,7 +507,7 @@ def test_second_ledger_in_one_process_does_not_loosen_the_firsts_hold(path: Path
 
 def test_summary_counts_what_one_destination_has(ledger: Ledger) -> None:
     began = time.time_ns() // 1_000_000
-    for session, unpriced in (("s1", ["model-b", "model-a"]), ("s2", ["model-a"]), ("s3", [])):
+    for session, unpriced in (("s1", ["my model", "model-a"]), ("s2", ["model-a"]), ("s3", [])):
         account = ledger.account(HERE, AGENT, session)
         account.opened(f"r-{session}")
         account.closed("h", None, None, unpriced)
@@ -521,9 +521,53 @@ def test_summary_counts_what_one_destination_has(ledger: Ledger) -> None:
     summary = ledger.summary(HERE)
     assert summary.last_sync is not None
     assert began <= summary.last_sync <= time.time_ns() // 1_000_000
-    assert summary == Summary(3, 3, 3, summary.last_sync, ("model-a", "model-b"))
+    assert summary == Summary(3, 3, 3, summary.last_sync, ("model-a", "my model"))
     assert ledger.summary(THERE) == Summary(1, 1, 0, None, ())
     assert ledger.summary("nowhere") == Summary(0, 0, 0, None, ())
+
+
+def test_sessions_that_were_delivered_whole_are_counted_for_each_agent(ledger: Ledger) -> None:
+    for agent, session, whole in (
+        (AGENT, "s1", True), (AGENT, "s2", True), (AGENT, "s3", False), ("cursor", "s1", True),
+    ):  # fmt: skip
+        account = ledger.account(HERE, agent, session)
+        account.opened(f"r-{session}")
+        if whole:
+            account.finished("f")
+    ledger.account(THERE, AGENT, "s9").finished("f")
+    found = ledger.by_agent(HERE)
+    assert {agent: count for agent, (count, _) in found.items()} == {AGENT: 2, "cursor": 1}
+    last = ledger.summary(HERE).last_sync
+    assert last == max(at for _, at in found.values())
+
+
+def test_look_at_the_ledger_finds_what_was_just_confirmed_and_changes_no_byte_of_it(
+    path: Path,
+) -> None:
+    fill(path, 5)
+    with Ledger(path) as worker:
+        worker.account(HERE, AGENT, "s1").write("m9", "h9", "confirmed")
+        files = [path, path.with_name("ledger.db-wal")]
+        before = [one.read_bytes() for one in files]
+        with glimpse.copied(path) as seen:
+            assert seen.account(HERE, AGENT, "s1").entry("m9") == Entry("h9", "confirmed")
+            seen.note("last error", "noted in the copy only")
+        assert [one.read_bytes() for one in files] == before
+        assert worker.noted("last error") is None
+
+
+def test_look_at_a_ledger_that_is_not_there_or_ruined_finds_nothing_and_mends_nothing(
+    path: Path,
+) -> None:
+    with glimpse.copied(path) as seen:
+        assert seen.summary(HERE) == Summary(0, 0, 0, None, ())
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    _random_bytes(path)
+    before = path.read_bytes()
+    with glimpse.copied(path) as seen:
+        assert seen.summary(HERE) == Summary(0, 0, 0, None, ())
+    assert {one: one.read_bytes() for one in path.parent.iterdir()} == {path: before}
 
 
 def test_note_is_kept_with_its_time_until_it_is_taken_away(path: Path) -> None:

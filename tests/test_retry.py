@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opensync_hooks import errors
@@ -114,6 +114,21 @@ def test_no_rest_is_longer_than_its_longest_whatever_the_clock_does(
         assert found.until - now <= 1.2 * HOUR
 
 
+@given(st.integers(0, 50), luck, st.booleans())
+@example(50, 1 - 1e-12, False)
+def test_rest_holds_from_its_first_moment_to_its_last(
+    tries: int, chance: float, certificate: bool
+) -> None:
+    known = Rest("unreachable", "", NOW, NOW, tries, HERE)
+    error = errors.CertificateError("whose?") if certificate else UNREACHABLE
+    found = rest(error, known, NOW, HERE, chance)
+    assert found
+    assert found.until
+    assert [found.holds(at, HERE) for at in (NOW, found.until - 1, found.until)] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
 @given(luck, luck)
 def test_two_machines_that_failed_together_come_back_apart(one: float, other: float) -> None:
     waits = [retry.wait(retry.WAITS, 4, chance) for chance in (one, other)]
@@ -185,6 +200,8 @@ def test_job_that_kills_its_workers_waits_longer_and_longer() -> None:
         waits.append(max(0, tries.not_before - NOW) // MINUTE)
     assert waits == [0, 0, 0, 0, 0, 1, 5, 15, 60]
     assert tries.deaths == 9
+    assert not tries.is_due(NOW)
+    assert tries.spared().is_due(NOW), "what went wrong then was not its fault"
     ended = (tries.spared(), failed(tries, "source", NOW), tries.renewed())
     assert [one.deaths for one in ended] == [0, 0, 0]
 
