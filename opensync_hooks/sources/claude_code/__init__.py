@@ -19,7 +19,6 @@ from opensync_hooks.sources import Located
 from opensync_hooks.sources.claude_code import kinds, lines, sessions
 from opensync_hooks.sources.regular import is_file, is_within, within
 
-AGENT = "claude-code"
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SUBAGENT = "agent-"
 """How the name of a subagent's file begins."""
@@ -27,7 +26,7 @@ _TAIL = 4 << 20
 
 
 class ClaudeCode:
-    agent = AGENT
+    agent = sessions.AGENT
 
     def __init__(self, config: Path) -> None:
         self._projects = config / "projects"

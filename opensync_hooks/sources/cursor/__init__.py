@@ -22,7 +22,6 @@ from opensync_hooks.sources.cursor.roots import Roots
 from opensync_hooks.sources.regular import is_file
 from opensync_hooks.sources.shapes import count, string, strings
 
-AGENT = conversation.AGENT
 _LONGEST_ID = 1_000
 _LONG_AGO_MS = 3_600_000
 """Nobody is still writing what has not changed for so long; a crash leaves a turn half written."""
@@ -31,7 +30,7 @@ _MOST_FAMILY = 1_000
 
 
 class Cursor:
-    agent = AGENT
+    agent = conversation.AGENT
 
     def __init__(self, roots: Roots, notebook: Notebook) -> None:
         self._places = Places.of(roots)
@@ -40,7 +39,7 @@ class Cursor:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], home: str) -> Cursor:
-        return cls(Roots.of(environ, home), Notebook.of_user(AGENT))
+        return cls(Roots.of(environ, home), Notebook.of_user(cls.agent))
 
     def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:
         fields = dict(payload)
