@@ -85,11 +85,11 @@ def is_ours(command: object, script: str) -> bool:
 
     Told by the command, because Claude Code drops every key of a handler that it does not know.
     """
-    words = _words(command)
-    if len(words) < 2 or not PurePosixPath(words[0]).name.startswith("python"):
+    said = words(command)
+    if len(said) < 2 or not PurePosixPath(said[0]).name.startswith("python"):
         return False
-    found = PurePosixPath(words[-1])
-    if any(not word.startswith("-") for word in words[1:-1]):
+    found = PurePosixPath(said[-1])
+    if any(not word.startswith("-") for word in said[1:-1]):
         return False
     if found.parts[-2:] != ("hooks", script):
         return False
@@ -99,8 +99,8 @@ def is_ours(command: object, script: str) -> bool:
     return root.is_absolute() and Path(root, "opensync_hooks", "__init__.py").is_file()
 
 
-def _words(command: object) -> list[str]:
-    """Without what the user may add to it."""
+def words(command: object) -> list[str]:
+    """What the command runs, without what the user may add to it; nothing where it is no text."""
     try:
         return shlex.split(command.removesuffix(_WAIT)) if isinstance(command, str) else []
     except ValueError:  # an open quote
@@ -109,9 +109,9 @@ def _words(command: object) -> list[str]:
 
 def broken(command: str) -> str:
     """Why the command would not run; nothing where it would."""
-    words = _words(command)
-    if Path(words[0]).is_absolute() and not Path(words[0]).is_file():
-        return f"{words[0]}: the hook's Python is gone"
-    if not Path(words[-1]).is_file():
-        return f"{words[-1]}: the hook's script is gone"
+    said = words(command)
+    if Path(said[0]).is_absolute() and not Path(said[0]).is_file():
+        return f"{said[0]}: the hook's Python is gone"
+    if not Path(said[-1]).is_file():
+        return f"{said[-1]}: the hook's script is gone"
     return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks import __version__, agents, folders
+from opensync_hooks.agents.registration import words
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.setup import predecessors
 
@@ -20,8 +20,8 @@ _BAKED = re.compile(r"^const COMMAND = (\[.*?\])", re.MULTILINE)
 _VERSION = re.compile(r'^__version__ = "([^"]+)"', re.MULTILINE)
 _PLUGIN_FOLDERS = ("plugin", "plugins")
 _STARTS_S = 20
-_Commands = Counter[tuple[str, str]]
-"""How often each event runs each command of ours."""
+_Commands = Counter[tuple[str, tuple[str, ...]]]
+"""How often each event runs each command of ours, which is told by its words."""
 
 
 def check(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -42,10 +42,10 @@ def check(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _running(name: str, path: Path, commands: _Commands) -> Finding:
-    for words in {tuple(json.loads(words)) for _, words in commands}:
-        trouble = _trouble(words[0])
+    for python in {command[0] for _, command in commands}:
+        trouble = _trouble(python)
         if trouble:
-            return failed(name, f"{words[0]}: {trouble}.", _INSTALL)
+            return failed(name, f"{python}: {trouble}.", _INSTALL)
     version = _other_version(commands)
     if version:
         what = f"the hook is of version {version}, and this is {__version__}."
@@ -59,7 +59,7 @@ def outdated(agent: agents.Agent, environ: Mapping[str, str]) -> str:
 
 
 def _other_version(commands: _Commands) -> str:
-    found = (_version(Path(json.loads(words)[-1])) for _, words in commands)
+    found = (_version(Path(command[-1])) for _, command in commands)
     return next((version for version in found if version and version != __version__), "")
 
 
@@ -130,12 +130,12 @@ def _others(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _commands(path: Path, script: str) -> _Commands:
-    """What of ours the file runs, by event; each command as the JSON of its words."""
+    """What of ours the file runs, by event."""
     try:
         text = path.read_text("utf-8-sig")
         if path.suffix == ".js":
             baked = _BAKED.search(text)
-            return Counter({("plugin", baked[1]): 1} if baked else {})
+            return Counter({("plugin", tuple(json.loads(baked[1]))): 1} if baked else {})
         hooks = json.loads(text).get("hooks", {})
     except (OSError, ValueError, AttributeError, RecursionError):
         return Counter()
@@ -143,7 +143,7 @@ def _commands(path: Path, script: str) -> _Commands:
     for event, entries in hooks.items() if isinstance(hooks, dict) else ():
         for command in _within(entries):
             if agents.is_ours(command, script):
-                found[event, json.dumps(_words(command))] += 1
+                found[event, tuple(words(command))] += 1
     return found
 
 
@@ -153,7 +153,3 @@ def _within(value: Any) -> Iterator[str]:
         if isinstance(item, dict):
             yield from filter(None, [item.get("command")])
             yield from _within(item.get("hooks"))
-
-
-def _words(command: str) -> list[str]:
-    return shlex.split(command)
