@@ -228,7 +228,15 @@ def test_retention_follows_claude_codes_own_setting(home: Path) -> None:
     assert found()["retention"].state == "ok"
 
 
-def test_hook_of_another_version_is_a_warning(tmp_path: Path) -> None:
+def test_damaged_job_is_told_also_where_nothing_else_waits(ours: Path) -> None:
+    job = ours / "spool" / "claude-code-x.job"
+    job.parent.mkdir(parents=True)
+    job.write_bytes(b"{")
+    assert "claude-code-x.job: cannot be read any more" in found("warning")["queue"].fact
+
+
+@pytest.mark.parametrize("added", ["", " --wait"])
+def test_hook_of_another_version_is_a_warning(tmp_path: Path, added: str) -> None:
     old = tmp_path / "opensync_hooks"
     (old / "hooks").mkdir(parents=True)
     (old / "__init__.py").write_text('__version__ = "0.0.1"\n')
@@ -240,7 +248,7 @@ def test_hook_of_another_version_is_a_warning(tmp_path: Path) -> None:
     change = agent.plan(os.environ.get, command)
     assert change
     assert change.after
-    path.write_bytes(change.after)
+    path.write_text(change.after.decode().replace(command, command + added))
     assert "the hook is of version 0.0.1" in found("warning")["Claude Code hooks"].fact
 
 

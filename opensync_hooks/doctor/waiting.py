@@ -21,26 +21,27 @@ _TOO_LONG_S = 86_400
 
 
 def queue(folders: Folders) -> Iterator[Finding]:
-    """What waits, and since when."""
-    if not folders.spool.is_dir():
-        yield ok("queue", "nothing waits")
-        return
-    spool = Spool(folders.spool)
-    events = [path.stat().st_mtime for path in folders.spool.glob("*.event")]
-    began = [job.received_at / 1000 for job in spool.jobs()] + events
-    if not began:
-        yield ok("queue", "nothing waits")
-        return
-    age = time.time() - min(began)
-    what = f"{count(len(began), 'job')} waiting, the oldest from {ago(int(min(began) * 1000))}"
-    damaged = spool.damaged()
+    """What waits, and since when; and what no longer says for which session."""
+    spool = Spool(folders.spool) if folders.spool.is_dir() else None
+    damaged = spool.damaged() if spool else []
     if damaged:
         yield warning("queue", f"{damaged[0]}: cannot be read any more.", _SYNC)
+    began = [job.received_at / 1000 for job in spool.jobs()] if spool else []
+    began += [path.stat().st_mtime for path in folders.spool.glob("*.event")]
+    if began:
+        yield _waiting(began)
+    elif not damaged:
+        yield ok("queue", "nothing waits")
+
+
+def _waiting(began: list[float]) -> Finding:
+    """`began`: when each hook came, in seconds since 1970."""
+    what = f"{count(len(began), 'job')} waiting, the oldest from {ago(int(min(began) * 1000))}"
+    age = time.time() - min(began)
     if age < _LONG_S:
-        yield ok("queue", what)
-    else:
-        make = failed if age >= _TOO_LONG_S else warning
-        yield make("queue", f"{what}.", _SYNC)
+        return ok("queue", what)
+    make = failed if age >= _TOO_LONG_S else warning
+    return make("queue", f"{what}.", _SYNC)
 
 
 def resting(config: Config) -> Iterator[Finding]:
