@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,16 @@ def test_each_job_is_named_with_what_became_of_it(desk: Desk) -> None:
         "waiting",
     )
     assert found["s2"]["reason"] == "It is refused."
+
+
+def test_what_a_hook_left_and_no_worker_has_seen_is_named_too(desk: Desk) -> None:
+    """Where workers do not start: `status` counts it, and so it can be looked at, and dropped."""
+    payload = b'\n{"session_id": "s1", "hook_event_name": "Stop"}'
+    (desk.folders.spool / f"{time.time_ns()}-1.claude-code.event").write_bytes(payload)
+    (item,) = desk.listed()
+    assert (item["state"], item["session_id"]) == ("waiting", "s1")
+    assert run("queue", "drop", "s1", "--yes").returncode == 0
+    assert desk.spool.waiting() == 0
 
 
 def test_refused_message_is_named_in_status_and_queue_and_sent_when_it_may_be(desk: Desk) -> None:

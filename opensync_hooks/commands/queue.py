@@ -51,6 +51,7 @@ def _queue(arguments: argparse.Namespace) -> int:
 
 def _opened(loaded: config.Config, ledger: Ledger) -> Queue:
     spool = Spool(loaded.folders.spool)
+    spool.reduce(registry.heed)  # what no worker has seen yet waits as well
     return Queue(spool, ledger, Keepsakes.of(loaded), loaded.url or house.EMBEDDED)
 
 
