@@ -62,11 +62,10 @@ def synchronous_hook(agent: str, payload: bytes) -> None:
     Fails in silence, for an agent takes any other end as an objection of ours.
     """
     from opensync_hooks import worker  # noqa: PLC0415 - needs the packages as well
-    from opensync_hooks.errors import OpenSyncError  # noqa: PLC0415
     from opensync_hooks.sources import registry  # noqa: PLC0415
 
     environ = {name: os.environ[name] for name in folders.KEPT[agent] if name in os.environ}
-    with suppress(OSError, OpenSyncError):
+    with suppress(Exception):  # also a bug, which the worker has noted for `status`
         trigger = registry.heed(agent, os.environ, payload)
         if trigger is not None:
             worker.serve(trigger, environ)

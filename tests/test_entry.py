@@ -14,6 +14,8 @@ from filelock import FileLock
 
 from opensync_hooks import entry
 from opensync_hooks.config import Folders
+from opensync_hooks.ledger import Ledger
+from opensync_hooks.queue.shift import Shift
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.store import Store
 from tests.transcripts import Pen
@@ -87,6 +89,22 @@ def test_waiting_hook_gives_up_in_time_and_leaves_the_session_to_others(
     by_hand.synchronous_hook("claude-code", PAYLOAD.encode())
     assert time.monotonic() - began < 30
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
+
+
+def test_waiting_hook_is_silent_also_where_a_bug_ends_it(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an agent sees of it, it takes for an objection; `status` names it."""
+    from opensync_hooks import by_hand  # noqa: PLC0415
+
+    def stumble(*_: object, **__: object) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr(Shift, "run", stumble)
+    by_hand.synchronous_hook("claude-code", PAYLOAD.encode())
+    assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
+    with Ledger(Folders.of(os.environ).ledger) as ledger:
+        assert "KeyError" in (ledger.noted("last error") or ("",))[0]
 
 
 def test_relative_home_and_missing_packages_end_with_a_sentence_not_in_a_loop(
