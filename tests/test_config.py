@@ -78,7 +78,7 @@ def test_address_is_made_of_what_the_dashboard_shows(text: str, address: str) ->
         "", " ", "x", "convex.site", "https://", "https:///path", "//x.convex.site", "ftp://x.org",
         "javascript:alert(1)", "file:///etc/passwd", "https://x.org:port", "https://x.org:99999",
         "https://[::1", "https://exa mple.org", "https://exam\\ple.org", "https://x.org%20", KEY,
-        "https://x.org\0",
+        "https://x.org\0", "https://x..convex.site", "https://.x.org", f"https://{'x' * 64}.org",
     ],
     ids=ascii,
 )  # fmt: skip

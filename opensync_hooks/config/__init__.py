@@ -16,7 +16,7 @@ from opensync_hooks.config import rules, toml_file
 from opensync_hooks.errors import NotConfiguredError, UsageError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]*:[0-9a-f:.]*")
+_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
