@@ -357,6 +357,83 @@ def test_relocated_session_belongs_to_the_folder_it_moved_to(pen: Pen) -> None:
     assert read(pen.path)[0].project_path == "/elsewhere"
 
 
+def test_session_is_told_by_its_lines_and_its_times_by_what_was_said(pen: Pen) -> None:
+    """What Claude Code notes for itself may come much later, and is nothing that happened."""
+    late = {"timestamp": "2030-01-01T00:00:00Z"}
+    pen.line("user", "go", gitBranch="main", version="2.1.0")
+    pen.line("attachment", "hook", **late)
+    pen.line("system", "trace", subtype="stop_hook_summary", **late)
+    pen.says("m1", text("done"), cwd="/work/below", gitBranch=7, version=None)
+    (session,) = read(pen.path)
+    first, answer = session.messages
+    assert (session.created_at, session.updated_at) == (first.created_at, answer.created_at)
+    assert session.project_path == "/work", "where it began"
+    assert (session.git_branch, session.agent_version) == ("main", "2.1.0")
+    assert (session.model, session.provider) == ("claude-opus-4-5", "anthropic")
+
+
+def test_folder_outside_of_a_repository_has_no_branch(pen: Pen) -> None:
+    pen.line("user", "go", gitBranch="HEAD")
+    assert read(pen.path)[0].git_branch is None
+
+
+def test_answer_that_nothing_comes_before_took_no_known_time(pen: Pen) -> None:
+    pen.says("m1", text("hello"))
+    pen.line("user", "go")
+    pen.says("m2", text("done"))
+    hello, _, done = read(pen.path)[0].messages
+    assert (hello.duration_ms, done.duration_ms) == (None, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("fields", "role"),
+    [
+        ({"origin": {"kind": "human"}, "message": {"content": "<command-name>/x"}}, "user"),
+        ({"origin": {"kind": "task-notification"}}, "system"),
+        ({"origin": {"by": "nobody"}}, "user"),
+        ({"origin": "human"}, "user"),
+        ({"promptSource": "system"}, "system"),
+        ({"promptSource": "queued", "message": {"content": "<bash-input>ls"}}, "user"),
+        ({"isMeta": True, "origin": {"kind": "human"}}, "system"),
+        ({"isCompactSummary": True}, "system"),
+        ({"message": {"content": " <local-command-stdout>x"}}, "system"),
+        ({"message": {"content": [{"type": "text", "text": ["odd"]}, text("words")]}}, "user"),
+    ],
+)
+def test_only_what_the_user_typed_is_a_prompt(pen: Pen, fields: dict[str, Any], role: str) -> None:
+    pen.line("user", "words", **fields)
+    (message,) = read(pen.path)[0].messages
+    assert message.role == role
+
+
+def test_title_line_that_says_nothing_takes_no_title_away(pen: Pen) -> None:
+    pen.line("user", "go")
+    for of, key in (("ai-title", "aiTitle"), ("custom-title", "customTitle")):
+        pen.raw(json.dumps({"type": of, key: f"by {of}"}).encode() + b"\n")
+        pen.raw(json.dumps({"type": of, key: ""}).encode() + b"\n")
+        assert read(pen.path)[0].title == f"by {of}"
+
+
+def test_subagents_that_share_a_file_are_kept_apart(pen: Pen) -> None:
+    """By the id of the agent, where the lines have one; else by what they hang on."""
+    pen.line("user", "go")
+    named = [pen.line("user", f"to {one}", None, isSidechain=True, agentId=one) for one in "ab"]
+    first = pen.line("user", "to c", None, isSidechain=True)
+    last = pen.line("user", "to d", None, isSidechain=True)
+    for parent, one in ((named[1], "b"), (named[0], "a")):
+        pen.says(f"m-{one}", text(f"from {one}"), parent=parent, isSidechain=True, agentId=one)
+    pen.says("m-d", text("from d"), parent=last, isSidechain=True)
+    pen.says("m-c", text("from c"), parent=first, isSidechain=True)
+    pen.says("m-c", text("more of c"), parent="lost", isSidechain=True)
+    _, *children = read(pen.path)
+    assert [[said for _, said in texts(child)] for child in children] == [
+        ["to a", "from a"],
+        ["to b", "from b"],
+        ["to c", "from c\n\nmore of c"],
+        ["to d", "from d"],
+    ]
+
+
 def test_attachment_of_a_prompt_is_named_not_carried(pen: Pen) -> None:
     source = {"type": "base64", "media_type": "application/pdf", "data": "QUJD"}
     pen.line("user", [text("read this"), {"type": "document", "title": "a.pdf", "source": source}])
@@ -434,6 +511,16 @@ def test_path_outside_the_agents_folder_is_not_opened(claude: ClaudeCode, tmp_pa
     planted = tmp_path / "evil" / "projects" / "x" / "s9.jsonl"
     Pen(planted).line("user", "secret")
     assert claude.locate(Trigger("claude-code", "s9", path=str(planted))) is None
+
+
+def test_path_of_another_session_is_not_taken_for_the_one_that_the_hook_names(
+    claude: ClaudeCode,
+) -> None:
+    wanted, other = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (2, 3))
+    path = claude.find(other)
+    assert path
+    found = claude.locate(Trigger("claude-code", wanted, path=str(path.path)))
+    assert found == claude.find(wanted)
 
 
 def test_moved_transcript_is_found_though_the_hook_named_the_old_place(claude: ClaudeCode) -> None:
