@@ -15,6 +15,12 @@ from opensync_hooks.sources import registry
 
 TORN = "1767225600000000000-4711.claude-code"
 SCRAP = f".claude-code-{'0' * 32}.job.abcd_123"
+SCRAPS = (
+    SCRAP,
+    f"parked/{SCRAP}",
+    f"../notes/.cursor-{'0' * 32}.json.abcd_123",
+    f"../excluded/.opencode-{'0' * 32}.txt.abcd_123",
+)
 PAYLOAD = json.dumps({"session_id": "s1", "hook_event_name": "Stop", "text": "private"}).encode()
 
 
@@ -53,9 +59,13 @@ def test_clock_that_was_set_back_keeps_nothing_for_ever(folder: Path) -> None:
     assert Spool(folder).has_events()
 
 
+@pytest.mark.parametrize("name", SCRAPS)
 @pytest.mark.parametrize(("age", "stays"), [(10, True), (7_200, False)])
-def test_scrap_of_a_killed_worker_goes_after_an_hour(folder: Path, age: int, stays: bool) -> None:
-    path = leave(folder, SCRAP, b'{"half', age)
+def test_scrap_of_a_killed_worker_goes_after_an_hour(
+    folder: Path, name: str, age: int, stays: bool
+) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    path = leave(folder, name, b'{"half', age)
     leftovers.take_up(folder)
     assert path.exists() is stays
 

@@ -6,6 +6,7 @@ the last hook of its session. What it wrote may also be text, which must not lie
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from pathlib import Path
 from opensync_hooks.queue.spool import EVENT
 
 _TORN = re.compile(r"[0-9]{1,29}-[0-9]{1,20}\.[a-z-]{1,40}")
-_SCRAP = re.compile(r"\.[a-z-]{1,40}-[0-9a-f]{32}\.job\.[a-z0-9_]{8}")
+_SCRAP = re.compile(r"\.[a-z-]{1,40}-[0-9a-f]{32}\.(job|json|txt)\.[a-z0-9_]{8}")
+_BESIDE = ("notes", "excluded")
+"""Where else the worker writes one small file a session."""
 TORN_SECONDS = 60
 """No hook lives as long as that; one that does leaves an event that nobody finds."""
 SCRAP_SECONDS = 3_600
@@ -27,14 +30,24 @@ def take_up(spool: Path) -> None:
         with suppress(OSError):  # another user's, or gone meanwhile
             if _TORN.fullmatch(path.name) and age > TORN_SECONDS:
                 path.rename(path.with_name(path.name + EVENT))
-            elif _SCRAP.fullmatch(path.name) and age > SCRAP_SECONDS:
+    for folder in (spool, spool / "parked", *(spool.parent / name for name in _BESIDE)):
+        if folder.is_dir():
+            _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    for path, age in _plain_files(folder):
+        with suppress(OSError):
+            if _SCRAP.fullmatch(path.name) and age > SCRAP_SECONDS:
                 path.unlink()
 
 
 def _plain_files(folder: Path) -> Iterator[tuple[Path, float]]:
     """With their age in seconds, also where the clock was set since."""
     now = time.time()
-    for path in list(folder.iterdir()):
-        if _TORN.fullmatch(path.name) or _SCRAP.fullmatch(path.name):
+    with os.scandir(folder) as found:  # of years, in which a Path for each would cost too much
+        names = [one.name for one in found]
+    for name in names:
+        if _TORN.fullmatch(name) or _SCRAP.fullmatch(name):
             with suppress(OSError):
-                yield path, abs(now - path.lstat().st_mtime)
+                yield folder / name, abs(now - (folder / name).lstat().st_mtime)
