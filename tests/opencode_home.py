@@ -22,7 +22,7 @@ class Home:
     def __init__(self, home: Path) -> None:
         self.path = home
         self.data = home / ".local" / "share" / "opencode"
-        self.data.mkdir(parents=True)
+        self.data.mkdir(parents=True, exist_ok=True)
 
     def put(self, version: str, name: str = "opencode.db") -> Home:
         """The recording of a version, beside whatever lies there."""
@@ -50,6 +50,17 @@ class Home:
     def writing(self, name: str = "opencode.db") -> Iterator[sqlite3.Connection]:
         with closing(self.database(name)) as db:
             yield db
+
+    def say(
+        self, db: sqlite3.Connection, session_id: str, name: str, info: dict[str, Any], text: str
+    ) -> None:
+        """One message of 1.x, with its text in a part of its own."""
+        at = info["time"]["created"]
+        message = (name, session_id, at, at, json.dumps(info))
+        db.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?)", message)
+        said = json.dumps({"type": "text", "text": text})
+        part = (f"prt_{name}", name, session_id, at, at, said)
+        db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?)", part)
 
     def source(self, **environ: str) -> OpenCode:
         return OpenCode.from_environ(environ, str(self.path))

@@ -79,7 +79,7 @@ def _at_once(machine: Machine, sessions: list[str]) -> None:
 
     pids = []
     for session in sessions:
-        run = machine.hook_run(start)
+        run = machine.hook_run(session, start=start)
         payload = machine.payload(session)
 
         def wait_and_run(run: child.Run = run) -> int | None:

@@ -80,7 +80,7 @@ def _round(figure: Figure, machine: Machine, session: str, who: str, deed: sysca
         machine.turn(session, turn)
     if who == "hook":
         payload = machine.payload(session)
-        run = machine.hook_run()
+        run = machine.hook_run(session)
         trace = syscalls.traced(run, deed, steps=syscalls.SPACE, stdin=payload)
         figure.check(trace.code == 0, f"{session}: the hook ended with {trace.code}")
         machine.hook(session)  # it may have had no room for anything
@@ -119,7 +119,7 @@ def _limited(figure: Figure, machine: Machine, name: str) -> None:
 
             return inner
 
-        code = child.call(limited(machine.hook_run()), stdin=machine.payload(session))
+        code = child.call(limited(machine.hook_run(session)), stdin=machine.payload(session))
         figure.check(code == 0, f"{session}: the hook ended with {code}")
         machine.hook(session)
         code = child.call(limited(worker.main))

@@ -1,10 +1,11 @@
-"""A user's machine in a trial: agents' transcripts, hooks that fire, workers, commands, and the
+"""A user's machine in a trial: agents' sessions, hooks that fire, workers, commands, and the
 comparison of what the agent has with what the server got.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -20,12 +21,12 @@ from tempfile import NamedTemporaryFile
 
 from opensync_hooks import cli, entry, worker
 from opensync_hooks.store import Store
-from tests.faults import child
+from tests.faults import agents, child
+from tests.faults.agents import Author
 from tests.faults.deployment import Deployment, stored_rows
-from tests.transcripts import Pen
 
 ROOT = Path(__file__).parents[2]
-AGENT = "claude-code"
+AGENT = agents.ClaudeCode.agent
 _OURS = ("OPENSYNC_", "CLAUDE", "OPENCODE", "CURSOR", "XDG_")
 
 
@@ -40,11 +41,16 @@ class Audit:
 
 @dataclass(slots=True)
 class Machine:
-    """Without a deployment its sessions go to the embedded store."""
+    """Without a deployment its sessions go to the embedded store.
+
+    `agent` is whose the next new session is, and `filling` goes behind each of its texts.
+    """
 
     folder: Path
     deployment: Deployment | None = None
-    pens: dict[str, Pen] = field(default_factory=dict)
+    agent: str = AGENT
+    filling: str = ""
+    pens: dict[str, Author] = field(default_factory=dict)
     turns: dict[str, list[int]] = field(default_factory=dict)
 
     @property
@@ -56,8 +62,18 @@ class Machine:
         return self.folder / "ours"
 
     @property
+    def state(self) -> Path:
+        """The folder of queue and ledger."""
+        return self.ours
+
+    @property
+    def data(self) -> Path:
+        """The folder of the store."""
+        return self.ours
+
+    @property
     def spool(self) -> Path:
-        return self.ours / "spool"
+        return self.state / "spool"
 
     @contextmanager
     def used(self) -> Iterator[Machine]:
@@ -84,41 +100,56 @@ class Machine:
     # ---- the agent ----
 
     def turn(self, session: str, number: int, *, began: int | None = None) -> None:
-        """A prompt and its answer, written as Claude Code writes them."""
+        """A prompt and its answer, written as their agent writes them."""
         if session not in self.pens:
-            path = self.home / ".claude" / "projects" / "-work" / f"{session}.jsonl"
-            self.pens[session] = Pen(path, **({} if began is None else {"began": began}))
+            made = agents.AUTHORS[self.agent]
+            self.pens[session] = made(self.home, session, agents.BEGAN if began is None else began)
+            self.pens[session].filling = self.filling
             self.turns[session] = []
         self.pens[session].turn(number)
         self.turns[session].append(number)
 
     def forget(self, session: str) -> None:
-        """The session is over and was found right: its transcript need not be read again."""
-        self.pens.pop(session).path.unlink()
+        """The session is over and was found right: it need not be read again."""
+        self.pens.pop(session).forget()
         del self.turns[session]
 
     def payload(self, session: str) -> bytes:
-        path = self.home / ".claude" / "projects" / "-work" / f"{session}.jsonl"
-        fields = {"session_id": session, "transcript_path": str(path), "cwd": "/work"}
-        return json.dumps({**fields, "hook_event_name": "SessionEnd", "reason": "other"}).encode()
+        """Of a session that nobody began, what Claude Code would say."""
+        if session in self.pens:
+            return self.pens[session].payload()
+        return agents.ended(agents.transcript_of(self.home, session))
+
+    def possessions(self) -> dict[str, str]:
+        """The agents' own files, each with its hash; of SQLite's -shm only that it is there."""
+        found = {}
+        for path in sorted(self.home.rglob("*")):
+            if path.is_file():
+                kept = b"" if path.name.endswith("-shm") else path.read_bytes()
+                found[str(path.relative_to(self.home))] = hashlib.sha256(kept).hexdigest()
+        return found
 
     # ---- what runs ----
 
-    def hook_run(self, start: Callable[[str], None] | None = None) -> child.Run:
+    def hook_run(
+        self, session: str = "", *, start: Callable[[str], None] | None = None
+    ) -> child.Run:
         """What a hook's process does. `start` stands in for the start of the worker."""
+        agent = self.pens[session].agent if session in self.pens else AGENT
 
         def run() -> int:
             vars(entry)["_start_worker"] = start or (lambda _root: None)
-            sys.argv = ["claude_code.py"]
-            return entry.run(AGENT, str(ROOT))
+            sys.argv = [f"{agent}.py"]
+            if agent == agents.OpenCode.agent:
+                sys.argv += [entry.EVENT, self.payload(session).decode()]
+            if agent == agents.Cursor.agent:  # it is answered, and nobody here wants to read that
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return entry.run(agent, str(ROOT))
 
         return run
 
     def hook(self, session: str, output: Path | None = None) -> int:
-        return child.call(self.hook_run(), stdin=self.payload(session), output=output)
-
-    def fork_hook(self, session: str, start: Callable[[str], None] | None = None) -> int:
-        return child.fork(self.hook_run(start), stdin=self.payload(session))
+        return child.call(self.hook_run(session), stdin=self.payload(session), output=output)
 
     def work(self) -> int:
         return child.call(worker.main)
@@ -151,14 +182,17 @@ class Machine:
 
     def residue(self) -> list[Path]:
         """Files that nothing will ever look at again."""
-        known = (".event", ".job", ".lock", ".txt", ".db", ".db-wal", ".db-shm", ".toml", ".log")
+        known = (
+            *(".event", ".job", ".lock", ".txt", ".json", ".toml", ".log"),
+            *(".db", ".db-wal", ".db-shm"),
+        )
         found = self.ours.rglob("*") if self.ours.exists() else iter(())
         return [one for one in found if one.is_file() and one.suffix not in known]
 
     def rows(self) -> tuple[Counter[str], dict[str, Counter[str]]]:
         if self.deployment:
             return self.deployment.rows()
-        path = self.ours / "store.db"
+        path = self.data / "store.db"
         if not path.exists():
             return Counter(), {}
         with Store(path):  # what a killed writer left in the log is read as SQLite reads it
@@ -171,14 +205,13 @@ class Machine:
         lost: Counter[str] = Counter()
         doubled: Counter[str] = Counter()
         for session, numbers in self.turns.items():
-            expected = Counter(
-                f"{of} {number}" for number in numbers for of in ("prompt", "answer")
-            )
+            author = self.pens[session]
+            expected = Counter(text for number in numbers for text in author.said(number))
             found = stored.get(session, Counter())
             lost += Counter({f"{session}: {text}": n for text, n in (expected - found).items()})
             doubled += Counter({f"{session}: {text}": n for text, n in (found - expected).items()})
         doubled += Counter({f"session {name}": n - 1 for name, n in sessions.items() if n > 1})
-        names = (*list(lost)[:3], *list(doubled)[:3])
+        names = tuple(name[:60] for name in (*list(lost)[:3], *list(doubled)[:3]))
         return Audit(lost.total(), doubled.total(), names)
 
     def unreadable(self) -> list[str]:
@@ -189,7 +222,7 @@ class Machine:
                 json.loads(job.read_bytes())
             except ValueError:
                 bad.append(job.name)
-        for database in self.ours.glob("*.db"):
+        for database in self.ours.rglob("*.db"):
             with closing(sqlite3.connect(database)) as db:
                 ((said,),) = db.execute("PRAGMA integrity_check(1)").fetchall()
             if said != "ok":

@@ -1,36 +1,38 @@
 """The process ends at step k of hook and worker, for every k: before each write, fsync, rename,
-unlink, lock, request and answer.
+unlink, lock, request and answer; of each agent's sessions, when they are new and when they grow.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from opensync_hooks import worker
-from opensync_hooks.queue.leftovers import TORN_SECONDS
-from tests.faults import syscalls
+from opensync_hooks.queue.leftovers import SCRAP_SECONDS, TORN_SECONDS
+from tests.faults import agents, syscalls
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import deployment
 from tests.faults.figure import Figure
 from tests.faults.machine import Machine
 from tests.faults.syscalls import KILL, Trace
 
-TURNS = 2
+TURNS = (2, 1)
+"""Of a new session, and then of the same one again."""
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` 0: all of them; else so many, chosen at random."""
+    """`rounds` 0: all of them; else about so many, chosen at random."""
     if not syscalls.can_trace():
         figure.notes.append("left out: needs Linux on x86-64 that allows ptrace")
         return
+    most = -(-rounds // (4 * len(agents.NAMES)))
     with CLOCK.running(1, skips=True), deployment(folder) as server:
         for machine in (Machine(folder / "wire", server), Machine(folder / "embedded")):
             with machine.used():
-                for who in ("hook", "worker"):
-                    _every(figure, machine, who, rounds // 4, dice)
+                for machine.agent in agents.NAMES:
+                    for who in ("hook", "worker"):
+                        _every(figure, machine, who, most, dice)
 
 
 Kill = Callable[[Machine, str, int], Trace]
@@ -39,30 +41,42 @@ Kill = Callable[[Machine, str, int], Trace]
 def _every(figure: Figure, machine: Machine, who: str, most: int, dice: random.Random) -> None:
     """First run to the end to know the steps there are, then end at each of them."""
     kill = _hook if who == "hook" else _worker
-    name = f"{machine.folder.name} {who}"
-    known = _round(figure, machine, kill, f"{name.replace(' ', '-')}-whole", -1).steps
-    numbers = list(range(len(known)))
+    name = f"{machine.folder.name} {machine.agent} {who}"
+    session = f"ses_{name.replace(' ', '-')}"
+    known = [trace.steps for trace in _round(figure, machine, kill, f"{session}-whole", -1)]
+    numbers = list(range(max(map(len, known))))
     chosen = sorted(dice.sample(numbers, most)) if 0 < most < len(numbers) else numbers
+    before = figure.rounds
     for k in chosen:
-        trace = _round(figure, machine, kill, f"{name.replace(' ', '-')}-{k}", k)
-        figure.check(trace.code == -9, f"{name} was not ended at step {k}: {trace.code}")
-        figure.rounds += 1
-    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(known).most_common(4))
-    figure.notes.append(f"{name}: {len(chosen)} of {len(known)} steps ({kinds})")
+        for steps, trace in zip(
+            known, _round(figure, machine, kill, f"{session}-{k}", k), strict=True
+        ):
+            was = "not ended" if k < len(steps) else "ended"
+            figure.check((trace.code == -9) == (k < len(steps)), f"{name} was {was} at step {k}")
+            figure.rounds += trace.code == -9
+    figure.notes.append(f"{name}: {figure.rounds - before} of {sum(map(len, known))} steps")
 
 
-def _round(figure: Figure, machine: Machine, kill: Kill, session: str, k: int) -> Trace:
-    for turn in range(TURNS):
-        machine.turn(session, turn)
-    trace = kill(machine, session, k)
+def _round(figure: Figure, machine: Machine, kill: Kill, session: str, k: int) -> list[Trace]:
+    traces = []
+    for turns in TURNS:
+        for _ in range(turns):
+            machine.turn(session, len(machine.turns.get(session, ())))
+        owned = machine.possessions()
+        traces.append(kill(machine, session, k))
+        machine.work()
+        found = machine.audit()
+        figure.add(found.lost, found.doubled, f"{session} {found.names}")
+        figure.check(not machine.waiting(), f"{session}: waiting {machine.waiting()}")
+        figure.check(not machine.unreadable(), f"{session}: unreadable {machine.unreadable()}")
+        figure.check(machine.possessions() == owned, f"{session}: the agent's files were changed")
+    CLOCK.skip(SCRAP_SECONDS + 1)
     machine.work()
-    found = machine.audit()
-    figure.add(found.lost, found.doubled, f"{session} {found.names}")
-    figure.check(not machine.waiting(), f"{session}: waiting {machine.waiting()}")
-    figure.check(not machine.unreadable(), f"{session}: unreadable {machine.unreadable()}")
+    left = [path.name for path in machine.residue()]
+    figure.check(not left, f"{session}: left lying about: {left[:3]}")
     machine.forget(session)
     machine.clear()
-    return trace
+    return traces
 
 
 def _at(k: int) -> syscalls.Deed:
@@ -74,7 +88,8 @@ def _hook(machine: Machine, session: str, k: int) -> Trace:
 
     From its write on no other hook is needed: what it wrote is taken up.
     """
-    trace = syscalls.traced(machine.hook_run(), _at(k), stdin=machine.payload(session))
+    run, payload = machine.hook_run(session), machine.payload(session)
+    trace = syscalls.traced(run, _at(k), stdin=payload)
     if "write" not in trace.steps[:-1]:
         machine.hook(session)
     CLOCK.skip(TORN_SECONDS + 1)

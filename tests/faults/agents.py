@@ -1,0 +1,200 @@
+"""The agents as a trial plays them: what each one writes of a session, and what it tells its hook.
+
+Cursor and OpenCode write in a process of their own, which in every other turn ends as a crash would
+end it: what it wrote last then lies in the -wal alone, and whoever opens the file can spoil it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tests import cursor_home
+from tests.cursor_home import Editor
+from tests.faults import child
+from tests.opencode_home import Home
+from tests.transcripts import Pen, text
+
+BEGAN = 1_767_225_600
+_VERSION = "1.18.33"
+
+
+class Author(ABC):
+    """One session in its agent's own hand. `filling` goes behind each text, to make it longer."""
+
+    agent: ClassVar[str]
+    path: Path
+    filling: str = ""
+
+    @abstractmethod
+    def turn(self, number: int) -> None:
+        """Write a prompt and its answer, told apart from every other one."""
+
+    @abstractmethod
+    def payload(self) -> bytes:
+        """What the agent tells its hook when that turn has ended."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """The session is over: no reader has to pass by it any more."""
+
+    def said(self, number: int) -> tuple[str, str]:
+        return f"prompt {number}{self.filling}", f"answer {number}{self.filling}"
+
+
+class ClaudeCode(Pen, Author):
+    agent = "claude-code"
+
+    def __init__(self, home: Path, session: str, began: int) -> None:
+        super().__init__(transcript_of(home, session), began=began)
+
+    def turn(self, number: int) -> None:
+        prompt, answer = self.said(number)
+        self.line("user", prompt)
+        self.says(f"msg_{self.session_id}_{number}", text(answer))
+
+    def payload(self) -> bytes:
+        return ended(self.path)
+
+    def forget(self) -> None:
+        self.path.unlink()
+
+
+def transcript_of(home: Path, session: str) -> Path:
+    return home / ".claude" / "projects" / "-work" / f"{session}.jsonl"
+
+
+def ended(transcript: Path) -> bytes:
+    """What Claude Code tells its hook at the end of that session."""
+    fields = {"session_id": transcript.stem, "transcript_path": str(transcript), "cwd": "/work"}
+    return json.dumps({**fields, "hook_event_name": "SessionEnd", "reason": "other"}).encode()
+
+
+class _InDatabase(Author):
+    """Written by a process that opens the database for each turn."""
+
+    def __init__(self, home: Path, session: str, began: int) -> None:
+        self.home, self.session, self.began = home, session, began
+        self.numbers: list[int] = []
+
+    def turn(self, number: int) -> None:
+        self.numbers.append(number)
+        code = child.call(self._write)
+        assert code == 0, f"the writer of {self.session} ended with {code}"
+
+    def _write(self) -> None:
+        close = self._insert()
+        if len(self.numbers) % 2 == 0:
+            os._exit(0)  # as a crash would: the -wal stays
+        close()
+
+    @abstractmethod
+    def _insert(self) -> Any:
+        """Write the newest turn; what closes the database."""
+
+
+class Cursor(_InDatabase):
+    """In the editor's database and in a transcript beside it, as Cursor keeps it."""
+
+    agent = "cursor"
+
+    def turn(self, number: int) -> None:
+        super().turn(number)
+        records = [line for one in self.numbers for line in self._records(one)]
+        self.path = cursor_home.transcript(
+            self.home, records, f"{self.session}/{self.session}.jsonl"
+        )
+
+    def _records(self, number: int) -> tuple[dict[str, Any], ...]:
+        prompt, answer = self.said(number)
+        said = cursor_home.record("assistant", cursor_home.text(answer))
+        return cursor_home.said_by_user(prompt), said, cursor_home.ENDED
+
+    def _insert(self) -> Any:
+        editor = Editor(self.home)
+        draft = editor.draft(self.session)
+        draft.at = self.began * 1000
+        editor.db.execute("BEGIN")
+        for number in self.numbers:
+            prompt, answer = self.said(number)
+            draft.prompt(prompt, requestId=self._turn(number))
+            draft.says(answer)
+        draft.save()
+        editor.db.execute("COMMIT")
+        return editor.close
+
+    def _turn(self, number: int) -> str:
+        return f"{self.session}-turn-{number}"
+
+    def payload(self) -> bytes:
+        told = {
+            "conversation_id": self.session,
+            "generation_id": self._turn(self.numbers[-1]),
+            "hook_event_name": "stop",
+            "cursor_version": "2.4.1",
+            "workspace_roots": ["/work/app"],
+            "input_tokens": 1,
+            "output_tokens": 5,
+        }
+        return json.dumps(told).encode()
+
+    def forget(self) -> None:
+        self.path.unlink()
+
+
+class OpenCode(_InDatabase):
+    """Beside the sessions of a recording, in its database."""
+
+    agent = "opencode"
+
+    def _insert(self) -> Any:
+        home = Home(self.home)
+        self.path = home.data / "opencode.db"
+        if not self.path.exists():
+            home.put(_VERSION)
+        db = home.database()
+        db.execute("BEGIN")
+        count = len(self.numbers)
+        at = (self.began + 10 * count) * 1000
+        db.execute(
+            "INSERT INTO session (id, project_id, slug, directory, title, version, time_created,"
+            " time_updated) VALUES (?, 'p', 's', '/work', 'Played', ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET time_updated = excluded.time_updated",
+            (self.session, _VERSION, at, at),
+        )
+        prompt, answer = self.said(self.numbers[-1])
+        asked = f"msg_{self.session}_{count:05}"
+        home.say(db, self.session, asked, {"role": "user", "time": {"created": at}}, prompt)
+        home.say(db, self.session, f"{asked}a", _answer(asked, at + 500), answer)
+        db.execute(
+            "INSERT OR REPLACE INTO event_sequence VALUES (?, ?, NULL)", (self.session, count)
+        )
+        db.execute("COMMIT")
+        return db.close
+
+    def payload(self) -> bytes:
+        told = {"session_id": self.session, "hook_event_name": "session.idle"}
+        return json.dumps(told).encode()
+
+    def forget(self) -> None:
+        """Its rows are found by their key: nobody passes by them."""
+
+
+def _answer(prompt: str, at: int) -> dict[str, Any]:
+    return {
+        "role": "assistant",
+        "parentID": prompt,
+        "time": {"created": at, "completed": at + 100},
+        "modelID": "claude-opus-4-5",
+        "providerID": "anthropic",
+        "finish": "stop",
+        "cost": 0.001,
+        "tokens": {"input": 1, "output": 5, "reasoning": 0, "cache": {"read": 0, "write": 0}},
+    }
+
+
+AUTHORS = {one.agent: one for one in (ClaudeCode, Cursor, OpenCode)}
+NAMES = tuple(AUTHORS)
