@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from opensync_hooks import clock
 from opensync_hooks import config as settings
-from opensync_hooks.errors import BugError, OpenSyncError
+from opensync_hooks.errors import BugError, OpenSyncError, as_ours
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
 from opensync_hooks.model import Trigger
@@ -64,13 +64,12 @@ def _work(spool: Spool, folders: settings.Folders, end: float, *, at_once: bool 
     with Ledger(folders.ledger) as ledger:
         try:
             Shift(spool, ledger, log, end, at_once=at_once).run()
-        except OpenSyncError as stopped:
-            ledger.note("last error", str(stopped))
-            log.write("stopped", why=type(stopped).__name__)
         except Exception as error:
-            ledger.note("last error", str(BugError(error)))
-            log.write("bug", kind=type(error).__name__)
-            raise
+            known = as_ours(error)
+            ledger.note("last error", str(known))
+            log.write("bug" if isinstance(known, BugError) else "stopped", why=type(error).__name__)
+            if known is not error:
+                raise
 
 
 def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -21,7 +22,7 @@ from opensync_hooks.queue import drain, keeping, retry, shift, spool
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.sources import Located
+from opensync_hooks.sources import Located, registry
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Outcome, Syncer
@@ -169,3 +170,21 @@ def test_settings_that_change_within_a_queue_hold_from_the_next_session_on(
     worker.main()
     assert len(desk.stored()) == 1
     assert desk.spool.waiting() == 0
+
+
+def test_queue_that_cannot_be_written_is_told_by_its_name_and_is_no_bug(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.session("s1")
+    desk.event("s1")
+    desk.spool.reduce(registry.heed)
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(desk.folders.spool))
+
+    monkeypatch.setattr(Spool, "keep", refused)
+    assert worker.main() == 1
+    with Ledger(desk.folders.ledger) as ledger:
+        noted = ledger.noted("last error")
+    assert noted
+    assert noted[0] == f"{desk.folders.spool}: Permission denied."

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field, replace
 from opensync_hooks import clock
 from opensync_hooks.delivery import Terms
 from opensync_hooks.errors import (
-    BugError,
     BusyError,
     LateError,
     OpenSyncError,
     RejectedError,
     SourceError,
     UnclearError,
+    as_ours,
 )
 from opensync_hooks.queue import mending, retry
 from opensync_hooks.queue.job import Job
@@ -138,13 +138,11 @@ class Drain:
             self.spool.keep(job, str(error), job.tries.spared())
             raise
         except OSError as error:
-            known = OpenSyncError(f"{error.filename or 'disk'}: {error.strerror or error}.")
-            self._failed(job, "source", known)
-            yield known
+            self._failed(job, "source", as_ours(error))
+            yield as_ours(error)
         except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
-            bug = BugError(error)
-            self.spool.park(job, str(bug))
-            yield bug
+            self.spool.park(job, str(as_ours(error)))
+            yield as_ours(error)
         else:
             self._unclear = 0
             self._ended(job, outcome)
