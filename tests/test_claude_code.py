@@ -406,6 +406,51 @@ def test_only_what_the_user_typed_is_a_prompt(pen: Pen, fields: dict[str, Any], 
     assert message.role == role
 
 
+@pytest.mark.parametrize(
+    "fields", [{"isApiErrorMessage": True}, {"message": {"model": "<synthetic>"}}]
+)
+def test_answer_that_no_model_gave_is_told_by_either_sign(pen: Pen, fields: dict[str, Any]) -> None:
+    pen.line("assistant", [text("API Error: 529")], **fields)
+    (session,) = read(pen.path)
+    (message,) = session.messages
+    assert (message.role, message.charge, session.model) == ("system", None, None)
+
+
+def test_cache_writes_are_counted_where_only_their_kinds_are_stated(pen: Pen) -> None:
+    kinds_only = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}
+    for name, written in (
+        ("m1", {"cache_creation": kinds_only}),
+        ("m2", {"cache_creation": kinds_only, "cache_creation_input_tokens": 30}),
+        ("m3", {"cache_creation_input_tokens": 30}),
+        ("m4", {"cache_creation": [], "cache_creation_input_tokens": -30}),
+    ):
+        message = {"id": name, "model": "claude-opus-4-5", "usage": written}
+        pen.line("assistant", [text("hello")], message=message)
+    usages = [charge.usage for charge in read(pen.path)[0].charges]
+    both = Usage(cache_write_5m_tokens=10, cache_write_1h_tokens=20)
+    assert usages == [both, both, Usage(cache_write_5m_tokens=30), Usage()]
+
+
+def test_blank_blocks_are_no_parts_and_an_answer_begins_with_its_first_line(pen: Pen) -> None:
+    pen.line("user", "go")
+    pen.says("m1", {"type": "thinking", "thinking": " ", "signature": "x"})
+    pen.says("m1", text("\n"))
+    pen.says("m1", text("words"))
+    pen.says("m2", text(" "))
+    prompt, answer = read(pen.path)[0].messages
+    assert answer.parts == (Text("words"),)
+    assert prompt.created_at
+    assert answer.created_at == prompt.created_at + 1_000
+
+
+def test_title_comes_from_a_prompt_and_not_from_what_was_put_before_it(pen: Pen) -> None:
+    pen.line("user", "a caveat", isMeta=True)
+    pen.says("m1", text("hello"))
+    pen.line("user", "the first prompt")
+    pen.line("user", "the second prompt")
+    assert read(pen.path)[0].title == "the first prompt"
+
+
 def test_title_line_that_says_nothing_takes_no_title_away(pen: Pen) -> None:
     pen.line("user", "go")
     for of, key in (("ai-title", "aiTitle"), ("custom-title", "customTitle")):
@@ -497,6 +542,13 @@ def test_fingerprint_changes_when_only_a_subagent_goes_on(claude: ClaudeCode) ->
     after = claude.find(before.session_id)
     assert after
     assert before.fingerprint != after.fingerprint
+
+
+def test_file_that_is_named_like_no_session_is_not_listed(claude: ClaudeCode) -> None:
+    known = {located.session_id for located in claude.sessions()}
+    folder = next(iter(claude.sessions())).path.parent
+    Pen(folder / "a copy.jsonl").line("user", "go")
+    assert {located.session_id for located in claude.sessions()} == known
 
 
 def test_sessions_are_listed_newest_first(claude: ClaudeCode) -> None:
