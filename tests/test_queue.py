@@ -16,11 +16,13 @@ from opensync_hooks.errors import KeyRefusedError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.rest import Resting
 from opensync_hooks.queue.retry import Tries
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
+from opensync_hooks.sources import registry
 from tests.commandline import run
 from tests.opensync import RealStore, real_opensync
 from tests.transcripts import Pen
@@ -207,8 +209,13 @@ def test_drop_forgets_jobs_messages_and_damaged_files_and_nothing_of_the_agents(
 def test_session_that_arrives_by_hand_after_all_is_no_longer_set_aside(desk: Desk) -> None:
     desk.session("s1")
     desk.spool.park(desk.job("s1"), "It was refused.")
+    found = registry.find("s1")
+    assert found
+    kept = Keepsakes.of(load())
+    assert kept.keep(*found, load())
     assert run("sync", "s1").returncode == 0
     assert desk.listed() == []
+    assert kept.find("claude-code", "s1") is None, "or it would be counted as lost when it is old"
 
 
 def test_session_that_the_server_fails_on_does_not_stop_the_sync_of_all(desk: Desk) -> None:

@@ -24,6 +24,7 @@ from opensync_hooks.folders import KEPT
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.retry import MOST_UNCLEAR
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import Located, Source, registry
@@ -120,8 +121,14 @@ def _result(wish: Wish, syncer: Syncer, found: Found) -> Result:
     except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
         return as_ours(error)
     if not outcome.is_partial and not outcome.unclear:
-        Spool(syncer.config.folders.spool).bring_back(source.agent, located.session_id)
+        _arrived(syncer.config, source.agent, located.session_id)
     return outcome
+
+
+def _arrived(config: Config, agent: str, session_id: str) -> None:
+    """What was set aside of it is not any more, and no copy is needed for when its agent goes."""
+    if Spool(config.folders.spool).arrived(agent, session_id):
+        Keepsakes.of(config).drop(agent, session_id)
 
 
 @contextmanager

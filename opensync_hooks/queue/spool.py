@@ -165,10 +165,12 @@ class Spool:
             if job:
                 yield job
 
-    def bring_back(self, agent: str, session_id: str) -> None:
-        """A session that was parked has arrived after all."""
-        name = Job(Trigger(agent, session_id), {}, 0).name
-        (self._folder / "parked" / name).unlink(missing_ok=True)
+    def arrived(self, agent: str, session_id: str) -> bool:
+        """Forget that the session was parked, for it has arrived after all; whether it was."""
+        parked = self._folder / "parked" / Job(Trigger(agent, session_id), {}, 0).name
+        was_parked = parked.exists()
+        parked.unlink(missing_ok=True)
+        return was_parked
 
     def retry(self, job: Job) -> None:
         """Begin anew with a job, parked or not."""
