@@ -51,7 +51,7 @@ _PERMANENT_TEXT = (
 _ANY_KEY = re.compile(r"osk_[\w-]+")
 
 
-def judge(url: str, response: requests.Response, key: str = "") -> Json:
+def judge(url: str, response: requests.Response, key: str) -> Json:
     """The answer's JSON object, or the error that the answer stands for, without the key in it."""
     status = response.status_code
     if status == 200:
@@ -63,7 +63,7 @@ def judge(url: str, response: requests.Response, key: str = "") -> Json:
     raise _final(url, status, text)
 
 
-def refusal(url: str, said: str, key: str = "") -> OpenSyncError:
+def refusal(url: str, said: str, key: str) -> OpenSyncError:
     """What an error inside of a successful answer means."""
     passing = any(known in said for known in _PASSING_TEXT)
     shown = _shown(said, key)[:160]

@@ -32,21 +32,16 @@ def why(error: requests.exceptions.RequestException) -> str:
         return NO_NETWORK  # a name service that cannot be asked, where another one says no
     if said is not None and said.errno in _NO_WAY:
         return NO_WAY
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    name = type(cause or error).__name__
+    inner = error.args[0] if error.args else None
+    cause = getattr(inner, "reason", None) or inner
+    name = type(cause if isinstance(cause, BaseException) else error).__name__
     return _BY_KIND.get(name, name)
 
 
 def _system(error: BaseException) -> OSError | None:
     """What the operating system said, below the layers that are put around it."""
-    found: OSError | None = None
-    seen: BaseException | None = error
-    for _ in range(10):
-        if seen is None:
-            break
-        if isinstance(seen, OSError) and not isinstance(seen, requests.RequestException):
-            found = seen
-        inner = seen.args[0] if seen.args else None
-        below = seen.__cause__ or seen.__context__ or getattr(inner, "reason", None) or inner
-        seen = below if isinstance(below, BaseException) else None
-    return found
+    below = error.__cause__ or error.__context__
+    found = _system(below) if below else None
+    if found or not isinstance(error, OSError) or isinstance(error, requests.RequestException):
+        return found
+    return error
