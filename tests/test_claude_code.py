@@ -194,6 +194,7 @@ def test_largest_count_of_each_token_field_is_the_final_one(pen: Pen) -> None:
     pen.says("m1", text("a"), output=1)
     pen.says("m1", text("b"), output=40)
     pen.says("m1", call("t1"), output=3)
+    pen.line("assistant", [text("c")], message={"id": "m1"})
     (session,) = read(pen.path)
     assert [charge.usage.output_tokens for charge in session.charges] == [40]
 
@@ -228,6 +229,21 @@ def test_result_without_its_call_is_kept(pen: Pen) -> None:
     pen.line("user", result("lost", "still here"))
     (message,) = read(pen.path)[0].messages
     assert (message.role, message.parts) == ("system", (ToolResult("lost", "", "still here"),))
+    assert not message.undone
+
+
+def test_result_of_several_blocks_is_told_in_words(pen: Pen) -> None:
+    pen.line("user", "go")
+    pen.says("m1", call("t1"))
+    image = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/gif", "data": "QQ=="},
+    }
+    found = {"type": "web_search_result", "title": "A page", "url": "https://example.invalid"}
+    pen.line("user", result("t1", [text("said"), image, found, {"type": "hologram"}, "odd"]))
+    answer = list(read(pen.path)[0].messages)[1]
+    said = "said\n[image/gif, 1 bytes]\nA page https://example.invalid\n[hologram]"
+    assert answer.parts[1] == ToolResult("t1", "Bash", said)
 
 
 def test_text_beside_a_result_is_a_message_of_its_own_without_the_result(pen: Pen) -> None:
