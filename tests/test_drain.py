@@ -26,6 +26,7 @@ from opensync_hooks.sources import Located, registry
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Outcome, Syncer
+from tests.commandline import run
 from tests.transcripts import Pen
 
 HOUR_MS = 3_600_000
@@ -92,6 +93,60 @@ def test_session_that_cannot_be_looked_for_now_leaves_the_others_their_copies(
     with Ledger(desk.folders.ledger) as ledger:
         keeping.keep(desk.spool, ledger, loaded, log, time.monotonic() + 60)
     assert Keepsakes.of(loaded).find("claude-code", "s2")
+
+
+def test_what_waits_or_was_set_aside_is_copied_wherever_its_agent_keeps_it(
+    desk: Desk, tmp_path: Path
+) -> None:
+    Pen(tmp_path / "other" / "projects" / "-work" / "s1.jsonl").turn(1)
+    environ = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
+    desk.spool.put(Job(Trigger("an agent of next year", "s0"), {}, 1))
+    desk.spool.put(Job(Trigger("claude-code", "gone"), {}, 2))
+    desk.spool.put(Job(Trigger("claude-code", "s1"), environ, 3))
+    desk.session("s2")
+    desk.spool.park(Job(Trigger("claude-code", "s2"), {}, 4), "It was refused.")
+    log, kept = Log(desk.folders.state), Keepsakes.of(config.load())
+    with Ledger(desk.folders.ledger) as ledger:
+        for _ in range(2):
+            keeping.keep(desk.spool, ledger, config.load(), log, time.monotonic() + 60)
+    assert kept.find("claude-code", "s1")
+    assert kept.find("claude-code", "s2")
+    told = [line.partition(" copied ")[2] for line in log.path.read_text().splitlines()]
+    assert told == ["agent=claude-code session=s1", "agent=claude-code session=s2"]
+
+
+def test_copy_that_is_dropped_is_told_in_status_and_log_also_by_a_worker_without_time(
+    desk: Desk,
+) -> None:
+    desk.session("s1")
+    desk.session("s2")
+    desk.spool.put(Job(Trigger("claude-code", "s1"), {}, 1))
+    loaded, log = config.load(), Log(desk.folders.state)
+    kept = Keepsakes.of(loaded)
+    with Ledger(desk.folders.ledger) as ledger:
+        keeping.keep(desk.spool, ledger, loaded, log, time.monotonic() + 60)
+        (copy,) = kept.folder.iterdir()
+        os.utime(copy, (1, 1))
+        desk.spool.put(Job(Trigger("claude-code", "s2"), {}, 2))
+        keeping.keep(desk.spool, ledger, loaded, log, time.monotonic() - 1)
+    assert not list(kept.folder.iterdir())
+    assert "1 copies dropped" in run("status").stdout
+    assert log.path.read_text().endswith(" copy-dropped agent=claude-code session=s1\n")
+
+
+def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(desk: Desk) -> None:
+    desk.session("old")
+    loaded, kept = config.load(), Keepsakes.of(config.load())
+    desk.spool.park(Job(Trigger("claude-code", "old"), {}, 1), "It was refused.")
+    with Ledger(desk.folders.ledger) as ledger:
+        keeping.keep(desk.spool, ledger, loaded, Log(desk.folders.state), time.monotonic() + 60)
+    (copy,) = kept.folder.iterdir()
+    os.utime(copy, (1, 1))
+    desk.spool.drop(next(desk.spool.parked()).name)
+    unreadable(desk, "s1")
+    worker.main(seconds=3)
+    assert not list(kept.folder.iterdir())
+    assert "copies dropped" in run("status").stdout
 
 
 def unreadable(desk: Desk, name: str) -> None:

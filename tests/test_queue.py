@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,13 @@ import pytest
 from opensync_hooks.config import Folders, load
 from opensync_hooks.errors import KeyRefusedError
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.log import Log
 from opensync_hooks.model import Trigger
+from opensync_hooks.queue import keeping
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
-from opensync_hooks.queue.rest import Resting
-from opensync_hooks.queue.retry import Tries
+from opensync_hooks.queue.rest import Resting, in_words
+from opensync_hooks.queue.retry import Rest, Tries
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
@@ -36,10 +41,12 @@ class Desk:
         self.store = store
         self.fault: Fault | None = None
         self.failing = b"answer 1"
+        self.asked: list[bytes] = []
         self.folders = Folders.of(os.environ)
         self.spool = Spool(self.folders.spool)
 
     def on_request(self, _method: str, _path: str, body: bytes) -> Fault | None:
+        self.asked.append(body)
         return self.fault if self.failing in body else None
 
     def session(self, name: str) -> None:
@@ -102,6 +109,8 @@ def test_each_job_is_named_with_what_became_of_it(desk: Desk) -> None:
         "waiting",
     )
     assert found["s2"]["reason"] == "It is refused."
+    (torn,) = [item for item in desk.listed() if item["state"] == "damaged"]
+    assert (torn["job"], torn["agent"], torn["session_id"]) == ("claude-code-x.job", "", "")
 
 
 def test_what_a_hook_left_and_no_worker_has_seen_is_named_too(desk: Desk) -> None:
@@ -127,8 +136,11 @@ def test_refused_message_is_named_in_status_and_queue_and_sent_when_it_may_be(de
     assert run("queue", "retry", "s1").returncode == 1
     assert len(desk.listed()) == 1
     desk.fault = None
+    desk.asked.clear()
     ran = run("queue", "retry", "s1")
     assert (ran.returncode, desk.texts("s1")) == (0, ["prompt 1", "answer 1"])
+    texts = [body for body in desk.asked if b"textContent" in body]
+    assert [b"answer 1" in text for text in texts] == [True], "what had arrived is not sent again"
     assert "1 tried, 0 failed." in ran.stdout
     assert desk.listed() == []
 
@@ -160,11 +172,45 @@ def test_retry_asks_a_destination_that_rests_and_ends_the_rest(desk: Desk) -> No
     said = run("queue", "list").stdout.splitlines()[0]
     assert said.startswith("Not asked for now: key refused since 20")
     assert said.endswith("The key is refused. Run: opensync-hooks login")
-    assert json.loads(run("queue", "list", "--json").stdout)["rest"]["cause"] == "key refused"
+    rest = json.loads(run("queue", "list", "--json").stdout)["rest"]
+    assert rest["cause"] == "key refused"
+    assert "login" not in rest, "what stands for the key is nobody's business"
     assert "Not asked now:" in run("status").stdout
     assert run("queue", "retry", "--all").returncode == 0
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
     assert json.loads(run("queue", "list", "--json").stdout)["rest"] is None
+
+
+def test_rest_is_told_with_the_time_at_which_it_began(desk: Desk) -> None:
+    began = datetime.now().astimezone()
+    with Ledger(desk.folders.ledger) as ledger:
+        Resting.of(ledger, load()).begin(KeyRefusedError("The key is refused."))
+    told = re.search(r"since (\d+-\d+-\d+ \d+:\d+)\.", run("queue", "list").stdout)
+    assert told
+    assert abs(datetime.fromisoformat(told[1]).astimezone() - began) < timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("reason", ["It is down.", "Is it down?", "It is down!", "It is down"])
+def test_rest_is_told_in_whole_sentences_even_by_a_clock_that_was_years_off(reason: str) -> None:
+    rest = Rest("unreachable", reason, 10**17, None, 1, "login")
+    whole = reason if reason.endswith((".", "?", "!")) else "It is down."
+    assert in_words(rest) == (
+        f"unreachable since an unknown time. {whole}"
+        " Nothing is lost; `opensync-hooks sync` tries it now."
+    )
+
+
+def test_sync_of_all_tries_what_waits_at_once_also_what_only_its_hook_knew_where_to_find(
+    desk: Desk, tmp_path: Path
+) -> None:
+    Pen(tmp_path / "other" / "projects" / "-work" / "s1.jsonl").turn(1)
+    environ = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
+    one = Job(Trigger("claude-code", "s1"), environ, 1_790_000_000_000)
+    desk.spool.put(one)
+    desk.spool.keep(one, "It was away.", Tries(1, not_before=int(time.time() + 3_600) * 1_000))
+    assert run("sync").returncode == 0
+    assert desk.texts("s1") == ["prompt 1", "answer 1"]
+    assert desk.listed() == []
 
 
 def test_retry_that_fails_leaves_the_rest_for_the_hooks(
@@ -204,6 +250,19 @@ def test_drop_forgets_jobs_messages_and_damaged_files_and_nothing_of_the_agents(
     desk.fault = None
     run("sync", "s1")
     assert desk.texts("s1") == ["prompt 1"], "what was dropped is not sent again as it is"
+
+
+def test_copy_goes_with_the_job_that_is_dropped_and_no_other_does(desk: Desk) -> None:
+    for name in ("s1", "s2"):
+        desk.session(name)
+        desk.job(name)
+    with Ledger(desk.folders.ledger) as ledger:
+        keeping.keep(desk.spool, ledger, load(), Log(desk.folders.state), math.inf)
+    kept = Keepsakes.of(load())
+    assert kept.find("claude-code", "s1")
+    assert run("queue", "drop", "s1", "--yes").returncode == 0
+    assert kept.find("claude-code", "s1") is None
+    assert kept.find("claude-code", "s2")
 
 
 def test_session_that_arrives_by_hand_after_all_is_no_longer_set_aside(desk: Desk) -> None:

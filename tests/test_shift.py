@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import config, worker
+from opensync_hooks import clock, config, worker
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import drain, retry, shift
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.rest import Resting
-from opensync_hooks.queue.retry import DAY, HOUR, Rest
+from opensync_hooks.queue.retry import DAY, HOUR, MINUTE, Rest
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.waiting import Item, Queue
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
+from tests.commandline import run
 from tests.opensync import RealStore, real_opensync
 from tests.transcripts import Pen
 
@@ -73,10 +74,11 @@ class Desk:
         with Ledger(self.folders.ledger) as ledger:
             return Resting.of(ledger, config.load()).holding()
 
-    def fail_for_long(self) -> None:
-        """As if the rest that holds had begun two hours ago."""
-        with Ledger(self.folders.ledger) as ledger, ledger.at_once() as run:
-            run("UPDATE rest SET since = since - ?, until = until + ?", 2 * HOUR, HOUR // 2)
+    def fail_for_long(self, *, rested: bool = False) -> None:
+        """As if the rest that holds had begun two hours ago, or were over."""
+        longer = -2 * HOUR if rested else HOUR // 2
+        with Ledger(self.folders.ledger) as ledger, ledger.at_once() as change:
+            change("UPDATE rest SET since = since - ?, until = until + ?", 2 * HOUR, longer)
 
     def queue(self) -> list[Item]:
         loaded = config.load()
@@ -178,6 +180,35 @@ def test_refused_key_is_asked_for_once_and_not_again_until_it_changes(
     desk.event("s1")
     worker.main()
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
+
+
+def test_each_failure_in_a_row_makes_the_wait_longer(desk: Desk) -> None:
+    desk.session("s1")
+    desk.fault = down
+    waits = []
+    for _ in range(3):
+        desk.event("s1")
+        worker.main(seconds=30)
+        rest = desk.rest()
+        assert rest
+        assert rest.until
+        waits.append(rest.until - clock.now())
+        desk.fail_for_long(rested=True)
+    assert waits[0] < 2 * MINUTE < waits[1] < 7 * MINUTE < waits[2]
+
+
+def test_what_fails_by_hand_makes_no_hooks_wait_longer(desk: Desk) -> None:
+    desk.session("s1")
+    desk.event("s1")
+    desk.fault = down
+    worker.main(seconds=30)
+    before = desk.rest()
+    assert before
+    for _ in range(3):
+        assert run("sync", "s1").returncode == 6
+    after = desk.rest()
+    assert after
+    assert (after.tries, after.since) == (before.tries, before.since)
 
 
 def test_key_is_nowhere_in_what_is_noted_of_the_rest(desk: Desk) -> None:
@@ -319,6 +350,7 @@ def test_job_that_kills_every_worker_comes_last_and_is_set_aside_in_the_end(desk
     assert desk.texts("deadly") == []
     (item,) = desk.queue()
     assert "ended in the middle" in (item.reason or "")
+    assert "ended in the middle" in run("status").stdout
 
 
 def test_worker_that_died_in_a_job_is_remembered(
@@ -360,6 +392,31 @@ def test_session_that_its_agent_deleted_is_delivered_from_its_copy(desk: Desk) -
     assert desk.texts("s1") == ["prompt 1", "answer 1", "prompt 2", "answer 2"]
     assert desk.queue() == []
     assert not list(desk.folders.state.glob("keepsakes/*")), "gone once it was delivered"
+
+
+def test_what_had_arrived_before_is_not_sent_again_from_the_copy(desk: Desk) -> None:
+    """The contents of files stay here, and the copy holds only the note that says so."""
+    pen = desk.session("s1")
+    content = {"file_path": "/work/a.py", "content": "a line of code\n" * 9}
+    write = {"type": "tool_use", "id": "t1", "name": "Write", "input": content}
+    pen.says("msg_write", write)
+    pen.turn(2)
+    desk.event("s1")
+    desk.fault = lambda body: UNCLEAR if b"answer 2" in body else None
+    worker.main(seconds=30)
+    pen.path.unlink()
+    asked: list[bytes] = []
+    desk.fault = asked.append
+    worker.main(at_once=True)
+    assert desk.texts("s1")[-1] == "answer 2"
+    assert len([body for body in asked if b"answer 2" in body]) == 1
+    assert not [body for body in asked if b"a.py" in body]
+
+
+def test_agent_that_was_opened_and_closed_leaves_nothing_behind(desk: Desk) -> None:
+    desk.event("s1")
+    worker.main(seconds=30)
+    assert desk.queue() == []
 
 
 def test_session_that_is_gone_before_it_could_be_delivered_is_named(desk: Desk) -> None:
