@@ -7,6 +7,7 @@ the user's that is none of ours. On Windows the profile folder's own permissions
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 import tempfile
@@ -18,6 +19,12 @@ from opensync_hooks.errors import NotConfiguredError
 
 _ROOT = 0
 _PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def stem(agent: str, session_id: str) -> str:
+    """The name, but for its ending, of a file about one session. An id never becomes a path."""
+    plain = session_id.encode("utf-8", "surrogatepass")
+    return f"{agent}-{hashlib.sha256(plain).hexdigest()[:32]}"
 
 
 def private_folder(path: Path) -> Path:

@@ -6,7 +6,6 @@ job that the event becomes is gone as soon as the session has been delivered.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from opensync_hooks import folders
-from opensync_hooks.files import private_folder, read_whole, write_whole
+from opensync_hooks.files import private_folder, read_whole, stem, write_whole
 from opensync_hooks.model import Heard, Turn, Usage
 
 _COUNTS = tuple(field.name for field in fields(Usage))
@@ -54,9 +53,7 @@ class Notebook:
                 write_whole(self._path(session_id), json.dumps(asdict(both)).encode())
 
     def _path(self, session_id: str) -> Path:
-        """A session id never becomes a path."""
-        plain = session_id.encode("utf-8", "surrogatepass")
-        return self.folder / f"{self.agent}-{hashlib.sha256(plain).hexdigest()[:32]}.json"
+        return self.folder / (stem(self.agent, session_id) + ".json")
 
 
 _TEXTS = ("cwd", "agent_version", "place")

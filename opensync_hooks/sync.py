@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from opensync_hooks.delivery import FREELY, Bill, Delivery, SessionLostError, Te
 from opensync_hooks.destination import Destination
 from opensync_hooks.errors import BusyError
 from opensync_hooks.estimate import estimated
-from opensync_hooks.files import private_folder
+from opensync_hooks.files import private_folder, stem
 from opensync_hooks.ledger import Ledger, loss
 from opensync_hooks.ledger.account import Account
 from opensync_hooks.model import Message, Session
@@ -142,8 +141,8 @@ class Syncer:
     @contextmanager
     def alone(self, agent: str, session_id: str, patience: float) -> Iterator[None]:
         """Two runs on one session would each send what the other is about to confirm."""
-        name = hashlib.sha256(f"{agent}:{session_id}".encode()).hexdigest()[:32]
-        lock = FileLock(private_folder(self.config.folders.locks) / f"{name}.lock", mode=0o600)
+        name = stem(agent, session_id) + ".lock"
+        lock = FileLock(private_folder(self.config.folders.locks) / name, mode=0o600)
         try:
             lock.acquire(timeout=patience)
         except Timeout:

@@ -372,6 +372,13 @@ def test_text_that_was_taken_back_is_taken_back_there_too(desk: Desk) -> None:
     assert desk.texts() == [""]
 
 
+def test_session_with_half_a_letter_in_its_id_is_delivered_too(desk: Desk) -> None:
+    located = Located("s\ud800", Path("/nowhere"), 0, "mark")
+    source = Told(said("m1"))
+    source.session = replace(source.session, id=located.session_id)
+    assert desk.syncer.sync(cast("Source", source), located).sent == 1
+
+
 def test_session_that_was_half_written_is_looked_at_again(desk: Desk) -> None:
     located = Located("s1", Path("/nowhere"), 0, "mark")
     for partial in (True, False):

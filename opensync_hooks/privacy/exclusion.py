@@ -6,7 +6,6 @@ later run, and a project that was opted out stays so when its folder, and the fi
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from opensync_hooks import folders
 from opensync_hooks.config import Config
-from opensync_hooks.files import read_whole, write_whole
+from opensync_hooks.files import read_whole, stem, write_whole
 
 IGNORE = ".opensync-ignore"
 _PRIVATE = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
@@ -83,9 +82,7 @@ class Exclusions:
             return _PRIVATE
 
     def _path(self, agent: str, session_id: str) -> Path:
-        """A session id never becomes a path."""
-        plain = session_id.encode("utf-8", "surrogatepass")
-        return self.folder / f"{agent}-{hashlib.sha256(plain).hexdigest()[:32]}.txt"
+        return self.folder / (stem(agent, session_id) + ".txt")
 
 
 def _names(project: str | None) -> Iterator[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from opensync_hooks.files import stem
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.retry import Tries
 
@@ -28,9 +28,8 @@ class Job:
 
     @property
     def name(self) -> str:
-        """A session id never becomes a path."""
-        plain = self.trigger.session_id.encode("utf-8", "surrogatepass")
-        return f"{self.trigger.agent}-{hashlib.sha256(plain).hexdigest()[:32]}{SUFFIX}"
+        """Of its file."""
+        return stem(self.trigger.agent, self.trigger.session_id) + SUFFIX
 
     def merged(self, wish: Job) -> Job:
         """Both wishes in one: the later one decides, but an end that was seen stays seen."""

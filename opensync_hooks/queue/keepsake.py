@@ -10,7 +10,6 @@ secret of a known format; it is private, bounded together with all others, and g
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import os
 import tempfile
@@ -24,7 +23,7 @@ from typing import Any
 from opensync_hooks import model
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
-from opensync_hooks.files import open_plain, private_folder, settle
+from opensync_hooks.files import open_plain, private_folder, settle, stem
 from opensync_hooks.model import Charge, Message, Session, Trigger, Usage
 from opensync_hooks.privacy import permitted, permitted_session
 from opensync_hooks.privacy.exclusion import Exclusions
@@ -122,9 +121,7 @@ class Keepsakes:
             yield about.st_mtime, about.st_size, path
 
     def _path(self, agent: str, session_id: str) -> Path:
-        """A session id never becomes a path."""
-        plain = session_id.encode("utf-8", "surrogatepass")
-        return self.folder / f"{agent}-{hashlib.sha256(plain).hexdigest()[:32]}{_SUFFIX}"
+        return self.folder / (stem(agent, session_id) + _SUFFIX)
 
 
 @dataclass(slots=True)
