@@ -30,6 +30,7 @@ from opensync_hooks.sources.claude_code import ClaudeCode, kinds, lines
 from opensync_hooks.sources.claude_code.branches import START, Node, undone
 from opensync_hooks.sources.regular import open_regular
 from tests.recount import recount
+from tests.sessions import told
 from tests.transcripts import Pen, call, result, text
 
 DATA = Path(__file__).parent / "data" / "claude"
@@ -74,10 +75,6 @@ def session_of(folder: str, number: int = 0) -> Session:
     return read(sorted((DATA / folder).glob("*.jsonl"))[number])[0]
 
 
-def texts(session: Session) -> list[tuple[str, str]]:
-    return [(message.role, message.text) for message in session.messages]
-
-
 def test_blocks_of_one_response_are_one_message_with_each_result_behind_its_call() -> None:
     parallel = list(session_of("01-print-tools-resume").messages)[2]
     assert [type(part) for part in parallel.parts] == [Text] + [ToolCall, ToolResult] * 3
@@ -106,7 +103,7 @@ def test_subagents_are_sessions_of_their_own_under_their_parent() -> None:
     assert quick.id == f"{parent.id}:agent-a97d6040605cff485"
     assert {quick.parent_id, slow.parent_id} == {parent.id}
     assert quick.title == "Helper B (subagent of 00000002)"
-    assert texts(quick) == [
+    assert told(quick) == [
         ("user", "play:subquick B please"),
         ("assistant", "Quick sub report."),
     ]
@@ -128,9 +125,9 @@ def test_note_on_a_subagent_that_makes_no_sense_costs_only_its_title(
 
 def test_task_notification_is_not_taken_for_a_prompt() -> None:
     session = read(DATA / "02-subagents" / "00000003-0000-4000-8000-000000000003.jsonl")[0]
-    injected = [text for role, text in texts(session) if role == "system"]
+    injected = [text for role, text in told(session) if role == "system"]
     assert injected[-1].startswith("<task-notification>")
-    assert [text for role, text in texts(session) if role == "user"] == [
+    assert [text for role, text in told(session) if role == "user"] == [
         "play:agentbg delegate in background"
     ]
 
@@ -144,7 +141,7 @@ def test_first_prompt_is_the_title_where_there_is_no_other() -> None:
 
 
 def test_what_came_before_a_compaction_stays_and_its_summary_is_nobodys_prompt() -> None:
-    said = texts(session_of("03-interactive-title-bash-rename-compact"))
+    said = told(session_of("03-interactive-title-bash-rename-compact"))
     summary = next(
         n for n, (_, text) in enumerate(said) if text.startswith("This session is being")
     )
@@ -161,7 +158,7 @@ def test_rewound_branch_is_marked_undone_and_its_tokens_still_count() -> None:
 
 
 def test_interrupted_answer_is_kept_and_the_interruption_is_a_system_text() -> None:
-    said = texts(session_of("04-interrupt-rewind-clear"))
+    said = told(session_of("04-interrupt-rewind-clear"))
     assert ("assistant", "Slow start ") in said
     assert ("system", "[Request interrupted by user]") in said
 
@@ -306,7 +303,7 @@ def test_subagent_in_a_file_beside_its_session_is_linked_to_it(pen: Pen) -> None
     found = {one.id: one for located in source.sessions() for one in source.read(located)}
     assert found.keys() == {"s1", "agent-a1b2c3d4"}
     child = found["agent-a1b2c3d4"]
-    assert texts(child) == [("user", "look around"), ("assistant", "looked")]
+    assert told(child) == [("user", "look around"), ("assistant", "looked")]
     assert (child.parent_id, child.title) == ("s1", "look around (subagent of s1)")
     assert [charge.id for charge in child.charges] == ["m2"]
 
@@ -323,7 +320,7 @@ def test_torn_last_line_is_left_for_the_next_time(pen: Pen) -> None:
     pen.line("user", "torn")
     pen.path.write_bytes(pen.path.read_bytes()[:-1])
     (session,) = read(pen.path)
-    assert texts(session) == [("user", "whole")]
+    assert told(session) == [("user", "whole")]
     assert session.skipped == {"torn last line": 1}
     assert pen.path.read_bytes().startswith(whole)
 
@@ -334,12 +331,12 @@ def test_line_separators_inside_a_string_split_nothing(pen: Pen) -> None:
         {"type": "user", "uuid": "u", "message": {"content": said}}, ensure_ascii=False
     )
     pen.raw(value.encode() + b"\n")
-    assert texts(read(pen.path)[0]) == [("user", said)]
+    assert told(read(pen.path)[0]) == [("user", said)]
 
 
 def test_broken_utf8_costs_a_character_not_a_line(pen: Pen) -> None:
     pen.raw(b'{"type":"user","uuid":"u","message":{"content":"a\xffb"}}\n')
-    assert texts(read(pen.path)[0]) == [("user", "a\ufffdb")]
+    assert told(read(pen.path)[0]) == [("user", "a\ufffdb")]
 
 
 def test_line_of_64_mb_is_one_message(pen: Pen) -> None:
@@ -356,7 +353,7 @@ def test_line_over_the_limit_is_counted_and_the_rest_is_read(
     pen.line("user", "x" * 3000)
     pen.line("user", "after", parent=None)
     (session,) = read(pen.path)
-    assert (texts(session), session.skipped) == ([("user", "after")], {"line too long": 1})
+    assert (told(session), session.skipped) == ([("user", "after")], {"line too long": 1})
 
 
 def test_unknown_types_blocks_and_fields_are_left_alone(pen: Pen) -> None:
@@ -364,7 +361,7 @@ def test_unknown_types_blocks_and_fields_are_left_alone(pen: Pen) -> None:
     pen.line("hologram", "?")
     pen.says("m1", {"type": "hologram", "depth": 3})
     pen.says("m1", text("hello"))
-    assert texts(read(pen.path)[0]) == [("user", "go"), ("assistant", "hello")]
+    assert told(read(pen.path)[0]) == [("user", "go"), ("assistant", "hello")]
 
 
 def test_relocated_session_belongs_to_the_folder_it_moved_to(pen: Pen) -> None:
@@ -487,7 +484,7 @@ def test_subagents_that_share_a_file_are_kept_apart(pen: Pen) -> None:
     pen.says("m-c", text("from c"), parent=first, isSidechain=True)
     pen.says("m-c", text("more of c"), parent="lost", isSidechain=True)
     _, *children = read(pen.path)
-    assert [[said for _, said in texts(child)] for child in children] == [
+    assert [[said for _, said in told(child)] for child in children] == [
         ["to a", "from a"],
         ["to b", "from b"],
         ["to c", "from c\n\nmore of c"],
@@ -509,7 +506,7 @@ def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(pen: Pen) 
     assert located
     session = next(source.read(located))
     pen.line("user", "two")
-    assert texts(session) == [("user", "one")]
+    assert told(session) == [("user", "one")]
 
 
 def test_file_replaced_while_it_is_read_is_an_error_not_a_mixture(pen: Pen) -> None:

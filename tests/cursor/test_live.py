@@ -22,7 +22,7 @@ from opensync_hooks.store import Store
 from opensync_hooks.sync import Syncer
 from tests.cursor_home import Editor
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SECONDS = 4
 WRITER = """
 import random, sys, time

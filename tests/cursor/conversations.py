@@ -1,0 +1,49 @@
+"""What is said in the tests of Cursor's places, in the shape of each place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.cursor_home import (
+    ENDED,
+    Draft,
+    assistant,
+    call,
+    record,
+    result,
+    said_by_user,
+    text,
+    use,
+    user,
+)
+
+TURN: tuple[dict[str, Any], ...] = (
+    user("list files", "request-1"),
+    assistant(
+        {"type": "reasoning", "text": "I should list", "signature": "c2ln"},
+        text("Listing."),
+        call("call_1\nfc_1", "Shell", command="ls"),
+    ),
+    result("call_1\nfc_1", "Shell", "a.txt\nb.txt"),
+    assistant(text("There are two files.")),
+)
+AS_TRANSCRIPT = (
+    said_by_user("list files"),
+    record("assistant", text("Listing.\n\nI should list"), use("Shell", command="ls")),
+    record("assistant", text("There are two files.")),
+    ENDED,
+)
+
+
+def a_turn_of_everything(draft: Draft) -> list[str]:
+    return [
+        draft.prompt("Fix the parser, please. 日本語 🚀"),
+        draft.thinks("I should look first."),
+        draft.calls(
+            "read_file_v2" if draft.version >= 13 else "read_file",
+            rawArgs=json.dumps({"target_file": "/work/a.py"}),
+            result=json.dumps({"contents": "x = 1"}),
+        ),
+        draft.says("It is fixed."),
+    ]

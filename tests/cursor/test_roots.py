@@ -1,0 +1,124 @@
+"""Cursor's data is looked for where each system and each variable puts it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.errors import SourceError
+from opensync_hooks.notebook import Notebook
+from opensync_hooks.sources import snapshot
+from opensync_hooks.sources.cursor import Cursor, state
+from opensync_hooks.sources.cursor.roots import Roots
+from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, user_folder
+from tests.sessions import only, told
+
+
+def test_every_statement_goes_by_the_index(editor: Editor) -> None:
+    """One that scanned would read all of a database that may hold a hundred gigabytes."""
+    draft = editor.draft(conversationState="~Ci" + "A" * 46, subagentComposerIds=["kid"])
+    draft.turn(1)
+    draft.save()
+    said: list[str] = []
+    plans: list[str] = []
+
+    def work(db: sqlite3.Connection) -> None:
+        db.set_trace_callback(said.append)
+        for ask in (state._rows, state._head, state._graph):
+            ask(db, "s1")
+        state._page(db, "composerData:")
+        db.set_trace_callback(None)
+        for statement in {one for one in said if "sqlite_master" not in one}:
+            rows = db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+            plans.extend(row[3].decode() for row in rows)
+
+    snapshot.read(editor.path, work)
+    assert len(plans) >= 5
+    assert all(plan.startswith("SEARCH") for plan in plans), plans
+
+
+def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook: Notebook) -> None:
+    elsewhere = Editor(tmp_path / "elsewhere")
+    draft = elsewhere.draft()
+    draft.turn(1)
+    draft.save()
+    elsewhere.close()
+    user = user_folder(tmp_path / "elsewhere")
+    for environ in (
+        {"CURSOR_STATE_DB": str(elsewhere.path)},
+        {"CURSOR_IDE_DIR": str(user)},
+        {"CURSOR_IDE_DIR": str(user.parent)},
+        {"CURSOR_IDE_DIR": str(user / "globalStorage")},
+        {"XDG_CONFIG_HOME": str(tmp_path / "elsewhere" / ".config")},
+    ):
+        assert Cursor(Roots.of(environ, str(home)), notebook).find("s1"), environ
+        remote = {**environ, "CURSOR_CODE_REMOTE": "true"}
+        assert not Cursor(Roots.of(remote, str(home)), notebook).find("s1"), environ
+
+
+def test_nightly_builds_have_a_folder_of_their_own(home: Path, source: Cursor) -> None:
+    editor = Editor(home)
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    editor.close()
+    base = home / ".config"
+    (base / "Cursor").rename(base / "Cursor Nightly")
+    assert source.find("s1")
+
+
+MAC, XDG = "Library/Application Support", {"XDG_CONFIG_HOME": "/xdg"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "folder"),
+    [
+        ("linux", {}, "/home/dev/.config"),
+        ("linux", XDG, "/xdg"),
+        ("linux", {"XDG_CONFIG_HOME": "not/absolute"}, "/home/dev/.config"),
+        ("darwin", {}, f"/home/dev/{MAC}"),
+        ("darwin", XDG, f"/home/dev/{MAC}"),
+        ("win32", {}, "/home/dev/AppData/Roaming"),
+        ("win32", {"APPDATA": "/c/Roaming"}, "/c/Roaming"),
+    ],
+)
+def test_every_system_has_its_own_place(
+    monkeypatch: pytest.MonkeyPatch, platform: str, environ: dict[str, str], folder: str
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    roots = Roots.of(environ, "/home/dev")
+    assert roots.databases == tuple(
+        Path(folder, channel, "User/globalStorage/state.vscdb")
+        for channel in ("Cursor", "Cursor Nightly")
+    )
+    assert roots.projects[-1] == Path("/home/dev/.cursor/projects")
+    assert roots.chats[-2] == Path("/home/dev/.cursor/chats")
+
+
+def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
+    editor: Editor, home: Path, source: Cursor
+) -> None:
+    """There the editor's rows lie on another machine; a database here is of other windows."""
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    said = (said_by_user("prompt 1"), record("assistant", text("told there")), ENDED)
+    transcript(home, said, "s1/s1.jsonl")
+    assert told(only(source, "s1"))[1] == ("assistant", "answer 1")
+    roots = Roots.of({"CURSOR_CODE_REMOTE": "true"}, str(home))
+    there = Cursor(roots, Notebook(home / "notes there", "cursor"))
+    assert told(only(there, "s1"))[1] == ("assistant", "told there")
+
+
+def test_database_of_2024_and_a_file_that_is_none(home: Path, source: Cursor) -> None:
+    path = user_folder(home) / "globalStorage" / "state.vscdb"
+    editor = Editor(home)
+    editor.db.execute("DROP TABLE cursorDiskKV")
+    editor.close()
+    assert source.find("s1") is None
+    assert list(source.sessions()) == []
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(SourceError, match="not readable as a database"):
+        source.find("s1")

@@ -1,0 +1,31 @@
+"""Sessions as a source reads them, and what they say in the words of the tests."""
+
+from __future__ import annotations
+
+from opensync_hooks.model import Message, Session, ToolResult
+from opensync_hooks.sources import Source
+
+
+def family(source: Source, wanted: str) -> list[Session]:
+    """The session that is found, and the subagents that are delivered with it."""
+    located = source.find(wanted)
+    assert located, wanted
+    return list(source.read(located))
+
+
+def only(source: Source, wanted: str) -> Session:
+    (session,) = family(source, wanted)
+    return session
+
+
+def told(session: Session) -> list[tuple[str, str]]:
+    return [(message.role, message.text) for message in session.messages]
+
+
+def outputs(session: Session) -> list[str]:
+    parts = (part for message in session.messages for part in message.parts)
+    return [part.output for part in parts if isinstance(part, ToolResult)]
+
+
+def kinds(message: Message) -> list[str]:
+    return [type(part).__name__ for part in message.parts]
