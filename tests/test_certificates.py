@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from opensync_hooks import __version__
 from opensync_hooks.client import Client
 from opensync_hooks.errors import CertificateError
 from tests.faults import certificates
@@ -61,8 +62,10 @@ def test_certificate_of_a_trusted_authority_is_taken(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(host.authority))
     with Client(host.url, KEY) as client:
         assert client.put_batch({}).sessions == 0
-    assert KEY.encode() in host.told
-    assert b"\r\nContent-Type: application/json\r\n" in host.told
+    said = host.told.decode().split("\r\n")
+    assert f"Authorization: Bearer {KEY}" in said
+    assert f"User-Agent: opensync-hooks/{__version__}" in said
+    assert "Content-Type: application/json" in said
 
 
 @pytest.mark.parametrize("certificate", ["good", "unknown"])
@@ -72,8 +75,24 @@ def test_without_a_word_on_trust_only_the_systems_authorities_are_trusted(
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     host.certificate = certificate
-    with Client(host.url, KEY) as client, pytest.raises(CertificateError):
+    with Client(host.url, KEY) as client, pytest.raises(CertificateError) as caught:
         client.put_batch({})
+    assert host.told == b""
+    assert str(caught.value) == f"{host.url}: its certificate is not trusted."
+    company = "Behind a company proxy, name its certificates in REQUESTS_CA_BUNDLE."
+    assert caught.value.hint == company
+
+
+def test_file_of_trusted_authorities_that_is_not_there_is_told(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at-all.pem")
+    with Client(host.url, KEY) as client, pytest.raises(CertificateError) as caught:
+        client.put_batch({})
+    assert str(caught.value) == f"{host.url}: the file of trusted certificates cannot be read."
+    assert caught.value.hint == "Correct REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE."
     assert host.told == b""
 
 
