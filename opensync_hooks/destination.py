@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Json = dict[str, Any]
+EMBEDDED = "embedded store"
+"""The name of the destination where there is no login."""
 
 
 @dataclass(frozen=True, slots=True)

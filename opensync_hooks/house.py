@@ -11,8 +11,6 @@ from opensync_hooks.destination import Archive
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.sync import Syncer
 
-EMBEDDED = "embedded store"
-
 
 @contextmanager
 def destination(config: Config) -> Iterator[Archive]:

@@ -76,19 +76,19 @@ def gather() -> Status:
     """Asks the destination, but changes nothing. Raises NotConfiguredError."""
     config = load()
     reachable, authorised, problem = _probe(config)
+    spool = Spool(config.folders.spool)
     with Ledger(config.folders.ledger) as ledger:
-        summary = ledger.summary(_name(config))
+        summary = ledger.summary(config.destination)
         noted = ledger.noted("last error")
-        backlog = of_agents(config, ledger, _name(config))
-        delivered = ledger.by_agent(_name(config))
-        queue = Queue(Spool(config.folders.spool), ledger, Keepsakes.of(config), _name(config))
+        backlog = of_agents(config, ledger)
+        delivered = ledger.by_agent(config.destination)
+        queue = Queue(spool, ledger, Keepsakes.of(config), config.destination)
         set_aside = tuple(item for item in queue.items() if item.state == "set aside")
         resting = Resting.of(ledger, config).holding()
-        lost = loss.total(ledger, _name(config))
-    spool = Spool(config.folders.spool)
+        lost = loss.total(ledger, config.destination)
     error, at = (problem, clock.now()) if problem else noted or (None, None)
     return Status(
-        destination=_name(config),
+        destination=config.destination,
         key=mask(config.api_key) if config.api_key else None,
         reachable=reachable,
         authorised=authorised,
@@ -121,10 +121,6 @@ def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
     except OpenSyncError as error:
         return False, None, str(error)
     return True, True, None
-
-
-def _name(config: Config) -> str:
-    return config.url or house.EMBEDDED
 
 
 def _hooks(

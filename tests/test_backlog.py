@@ -33,7 +33,7 @@ def sync(*sessions: str) -> None:
 def backlog() -> Backlog:
     loaded = config.load()
     with Ledger(loaded.folders.ledger) as ledger:
-        return of_agents(loaded, ledger, house.EMBEDDED)["opencode"]
+        return of_agents(loaded, ledger)["opencode"]
 
 
 @pytest.mark.usefixtures("there")

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from opensync_hooks import config, house, pricing
+from opensync_hooks import config, pricing
+from opensync_hooks.destination import EMBEDDED
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, ToolResult, Usage
@@ -141,8 +142,8 @@ def test_copy_arrives_as_the_session_itself_would_have(kept: Keepsakes, tmp_path
         assert found
         settings = kept.settings(config.load(), "cursor", "s1")
         again = replace(syncer, config=settings).sync(*found)
-        assert ledger.by_agent(house.EMBEDDED).keys() == {"cursor"}, "it counts as delivered"
-        assert ledger.fingerprint(house.EMBEDDED, "cursor", "s1") != "mark", (
+        assert ledger.by_agent(EMBEDDED).keys() == {"cursor"}, "it counts as delivered"
+        assert ledger.fingerprint(EMBEDDED, "cursor", "s1") != "mark", (
             "if the agent's comes back, it is looked through"
         )
     assert (first.sent, again.sent, again.unchanged) == (1, 0, 1)

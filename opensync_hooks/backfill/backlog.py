@@ -19,21 +19,17 @@ class Backlog:
     unsynced: int = 0
 
 
-def of_agents(config: Config, ledger: Ledger, destination: str) -> dict[str, Backlog]:
+def of_agents(config: Config, ledger: Ledger) -> dict[str, Backlog]:
     """By agent. Reads no session: marks are compared with those of the last full delivery."""
     return {
-        source.agent: Backlog(
-            len(found), sum(is_due(config, ledger, destination, source, one) for one in found)
-        )
+        source.agent: Backlog(len(found), sum(is_due(config, ledger, source, one) for one in found))
         for source in registry.all_sources()
         for found in [list(source.sessions())]
     }
 
 
-def is_due(
-    config: Config, ledger: Ledger, destination: str, source: Source, located: Located
-) -> bool:
+def is_due(config: Config, ledger: Ledger, source: Source, located: Located) -> bool:
     """Whether the destination lacks anything of the session as it lies here, and should have it."""
-    known = ledger.fingerprint(destination, source.agent, located.session_id)
+    known = ledger.fingerprint(config.destination, source.agent, located.session_id)
     stays = Exclusions.of(config).remembers(source.agent, located.session_id)
     return known != located.fingerprint and not stays

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from opensync_hooks import house, pricing, wire
+from opensync_hooks import pricing, wire
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import Delivery, is_due
 from opensync_hooks.destination import BatchReply, Json
@@ -60,7 +60,7 @@ class _Nowhere:
 @contextmanager
 def stage(config: Config) -> Iterator[Syncer]:
     """A syncer that knows what was confirmed, and that nothing can be sent with."""
-    nowhere = _Nowhere(config.url or house.EMBEDDED, keeps_extra=not config.url)
+    nowhere = _Nowhere(config.destination, keeps_extra=not config.url)
     with glimpse.copied(config.folders.ledger) as ledger:
         yield Syncer(config, nowhere, ledger, pricing.bundled())
 

@@ -52,7 +52,7 @@ def _queue(arguments: argparse.Namespace) -> int:
 def _opened(loaded: config.Config, ledger: Ledger) -> Queue:
     spool = Spool(loaded.folders.spool)
     spool.reduce(registry.heed)  # what no worker has seen yet waits as well
-    return Queue(spool, ledger, Keepsakes.of(loaded), loaded.url or house.EMBEDDED)
+    return Queue(spool, ledger, Keepsakes.of(loaded), loaded.destination)
 
 
 def _list(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) -> int:

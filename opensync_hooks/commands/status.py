@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Iterator
 
-from opensync_hooks import house, status
+from opensync_hooks import status
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.terminal import say
 from opensync_hooks.config import Folders
+from opensync_hooks.destination import EMBEDDED
 from opensync_hooks.queue import rest
 from opensync_hooks.queue.waiting import Item
 from opensync_hooks.status import Hooks, Status
@@ -44,7 +45,7 @@ def render(found: Status, folders: Folders) -> Iterator[str]:
 
 
 def _destination(found: Status, folders: Folders) -> Iterator[Line]:
-    if found.destination == house.EMBEDDED:
+    if found.destination == EMBEDDED:
         yield "Destination", f"embedded store ({folders.store})"
         yield "Connected", _connected(found)
         yield "Convex URL", "none; `opensync-hooks login` sends to your OpenSync instead"

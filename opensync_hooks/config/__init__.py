@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from opensync_hooks import core_files, folders
 from opensync_hooks.config import rules, toml_file
+from opensync_hooks.destination import EMBEDDED
 from opensync_hooks.errors import NotConfiguredError, UsageError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -39,6 +40,11 @@ class Config:
     estimate_tokens: bool = False
     """Guess the tokens of a session whose agent counted none."""
     server_key: str | None = field(default=None, repr=False)
+
+    @property
+    def destination(self) -> str:
+        """The name of where sessions go, as the destination itself and the ledger have it."""
+        return self.url or EMBEDDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from opensync_hooks import agents, clock, house
+from opensync_hooks import agents, clock
 from opensync_hooks.backfill.backlog import is_due
 from opensync_hooks.config import Config
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
@@ -85,6 +85,5 @@ def _ages(source: Source, config: Config) -> list[int]:
     """Of each session that is not synced, how many ms ago anything was said in it."""
     now = clock.now()
     with glimpse.copied(config.folders.ledger) as ledger:
-        where = config.url or house.EMBEDDED
-        found = [one for one in source.sessions() if is_due(config, ledger, where, source, one)]
+        found = [one for one in source.sessions() if is_due(config, ledger, source, one)]
     return [now - one.changed_at for one in found]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from opensync_hooks import house
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.ledger import glimpse
@@ -59,7 +58,7 @@ def set_aside(config: Config) -> Iterator[Finding]:
     """Messages and sessions that are given up on."""
     jobs = len(list(Spool(config.folders.spool).parked())) if config.folders.spool.is_dir() else 0
     with glimpse.copied(config.folders.ledger) as ledger:
-        messages = ledger.summary(config.url or house.EMBEDDED).parked
+        messages = ledger.summary(config.destination).parked
     if not jobs and not messages:
         yield ok("set aside", "nothing")
         return

@@ -6,7 +6,6 @@ import os
 import time
 from contextlib import suppress
 
-from opensync_hooks import house
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger, loss
@@ -27,7 +26,7 @@ def keep(spool: Spool, ledger: Ledger, config: Config, log: Log, end: float) -> 
             if _keep(job, keepsakes, config):
                 log.write("copied", agent=job.trigger.agent, session=job.trigger.session_id)
     for agent, session_id in keepsakes.tidy():
-        loss.note(ledger, config.url or house.EMBEDDED, agent, session_id, {loss.COPY: 1})
+        loss.note(ledger, config.destination, agent, session_id, {loss.COPY: 1})
         log.write("copy-dropped", agent=agent, session=session_id)
 
 
