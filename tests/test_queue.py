@@ -239,11 +239,12 @@ def test_drop_forgets_jobs_messages_and_damaged_files_and_nothing_of_the_agents(
     desk.fault = TOO_LARGE
     run("sync", "s1")
     desk.job("s2")
+    desk.spool.park(desk.job("s3"), "It was refused.")
     (desk.folders.spool / "claude-code-x.job").write_bytes(b"{")
-    assert len(desk.listed()) == 3
+    assert len(desk.listed()) == 4
     refused = run("queue", "drop", "--all")
     assert (refused.returncode, "nobody is there to be asked" in refused.stderr) == (2, True)
-    assert len(desk.listed()) == 3
+    assert len(desk.listed()) == 4
     assert run("queue", "drop", "--all", "--yes").returncode == 0
     assert desk.listed() == []
     assert (desk.home / ".claude" / "projects" / "-work" / "s1.jsonl").exists()

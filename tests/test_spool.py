@@ -158,7 +158,7 @@ def test_event_that_is_merged_twice_changes_nothing_of_its_tries(spool: Spool) -
     spool.put(job())
     spool.keep(spool.jobs()[0], "unreadable", Tries(3))
     spool.put(job())
-    assert spool.jobs()[0].tries == Tries(3)
+    assert (spool.jobs()[0].tries, spool.jobs()[0].error) == (Tries(3), "unreadable")
 
 
 def test_job_that_a_command_dropped_does_not_come_back(spool: Spool) -> None:
