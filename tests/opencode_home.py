@@ -72,10 +72,6 @@ class Home:
         return list(source.read(located))
 
 
-def told(session: Session) -> list[tuple[str, str]]:
-    return [(message.role, message.text) for message in session.messages]
-
-
 def tally(session: Session) -> dict[str, Any]:
     """What a session holds and cost, in the words of the tables in the tests."""
     counts: Counter[str] = Counter()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from opensync_hooks.model import Message, Session, ToolResult
 from opensync_hooks.sources import Source
 
@@ -16,6 +18,12 @@ def family(source: Source, wanted: str) -> list[Session]:
 def only(source: Source, wanted: str) -> Session:
     (session,) = family(source, wanted)
     return session
+
+
+def everything(source: Source) -> Iterator[Session]:
+    """All that there is, the oldest first."""
+    for located in reversed(list(source.sessions())):
+        yield from source.read(located)
 
 
 def told(session: Session) -> list[tuple[str, str]]:

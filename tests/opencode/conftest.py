@@ -1,0 +1,20 @@
+"""A home with OpenCode in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.opencode_home import Home
+
+
+@pytest.fixture
+def there(home: Path) -> Home:
+    return Home(home)
+
+
+@pytest.fixture
+def recorded(there: Home) -> Home:
+    """The recording of 1.18.33, which has most in it."""
+    return there.put("1.18.33")
