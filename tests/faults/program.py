@@ -25,6 +25,7 @@ from tests.faults import (
     network,
     places,
     poison,
+    power,
     steps,
     wakeups,
 )
@@ -47,6 +48,7 @@ class Entry:
 TRIALS: dict[str, Entry] = {
     "kills": Entry(kills.trial, 24, 200, 5_000),
     "steps": Entry(steps.trial, 16, 0, 0),
+    "power": Entry(power.trial, 24, 200, 2_000),
     "network": Entry(network.trial, 9, 162, 162),
     "lost answers": Entry(answers.trial, 40, 500, 20_000),
     "poison": Entry(poison.trial, 1, 6, 6),

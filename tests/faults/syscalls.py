@@ -15,13 +15,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 from tests.faults import child
 
 _TRACEME, _PEEKUSER, _POKEUSER, _SYSCALL, _SETOPTIONS = 0, 3, 6, 24, 0x4200
 _OPTIONS = 0x1 | 0x100000  # TRACESYSGOOD, EXITKILL
 _IN_SYSCALL = signal.SIGTRAP | 0x80
-_RSI, _RDI, _RDX, _RAX, _ORIG_RAX = 13 * 8, 14 * 8, 12 * 8, 10 * 8, 15 * 8
+ARGUMENTS = (14 * 8, 13 * 8, 12 * 8, 7 * 8)
+"""The registers of a call's first four: rdi, rsi, rdx, r10, as `struct user` has them."""
+RESULT, _ORIG_RAX = 10 * 8, 15 * 8
 _O_CREAT = os.O_CREAT
 WRITES = {1: "write", 18: "pwrite64", 20: "writev", 74: "fsync", 75: "fdatasync", 77: "ftruncate"}
 _NAMES = {82: "rename", 83: "mkdir", 85: "creat", 87: "unlink", 257: "openat", 2: "open"}
@@ -59,6 +62,15 @@ def traced(
     run: child.Run, deed: Deed, *, steps: dict[int, str] = STEPS, stdin: bytes | None = None
 ) -> Trace:
     """Run it in a process of its own, from step to step."""
+    stepper = _Stepper(*begun(run, stdin), deed, steps)
+    stepper.trace.code = stepper.follow()
+    return stepper.trace
+
+
+def begun(
+    run: child.Run, stdin: bytes | None = None, output: Path | None = None
+) -> tuple[ctypes.CDLL, int]:
+    """Start it in a process of its own, which waits for a Tracer to follow it."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     libc.ptrace.restype = ctypes.c_long
@@ -69,43 +81,59 @@ def traced(
         os.kill(os.getpid(), signal.SIGSTOP)
         return run()
 
-    pid = child.fork(stopped_at_first, stdin=stdin)
+    pid = child.fork(stopped_at_first, stdin=stdin, output=output)
     _, status = os.waitpid(pid, 0)
     if not os.WIFSTOPPED(status):
         raise OSError(errno.EPERM, "this process may not be traced")
     libc.ptrace(_SETOPTIONS, pid, None, ctypes.c_void_p(_OPTIONS))
-    return _Tracer(libc, pid, deed, steps).follow()
+    return libc, pid
 
 
 @dataclass(slots=True)
-class _Tracer:
+class Tracer:
+    """Follows a process from call to call, until it ends."""
+
     libc: ctypes.CDLL
     pid: int
-    deed: Deed
-    wanted: dict[int, str]
-    trace: Trace = field(default_factory=Trace)
-    _entered: bool = False
-    _failing: int = 0
 
-    def follow(self) -> Trace:
-        sent = 0
+    def follow(self) -> int:
+        """How the process ended."""
+        sent, is_inside = 0, False
         while True:
             self.libc.ptrace(_SYSCALL, self.pid, None, ctypes.c_void_p(sent))
             _, status = os.waitpid(self.pid, 0)
             if not os.WIFSTOPPED(status):
-                self.trace.code = os.waitstatus_to_exitcode(status)
-                return self.trace
+                return os.waitstatus_to_exitcode(status)
             sent = 0
             if os.WSTOPSIG(status) != _IN_SYSCALL:
                 sent = os.WSTOPSIG(status) if os.WSTOPSIG(status) != signal.SIGTRAP else 0
-            elif self._entered:
-                self._leave()
-            else:
-                self._enter()
+                continue
+            is_inside = not is_inside
+            (self.enter if is_inside else self.leave)(self.peek(_ORIG_RAX))
 
-    def _enter(self) -> None:
-        self._entered = True
-        name = self.wanted.get(self._peek(_ORIG_RAX))
+    def enter(self, call: int) -> None:
+        """The process is about to make the call with this number."""
+
+    def leave(self, call: int) -> None:
+        """The call is over."""
+
+    def peek(self, offset: int) -> int:
+        """A register, by its place in the kernel's `struct user`."""
+        return int(self.libc.ptrace(_PEEKUSER, self.pid, ctypes.c_void_p(offset), None))
+
+    def poke(self, offset: int, value: int) -> None:
+        self.libc.ptrace(_POKEUSER, self.pid, ctypes.c_void_p(offset), ctypes.c_void_p(value))
+
+
+@dataclass(slots=True)
+class _Stepper(Tracer):
+    deed: Deed
+    wanted: dict[int, str]
+    trace: Trace = field(default_factory=Trace)
+    _failing: int = 0
+
+    def enter(self, call: int) -> None:
+        name = self.wanted.get(call)
         if name is None or not self._counts(name):
             return
         what = self.deed(len(self.trace.steps), name)
@@ -114,24 +142,17 @@ class _Tracer:
             os.kill(self.pid, signal.SIGKILL)
         elif what:
             self._failing = what
-            self._poke(_ORIG_RAX, -1)
+            self.poke(_ORIG_RAX, -1)
 
-    def _leave(self) -> None:
-        self._entered = False
+    def leave(self, _call: int) -> None:
         if self._failing:
-            self._poke(_RAX, -self._failing)
+            self.poke(RESULT, -self._failing)
             self._failing = 0
 
     def _counts(self, name: str) -> bool:
         """Opening only counts where it makes a file; a write to stderr not at all."""
         if name == "openat":
-            return bool(self._peek(_RDX) & _O_CREAT)
+            return bool(self.peek(ARGUMENTS[2]) & _O_CREAT)
         if name == "open":
-            return bool(self._peek(_RSI) & _O_CREAT)
-        return not (name == "write" and self._peek(_RDI) in (1, 2))
-
-    def _peek(self, offset: int) -> int:
-        return int(self.libc.ptrace(_PEEKUSER, self.pid, ctypes.c_void_p(offset), None))
-
-    def _poke(self, offset: int, value: int) -> None:
-        self.libc.ptrace(_POKEUSER, self.pid, ctypes.c_void_p(offset), ctypes.c_void_p(value))
+            return bool(self.peek(ARGUMENTS[1]) & _O_CREAT)
+        return not (name == "write" and self.peek(ARGUMENTS[0]) in (1, 2))

@@ -15,8 +15,8 @@ from tests.faults.figure import Figure, table
 
 ROOT = Path(__file__).parents[2]
 TRIALS = (
-    *("kills", "steps", "network", "lost answers", "poison", "one session", "many sessions"),
-    *("wake-ups", "disk", "places", "corruption", "clocks", "flood", "fleet"),
+    *("kills", "steps", "power", "network", "lost answers", "poison", "one session"),
+    *("many sessions", "wake-ups", "disk", "places", "corruption", "clocks", "flood", "fleet"),
 )
 
 
