@@ -1,4 +1,4 @@
-"""The one vocabulary of the house: what a session of any agent is, as frozen values.
+"""The one vocabulary of the package: what a session of any agent is, as frozen values.
 
 Sources make these values, every other room only reads them. Times are milliseconds since 1970 UTC.
 """

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from opensync_hooks import agents, clock, house
+from opensync_hooks import agents, clock, wiring
 from opensync_hooks.backfill.backlog import Backlog, of_agents
 from opensync_hooks.config import Config, load, mask
 from opensync_hooks.doctor import registrations
@@ -114,7 +114,7 @@ def gather() -> Status:
 def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
     """Whether the destination answers, whether it takes the key, and what is wrong otherwise."""
     try:
-        with house.destination(config) as destination:
+        with wiring.destination(config) as destination:
             destination.put_batch({})
     except KeyRefusedError as error:
         return True, False, str(error)

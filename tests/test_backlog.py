@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import backfill, config, house, status
+from opensync_hooks import backfill, config, status, wiring
 from opensync_hooks.backfill.backlog import Backlog, of_agents
 from opensync_hooks.commands.status import render
 from opensync_hooks.ledger import Ledger
@@ -26,7 +26,7 @@ def there(home: Path) -> Home:
 def sync(*sessions: str) -> None:
     loaded = config.load()
     wish = backfill.Wish(sessions=sessions)
-    with Ledger(loaded.folders.ledger) as ledger, house.syncer(loaded, ledger) as syncer:
+    with Ledger(loaded.folders.ledger) as ledger, wiring.syncer(loaded, ledger) as syncer:
         list(backfill.run(wish, backfill.select(wish), syncer))
 
 

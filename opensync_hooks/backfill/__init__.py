@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from opensync_hooks import clock, house
+from opensync_hooks import clock, wiring
 from opensync_hooks.backfill.crew import Crew
 from opensync_hooks.config import Config
 from opensync_hooks.errors import (
@@ -133,7 +133,7 @@ def _arrived(config: Config, agent: str, session_id: str) -> None:
 
 @contextmanager
 def _equipped(config: Config) -> Iterator[Syncer]:
-    with Ledger(config.folders.ledger) as ledger, house.syncer(config, ledger) as syncer:
+    with Ledger(config.folders.ledger) as ledger, wiring.syncer(config, ledger) as syncer:
         yield syncer
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opensync_hooks import backfill, config, house
+from opensync_hooks import backfill, config, wiring
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.terminal import complain, say
 from opensync_hooks.errors import OpenSyncError, UsageError
@@ -140,7 +140,7 @@ def _ask_for(item: Item, spool: Spool) -> None:
 def _trying(queue: Queue, loaded: config.Config, ledger: Ledger) -> Iterator[Drain | None]:
     with (
         rest.by_hand(ledger, loaded, queue.spool),
-        house.syncer(loaded, ledger) as syncer,
+        wiring.syncer(loaded, ledger) as syncer,
         queue.spool.alone() as is_alone,
     ):
         yield Drain(queue.spool, syncer, at_once=True) if is_alone else None

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from datetime import datetime
 
-from opensync_hooks import backfill, config, house
+from opensync_hooks import backfill, config, wiring
 from opensync_hooks.backfill import Found, Wish, crew
 from opensync_hooks.commands import dry_run
 from opensync_hooks.commands.command import Command
@@ -86,7 +86,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return dry_run.rehearse(wish, found, loaded, as_json=arguments.json)
     run = _Run(wish, found, arguments.jobs, as_json=arguments.json)
-    with Ledger(loaded.folders.ledger) as ledger, house.syncer(loaded, ledger) as syncer:
+    with Ledger(loaded.folders.ledger) as ledger, wiring.syncer(loaded, ledger) as syncer:
         end = time.monotonic() + (_PATIENCE if arguments.wait else 0)
         while True:
             try:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from opensync_hooks import backfill, config, house, pricing
+from opensync_hooks import backfill, config, pricing, wiring
 from opensync_hooks.commands.command import Command
 from opensync_hooks.commands.progress import Progress
 from opensync_hooks.commands.terminal import complain, say
@@ -54,7 +54,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     found = backfill.select(wish)
     loaded = config.load()
     Spool(loaded.folders.spool).reduce(registry.heed)  # a repair sends nothing that is private
-    with Ledger(loaded.folders.ledger) as ledger, house.destination(loaded) as archive:
+    with Ledger(loaded.folders.ledger) as ledger, wiring.destination(loaded) as archive:
         syncer = Syncer(loaded, archive, ledger, pricing.bundled())
         told = _Told(archive.name, shows=not arguments.json, names_all=bool(wish.sessions))
         for result in _results(found, Verification(syncer, archive), repairs=arguments.repair):

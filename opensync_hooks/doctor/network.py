@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from opensync_hooks import house
+from opensync_hooks import wiring
 from opensync_hooks.clock import now
 from opensync_hooks.config import Config
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
@@ -26,7 +26,7 @@ def destination(config: Config) -> Iterator[Finding]:
         yield ok("destination", "the embedded store, on this machine")
         return
     try:
-        with house.destination(config) as there:
+        with wiring.destination(config) as there:
             there.put_batch({})
     except OpenSyncError as error:
         yield failed("destination", str(error), error.hint or "Try again later.")

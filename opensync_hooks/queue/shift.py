@@ -63,7 +63,7 @@ class Shift:
 
     def _deliver(self, config: Config, resting: Resting) -> bool:
         """Work the queue off; False when the destination rests, or the settings are others now."""
-        from opensync_hooks import house  # noqa: PLC0415
+        from opensync_hooks import wiring  # noqa: PLC0415
         from opensync_hooks.queue.drain import Drain  # noqa: PLC0415
 
         failure: str | None = None
@@ -73,7 +73,7 @@ class Shift:
             return settings.load() == config
 
         try:
-            with house.syncer(config, self.ledger) as syncer:
+            with wiring.syncer(config, self.ledger) as syncer:
                 drain = Drain(self.spool, syncer, self.end, self.at_once, hold)
                 for job, result in drain.run(linger):
                     failure = _failure(result) or failure

@@ -1,4 +1,4 @@
-"""Puts the rooms together: the destination that the settings name, and a syncer for it."""
+"""Puts the parts together: the destination that the settings name, and a syncer for it."""
 
 from __future__ import annotations
 
