@@ -1,3 +1,5 @@
+"""Our hooks get into Claude Code's settings.json, and out of it again, to the byte."""
+
 from __future__ import annotations
 
 import errno
@@ -8,7 +10,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,13 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents import ALL, ClaudeCode, change, hook_command, is_ours, original
 from opensync_hooks.errors import OpenSyncError
-
-from .test_jsontext import OBJECTS, STYLES
+from tests.hooks_home import BOM, ENVIRONMENT, PACKAGE, HooksHome
+from tests.test_jsontext import OBJECTS, STYLES
 
 CLAUDE = ClaudeCode()
-PACKAGE = "/home/u/.local/share/opensync-hooks/env/lib/python3.11/site-packages/opensync_hooks"
-COMMAND = f"/home/u/.local/share/opensync-hooks/env/bin/python -I -S {PACKAGE}/hooks/claude_code.py"
+COMMAND = f"{ENVIRONMENT}/bin/python -I -S {PACKAGE}/hooks/claude_code.py"
 STALE = "/gone/python3.11 -I -S /gone/site-packages/opensync_hooks/hooks/claude_code.py"
 FOREIGN = "/opt/other/bin/python -I -S /opt/other/hooks/claude_code.py"
-BOM = b"\xef\xbb\xbf"
 
 
 def handler(command: str = COMMAND, **more: object) -> dict[str, object]:
@@ -41,32 +40,10 @@ def both(*groups: dict[str, object]) -> dict[str, object]:
     return {"Stop": list(groups), "SessionEnd": list(groups)}
 
 
-class Home:
-    """A folder with Claude Code's settings in it, and what our commands make of them."""
-
-    def __init__(self, folder: Path, content: bytes | None = None) -> None:
-        self.folder = folder
-        self.path = folder / ".claude" / "settings.json"
-        self.path.parent.mkdir(parents=True)
-        if content is not None:
-            self.path.write_bytes(content)
-        self.env: Mapping[str, str] = {
-            "HOME": str(folder),
-            "OPENSYNC_HOOKS_HOME": str(folder / "o"),
-        }
-
-    @property
-    def content(self) -> bytes | None:
-        return self.path.read_bytes() if self.path.exists() else None
-
-    def settings(self) -> Any:
-        return json.loads((self.content or b"").removeprefix(BOM))
-
-    def install(self, command: str = COMMAND) -> change.Change | None:
-        return change.carry_out(lambda: CLAUDE.plan(self.env.get, command))
-
-    def uninstall(self) -> change.Change | None:
-        return change.carry_out(lambda: CLAUDE.plan_removal(self.env.get))
+class Home(HooksHome):
+    agent = CLAUDE
+    place = ".claude/settings.json"
+    command = COMMAND
 
 
 def dumped(value: object, **style: Any) -> bytes:
@@ -103,7 +80,7 @@ def test_install_registers_both_events(styled: Home) -> None:
     styled.install()
     assert CLAUDE.registered(styled.env.get).events == ("Stop", "SessionEnd")
     for event in ("Stop", "SessionEnd"):
-        assert styled.settings()["hooks"][event][-1] == group(handler())
+        assert styled.value()["hooks"][event][-1] == group(handler())
 
 
 def test_install_only_adds(styled: Home) -> None:
@@ -143,10 +120,10 @@ def test_uninstall_after_an_upgrade_gives_back_the_same_bytes(styled: Home) -> N
 
 def test_uninstall_keeps_what_others_wrote_meanwhile(styled: Home) -> None:
     styled.install()
-    theirs = styled.settings() | {"model": "sonnet"}
+    theirs = styled.value() | {"model": "sonnet"}
     styled.path.write_bytes(dumped(theirs, indent=2))
     styled.uninstall()
-    left = styled.settings()
+    left = styled.value()
     assert left["model"] == "sonnet"
     assert COMMAND not in json.dumps(left)
     assert {key: left[key] for key in left if key != "hooks"} == {
@@ -226,7 +203,7 @@ def test_every_wanted_event_ends_with_one_current_hook_of_ours(
 ) -> None:
     home = Home(tmp_path / "h", dumped({"hooks": hooks, "z": 1}, indent=2))
     home.install()
-    found = home.settings()["hooks"]
+    found = home.value()["hooks"]
     assert list(found) == ["Stop", "SessionEnd"]
     for groups in found.values():
         ours = [
@@ -253,10 +230,10 @@ def test_hook_that_the_user_made_to_wait_stays_one_hook_and_goes_on_to(tmp_path:
     home = Home(tmp_path / "h", dumped({"hooks": mine, "z": 1}))
     home.install()
     waiting = both(group(handler(f"{COMMAND} --wait", timeout=60)))
-    assert home.settings() == {"hooks": waiting, "z": 1}
+    assert home.value() == {"hooks": waiting, "z": 1}
     assert home.install() is None
     home.uninstall()
-    assert home.settings() == {"z": 1}
+    assert home.value() == {"z": 1}
 
 
 def test_uninstall_takes_ours_out_of_a_shared_group(tmp_path: Path) -> None:
@@ -381,7 +358,7 @@ def test_a_change_that_went_stale_is_planned_again(tmp_path: Path) -> None:
         return planned
 
     change.carry_out(plan)
-    assert home.settings()["model"] == "opus"
+    assert home.value()["model"] == "opus"
     home.uninstall()
     assert home.content == b'{"model": "opus"}'
 
@@ -456,7 +433,7 @@ def test_registered_tells_what_would_keep_the_hook_from_running(tmp_path: Path) 
     script.touch()
     assert CLAUDE.registered(home.env.get).works
 
-    home.path.write_bytes(dumped(home.settings() | {"disableAllHooks": True}))
+    home.path.write_bytes(dumped(home.value() | {"disableAllHooks": True}))
     assert "disableAllHooks" in CLAUDE.registered(home.env.get).problem
 
 

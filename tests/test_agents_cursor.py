@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents import change, hook_command, is_ours, original
+from opensync_hooks.agents import hook_command, is_ours, original
 from opensync_hooks.agents.cursor import EVENTS, Cursor, fault
 from opensync_hooks.errors import OpenSyncError
+from tests.hooks_home import BOM, ENVIRONMENT, PACKAGE, HooksHome
 from tests.test_jsontext import STYLES
 
 CURSOR = Cursor()
-PACKAGE = "/home/u/.local/share/opensync-hooks/env/lib/python3.11/site-packages/opensync_hooks"
-COMMAND = f"/home/u/.local/share/opensync-hooks/env/bin/python -I -S {PACKAGE}/hooks/cursor.py"
+COMMAND = f"{ENVIRONMENT}/bin/python -I -S {PACKAGE}/hooks/cursor.py"
 STALE = "/gone/python3.11 -I -S /gone/site-packages/opensync_hooks/hooks/cursor.py"
-BOM = b"\xef\xbb\xbf"
 
 AT_STOP = {"command": COMMAND, "timeout": 10, "loop_limit": None}
 AT_END = {"command": COMMAND, "timeout": 10}
@@ -31,31 +29,13 @@ OURS = {"stop": [AT_STOP], "sessionEnd": [AT_END]}
 OTHER = {"command": "./other.sh", "matcher": "x", "note": "mine"}
 
 
-class Home:
-    """A folder with Cursor's hooks.json in it, and what our commands make of it."""
-
-    def __init__(self, folder: Path, content: bytes | None = None) -> None:
-        self.path = folder / ".cursor" / "hooks.json"
-        self.path.parent.mkdir(parents=True)
-        if content is not None:
-            self.path.write_bytes(content)
-        self.env: Mapping[str, str] = {
-            "HOME": str(folder),
-            "OPENSYNC_HOOKS_HOME": str(folder / "o"),
-        }
-
-    @property
-    def content(self) -> bytes | None:
-        return self.path.read_bytes() if self.path.exists() else None
+class Home(HooksHome):
+    agent = CURSOR
+    place = ".cursor/hooks.json"
+    command = COMMAND
 
     def hooks(self) -> Any:
-        return json.loads(self.content or b"")["hooks"]
-
-    def install(self, command: str = COMMAND) -> change.Change | None:
-        return change.carry_out(lambda: CURSOR.plan(self.env.get, command))
-
-    def uninstall(self) -> change.Change | None:
-        return change.carry_out(lambda: CURSOR.plan_removal(self.env.get))
+        return self.value()["hooks"]
 
 
 def dumped(hooks: object, version: object = 1, **style: Any) -> bytes:

@@ -1,0 +1,48 @@
+"""A home with an agent's file of hooks in it, and what our commands make of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from opensync_hooks.agents import change
+from opensync_hooks.agents.hooks_file import HooksFile
+
+BOM = b"\xef\xbb\xbf"
+ENVIRONMENT = "/home/u/.local/share/opensync-hooks/env"
+PACKAGE = f"{ENVIRONMENT}/lib/python3.11/site-packages/opensync_hooks"
+
+
+class HooksHome:
+    """Of the agent that the class of each test file names."""
+
+    agent: ClassVar[HooksFile]
+    place: ClassVar[str]
+    command: ClassVar[str]
+    """The one that is registered where a test names no other."""
+
+    def __init__(self, folder: Path, content: bytes | None = None) -> None:
+        self.folder = folder
+        self.path = folder / self.place
+        self.path.parent.mkdir(parents=True)
+        if content is not None:
+            self.path.write_bytes(content)
+        self.env: Mapping[str, str] = {
+            "HOME": str(folder),
+            "OPENSYNC_HOOKS_HOME": str(folder / "o"),
+        }
+
+    @property
+    def content(self) -> bytes | None:
+        return self.path.read_bytes() if self.path.exists() else None
+
+    def value(self) -> Any:
+        return json.loads((self.content or b"").removeprefix(BOM))
+
+    def install(self, command: str = "") -> change.Change | None:
+        return change.carry_out(lambda: self.agent.plan(self.env.get, command or self.command))
+
+    def uninstall(self) -> change.Change | None:
+        return change.carry_out(lambda: self.agent.plan_removal(self.env.get))
