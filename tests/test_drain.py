@@ -243,3 +243,16 @@ def test_queue_that_cannot_be_written_is_told_by_its_name_and_is_no_bug(
         noted = ledger.noted("last error")
     assert noted
     assert noted[0] == f"{desk.folders.spool}: Permission denied."
+
+
+def test_session_whose_reading_alone_takes_all_its_time_still_arrives_message_by_message(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its turns would else end before the first message that is new."""
+    monkeypatch.setattr(drain, "JOB_SECONDS", 0.0)
+    desk.session("s1").turn(2)
+    desk.event("s1")
+    worker.main(seconds=30)
+    assert desk.spool.waiting() == 0
+    with Store(desk.folders.store) as store:
+        assert store.stats()["messageCount"] == 4
