@@ -5,90 +5,36 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from opensync_hooks import pricing, volumes
-from opensync_hooks.client import Client
+from opensync_hooks import volumes
 from opensync_hooks.config import load
 from opensync_hooks.delivery import Terms
 from opensync_hooks.errors import BusyError, UnreachableError
-from opensync_hooks.ledger import Ledger
-from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, Usage
+from opensync_hooks.model import Charge, Session, Text, ToolCall, Usage
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
-from opensync_hooks.sources import Located, Source
-from opensync_hooks.sources.claude_code import ClaudeCode
-from opensync_hooks.store import Store
-from opensync_hooks.sync import Excluded, Outcome, Syncer
-from tests.opensync import RealStore, real_opensync
-from tests.transcripts import Pen, call, result, text
-
-DATA = Path(__file__).parent / "data" / "claude"
-
-
-class Desk:
-    """A user's Claude Code folder, and a syncer to one destination that notes what it is sent."""
-
-    def __init__(self, folder: Path, syncer: Syncer, store: Store) -> None:
-        self.folder = folder
-        self.syncer = syncer
-        self.store = store
-        self.source = ClaudeCode(folder)
-        self.requests: list[tuple[str, str]] = []
-        self.fault: Callable[[str, bytes], Fault | None] = lambda _path, _body: None
-
-    def pen(self, session_id: str = "s1") -> Pen:
-        return Pen(self.folder / "projects" / "-work" / f"{session_id}.jsonl")
-
-    def record(self, name: str) -> None:
-        shutil.copytree(DATA / name, self.folder / "projects" / "-tmp-demo-project")
-
-    def sync(self, session_id: str = "s1", *, force: bool = False, reason: str = "") -> Outcome:
-        located = self.source.find(session_id)
-        assert located
-        self.requests.clear()
-        return self.syncer.sync(self.source, located, force=force, end_reason=reason or None)
-
-    def texts(self, session_id: str = "s1") -> list[str]:
-        found = self.store.session(session_id)
-        assert found
-        return [one.get("textContent", "") for one in found["messages"]]
-
-    @property
-    def paths(self) -> Counter[str]:
-        return Counter(path for path, _ in self.requests if path != "/health")
+from opensync_hooks.sync import Excluded
+from tests.desk import DATA, Desk, at_opensync, at_the_store, said, session, source, told
+from tests.opensync import RealStore
+from tests.transcripts import call, result, text
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    """Delivers over HTTP to a server with all of the real one's traps."""
-
-    def on_request(_method: str, path: str, body: bytes) -> Fault | None:
-        name = json.loads(body).get("externalId", "") if body else ""
-        made.requests.append((path, name.rpartition(":")[2]))
-        return made.fault(path, body)
-
-    with (
-        real_opensync(tmp_path, on_request=on_request) as (server, store, key),
-        Client(server.url, key, sleep=lambda _: None) as client,
-        Ledger(tmp_path / "ledger.db") as ledger,
-    ):
-        syncer = Syncer(load(), client, ledger, pricing.bundled())
-        made = Desk(tmp_path / "claude", syncer, store)
+    with at_opensync(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Desk]:
-    with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
-        syncer = Syncer(load(), store, ledger, pricing.bundled())
-        yield Desk(tmp_path / "claude", syncer, store)
+    with at_the_store(tmp_path) as made:
+        yield made
 
 
 def test_unchanged_session_costs_not_one_request(desk: Desk) -> None:
@@ -309,28 +255,6 @@ def test_every_recorded_session_is_taken_by_the_real_rules(desk: Desk) -> None:
 # ---- what a source may say of its messages -------------------------------------------------------
 
 
-class Told:
-    """A source with one session, made up on the spot."""
-
-    agent = "cursor"
-
-    def __init__(self, *messages: Message, **more: Any) -> None:
-        charges = tuple(one.charge for one in messages if one.charge)
-        self.session = Session("s1", self.agent, messages, charges, **more)
-
-    def read(self, _located: Located) -> Iterator[Session]:
-        yield self.session
-
-
-def told(desk: Desk, *messages: Message, **more: Any) -> Outcome:
-    located = Located("s1", Path("/nowhere"), 0, f"{messages}{more}")
-    return desk.syncer.sync(cast("Source", Told(*messages, **more)), located)
-
-
-def said(name: str, text: str = "", **more: Any) -> Message:
-    return Message(name, "assistant", (Text(text or name),), 1_790_000_000_000, **more)
-
-
 def test_message_is_known_by_any_of_its_names(desk: Desk) -> None:
     """The agent's database has other ids than the transcript that was all there was at first."""
     told(desk, said("from-transcript", "half"))
@@ -359,9 +283,8 @@ def test_spare_copy_that_may_not_have_arrived_is_sent_again(desk: Desk) -> None:
 
 def test_spare_copy_stays_away_from_a_richer_one_that_is_in_doubt(desk: Desk) -> None:
     told(desk, said("m1", "rich"))
-    located = Located("s1", Path("/nowhere"), 0, "mark")
-    poor = cast("Source", Told(said("m1", "poor", spare=True)))
-    assert desk.syncer.sync(poor, located, force=True).sent == 0
+    poor = session(said("m1", "poor", spare=True))
+    assert desk.syncer.sync(*source(poor), force=True).sent == 0
     assert desk.texts() == ["rich"]
 
 
@@ -373,18 +296,14 @@ def test_text_that_was_taken_back_is_taken_back_there_too(desk: Desk) -> None:
 
 
 def test_session_with_half_a_letter_in_its_id_is_delivered_too(desk: Desk) -> None:
-    located = Located("s\ud800", Path("/nowhere"), 0, "mark")
-    source = Told(said("m1"))
-    source.session = replace(source.session, id=located.session_id)
-    assert desk.syncer.sync(cast("Source", source), located).sent == 1
+    assert told(desk, said("m1"), name="s\ud800").sent == 1
 
 
 def test_session_that_was_half_written_is_looked_at_again(desk: Desk) -> None:
-    located = Located("s1", Path("/nowhere"), 0, "mark")
     for partial in (True, False):
-        source = cast("Source", Told(said("m1"), is_partial=partial))
-        assert desk.syncer.sync(source, located).is_partial is partial
-        assert desk.syncer.is_current(source, located) is not partial
+        written = source(session(said("m1"), is_partial=partial))
+        assert desk.syncer.sync(*written).is_partial is partial
+        assert desk.syncer.is_current(*written) is not partial
 
 
 def test_session_that_opensync_could_not_open_goes_on_in_another(
