@@ -319,6 +319,27 @@ def test_proxy_is_told_without_its_password_and_a_missing_bundle_by_name(
     assert "REQUESTS_CA_BUNDLE names /nowhere/ca.pem" in told["TLS"].fact
 
 
+@pytest.mark.parametrize(
+    ("bundles", "missing"),
+    [
+        ({"SSL_CERT_FILE": "/no"}, ["SSL_CERT_FILE names /no, which does not exist."]),
+        ({"REQUESTS_CA_BUNDLE": os.devnull, "CURL_CA_BUNDLE": "/no"}, []),
+    ],
+    ids=["the last one", "one that does not count"],
+)
+def test_bundle_that_requests_would_use_is_the_one_that_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, bundles: dict[str, str], missing: list[str]
+) -> None:
+    monkeypatch.setenv("OPENSYNC_URL", "https://x.convex.site")
+    monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
+    monkeypatch.setenv("https_proxy", "http://ada:secret@proxy.example:port")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    told = {one.check: one for one in network.proxy(load(), {**os.environ, **bundles})}
+    assert told["proxy"].fact == "requests go through proxy.example:port"
+    assert [one.fact for one in told.values() if one.check == "TLS"] == missing
+
+
 def test_rest_of_the_destination_is_told_with_its_cause(
     monkeypatch: pytest.MonkeyPatch, recorded: int
 ) -> None:

@@ -430,7 +430,7 @@ def test_proxy_of_the_environment_sees_the_host_and_not_the_key(
 def test_file_of_certificates_that_is_missing_is_named(
     monkeypatch: pytest.MonkeyPatch, variable: str, listen: Callable[[Respond], Listener]
 ) -> None:
-    for name in client_module._CERTIFICATES:
+    for name in client_module.CERTIFICATES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, "/nowhere/at-all.pem")
     listener = listen(lambda _: None)

@@ -35,7 +35,7 @@ DEADLINE = 30.0
 SLOWEST_BYTES = 32_768
 LONGEST_ANSWER = 64 << 20
 LONGEST_WAIT = 60.0
-_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Variables that name the file with the authorities to trust; the first one counts."""
 _FIRST_WAIT = 0.5
 _WINDOW_MS = 5_000
@@ -193,7 +193,7 @@ class Client:
         except OSError:
             failure = CertificateError(
                 f"{self._url}: the file of trusted certificates cannot be read.",
-                f"Correct {', '.join(_CERTIFICATES[:-1])} or {_CERTIFICATES[-1]}.",
+                f"Correct {', '.join(CERTIFICATES[:-1])} or {CERTIFICATES[-1]}.",
             )
         raise failure  # only now: an exception in its context would hold the request, and the key
 
@@ -220,7 +220,7 @@ def _connected(key: _Key, url: str) -> requests.Session:
     http.auth = key
     # What goes to this machine never goes to a proxy, which would read it: it is not encrypted.
     http.trust_env = urlsplit(url).hostname not in LOOPBACK
-    known = (os.environ.get(name) for name in _CERTIFICATES)
+    known = (os.environ.get(name) for name in CERTIFICATES)
     http.verify = next(filter(None, known), True)
     http.headers["User-Agent"] = f"opensync-hooks/{__version__}"
     http.headers["Content-Type"] = "application/json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -17,7 +16,6 @@ from opensync_hooks.errors import OpenSyncError
 _SKEW_MS = 5_000
 """The server's window for a second version of a message: beyond it, times begin to matter."""
 _FAR_OFF_MS = 60_000
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def destination(config: Config) -> Iterator[Finding]:
@@ -58,16 +56,20 @@ def proxy(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     if not config.url:
         yield ok("network", "not needed: sessions go to the embedded store")
         return
-    for variable in _BUNDLES:
-        bundle = environ.get(variable)
-        if bundle and not os.path.exists(bundle):  # noqa: PTH110 - never raises
-            what = f"{variable} names {Path(bundle)}, which does not exist."
-            yield failed("TLS", what, f"Correct or unset {variable}.")
+    yield from _certificates(environ)
     parts = urlsplit(config.url)
-    host = parts.hostname or ""
     found = getproxies().get(parts.scheme)
-    if found is None or proxy_bypass(host):
+    if found is None or proxy_bypass(parts.hostname or ""):
         yield ok("proxy", "none on the way")
         return
-    there = urlsplit(found if "//" in found else f"//{found}")
-    yield ok("proxy", f"requests go through {there.hostname}:{there.port or 80}")
+    address = found.rpartition("//")[2].rpartition("@")[2]  # without a name and a password
+    yield ok("proxy", f"requests go through {address.rstrip('/')}")
+
+
+def _certificates(environ: Mapping[str, str]) -> Iterator[Finding]:
+    from opensync_hooks.client import CERTIFICATES  # noqa: PLC0415 - as above
+
+    variable = next((one for one in CERTIFICATES if environ.get(one)), "")
+    if variable and not os.path.exists(environ[variable]):  # noqa: PTH110 - never raises
+        what = f"{variable} names {environ[variable]}, which does not exist."
+        yield failed("TLS", what, f"Correct or unset {variable}.")
