@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -350,7 +351,7 @@ def test_job_that_kills_every_worker_comes_last_and_is_set_aside_in_the_end(desk
     assert desk.texts("deadly") == []
     (item,) = desk.queue()
     assert "ended in the middle" in (item.reason or "")
-    assert "ended in the middle" in run("status").stdout
+    assert re.search(r"Last error: +Each of the last \d+ workers ended", run("status").stdout)
 
 
 def test_worker_that_died_in_a_job_is_remembered(
