@@ -1,22 +1,20 @@
 """A model that says what a script tells it to: enough of Chat Completions for a real OpenCode.
 
-The script is that of model_api. A word is looked for in what the user, or the agent that started a
-subagent, said last; the reply is the one after those given since. Titles and summaries, which
-OpenCode asks for by itself, are the same every time.
+A word is looked for in what the user, or the agent that started a subagent, said last; the reply
+is the one after those given since. Titles and summaries, which OpenCode asks for by itself, are the
+same every time.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.e2e.model_api import Block, Reply, Script, says
+from tests.e2e.script import Block, Reply, Script, says
+from tests.e2e.scripted_api import ScriptedHandler, serving
 
 TITLE = "A title of its own"
 SUMMARY = "## Goal\nWhat was said so far."
@@ -24,53 +22,21 @@ _ASKS_FOR_TITLE = ("title generator", "generate a title")
 _ASKS_FOR_SUMMARY = ("context summarization", "summarizing conversations", "anchored summary")
 
 
-class _Api(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.numbers = itertools.count(1)
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """An agent that is interrupted hangs up in the middle: nothing to report."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Api
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._answer(200, {})
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+class _Handler(ScriptedHandler):
+    def respond(self, asked: dict[str, Any]) -> None:
         reply = _choose(self.server.script, asked.get("messages", []))
         if reply.status != 200:
             error = {"message": "made to fail", "type": "made_up", "code": str(reply.status)}
-            return self._answer(reply.status, {"error": error})
+            return self.answer(reply.status, {"error": error})
         return self._stream(reply, next(self.server.numbers))
 
-    def _answer(self, status: int, value: Any) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
     def _stream(self, reply: Reply, number: int) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
+        self.begin_stream()
         for place, chunk in enumerate(_chunks(reply, number)):
             if place == 2:
                 time.sleep(reply.pause)
-            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-            self.wfile.flush()
-        self.wfile.write(b"data: [DONE]\n\n")
+            self.send(f"data: {json.dumps(chunk)}")
+        self.send("data: [DONE]")
 
 
 def _choose(script: Script, messages: list[dict[str, Any]]) -> Reply:
@@ -144,12 +110,5 @@ def _deltas(block: Block, number: int, place: int) -> Iterator[dict[str, Any]]:
 @contextmanager
 def scripted_completions(script: Script) -> Iterator[str]:
     """The URL under which the model answers."""
-    api = _Api(script)
-    thread = threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{api.server_port}/v1"
-    finally:
-        api.shutdown()
-        api.server_close()
-        thread.join()
+    with serving(script, _Handler) as url:
+        yield f"{url}/v1"

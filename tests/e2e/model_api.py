@@ -6,99 +6,35 @@ agent that started a subagent, said last; the reply is the one after those given
 
 from __future__ import annotations
 
-import itertools
 import json
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
-Block = dict[str, Any]
+from tests.e2e.script import Block, Reply, Script, says
+from tests.e2e.scripted_api import ScriptedHandler, serving
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer of the model; with a `status`, an error in its place."""
-
-    blocks: Sequence[Block] = ()
-    cached: int = 0
-    output: int = 7
-    pause: float = 0.0
-    """Seconds of silence in the middle of the stream."""
-    status: int = 200
-
-
-Script = dict[str, Sequence[Reply]]
-
-
-def says(text: str) -> Block:
-    return {"type": "text", "text": text}
-
-
-def thinks(text: str) -> Block:
-    return {"type": "thinking", "thinking": text, "signature": "c2lnbmVk"}
-
-
-def uses(tool: str, **arguments: Any) -> Block:
-    return {"type": "tool_use", "name": tool, "input": arguments}
-
-
-class _Api(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.numbers = itertools.count(1)
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """An agent that is interrupted hangs up in the middle: nothing to report."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Api
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._answer(200, {})
-
-    do_HEAD = do_GET  # noqa: N815 - the standard library's name
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+class _Handler(ScriptedHandler):
+    def respond(self, asked: dict[str, Any]) -> None:
         if "count_tokens" in self.path:
-            return self._answer(200, {"input_tokens": 1})
+            return self.answer(200, {"input_tokens": 1})
         reply = _choose(self.server.script, asked.get("messages", []))
         if reply.status != 200:
             error = {"type": "invalid_request_error", "message": "made to fail"}
-            return self._answer(reply.status, {"type": "error", "error": error})
+            return self.answer(reply.status, {"type": "error", "error": error})
         message = _message(reply, next(self.server.numbers), asked.get("model"))
         if asked.get("stream"):
             return self._stream(message, reply.pause)
-        return self._answer(200, message)
-
-    def _answer(self, status: int, value: Any) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        return self.answer(200, message)
 
     def _stream(self, message: dict[str, Any], pause: float) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
+        self.begin_stream()
         for number, event in enumerate(_events(message)):
             if number == 4:
                 time.sleep(pause)
-            self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
-            self.wfile.flush()
+            self.send(f"event: {event['type']}\ndata: {json.dumps(event)}")
 
 
 def _choose(script: Script, messages: list[dict[str, Any]]) -> Reply:
@@ -173,15 +109,6 @@ def _opening(block: Block) -> tuple[Block, list[Block]]:
     return {**block, "input": {}}, [arguments]
 
 
-@contextmanager
-def scripted_model(script: Script) -> Iterator[str]:
+def scripted_model(script: Script) -> AbstractContextManager[str]:
     """The URL under which the model answers."""
-    api = _Api(script)
-    thread = threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{api.server_port}"
-    finally:
-        api.shutdown()
-        api.server_close()
-        thread.join()
+    return serving(script, _Handler)

@@ -16,7 +16,8 @@ import pytest
 
 from opensync_hooks.store import Store
 from tests.e2e.completions_api import scripted_completions
-from tests.e2e.model_api import Reply, Script, says, scripted_model
+from tests.e2e.model_api import scripted_model
+from tests.e2e.script import Reply, Script, says
 from tests.e2e.test_real_claude_code import CLAUDE, Terminal
 from tests.e2e.test_real_opencode import OPENCODE, User
 

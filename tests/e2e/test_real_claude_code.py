@@ -21,7 +21,8 @@ import pytest
 
 from opensync_hooks.agents import ClaudeCode, hook_command
 from opensync_hooks.store import Store
-from tests.e2e.model_api import Reply, Script, says, scripted_model, thinks, uses
+from tests.e2e.model_api import scripted_model
+from tests.e2e.script import Reply, Script, says, thinks, uses
 from tests.recount import recount
 
 ROOT = Path(__file__).parents[2]

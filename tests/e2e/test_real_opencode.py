@@ -32,7 +32,7 @@ from opensync_hooks.agents import hook_command
 from opensync_hooks.agents.opencode import OpenCode
 from opensync_hooks.store import Store
 from tests.e2e.completions_api import SUMMARY, TITLE, scripted_completions
-from tests.e2e.model_api import Block, Reply, Script, says, thinks, uses
+from tests.e2e.script import Block, Reply, Script, says, thinks, uses
 
 ROOT = Path(__file__).parents[2]
 OPENCODE = os.environ.get("OPENSYNC_TEST_OPENCODE", "")
