@@ -12,23 +12,23 @@ from pathlib import Path
 from opensync_hooks import folders
 
 _NEEDED = ("filelock", "requests", "tomli_w")
-_FILE_NAMES = {"claude-code": "claude_code.py", "opencode": "opencode.py", "cursor": "cursor.py"}
 
 
 def main(agent: str, argv: list[str]) -> int:
     """Works with any Python once install.py has run: what is missing here, the private one has."""
     find_packages()
     from opensync_hooks import cli  # noqa: PLC0415 - needs what was just looked for
+    from opensync_hooks.commands.terminal import complain  # noqa: PLC0415
+    from opensync_hooks.errors import OpenSyncError, as_ours  # noqa: PLC0415
 
     if not argv:
         print(_explanation(agent))  # noqa: T201
         return 0
-    if "--latest" in argv:
-        newest = _latest(agent)
-        if newest is None:
-            return _nothing_there(agent)
-        argv = [newest, *(one for one in argv if one != "--latest")]
-    return cli.main(["sync", "--agent", agent, *argv])
+    try:
+        named = [_latest(agent) if one == "--latest" else one for one in argv]
+    except (OSError, OpenSyncError) as error:
+        return complain(as_ours(error))
+    return cli.main(["sync", "--agent", agent, *named])
 
 
 def find_packages() -> None:
@@ -40,20 +40,16 @@ def find_packages() -> None:
         _hand_over(missing)
 
 
-def _latest(agent: str) -> str | None:
-    """The session that anything was last said in; none for an agent that was never used."""
-    from opensync_hooks.sources import registry  # noqa: PLC0415 - needs the packages as well
+def _latest(agent: str) -> str:
+    """The session that anything was last said in. Raises UsageError where there is none."""
+    from opensync_hooks.errors import UsageError  # noqa: PLC0415 - needs the packages as well
+    from opensync_hooks.sources import registry  # noqa: PLC0415
 
     source = registry.source(agent)
     newest = next(iter(source.sessions() if source else ()), None)
-    return newest.session_id if newest else None
-
-
-def _nothing_there(agent: str) -> int:
-    from opensync_hooks.commands.terminal import complain  # noqa: PLC0415
-    from opensync_hooks.errors import UsageError  # noqa: PLC0415
-
-    return complain(UsageError(f"{agent}: no session on this machine.", "Use the agent once."))
+    if newest is None:
+        raise UsageError(f"{agent}: no session on this machine.", "Use the agent once.")
+    return newest.session_id
 
 
 def synchronous_hook(agent: str, payload: bytes) -> None:
@@ -86,7 +82,7 @@ def _hand_over(missing: list[str]) -> None:
 
 
 def _explanation(agent: str) -> str:
-    name = _FILE_NAMES[agent]
+    name = f"{agent.replace('-', '_')}.py"
     return f"""{name} is what {agent} runs at the end of a turn; `python install.py` registers it.
 
 By hand it syncs the one session that you name, and says what arrived where:

@@ -14,9 +14,12 @@ from filelock import FileLock
 
 from opensync_hooks import entry
 from opensync_hooks.config import Folders
+from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.queue.shift import Shift
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.sources import Located
+from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from tests.transcripts import Pen
 
@@ -89,6 +92,20 @@ def test_waiting_hook_gives_up_in_time_and_leaves_the_session_to_others(
     by_hand.synchronous_hook("claude-code", PAYLOAD.encode())
     assert time.monotonic() - began < 30
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
+
+
+def test_latest_session_that_cannot_be_looked_for_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from opensync_hooks import by_hand  # noqa: PLC0415
+
+    def held(_: ClaudeCode) -> list[Located]:
+        raise SourceError("/x/state.db: its owner lets nobody read.", "Try again.")
+
+    monkeypatch.setattr(ClaudeCode, "sessions", held)
+    assert by_hand.main("claude-code", ["--latest"]) == 1
+    said = capsys.readouterr().err
+    assert said == "/x/state.db: its owner lets nobody read.\nhint: Try again.\n"
 
 
 def test_waiting_hook_is_silent_also_where_a_bug_ends_it(
