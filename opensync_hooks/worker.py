@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from opensync_hooks import clock
 from opensync_hooks import config as settings
@@ -39,8 +40,8 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
     if alone and sys.platform != "win32":
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(seconds) + GRACE_SECONDS)
+    folders = settings.Folders.of(os.environ)
     try:
-        folders = settings.Folders.of(os.environ)
         spool = Spool(folders.spool)
         while True:
             with spool.alone() as is_alone:
@@ -53,8 +54,10 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
             # A hook that came while the lock was held started no worker: look once more.
             if not spool.has_events() or time.monotonic() >= end:
                 return 0
-    except (OSError, OpenSyncError):
-        return 1  # disk full, folder gone: the events stay, the next worker finds them
+    except (OSError, OpenSyncError) as error:  # the events stay, the next worker finds them
+        with suppress(OSError, OpenSyncError), Ledger(folders.ledger) as ledger:
+            ledger.note("last error", str(as_ours(error)))
+        return 1
 
 
 def _work(spool: Spool, folders: settings.Folders, end: float, *, at_once: bool = False) -> None:

@@ -256,3 +256,21 @@ def test_session_whose_reading_alone_takes_all_its_time_still_arrives_message_by
     assert desk.spool.waiting() == 0
     with Store(desk.folders.store) as store:
         assert store.stats()["messageCount"] == 4
+
+
+def test_event_that_cannot_become_a_job_is_told_in_status(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock of root's, say, from one `sudo opensync-hooks`."""
+    desk.event("s1")
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/x/spool/jobs.lock")
+
+    monkeypatch.setattr(Spool, "put", refused)
+    assert worker.main() == 1
+    assert desk.spool.has_events()
+    with Ledger(desk.folders.ledger) as ledger:
+        noted = ledger.noted("last error")
+    assert noted
+    assert noted[0] == "/x/spool/jobs.lock: Permission denied."
