@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
+
+import pytest
 
 from opensync_hooks.clock import now
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import RejectedError
-from opensync_hooks.server import OnRequest, Server, new_key, serve
+from opensync_hooks.server import Fault, OnRequest, Server, new_key, serve
 from opensync_hooks.store import Clock, Store
 
 MESSAGE_WINDOW_MS = 5_000
@@ -143,6 +145,30 @@ def real_opensync(
         serve(store, key, on_request=on_request) as server,
     ):
         yield server.start(), store, key
+
+
+class Listener(Protocol):
+    def on_request(self, method: str, path: str, body: bytes, /) -> Fault | None: ...
+
+
+Somebody = TypeVar("Somebody", bound=Listener)
+
+
+@contextmanager
+def logged_in(
+    made_of: Callable[[RealStore], Somebody], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Somebody]:
+    """Somebody whose settings name a server as above, and who hears each of its requests."""
+    found: list[Somebody] = []
+
+    def on_request(method: str, path: str, body: bytes) -> Fault | None:
+        return found[0].on_request(method, path, body)
+
+    with real_opensync(folder, on_request=on_request) as (server, store, key):
+        found.append(made_of(store))
+        monkeypatch.setenv("OPENSYNC_URL", server.url)
+        monkeypatch.setenv("OPENSYNC_API_KEY", key)
+        yield found[0]
 
 
 def _old(db: sqlite3.Connection, table: str, fields: Json) -> Json | None:

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
 from opensync_hooks.sources import registry
 from tests.commandline import run
-from tests.opensync import RealStore, real_opensync
+from tests.opensync import RealStore, logged_in
 from tests.transcripts import Pen
 
 TOO_LARGE = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
@@ -70,17 +71,9 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    made: list[Desk] = []
-
-    def on_request(method: str, path: str, body: bytes) -> Fault | None:
-        return made[0].on_request(method, path, body)
-
     monkeypatch.setattr("opensync_hooks.client._FIRST_WAIT", 0.01)
-    with real_opensync(tmp_path, on_request=on_request) as (server, store, key):
-        monkeypatch.setenv("OPENSYNC_URL", server.url)
-        monkeypatch.setenv("OPENSYNC_API_KEY", key)
-        made.append(Desk(home, store))
-        yield made[0]
+    with logged_in(partial(Desk, home), tmp_path, monkeypatch) as made:
+        yield made
 
 
 def test_empty_queue_says_so(desk: Desk) -> None:

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from opensync_hooks.queue.waiting import Item, Queue
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
 from tests.commandline import run
-from tests.opensync import RealStore, real_opensync
+from tests.opensync import RealStore, logged_in
 from tests.transcripts import Pen
 
 UNCLEAR = Fault(Answer(500, b'{"error": "Server Error"}'))
@@ -90,18 +91,10 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    made: list[Desk] = []
-
-    def on_request(method: str, path: str, body: bytes) -> Fault | None:
-        return made[0].on_request(method, path, body)
-
     monkeypatch.setattr(shift, "LINGER_SECONDS", 0.05)
     monkeypatch.setattr("opensync_hooks.client._FIRST_WAIT", 0.01)
-    with real_opensync(tmp_path, on_request=on_request) as (server, store, key):
-        monkeypatch.setenv("OPENSYNC_URL", server.url)
-        monkeypatch.setenv("OPENSYNC_API_KEY", key)
-        made.append(Desk(home, store))
-        yield made[0]
+    with logged_in(partial(Desk, home), tmp_path, monkeypatch) as made:
+        yield made
 
 
 def down(_: bytes) -> Fault:
