@@ -99,26 +99,26 @@ def test_answer_is_told_in_one_sentence_with_the_next_step(there: There, kind: s
     assert (str(found), found.hint) == (f"{there.client.name}: {sentence}", hint)
 
 
-@pytest.mark.parametrize(
-    ("body", "shown"),
-    [
-        ({"error": "first\nsecond\nthird"}, "first"),
-        ({"error": " \n first \n"}, "first"),
-        ({"error": "No match. Object: {a} Validator: {b} Object: {c}"}, "No match."),
-        ({"message": "by its other name"}, "by its other name"),
-        ({"error": "", "message": "by its other name"}, "by its other name"),
-        ({"error": "the first counts", "message": "not this"}, "the first counts"),
-        ({"error": " "}, ""),
-        ({"error": {"text": "deep"}}, ""),
-        (["error"], ""),
-        ({"error": "x" * 200}, "x" * 160),
-        ({"error": "a\x1b[2Jb\u202ec"}, "a [2Jb c"),
-        ({"error": "is osk_some-other_Key1, no"}, "is osk_…, no"),
-    ],
-    ids=ascii,
-)
-def test_only_the_first_words_of_a_server_are_shown(there: There, body: Any, shown: str) -> None:
+WORDS: dict[str, tuple[Any, str]] = {
+    "one line": ({"error": "first\nsecond\nthird"}, "first"),
+    "no edges": ({"error": " \n first \n"}, "first"),
+    "not what was sent": ({"error": "No match. Object: {a} is: {b} Object: {c}"}, "No match."),
+    "by another name": ({"message": "by its other name"}, "by its other name"),
+    "an empty one beside": ({"error": "", "message": "by its other name"}, "by its other name"),
+    "two of them": ({"error": "the first counts", "message": "not this"}, "the first counts"),
+    "a blank": ({"error": " "}, ""),
+    "no text": ({"error": {"text": "deep"}}, ""),
+    "no object": (["error"], ""),
+    "160 letters": ({"error": "x" * 200}, "x" * 160),
+    "no signs for the terminal": ({"error": "a\x1b[2Jb\u202ec"}, "a [2Jb c"),
+    "nobody's key": ({"error": "is osk_some-other_Key1, no"}, "is osk_…, no"),
+}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_only_the_first_words_of_a_server_are_shown(there: There, kind: str) -> None:
     """The rest may be what was sent, and must neither be kept in a log nor steer a terminal."""
+    body, shown = WORDS[kind]
     found = str(there.refusal(answer(400, body)))
     assert found == f"{there.client.name}: refused (400). {shown}"
 
@@ -168,7 +168,7 @@ def test_batch_that_stored_nothing_says_whether_it_is_worth_another_try(
         {"sessions": "1", "messages": 1, "errors": []},
         {"sessions": 1, "messages": None, "errors": []},
     ],
-    ids=str,
+    ids=["only ok", "no errors", "words for errors", "text for a count", "no count"],
 )
 def test_batch_without_its_counts_is_no_success(there: There, lie: dict[str, Any]) -> None:
     there.answers = [answer(200, lie)]
@@ -198,6 +198,7 @@ def test_server_without_a_clock_is_no_opensync(there: There, told: Any) -> None:
         (f"{LONGEST_WAIT}", LONGEST_WAIT),
         ("Sat, 21 Nov 2020 08:00:00 GMT", 0),
     ],
+    ids=["at once", "a fraction", "less than nothing", "the longest", "a date that is over"],
 )
 def test_server_says_how_long_to_wait_and_never_less_than_nothing(
     there: There, asked: str, wait: float
@@ -207,7 +208,11 @@ def test_server_says_how_long_to_wait_and_never_less_than_nothing(
     assert there.waits == [wait]
 
 
-@pytest.mark.parametrize("asked", ["", "soon", "Sat, 21 Nov 2026 08:00:00 +99999999999999"])
+@pytest.mark.parametrize(
+    "asked",
+    ["", "soon", "Sat, 21 Nov 2026 08:00:00 +99999999999999"],
+    ids=["nothing", "words", "beyond any date"],
+)
 def test_wait_that_nobody_can_read_is_ours_to_choose(there: There, asked: str) -> None:
     there.answers = [answer(503, {}, **{"Retry-After": asked})]
     there.client.put_session(SESSION, {})

@@ -117,7 +117,7 @@ def test_session_that_opensync_cannot_open_is_said_to_be_so(library: Library) ->
         {"session": {"id": "x"}, "messages": [{"parts": {}}]},
         {"session": {"id": "x"}, "messages": [{"parts": [{}, None]}]},
     ],
-    ids=str,
+    ids=range(13),
 )
 def test_answer_of_another_shape_is_not_opensyncs(library: Library, lie: Any) -> None:
     library.answers("/api/sessions/get", lie)
@@ -132,7 +132,7 @@ def test_message_without_parts_is_one_all_the_same(library: Library) -> None:
     assert library.reader.recall("mine", library.mine) == told
 
 
-@pytest.mark.parametrize("lie", [None, {}, 7, "mine", [], ["mine", None]], ids=str)
+@pytest.mark.parametrize("lie", [None, {}, 7, "mine", [], ["mine", None]], ids=range(6))
 def test_list_of_another_shape_names_no_session(library: Library, lie: Any) -> None:
     library.answers("/api/sessions", {"sessions": lie})
     assert library.reader.recall("mine", None) is None
