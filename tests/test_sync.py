@@ -19,7 +19,7 @@ from opensync_hooks.model import Charge, Session, Text, ToolCall, Usage
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
-from opensync_hooks.sync import Excluded
+from opensync_hooks.sync import Excluded, Outcome
 from tests.desk import DATA, Desk, at_opensync, at_the_store, said, session, source, told
 from tests.opensync import RealStore
 from tests.transcripts import call, result, text
@@ -184,6 +184,13 @@ def test_end_of_a_session_is_remembered_when_later_runs_do_not_know_it(embedded:
     assert found["session"]["extra"]["endReason"] == "clear"
 
 
+def test_end_of_a_session_is_none_of_its_subagents(embedded: Desk) -> None:
+    embedded.record("02-subagents")
+    embedded.sync("00000002-0000-4000-8000-000000000002", reason="clear")
+    ends = Counter(one["extra"].get("endReason") for one in embedded.store.sessions(limit=10))
+    assert ends == {"clear": 1, None: 2}
+
+
 def test_end_that_opensync_has_no_field_for_is_no_reason_to_send(desk: Desk) -> None:
     desk.pen().turn(1)
     desk.sync()
@@ -325,6 +332,17 @@ def test_session_that_opensync_could_not_open_goes_on_in_another(
     assert [head["completionTokens"] for head in heads] == [30, 20]
 
 
+def test_message_that_has_another_name_now_stays_in_the_volume_that_has_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volumes, "MOST_MESSAGES", 3)
+    told(desk, *(said(f"m{number}") for number in range(5)))
+    shorter = [said("m0"), said("m1"), said("new", "m3", aliases=("m3",)), said("m4")]
+    monkeypatch.setattr(volumes, "is_large", lambda _: True)
+    assert told(desk, *shorter).sent == 0
+    assert (desk.texts("s1"), desk.texts("s1#2")) == (["m0", "m1", "m2"], ["m3", "m4"])
+
+
 def test_own_store_keeps_a_session_of_any_size_whole(
     embedded: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,23 +373,48 @@ def test_excluded_project_is_named_remembered_and_neither_sent_nor_previewed(
     syncer = replace(desk.syncer, config=replace(desk.syncer.config, exclude=("/work",)))
     monkeypatch.setattr(desk, "syncer", syncer)
     outcome = desk.sync()
-    assert "/work" in (outcome.excluded or "")
-    assert (outcome.sent, desk.paths) == (0, {})
+    why = "its project matches `/work` under exclude in config.toml"
+    assert outcome == Outcome("s1", excluded=why)
+    assert desk.paths == {}
     located = desk.source.find("s1")
     assert located
-    (shown,) = syncer.preview(desk.source, located)
-    assert isinstance(shown, Excluded)
+    assert list(syncer.preview(desk.source, located)) == [Excluded("s1", why)]
     exclusions = Exclusions.of(syncer.config)
     assert exclusions.remembers(desk.source.agent, "s1")
+
+
+def test_session_of_a_project_that_is_gone_stays_here_as_it_did_before(desk: Desk) -> None:
+    written = source(session(said("m1"), project_path="/nowhere/at/all"))
+    Exclusions.of(desk.syncer.config).remember("cursor", "s1", "its project was closed")
+    assert list(desk.syncer.preview(*written)) == [Excluded("s1", "its project was closed")]
+    assert desk.syncer.sync(*written) == Outcome("s1", excluded="its project was closed")
+    assert desk.paths == {}
+
+
+def test_excluded_subagent_keeps_neither_its_parent_nor_the_others_back(desk: Desk) -> None:
+    closed = session(said("c1"), name="closed", project_path="/closed")
+    written = source(session(said("m1")), closed, session(said("o1"), name="open"))
+    syncer = replace(desk.syncer, config=replace(desk.syncer.config, exclude=("/closed",)))
+    main, hidden, other = syncer.preview(*written)
+    assert not isinstance(main, Excluded)
+    assert not isinstance(other, Excluded)
+    assert (main.session.id, other.session.id) == ("s1", "open")
+    why = "its project matches `/closed` under exclude in config.toml"
+    assert hidden == Excluded("closed", why)
+    assert syncer.sync(*written).sessions == 2
+    assert sorted(desk.store.session_ids()) == ["open", "s1"]
 
 
 def test_private_session_is_not_even_read(desk: Desk) -> None:
     desk.pen().turn(1)
     Exclusions.of(desk.syncer.config).keep_private(desk.source.agent, "s1")
     desk.pen().path.write_bytes(b"no transcript at all")
-    outcome = desk.sync()
-    assert "private" in (outcome.excluded or "")
+    why = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
+    assert desk.sync() == Outcome("s1", excluded=why)
     assert desk.paths == {}
+    located = desk.source.find("s1")
+    assert located
+    assert list(desk.syncer.preview(desk.source, located)) == [Excluded("s1", why)]
 
 
 def test_preview_takes_no_call_away_from_the_session_that_will_pay_for_it(desk: Desk) -> None:
@@ -388,22 +431,74 @@ def test_second_run_on_a_session_waits_its_turn_and_then_says_who_is_busy(desk: 
     located = desk.source.find("s1")
     assert located
     terms = Terms(patience=0.05)
-    with desk.syncer.alone(desk.source.agent, "s1", 1), pytest.raises(BusyError, match="s1"):
+    agent = desk.source.agent
+    with desk.syncer.alone(agent, "s1", 1), pytest.raises(BusyError) as caught:
         desk.syncer.sync(desk.source, located, terms=terms)
+    assert str(caught.value) == "s1: another run has been syncing it for 0 s."
+    hint = "It is taken up again by the next hook, or by `opensync-hooks sync`."
+    assert caught.value.hint == hint
     assert desk.paths == {}
-    assert desk.syncer.sync(desk.source, located, terms=terms).sent == 2
+    with desk.syncer.alone("cursor", "s1", 1):
+        assert desk.syncer.sync(desk.source, located, terms=terms).sent == 2
     assert desk.syncer.sync(desk.source, located, terms=terms).unchanged == 2
 
 
-def test_preview_tells_what_a_sync_then_sends(desk: Desk) -> None:
+def test_locks_are_for_their_user_alone(desk: Desk) -> None:
     desk.pen().turn(1)
-    located = desk.source.find("s1")
-    assert located
-    (shown,) = desk.syncer.preview(desk.source, located)
+    desk.sync()
+    folder = desk.syncer.config.folders.locks
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
+
+
+def test_preview_is_what_a_sync_then_delivers(embedded: Desk) -> None:
+    paid = Charge("c1", "claude-opus-4-5", Usage(input_tokens=9, output_tokens=9))
+    whole = session(said("m1", charge=paid), said("m2"), title="One", git_branch="main")
+    (shown,) = embedded.syncer.preview(*source(whole))
     assert not isinstance(shown, Excluded)
-    assert shown.session.id == "s1"
-    assert desk.paths == {}
-    assert desk.sync().sent == 2
+    head, extra = shown.head()
+    messages = [(body, more) for _, body, more, _ in shown.messages()]
+    assert embedded.store.session_ids() == []
+    embedded.syncer.sync(*source(whole))
+    found = embedded.store.session("s1")
+    assert found
+    assert found["session"] | head == found["session"] | {"source": "cursor"}
+    assert found["session"]["extra"] == extra
+    for one, (body, more) in zip(found["messages"], messages, strict=True):
+        assert one | body == one
+        assert one["extra"] == more
+    assert all(shown.known_as(one)[1] for one in whole.messages), "it looks at the same ledger"
+
+
+def test_outcome_tells_of_a_session_and_its_subagents_together(embedded: Desk) -> None:
+    secret = "ghp_" + "a1B2c3D4e5" * 3 + "F6g7H8"
+    main = session(
+        said("m1", f"use {secret}"), said("m2"), title="Main", skipped={"torn lines": 1},
+        is_partial=True,
+    )  # fmt: skip
+    child = session(
+        said("c1", f"not {secret}"), name="child", title="Child", skipped={"torn lines": 2}
+    )
+    written = source(main, child, session(name="silent"))
+    outcome = embedded.syncer.sync(*written)
+    assert outcome == Outcome(
+        "s1", title="Main", sessions=2, sent=3, is_partial=True,
+        masked=outcome.masked, lost={"torn lines": 3},
+    )  # fmt: skip
+    assert list(outcome.masked.values()) == [2]
+    assert embedded.syncer.sync(*written) == replace(outcome, sent=0, unchanged=3, masked={})
+
+
+def test_reason_of_a_failure_outlives_what_goes_well_after_it(desk: Desk) -> None:
+    refusal = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
+    desk.fault = lambda _, body: refusal if b"m1" in body else None
+    written = source(session(said("m1")), session(said("c1"), name="child"))
+    outcome = desk.syncer.sync(*written)
+    assert (outcome.sent, outcome.parked) == (1, 1)
+    assert (
+        outcome.reason
+        == f"{desk.syncer.destination.name}: refused (500). Error: Value is too large"
+    )
 
 
 def test_masked_secrets_are_counted_by_kind(desk: Desk) -> None:

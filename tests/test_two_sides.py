@@ -152,8 +152,10 @@ def test_session_that_somebody_deletes_again_and_again_is_given_a_rest(cloud: Cl
             cloud.store.delete_session("s1")
 
     cloud.fault = delete
-    with pytest.raises(BusyError, match="deletes it while it is being sent"):
+    with pytest.raises(BusyError) as caught:
         machine.sync()
+    assert str(caught.value) == "s1: the destination deletes it while it is being sent."
+    assert caught.value.hint == "Look who else works on this account."
     cloud.fault = lambda _path, _body: None
     cloud.store.delete_session("s1")
     machine.sync()
@@ -194,6 +196,17 @@ def test_no_old_state_stays_behind_however_quickly_the_turns_follow(cloud: Cloud
     head = cloud.head()
     assert (head["promptTokens"], head["completionTokens"]) == (3, 21)
     assert head["cost"] == pytest.approx(3 * (1 * 5 + 7 * 25) / 1e6)
+
+
+def test_message_that_is_new_waits_for_no_window(cloud: Cloud) -> None:
+    machine = cloud.machine()
+    pen = machine.pen(began=int(cloud.clock.now) - 1)
+    began = cloud.clock.now
+    for number in (1, 2, 3):
+        pen.turn(number)
+        machine.sync()
+    assert cloud.clock.now == began
+    assert cloud.texts() == turns(1, 2, 3)
 
 
 def test_answer_lost_within_the_window_leaves_the_newer_version(cloud: Cloud) -> None:
