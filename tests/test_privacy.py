@@ -42,7 +42,7 @@ from opensync_hooks.sources.cursor import Cursor
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Outcome, Syncer
 from tests.cursor_home import Editor
-from tests.e2e.test_hooks import workers
+from tests.e2e.world import workers
 from tests.opencode_home import DATABASES, TREES, Home
 from tests.opensync import real_opensync
 from tests.test_redaction import FOLDS, cut_in, fold_places

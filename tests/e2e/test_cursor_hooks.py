@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,10 @@ from tests.cursor_home import (
     user_folder,
 )
 from tests.cursor_home import assistant as answered
-from tests.e2e.test_hooks import ROOT, World
-from tests.opensync import real_opensync
+from tests.e2e.world import BARE, ROOT, TORN, World, hook, median_ms, turns
+from tests.opensync import logged_in
 
-SCRIPT = str(ROOT / "hooks" / "cursor.py")
-HOOK = [sys.executable, "-I", "-S", SCRIPT]
-CLAUDES_HOOK = [sys.executable, "-I", "-S", str(ROOT / "hooks" / "claude_code.py")]
+HOOK, CLAUDES_HOOK = hook("cursor.py"), hook("claude_code.py")
 RECORDINGS = ROOT / "tests" / "data" / "cursor" / "recordings"
 KILLS = 10
 TOKENS: dict[str, Any] = {
@@ -48,7 +46,8 @@ TOKENS: dict[str, Any] = {
 
 
 class CursorWorld(World):
-    """A user with Cursor, our hooks, and an OpenSync that can be switched off."""
+    hook = HOOK
+    answer = b"{}\n"
 
     def event(self, session_id: str = "s1", event: str = "stop", **more: Any) -> bytes:
         fields = {
@@ -64,13 +63,6 @@ class CursorWorld(World):
         }
         return json.dumps({**fields, **more}).encode()
 
-    def fire(self, payload: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            [*HOOK, *arguments], input=payload, capture_output=True, timeout=60, check=False
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"{}\n", b"")
-        return done
-
     def session(self, session_id: str = "s1") -> dict[str, Any]:
         """The session's own fields, with its messages beside them."""
         found = self.store.session(session_id)
@@ -80,17 +72,9 @@ class CursorWorld(World):
 
 @pytest.fixture
 def world(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CursorWorld]:
-    made: list[CursorWorld] = []
-
-    def on_request(method: str, path: str, body: bytes) -> Fault | None:
-        return made[0].on_request(method, path, body)
-
-    with real_opensync(tmp_path, on_request=on_request) as (server, store, key):
-        made.append(CursorWorld(tmp_path, home, store))
-        monkeypatch.setenv("OPENSYNC_URL", server.url)
-        monkeypatch.setenv("OPENSYNC_API_KEY", key)
-        yield made[0]
-        made[0].end_workers()
+    with logged_in(partial(CursorWorld, tmp_path, home), tmp_path, monkeypatch) as made:
+        yield made
+        made.end_workers()
 
 
 @pytest.fixture
@@ -98,10 +82,6 @@ def editor(home: Path) -> Iterator[Editor]:
     opened = Editor(home)
     yield opened
     opened.close()
-
-
-def turns(*numbers: int) -> list[str]:
-    return [f"{of} {number}" for number in numbers for of in ("prompt", "answer")]
 
 
 def test_stop_brings_the_turn_to_the_server_while_the_editor_is_open(
@@ -417,7 +397,7 @@ def test_editor_that_lets_nobody_read_for_a_while_loses_nothing(
 
 
 def by_hand(*arguments: str) -> str:
-    command = [sys.executable, SCRIPT, *arguments]
+    command = [sys.executable, HOOK[-1], *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False
     )
@@ -486,17 +466,8 @@ def test_input_that_is_never_closed_holds_cursor_up_for_moments(
     draft = editor.draft()
     draft.turn(1)
     draft.save()
-    began = time.monotonic()
-    hook = subprocess.Popen(HOOK, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert hook.stdin
-    assert hook.stdout
-    hook.stdin.write(b"\xef\xbb\xbf" + world.event())
-    hook.stdin.flush()
-    assert hook.stdout.read() == b"{}\n"
-    assert hook.wait(5) == 0
-    assert time.monotonic() - began < 1.0
-    hook.stdin.close()
-    hook.stdout.close()
+    whole = b"\xef\xbb\xbf" + world.event()
+    assert any(world.fire_unclosed(whole) < world.fire_unclosed(TORN) for _ in range(3))
     world.settle()
     assert world.texts() == turns(1)
 
@@ -518,21 +489,11 @@ def test_nobody_who_listens_is_no_reason_to_fail(world: CursorWorld) -> None:
     world.settle()
 
 
-def _median_ms(command: list[str], payload: bytes) -> float:
-    times = []
-    for _ in range(15):
-        began = time.perf_counter()
-        subprocess.run(command, input=payload, capture_output=True, check=True)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1000
-
-
 def test_hook_costs_hardly_more_than_a_bare_interpreter(world: CursorWorld) -> None:
     payload = world.event(event="sessionEnd", padding="x" * 4_096)
-    bare = [sys.executable, "-I", "-S", "-c", "pass"]
     ratios = []
     for _ in range(6):
-        ratios.append(_median_ms(HOOK, payload) / _median_ms(bare, payload))
+        ratios.append(median_ms(HOOK, payload) / median_ms(BARE, payload))
         if ratios[-1] <= 1.25:  # the machine is shared: one quiet round of six is the truth
             break
     world.rest()
