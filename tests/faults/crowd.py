@@ -1,24 +1,30 @@
-"""Many hooks at once, on one session and on as many sessions; each may start a worker."""
+"""Many hooks at once, on one session and on as many sessions; each may start a worker.
+
+Meanwhile somebody runs `sync` by hand, which heeds the session's lock alone.
+"""
 
 from __future__ import annotations
 
 import os
 import random
+from functools import partial
 from pathlib import Path
 
-from opensync_hooks import worker
+from opensync_hooks import cli, worker
 from opensync_hooks.queue import shift
 from tests.faults import child
 from tests.faults.clock import pause, stopwatch
 from tests.faults.deployment import deployment
 from tests.faults.figure import Figure
 from tests.faults.machine import Machine
+from tests.faults.watch import Watch
 
 LINGER_S = 0.02
 """In place of a second, so that most rounds meet workers that leave."""
 TURNS = 25
 _LONGEST_S = 60.0
 SHORT, LONG = 32, 64
+BY_HAND = 2
 
 
 def one_session(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
@@ -40,6 +46,7 @@ def many_sessions(figure: Figure, folder: Path, rounds: int, dice: random.Random
 def _rounds(figure: Figure, folder: Path, rounds: int, names: list[str], hooks: int) -> None:
     slowest = 0.0
     shift.LINGER_SECONDS = LINGER_S
+    watch = Watch(folder / "watch")
     with deployment(folder) as server:
         machine = Machine(folder / "machine", server)
         with machine.used():
@@ -48,7 +55,8 @@ def _rounds(figure: Figure, folder: Path, rounds: int, names: list[str], hooks: 
                 for session in dict.fromkeys(fired):
                     machine.turn(session, number)
                 began = stopwatch()
-                _at_once(machine, fired)
+                codes = _at_once(machine, fired, watch)
+                figure.check(not any(codes), f"round {number}: ended with {codes}")
                 left = _settled(machine)
                 slowest = max(slowest, stopwatch() - began)
                 figure.check(not left, f"round {number}: still waiting {left}")
@@ -60,11 +68,14 @@ def _rounds(figure: Figure, folder: Path, rounds: int, names: list[str], hooks: 
     figure.doubled += twice
     figure.check(not twice, f"{twice} messages were sent more than once")
     figure.check(seen.overlaps == 0, f"{seen.overlaps} times two workers in one session")
+    for way, found in (("file", watch.met()), ("diary", watch.overlaps())):
+        figure.check(not found, f"by the {way} {len(found)} times two at once: {found[:2]}")
+    figure.check(watch.stays() >= rounds * BY_HAND, "nobody was watched")
     figure.notes.append(f"slowest round {slowest:.1f} s")
 
 
-def _at_once(machine: Machine, sessions: list[str]) -> None:
-    """They wait at a gate, so that no fork's cost comes between them."""
+def _at_once(machine: Machine, sessions: list[str], watch: Watch) -> list[int]:
+    """They wait at a gate, so that no fork's cost comes between them; how each of them ended."""
     gate, key = os.pipe()
 
     def start(_root: str) -> None:
@@ -73,25 +84,33 @@ def _at_once(machine: Machine, sessions: list[str]) -> None:
         if os.fork() == 0:
             try:
                 os.setsid()
+                watch.begin()
                 worker.main()
             finally:
                 os._exit(0)
 
-    pids = []
-    for session in sessions:
-        run = machine.hook_run(session, start=start)
-        payload = machine.payload(session)
+    def by_hand(session: str) -> int:
+        watch.begin()
+        return cli.main(["sync", session])
 
-        def wait_and_run(run: child.Run = run) -> int | None:
+    def at_the_gate(run: child.Run) -> child.Run:
+        def wait_and_run() -> int | None:
             os.close(key)
             os.read(gate, 1)
             return run()
 
-        pids.append(child.fork(wait_and_run, stdin=payload))
+        return wait_and_run
+
+    pids = []
+    for session in sessions:
+        run = at_the_gate(machine.hook_run(session, start=start))
+        pids.append(child.fork(run, stdin=machine.payload(session)))
+    for session in sessions[:BY_HAND]:
+        run = at_the_gate(partial(by_hand, session))
+        pids.append(child.fork(run, output=Path(os.devnull)))
     os.close(gate)
     os.close(key)
-    for pid in pids:
-        child.ended(pid)
+    return [child.ended(pid) for pid in pids]
 
 
 def _settled(machine: Machine) -> list[str]:

@@ -1,0 +1,97 @@
+"""Notices when two processes are in one place at once, in two ways that know nothing of each other.
+
+A file that only one can make at a time: whoever finds it there has met somebody. And a diary of who
+was there from when to when: a file that was removed too soon, or left by a process that was killed,
+deceives the first way and not the second; a clock's grain deceives the second and not the first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.sync import Syncer
+from tests.faults.clock import stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Over the section of the one worker, and over that of each session's one delivery."""
+
+    folder: Path
+
+    def begin(self) -> None:
+        """Watch all that this process does from now on. Only for one that ends soon."""
+        self.folder.mkdir(exist_ok=True)
+        of_worker, of_session = Spool.alone, Syncer.alone
+
+        @contextmanager
+        def worker_alone(spool: Spool) -> Iterator[bool]:
+            with of_worker(spool) as is_alone:
+                if not is_alone:
+                    yield False
+                    return
+                with self._inside("worker"):
+                    yield True
+
+        @contextmanager
+        def session_alone(syncer: Syncer, agent: str, name: str, patience: float) -> Iterator[None]:
+            with of_session(syncer, agent, name, patience), self._inside(f"session {name}"):
+                yield
+
+        watched: tuple[Any, Any] = (Spool, Syncer)
+        watched[0].alone, watched[1].alone = worker_alone, session_alone
+
+    @contextmanager
+    def _inside(self, place: str) -> Iterator[None]:
+        only = self.folder / f"{place}.only"
+        is_first = True
+        try:
+            os.close(os.open(only, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError:
+            is_first = False
+            self._note("met", place)
+        began = stopwatch()
+        try:
+            yield
+        finally:
+            self._note("diary", f"{place}\t{began}\t{stopwatch()}")
+            if is_first:
+                only.unlink()
+
+    def _note(self, name: str, line: str) -> None:
+        """With one write, which is whole among those of others."""
+        fd = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(fd, f"{line}\n".encode())
+        os.close(fd)
+
+    def met(self) -> list[str]:
+        """The places where somebody found the other one's file."""
+        return self._lines("met")
+
+    def overlaps(self) -> list[str]:
+        """The places where one came, by the diary, before the other had gone."""
+        times: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for line in self._lines("diary"):
+            place, began, ended = line.split("\t")
+            times[place].append((float(began), float(ended)))
+        found = []
+        for place, stays in times.items():
+            stays.sort()
+            found += [place for before, after in pairwise(stays) if after[0] < before[1]]
+        return found
+
+    def stays(self) -> int:
+        """How often somebody was in any of the places."""
+        return len(self._lines("diary"))
+
+    def _lines(self, name: str) -> list[str]:
+        path = self.folder / name
+        return path.read_text("utf-8").splitlines() if path.exists() else []
