@@ -88,8 +88,7 @@ class Syncer:
         if excluded := exclusions.private(source.agent, located.session_id):
             return replace(outcome, excluded=excluded)
         with self.alone(source.agent, located.session_id, terms.patience):
-            for session in source.read(located):
-                excluded = exclusions.reason(source.agent, session.id, session.project_path)
+            for session, excluded in self._read(source, located):
                 exclusions.remember(source.agent, session.id, excluded)
                 is_main = session.id == located.session_id
                 if excluded and is_main:
@@ -97,12 +96,11 @@ class Syncer:
                 if excluded:
                     continue
                 whole = replace(session, end_reason=end_reason) if is_main else session
-                whole = estimated(whole) if self.config.estimate_tokens else whole
                 for volume in self._volumes(whole):
                     if force:
                         self._account(volume.agent, volume.id).doubt()
                     delivery = self._deliver(volume, terms)
-                    outcome = _added(outcome, delivery, goes_on=volume.id != whole.id)
+                    outcome = _added(outcome, delivery, goes_on=volume.id != session.id)
             if not outcome.is_partial and not outcome.unclear:
                 account = self._account(source.agent, located.session_id)
                 account.finished(located.fingerprint)
@@ -113,19 +111,15 @@ class Syncer:
 
         Raises SourceError.
         """
-        exclusions = Exclusions.of(self.config)
-        if excluded := exclusions.private(source.agent, located.session_id):
-            yield Excluded(located.session_id, excluded)
+        private = Exclusions.of(self.config).private(source.agent, located.session_id)
+        if private:
+            yield Excluded(located.session_id, private)
             return
-        for session in source.read(located):
-            excluded = exclusions.reason(source.agent, session.id, session.project_path)
+        for session, excluded in self._read(source, located):
             if excluded:
                 yield Excluded(session.id, excluded)
-                if session.id == located.session_id:
-                    return
                 continue
-            whole = estimated(session) if self.config.estimate_tokens else session
-            for volume in self._volumes(whole):
+            for volume in self._volumes(session):
                 account = self._account(volume.agent, volume.id)
                 bill = Bill.of(volume, account, self.prices, claims=False)
                 yield Delivery(volume, bill, self.destination, account, self.config)
@@ -134,6 +128,18 @@ class Syncer:
         """Whether nothing of the session has changed on the disk since all of it was confirmed."""
         known = self.ledger.fingerprint(self.destination.name, source.agent, located.session_id)
         return known == located.fingerprint
+
+    def _read(self, source: Source, located: Located) -> Iterator[tuple[Session, str | None]]:
+        """The session, then its subagents, each with why it stays here.
+
+        They stay with the session, so nothing comes after one that does.
+        """
+        exclusions = Exclusions.of(self.config)
+        for session in source.read(located):
+            excluded = exclusions.reason(source.agent, session.id, session.project_path)
+            yield session, excluded
+            if excluded and session.id == located.session_id:
+                return
 
     def _account(self, agent: str, session_id: str) -> Account:
         return self.ledger.account(self.destination.name, agent, session_id)
@@ -157,6 +163,7 @@ class Syncer:
 
     def _volumes(self, session: Session) -> Iterable[Session]:
         """The session in pieces that OpenSync can open; our own store opens any."""
+        session = estimated(session) if self.config.estimate_tokens else session
         if self.destination.keeps_extra or not volumes.is_large(session):
             return (session,)
 
