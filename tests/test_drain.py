@@ -21,12 +21,14 @@ from opensync_hooks.model import Trigger
 from opensync_hooks.queue import drain, keeping, retry, shift, spool
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
+from opensync_hooks.queue.retry import Tries
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import Located, registry
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Outcome, Syncer
 from tests.commandline import run
+from tests.cursor_home import Editor
 from tests.transcripts import Pen
 
 HOUR_MS = 3_600_000
@@ -155,6 +157,45 @@ def unreadable(desk: Desk, name: str) -> None:
     pen.path.unlink()
     os.mkfifo(pen.path)
     desk.event(name)
+
+
+def tried_often(desk: Desk) -> None:
+    """As if the only job had been tried as often as it may be."""
+    desk.spool.reduce(registry.heed)
+    (one,) = desk.spool.jobs()
+    desk.spool.keep(one, one.error, Tries(retry.MOST_TRIES))
+
+
+def test_session_whose_agent_ended_in_the_middle_of_a_turn_arrives_as_far_as_it_got(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "SETTLE_SECONDS", 0.1)
+    editor = Editor(desk.home)
+    draft = editor.draft("s1")
+    draft.turn(1)
+    draft.prompt("prompt 2")
+    draft.save(lastUpdatedAt=int(time.time() * 1000))
+    desk.spool.put(Job(Trigger("cursor", "s1"), {}, time.time_ns() // 1_000_000))
+    worker.main(seconds=2)
+    (waiting,) = desk.spool.jobs()
+    assert waiting.error == drain.UNFINISHED
+    tried_often(desk)
+    worker.main(seconds=2)
+    editor.close()
+    assert (desk.spool.jobs(), list(desk.spool.parked())) == ([], [])
+    with Store(desk.folders.store) as store:
+        found = store.session("s1")
+    assert found
+    assert [one["textContent"] for one in found["messages"]] == ["prompt 1", "answer 1", "prompt 2"]
+
+
+def test_session_that_can_never_be_read_is_set_aside_and_says_why(desk: Desk) -> None:
+    unreadable(desk, "s1")
+    tried_often(desk)
+    worker.main(seconds=3)
+    assert desk.spool.jobs() == []
+    (aside,) = desk.spool.parked()
+    assert "s1.jsonl" in (aside.error or "")
 
 
 class Over(BaseException):
