@@ -89,6 +89,8 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
 
 
 def _make(path: Path) -> None:
+    if path.is_dir():
+        return
     for folder in (*reversed(path.parents), path):  # mkdir's own `parents` heeds no mode
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
