@@ -249,7 +249,7 @@ def test_input_that_is_never_closed_holds_the_agent_up_for_moments(world: Claude
     pen = world.pen()
     pen.turn(1)
     whole = world.payload(pen)
-    assert any(world.fire_unclosed(whole) < world.fire_unclosed(TORN) for _ in range(3))
+    assert any(2 * world.fire_unclosed(whole) < world.fire_unclosed(TORN) for _ in range(3))
     world.settle()
     assert world.texts() == turns(1)
 
