@@ -196,3 +196,16 @@ def test_comments_stay_where_lines_can_be_changed(
     text: str, after: toml_text.Document, wanted: str
 ) -> None:
     assert toml_text.rewritten(text, after) == wanted
+
+
+@pytest.mark.parametrize("text", ["privacy = 3", "privacy = []", "[privacy]\npatterns = 3"])
+@pytest.mark.parametrize("words", ["set patterns.x y", "unset patterns.x", "get patterns.x"])
+def test_what_should_be_a_table_and_is_none_is_named(ours: Path, text: str, words: str) -> None:
+    ours.mkdir()
+    file = ours / "config.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+    ran = run("config", *words.split())
+    assert ran.returncode == 4
+    assert f"`{'patterns' if 'patterns' in text else 'privacy'}` is not a table" in ran.stderr
+    assert file.read_text() == text

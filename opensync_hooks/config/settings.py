@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from opensync_hooks import config
-from opensync_hooks.errors import UsageError
+from opensync_hooks.errors import NotConfiguredError, UsageError
 
 Origin = Literal["environment", "config.toml", "default"]
 
@@ -100,13 +100,14 @@ def change(environ: Mapping[str, str], name: str, texts: list[str] | None) -> Va
         )
 
     def put(document: dict[str, Any]) -> None:
-        if texts is not None:
-            table = document
-            for part in setting.table:
-                table = table.setdefault(part, {})
-            table[setting.name] = _parsed(setting, texts)
-        else:
-            _at(document, setting.table).pop(setting.name, None)
+        table = _at(document, setting.table)
+        if texts is None:
+            table.pop(setting.name, None)
+            return
+        table = document
+        for part in setting.table:
+            table = table.setdefault(part, {})
+        table[setting.name] = _parsed(setting, texts)
 
     config.update(environ, put)
     return value(environ, name)
@@ -138,8 +139,13 @@ def _toml(text: str) -> Any:
 
 
 def _at(document: dict[str, Any], table: tuple[str, ...]) -> dict[str, Any]:
+    """What the table holds; nothing where it is missing. Raises NotConfiguredError for no table."""
     for part in table:
         document = document.get(part, {})
+        if not isinstance(document, dict):
+            raise NotConfiguredError(
+                f"config.toml: `{part}` is not a table.", f"Write it as [{'.'.join(table)}]."
+            )
     return document
 
 
