@@ -83,6 +83,7 @@ def deployment(
 
     def run() -> int:
         os.close(death)
+        CLOCK.apart()
         threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
         with RealStore(path, clock=CLOCK.true_ms) as store:
             Front(listener, store, key, plan, board).serve()

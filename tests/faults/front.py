@@ -17,7 +17,7 @@ from typing import BinaryIO
 from opensync_hooks.server.routes import Answer, answer
 from opensync_hooks.server.routes import Request as Asked
 from opensync_hooks.store import Store
-from tests.faults.clock import CLOCK, pause
+from tests.faults.clock import CLOCK
 from tests.faults.plan import Board, Fault, Manner, Plan, Request
 
 RECORD = "/-/record"
@@ -134,11 +134,13 @@ def _misbehave(connection: socket.socket, given: Answer, manner: Manner, board: 
         connection.sendall(whole + whole)
         return True
     elif manner == "slow":
+        began = CLOCK.monotonic()
         for place in range(len(whole)):
             connection.sendall(whole[place : place + 1])
-            pause(1 / CLOCK.speed)
+            CLOCK.reach(began + place + 1)
     elif manner == "hang":
         board.count("lost answers")
+        board.hang(connection.getpeername()[1])
         connection.settimeout(None)
         connection.recv(1)  # until the other side has had enough
     else:

@@ -62,11 +62,15 @@ def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> 
     return Fault(answer=Answer(status, json.dumps({"error": text}).encode(), headers or {}))
 
 
-def made(name: str, variant: str, trap: int) -> Fault:
-    """What the server does for it. `trap`: a port that nobody may be sent to."""
-    later = {"Retry-After": "2"}
+def made(name: str, variant: str, trap: int, seconds: int) -> Fault:
+    """What the server does for it. `trap`: a port that nobody may be sent to.
+
+    `seconds`: for which it asks a client to wait, where it asks for that.
+    """
+    later = {"Retry-After": str(seconds)}
     if variant == "date":
-        later = {"Retry-After": formatdate(CLOCK.true_ms() / 1000 + 3, usegmt=True)}
+        at = CLOCK.true_ms() / 1000 + seconds + 1
+        later = {"Retry-After": formatdate(at, usegmt=True)}
     there = {"Location": f"http://localhost:{trap}/sync/session"}
     faults = {
         "reset": Fault(

@@ -65,6 +65,7 @@ class Board:
 
     def __init__(self) -> None:
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        self._hanging = mmap.mmap(-1, 1 << 16)
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> int:
@@ -74,6 +75,13 @@ class Board:
     def __setitem__(self, name: str, value: int) -> None:
         place = _SLOTS.index(name) * 8
         self._page[place : place + 8] = value.to_bytes(8, "little")
+
+    def hangs(self, port: int) -> bool:
+        """Whether the client at this port will never be answered."""
+        return bool(self._hanging[port])
+
+    def hang(self, port: int, *, hangs: bool = True) -> None:
+        self._hanging[port] = hangs
 
     def count(self, name: str) -> int:
         """Add one; what it was before."""

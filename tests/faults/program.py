@@ -47,9 +47,9 @@ class Entry:
 
 TRIALS: dict[str, Entry] = {
     "kills": Entry(kills.trial, 24, 200, 5_000),
-    "steps": Entry(steps.trial, 16, 0, 0),
+    "steps": Entry(steps.trial, 12, 240, 0),
     "power": Entry(power.trial, 24, 200, 2_000),
-    "network": Entry(network.trial, 9, 162, 162),
+    "network": Entry(network.trial, 9, 162, 810),
     "lost answers": Entry(answers.trial, 40, 500, 20_000),
     "poison": Entry(poison.trial, 1, 6, 6),
     "one session": Entry(crowd.one_session, 2, 20, 500),

@@ -1,0 +1,112 @@
+"""The way from a client to its server, and what can happen on it that no server does.
+
+Time goes by on it where a client waits for nothing: who has waited for an answer that never comes
+finds the clock moved on by as much as his patience.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from opensync_hooks.client import deadline
+from tests.faults.clock import CLOCK
+from tests.faults.network_faults import NetworkFault
+from tests.faults.plan import Board
+
+_LOOK_S = 0.005
+"""How soon, in true seconds, it is noticed that the clock was moved on."""
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """From the request `first` on, `count` times; not any more once all is healed."""
+
+    first: int
+    count: int
+    board: Board
+
+    def strikes(self, number: int) -> bool:
+        in_time = self.first <= number < self.first + self.count
+        if in_time and not self.board["healed"]:
+            self.board["struck"] = 1
+            return True
+        return False
+
+
+@contextmanager
+def dead_ends() -> Iterator[tuple[int, int]]:
+    """A port where nobody may arrive, and one where nobody ever answers."""
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        with socket.socket() as hole:
+            hole.bind(("127.0.0.1", 0))
+            hole.listen(0)
+            fillers = [_filler(hole.getsockname()) for _ in range(4)]
+            yield trap.getsockname()[1], hole.getsockname()[1]
+            for one in fillers:
+                one.close()
+        try:
+            trap.accept()
+        except BlockingIOError:
+            return
+        raise AssertionError("a redirect was followed")
+
+
+def _filler(address: tuple[str, int]) -> socket.socket:
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex(address)
+    return one
+
+
+@contextmanager
+def on_the_way(fault: NetworkFault, when: When, dead_end: int) -> Iterator[None]:
+    """As long as this lasts, the fault strikes there, in this process and those that it forks."""
+    look_up, connect, receive = socket.getaddrinfo, socket.socket.connect, socket.socket.recv_into
+    board = when.board
+
+    def getaddrinfo(*given: Any, **named: Any) -> Any:
+        if fault.name == "name unknown" and when.strikes(board["connects"]):
+            board.count("connects")
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(*given, **named)
+
+    def connecting(one: socket.socket, address: Any) -> None:
+        number = board.count("connects")
+        if fault.name == "refused" and when.strikes(number):
+            raise ConnectionRefusedError(111, "Connection refused")
+        if fault.name == "connect timeout" and when.strikes(number):
+            _into_nowhere(one, connect, dead_end)
+        connect(one, address)
+
+    def receiving(one: socket.socket, *given: Any) -> int:
+        while not select.select([one], [], [], _LOOK_S)[0]:
+            port = one.getsockname()[1]
+            if board.hangs(port):
+                board.hang(port, hangs=False)
+                CLOCK.skip(one.gettimeout() or 0)
+                raise TimeoutError("timed out")
+        return receive(one, *given)
+
+    patched: Any = socket.socket
+    socket.getaddrinfo, patched.connect, patched.recv_into = getaddrinfo, connecting, receiving
+    vars(deadline)["_LOOK_SECONDS"] = _LOOK_S
+    try:
+        yield
+    finally:
+        socket.getaddrinfo, patched.connect, patched.recv_into = look_up, connect, receive
+
+
+def _into_nowhere(one: socket.socket, connect: Any, dead_end: int) -> None:
+    """Nobody answers there within a moment, nor would within any longer time."""
+    seconds = one.gettimeout() or 0
+    one.settimeout(4 * _LOOK_S)
+    try:
+        connect(one, ("127.0.0.1", dead_end))
+    finally:
+        CLOCK.skip(seconds)
