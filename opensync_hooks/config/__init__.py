@@ -120,7 +120,9 @@ def _made(where: Folders, document: dict[str, Any], environ: Mapping[str, str]) 
         url=url,
         api_key=api_key,
         **rules.read(privacy, environ, where.settings),
-        estimate_tokens=_is_on(environ, document, "estimate_tokens", where.settings),
+        estimate_tokens=rules.flag(
+            environ, document, "estimate_tokens", where.settings, unset=False
+        ),
         server_key=_text(server, "key", where.settings),
     )
 
@@ -240,18 +242,6 @@ def _table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise NotConfiguredError(f"{path}: `{name}` is not a table.", f"Write it as [{name}].")
     return value
-
-
-def _is_on(environ: Mapping[str, str], document: dict[str, Any], name: str, path: Path) -> bool:
-    given = environ.get(f"OPENSYNC_HOOKS_{name.upper()}")
-    if given is not None:
-        return given.strip().lower() in ("1", "true", "yes", "on")
-    found = document.get(name, False)
-    if not isinstance(found, bool):
-        raise NotConfiguredError(
-            f"{path}: `{name}` is neither true nor false.", f"Write {name} = true, without quotes."
-        )
-    return found
 
 
 def _text(table: dict[str, Any], name: str, path: Path) -> str | None:

@@ -31,7 +31,7 @@ def read(table: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> di
             f"{path}: `patterns` is not a table.", 'Write name = "regex" under [privacy.patterns].'
         )
     return {
-        **{name: _flag(environ, table, name, path) for name in _UNSET},
+        **{name: flag(environ, table, name, path, unset=unset) for name, unset in _UNSET.items()},
         "patterns": tuple((name, _pattern(name, text, path)) for name, text in given.items()),
         "allow": tuple(_allowed(text, path) for text in _texts(table, "allow", path)),
         "exclude": _texts(table, "exclude", path),
@@ -98,12 +98,17 @@ def _texts(table: Mapping[str, Any], name: str, path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _flag(environ: Mapping[str, str], table: Mapping[str, Any], name: str, path: Path) -> bool:
-    """What is neither a yes nor a no in the environment is what it would be if it were not set."""
+def flag(
+    environ: Mapping[str, str], table: Mapping[str, Any], name: str, path: Path, *, unset: bool
+) -> bool:
+    """A yes or no, of the environment or else the table; `unset` where there is neither.
+
+    That holds too where the environment has a word that is no answer. Raises NotConfiguredError.
+    """
     given = environ.get(f"OPENSYNC_HOOKS_{name.upper()}")
     if given is not None:
-        return _WORDS.get(given.strip().lower(), _UNSET[name])
-    found = table.get(name, _UNSET[name])
+        return _WORDS.get(given.strip().lower(), unset)
+    found = table.get(name, unset)
     if not isinstance(found, bool):
         raise NotConfiguredError(
             f"{path}: `{name}` is neither true nor false.", f"Write {name} = true, without quotes."
