@@ -7,25 +7,10 @@ import json
 import pytest
 
 from opensync_hooks import config, wire
-from opensync_hooks.model import (
-    Attachment,
-    Message,
-    Reasoning,
-    Text,
-    ToolCall,
-    ToolResult,
-)
+from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
 from opensync_hooks.privacy import permitted
 from opensync_hooks.sources.opencode.charges import usage
-from tests.opencode.recordings import (
-    CHILD,
-    CONTINUE,
-    DELEGATE,
-    FORK,
-    REVERTED,
-    TOOLS,
-    TRUTH,
-)
+from tests.opencode.recordings import CHILD, CONTINUE, DELEGATE, FORK, REVERTED, TOOLS, TRUTH
 from tests.opencode_home import DATABASES, TREES, Home, tally
 from tests.sessions import everything, told
 
@@ -70,6 +55,8 @@ def test_turn_with_tools_is_told_in_order(recorded: Home) -> None:
     assert (call.name, call.arguments["command"]) == ("bash", "ls -1 && echo done")
     assert result == ToolResult(call.id, "bash", "README.md\nnotes.txt\ndone\n")
     assert listing.duration_ms == 210
+    took = [message.duration_ms for message in session.messages if message.duration_ms]
+    assert (len(took), session.duration_ms) == (7, sum(took))
 
 
 def test_tool_goes_by_the_title_that_opencode_shows(recorded: Home) -> None:
@@ -110,6 +97,7 @@ def test_reasoning_counts_as_output_in_every_version() -> None:
     assert usage(before) == usage(since)
     assert usage(since).completion_tokens == 60
     assert usage(since).prompt_tokens == 1700
+    assert usage(since).reasoning_tokens == 11
 
 
 @pytest.mark.parametrize("total", [None, 0, 5, "many", -3])
@@ -298,3 +286,14 @@ def test_messages_of_a_tree_are_in_the_order_of_their_times(there: Home, version
     value["time"]["created"] += 10**9
     first.write_text(json.dumps(value))
     assert told(there.read(session_id)[0])[-1][1].startswith(("please", '"please'))
+
+
+def test_call_that_lost_its_name_and_its_id_is_told_all_the_same(recorded: Home) -> None:
+    tool = {"type": "tool", "state": {"status": "error", "output": "as far as it came"}}
+    with recorded.writing() as db:
+        db.execute("UPDATE part SET data = ? WHERE session_id = ?", (json.dumps(tool), CHILD))
+    answer = next(one for one in recorded.read(CHILD)[0].messages if one.role != "user")
+    call, result = answer.parts[:2]
+    assert isinstance(call, ToolCall)
+    assert (call.name, call.id[:4]) == ("unknown", "prt_")
+    assert result == ToolResult(call.id, "unknown", "as far as it came", is_error=True)

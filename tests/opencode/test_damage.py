@@ -14,15 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import (
-    Trigger,
-)
+from opensync_hooks.model import Trigger
 from opensync_hooks.sources import snapshot
 from opensync_hooks.sources.opencode import values
-from tests.opencode.recordings import (
-    TOOLS,
-    changing,
-)
+from tests.opencode.recordings import TOOLS, changing
 from tests.opencode_home import Home
 from tests.sessions import everything, told
 

@@ -11,14 +11,10 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.model import (
-    Trigger,
-)
+from opensync_hooks.model import Trigger
 from opensync_hooks.sources import snapshot
 from opensync_hooks.sources.opencode.database import Database
-from tests.opencode.recordings import (
-    DELEGATE,
-)
+from tests.opencode.recordings import DELEGATE
 from tests.opencode_home import Home
 
 

@@ -9,13 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from opensync_hooks.sources import Located
-from tests.opencode.recordings import (
-    CHILD,
-    DELEGATE,
-    MIGRATED,
-    TRUTH,
-    changing,
-)
+from tests.opencode.recordings import CHILD, DELEGATE, MIGRATED, TRUTH, changing
 from tests.opencode_home import TREES, Home
 
 _LAST_PART = "(SELECT id FROM part WHERE session_id = ? ORDER BY id DESC LIMIT 1)"

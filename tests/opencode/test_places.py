@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import by_hand
-from opensync_hooks.model import (
-    Trigger,
-)
+from opensync_hooks.model import Trigger
 from opensync_hooks.sources.opencode import OpenCode, places
-from tests.opencode.recordings import (
-    NEW,
-    TOOLS,
-    TRUTH,
-)
+from tests.opencode.recordings import NEW, TOOLS, TRUTH
 from tests.opencode_home import RECORDED, TREES, Home, tally
 from tests.sessions import everything, told
 
@@ -124,6 +118,21 @@ def test_exported_session_is_read_by_its_file_or_from_the_folder_of_the_docs(the
     assert there.read(TOOLS)[0].messages == session.messages
 
 
+def test_export_of_a_session_that_opencode_still_has_is_no_second_one(recorded: Home) -> None:
+    folder = recorded.path / ".opencode" / "sessions"
+    folder.mkdir(parents=True)
+    shutil.copy(RECORDED / "export.json", folder / "any.json")
+    source = recorded.source()
+    located = [one for one in source.sessions() if one.session_id == TOOLS]
+    assert [one.path.name for one in located] == ["opencode.db"]
+    (kept,) = recorded.read(TOOLS)
+    by_path = source.find(str(folder / "any.json"))
+    assert by_path
+    (recorded.data / "opencode.db").unlink()
+    (exported,) = source.read(by_path)
+    assert [one.id for one in exported.messages] == [one.id for one in kept.messages]
+
+
 def test_file_named_after_another_session_is_not_that_one(there: Home) -> None:
     folder = there.path / ".opencode" / "sessions"
     folder.mkdir(parents=True)
@@ -145,6 +154,8 @@ def test_plain_session_file_with_contents_instead_of_parts_is_understood(there: 
     file.write_text(json.dumps({"id": "ses_plain", "title": "T", "messages": messages}))
     (session,) = there.read("ses_plain")
     assert told(session) == [("user", "hi"), ("assistant", "hello")]
+    assert [message.id for message in session.messages] == ["message-0", "message-1"]
+    assert (session.title, session.created_at) == ("T", 5)
     assert next(iter(session.messages)).created_at == 5
     assert session.skipped == {"unreadable message": 1}
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from opensync_hooks.model import (
-    Attachment,
-    Text,
-    ToolResult,
-)
-from tests.opencode.recordings import (
-    MIGRATED,
-    NEW,
-    OF_API,
-)
+import pytest
+
+from opensync_hooks.model import Attachment, Text, ToolCall, ToolResult, Trigger
+from tests.opencode.recordings import MIGRATED, NEW, OF_API
 from tests.opencode_home import Home
 from tests.sessions import told
 
@@ -73,3 +68,44 @@ def test_cost_that_1_18_did_not_count_yet_is_left_to_the_price_table(recorded: H
     (session,) = recorded.read(OF_API)
     assert [charge.cost for charge in session.charges] == [None] * 4
     assert session.title == "hello play:v2tools"
+
+
+def test_file_that_a_tool_of_2_x_gave_is_named_beside_its_words(there: Home) -> None:
+    content = [
+        {"type": "text", "text": "one"},
+        {"type": "file", "uri": "file:///a/plot.png", "mime": "image/png"},
+        {"type": "text", "text": "two"},
+    ]
+    state = {"status": "completed", "input": {}, "content": content, "structured": {"exit": 3}}
+    tool = {"type": "tool", "id": "c1", "name": "draw", "state": state}
+    with there.put("2.x").writing() as db:
+        db.execute(
+            "UPDATE session_message SET data = ? WHERE type = 'assistant' AND session_id = ?",
+            (json.dumps({"content": [tool]}), NEW),
+        )
+    answer = next(one for one in there.read(NEW)[0].messages if one.role == "assistant")
+    assert answer.parts == (
+        ToolCall("c1", "draw", {}),
+        ToolResult("c1", "draw", "one\ntwo", is_error=True),
+        Attachment("image/png", None, "/a/plot.png"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "is_settled"),
+    [
+        ("user", {"text": "go"}, False),
+        ("assistant", {"time": {"created": 1}}, False),
+        ("assistant", {"time": {"created": 1, "completed": 2}}, True),
+        ("assistant", {"time": {"created": 1}, "error": {"type": "provider"}}, True),
+        ("idle", {"outcome": "interrupted"}, True),
+        ("shell", {"status": "exited"}, True),
+    ],
+)
+def test_last_row_of_2_x_says_whether_the_turn_is_over(
+    there: Home, kind: str, data: dict[str, Any], is_settled: bool
+) -> None:
+    insert = "INSERT INTO session_message VALUES ('m', ?, ?, 99, 1, 1, ?)"
+    with there.put("2.x").writing() as db:
+        db.execute(insert, (MIGRATED, kind, json.dumps(data)))
+    assert there.source().settled(Trigger("opencode", MIGRATED)) is is_settled

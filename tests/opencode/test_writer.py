@@ -11,21 +11,11 @@ from typing import Any
 import pytest
 
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import (
-    Text,
-    Trigger,
-)
+from opensync_hooks.model import Text, Trigger
 from opensync_hooks.sources.opencode import OpenCode
 from opensync_hooks.sources.opencode.database import Database
 from opensync_hooks.sources.opencode.record import Pulse
-from tests.opencode.recordings import (
-    CHILD,
-    DELEGATE,
-    OF_API,
-    TOOLS,
-    TRUTH,
-    changing,
-)
+from tests.opencode.recordings import CHILD, DELEGATE, OF_API, TOOLS, TRUTH, changing
 from tests.opencode_home import RECORDED, TREES, Home
 from tests.sessions import everything
 
