@@ -6,6 +6,7 @@ import errno
 import json
 import pty
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import requests
 
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
-from tests.commandline import FIRST, KEY, NOBODY_LISTENS, run, typed
+from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, typed
 from tests.opensync import real_opensync
 
 
@@ -204,6 +205,24 @@ def test_logout_says_what_stays_and_where(tmp_path: Path, ours: Path) -> None:
     assert "OPENSYNC_URL is set in this shell, and still holds." in ran.stdout
     assert key not in ran.stdout
     assert not (ours / "config.toml").exists()
+
+
+def test_logout_leaves_no_key_behind_in_what_a_killed_login_had_begun(
+    before: bytes, ours: Path
+) -> None:
+    begun = """
+import os, pathlib, sys
+from opensync_hooks import config
+pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)
+config.save_login(os.environ, sys.argv[1], sys.argv[2])
+"""
+    command = [sys.executable, "-c", begun, NOBODY_LISTENS, KEY[:-4] + "kill"]
+    killed = subprocess.run(command, cwd=ROOT, check=False)
+    assert killed.returncode == -9
+    assert (ours / "config.toml").read_bytes() == before
+    assert any(b"kill" in path.read_bytes() for path in ours.iterdir() if path.is_file())
+    assert run("logout").returncode == 0
+    assert not any(b"osk_" in path.read_bytes() for path in ours.rglob("*") if path.is_file())
 
 
 @pytest.mark.skipif(not hasattr(pty, "fork"), reason="no terminals here")

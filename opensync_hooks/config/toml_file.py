@@ -49,6 +49,8 @@ def is_empty(path: Path) -> bool:
 def change(path: Path, locks: Path, changing: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """The document after the change. Raises NotConfiguredError, as `read` does."""
     with FileLock(private_folder(locks) / "config.lock", mode=0o600):
+        for scrap in path.parent.glob(f".{path.name}.????????"):  # a killed process's, with a key
+            scrap.unlink(missing_ok=True)
         document = read(path)
         before = copy.deepcopy(document)
         changing(document)
