@@ -176,6 +176,12 @@ def test_served_store_answers_until_it_is_interrupted(ours: Path) -> None:
         url = said.split()[5].rstrip(";") if said else "http://127.0.0.1:1"
         with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:  # noqa: S310 - loopback
             assert json.load(answer)["status"] == "ok"
+        for words in ("To read your sessions, open", "Opened. For another browser"):
+            said, _, entrance = serving.stdout.readline().strip().partition("  ")
+            assert said == words
+            browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            with browser.open(entrance, timeout=10) as page:
+                assert b"No session is kept here yet." in page.read()
         serving.send_signal(signal.SIGINT)
         _, complaint = serving.communicate(timeout=10)
         watch.cancel()

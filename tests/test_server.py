@@ -238,7 +238,7 @@ def test_the_list_of_sessions_has_a_text_of_its_own_for_no_key(
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
+        ("POST", "/"),
         ("GET", "/health/"),
         ("GET", "/Health"),
         ("POST", "/health"),

@@ -114,7 +114,7 @@ def test_key_is_compared_in_the_same_time_wherever_it_differs(
 def test_every_answer_forbids_a_browser_to_make_anything_of_it(server: Server, key: str) -> None:
     requests = (
         WHOLE,
-        b"GET / HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n",
         b"GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n",
         b"nonsense\r\n\r\n",
         post(key, b'{"externalId": "<script>"}'),

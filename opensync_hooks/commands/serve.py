@@ -1,9 +1,10 @@
-"""`serve`: the embedded store on a local port."""
+"""`serve`: the embedded store on a local port, for programs and for a browser."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 
 from opensync_hooks import config
 from opensync_hooks.commands.command import Command
@@ -22,15 +23,22 @@ def _serve(arguments: argparse.Namespace) -> int:
         Store(config.Folders.of(os.environ).store) as store,
         Server(store, key, arguments.port) as server,
     ):
-        said = f"Serving the embedded store on {server.url}; its key stands in config.toml."
-        print(said, flush=True)  # a log would show it when all is over
+        _tell(f"Serving the embedded store on {server.url}; its key stands in config.toml.")
+        _tell(f"To read your sessions, open  {server.entrance}")
+        server.on_entry(lambda: _tell(f"Opened. For another browser  {server.entrance}"))
         server.serve_forever()
     return 0
 
 
+def _tell(line: str) -> None:
+    """At once: a file or a pipe would show it when all is over. Nobody may be there to see it."""
+    with suppress(OSError):
+        print(line, flush=True)
+
+
 SERVE = Command(
     "serve",
-    "put the embedded store on a local port, with OpenSync's routes",
+    "show the sessions kept here to your browser and to programs",
     _serve,
     _arguments,
     "opensync-hooks serve --port 8642",

@@ -1,4 +1,4 @@
-"""The store over HTTP, for programs on this machine that speak OpenSync's protocol.
+"""The store over HTTP: OpenSync's protocol for programs on this machine, and pages for its user.
 
 Listens on 127.0.0.1 and nowhere else. Writes no log: bodies are conversations, a header is the key.
 """
@@ -11,11 +11,13 @@ import socket
 import socketserver
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import Any, Self
 
 from opensync_hooks.errors import UsageError
+from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection, Fault, OnRequest
 from opensync_hooks.store import Store
 
@@ -61,6 +63,15 @@ class Server:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def entrance(self) -> str:
+        """The address that opens the pages in one browser, once; another one takes its place."""
+        return self.url + self._listener.access.entrance
+
+    def on_entry(self, tell: Callable[[], None]) -> None:
+        """Have it called whenever somebody came in, from a thread of the server."""
+        self._listener.access.on_entry = tell
+
     def __enter__(self) -> Self:
         return self
 
@@ -97,6 +108,7 @@ class _Listener(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
         self._changed = threading.Condition()
         super().__init__((HOST, port), Connection)
+        self.access = Access(self.server_port)
 
     def server_bind(self) -> None:
         socketserver.TCPServer.server_bind(self)  # HTTPServer asks the name service who we are

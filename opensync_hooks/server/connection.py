@@ -11,12 +11,14 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from opensync_hooks.server.access import Access
+from opensync_hooks.server.pages import visit
 from opensync_hooks.server.routes import Answer, Request, answer, refusal
 from opensync_hooks.store import Store
 
@@ -53,7 +55,7 @@ class Fault:
 
 
 OnRequest = Callable[[str, str, bytes], Fault | None]
-"""Sees method, path with its query, and body of each request; None lets it pass.
+"""Sees method, path with its query, and body of each request for no page; None lets it pass.
 
 Of a request without the key the body is empty: it is not kept.
 """
@@ -64,6 +66,7 @@ class House(Protocol):
 
     store: Store
     key: str
+    access: Access
     on_request: OnRequest | None
 
 
@@ -136,13 +139,26 @@ class Connection(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(Answer(403, b"Only for this machine", _PLAIN))
             return
-        authorization = (self.headers.get("Authorization") or "").strip()
-        path = self.path.partition("?")[0]
-        self._is_known = not refusal(self.server.key, self.command, path, authorization)
+        asked = self._request()
+        page = visit(self.server.store, self.server.access, asked, self._cookies())
+        if page:
+            self._show(page)
+        else:
+            self._route(asked)
+
+    def _show(self, page: Answer) -> None:
+        """Who has the cookie is as well known as who has the key; no page has use for a body."""
+        self._is_known = page.status in {HTTPStatus.OK, HTTPStatus.SEE_OTHER}
+        if self._body(keep=False) is not None:
+            self._send(page)
+
+    def _route(self, asked: Request) -> None:
+        key = self.server.key
+        self._is_known = not refusal(key, asked.method, asked.path, asked.authorization)
         body = self._body(keep=self._is_known)
         if body is None:
             return
-        given = self._answer(self._request(authorization, body))
+        given = self._answer(replace(asked, body=body))
         if given is None:
             self.close_connection = True
         else:
@@ -170,10 +186,15 @@ class Connection(BaseHTTPRequestHandler):
             and _LOOPBACK.fullmatch(origin.removeprefix("http://")) is not None
         )
 
-    def _request(self, authorization: str, body: bytes) -> Request:
+    def _cookies(self) -> str:
+        return ";".join(self.headers.get_all("Cookie") or ())
+
+    def _request(self) -> Request:
+        """All of it but the body."""
+        authorization = (self.headers.get("Authorization") or "").strip()
         path, _, query = self.path.partition("?")
         asked = dict(reversed(parse_qsl(query, keep_blank_values=True)))  # the first one counts
-        return Request(self.command, path, asked, authorization, body)
+        return Request(self.command, path, asked, authorization)
 
     def _body(self, *, keep: bool) -> bytes | None:
         """The whole body, or None when there is none to be had and the request is over."""

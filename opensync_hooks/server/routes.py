@@ -29,7 +29,7 @@ _MOST_SESSIONS = 2**31
 class Request:
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
     authorization: str = field(default="", repr=False)
     body: bytes = field(default=b"", repr=False)
 

@@ -20,9 +20,9 @@ from opensync_hooks.database import PATIENCE_S, Database
 from opensync_hooks.destination import BatchReply, Json
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.store import contract
+from opensync_hooks.store.catalogue import Catalogue
 from opensync_hooks.store.convex import measure
 from opensync_hooks.store.layout import LAYOUT
-from opensync_hooks.store.reads import StoreReads
 
 Clock = Callable[[], int]
 """Milliseconds since 1970 UTC."""
@@ -35,7 +35,7 @@ _MESSAGE_COLUMNS = (
 )
 
 
-class Store(StoreReads):
+class Store(Catalogue):
     """A Destination on this machine. Safe for several threads, and for several processes."""
 
     name = "embedded store"

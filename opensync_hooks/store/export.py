@@ -39,11 +39,11 @@ def _markdown(session: Json, messages: list[Json]) -> str:
 
 
 def _said(message: Json, between: str) -> str:
-    texts = [_text(part["content"]) for part in message["parts"] if part["type"] == "text"]
+    texts = [plain_text(part["content"]) for part in message["parts"] if part["type"] == "text"]
     return between.join(filter(None, texts)) or str(message.get("textContent", ""))
 
 
-def _text(content: Any) -> str:
+def plain_text(content: Any) -> str:
     """Some plugins wrap the text of a part in an object."""
     if isinstance(content, dict):
         content = content.get("text") or content.get("content")

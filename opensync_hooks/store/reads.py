@@ -38,19 +38,19 @@ class StoreReads:
         where = "" if parent is None else " WHERE parentExternalId = :parent"
         query = f"{_SESSION}{where} ORDER BY updatedAt DESC, arrival DESC LIMIT :limit"
         with self._file.reading() as db:
-            rows = db.execute(query, {"parent": _text(parent or ""), "limit": min(limit, 2**31)})
-            return [_session(row) for row in rows]
+            rows = db.execute(query, {"parent": key_text(parent or ""), "limit": min(limit, 2**31)})
+            return [shown_session(row) for row in rows]
 
     def session(self, id_or_external_id: str) -> Json | None:
         """`session` and its `messages` in the order they were said, each with its parts."""
         query = f"{_SESSION} WHERE id = :key OR externalId = :key ORDER BY id = :key DESC"
         messages = "SELECT * FROM message WHERE session = ? ORDER BY createdAt, arrival"
         with self._file.reading() as db:
-            found = db.execute(query, {"key": _text(id_or_external_id)}).fetchone()
+            found = db.execute(query, {"key": key_text(id_or_external_id)}).fetchone()
             if found is None:
                 return None
             rows = db.execute(messages, (found["id"],)).fetchall()
-        return {"session": _session(found), "messages": [_message(row) for row in rows]}
+        return {"session": shown_session(found), "messages": [shown_message(row) for row in rows]}
 
     def recall(self, external_id: str, _remote_id: str | None) -> Json | None:
         """What is held of a session, by the id that its agent gave it."""
@@ -106,12 +106,12 @@ def _usage_by_model(sessions: list[sqlite3.Row]) -> Json:
     return usage
 
 
-def _session(row: sqlite3.Row) -> Json:
+def shown_session(row: sqlite3.Row) -> Json:
     shown = {**dict(row), "isPublic": False}
     return {**_present(shown, (*SESSION_SHOWN, "source")), "extra": _unpacked(row["extra"], {})}
 
 
-def _message(row: sqlite3.Row) -> Json:
+def shown_message(row: sqlite3.Row) -> Json:
     shown = {**dict(row), "parts": _unpacked(row["parts"], _DAMAGED)}
     return {**_present(shown, MESSAGE_SHOWN), "extra": _unpacked(row["extra"], {})}
 
@@ -129,6 +129,6 @@ def _present(row: Json, names: tuple[str, ...]) -> Json:
     return {name: row[name] for name in names if row[name] is not None}
 
 
-def _text(key: Any) -> str:
+def key_text(key: Any) -> str:
     """A key from a command line may hold half a letter, which SQLite refuses and no row has."""
     return str(key).encode(errors="replace").decode()

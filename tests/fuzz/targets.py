@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -21,7 +22,9 @@ from opensync_hooks.entry import names_only
 from opensync_hooks.folders import KEPT
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server import new_key
+from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection
+from opensync_hooks.server.pages import PAGES
 from opensync_hooks.server.routes import ROUTES
 from opensync_hooks.sources import registry
 from opensync_hooks.sources.claude_code import ClaudeCode
@@ -30,6 +33,7 @@ from opensync_hooks.sources.opencode import OpenCode
 from opensync_hooks.store import Store
 from tests import cursor_home
 from tests.fuzz.reading import read_all, staying_inside
+from tests.page_reader import Page
 
 DATA = Path(__file__).parents[1] / "data"
 _ID = "00000001-0000-4000-8000-000000000001"
@@ -418,10 +422,14 @@ class _Wire:
 
 
 class ServerRoutes(Target):
-    """The bytes of a connection, with `KEY` for the server's key, `SESSION` for an id of its."""
+    """The bytes of a connection, with `KEY` for the server's key, `SESSION` for an id of its.
+
+    `PAGES/` is where its pages are, `COOKIE` what opens them, `MESSAGE` one that it holds.
+    """
 
     name = "server"
     _KEY = b"Authorization: Bearer KEY\r\n"
+    _COOKIE = b"Cookie: a=b; COOKIE\r\n"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -429,6 +437,10 @@ class ServerRoutes(Target):
         self.calls = 0
         self.answered = b""
         self.store = Store(folder / "store.db")
+        self.access = Access(1)
+        self.cookie = str(self.access.enter(self.access.entrance.partition("=")[2])).partition(";")[
+            0
+        ]
 
     @classmethod
     def seeds(cls) -> Iterator[bytes]:
@@ -445,19 +457,33 @@ class ServerRoutes(Target):
         yield b"".join(
             cls._request("POST", path, json.dumps(b).encode()) for path, b in bodies.items()
         )
-        yield cls._request("GET", "/", b"") + cls._request("OPTIONS", "/api/sessions", b"")
+        yield from cls._seeds_of_pages(json.dumps(batch).encode())
+        yield cls._request("OPTIONS", "/api/sessions", b"")
+
+    @classmethod
+    def _seeds_of_pages(cls, batch: bytes) -> Iterator[bytes]:
+        queries = {"session": "?id=SESSION&page=1", "message": "?id=MESSAGE", "": "?q=hi&agent=x"}
+        pages = [cls._request("GET", f"PAGES/{name}{queries[name]}", b"") for name in PAGES]
+        yield from pages
+        yield cls._request("POST", "/sync/batch", batch) + cls._request("GET", "PAGES/?q=t", b"")
+        yield cls._request("GET", "/?key=KEY", b"")
 
     @classmethod
     def _request(cls, method: str, path: str, body: bytes) -> bytes:
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:1\r\nOrigin: http://localhost:3000\r\n"
         length = f"Content-Length: {len(body)}\r\n\r\n"
-        return head.encode() + cls._KEY + length.encode() + body
+        return head.encode() + cls._KEY + cls._COOKIE + length.encode() + body
 
     def __call__(self, data: bytes) -> None:
         self._start_anew()
         known = self.store.put_session({"externalId": "known", "title": "<b>T</b>"}, {})
+        said: dict[str, Any] = {"sessionExternalId": "known", "externalId": "m1", "role": "tool"}
+        message = self.store.put_message({**said, "textContent": "<i>hi"}, {}, replaces=True)
         whole = data.replace(b"KEY", self.key.encode()).replace(b"SESSION", known.encode())
-        wire = _Wire(whole)
+        whole = whole.replace(b"PAGES/", self.access.home.encode()).replace(
+            b"COOKIE", self.cookie.encode()
+        )
+        wire = _Wire(whole.replace(b"MESSAGE", message.encode()))
         listener: Any = self
         with staying_inside(self.folder):
             Connection(wire, ("127.0.0.1", 1), listener)  # type: ignore[arg-type]
@@ -468,6 +494,13 @@ class ServerRoutes(Target):
             assert b'"sessionId"' not in answer
             assert b'"sessions"' not in answer
         assert self.key.encode() not in answer or b"KEY" in data
+        self._check_pages(answer, known=b"COOKIE" in data)
+
+    def _check_pages(self, answer: bytes, *, known: bool) -> None:
+        for found in re.finditer(rb"(?s)HTTP/1\.1 (\d+) .*?(<!doctype html>.*?</html>)", answer):
+            assert known or found[1] != b"200"
+            Page(found[2].decode())
+        assert self.cookie.encode() not in answer
 
     def _start_anew(self) -> None:
         self.calls += 1

@@ -1,0 +1,73 @@
+"""A page as a browser takes it apart, and what must never be in one."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+_TAGS = (
+    "a article b bdi body button code dd details div dl dt form h1 h2 h3 head header html input"
+    " li main mark meta nav ol option p pre section select span strong style summary time title"
+)
+_ATTRIBUTES = (
+    "action aria-label charset class content datetime dir href id lang name placeholder role"
+    " selected type value"
+)
+TAGS = frozenset(_TAGS.split())
+ATTRIBUTES = frozenset(_ATTRIBUTES.split())
+PLACES = ("./", "session?", "message?", "#")
+"""Where a link may lead: to a page of ours."""
+
+
+class Page(HTMLParser):
+    """Raises AssertionError for whatever no page of ours has, such as a script or foreign link."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self._texts: list[str] = []
+        self._open: list[str] = []
+        self.headings: list[str] = []
+        self.feed(source)
+        self.close()
+        assert self._open == [], "every element is closed"
+        assert len(set(self.ids)) == len(self.ids)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._texts)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in TAGS, tag
+        given = dict(attrs)
+        assert len(given) == len(attrs)
+        assert given.keys() <= ATTRIBUTES, given
+        self.tags.append(tag)
+        if "href" in given:
+            assert str(given["href"]).startswith(PLACES), given["href"]
+            self.links.append(str(given["href"]))
+        if "id" in given:
+            self.ids.append(str(given["id"]))
+        if tag in {"h1", "h2", "h3"}:
+            self.headings.append("")
+        if tag not in {"input", "meta"}:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag, tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open[-1:] != ["style"]:
+            self._texts.append(data)
+        if {"h1", "h2", "h3"} & set(self._open):
+            self.headings[-1] += data
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(data)
+
+    def handle_pi(self, data: str) -> None:
+        raise AssertionError(data)
+
+    def unknown_decl(self, data: str) -> None:
+        raise AssertionError(data)
