@@ -159,6 +159,49 @@ def unreadable(desk: Desk, name: str) -> None:
     desk.event(name)
 
 
+def test_text_of_a_hook_that_comes_meanwhile_is_gone_before_the_next_session(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue can take minutes, and no event's text lies about for so long."""
+    monkeypatch.setattr(drain, "_REDUCE_SECONDS", 0.0)
+    sync, events_left = Syncer.sync, []
+
+    def then_talk(self: Syncer, *given: Any, **more: Any) -> Outcome:
+        events_left.append(desk.spool.has_events())
+        outcome = sync(self, *given, **more)
+        if len(events_left) == 1:
+            desk.event("s3")
+        return outcome
+
+    monkeypatch.setattr(Syncer, "sync", then_talk)
+    for name in ("s1", "s2", "s3"):
+        desk.session(name)
+    desk.event("s1")
+    desk.event("s2")
+    worker.main()
+    assert events_left == [False, False, False]
+    assert desk.stored() == {"s1", "s2", "s3"}
+
+
+def test_session_that_is_rewritten_just_as_it_is_read_is_read_again_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, calls = Syncer.sync, []
+
+    def moved_once(self: Syncer, *given: Any, **more: Any) -> Outcome:
+        calls.append(given)
+        if len(calls) == 1:
+            raise SourceError("s1.jsonl: is not there.")
+        return sync(self, *given, **more)
+
+    monkeypatch.setattr(Syncer, "sync", moved_once)
+    desk.session("s1")
+    desk.event("s1")
+    worker.main()
+    assert desk.stored() == {"s1"}
+    assert len(calls) == 2
+
+
 def tried_often(desk: Desk) -> None:
     """As if the only job had been tried as often as it may be."""
     desk.spool.reduce(registry.heed)

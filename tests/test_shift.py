@@ -307,6 +307,21 @@ def test_session_that_alone_is_failed_on_does_not_block_the_others(desk: Desk) -
     assert desk.rest() is None
 
 
+def test_sessions_that_are_failed_on_with_a_good_one_between_them_are_to_blame(desk: Desk) -> None:
+    for name in ("s1", "s2", "s3"):
+        desk.session(name)
+        desk.event(name)
+
+    def fails(body: bytes) -> Fault | None:
+        return UNCLEAR if b'"externalId": "s1"' in body or b'"externalId": "s3"' in body else None
+
+    desk.fault = fails
+    worker.main(seconds=30)
+    assert desk.rest() is None
+    assert desk.texts("s2") == ["prompt 1", "answer 1"]
+    assert [job.tries.count for job in desk.spool.jobs()] == [1, 1]
+
+
 # ---- deadlines -----------------------------------------------------------------------------------
 
 
