@@ -71,6 +71,8 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
+    """What the model asked a tool to do."""
+
     id: str
     name: str
     arguments: Any
@@ -82,6 +84,8 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
+    """What came of a tool call, as text."""
+
     call_id: str
     name: str
     output: str

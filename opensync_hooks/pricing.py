@@ -75,6 +75,8 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
+    """What models cost, by every name that they are known under."""
+
     source: str
     version: str
     date: str

@@ -22,6 +22,8 @@ from opensync_hooks.queue.waiting import Item, Queue
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
+    """Where one agent stands: its hook, and its sessions."""
+
     agent: str
     label: str
     found: bool

@@ -70,6 +70,8 @@ def entries(text: str, path: Path) -> list[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
+    """One entry of an object or array, by its offsets in the text: with its key, and its value."""
+
     key: str | int
     start: int
     value: int

@@ -15,6 +15,8 @@ from opensync_hooks.sources import Located, Source, registry
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
+    """How many sessions of one agent there are, and how many of them wait to be synced."""
+
     on_disk: int = 0
     unsynced: int = 0
 

@@ -13,6 +13,8 @@ def _none(_: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Command:
+    """One command of `opensync-hooks`, as `cli` offers it."""
+
     name: str
     about: str
     run: Callable[[argparse.Namespace], int]

@@ -13,6 +13,8 @@ _PAUSE_S = 0.1
 
 
 class Progress:
+    """Of so many sessions in all. Says nothing where there is no terminal, or only one session."""
+
     def __init__(self, total: int) -> None:
         self.done = 0
         self._total = total

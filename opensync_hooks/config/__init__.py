@@ -49,6 +49,8 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Folders:
+    """Where this user's files of ours lie; none need be there yet."""
+
     config: Path
     data: Path
     state: Path

@@ -15,6 +15,8 @@ Origin = Literal["environment", "config.toml", "default"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
+    """One name in config.toml, or a pattern of the user's own."""
+
     name: str
     table: tuple[str, ...] = ()
     kind: type = bool
@@ -42,6 +44,8 @@ _PATTERN = "patterns."
 
 @dataclass(frozen=True, slots=True)
 class Value:
+    """What a setting is now; the key masked."""
+
     setting: Setting
     value: Any
     origin: Origin

@@ -10,6 +10,8 @@ State = Literal["ok", "warning", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """One line of what `doctor` says."""
+
     check: str
     """The name of the check, or of the agent that it looked at."""
     state: State

@@ -45,6 +45,8 @@ Parse = Callable[[str, Mapping[str, str], bytes], Trigger | None]
 
 
 class Spool:
+    """Safe for several processes. Methods raise OSError where the disk does."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = private_folder(folder)
         self.lock = folder / "worker.lock"

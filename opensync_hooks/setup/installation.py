@@ -20,6 +20,8 @@ _LASTING = "install it to stay, with `uv tool install` or `pipx install`, then r
 
 @dataclass(frozen=True, slots=True)
 class Installation:
+    """What hooks run: the Python of one environment, and this package in it."""
+
     python: Path
     package: Path
 

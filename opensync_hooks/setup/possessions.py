@@ -36,6 +36,8 @@ _MADE = {
 
 @dataclass(frozen=True, slots=True)
 class Held:
+    """One file or folder of ours, and in words what is in it."""
+
     path: Path
     what: str
 

@@ -38,6 +38,8 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Predecessor:
+    """One of the npm plugins, and how its traces are told from other programs'."""
+
     package: str
     agent: str
     program: str

@@ -18,6 +18,8 @@ from opensync_hooks.agents.original import digest
 
 @dataclass(frozen=True, slots=True)
 class Retired:
+    """One file out of which a program's registration was taken."""
+
     package: str
     path: str
     backup: str
