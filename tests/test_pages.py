@@ -461,6 +461,15 @@ def test_every_word_has_to_occur_as_it_is(
     assert len(titles(Page(answer.text))) == found
 
 
+def test_search_leads_to_the_message_that_has_most_of_the_words(
+    browser: Browser, store: Store
+) -> None:
+    put(store, "s")
+    said = [say(store, "s", text, at) for at, text in enumerate(("red", "blue red", "red blue"))]
+    page = browser.read("?q=RED+blue+red")
+    assert [link.partition("#m-")[2] for link in page.links if "#m-" in link] == [said[1]]
+
+
 def test_search_finds_subagents_and_says_whose_they_are(browser: Browser, store: Store) -> None:
     put(store, "main")
     put(store, "sub", 1, parent="main", title="Title sub")

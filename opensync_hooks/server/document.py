@@ -36,10 +36,9 @@ def notice(title: str, text: str, status: int) -> Answer:
 
 
 def search_form(wanted: Wanted, agents: list[str]) -> Html:
-    words = element(
-        "input", type="search", name="q", value=" ".join(wanted.words), aria_label="Words",
-        placeholder="Search titles and texts",
-    )  # fmt: skip
+    asks = "Search titles and texts"
+    said = " ".join(wanted.words)
+    words = element("input", type="search", name="q", value=said, aria_label=asks, placeholder=asks)
     kept = element("input", type="hidden", name="project", value=wanted.project)
     fields = [words, *([_agents(wanted, agents)] if len(agents) > 1 else ())]
     fields += [kept] if wanted.project else []

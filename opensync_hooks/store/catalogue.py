@@ -52,7 +52,7 @@ class Hit:
     session: Json
     """As `card` shows it."""
     message_id: str = ""
-    """The first message in which one of the words is said; empty where only the title has them."""
+    """The first of those that have most of the words; empty where only the title has them."""
     text: str = ""
 
 
@@ -97,7 +97,7 @@ class Catalogue(StoreReads):
             return int(db.execute(_PLACE, (key_text(message_id),)).fetchone()[0])
 
     def _found(self, wanted: Wanted) -> Iterator[tuple[str, _Mention]]:
-        words = tuple(word.casefold() for word in wanted.words)
+        words = tuple({word.casefold(): None for word in wanted.words})
         asked = {"agent": key_text(wanted.agent), "project": key_text(wanted.project)}
         with self._file.reading() as db:
             rows = db.execute(_FOUND, {**asked, "all": bool(words)})
@@ -108,18 +108,17 @@ class Catalogue(StoreReads):
                 yield session_id, said
 
     def _mention(self, session_id: str, words: tuple[str, ...]) -> _Mention | None:
-        """The first message that has one of the words, with its text; None if a word is nowhere."""
-        first = None
+        """The message that has most of the words, with its text; None if a word is nowhere."""
+        best, most = _NOWHERE, 0
         with self._file.reading() as db:
-            about = " ".join(
-                str(text) for text in db.execute(_ABOUT, (session_id,)).fetchone() or ()
-            )
+            about = " ".join(str(one) for one in db.execute(_ABOUT, (session_id,)).fetchone() or ())
             missing = {word for word in words if word not in about.casefold()}
             for message_id, text in db.execute(_TEXTS, (session_id,)):
                 folded = str(text).casefold()
-                said = [word for word in words if word in folded]
-                first = first or (said and (str(message_id), str(text))) or None
-                missing.difference_update(said)
-                if first and not missing:
+                said = {word for word in words if word in folded}
+                missing -= said
+                if len(said) > most:
+                    best, most = (str(message_id), str(text)), len(said)
+                if most == len(words):
                     break
-        return None if missing else first or _NOWHERE
+        return None if missing else best
