@@ -13,7 +13,7 @@ import pytest
 
 from opensync_hooks import client as clients
 from opensync_hooks.client import LONGEST_WAIT, TRIES, Client
-from opensync_hooks.destination import Json, rename
+from opensync_hooks.destination import BatchReply, Json, rename
 from opensync_hooks.errors import (
     KeyRefusedError,
     OpenSyncError,
@@ -397,9 +397,11 @@ def test_one_connection_serves_all_calls(opensync: tuple[Client, RealStore]) -> 
 def test_batch_tells_how_much_was_stored(opensync: tuple[Client, RealStore]) -> None:
     client, _ = opensync
     session = {"sessions": [{"externalId": "s1", "title": "one"}]}
-    message = {"sessionExternalId": "s1", "externalId": "m1", "role": "user"}
-    reply = client.put_batch({**session, "messages": [message]})
-    assert (reply.sessions, reply.messages, reply.errors) == (1, 1, ())
+    messages = [
+        {"sessionExternalId": "s1", "externalId": name, "role": "user"} for name in ("m1", "m2")
+    ]
+    assert client.put_batch({**session, "messages": messages}) == BatchReply(1, 2)
+    assert client.put_batch({}) == BatchReply(0, 0)
 
 
 @pytest.mark.parametrize("beside", [-90.0, 90.0])
