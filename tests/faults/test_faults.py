@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults.damage import of_pages, prefixes
 from tests.faults.figure import Figure, table
+from tests.faults.watch import Watch
 
 ROOT = Path(__file__).parents[2]
 TRIALS = (
@@ -50,6 +51,18 @@ def test_trial_that_lost_something_has_failed() -> None:
     figure.add(1, 0, "here")
     assert not figure.passed
     assert "1 FAILED" in table([figure])
+
+
+def test_two_in_one_place_are_noticed_in_both_ways(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    with watch.inside("worker"), watch.inside("session s1"):
+        pass
+    with watch.inside("worker"):
+        pass
+    assert (watch.stays(), watch.met(), watch.overlaps()) == (3, [], [])
+    with watch.inside("worker"), watch.inside("worker"):
+        pass
+    assert (watch.met(), watch.overlaps()) == (["worker"], ["worker"])
 
 
 def test_damage_never_leaves_a_file_as_it_was() -> None:

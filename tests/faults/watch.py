@@ -38,19 +38,20 @@ class Watch:
                 if not is_alone:
                     yield False
                     return
-                with self._inside("worker"):
+                with self.inside("worker"):
                     yield True
 
         @contextmanager
         def session_alone(syncer: Syncer, agent: str, name: str, patience: float) -> Iterator[None]:
-            with of_session(syncer, agent, name, patience), self._inside(f"session {name}"):
+            with of_session(syncer, agent, name, patience), self.inside(f"session {name}"):
                 yield
 
         watched: tuple[Any, Any] = (Spool, Syncer)
         watched[0].alone, watched[1].alone = worker_alone, session_alone
 
     @contextmanager
-    def _inside(self, place: str) -> Iterator[None]:
+    def inside(self, place: str) -> Iterator[None]:
+        """Somebody is there for as long as this lasts."""
         only = self.folder / f"{place}.only"
         is_first = True
         try:
