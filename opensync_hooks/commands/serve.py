@@ -23,17 +23,17 @@ def _serve(arguments: argparse.Namespace) -> int:
         Store(config.Folders.of(os.environ).store) as store,
         Server(store, key, arguments.port) as server,
     ):
-        _tell(f"Serving the embedded store on {server.url}; its key stands in config.toml.")
-        _tell(f"To read your sessions, open  {server.entrance}")
-        server.on_entry(lambda: _tell(f"Opened. For another browser  {server.entrance}"))
+        # Flushed: a pipe or a log would show it when all is over.
+        said = f"Serving the embedded store on {server.url}; its key stands in config.toml."
+        print(said, f"To read your sessions, open  {server.entrance}", sep="\n", flush=True)
+        server.on_entry(lambda: _tell(server.entrance))
         server.serve_forever()
     return 0
 
 
-def _tell(line: str) -> None:
-    """At once: a file or a pipe would show it when all is over. Nobody may be there to see it."""
-    with suppress(OSError):
-        print(line, flush=True)
+def _tell(entrance: str) -> None:
+    with suppress(OSError):  # nobody may be there any more to read it
+        print(f"Opened. For another browser  {entrance}", flush=True)
 
 
 SERVE = Command(
