@@ -67,7 +67,7 @@ class Database:
             private_folder(path.parent)
             _make_private(path)
             self._db = _connected(path, layout, patience_s)
-            self._place = _place(path)
+            self.place = place(path)
 
     def close(self) -> None:
         with self._lock:
@@ -105,7 +105,7 @@ class Database:
 
     def _check_place(self) -> None:
         """SQLite goes on writing to a file that was deleted: acknowledged, and lost."""
-        if _place(self.path) != self._place:
+        if place(self.path) != self.place:
             raise DiskError(
                 f"{self.path}: was moved or deleted since it was opened.",
                 "Start the command again.",
@@ -134,10 +134,11 @@ def _ours(path: Path, error: sqlite3.Error) -> OpenSyncError:
     return UnusableFileError(f"{path}: {error}.", _AWAY)
 
 
-def _place(path: Path) -> tuple[int, int] | None:
+def place(path: Path) -> tuple[int, int] | None:
+    """Tells one file from the next one at the same path; None where none can be looked at."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_dev, found.st_ino
 

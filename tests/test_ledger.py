@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from opensync_hooks.database import DamagedError, Database
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger import Ledger, Summary, glimpse
 from opensync_hooks.ledger.account import Account, Entry, Head
@@ -322,6 +324,50 @@ def test_damage_found_in_mid_use_is_an_error_of_ours_and_gone_at_the_next_start(
             account.claim(["c"])
     assert is_usable(path)
     assert len(list(path.parent.glob("ledger.db.ruined-*"))) == 1
+
+
+def _damaged_behind_the_schema(path: Path) -> None:
+    fill(path)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+
+
+def test_second_run_that_met_the_damage_leaves_the_new_ledger_where_it_is(path: Path) -> None:
+    _damaged_behind_the_schema(path)
+    first, second = Ledger(path), Ledger(path)
+    for one in (first, second):
+        with pytest.raises(UnreachableError, match="is damaged"):
+            one.account(HERE, AGENT, "s1").entry("m1")
+    first.close()
+    with Ledger(path) as new:
+        account = new.account(HERE, AGENT, "s1")
+        account.write("m1", "h", "confirmed")
+        second.close()
+        assert account.entry("m1") == Entry("h", "confirmed")
+        account.write("m2", "h", "confirmed")
+    with Ledger(path) as again:
+        assert again.account(HERE, AGENT, "s1").entry("m2")
+
+
+def test_run_that_could_not_open_a_ruined_ledger_takes_no_new_one_for_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    path.write_bytes(_random(5_000))
+
+    def meanwhile(*given: Any) -> Any:
+        """Another run is there first, as soon as this one has met the damage."""
+        monkeypatch.setattr("opensync_hooks.ledger.Database", Database)
+        try:
+            return Database(*given)
+        except DamagedError:
+            fill(path, 1)
+            raise
+
+    monkeypatch.setattr("opensync_hooks.ledger.Database", meanwhile)
+    with Ledger(path) as ledger:
+        assert ledger.account(HERE, AGENT, "s1").entry("m0"), "what the other run has written"
 
 
 def test_all_files_are_the_users_alone_though_the_umask_hides_nothing(path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from opensync_hooks import clock
-from opensync_hooks.database import PATIENCE_S, DamagedError, Database, Layout
+from opensync_hooks.database import PATIENCE_S, DamagedError, Database, Layout, place
 from opensync_hooks.errors import UnreachableError
 from opensync_hooks.ledger.account import Account, Run
 
@@ -71,19 +71,25 @@ class Ledger:
     def __init__(self, path: Path, *, patience: float = PATIENCE_S) -> None:
         self._path = path
         self._is_ruined = False
+        found = place(path)
         try:
             self._file = Database(path, _LAYOUT, patience)
         except DamagedError:
-            self._set_aside()
+            self._set_aside(found)
             self._file = Database(path, _LAYOUT, patience)
 
-    def _set_aside(self) -> None:
-        """A ruined ledger costs only work: all is sent again, and stored once all the same."""
-        ruined = self._path.with_name(f"{self._path.name}.ruined-{time.time_ns()}")
-        with suppress(FileNotFoundError):
-            self._path.replace(ruined)
-        for suffix in ("-wal", "-shm"):
+    def _set_aside(self, ruin: tuple[int, int] | None) -> None:
+        """A ruined ledger costs only work: all is sent again, and stored once all the same.
+
+        But not the one that another run may have begun in its place.
+        """
+        if place(self._path) != ruin:
+            return
+        for suffix in ("-wal", "-shm"):  # first: once the path is free, they may be a new one's
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        aside = self._path.with_name(f"{self._path.name}.ruined-{time.time_ns()}")
+        with suppress(FileNotFoundError):
+            self._path.replace(aside)
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +100,7 @@ class Ledger:
     def close(self) -> None:
         self._file.close()
         if self._is_ruined:
-            self._set_aside()
+            self._set_aside(self._file.place)
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
