@@ -23,6 +23,7 @@ from opensync_hooks.agents import ClaudeCode, hook_command
 from opensync_hooks.store import Store
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says, thinks, uses
+from tests.e2e.user import User
 from tests.recount import recount
 
 ROOT = Path(__file__).parents[2]
@@ -67,27 +68,22 @@ pytestmark = [
 ]
 
 
-class Terminal:
+class Terminal(User):
     """A user who runs `claude -p` in a project folder."""
 
+    program = CLAUDE
+
     def __init__(self, home: Path, ours: Path, model: str) -> None:
-        self.home = home
-        self.ours = ours
-        self.project = home / "project"
-        self.project.mkdir()
-        (self.project / "pixel.png").write_bytes(PIXEL)
-        self.environ = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(home),
-            "LANG": "C.UTF-8",
+        environ = {
             "ANTHROPIC_BASE_URL": model,
             "ANTHROPIC_API_KEY": "none",
             "DISABLE_TELEMETRY": "1",
             "DISABLE_AUTOUPDATER": "1",
             "DISABLE_ERROR_REPORTING": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "OPENSYNC_HOOKS_HOME": str(ours),
         }
+        super().__init__(home, ours, environ)
+        (self.project / "pixel.png").write_bytes(PIXEL)
 
     def register(self) -> None:
         settings = self.home / ".claude" / "settings.json"
@@ -99,31 +95,14 @@ class Terminal:
         assert change
         change.apply()
 
-    def start(self, prompt: str, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [CLAUDE, "-p", prompt, *arguments],
-            cwd=self.project,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def ask(self, prompt: str, *arguments: str) -> subprocess.Popen[str]:
+        return self.start("-p", prompt, *arguments)
 
     def run(self, prompt: str, *arguments: str) -> str:
-        process = self.start(prompt, *arguments)
+        process = self.ask(prompt, *arguments)
         out, errors = process.communicate(timeout=60)
         assert "hook" not in errors.lower(), errors
         return out.strip()
-
-    def settle(self) -> None:
-        end = time.monotonic() + 20
-        spool = self.ours / "spool"
-        while time.monotonic() < end:
-            time.sleep(0.1)
-            if not any(path.suffix in (".event", ".job") for path in spool.iterdir()):
-                return
-        raise AssertionError("hooks left something queued")
 
     def has_begun(self, session_id: str) -> bool:
         return any((self.home / ".claude" / "projects").glob(f"*/{session_id}.jsonl"))
@@ -212,7 +191,7 @@ def test_fork_holds_it_all_and_pays_only_for_its_own(terminal: Terminal) -> None
 def test_session_that_was_cut_off_arrives_as_far_as_it_came(
     terminal: Terminal, how: signal.Signals
 ) -> None:
-    process = terminal.start("please stall", "--session-id", sid(1))
+    process = terminal.ask("please stall", "--session-id", sid(1))
     end = time.monotonic() + 40  # it takes its time on a busy machine
     while not terminal.has_begun(sid(1)) and time.monotonic() < end:
         time.sleep(0.1)

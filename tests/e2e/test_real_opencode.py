@@ -33,6 +33,7 @@ from opensync_hooks.agents.opencode import OpenCode
 from opensync_hooks.store import Store
 from tests.e2e.completions_api import SUMMARY, TITLE, scripted_completions
 from tests.e2e.script import Block, Reply, Script, says, thinks, uses
+from tests.e2e.user import PATIENCE_S, User
 
 ROOT = Path(__file__).parents[2]
 OPENCODE = os.environ.get("OPENSYNC_TEST_OPENCODE", "")
@@ -71,30 +72,23 @@ SCRIPT: Script = {
     "stall": [Reply([says("I begin and never end.")], pause=20)],
 }  # fmt: skip
 
-PATIENCE_S = 60  # with what is over in two seconds where nothing else runs
-
 pytestmark = [
     pytest.mark.skipif(not OPENCODE, reason="OPENSYNC_TEST_OPENCODE does not name an OpenCode"),
     pytest.mark.timeout(300),
 ]
 
 
-class User:
+class Developer(User):
     """Somebody with OpenCode, a project, and our plugin installed."""
 
+    program = OPENCODE
+
     def __init__(self, home: Path, ours: Path, model: str) -> None:
-        self.home = home
-        self.ours = ours
-        self.project = home / "project"
-        self.project.mkdir()
         self.config = home / ".config" / "opencode"
         self.config.mkdir(parents=True)
         self.unpacked = home / "tmp"
         self.unpacked.mkdir()
-        self.environ = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(home),
-            "LANG": "C.UTF-8",
+        environ = {
             "TERM": "xterm-256color",
             "TMPDIR": str(self.unpacked),
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
@@ -103,8 +97,8 @@ class User:
             "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
             "OPENCODE_MODELS_URL": model,
             "npm_config_offline": "true",
-            "OPENSYNC_HOOKS_HOME": str(ours),
         }
+        super().__init__(home, ours, environ)
         self._configure(model)
         self._make_repository()
 
@@ -144,18 +138,6 @@ class User:
         assert change
         change.apply()
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [OPENCODE, *arguments],
-            cwd=self.project,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
     def run(self, *arguments: str) -> str:
         process = self.start("run", *arguments)
         out, errors = process.communicate(timeout=120)
@@ -187,16 +169,6 @@ class User:
             process.terminate()
             process.communicate(timeout=30)
 
-    def settle(self) -> None:
-        end = time.monotonic() + PATIENCE_S
-        while time.monotonic() < end:
-            time.sleep(0.3)
-            spool = self.ours / "spool"
-            names = list(spool.iterdir()) if spool.exists() else []
-            if names and not any(path.suffix in (".event", ".job") for path in names):
-                return
-        raise AssertionError("the plugin started nothing, or something stays queued")
-
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         path = self.home / ".local" / "share" / "opencode" / "opencode.db"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
@@ -209,9 +181,9 @@ class User:
 
 
 @pytest.fixture
-def user(home: Path, tmp_path: Path) -> Iterator[User]:
+def user(home: Path, tmp_path: Path) -> Iterator[Developer]:
     with scripted_completions(SCRIPT) as model:
-        made = User(home, tmp_path / "ours", model)
+        made = Developer(home, tmp_path / "ours", model)
         made.install()
         yield made
         shutil.rmtree(made.unpacked)  # each start leaves a library of 8 MB there
@@ -241,7 +213,7 @@ _MESSAGES = """
   GROUP BY 1"""
 
 
-def in_opencode(user: User, session_id: str) -> Counter[str]:
+def in_opencode(user: Developer, session_id: str) -> Counter[str]:
     """Counted in OpenCode's own tables, without any of the package's code."""
     counts: Counter[str] = Counter()
     for role, of, count in user.sql(_PARTS.format(id=session_id)):
@@ -280,7 +252,7 @@ def in_store(found: dict[str, Any]) -> Counter[str]:
     return +counts
 
 
-def check(user: User, *, besides: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+def check(user: Developer, *, besides: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
     """Every session of OpenCode's is there, with the same counts; returns what arrived."""
     wanted = {row[0]: in_opencode(user, row[0]) for row in user.sql("SELECT id FROM session")}
     end = time.monotonic() + PATIENCE_S
@@ -306,7 +278,7 @@ def check(user: User, *, besides: tuple[str, ...] = ()) -> dict[str, dict[str, A
     ids=["hello", "tools and a second turn", "failure and a second turn", "attached file"],
 )
 def test_everything_in_opencodes_database_is_in_the_store(
-    user: User, turns: list[tuple[str, ...]]
+    user: Developer, turns: list[tuple[str, ...]]
 ) -> None:
     for turn in turns:
         user.run(*turn)
@@ -315,7 +287,7 @@ def test_everything_in_opencodes_database_is_in_the_store(
     assert session["session"]["projectPath"] == str(user.project)
 
 
-def test_subagents_are_there_with_their_parent(user: User) -> None:
+def test_subagents_are_there_with_their_parent(user: Developer) -> None:
     user.run("please delegate")
     stored = check(user)
     parents = [one["session"]["extra"].get("parentExternalId") for one in stored.values()]
@@ -325,7 +297,7 @@ def test_subagents_are_there_with_their_parent(user: User) -> None:
     assert sorted(filter(None, parents)) == [root, root]
 
 
-def test_fork_holds_it_all_and_pays_only_for_its_own(user: User) -> None:
+def test_fork_holds_it_all_and_pays_only_for_its_own(user: Developer) -> None:
     user.run("please work")
     (first,) = check(user)
     user.run("and greet", "--session", first, "--fork")
@@ -345,7 +317,7 @@ def message(text: str) -> dict[str, Any]:
     return {"model": MODEL, "parts": [{"type": "text", "text": text}]}
 
 
-def test_undo_shell_compaction_abort_and_deletion_by_the_api(user: User) -> None:
+def test_undo_shell_compaction_abort_and_deletion_by_the_api(user: Developer) -> None:
     with user.serve() as call:
         session = call("POST", "/session", {})["id"]
         say = f"/session/{session}/message"
@@ -379,16 +351,16 @@ def test_undo_shell_compaction_abort_and_deletion_by_the_api(user: User) -> None
     assert gone in user.stored(), "what was delivered stays"
 
 
-def _told(user: User, session_id: str) -> list[tuple[str, str]]:
+def _told(user: Developer, session_id: str) -> list[tuple[str, str]]:
     found = user.stored().get(session_id, {"messages": []})
     return [(one["role"], one.get("textContent", "")) for one in found["messages"]]
 
 
-def _undone(user: User, session_id: str) -> list[str]:
+def _undone(user: Developer, session_id: str) -> list[str]:
     return [text for _, text in _told(user, session_id) if text.startswith("[undone]")]
 
 
-def _soon(user: User, look: Callable[[], Any], *, of: Path | None = None) -> Any:
+def _soon(user: Developer, look: Callable[[], Any], *, of: Path | None = None) -> Any:
     """What the worker, or OpenCode, brings within some seconds."""
     place = of or user.ours / "store.db"
     end = time.monotonic() + PATIENCE_S
@@ -403,7 +375,7 @@ def _soon(user: User, look: Callable[[], Any], *, of: Path | None = None) -> Any
 class Screen:
     """OpenCode's screen in a terminal of its own."""
 
-    def __init__(self, user: User) -> None:
+    def __init__(self, user: Developer) -> None:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.chdir(user.project)
@@ -443,7 +415,7 @@ def version() -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("how", ["ctrl-c while it works", "/exit", "closed terminal"])
-def test_screen_that_is_left_in_any_way_leaves_its_session(user: User, how: str) -> None:
+def test_screen_that_is_left_in_any_way_leaves_its_session(user: Developer, how: str) -> None:
     if how != "/exit" and version() < (1, 15, 11):
         pytest.skip("before 1.15.11 no plugin is told of the end")
     screen = Screen(user)
@@ -466,7 +438,7 @@ def test_screen_that_is_left_in_any_way_leaves_its_session(user: User, how: str)
     assert ("now stall" in said) == (how != "/exit")
 
 
-def test_worker_survives_the_end_of_opencode_and_of_its_group(user: User) -> None:
+def test_worker_survives_the_end_of_opencode_and_of_its_group(user: Developer) -> None:
     process = user.start("run", "please greet")
     spool = user.ours / "spool"
     while not (spool.exists() and any(spool.glob("*.event"))) and process.poll() is None:
@@ -477,7 +449,7 @@ def test_worker_survives_the_end_of_opencode_and_of_its_group(user: User) -> Non
     check(user)
 
 
-def test_event_is_not_lost_when_opencode_is_killed_right_behind_it(user: User) -> None:
+def test_event_is_not_lost_when_opencode_is_killed_right_behind_it(user: Developer) -> None:
     plugin = user.config / "plugin" / "opensync-hooks.js"
     text = plugin.read_text()
     killing = text.replace("  child.unref()\n", '  process.kill(process.pid, "SIGKILL")\n')
@@ -489,7 +461,7 @@ def test_event_is_not_lost_when_opencode_is_killed_right_behind_it(user: User) -
     check(user)
 
 
-def test_run_that_was_killed_is_found_by_sync(user: User) -> None:
+def test_run_that_was_killed_is_found_by_sync(user: Developer) -> None:
     process = user.start("run", "now stall")
     _soon(user, lambda: user.sql("SELECT * FROM part"), of=user.home)
     process.kill()
@@ -503,7 +475,7 @@ def test_run_that_was_killed_is_found_by_sync(user: User) -> None:
     assert "now stall" in session["messages"][0]["textContent"]
 
 
-def test_session_by_hand_says_what_it_did(user: User) -> None:
+def test_session_by_hand_says_what_it_did(user: Developer) -> None:
     user.run("please greet")
     (session,) = check(user)
     done = subprocess.run(
