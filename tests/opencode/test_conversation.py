@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from opensync_hooks.privacy import permitted
 from opensync_hooks.sources.opencode.charges import usage
 from tests.opencode.recordings import CHILD, CONTINUE, DELEGATE, FORK, REVERTED, TOOLS, TRUTH
 from tests.opencode_home import DATABASES, TREES, Home, tally
-from tests.sessions import everything, told
+from tests.sessions import everything, outputs, told
 
 
 @pytest.mark.parametrize("version", TRUTH)
@@ -23,7 +24,9 @@ def test_recording_holds_what_a_count_by_hand_finds(there: Home, version: str) -
 
 @pytest.mark.parametrize("version", [*TREES, *DATABASES])
 def test_recording_is_read_without_a_gap(there: Home, version: str) -> None:
-    for session in everything(there.put(version).source()):
+    sessions = list(everything(there.put(version).source()))
+    assert len(sessions) == len(TRUTH[version])
+    for session in sessions:
         assert session.skipped == {}
         assert session.project_path == "/home/dev/proj"
         assert (session.model, session.provider) == ("fake-model", "fake")
@@ -297,3 +300,39 @@ def test_call_that_lost_its_name_and_its_id_is_told_all_the_same(recorded: Home)
     assert isinstance(call, ToolCall)
     assert (call.name, call.id[:4]) == ("unknown", "prt_")
     assert result == ToolResult(call.id, "unknown", "as far as it came", is_error=True)
+
+
+def test_child_that_says_nothing_and_has_no_title_still_names_its_parent(recorded: Home) -> None:
+    with recorded.writing() as db:
+        db.execute("DELETE FROM message WHERE session_id = ?", (CHILD,))
+        db.execute("UPDATE session SET title = '' WHERE id = ?", (CHILD,))
+    assert recorded.read(CHILD)[0].title == "Subagent (subagent of ses_e04559947ffe)"
+
+
+def test_answer_that_states_a_cost_and_no_tokens_is_paid_for(recorded: Home) -> None:
+    with recorded.writing() as db:
+        db.execute("UPDATE message SET data = json_remove(data, '$.tokens')")
+    (session,) = recorded.read(TOOLS)
+    assert tally(session)["cost"] == TRUTH["1.18.33"][TOOLS][-1]
+    assert tally(session)["read"] == 0
+
+
+@pytest.mark.parametrize("about", [{"error": True, "message": "No."}, {"error": True}, {}])
+def test_tool_that_failed_in_0_1_says_why(there: Home, about: dict[str, Any]) -> None:
+    session_id = "ses_e0456db59ffeTbijX5BnpR7wLR"
+    there.put("0.1.174")
+    before = outputs(there.read(session_id)[0])
+    (file,) = (
+        path
+        for path in there.data.glob(f"**/message/{session_id}/*.json")
+        if "tool-invocation" in path.read_text()
+    )
+    value = json.loads(file.read_text())
+    value["metadata"]["tool"] = dict.fromkeys(value["metadata"]["tool"], about)
+    file.write_text(json.dumps(value))
+    (session,) = there.read(session_id)
+    results = [
+        part for one in session.messages for part in one.parts if isinstance(part, ToolResult)
+    ]
+    assert [one.is_error for one in results] == [bool(about)] * 4
+    assert outputs(session) == (["No."] * 4 if "message" in about else before)

@@ -147,14 +147,15 @@ def test_plain_session_file_with_contents_instead_of_parts_is_understood(there: 
     messages = [
         {"role": "user", "content": "hi", "createdAt": 5},
         {"role": "assistant", "content": [{"type": "text", "text": "hello"}]},
+        {"role": "user", "text": "thanks"},
         {"nonsense": True},
         "nonsense",
     ]
     file = folder / "ses_plain.json"
     file.write_text(json.dumps({"id": "ses_plain", "title": "T", "messages": messages}))
     (session,) = there.read("ses_plain")
-    assert told(session) == [("user", "hi"), ("assistant", "hello")]
-    assert [message.id for message in session.messages] == ["message-0", "message-1"]
+    assert told(session) == [("user", "hi"), ("assistant", "hello"), ("user", "thanks")]
+    assert [one.id for one in session.messages] == ["message-0", "message-1", "message-2"]
     assert (session.title, session.created_at) == ("T", 5)
     assert next(iter(session.messages)).created_at == 5
     assert session.skipped == {"unreadable message": 1}
