@@ -15,9 +15,10 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 from opensync_hooks.clock import now
+from opensync_hooks.config import new_key
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import RejectedError
-from opensync_hooks.server import Fault, OnRequest, Server, new_key, serve
+from opensync_hooks.server import Fault, OnRequest, Server
 from opensync_hooks.store import Clock, Store
 
 MESSAGE_WINDOW_MS = 5_000
@@ -142,7 +143,7 @@ def real_opensync(
     key = new_key()
     with (
         RealStore(folder / "opensync.db", clock=clock) as store,
-        serve(store, key, on_request=on_request) as server,
+        Server(store, key, on_request=on_request) as server,
     ):
         yield server.start(), store, key
 

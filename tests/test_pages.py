@@ -18,9 +18,10 @@ import pytest
 import requests
 
 from opensync_hooks import cli
+from opensync_hooks.config import new_key
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
-from opensync_hooks.server import Server, new_key, serve
+from opensync_hooks.server import Server
 from opensync_hooks.server.markup import harmless
 from opensync_hooks.server.pages import MOST_MESSAGES, MOST_SESSIONS
 from opensync_hooks.store import Store
@@ -73,7 +74,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def server(store: Store) -> Iterator[Server]:
-    with serve(store, new_key()) as listening:
+    with Server(store, new_key()) as listening:
         yield listening.start()
 
 
@@ -147,7 +148,7 @@ def test_cookie_goes_to_our_pages_only_and_not_to_another_port(
     """Every port of 127.0.0.1 gets its cookies, also one on which another user listens."""
     asked = requests.Request("GET", f"http://127.0.0.1:{server.port + 1}/session?id=x")
     assert "Cookie" not in browser.http.prepare_request(asked).headers
-    with Store(tmp_path / "other.db") as store, serve(store, new_key()) as other:
+    with Store(tmp_path / "other.db") as store, Server(store, new_key()) as other:
         browser.http.get(other.start().entrance, timeout=10)
         assert browser.get().status_code == 200, "two servers side by side"
 
@@ -206,7 +207,7 @@ def test_cookies_of_others_do_not_lock_the_reader_out(
 
 def test_key_of_the_programs_opens_no_page_and_the_cookie_no_route(tmp_path: Path) -> None:
     key = new_key()
-    with Store(tmp_path / "s.db") as store, serve(store, key) as server:
+    with Store(tmp_path / "s.db") as store, Server(store, key) as server:
         browser = Browser(server.start())
         with browser.http:
             browser.enter()
@@ -759,7 +760,7 @@ def test_every_recorded_session_of_all_agents_can_be_read_whole(
         draft.calls("read_file_v2")
         draft.save(name="A session of the editor")
     assert cli.main(["sync", "--all"]) == 0
-    with Store(ours / "store.db") as store, serve(store, new_key()) as server:
+    with Store(ours / "store.db") as store, Server(store, new_key()) as server:
         browser = Browser(server.start())
         with browser.http:
             browser.enter()

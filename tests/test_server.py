@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import requests
 
+from opensync_hooks.config import new_key
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import OpenSyncError, UnreachableError, UsageError, WrongAddressError
-from opensync_hooks.server import Fault, Server, new_key, serve
+from opensync_hooks.server import Fault, Server
 from opensync_hooks.server import connection as connection_module
 from opensync_hooks.server.routes import ROUTES, Answer
 from opensync_hooks.store import Store
@@ -76,7 +77,7 @@ def server(
         seen.append((method, path, body))
         return faults.pop(0) if faults else None
 
-    with serve(store, key, on_request=on_request) as listening:
+    with Server(store, key, on_request=on_request) as listening:
         yield listening.start()
 
 
@@ -508,7 +509,7 @@ def test_a_fault_is_chosen_by_method_path_and_body(
 
 
 def test_closing_ends_kept_alive_connections_at_once(store: Store, key: str) -> None:
-    server = serve(store, key).start()
+    server = Server(store, key).start()
     caller = Caller(server, key)
     with caller.http:
         assert caller.get("/health").status_code == 200
@@ -528,7 +529,7 @@ def test_closing_lets_a_request_finish_that_is_being_stored(store: Store, key: s
         time.sleep(0.2)
 
     answers: list[int] = []
-    server = serve(store, key, on_request=on_request).start()
+    server = Server(store, key, on_request=on_request).start()
     caller = Caller(server, key)
 
     def post() -> None:
@@ -546,7 +547,7 @@ def test_closing_lets_a_request_finish_that_is_being_stored(store: Store, key: s
 
 @pytest.mark.parametrize("start", [True, False], ids=["after its start", "without one"])
 def test_a_server_is_closed_as_often_as_one_likes(store: Store, key: str, *, start: bool) -> None:
-    with serve(store, key) as server:
+    with Server(store, key) as server:
         if start:
             server.start()
         server.close()
@@ -561,11 +562,11 @@ def test_a_new_key_is_one_of_opensyncs_form_and_never_the_same() -> None:
 @pytest.mark.parametrize("key", ["", "osk_", "osk_short", "x" * 36, "osk_" + "ü" * 32])
 def test_a_key_that_is_easy_to_guess_is_no_key(store: Store, key: str) -> None:
     with pytest.raises(UsageError, match="osk_"):
-        serve(store, key)
+        Server(store, key)
 
 
 def test_a_port_that_is_taken_is_named(store: Store, server: Server, key: str) -> None:
     for port in (server.port, 99_999):
         with pytest.raises(UsageError, match=f"127.0.0.1:{port}: cannot listen") as refused:
-            serve(store, key, port)
+            Server(store, key, port)
         assert refused.value.hint

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import server as server_module
-from opensync_hooks.server import Server, connection, new_key, routes, serve
+from opensync_hooks.config import new_key
+from opensync_hooks.server import Server, connection, routes
 from opensync_hooks.store import Store
 
 HOST = b"Host: 127.0.0.1\r\n"
@@ -37,7 +38,7 @@ def server(tmp_path: Path, key: str, seen: list[bytes]) -> Iterator[Server]:
     def on_request(_method: str, _path: str, body: bytes) -> None:
         seen.append(body)
 
-    with Store(tmp_path / "store.db") as store, serve(store, key, on_request=on_request) as one:
+    with Store(tmp_path / "store.db") as store, Server(store, key, on_request=on_request) as one:
         yield one.start()
 
 

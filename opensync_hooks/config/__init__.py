@@ -193,13 +193,18 @@ def server_key(environ: Mapping[str, str]) -> str:
     known = load(environ).server_key
     if known:
         return known
-    fresh = "osk_" + secrets.token_urlsafe(24)
+    fresh = new_key()
 
     def keep(document: dict[str, Any]) -> None:
         server = document.setdefault("server", {})
         server["key"] = server.get("key") or fresh  # another process may have been first
 
     return str(_change(environ, keep)["server"]["key"])
+
+
+def new_key() -> str:
+    """A key of the form that OpenSync's settings page gives out."""
+    return "osk_" + secrets.token_urlsafe(24)
 
 
 def base_url(text: str) -> str:

@@ -6,7 +6,6 @@ Listens on 127.0.0.1 and nowhere else. Writes no log: bodies are conversations, 
 from __future__ import annotations
 
 import re
-import secrets
 import socket
 import socketserver
 import sys
@@ -21,7 +20,7 @@ from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection, Fault, OnRequest
 from opensync_hooks.store import Store
 
-__all__ = ["HOST", "Fault", "OnRequest", "Server", "new_key", "serve"]
+__all__ = ["HOST", "Fault", "OnRequest", "Server"]
 
 HOST = "127.0.0.1"
 MOST_CONNECTIONS = 64
@@ -29,18 +28,11 @@ _LEAVE_S = 5
 _KEY = re.compile(r"osk_[A-Za-z0-9_-]{32}")
 
 
-def new_key() -> str:
-    """A key of the form that OpenSync's settings page gives out."""
-    return "osk_" + secrets.token_urlsafe(24)
-
-
-def serve(store: Store, key: str, port: int = 0, on_request: OnRequest | None = None) -> Server:
-    """A server that listens already; it answers from `start` or `serve_forever` on."""
-    return Server(store, key, port, on_request)
-
-
 class Server:
-    """Leaves the store open: who opened it closes it."""
+    """Listens once it is made, and answers from `start` or `serve_forever` on.
+
+    Leaves the store open: who opened it closes it.
+    """
 
     def __init__(
         self, store: Store, key: str, port: int = 0, on_request: OnRequest | None = None

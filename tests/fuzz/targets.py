@@ -18,10 +18,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.config import new_key
 from opensync_hooks.entry import names_only
 from opensync_hooks.folders import KEPT
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.server import new_key
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection
 from opensync_hooks.server.pages import PAGES
