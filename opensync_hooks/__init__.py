@@ -14,7 +14,8 @@ The way of one event:
       client, store      to OpenSync over HTTP, or into a database of the user's own
 
 Around it: commands is what users type, setup and agents register the hooks, wiring puts the parts
-together; backfill, verification and doctor look at many sessions, or at everything.
+together; backfill, verification and doctor look at many sessions, or at everything; server shows
+the user's own database to browsers and programs on this machine.
 """
 
 __version__ = "0.1.0"

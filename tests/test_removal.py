@@ -121,7 +121,7 @@ def test_in_a_folder_that_the_user_named_only_what_is_ours_goes(user: User, tmp_
     shared = tmp_path / "shared"
     shared.mkdir()
     user.env["OPENSYNC_HOOKS_HOME"] = str(shared)
-    for name in ("config.toml", "store.db", "thesis.odt"):
+    for name in ("config.toml", ".config.toml.a1b2c3d4", "store.db", "thesis.odt"):
         (shared / name).touch()
     assert user.uninstall("--purge", "--yes") == 0
     assert [path.name for path in shared.iterdir()] == ["thesis.odt"]

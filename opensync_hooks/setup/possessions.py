@@ -21,6 +21,7 @@ PATIENCE = 10.0
 _PAUSE = 0.1
 _MADE = {
     "config.toml": "settings and key",
+    ".config.toml.*": "settings that something ended in the middle of writing",
     "store.db*": "sessions in the embedded store",
     "ledger.db*": "what was confirmed",
     "spool": "the queue",
