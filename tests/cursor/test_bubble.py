@@ -59,6 +59,9 @@ def test_text_stands_in_one_of_many_fields(
         ({"rawArgs": "", "params": {"b": 2}}, {"b": 2}),
         ({"rawArgs": "{broken", "params": '{"b": 2}'}, {"b": 2}),
         ({"params": "{broken"}, "{broken"),
+        ({"rawArgs": "null", "params": " [] "}, {}),
+        ({"rawArgs": "7", "params": '["a"]'}, ["a"]),
+        ({"rawArgs": 7}, {}),
         ({}, {}),
     ],
 )
@@ -81,6 +84,7 @@ def test_arguments_are_what_the_model_wrote_else_what_cursor_made_of_it(
         ({"status": "error", "error": '{"clientVisibleErrorMessage": "No."}'}, "No.", True),
         ({"status": "error", "error": "boom"}, "boom", True),
         ({"status": "error"}, "[failed]", True),
+        ({"status": "completed", "error": "boom"}, "boom", True),
         ({"status": "cancelled"}, "[cancelled]", True),
         ({"status": "cancelled", "userDecision": "rejected"}, "[rejected by the user]", True),
         ({"result": '{"rejected": true}'}, "[rejected by the user]", True),

@@ -90,6 +90,22 @@ def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
     assert told(only(source, "c1"))[0] == ("user", "elsewhere")
 
 
+def test_chat_began_when_it_says_so_or_the_note_beside_it(home: Path, source: Cursor) -> None:
+    chat(home, TURN, createdAt=BEGAN + 7)
+    assert only(source, "c1").created_at == BEGAN + 7
+    chat(home, TURN, createdAt=None)
+    assert only(source, "c1").created_at == BEGAN
+
+
+def test_blank_prompt_and_tools_without_a_name_are_no_trouble(home: Path, source: Cursor) -> None:
+    odd = {"type": "tool-call", "toolCallId": "c1"}
+    gave = {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "c1", "result": 7}]}
+    chat(home, (user(" "), user("go"), assistant(odd), gave, assistant(text("done"))))
+    prompt, answer = only(source, "c1").messages
+    assert prompt.parts == (Text("go"),)
+    assert answer.parts == (ToolCall("c1", "tool", {}), ToolResult("c1", "", "7"), Text("done"))
+
+
 def test_missing_blob_costs_only_its_message(home: Path, source: Cursor) -> None:
     path = chat(home, TURN)
     db = sqlite3.connect(path, isolation_level=None)

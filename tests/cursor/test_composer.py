@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from opensync_hooks.model import Heard, ToolCall, ToolResult, Trigger, Turn, Usage
 from opensync_hooks.notebook import Notebook
-from opensync_hooks.sources.cursor import Cursor, state
+from opensync_hooks.sources.cursor import Cursor, conversation, state
 from tests.cursor.conversations import a_turn_of_everything
 from tests.cursor_home import BEGAN, Draft, Editor
 from tests.sessions import kinds, only, told
@@ -123,6 +123,28 @@ def test_turn_that_is_whole_or_was_aborted_is_settled(
     assert not only(source, "s1").is_partial
 
 
+def test_turn_that_was_left_half_written_long_ago_is_as_whole_as_it_gets(
+    editor: Editor, source: Cursor
+) -> None:
+    """A crash leaves one behind, and nobody will ever finish it."""
+    draft = editor.draft()
+    written(draft, "loading")
+    draft.save(status="generating", lastUpdatedAt=int(time.time() * 1000) - 2 * 3_600_000)
+    assert not source.settled(Trigger("cursor", "s1"))
+    assert not only(source, "s1").is_partial
+
+
+def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
+    editor: Editor, source: Cursor, notebook: Notebook
+) -> None:
+    """Versions before 2026 name none of them: the one that the hook names would never come."""
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    notebook.add("s1", Heard((Turn("named-elsewhere", None, Usage(output_tokens=1)),)))
+    assert source.settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
+
+
 def test_what_earlier_turns_lack_is_lost_and_not_waited_for(editor: Editor, source: Cursor) -> None:
     draft = editor.draft()
     draft.prompt("go")
@@ -183,6 +205,36 @@ def test_what_no_header_names_is_undone_and_stands_where_it_was_said(
         *(("prompt 2", True), ("answer 2", True)),
         *(("prompt 3", False), ("answer 3", False)),
     ]
+
+
+def test_what_was_taken_back_before_there_were_times_stands_at_the_end(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft(version=3)
+    draft.turn(1)
+    draft.turn(2)
+    draft.rewind(2)
+    draft.turn(3)
+    draft.save()
+    found = [(message.text, message.undone) for message in only(source, "s1").messages]
+    assert found[:4] == [(f"{of} {n}", False) for n in (1, 3) for of in ("prompt", "answer")]
+    assert found[4:] == [("prompt 2", True), ("answer 2", True)]
+
+
+def test_answer_of_hours_goes_on_in_a_second_message(
+    editor: Editor, source: Cursor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one message cannot hold would be cut: by parts, or by letters."""
+    draft = editor.draft()
+    draft.prompt("go")
+    for number in range(7):
+        draft.says(f"step {number}")
+    draft.save()
+    for limit, most in (("_MOST_PARTS", 3), ("_MOST_LETTERS", 18)):
+        with monkeypatch.context() as small:
+            small.setattr(conversation, limit, most)
+            found = [len(message.parts) for message in only(source, "s1").messages]
+            assert found == [1, 3, 3, 1]
 
 
 def test_list_of_headers_that_was_lost_is_made_again_by_the_times(

@@ -86,3 +86,39 @@ def test_session_that_says_it_began_after_its_first_word_began_with_that(
     draft.says("one", timingInfo={"clientRpcSendTime": BEGAN + 7})
     draft.save()
     assert [message.created_at for message in only(source, "s1").messages] == [BEGAN + 7] * 2
+
+
+def test_answer_lasts_from_its_prompt_to_the_end_of_its_last_step(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft(lastUpdatedAt=BEGAN + 90_000)
+    draft.prompt("go")
+    draft.thinks("Hm.")
+    draft.says("done", completedAtMs=BEGAN + 60_000)
+    draft.save()
+    session = only(source, "s1")
+    prompt, answer = session.messages
+    asked_at = BEGAN + 1_500  # when the row says that the prompt was complete
+    assert (prompt.duration_ms, answer.duration_ms) == (None, BEGAN + 60_000 - asked_at)
+    assert (session.duration_ms, session.updated_at) == (answer.duration_ms, BEGAN + 90_000)
+
+
+def test_session_ends_with_its_last_word_where_its_document_is_behind(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    session = only(source, "s1")
+    assert session.updated_at == max(message.created_at or 0 for message in session.messages)
+
+
+def test_times_of_2025_are_read_where_they_count_from_1970(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft(version=3)
+    draft.prompt("go", timingInfo={"clientStartTime": BEGAN + 1})
+    timing = {"clientRpcSendTime": BEGAN + 5, "clientEndTime": BEGAN + 9}
+    draft.says("done", timingInfo=timing)
+    draft.save()
+    prompt, answer = only(source, "s1").messages
+    assert (prompt.created_at, answer.created_at) == (BEGAN + 1, BEGAN + 5)
+    assert answer.duration_ms == 8

@@ -126,6 +126,32 @@ def test_tokens_that_a_hook_was_told_belong_to_their_turn(
     assert session.agent_version == "3.18.25"
 
 
+def test_turn_goes_by_the_model_that_its_hook_was_told(
+    editor: Editor, source: Cursor, notebook: Notebook
+) -> None:
+    draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
+    draft.turn(1)
+    draft.turn(2)
+    draft.save()
+    for number, model in ((1, "gpt-5.2-codex"), (2, None)):
+        turn = Turn(f"request-{number}", model, Usage(output_tokens=number))
+        notebook.add("s1", Heard((turn,)))
+    charged = [charge.model for charge in only(source, "s1").charges]
+    assert charged == ["gpt-5.2-codex", "composer-2.5"]
+
+
+@pytest.mark.parametrize("cents", [0, -3, None, "12", True])
+def test_cost_of_nothing_is_none_that_cursor_states(
+    editor: Editor, source: Cursor, cents: object
+) -> None:
+    draft = editor.draft(version=9, usageData={"claude-4.5-sonnet": {"costInCents": cents}})
+    draft.prompt("go")
+    draft.says("x", tokenCount={"inputTokens": 500, "outputTokens": 20})
+    draft.save()
+    (charge,) = only(source, "s1").charges
+    assert charge.cost is None, "so that the price table decides"
+
+
 def test_cost_that_cursor_states_is_the_sessions_cost(editor: Editor, source: Cursor) -> None:
     draft = editor.draft(
         version=9, usageData={"claude-4.5-sonnet": {"costInCents": 12, "amount": 3}}

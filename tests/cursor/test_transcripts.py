@@ -16,7 +16,7 @@ from opensync_hooks.model import Heard, Reasoning, Text, ToolCall
 from opensync_hooks.notebook import Notebook
 from opensync_hooks.sources.cursor import Cursor, records, transcripts
 from tests.cursor.conversations import AS_TRANSCRIPT
-from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript
+from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, use
 from tests.sessions import family, only, told
 
 DATA = Path(__file__).parents[1] / "data" / "cursor"
@@ -102,6 +102,42 @@ def test_transcripts_of_cursors_own_writer(suffix: str) -> None:
 
 def recorded(folder: str) -> list[Path]:
     return sorted((DATA / "recordings" / folder).rglob("*.jsonl"))
+
+
+def test_line_of_a_kind_that_nobody_knows_is_counted(home: Path, source: Cursor) -> None:
+    odd = ({"type": "hologram"}, {"type": "metadata"}, {"role": "oracle"})
+    transcript(home, (*odd, *AS_TRANSCRIPT), "c1/c1.jsonl")
+    session = only(source, "c1")
+    assert len(told(session)) == 2
+    assert session.skipped == {"unknown line hologram": 1, "unknown line oracle": 1}
+
+
+def test_transcript_is_settled_when_the_last_word_is_the_agents_and_no_call() -> None:
+    lines = [json.dumps(one).encode() + b"\n" for one in AS_TRANSCRIPT]
+    settled = [records.read(b"".join(lines[:end]), ".jsonl").is_settled for end in range(5)]
+    assert settled == [False, False, False, True, True]
+
+
+def test_calls_in_a_transcript_have_ids_of_their_own_and_arguments(
+    home: Path, source: Cursor
+) -> None:
+    bare = {"type": "tool_use", "name": "Read"}
+    answer = record("assistant", text("Two."), use("Shell", command="ls"), bare)
+    transcript(home, (said_by_user("go"), answer, ENDED), "c1/c1.jsonl")
+    said, first, second = list(only(source, "c1").messages)[1].parts
+    assert said == Text("Two.")
+    assert isinstance(first, ToolCall)
+    assert isinstance(second, ToolCall)
+    assert (first.arguments, second.arguments) == ({"command": "ls"}, {})
+    assert len({first.id, second.id, ""}) == 3
+
+
+def test_file_in_a_folder_that_is_no_subagents_is_nobodys(home: Path, source: Cursor) -> None:
+    transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
+    transcript(home, AS_TRANSCRIPT, "c1/notes/kid.jsonl")
+    transcript(home, AS_TRANSCRIPT, "c1/kid.jsonl")
+    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert [one.id for one in family(source, "c1")] == ["c1"]
 
 
 def test_recording_of_three_turns() -> None:
