@@ -20,6 +20,8 @@ from tests.transcripts import Pen, text
 
 BEGAN = 1_767_225_600
 _VERSION = "1.18.33"
+_LATE = 3
+"""Turns that Cursor's transcript is ahead of its database, where that is late."""
 
 
 class Author(ABC):
@@ -145,6 +147,13 @@ class Cursor(_InDatabase):
         self.path.unlink()
 
 
+class LateCursor(Cursor):
+    """For its first turns in the transcript alone: the messages have other ids there."""
+
+    def _insert(self) -> Any:
+        return super()._insert() if len(self.numbers) > _LATE else int
+
+
 class OpenCode(_InDatabase):
     """Beside the sessions of a recording, in its database."""
 
@@ -196,5 +205,6 @@ def _answer(prompt: str, at: int) -> dict[str, Any]:
     }
 
 
-AUTHORS = {one.agent: one for one in (ClaudeCode, Cursor, OpenCode)}
-NAMES = tuple(AUTHORS)
+NAMES = tuple(one.agent for one in (ClaudeCode, Cursor, OpenCode))
+AUTHORS = {**{one.agent: one for one in (ClaudeCode, Cursor, OpenCode)}, "late cursor": LateCursor}
+KINDS = tuple(AUTHORS)

@@ -55,12 +55,12 @@ def _kills(
     figure: Figure, machine: Machine, kills: int, dice: random.Random, first: list[str]
 ) -> None:
     """The `first` agents in their order, so that a short form meets them all; then by chance."""
-    paces = {name: _Paces() for name in agents.NAMES}
+    paces = {name: _Paces() for name in agents.KINDS}
     killed: Counter[str] = Counter()
     sessions = 0
     with machine.used():
         while killed.total() < kills:
-            machine.agent = first.pop(0) if first else dice.choice(agents.NAMES)
+            machine.agent = first.pop(0) if first else dice.choice(agents.KINDS)
             killed[machine.agent] += _session(
                 figure, machine, f"ses_{sessions}", paces[machine.agent], dice
             )

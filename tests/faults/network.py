@@ -56,7 +56,7 @@ class Variety:
     def by_chance(cls, dice: random.Random) -> Variety:
         turns = dice.randint(1, 6)
         return cls(
-            agent=dice.choice(agents.NAMES),
+            agent=dice.choice(agents.KINDS),
             turns=turns,
             message=dice.randrange(2 * turns),
             letters=dice.choice((0, 0, 3_000, 60_000)),
