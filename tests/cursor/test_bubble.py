@@ -145,6 +145,7 @@ def test_files_go_by_name_alone(editor: Editor, source: Cursor) -> None:
         "look",
         context={
             "fileSelections": [{"uri": {"fsPath": "/work/a b.py"}}, {"uri": 4}],
+            "folderSelections": [{"uri": {"path": "/work/below"}}],
             "terminalSelections": [{"text": CANARY}],
         },
         attachedCodeChunks=[{"relativeWorkspacePath": "src/x.py", "lines": [CANARY]}],
@@ -154,6 +155,7 @@ def test_files_go_by_name_alone(editor: Editor, source: Cursor) -> None:
     (message,) = only(source, "s1").messages
     assert message.parts[1:] == (
         Attachment("file", None, "/work/a b.py"),
+        Attachment("folder", None, "/work/below"),
         Attachment("file", None, "src/x.py"),
         Attachment("image", None),
     )

@@ -187,6 +187,17 @@ def test_list_of_sessions_is_newest_first_without_shells(editor: Editor, source:
     assert [one.session_id for one in source.sessions()] == ["s1", "s2", "s0"]
 
 
+@pytest.mark.parametrize("version", [1, 2, 3, 18])
+def test_session_of_every_way_to_keep_bubbles_is_listed(
+    editor: Editor, source: Cursor, version: int
+) -> None:
+    draft = editor.draft(version=version)
+    draft.turn(1)
+    draft.save()
+    editor.draft("shell", version).save()
+    assert [one.session_id for one in source.sessions()] == ["s1"]
+
+
 def test_fingerprint_changes_with_every_row_that_is_written(editor: Editor, source: Cursor) -> None:
     draft = editor.draft(subagentComposerIds=["kid"])
     draft.prompt("go")

@@ -317,6 +317,14 @@ def test_answer_that_states_a_cost_and_no_tokens_is_paid_for(recorded: Home) -> 
     assert tally(session)["read"] == 0
 
 
+def test_model_that_is_free_stays_free(recorded: Home) -> None:
+    """OpenCode says so; no table has to guess."""
+    with recorded.writing() as db:
+        db.execute("UPDATE message SET data = json_set(data, '$.cost', 0)")
+    costs = [charge.cost for charge in recorded.read(TOOLS)[0].charges]
+    assert costs == [0] * 7
+
+
 @pytest.mark.parametrize("about", [{"error": True, "message": "No."}, {"error": True}, {}])
 def test_tool_that_failed_in_0_1_says_why(there: Home, about: dict[str, Any]) -> None:
     session_id = "ses_e0456db59ffeTbijX5BnpR7wLR"
