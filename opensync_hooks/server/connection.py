@@ -140,7 +140,8 @@ class Connection(BaseHTTPRequestHandler):
             self._send(Answer(403, b"Only for this machine", _PLAIN))
             return
         asked = self._request()
-        page = visit(self.server.store, self.server.access, asked, self._cookies())
+        cookies = ";".join(self.headers.get_all("Cookie") or ())
+        page = visit(self.server.store, self.server.access, asked, cookies)
         if page:
             self._show(page)
         else:
@@ -185,9 +186,6 @@ class Connection(BaseHTTPRequestHandler):
             and _LOOPBACK.fullmatch(hosts[0].strip()) is not None
             and _LOOPBACK.fullmatch(origin.removeprefix("http://")) is not None
         )
-
-    def _cookies(self) -> str:
-        return ";".join(self.headers.get_all("Cookie") or ())
 
     def _request(self) -> Request:
         """All of it but the body."""

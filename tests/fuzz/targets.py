@@ -438,9 +438,8 @@ class ServerRoutes(Target):
         self.answered = b""
         self.store = Store(folder / "store.db")
         self.access = Access(1)
-        self.cookie = str(self.access.enter(self.access.entrance.partition("=")[2])).partition(";")[
-            0
-        ]
+        given = self.access.enter(self.access.entrance.partition("=")[2])
+        self.cookie = str(given).partition(";")[0]
 
     @classmethod
     def seeds(cls) -> Iterator[bytes]:
@@ -480,9 +479,8 @@ class ServerRoutes(Target):
         said: dict[str, Any] = {"sessionExternalId": "known", "externalId": "m1", "role": "tool"}
         message = self.store.put_message({**said, "textContent": "<i>hi"}, {}, replaces=True)
         whole = data.replace(b"KEY", self.key.encode()).replace(b"SESSION", known.encode())
-        whole = whole.replace(b"PAGES/", self.access.home.encode()).replace(
-            b"COOKIE", self.cookie.encode()
-        )
+        whole = whole.replace(b"PAGES/", self.access.home.encode())
+        whole = whole.replace(b"COOKIE", self.cookie.encode())
         wire = _Wire(whole.replace(b"MESSAGE", message.encode()))
         listener: Any = self
         with staying_inside(self.folder):
