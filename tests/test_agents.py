@@ -86,7 +86,12 @@ def test_install_registers_both_events(styled: Home) -> None:
 def test_install_only_adds(styled: Home) -> None:
     """Every line that was there is there, in its order; only commas and brackets may move."""
     before = (styled.content or b"").decode().split("\n")
+    theirs = styled.value() if styled.content else {}
     styled.install()
+    assert {**styled.value(), "hooks": {}} == {**theirs, "hooks": {}}
+    for event, groups in theirs.get("hooks", {}).items():
+        kept = styled.value()["hooks"][event]
+        assert (kept[:-1] if event in both() else kept) == groups
     after = iter((styled.content or b"").decode().split("\n"))
     if len(before) > 2:
         for line in before:

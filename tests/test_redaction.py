@@ -68,6 +68,7 @@ def name_of(one: Format) -> str:
 
 @pytest.mark.parametrize("one", TABLE, ids=name_of)
 def test_format_is_masked_with_its_kind(one: Format) -> None:
+    assert one.examples
     for example in one.examples:
         found = redacted(example.text)
         assert example.secret not in found
