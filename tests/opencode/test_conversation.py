@@ -103,6 +103,11 @@ def test_reasoning_counts_as_output_in_every_version() -> None:
     assert usage(since).reasoning_tokens == 11
 
 
+def test_what_went_into_the_cache_is_no_output() -> None:
+    counted = usage({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": 25})
+    assert (counted.prompt_tokens, counted.completion_tokens) == (15, 10)
+
+
 @pytest.mark.parametrize("total", [None, 0, 5, "many", -3])
 def test_total_that_cannot_be_takes_nothing_away(total: object) -> None:
     counted = usage({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": total})
