@@ -14,7 +14,7 @@ import pytest
 from opensync_hooks import volumes
 from opensync_hooks.config import load
 from opensync_hooks.delivery import Terms
-from opensync_hooks.errors import BusyError, UnreachableError
+from opensync_hooks.errors import BusyError, SourceError, UnreachableError
 from opensync_hooks.model import Charge, Session, Text, ToolCall, Usage
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.server import Fault
@@ -406,15 +406,19 @@ def test_excluded_subagent_keeps_neither_its_parent_nor_the_others_back(desk: De
 
 
 def test_private_session_is_not_even_read(desk: Desk) -> None:
-    desk.pen().turn(1)
-    Exclusions.of(desk.syncer.config).keep_private(desk.source.agent, "s1")
-    desk.pen().path.write_bytes(b"no transcript at all")
-    why = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
-    assert desk.sync() == Outcome("s1", excluded=why)
-    assert desk.paths == {}
+    pen = desk.pen()
+    pen.turn(1)
     located = desk.source.find("s1")
     assert located
+    pen.path.unlink()
+    pen.path.symlink_to("/etc/passwd")
+    with pytest.raises(SourceError):
+        desk.syncer.sync(desk.source, located)
+    Exclusions.of(desk.syncer.config).keep_private(desk.source.agent, "s1")
+    why = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
+    assert desk.syncer.sync(desk.source, located) == Outcome("s1", excluded=why)
     assert list(desk.syncer.preview(desk.source, located)) == [Excluded("s1", why)]
+    assert desk.paths == {}
 
 
 def test_preview_takes_no_call_away_from_the_session_that_will_pay_for_it(desk: Desk) -> None:
