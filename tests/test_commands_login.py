@@ -207,9 +207,12 @@ def test_logout_says_what_stays_and_where(tmp_path: Path, ours: Path) -> None:
     assert not (ours / "config.toml").exists()
 
 
+@pytest.mark.parametrize("first", [False, True], ids=["a later login", "the first login"])
 def test_logout_leaves_no_key_behind_in_what_a_killed_login_had_begun(
-    before: bytes, ours: Path
+    before: bytes, ours: Path, *, first: bool
 ) -> None:
+    if first:
+        (ours / "config.toml").unlink()
     begun = """
 import os, pathlib, sys
 from opensync_hooks import config
@@ -219,7 +222,7 @@ config.save_login(os.environ, sys.argv[1], sys.argv[2])
     command = [sys.executable, "-c", begun, NOBODY_LISTENS, KEY[:-4] + "kill"]
     killed = subprocess.run(command, cwd=ROOT, check=False)
     assert killed.returncode == -9
-    assert (ours / "config.toml").read_bytes() == before
+    assert first or (ours / "config.toml").read_bytes() == before
     assert any(b"kill" in path.read_bytes() for path in ours.iterdir() if path.is_file())
     assert run("logout").returncode == 0
     assert not any(b"osk_" in path.read_bytes() for path in ours.rglob("*") if path.is_file())

@@ -183,7 +183,7 @@ def forget_login(environ: Mapping[str, str]) -> bool:
     def remove(document: dict[str, Any]) -> None:
         found.extend(name for name in ("url", "api_key") if document.pop(name, None) is not None)
 
-    if Folders.of(environ).settings.exists():
+    if Folders.of(environ).config.is_dir():  # with a file or not: a change sweeps, too
         _change(environ, remove)
     return bool(found)
 

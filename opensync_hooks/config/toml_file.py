@@ -47,9 +47,12 @@ def is_empty(path: Path) -> bool:
 
 
 def change(path: Path, locks: Path, changing: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """The document after the change. Raises NotConfiguredError, as `read` does."""
+    """The document after the change. Raises NotConfiguredError, as `read` does.
+
+    Sweeps what a killed process had begun to write, for the key may be in it.
+    """
     with FileLock(private_folder(locks) / "config.lock", mode=0o600):
-        for scrap in path.parent.glob(f".{path.name}.????????"):  # a killed process's, with a key
+        for scrap in path.parent.glob(f".{path.name}.????????"):
             scrap.unlink(missing_ok=True)
         document = read(path)
         before = copy.deepcopy(document)
