@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import signal
@@ -332,6 +333,22 @@ def test_copy_that_is_damaged_while_its_messages_are_read_is_an_error_too(
 def _flipped(content: bytes, share: float) -> bytes:
     at = min(int(len(content) * share), len(content) - 1)
     return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+
+
+def test_copy_whose_lines_say_nothing_that_we_know_is_an_error_too(kept: Keepsakes) -> None:
+    keep(kept, session())
+    (path,) = files(kept)
+    head, *_ = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    path.write_bytes(gzip.compress(head + b'{"session": {}}\n'))
+    with pytest.raises(SourceError, match=r"\.json\.gz: is damaged \(KeyError\)"):
+        read(kept)
+
+
+def test_sessions_of_two_agents_with_one_id_have_copies_of_their_own(kept: Keepsakes) -> None:
+    keep(kept, session())
+    assert kept.find("claude-code", "s1") is None
+    kept.drop("claude-code", "s1")
+    assert kept.find("cursor", "s1")
 
 
 def test_session_id_never_becomes_a_path(kept: Keepsakes) -> None:

@@ -48,7 +48,7 @@ def test_destination_that_is_away_is_asked_after_1_5_15_and_60_minutes_then_hour
         now = known.until
     assert waits == [1, 5, 15, 60, 60, 60]
     assert known
-    assert (known.since, known.tries) == (NOW, 6)
+    assert (known.cause, known.since, known.tries) == ("unreachable", NOW, 6)
 
 
 def test_refused_key_and_wrong_address_rest_until_somebody_does_something() -> None:
@@ -64,7 +64,8 @@ def test_refused_key_and_wrong_address_rest_until_somebody_does_something() -> N
 def test_doubtful_certificate_rests_for_an_hour() -> None:
     found = rest(errors.CertificateError("whose?"), None, NOW, HERE, 0.5)
     assert found
-    assert (found.cause, found.until) == ("certificate", NOW + HOUR)
+    assert (found.cause, found.reason) == ("certificate", "whose?")
+    assert found.until == NOW + HOUR
 
 
 def test_server_that_says_when_to_come_back_is_not_asked_before() -> None:
@@ -226,6 +227,18 @@ def test_no_job_waits_longer_than_half_a_day_whatever_the_clock_does(
     assert 0 <= later.not_before - now <= LONGEST or later.not_before == 0
     assert later.is_due(then) or 0 < later.not_before - then <= LONGEST
     assert later.deaths == 0
+
+
+@given(st.integers(0, 20), failures, luck)
+@example(6, "unclear", 1 - 1e-12)
+def test_job_that_is_put_off_is_tried_when_its_time_has_come_and_not_before(
+    count: int, failure: Failure, chance: float
+) -> None:
+    later = after(Tries(count, since=NOW - 1), failure, NOW, chance)
+    if later is None or failure == "late":
+        return
+    due = later.not_before
+    assert [later.is_due(at) for at in (NOW, due - 1, due, due + 1)] == [False, False, True, True]
 
 
 @given(moments, moments)
