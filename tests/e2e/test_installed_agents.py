@@ -19,7 +19,7 @@ from tests.e2e.completions_api import scripted_completions
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says
 from tests.e2e.test_real_claude_code import CLAUDE, Terminal
-from tests.e2e.test_real_opencode import OPENCODE, User
+from tests.e2e.test_real_opencode import OPENCODE, Developer
 
 ROOT = Path(__file__).parents[2]
 SESSION = "00000001-0000-4000-8000-000000000000"
@@ -105,7 +105,7 @@ def test_opencode_loads_our_plugin_and_its_settings_without_the_old_entry(
     package: Package, home: Path, tmp_path: Path
 ) -> None:
     with scripted_completions(SCRIPT) as model:
-        user = User(home, tmp_path / "ours", model)
+        user = Developer(home, tmp_path / "ours", model)
         user.environ["PATH"] = f"{Path(OPENCODE).parent}:{user.environ['PATH']}"
         settings = user.config / "opencode.json"
         left = "// mine\n" + settings.read_text().replace("{", '{"plugin": [ /* none */ ],', 1)
