@@ -17,6 +17,8 @@ from opensync_hooks.client.readback import Reader
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
+from opensync_hooks.sources import Located, Source
+from opensync_hooks.verification import Verdict, Verification
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, WITH_SUBAGENTS, Ran, run, sessions_in
 from tests.opensync import real_opensync
 from tests.transcripts import Pen, call, result, text
@@ -404,3 +406,25 @@ def test_copy_beside_the_agents_folder_is_compared_too(
         assert "copy" in sessions_in(ours)
         with Ledger(ours / "ledger.db") as ledger:
             assert ledger.summary("embedded store").sessions == 2
+
+
+def test_bug_in_one_session_is_told_and_the_others_are_compared(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("s1", "s2", "s3"):
+        Pen(projects / f"{name}.jsonl").turn(1)
+    assert run("sync").returncode == 0
+    verify = Verification.verify
+
+    def stumble(self: Verification, source: Source, located: Located) -> Verdict:
+        if located.session_id == "s1":
+            raise KeyError("the user's own words")
+        return verify(self, source, located)
+
+    monkeypatch.setattr(Verification, "verify", stumble)
+    ran = run("verify")
+    assert ran.returncode == 1
+    assert "2 sessions" in ran.stdout
+    assert "1 not compared" in ran.stdout
+    assert "A bug of opensync-hooks" in ran.stderr
+    assert "words" not in ran.stderr + ran.stdout
