@@ -16,6 +16,7 @@ import pytest
 
 from opensync_hooks import cli, config, worker
 from opensync_hooks.config import Folders
+from opensync_hooks.errors import SourceError
 from opensync_hooks.files import private_folder, write_whole
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import mending, shift
@@ -166,17 +167,23 @@ def test_torn_job_of_a_session_that_nobody_has_stays_and_is_named(
     assert path.name in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [SourceError("its database is locked"), PermissionError(13, "Permission denied")],
+    ids=["locked", "not for us"],
+)
 def test_agent_that_cannot_be_read_keeps_no_other_ones_job_from_being_mended(
-    home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
-    from opensync_hooks.errors import SourceError  # noqa: PLC0415
     from opensync_hooks.sources.opencode import OpenCode  # noqa: PLC0415
 
     def broken(_self: OpenCode) -> list[object]:
-        raise SourceError("its database is locked")
+        raise trouble
 
     monkeypatch.setattr(OpenCode, "sessions", broken)
     session(home, "s1")
     torn_job(spool, "s1")
     mending.mend(spool)
-    assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
+    (mended,) = spool.jobs()
+    assert mended.trigger.session_id == "s1"
+    assert mended.trigger.path == str(home / ".claude" / "projects" / "-work" / "s1.jsonl")
