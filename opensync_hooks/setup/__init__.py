@@ -117,6 +117,7 @@ def install_at(
     say(f"\nDone. {'Every session is kept from now on.' if any(registered) else none}")
     say(f"  {command} status   shows where sessions go and what waits")
     if not changeover.known_login(environ):
+        say(f"  {command} serve    shows them in your browser")
         say(f"  {command} login    sends them to your OpenSync; until then they stay here")
     return 0
 
