@@ -36,6 +36,11 @@ class Clock:
         self.error = 0.0
         self.skips = False
         self.speed = 1.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the true time, by which the system dates the files of the next trial."""
+        _LANES.pack_into(self._page, 0, 0.0, 0.0)
         self._began = _real_monotonic()
         self._passed = 0.0
         self._epoch = _real_time()

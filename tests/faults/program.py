@@ -29,7 +29,7 @@ from tests.faults import (
     steps,
     wakeups,
 )
-from tests.faults.clock import stopwatch
+from tests.faults.clock import CLOCK, stopwatch
 from tests.faults.figure import Figure, table
 
 Trial = Callable[[Figure, Path, int, random.Random], None]
@@ -104,6 +104,7 @@ def _one(name: str, arguments: argparse.Namespace) -> Figure:
     figure = Figure(name)
     folder = Path(tempfile.mkdtemp(prefix=f"faults-{name}-"))
     began = stopwatch()
+    CLOCK.reset()
     try:
         entry.run(figure, folder, rounds, random.Random(f"{arguments.seed} {name}"))  # noqa: S311
     finally:
