@@ -367,6 +367,7 @@ def test_unknown_types_blocks_and_fields_are_left_alone(pen: Pen) -> None:
 def test_relocated_session_belongs_to_the_folder_it_moved_to(pen: Pen) -> None:
     pen.line("user", "go")
     pen.raw(b'{"type":"relocated","relocatedCwd":"/elsewhere"}\n')
+    pen.raw(b'{"type":"relocated","relocatedCwd":null}\n')
     assert read(pen.path)[0].project_path == "/elsewhere"
 
 
@@ -383,6 +384,30 @@ def test_session_is_told_by_its_lines_and_its_times_by_what_was_said(pen: Pen) -
     assert session.project_path == "/work", "where it began"
     assert (session.git_branch, session.agent_version) == ("main", "2.1.0")
     assert (session.model, session.provider) == ("claude-opus-4-5", "anthropic")
+
+
+def test_line_that_lacks_its_time_its_id_or_its_model_is_told_all_the_same(pen: Pen) -> None:
+    pen.line("user", "go", timestamp=None)
+    pen.line("assistant", [text("first")], message={"model": "claude-opus-4-5"}, timestamp="soon")
+    pen.line("assistant", [text("second")], message={"model": 7})
+    pen.says("m1", text("third"))
+    pen.line("assistant", [text("more")], message={"id": "m1"}, timestamp=7)
+    session = read(pen.path)[0]
+    _, first, second, third = session.messages
+    assert [one.text for one in (first, second, third)] == ["first", "second", "third\n\nmore"]
+    assert [one.model for one in (first, second, third)] == [
+        *("claude-opus-4-5", None, "claude-opus-4-5")
+    ]
+    assert (first.created_at, first.duration_ms, second.duration_ms) == (None, None, None)
+    assert third.duration_ms == 1_000
+    assert session.model == "claude-opus-4-5"
+
+
+def test_what_a_command_of_claude_codes_printed_is_a_system_text(pen: Pen) -> None:
+    pen.line("system", "Compacted.", subtype="local_command")
+    pen.line("system", "said", subtype="informational")
+    pen.line("system", "a trace", subtype="turn_duration")
+    assert [role for role, _ in told(read(pen.path)[0])] == ["system", "system"]
 
 
 def test_folder_outside_of_a_repository_has_no_branch(pen: Pen) -> None:
@@ -612,6 +637,15 @@ def test_trigger_holds_a_digest_of_the_awaited_message_and_no_text(claude: Claud
     assert trigger
     assert trigger.awaits
     assert "private" not in repr(trigger)
+
+
+@pytest.mark.parametrize(("path", "wanted"), [("/a/s1.jsonl", "/a/s1.jsonl"), (7, None)])
+def test_path_that_a_hook_names_is_handed_on(
+    claude: ClaudeCode, path: object, wanted: str | None
+) -> None:
+    trigger = claude.trigger(payload(transcript_path=path))
+    assert trigger
+    assert trigger.path == wanted
 
 
 @pytest.mark.parametrize("session_id", [None, 7, "", "../x", "a/b", "x" * 129, "a\nb"])
