@@ -49,7 +49,7 @@ def nested(levels: int) -> Any:
         pytest.param({"externalId": "s", "totalTokens": None, "x": "\ud83d"}, id="unknown fields"),
     ],
 )
-def test_a_session_is_taken(body: Json) -> None:
+def test_a_sound_session_is_taken(body: Json) -> None:
     assert contract.session(body)["externalId"] == "s"
 
 
@@ -74,7 +74,7 @@ def test_a_session_is_taken(body: Json) -> None:
         pytest.param({"externalId": "s", "title": b"x"}, "not a JSON value", id="bytes"),
     ],
 )
-def test_a_session_is_refused(body: Json, text: str) -> None:
+def test_a_wrong_session_is_refused_in_the_servers_words(body: Json, text: str) -> None:
     with pytest.raises(RejectedError, match=text.replace(".", r"\.")):
         contract.session(body)
 
@@ -91,7 +91,7 @@ def test_a_session_is_refused(body: Json, text: str) -> None:
         pytest.param({"toolName": None}, id="an unknown field"),
     ],
 )
-def test_a_message_is_taken(change: Json) -> None:
+def test_a_sound_message_is_taken(change: Json) -> None:
     check_message({**MESSAGE, **change})
 
 
@@ -112,14 +112,14 @@ def test_a_message_is_taken(change: Json) -> None:
         ),
     ],
 )
-def test_a_message_is_refused(change: Json, text: str) -> None:
+def test_a_wrong_message_is_refused_in_the_servers_words(change: Json, text: str) -> None:
     with pytest.raises(RejectedError) as refused:
         contract.message({**MESSAGE, **change})
     assert str(refused.value) == text
 
 
 @pytest.mark.parametrize("field", ["sessionExternalId", "externalId", "role"])
-def test_a_message_needs(field: str) -> None:
+def test_a_message_without_one_of_its_ids_or_its_role_is_refused(field: str) -> None:
     body = {name: value for name, value in MESSAGE.items() if name != field}
     with pytest.raises(RejectedError, match=f"missing the required field `{field}`"):
         contract.message(body)

@@ -280,7 +280,7 @@ def test_hooks_and_command_are_put_in_place(
     assert f"{home}/.local/bin/opensync-hooks login" in said
 
 
-def test_twice_is_once(
+def test_installed_twice_is_installed_once(
     here: Installation, env: dict[str, str], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env["PATH"] += f":{home}/.local/bin"

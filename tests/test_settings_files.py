@@ -177,13 +177,17 @@ def accepted(agent: HooksFile, there: Home) -> None:
 
 @many
 @given(claude_files(), KINDS, OLDER, MEDDLED)
-def test_claude_codes_settings(content: bytes | None, kind: str, older: bool, meddled: str) -> None:
+def test_claude_codes_settings_come_back_to_the_byte(
+    content: bytes | None, kind: str, older: bool, meddled: str
+) -> None:
     holds(ClaudeCode(), content, kind, older=older, meddled=meddled)
 
 
 @many
 @given(cursor_files(), KINDS, OLDER, MEDDLED)
-def test_cursors_hooks(content: bytes | None, kind: str, older: bool, meddled: str) -> None:
+def test_cursors_hooks_come_back_to_the_byte(
+    content: bytes | None, kind: str, older: bool, meddled: str
+) -> None:
     holds(Cursor(), content, kind, older=older, meddled=meddled)
 
 
@@ -192,7 +196,9 @@ NAMES = st.sampled_from(["a.js", "b.ts", "opensync.js", "opensync-hooks.ts", "c.
 
 @many
 @given(st.dictionaries(NAMES, st.binary(max_size=40)), st.binary(max_size=60), KINDS, OLDER)
-def test_opencodes_folder(plugins: dict[str, bytes], config: bytes, kind: str, older: bool) -> None:
+def test_opencodes_folder_comes_back_to_the_byte(
+    plugins: dict[str, bytes], config: bytes, kind: str, older: bool
+) -> None:
     """Our plugin is a file of its own, so all that others put there is not even opened."""
     with home(OpenCode(), None, kind) as there:
         for name, content in plugins.items():
@@ -250,7 +256,7 @@ def bare(text: str) -> str:
 
 @many
 @given(opencode_files(), st.sampled_from(["", "\ufeff"]))
-def test_one_entry_of_opencodes_settings(text: str, mark: str) -> None:
+def test_one_entry_of_opencodes_settings_goes_and_nothing_else(text: str, mark: str) -> None:
     with tempfile.TemporaryDirectory(dir=FAST) as folder:
         path = Path(folder, "opencode.jsonc")
         path.write_bytes((mark + text).encode("utf-8", "surrogatepass"))

@@ -372,7 +372,9 @@ def wild(editor: Editor, name: str) -> str:
     return str(rows[0]["key"]).partition(":")[2]
 
 
-def test_real_session_of_2025(editor: Editor, source: Cursor) -> None:
+def test_real_session_of_2025_is_told_with_its_calls_times_and_tokens(
+    editor: Editor, source: Cursor
+) -> None:
     session = only(source, wild(editor, "v3-2025-05.jsonl"))
     told = list(session.messages)
     assert [message.role for message in told] == ["user", "assistant", "user", "assistant"]
@@ -388,7 +390,9 @@ def test_real_session_of_2025(editor: Editor, source: Cursor) -> None:
     assert (session.created_at, session.model) == (1748057331242, None)
 
 
-def test_real_session_of_2026(editor: Editor, source: Cursor) -> None:
+def test_real_session_of_2026_is_told_with_its_model_and_title(
+    editor: Editor, source: Cursor
+) -> None:
     session = only(source, wild(editor, "v16-2026-06.jsonl"))
     (prompt,) = session.messages
     assert prompt.role == "user"

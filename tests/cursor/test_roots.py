@@ -112,7 +112,9 @@ def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
     assert told(only(there, "s1"))[1] == ("assistant", "told there")
 
 
-def test_database_of_2024_and_a_file_that_is_none(home: Path, source: Cursor) -> None:
+def test_database_of_2024_holds_nothing_and_a_file_that_is_none_is_an_error(
+    home: Path, source: Cursor
+) -> None:
     path = user_folder(home) / "globalStorage" / "state.vscdb"
     editor = Editor(home)
     editor.db.execute("DROP TABLE cursorDiskKV")

@@ -140,7 +140,7 @@ def test_file_in_a_folder_that_is_no_subagents_is_nobodys(home: Path, source: Cu
     assert [one.id for one in family(source, "c1")] == ["c1"]
 
 
-def test_recording_of_three_turns() -> None:
+def test_recording_of_three_turns_holds_their_prompts_and_calls() -> None:
     path = next(path for path in recorded("tui-multi-turn") if path.stem.startswith("8bb3"))
     found = records.read(path.read_bytes(), ".jsonl")
     assert [step.role for step in found.steps].count("user") == 3
