@@ -23,13 +23,15 @@ class Library:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.bodies: list[bytes] = []
         self.faults: dict[str, Fault] = {}
         self.store: RealStore
         self.reader: Reader
         self.mine = ""
 
-    def __call__(self, method: str, path: str, _body: bytes) -> Fault | None:
+    def __call__(self, method: str, path: str, body: bytes) -> Fault | None:
         self.asked.append((method, path))
+        self.bodies.append(body)
         return self.faults.get(path.partition("?")[0])
 
     def answers(self, path: str, value: Any, status: int = 200) -> None:
@@ -56,6 +58,7 @@ def test_session_is_asked_for_by_the_servers_own_id(library: Library) -> None:
     assert found["session"]["title"] == "This one"
     assert [one["textContent"] for one in found["messages"]] == ["hello"]
     assert library.asked == [("GET", f"/api/sessions/get?id={library.mine}")]
+    assert library.bodies == [b""], "some proxies refuse a question with a body"
 
 
 def test_session_without_a_known_id_is_looked_for_among_the_newest(library: Library) -> None:
