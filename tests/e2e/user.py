@@ -42,6 +42,7 @@ class User:
 
     def settle(self) -> None:
         """Until a hook has run, and nothing is queued any more."""
+        names: list[Path] = []
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             time.sleep(0.3)
@@ -49,4 +50,6 @@ class User:
             names = list(spool.iterdir()) if spool.exists() else []
             if names and not any(path.suffix in (".event", ".job") for path in names):
                 return
-        raise AssertionError("no hook was started, or something stays queued")
+        log = self.ours / "hooks.log"
+        said = log.read_text() if log.exists() else "no worker came as far as the log"
+        raise AssertionError(f"no hook was started, or something stays queued: {names}\n{said}")
