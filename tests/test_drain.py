@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks import config, worker
-from opensync_hooks.config import Folders, settings
+from opensync_hooks.config import settings
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
@@ -27,6 +26,7 @@ from opensync_hooks.sources import Located, registry
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Outcome, Syncer
+from tests.claude_user import ClaudeUser
 from tests.commandline import run
 from tests.cursor_home import Editor
 from tests.transcripts import Pen
@@ -34,38 +34,14 @@ from tests.transcripts import Pen
 HOUR_MS = 3_600_000
 
 
-class Desk:
-    """A user without a login: sessions go to the embedded store."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.folders = Folders.of(os.environ)
-        self.spool = Spool(self.folders.spool)
-
-    def session(self, name: str) -> Pen:
-        pen = Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
-        pen.turn(1)
-        return pen
-
-    def event(self, name: str) -> None:
-        """What a hook leaves behind."""
-        payload = {"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"}
-        path = self.folders.spool / f"{time.time_ns()}-1.claude-code.event"
-        path.write_bytes(b"\n" + json.dumps(payload).encode())
-
-    def stored(self) -> set[str]:
-        with Store(self.folders.store) as store:
-            return set(store.session_ids())
-
-
 @pytest.fixture
-def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> ClaudeUser:
     monkeypatch.setattr(shift, "LINGER_SECONDS", 0.05)
-    return Desk(home)
+    return ClaudeUser(home)
 
 
 def test_clock_that_was_set_back_does_not_stretch_the_wait_for_the_agent(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hook came in what is the future now; what it had been shown is never written."""
     monkeypatch.setattr(drain, "SETTLE_SECONDS", 0.2)
@@ -77,7 +53,7 @@ def test_clock_that_was_set_back_does_not_stretch_the_wait_for_the_agent(
 
 
 def test_session_that_cannot_be_looked_for_now_leaves_the_others_their_copies(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database that its owner holds, say."""
     locate = ClaudeCode.locate
@@ -98,7 +74,7 @@ def test_session_that_cannot_be_looked_for_now_leaves_the_others_their_copies(
 
 
 def test_what_waits_or_was_set_aside_is_copied_wherever_its_agent_keeps_it(
-    desk: Desk, tmp_path: Path
+    desk: ClaudeUser, tmp_path: Path
 ) -> None:
     Pen(tmp_path / "other" / "projects" / "-work" / "s1.jsonl").turn(1)
     environ = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
@@ -118,7 +94,7 @@ def test_what_waits_or_was_set_aside_is_copied_wherever_its_agent_keeps_it(
 
 
 def test_copy_that_is_dropped_is_told_in_status_and_log_also_by_a_worker_without_time(
-    desk: Desk,
+    desk: ClaudeUser,
 ) -> None:
     desk.session("s1")
     desk.session("s2")
@@ -136,7 +112,9 @@ def test_copy_that_is_dropped_is_told_in_status_and_log_also_by_a_worker_without
     assert log.path.read_text().endswith(" copy-dropped agent=claude-code session=s1\n")
 
 
-def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(desk: Desk) -> None:
+def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(
+    desk: ClaudeUser,
+) -> None:
     desk.session("old")
     loaded, kept = config.load(), Keepsakes.of(config.load())
     desk.spool.park(Job(Trigger("claude-code", "old"), {}, 1), "It was refused.")
@@ -151,7 +129,7 @@ def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(desk
     assert "copies dropped" in run("status").stdout
 
 
-def unreadable(desk: Desk, name: str) -> None:
+def unreadable(desk: ClaudeUser, name: str) -> None:
     """A session that waits for its time, because what it lies in cannot be read."""
     pen = desk.session(name)
     pen.path.unlink()
@@ -160,7 +138,7 @@ def unreadable(desk: Desk, name: str) -> None:
 
 
 def test_text_of_a_hook_that_comes_meanwhile_is_gone_before_the_next_session(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A queue can take minutes, and no event's text lies about for so long."""
     monkeypatch.setattr(drain, "_REDUCE_SECONDS", 0.0)
@@ -184,7 +162,7 @@ def test_text_of_a_hook_that_comes_meanwhile_is_gone_before_the_next_session(
 
 
 def test_session_that_is_rewritten_just_as_it_is_read_is_read_again_at_once(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync, calls = Syncer.sync, []
 
@@ -202,7 +180,7 @@ def test_session_that_is_rewritten_just_as_it_is_read_is_read_again_at_once(
     assert len(calls) == 2
 
 
-def tried_often(desk: Desk) -> None:
+def tried_often(desk: ClaudeUser) -> None:
     """As if the only job had been tried as often as it may be."""
     desk.spool.reduce(registry.heed)
     (one,) = desk.spool.jobs()
@@ -210,7 +188,7 @@ def tried_often(desk: Desk) -> None:
 
 
 def test_session_whose_agent_ended_in_the_middle_of_a_turn_arrives_as_far_as_it_got(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "SETTLE_SECONDS", 0.1)
     editor = Editor(desk.home)
@@ -232,7 +210,7 @@ def test_session_whose_agent_ended_in_the_middle_of_a_turn_arrives_as_far_as_it_
     assert [one["textContent"] for one in found["messages"]] == ["prompt 1", "answer 1", "prompt 2"]
 
 
-def test_session_that_can_never_be_read_is_set_aside_and_says_why(desk: Desk) -> None:
+def test_session_that_can_never_be_read_is_set_aside_and_says_why(desk: ClaudeUser) -> None:
     unreadable(desk, "s1")
     tried_often(desk)
     worker.main(seconds=3)
@@ -259,7 +237,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) ->
 
 
 def test_hook_that_comes_unseen_does_not_wait_for_the_job_of_another(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within one tick of a file system's clock its folder looks as it did before."""
     monkeypatch.setattr(Spool, "moment", lambda _: 1)
@@ -276,7 +254,7 @@ def test_hook_that_comes_unseen_does_not_wait_for_the_job_of_another(
 
 
 def test_project_that_is_excluded_while_a_worker_waits_stays_here(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "WAITS", (30_000, 30_000))
     unreadable(desk, "s1")
@@ -293,7 +271,7 @@ def test_project_that_is_excluded_while_a_worker_waits_stays_here(
 
 
 def test_settings_that_change_within_a_queue_hold_from_the_next_session_on(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync = Syncer.sync
 
@@ -312,7 +290,7 @@ def test_settings_that_change_within_a_queue_hold_from_the_next_session_on(
 
 
 def test_queue_that_cannot_be_written_is_told_by_its_name_and_is_no_bug(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.session("s1")
     desk.event("s1")
@@ -330,7 +308,7 @@ def test_queue_that_cannot_be_written_is_told_by_its_name_and_is_no_bug(
 
 
 def test_session_whose_reading_alone_takes_all_its_time_still_arrives_message_by_message(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of its turns would else end before the first message that is new."""
     monkeypatch.setattr(drain, "JOB_SECONDS", 0.0)
@@ -343,7 +321,7 @@ def test_session_whose_reading_alone_takes_all_its_time_still_arrives_message_by
 
 
 def test_event_that_cannot_become_a_job_is_told_in_status(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock of root's, say, from one `sudo opensync-hooks`."""
     desk.event("s1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.config import Folders, load
+from opensync_hooks.config import load
 from opensync_hooks.errors import KeyRefusedError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
@@ -25,10 +24,10 @@ from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.rest import Resting, in_words
 from opensync_hooks.queue.retry import Rest, Tries
-from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
 from opensync_hooks.sources import registry
+from tests.claude_user import ClaudeUser
 from tests.commandline import run
 from tests.opensync import RealStore, logged_in
 from tests.transcripts import Pen
@@ -36,22 +35,19 @@ from tests.transcripts import Pen
 TOO_LARGE = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
 
 
-class Desk:
+class Desk(ClaudeUser):
+    """With a login, and a server that fails on one message when it is told to."""
+
     def __init__(self, home: Path, store: RealStore) -> None:
-        self.home = home
+        super().__init__(home)
         self.store = store
         self.fault: Fault | None = None
         self.failing = b"answer 1"
         self.asked: list[bytes] = []
-        self.folders = Folders.of(os.environ)
-        self.spool = Spool(self.folders.spool)
 
     def on_request(self, _method: str, _path: str, body: bytes) -> Fault | None:
         self.asked.append(body)
         return self.fault if self.failing in body else None
-
-    def session(self, name: str) -> None:
-        Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(1)
 
     def job(self, name: str) -> Job:
         one = Job(Trigger("claude-code", name), {}, 1_790_000_000_000)

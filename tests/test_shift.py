@@ -25,41 +25,26 @@ from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.waiting import Item, Queue
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
+from tests.claude_user import ClaudeUser
 from tests.commandline import run
 from tests.opensync import RealStore, logged_in
-from tests.transcripts import Pen
 
 UNCLEAR = Fault(Answer(500, b'{"error": "Server Error"}'))
 REFUSED = Fault(Answer(401, b'{"error": "Invalid API key"}'))
 
 
-class Desk:
-    """A user with Claude Code and a login, and a server that fails when it is told to."""
+class Desk(ClaudeUser):
+    """With a login, and a server that fails when it is told to."""
 
     def __init__(self, home: Path, store: RealStore) -> None:
-        self.home = home
+        super().__init__(home)
         self.store = store
         self.asked = 0
         self.fault: Callable[[bytes], Fault | None] = lambda _: None
-        self.folders = config.Folders.of(os.environ)
-        self.spool = Spool(self.folders.spool)
 
     def on_request(self, _method: str, path: str, body: bytes) -> Fault | None:
         self.asked += path != "/health"
         return self.fault(body) if path != "/health" else None
-
-    def session(self, name: str, turns: int = 1) -> Pen:
-        pen = Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
-        for number in range(1, turns + 1):
-            pen.turn(number)
-        return pen
-
-    def event(self, *names: str) -> None:
-        for name in names:
-            payload = {"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"}
-            path = self.folders.spool / f"{time.time_ns()}-1.claude-code.event"
-            path.write_bytes(b"\n" + json.dumps(payload).encode())
-            time.sleep(0.002)  # jobs go by the millisecond
 
     def texts(self, name: str) -> list[str]:
         found = self.store.session(name)

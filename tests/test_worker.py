@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -21,36 +20,14 @@ from opensync_hooks.ledger import Ledger
 from opensync_hooks.queue import drain, retry, shift
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
-from opensync_hooks.store import Store
 from opensync_hooks.sync import Syncer
+from tests.claude_user import ClaudeUser
 from tests.transcripts import Pen
 
 ROOT = Path(__file__).parent.parent
 
 
-class Desk:
-    """A user without a login: sessions go to the embedded store."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.folders = Folders.of(os.environ)
-        self.spool = Spool(self.folders.spool)
-
-    def session(self, name: str) -> Pen:
-        pen = Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
-        pen.turn(1)
-        return pen
-
-    def event(self, name: str) -> None:
-        """What a hook leaves behind."""
-        payload = {"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"}
-        path = self.folders.spool / f"{time.time_ns()}-1.claude-code.event"
-        path.write_bytes(b"\n" + json.dumps(payload).encode())
-
-    def stored(self) -> set[str]:
-        with Store(self.folders.store) as store:
-            return set(store.session_ids())
-
+class Desk(ClaudeUser):
     def last_error(self) -> str | None:
         with Ledger(self.folders.ledger) as ledger:
             noted = ledger.noted("last error")

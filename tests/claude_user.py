@@ -1,0 +1,40 @@
+"""Somebody who uses Claude Code: sessions on the disk, and what its hooks leave in the queue."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from opensync_hooks.config import Folders
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.store import Store
+from tests.transcripts import Pen
+
+
+class ClaudeUser:
+    """Without a login: sessions go to the embedded store."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.folders = Folders.of(os.environ)
+        self.spool = Spool(self.folders.spool)
+
+    def session(self, name: str, turns: int = 1) -> Pen:
+        pen = Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
+        for number in range(1, turns + 1):
+            pen.turn(number)
+        return pen
+
+    def event(self, *names: str) -> None:
+        """What a hook leaves behind, at the end of each session."""
+        for name in names:
+            payload = {"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"}
+            path = self.folders.spool / f"{time.time_ns()}-1.claude-code.event"
+            path.write_bytes(b"\n" + json.dumps(payload).encode())
+            time.sleep(0.002)  # jobs go by the millisecond
+
+    def stored(self) -> set[str]:
+        with Store(self.folders.store) as store:
+            return set(store.session_ids())
