@@ -32,22 +32,11 @@ from opensync_hooks.sources import Located, Source
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.store import Store
 from opensync_hooks.sync import Syncer
+from tests.desk import Told
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data" / "claude"
 SECRET = "ghp_" + "a1B2" * 9
-
-
-class Told:
-    """A source with the sessions that it is told, the first of them with its own id."""
-
-    agent = "cursor"
-
-    def __init__(self, *sessions: Session) -> None:
-        self.sessions = sessions
-
-    def read(self, _located: Located) -> Iterator[Session]:
-        yield from self.sessions
 
 
 def located(session_id: str = "s1", mark: str = "mark") -> Located:
