@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import clock, config, worker
+from opensync_hooks.errors import UnclearError
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.log import Log
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import drain, retry, shift
 from opensync_hooks.queue.job import Job
@@ -25,6 +27,7 @@ from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.waiting import Item, Queue
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
+from opensync_hooks.sync import Outcome
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
 from tests.opensync import RealStore, logged_in
@@ -454,6 +457,22 @@ def test_what_happened_is_told_without_a_word_of_the_session(desk: Desk) -> None
     assert " rest why=unreachable tries=1" in told
     assert " synced agent=claude-code session=s1 sent=2" in told
     assert "prompt" not in told
+
+
+def test_one_line_of_the_log_says_all_that_became_of_a_session(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    job = Job(_trigger("s1"), {}, 1, tries=retry.Tries(2))
+    shift.note(log, job, UnclearError("The server answers 500."))
+    outcome = Outcome("s1", sent=3, unchanged=4, parked=5, unclear=6, is_partial=True)
+    more = replace(outcome, masked={"key": 4, "token": 3}, lost={"bad lines": 8})
+    shift.note(log, job, more)
+    failed, synced = (line.split(maxsplit=2)[2] for line in log.path.read_text().splitlines())
+    whose = "agent=claude-code session=s1"
+    assert failed == f"failed {whose} why=UnclearError tries=3"
+    assert set(synced.split()) == {
+        "synced", *whose.split(), "sent=3", "unchanged=4", "parked=5", "unclear=6", "masked=7",
+        "partial=True", "bad-lines=8",
+    }  # fmt: skip
 
 
 def _trigger(name: str) -> Trigger:
