@@ -164,14 +164,18 @@ class Syncer:
     def _volumes(self, session: Session) -> Iterable[Session]:
         """The session in pieces that OpenSync can open; our own store opens any."""
         session = estimated(session) if self.config.estimate_tokens else session
-        if self.destination.keeps_extra or not volumes.is_large(session):
+        if self.destination.keeps_extra:
+            return (session,)
+        more = self._account(session.agent, volumes.name(session.id, 2))
+        if more.head() is None and not volumes.is_large(session):
             return (session,)
 
         def holds(session_id: str, message: Message) -> bool:
             account = self._account(session.agent, session_id)
             return any(account.entry(name) for name in (message.id, *message.aliases))
 
-        return volumes.split(session, lambda message: weight(message, self.config), holds)
+        owners = more.claimed(one.id for one in session.charges)
+        return volumes.split(session, lambda message: weight(message, self.config), holds, owners)
 
     def _deliver(self, session: Session, terms: Terms) -> Delivery:
         account = self._account(session.agent, session.id)

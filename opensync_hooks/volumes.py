@@ -7,8 +7,9 @@ message arrives whole, in the volume that it is in for good.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from opensync_hooks.model import Message, Session, length
 
@@ -36,9 +37,14 @@ def is_large(session: Session) -> bool:
     return False
 
 
-def split(session: Session, weigh: Weigh, holds: Holds) -> Iterator[Session]:
-    """The session in as many volumes as it takes; the session itself where one will do."""
-    plan = _Plan(session.id, weigh, holds)
+def split(
+    session: Session, weigh: Weigh, holds: Holds, owners: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Session]:
+    """The session in as many volumes as it takes; the session itself where one will do.
+
+    `owners`: the session or volume that each charge was counted in before.
+    """
+    plan = _Plan(session.id, weigh, holds, owners)
     for message in session.messages:
         plan.add(message)
     if plan.last == 1:
@@ -55,6 +61,7 @@ class _Plan:
     session_id: str
     weigh: Weigh
     holds: Holds
+    owners: Mapping[str, str]
     last: int = 1
     numbers: list[int] = field(default_factory=list)
     bearers: dict[str, int] = field(default_factory=dict)
@@ -92,7 +99,7 @@ class _Plan:
             id=name(session.id, number),
             messages=_Messages(session.messages, tuple(self.numbers), number),
             # What no message bears counts with the first volume, so that it counts once.
-            charges=tuple(one for one in session.charges if self._counts_in(one.id) == number),
+            charges=tuple(one for one in session.charges if self._is_counted(one.id, number)),
             duration_ms=self.durations[number] or None,
         )
         if number == 1:
@@ -104,8 +111,12 @@ class _Plan:
             skipped={},
         )
 
-    def _counts_in(self, charge_id: str) -> int:
-        return self.bearers.get(charge_id, 1)
+    def _is_counted(self, charge_id: str, number: int) -> bool:
+        """Whether in this volume: for good in the first one that it ever counted in."""
+        owner = self.owners.get(charge_id, "")
+        if owner == self.session_id or owner.startswith(f"{self.session_id}#"):
+            return owner == name(self.session_id, number)
+        return self.bearers.get(charge_id, 1) == number
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,6 +343,39 @@ def test_message_that_has_another_name_now_stays_in_the_volume_that_has_it(
     assert (desk.texts("s1"), desk.texts("s1#2")) == (["m0", "m1", "m2"], ["m3", "m4"])
 
 
+def test_session_in_two_volumes_that_has_become_short_stays_in_both(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one again, what the second volume has would be there twice."""
+    monkeypatch.setattr(volumes, "MOST_MESSAGES", 3)
+    messages = [said(f"m{number}") for number in range(5)]
+    told(desk, *messages)
+    assert told(desk, messages[0], *messages[3:]).sent == 0
+    assert (desk.texts("s1"), desk.texts("s1#2")) == (["m0", "m1", "m2"], ["m3", "m4"])
+
+
+def test_call_counts_for_ever_in_the_volume_that_it_was_first_counted_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response is known by its tokens before it says a word; a rewind takes its message away."""
+    monkeypatch.setattr(volumes, "MOST_MESSAGES", 3)
+    charges = [Charge(f"c{number}", "m", Usage(output_tokens=1)) for number in range(6)]
+    messages = [said(f"m{number}", charge=one) for number, one in enumerate(charges)]
+
+    def tokens() -> list[int]:
+        found = [desk.store.session(name) for name in ("s1", "s1#2")]
+        return [one["session"]["completionTokens"] for one in found if one]
+
+    told(desk, *messages[:5], charges=tuple(charges))
+    assert tokens() == [4, 2]
+    told(desk, *messages, charges=tuple(charges))
+    assert tokens() == [4, 2]
+    told(desk, *messages[:4], charges=tuple(charges))
+    assert tokens() == [4, 2]
+    told(desk, *messages[:3], charges=tuple(charges))
+    assert tokens() == [4, 2]
+
+
 def test_own_store_keeps_a_session_of_any_size_whole(
     embedded: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,7 +139,12 @@ class Account:
 
     def owners(self, charge_ids: Iterable[str]) -> dict[str, str]:
         """What `claim` would say, without claiming any."""
-        destination, agent, session_id = self._key
+        asked = tuple(charge_ids)
+        return dict.fromkeys(asked, self._key[2]) | self.claimed(asked)
+
+    def claimed(self, charge_ids: Iterable[str]) -> dict[str, str]:
+        """The owners of those that any session has claimed so far."""
+        destination, agent, _ = self._key
         select = "SELECT session FROM charge WHERE destination = ? AND agent = ? AND id = ?"
         found = {one: self._ledger.rows(select, destination, agent, one) for one in charge_ids}
-        return {one: rows[0][0] if rows else session_id for one, rows in found.items()}
+        return {one: rows[0][0] for one, rows in found.items() if rows}
