@@ -21,7 +21,7 @@ def main(agent: str, argv: list[str]) -> int:
     from opensync_hooks.commands.terminal import complain  # noqa: PLC0415
     from opensync_hooks.errors import OpenSyncError, as_ours  # noqa: PLC0415
 
-    if not argv:
+    if not argv or argv[0] in ("-h", "--help"):
         print(_explanation(agent))  # noqa: T201
         return 0
     try:

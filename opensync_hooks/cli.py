@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
             help=command.about,
             description=command.about,
             epilog=command.example and f"example: {command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,  # else - ends a line of it
         )
         command.arguments(added)
         added.set_defaults(run=command.run)

@@ -42,7 +42,7 @@ def test_help_fits_a_screen_and_shows_an_example_that_is_one(
     ran = run(command.name, "--help")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert len(ran.stdout.splitlines()) <= 24
-    assert "\nexample: opensync-hooks " in ran.stdout
+    assert ran.stdout.endswith(f"\nexample: {command.example}\n"), "in one piece, to be copied"
     words = shlex.split(command.example.partition(" <")[0])[1:]
     parsed = cli._parser().parse_args(words)
     assert parsed.run == command.run
@@ -205,6 +205,12 @@ def test_script_without_an_argument_explains_itself_on_a_terminal() -> None:
     assert ran.stdout.startswith("claude_code.py is what claude-code runs at the end of a turn")
     assert "python claude_code.py SESSION_ID" in ran.stdout
     assert ran.stdout.endswith("opensync-hooks status\n")
+
+
+def test_script_that_is_asked_for_help_explains_itself() -> None:
+    ran = start(str(HOOK), "--help")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "--latest" in ran.stdout
 
 
 def test_end_of_input_at_a_question_is_an_interruption() -> None:

@@ -38,9 +38,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--new", action="store_true", help="what changed since (default)")
     which.add_argument("--all", action="store_true", help="look through every session again")
     which.add_argument("--force", action="store_true", help="send again what was confirmed, too")
-    add(
-        "--since", type=_since, metavar="7d", help="changed in the last 30m, 12h, 7d or 4w, or date"
-    )
+    since = "changed in the last 30m, 12h, 7d, 4w, or since a date"
+    add("--since", type=_since, metavar="7d", help=since)
     add("--limit", type=_count, metavar="N", help="only the N newest sessions")
     add("--jobs", type=_jobs, default=1, metavar="N", help=f"N sessions at once, up to {crew.MOST}")
     add("--dry-run", action="store_true", help="only say what would leave")
