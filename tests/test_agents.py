@@ -181,7 +181,9 @@ def test_what_cannot_be_changed_safely_is_left_alone(
     assert caught.value.hint
     assert home.content == content
     assert home.uninstall() is None  # there is nothing of ours in it
-    assert not CLAUDE.registered(home.env.get).works
+    found = CLAUDE.registered(home.env.get)
+    assert not found.works
+    assert found.problem in ("", message.removesuffix(". Nothing was changed.")), "no full stop"
 
 
 def test_a_broken_file_with_our_hook_in_it_is_not_touched_by_uninstall(tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ def test_foreign_file_of_our_name_is_neither_changed_nor_taken_away(there: Home)
     assert "another program's file" in AGENT.registered(there.env.get).problem
 
 
+def test_file_that_cannot_be_read_is_said_without_a_full_stop(there: Home) -> None:
+    there.file.mkdir(parents=True)
+    found = AGENT.registered(there.env.get)
+    assert found.problem == f"{there.file}: cannot be read (Is a directory)"
+
+
 @pytest.mark.parametrize("folder", ["plugins", "../../.opencode/plugin", "../../extra/plugins"])
 def test_older_copy_elsewhere_is_taken_away_or_each_turn_fires_twice(
     there: Home, folder: str

@@ -103,7 +103,8 @@ class HooksFile:
             raw = read(path)
             settings = jsontext.parse(self._text(path, raw))
         except OpenSyncError as error:
-            return Registration(path, (), self.events, str(error).removesuffix(UNTOUCHED))
+            said = str(error).removesuffix(UNTOUCHED).removesuffix(".")
+            return Registration(path, (), self.events, said)
         ours = list(self._ours(settings))
         held = {at[1] for at, _ in ours}
         events = tuple(event for event in self.events if event in held)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from opensync_hooks import folders
 from opensync_hooks.agents.change import Change, read
+from opensync_hooks.agents.hooks_file import UNTOUCHED
 from opensync_hooks.agents.registration import Registration, broken
 from opensync_hooks.errors import OpenSyncError
 
@@ -49,7 +50,7 @@ class OpenCode:
         before = read(path)
         if before is not None and not before.startswith(_MARK):
             raise OpenSyncError(
-                f"{path}: another program's file. Nothing was changed.",
+                f"{path}: another program's file.{UNTOUCHED}",
                 "move it away or rename it, then run the same command again",
             )
         after = _bridge(command, modern=_is_modern(env))
@@ -69,7 +70,8 @@ class OpenCode:
         try:
             content = read(path)
         except OpenSyncError as error:
-            return Registration(path, (), ("plugin",), str(error))
+            said = str(error).removesuffix(UNTOUCHED).removesuffix(".")
+            return Registration(path, (), ("plugin",), said)
         if content is None:
             return Registration(path, (), ("plugin",))
         if not content.startswith(_MARK):
