@@ -22,6 +22,7 @@ import pytest
 from opensync_hooks import agents, doctor
 from opensync_hooks.config import load
 from opensync_hooks.doctor import history, network, registrations
+from opensync_hooks.doctor.bundle import Discretion
 from opensync_hooks.doctor.finding import Finding
 from opensync_hooks.ledger import Ledger
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, start, terminal
@@ -314,7 +315,9 @@ def test_proxy_is_told_without_its_password_and_a_missing_bundle_by_name(
     monkeypatch.setenv("https_proxy", "http://ada:secret@proxy.example:3128")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     told = {one.check: one for one in network.proxy(load(), os.environ)}
-    assert told["proxy"].fact == "requests go through proxy.example:3128"
+    assert told["proxy"].fact == "requests go through http://proxy.example:3128"
+    shown = Discretion.of(os.environ).text(told["proxy"].fact)
+    assert shown == "requests go through http://<host>:3128", "a report names no company"
     assert told["TLS"].state == "failed"
     assert "REQUESTS_CA_BUNDLE names /nowhere/ca.pem" in told["TLS"].fact
 
@@ -336,7 +339,7 @@ def test_bundle_that_requests_would_use_is_the_one_that_is_looked_for(
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     told = {one.check: one for one in network.proxy(load(), {**os.environ, **bundles})}
-    assert told["proxy"].fact == "requests go through proxy.example:port"
+    assert told["proxy"].fact == "requests go through http://proxy.example:port"
     assert [one.fact for one in told.values() if one.check == "TLS"] == missing
 
 

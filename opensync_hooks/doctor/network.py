@@ -62,8 +62,9 @@ def proxy(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     if found is None or proxy_bypass(parts.hostname or ""):
         yield ok("proxy", "none on the way")
         return
-    address = found.rpartition("//")[2].rpartition("@")[2]  # without a name and a password
-    yield ok("proxy", f"requests go through {address.rstrip('/')}")
+    scheme, _, rest = found.rpartition("//")
+    address = rest.rpartition("@")[2].rstrip("/")  # without a name and a password
+    yield ok("proxy", f"requests go through {scheme or 'http:'}//{address}")
 
 
 def _certificates(environ: Mapping[str, str]) -> Iterator[Finding]:
