@@ -142,7 +142,18 @@ def test_what_could_not_be_used_is_not_written(
     assert ran.returncode == code
     assert said in ran.stderr
     assert mine.read_text() == MINE
+    assert "nothing is sent" not in ran.stderr, "what is set holds on"
     assert KEY not in ran.stderr.replace("config set", "")
+
+
+def test_config_that_is_no_file_is_named_with_the_next_step(ours: Path) -> None:
+    (ours / "config.toml").mkdir(parents=True)
+    ran = run("sync")
+    assert ran.returncode == 4
+    assert ran.stderr == (
+        f"{ours / 'config.toml'}: not a regular file.\n"
+        "hint: Put a file there that only you can read and write; until then nothing is sent.\n"
+    )
 
 
 def test_file_that_cannot_be_read_is_not_written(mine: Path) -> None:

@@ -106,10 +106,24 @@ def update(environ: Mapping[str, str], change: Callable[[dict[str, Any]], object
     where = Folders.of(environ)
 
     def checked(document: dict[str, Any]) -> None:
+        was_usable = _is_usable(where, document)
         change(document)
-        _made(where, document, {})
+        try:
+            _made(where, document, {})
+        except NotConfiguredError as error:
+            if was_usable:  # what its hint says of the file would not be true
+                raise NotConfiguredError(str(error), "Nothing was changed.") from None
+            raise
 
     _change(environ, checked)
+
+
+def _is_usable(where: Folders, document: dict[str, Any]) -> bool:
+    try:
+        _made(where, document, {})
+    except NotConfiguredError:
+        return False
+    return True
 
 
 def _made(where: Folders, document: dict[str, Any], environ: Mapping[str, str]) -> Config:

@@ -35,7 +35,10 @@ def read(path: Path) -> dict[str, Any]:
             f"{path}: not valid TOML ({said}).", "Correct it; until then nothing is sent."
         ) from None
     except OSError as error:
-        raise NotConfiguredError(f"{path}: {error.strerror}.") from None
+        raise NotConfiguredError(
+            f"{path}: {error.strerror}.",
+            "Put a file there that only you can read and write; until then nothing is sent.",
+        ) from None
 
 
 def is_empty(path: Path) -> bool:
