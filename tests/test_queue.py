@@ -159,7 +159,7 @@ def test_retry_asks_a_destination_that_rests_and_ends_the_rest(desk: Desk) -> No
     with Ledger(desk.folders.ledger) as ledger:
         Resting.of(ledger, load()).begin(KeyRefusedError("The key is refused."))
     said = run("queue", "list").stdout.splitlines()[0]
-    assert said.startswith("Not asked for now: key refused since 20")
+    assert said.startswith("Not asked now: key refused since 20")
     assert said.endswith("The key is refused. Run: opensync-hooks login")
     rest = json.loads(run("queue", "list", "--json").stdout)["rest"]
     assert rest["cause"] == "key refused"

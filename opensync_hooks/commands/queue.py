@@ -21,7 +21,7 @@ from opensync_hooks.queue.shift import note
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.waiting import Item, Queue
 from opensync_hooks.sources import registry
-from opensync_hooks.words import ago
+from opensync_hooks.words import ago, count
 
 _AT_WORK = "A worker is at it already: `opensync-hooks queue list` shows what is left."
 
@@ -64,7 +64,7 @@ def _list(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) 
         print(json.dumps({"rest": at_rest, "items": listed}, indent=2))
         return 0
     if resting:
-        say(f"Not asked for now: {rest.in_words(resting)}")
+        say(f"Not asked now: {rest.in_words(resting)}")
     for item in items:
         say(in_words(item))
     if not items:
@@ -125,7 +125,7 @@ def _has_failed(session_id: str, result: Result) -> bool:
         return True
     left = result.parked + result.unclear
     why = f", {left} not ({result.reason})" if left else ""
-    say(f"{session_id}: {result.sent} messages sent, {result.unchanged} unchanged{why}")
+    say(f"{session_id}: {count(result.sent, 'message')} sent, {result.unchanged} unchanged{why}")
     return bool(left)
 
 
@@ -160,10 +160,10 @@ def _drop(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) 
     return 0
 
 
-def _agreed(count: int) -> bool:
+def _agreed(number: int) -> bool:
     if not sys.stdin.isatty():
         raise UsageError("queue drop: nobody is there to be asked.", "Say --yes.")
-    return input(f"Forget {count}? [y/N] ").strip().lower() in ("y", "yes")
+    return input(f"Forget {number}? [y/N] ").strip().lower() in ("y", "yes")
 
 
 QUEUE = Command(
