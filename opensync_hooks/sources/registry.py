@@ -7,9 +7,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from opensync_hooks import folders
+from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Trigger
 from opensync_hooks.notebook import Notebook
 from opensync_hooks.privacy.exclusion import Exclusions
@@ -17,6 +19,7 @@ from opensync_hooks.sources import Located, Source
 from opensync_hooks.sources.claude_code import ClaudeCode
 from opensync_hooks.sources.cursor import Cursor
 from opensync_hooks.sources.opencode import OpenCode
+from opensync_hooks.sources.regular import is_file
 
 _SOURCES: dict[str, Callable[[Mapping[str, str], str], Source]] = {
     ClaudeCode.agent: ClaudeCode.from_environ,
@@ -48,11 +51,21 @@ def find(wanted: str, agent: str | None = None) -> tuple[Source, Located] | None
     """The session with this id or path, with the agent it belongs to.
 
     Cursor knows its transcripts by their folder; Claude Code would take any that ends in `.jsonl`.
+    Raises SourceError where it may be in what cannot be read now, and is nowhere else.
     """
+    trouble: SourceError | None = None
     for one in sorted(all_sources(), key=lambda one: one.agent != Cursor.agent):
-        located = one.find(wanted) if agent in (None, one.agent) else None
+        try:
+            located = one.find(wanted) if agent in (None, one.agent) else None
+        except SourceError as error:
+            if is_file(Path(wanted)):  # that is this agent's own
+                raise
+            trouble = trouble or error
+            continue
         if located:
             return one, located
+    if trouble:
+        raise trouble
     return None
 
 

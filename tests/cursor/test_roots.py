@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from opensync_hooks import cli
 from opensync_hooks.errors import SourceError
 from opensync_hooks.notebook import Notebook
 from opensync_hooks.sources import snapshot
@@ -14,6 +15,7 @@ from opensync_hooks.sources.cursor import Cursor, state
 from opensync_hooks.sources.cursor.roots import Roots
 from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, user_folder
 from tests.sessions import only, told
+from tests.transcripts import Pen
 
 
 def test_every_statement_goes_by_the_index(editor: Editor) -> None:
@@ -124,3 +126,28 @@ def test_database_of_2024_holds_nothing_and_a_file_that_is_none_is_an_error(
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(SourceError, match="not readable as a database"):
         source.find("s1")
+    (listed,) = source.sessions()
+    with pytest.raises(SourceError, match="not readable as a database"):
+        list(source.read(listed))
+    path.unlink()
+    with pytest.raises(SourceError, match="a moment ago"):
+        list(source.read(listed))
+
+
+def test_database_that_cannot_be_read_keeps_no_other_agent_from_its_sync(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Pen(home / ".claude" / "projects" / "-work" / "c1.jsonl").turn(1)
+    transcript(home, (said_by_user("prompt 1"), ENDED), "s1/s1.jsonl")
+    path = user_folder(home) / "globalStorage" / "state.vscdb"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no database at all" * 100)
+    assert cli.main(["sync", "c1"]) == 0
+    assert cli.main(["sync", "--all"]) == 1
+    said = capsys.readouterr()
+    assert "c1: 0 messages sent to embedded store, 2 unchanged" in said.out
+    assert said.err.startswith(f"{path}: not readable as a database")
+    assert cli.main(["sync"]) == 1  # and it is said each time
+    assert cli.main(["status"]) == 0
+    assert "1 synced, the last one" in capsys.readouterr().out
+    assert cli.main(["sync", "s1"]) == 1  # it may be in there, and richer

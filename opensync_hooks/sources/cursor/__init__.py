@@ -91,6 +91,8 @@ class Cursor:
         return not bear_names or not trigger.awaits or trigger.awaits in found.requests
 
     def read(self, located: Located) -> Iterator[Session]:
+        if located.path in self._roots.databases and located.session_id == located.path.name:
+            self._places.ask(located.path)
         if located.path not in self._roots.databases and not self._is_inside(located.path):
             lone = places.lone(located.path)
             yield from (conversation.session(lone, Heard()),) if lone else ()

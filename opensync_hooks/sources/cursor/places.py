@@ -15,7 +15,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
+from opensync_hooks.errors import SourceError
 from opensync_hooks.sources import Located
 from opensync_hooks.sources.cursor import chats, composer, graph, projects, state, transcripts
 from opensync_hooks.sources.cursor.conversation import Conversation, Step
@@ -65,10 +67,20 @@ class Places:
         return sorted(found, key=lambda one: (one.project != slug, -_changed_at(one.path)))
 
     def all(self) -> Iterator[Located]:
-        """Every session that is not another one's subagent, and not empty."""
+        """Every session that is not another one's subagent, and not empty.
+
+        A database that cannot be read now stands for its sessions, and for those that only files
+        seem to have, as they may be in it: to read it names the reason.
+        """
         seen: set[str] = set()
+        unreadable = False
         for path in self.roots.databases:
-            heads = list(state.heads(path))
+            try:
+                heads = list(state.heads(path))
+            except SourceError:
+                unreadable = True
+                yield Located(path.name, path, 0, "")
+                continue
             # One whose parent is gone, or does not name it, is found nowhere but here.
             children = {one for head in heads if not head.is_empty for one in head.children}
             for head in heads:
@@ -76,9 +88,16 @@ class Places:
                 if is_own and not head.is_empty:
                     yield Located(head.session_id, path, head.changed_at, head.mark)
             seen.update(head.session_id for head in heads if not head.is_empty)
+        if unreadable:
+            return
         known = {transcripts.file_name(session_id) for session_id in seen}
         found = (self.locate(session_id) for session_id in self._in_files(known))
         yield from (one for one in found if one)
+
+    def ask(self, database: Path) -> NoReturn:
+        """Raises SourceError: why nobody can say what sessions are in it."""
+        list(state.heads(database))
+        raise SourceError(f"{database}: could not be read a moment ago.", "It is read again later.")
 
     def _in_files(self, known: set[str]) -> Iterator[str]:
         """Those that only files have. A subagent is its parent's, where that is still there."""
