@@ -34,10 +34,13 @@ def test_what_the_wire_cuts_is_counted() -> None:
 def test_losses_are_added_up_over_sessions_and_counted_once_for_each(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
         loss.note(ledger, "here", "cursor", "s1", {loss.CUT: 2, "bad lines": 1, "nothing": 0})
-        loss.note(ledger, "here", "cursor", "s1", {loss.CUT: 3})
+        loss.note(ledger, "here", "cursor", "s1", {loss.CUT: 3, "bad lines": 1})
         loss.note(ledger, "here", "cursor", "s2", {loss.CUT: 1})
         loss.note(ledger, "there", "cursor", "s2", {loss.CUT: 1})
         assert loss.total(ledger, "here") == {"bad lines": 1, loss.CUT: 4}
+        loss.note_copy(ledger, "here", "cursor", "s1")
+        loss.note(ledger, "here", "cursor", "s1", {})
+        assert loss.total(ledger, "here") == {loss.COPY: 1, loss.CUT: 1}
         loss.note(ledger, "x", "opencode", "s1", {"part of type \x1b[2J\n" + "y" * 99: 1})
         (kind,) = loss.total(ledger, "x")
         assert kind == ("part of type \ufffd[2J\ufffd" + "y" * 99)[:60]

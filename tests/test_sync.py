@@ -15,6 +15,7 @@ from opensync_hooks import volumes
 from opensync_hooks.config import load
 from opensync_hooks.delivery import Terms
 from opensync_hooks.errors import BusyError, SourceError, UnreachableError
+from opensync_hooks.ledger import loss
 from opensync_hooks.model import Charge, Session, Text, ToolCall, Usage
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.server import Fault
@@ -60,6 +61,20 @@ def test_answer_that_was_cut_short_is_completed_in_place(desk: Desk) -> None:
     pen.says("m1", text("second half"))
     assert desk.sync().sent == 1
     assert desk.texts() == ["go", "first half\n\nsecond half"]
+
+
+def test_line_that_was_half_written_is_no_loss_once_it_is_whole(embedded: Desk) -> None:
+    pen = embedded.pen()
+    pen.turn(1)
+    with pen.path.open("ab") as file:
+        file.write(b'{"type": "attachment"')
+    ledger, where = embedded.syncer.ledger, embedded.syncer.destination.name
+    embedded.sync()
+    assert loss.total(ledger, where) == {"torn last line": 1}
+    with pen.path.open("ab") as file:
+        file.write(b"}\n")
+    embedded.sync()
+    assert loss.total(ledger, where) == {}
 
 
 def test_result_that_comes_later_joins_its_call(desk: Desk) -> None:

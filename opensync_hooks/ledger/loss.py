@@ -34,13 +34,23 @@ def of_body(body: Json) -> Counter[str]:
 def note(
     ledger: Ledger, destination: str, agent: str, session_id: str, counts: Mapping[str, int]
 ) -> None:
-    """What is known of a session from now on; nothing is written where nothing is lost."""
-    row = "INSERT OR REPLACE INTO loss VALUES (?, ?, ?, ?, ?)"
+    """What is known of a session from now on: what was half written and is whole now, no more."""
+    of = "WHERE destination = ? AND agent = ? AND session = ? AND kind <> ?"
+    key = (destination, agent, session_id)
     kept = {_shown(kind): count for kind, count in counts.items() if count}
-    if kept:
-        with ledger.at_once() as run:
-            for kind, count in kept.items():
-                run(row, destination, agent, session_id, kind, count)
+    if dict(ledger.rows(f"SELECT kind, count FROM loss {of}", *key, COPY)) == kept:  # noqa: S608
+        return
+    with ledger.at_once() as run:
+        run(f"DELETE FROM loss {of}", *key, COPY)  # noqa: S608
+        for kind, count in kept.items():
+            run("INSERT OR REPLACE INTO loss VALUES (?, ?, ?, ?, ?)", *key, kind, count)
+
+
+def note_copy(ledger: Ledger, destination: str, agent: str, session_id: str) -> None:
+    """The session's copy was dropped, and perhaps there is no other."""
+    row = "INSERT OR REPLACE INTO loss VALUES (?, ?, ?, ?, 1)"
+    with ledger.at_once() as run:
+        run(row, destination, agent, session_id, COPY)
 
 
 def _shown(kind: str) -> str:

@@ -26,7 +26,7 @@ def keep(spool: Spool, ledger: Ledger, config: Config, log: Log, end: float) -> 
             if _keep(job, keepsakes, config):
                 log.write("copied", agent=job.trigger.agent, session=job.trigger.session_id)
     for agent, session_id in keepsakes.tidy():
-        loss.note(ledger, config.destination, agent, session_id, {loss.COPY: 1})
+        loss.note_copy(ledger, config.destination, agent, session_id)
         log.write("copy-dropped", agent=agent, session=session_id)
 
 
