@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from opensync_hooks import entry
 from opensync_hooks.config import Folders
+from opensync_hooks.destination import Json
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.queue.shift import Shift
@@ -91,6 +92,28 @@ def test_waiting_hook_gives_up_in_time_and_leaves_the_session_to_others(
     began = time.monotonic()
     by_hand.synchronous_hook("claude-code", PAYLOAD.encode())
     assert time.monotonic() - began < 30
+    assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
+
+
+def test_waiting_hook_leaves_the_rest_of_a_long_session_to_others(
+    home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opensync_hooks import by_hand, worker  # noqa: PLC0415
+
+    put, sent = Store.put_message, []
+
+    def slowly(store: Store, body: Json, extra: Json, *, replaces: bool) -> str:
+        sent.append(body)
+        time.sleep(0.1)
+        return put(store, body, extra, replaces=replaces)
+
+    monkeypatch.setattr(Store, "put_message", slowly)
+    monkeypatch.setattr(worker, "SERVE_SECONDS", 1.0)
+    pen = Pen(home / ".claude" / "projects" / "-work" / "s1.jsonl")
+    for number in range(50):
+        pen.turn(number)
+    by_hand.synchronous_hook("claude-code", PAYLOAD.encode())
+    assert 0 < len(sent) < 100
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
 
 

@@ -202,7 +202,7 @@ class Drain:
             located,
             end_reason=job.trigger.end_reason,
             terms=Terms(
-                until=None if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end),
+                until=self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end),
                 is_last_try=job.tries.is_last(clock.now()),
             ),
         )
