@@ -228,6 +228,22 @@ def test_copy_of_more_than_30_days_and_what_a_killed_worker_left_goes(kept: Keep
     assert files(kept) == [being_made]
 
 
+def test_copy_that_a_command_drops_at_the_same_moment_is_no_trouble(
+    kept: Keepsakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(kept, session())
+    glob = Path.glob
+
+    def then_drop(folder: Path, pattern: str) -> list[Path]:
+        found = list(glob(folder, pattern))
+        for one in found:
+            one.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "glob", then_drop)
+    assert kept.tidy() == []
+
+
 def test_damaged_copy_goes_in_its_time_too_and_is_counted_though_it_names_nobody(
     kept: Keepsakes,
 ) -> None:

@@ -16,6 +16,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,11 @@ class Keepsakes:
 
     def tidy(self) -> list[tuple[str, str]]:
         """Drop what is too old, then the oldest, until the rest has room; agent and id of each."""
-        for made in self.folder.glob(".*"):
-            if time.time() - made.stat().st_mtime > FRESH_SECONDS:  # of a worker that was killed
+        for at, _, made in _about_each(self.folder.glob(".*")):
+            if time.time() - at > FRESH_SECONDS:  # of a worker that was killed
                 made.unlink(missing_ok=True)
-        found = self._found()
         dropped, total = [], 0
-        for at, size, path in sorted(found, reverse=True):
+        for at, size, path in sorted(_about_each(self.folder.glob(f"*{_SUFFIX}")), reverse=True):
             total += size
             if total > MOST_BYTES or time.time() - at > MOST_SECONDS:
                 head = _head(path)
@@ -115,13 +115,16 @@ class Keepsakes:
                 path.unlink(missing_ok=True)
         return dropped
 
-    def _found(self) -> Iterator[tuple[float, int, Path]]:
-        for path in self.folder.glob(f"*{_SUFFIX}"):
-            about = path.stat()
-            yield about.st_mtime, about.st_size, path
-
     def _path(self, agent: str, session_id: str) -> Path:
         return self.folder / (stem(agent, session_id) + _SUFFIX)
+
+
+def _about_each(paths: Iterable[Path]) -> Iterator[tuple[float, int, Path]]:
+    """Time and size of those that no command takes away at this moment."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            about = path.lstat()
+            yield about.st_mtime, about.st_size, path
 
 
 @dataclass(slots=True)
