@@ -82,6 +82,7 @@ SENTENCES: dict[str, tuple[Answer, type[OpenSyncError], str, str]] = {
     "422": (error(422, "Odd"), RejectedError, "refused (422). Odd", ""),
     "500 for good": (error(500, "TypeError: x"), RejectedError, "refused (500). TypeError: x", ""),
     "500": (error(500, "Server Error"), UnclearError, "answers 500 for now. Server Error", ""),
+    "503 without a word": (Answer(503, b""), UnreachableError, "answers 503 for now.", ""),
     "503": (error(503, "Busy"), UnreachableError, "answers 503 for now. Busy", ""),
     "no object": (answer(200, ["ok"]), UnreachableError, NOT_OURS, OTHER_SITE),
     "no JSON": (Answer(200, b"<html>Hi</html>"), UnreachableError, NOT_OURS, OTHER_SITE),
@@ -120,7 +121,7 @@ def test_only_the_first_words_of_a_server_are_shown(there: There, kind: str) -> 
     """The rest may be what was sent, and must neither be kept in a log nor steer a terminal."""
     body, shown = WORDS[kind]
     found = str(there.refusal(answer(400, body)))
-    assert found == f"{there.client.name}: refused (400). {shown}"
+    assert found == f"{there.client.name}: refused (400). {shown}".rstrip()
 
 
 def test_letter_that_is_none_spoils_no_answer(there: There) -> None:

@@ -144,7 +144,7 @@ def test_login_that_fails_says_why_and_changes_nothing(
         ran = run("login", "--url", url, "--api-key-stdin", said=key)
     assert (ran.returncode, ran.stdout) == (code, "")
     first, second = ran.stderr.splitlines()
-    assert first.rstrip() == sentence.format(url=url)
+    assert first == sentence.format(url=url)
     assert second == f"hint: {hint}"
     assert key not in ran.stderr
     assert (ours / "config.toml").read_bytes() == before

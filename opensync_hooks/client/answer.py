@@ -59,7 +59,9 @@ def judge(url: str, response: requests.Response, key: str) -> Json:
     text = _error_text(response, key)
     if status in _PASSING_STATUS or any(known in text for known in _PASSING_TEXT):
         wait = _retry_after(response.headers.get("Retry-After"))
-        raise UnreachableError(f"{url}: answers {status} for now. {text}", retry_after=wait)
+        raise UnreachableError(
+            f"{url}: answers {status} for now. {text}".rstrip(), retry_after=wait
+        )
     raise _final(url, status, text)
 
 
@@ -73,7 +75,7 @@ def refusal(url: str, said: str, key: str) -> OpenSyncError:
 def _final(url: str, status: int, text: str) -> OpenSyncError:
     if status in (401, 403):
         return KeyRefusedError(
-            f"{url}: the key is refused. {text}",
+            f"{url}: the key is refused. {text}".rstrip(),
             "Copy it from OpenSync's settings page and run `opensync-hooks login`.",
         )
     if 300 <= status < 400:
@@ -83,8 +85,8 @@ def _final(url: str, status: int, text: str) -> OpenSyncError:
     if status in (404, 405):
         return WrongAddressError(f"{url}: no OpenSync answers there.", "Check the URL.")
     if status in (400, 413, 422) or any(known in text for known in _PERMANENT_TEXT):
-        return RejectedError(f"{url}: refused ({status}). {text}")
-    return UnclearError(f"{url}: answers {status} for now. {text}")
+        return RejectedError(f"{url}: refused ({status}). {text}".rstrip())
+    return UnclearError(f"{url}: answers {status} for now. {text}".rstrip())
 
 
 def _object(url: str, response: requests.Response) -> Json:
