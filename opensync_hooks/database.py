@@ -52,7 +52,7 @@ _PASSING = {
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Check who may write this file and folder."),
     sqlite3.SQLITE_PERM: ("it cannot be opened", "Check who may write this file and folder."),
 }
-_AWAY = "Move it away to begin with an empty one."
+_AWAY = "Move it away; without a login, `opensync-hooks sync --force` then fills a new one."
 _NO_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _creating = threading.Lock()
 

@@ -48,6 +48,21 @@ class There:
             return db.execute(f"SELECT {columns} FROM message ORDER BY externalId").fetchall()  # noqa: S608
 
 
+@pytest.mark.usefixtures("recorded")
+def test_store_that_is_damaged_is_filled_anew_as_the_hint_says(ours: Path) -> None:
+    assert run("sync").returncode == 0
+    for path in ours.glob("store.db*"):
+        path.unlink()
+    (ours / "store.db").write_bytes(b"no database" * 100)
+    ran = run("verify")
+    assert ran.stderr.splitlines()[0] == f"{ours / 'store.db'}: is damaged or no SQLite file."
+    assert "`opensync-hooks sync --force`" in ran.stderr
+    assert "`opensync-hooks sync --force`" in run("doctor").stdout
+    (ours / "store.db").rename(ours / "old")
+    assert run("sync", "--force").returncode == 0
+    assert run("verify", "--all").returncode == 0
+
+
 @pytest.fixture(params=["embedded", "OpenSync"])
 def there(request: pytest.FixtureRequest, tmp_path: Path, ours: Path) -> Iterator[There]:
     if request.param == "embedded":

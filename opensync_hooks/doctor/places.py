@@ -100,9 +100,9 @@ def database(name: str, path: Path) -> Iterator[Finding]:
         yield ok(name, f"whole, {size(path.stat().st_size)}")
         return
     rest = "the next run begins a new one, and nothing arrives twice."
-    cure = (
-        f"Move it away; {rest}" if name == "ledger" else f"Keep a copy, then move it away: {path}"
-    )
+    if name != "ledger":  # which goes on saying that all of it has arrived
+        rest = "without a login, `opensync-hooks sync --force` then fills a new one."
+    cure = f"Move it away; {rest}"
     yield failed(name, f"{path}: damaged ({said[0].splitlines()[0]}).", cure)
 
 
