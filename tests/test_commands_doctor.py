@@ -412,6 +412,14 @@ def test_report_holds_neither_content_nor_secret_nor_name(
     assert report["log"]
 
 
+def test_report_for_a_folder_is_written_into_it(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    ran = run("doctor", "--bundle", str(tmp_path / "reports"))
+    (written,) = (tmp_path / "reports").iterdir()
+    assert ran.stdout.startswith(f"{written}: written.")
+    assert json.loads(written.read_text())["checks"]
+
+
 def test_report_can_be_printed_and_is_made_also_where_all_is_broken(ours: Path) -> None:
     for fault in (unusable_settings, damaged_ledger):
         fault(ours)

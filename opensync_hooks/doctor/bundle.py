@@ -55,11 +55,13 @@ def report(found: list[Finding], environ: Mapping[str, str] = os.environ) -> str
 
 
 def deliver(text: str, to: str) -> None:
-    """Print the report for `-`, else write it to the file, or to one named by the time."""
+    """Print the report for `-`, else write it to the file, or into a folder, named by the time."""
     if to == "-":
         print(text, end="")  # noqa: T201 - asked for
         return
-    path = Path(to or time.strftime("opensync-hooks-report-%Y%m%d-%H%M%S.json")).absolute()
+    path = Path(to).absolute()
+    if path.is_dir():
+        path /= time.strftime("opensync-hooks-report-%Y%m%d-%H%M%S.json")
     write_whole(path, text.encode("utf-8", "replace"))
     print(f"{path}: written. Read it before you send it to anybody.")  # noqa: T201
 
