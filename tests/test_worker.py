@@ -17,9 +17,12 @@ from opensync_hooks import worker
 from opensync_hooks.config import Folders
 from opensync_hooks.delivery import Terms
 from opensync_hooks.ledger import Ledger
+from opensync_hooks.model import Trigger
 from opensync_hooks.queue import drain, retry, shift
+from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.sources import registry
+from opensync_hooks.store import Store
 from opensync_hooks.sync import Syncer
 from tests.claude_user import ClaudeUser
 from tests.transcripts import Pen
@@ -57,6 +60,23 @@ def test_event_that_comes_while_the_worker_lets_go_is_still_worked_on(
     monkeypatch.setattr(worker, "_work", work_then_a_hook_comes)
     worker.main()
     assert desk.stored() == {"s1", "s2"}
+
+
+def test_session_is_looked_for_where_its_own_agent_keeps_it(
+    home: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker may be one that the hook of an agent with other folders has started."""
+    Pen(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
+    Pen(home / "work" / "projects" / "-work" / "s2.jsonl").turn(1)
+    spool = Spool(desk.folders.spool)
+    elsewhere = {"CLAUDE_CONFIG_DIR": str(home / "work")}
+    spool.put(Job(Trigger("claude-code", "s1"), {}, 1))
+    spool.put(Job(Trigger("claude-code", "s2"), elsewhere, 2))
+    with monkeypatch.context() as started:
+        started.setenv("CLAUDE_CONFIG_DIR", str(home / "work"))
+        worker.main()
+    with Store(desk.folders.store) as store:
+        assert store.session_ids() == ["s1", "s2"]
 
 
 def test_second_worker_leaves_at_once(desk: Desk) -> None:

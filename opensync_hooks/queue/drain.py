@@ -170,7 +170,7 @@ class Drain:
 
     def _sync(self, job: Job) -> Outcome | None:
         """None where there is nothing: an agent that was opened and closed leaves no session."""
-        source = registry.source(job.trigger.agent, {**os.environ, **job.environ})
+        source = registry.source(job.trigger.agent, job.surroundings(os.environ))
         if source is None:
             return None
         located = _settled(job, source)

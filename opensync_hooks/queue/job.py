@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from opensync_hooks.files import stem
+from opensync_hooks.folders import KEPT
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.retry import Tries
 
@@ -30,6 +31,14 @@ class Job:
     def name(self) -> str:
         """Of its file."""
         return stem(self.trigger.agent, self.trigger.session_id) + SUFFIX
+
+    def surroundings(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """That environment, but for what says where sessions lie: this is as its hook had it.
+
+        A worker that another hook started would look in the folders of that one's agent.
+        """
+        own = KEPT.get(self.trigger.agent, ())
+        return {one: value for one, value in environ.items() if one not in own} | {**self.environ}
 
     def merged(self, wish: Job) -> Job:
         """Both wishes in one: the later one decides, but an end that was seen stays seen."""

@@ -32,7 +32,7 @@ def keep(spool: Spool, ledger: Ledger, config: Config, log: Log, end: float) -> 
 
 def _keep(job: Job, keepsakes: Keepsakes, config: Config) -> bool:
     """Whether a copy was made. Raises SourceError."""
-    source = registry.source(job.trigger.agent, {**os.environ, **job.environ})
+    source = registry.source(job.trigger.agent, job.surroundings(os.environ))
     located = source.locate(job.trigger) if source else None
     if source is None or located is None or not keepsakes.is_due(source, located):
         return False

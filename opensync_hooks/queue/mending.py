@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from opensync_hooks import clock
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.folders import KEPT
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
@@ -19,9 +21,10 @@ def mend(spool: Spool) -> None:
     """
     damaged = set(spool.damaged())
     for source in registry.all_sources() if damaged else ():
+        kept = {name: os.environ[name] for name in KEPT[source.agent] if name in os.environ}
         with suppress(OpenSyncError, OSError):  # one agent's trouble, and no reason to stop
             for located in source.sessions():
                 trigger = Trigger(source.agent, located.session_id, path=str(located.path))
-                job = Job(trigger, {}, clock.now())
+                job = Job(trigger, kept, clock.now())
                 if job.name in damaged:
                     spool.put(job)
