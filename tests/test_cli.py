@@ -207,6 +207,12 @@ def test_script_without_an_argument_explains_itself_on_a_terminal() -> None:
     assert ran.stdout.endswith("opensync-hooks status\n")
 
 
+def test_name_of_a_file_does_not_steer_the_terminal() -> None:
+    ran = run("sync", "a\x1b[31m\nb")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("a\ufffd[31m\ufffdb: no session with this id")
+
+
 def test_script_that_is_asked_for_help_explains_itself() -> None:
     ran = start(str(HOOK), "--help")
     assert (ran.returncode, ran.stderr) == (0, "")

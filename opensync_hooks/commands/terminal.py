@@ -15,7 +15,11 @@ def say(line: str, lead: str = "") -> None:
 
     `lead` is our own, and goes before it as it is.
     """
-    print(lead + "".join(letter if letter.isprintable() else "\ufffd" for letter in line))
+    print(lead + _harmless(line))
+
+
+def _harmless(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def has_colours() -> bool:
@@ -30,8 +34,8 @@ def painted(text: str, colour: str) -> str:
 
 
 def complain(error: OpenSyncError) -> int:
-    """Say what is wrong and what helps; the exit code for it."""
-    print(error, file=sys.stderr)
+    """Say what is wrong and what helps; the exit code for it. A path is anybody's text as well."""
+    print(_harmless(str(error)), file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(f"hint: {_harmless(error.hint)}", file=sys.stderr)
     return error.exit_code
