@@ -151,3 +151,5 @@ def test_database_that_cannot_be_read_keeps_no_other_agent_from_its_sync(
     assert cli.main(["status"]) == 0
     assert "1 synced, the last one" in capsys.readouterr().out
     assert cli.main(["sync", "s1"]) == 1  # it may be in there, and richer
+    assert cli.main(["sync", "--limit", "1"]) == 1  # who asks for the newest is told, too
+    assert cli.main(["sync", "--since", "1h"]) == 1

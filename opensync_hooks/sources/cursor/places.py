@@ -79,7 +79,7 @@ class Places:
                 heads = list(state.heads(path))
             except SourceError:
                 unreadable = True
-                yield Located(path.name, path, 0, "")
+                yield Located(path.name, path, int(_changed_at(path) * 1000), "")
                 continue
             # One whose parent is gone, or does not name it, is found nowhere but here.
             children = {one for head in heads if not head.is_empty for one in head.children}
