@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from opensync_hooks import agents, doctor
-from opensync_hooks.config import load
-from opensync_hooks.doctor import history, network, registrations
+from opensync_hooks.config import Folders, load
+from opensync_hooks.doctor import history, network, places, registrations, waiting
 from opensync_hooks.doctor.bundle import Discretion
 from opensync_hooks.doctor.finding import Finding
 from opensync_hooks.ledger import Ledger
@@ -227,6 +227,18 @@ def test_retention_follows_claude_codes_own_setting(home: Path) -> None:
     assert fact in found()["retention"].fact
     run("sync")
     assert found()["retention"].state == "ok"
+
+
+def test_what_a_worker_takes_away_meanwhile_is_no_fault(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync")
+    folders, gone = Folders.of(os.environ), ours / "spool" / "1.event"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
+    monkeypatch.setattr(places, "_walk", lambda _: iter([(gone.parent, [], [gone.name])]))
+    monkeypatch.delattr(Path, "walk", raising=False)
+    assert [one.state for one in waiting.queue(folders)] == ["ok"]
+    assert [one.state for one in places.permissions(folders)] == ["ok"]
 
 
 def test_damaged_job_is_told_also_where_nothing_else_waits(ours: Path) -> None:

@@ -30,7 +30,10 @@ def permissions(folders: Folders) -> Iterator[Finding]:
         return
     open_to_all, foreign = [], []
     for path in _ours(folders):
-        found = path.lstat()
+        try:
+            found = path.lstat()
+        except FileNotFoundError:  # a worker is done with it in this moment
+            continue
         if stat.S_ISLNK(found.st_mode):
             continue
         if found.st_uid != os.getuid():

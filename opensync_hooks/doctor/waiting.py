@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.doctor.finding import Finding, failed, ok, warning
@@ -26,7 +27,9 @@ def queue(folders: Folders) -> Iterator[Finding]:
     if damaged:
         yield warning("queue", f"{damaged[0]}: cannot be read any more.", _SYNC)
     began = [job.received_at / 1000 for job in spool.jobs()] if spool else []
-    began += [path.stat().st_mtime for path in folders.spool.glob("*.event")]
+    for path in folders.spool.glob("*.event"):
+        with suppress(FileNotFoundError):  # a worker takes it up in this moment
+            began.append(path.stat().st_mtime)
     if began:
         yield _waiting(began)
     elif not damaged:
