@@ -66,6 +66,7 @@ def test_file_that_is_no_database_says_so_and_hides_nothing(there: Home, content
     unreadable = [one for one in listed if one.path.name == "opencode.db"]
     assert len(listed) - len(unreadable) == 2
     for one in unreadable:
+        assert one.changed_at == int(one.path.stat().st_mtime * 1000), "it is among the newest"
         with pytest.raises(SourceError, match=r"opencode\.db"):
             list(source.read(one))
     assert unreadable or content == b""

@@ -77,7 +77,7 @@ class OpenCode:
             try:
                 marks = list(layout.marks(seen))
             except SourceError:
-                found.append(Located(layout.path.name, layout.path, 0, ""))
+                found.append(Located(layout.path.name, layout.path, _touched(layout.path), ""))
                 continue
             found += (_located(family) for family in families(marks))
             seen.update(mark.session_id for mark in marks)
@@ -125,6 +125,14 @@ class OpenCode:
     def _state(self, session_id: str) -> tuple[Pulse | None, Located | None]:
         layout, family = self._family(session_id)
         return (layout.pulse(session_id), _located(family)) if layout else (None, None)
+
+
+def _touched(path: Path) -> int:
+    """In ms: what cannot be read has to be named also to who asks for the newest."""
+    try:
+        return int(path.stat().st_mtime * 1000)
+    except OSError:
+        return 0
 
 
 def _is_in(layouts: list[Layout], session_id: str) -> bool:
