@@ -277,7 +277,24 @@ def test_sessions_that_the_old_plugins_sent_are_not_sent_beside_them(
     here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])
     setup.install_at(here, options.read(["--take-over"]), machine.env)
     assert synced == []
-    assert "ours begin from here" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Claude Code, OpenCode, Cursor that the old plugin sent are there; ours begin" in said
+    assert "are sent by" not in said
+
+
+def test_sessions_of_an_agent_without_an_old_plugin_are_not_said_to_be_there(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.install("--take-over", "--agents", "cursor")
+    config.save_login(machine.env, "https://mine.example", "osk_mine")
+    capsys.readouterr()
+    monkeypatch.setattr(first_sessions, "sync", lambda *_: None)
+    here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])
+    setup.install_at(here, options.read(["--take-over"]), machine.env)
+    said = capsys.readouterr().out
+    assert "those of Claude Code, OpenCode that the old plugin sent are there" in said
+    assert "those of Cursor are sent by: " in said
+    assert said.count("sync --agent cursor\n") == 1
 
 
 def test_uninstall_says_how_to_bring_back_what_was_retired(

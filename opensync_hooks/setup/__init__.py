@@ -32,6 +32,7 @@ from opensync_hooks.setup import (
     removal,
 )
 from opensync_hooks.setup.installation import Installation
+from opensync_hooks.setup.predecessors import Found
 from opensync_hooks.setup.report import complain, row, say, short
 
 INTERRUPTED = 130
@@ -110,7 +111,7 @@ def install_at(
     registered = [_register(agent, here, wish, environ) for agent in options.chosen(wish)]
     _remove_earlier(here, environ)
     if changed_over and changeover.known_login(environ) and not wish.all:
-        row("Sessions", "those that the old plugins sent are there; ours begin from here")
+        _say_whose_begin_here(changed_over, command, wish, environ)
     elif not wish.no_backfill:
         first_sessions.sync(here, wish, environ)
     none = "No agent was found, so nothing is kept yet."
@@ -120,6 +121,21 @@ def install_at(
         say(f"  {command} serve    shows them in your browser")
         say(f"  {command} login    sends them to your OpenSync; until then they stay here")
     return 0
+
+
+def _say_whose_begin_here(
+    changed_over: Sequence[Found],
+    command: str,
+    wish: argparse.Namespace,
+    environ: Mapping[str, str],
+) -> None:
+    """No session is sent now; those of an agent whose plugin was not there need not stay so."""
+    labels = [one.label for one in changed_over]
+    sent = f"those of {', '.join(labels)} that the old plugin sent are there"
+    row("Sessions", f"{sent}; ours begin from here")
+    for agent in options.chosen(wish):
+        if agent.label not in labels and agent.present(environ.get):
+            row("", f"those of {agent.label} are sent by: {command} sync --agent {agent.name}")
 
 
 def _foresee(here: Installation, wish: argparse.Namespace, environ: Mapping[str, str]) -> None:
