@@ -104,6 +104,16 @@ def test_on_a_terminal_purge_asks_and_shows_what_goes(
             assert f"~/{name}: {what}\n" in said
 
 
+def test_purge_says_what_it_could_not_delete(
+    user: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    with pytest.raises(OpenSyncError, match=f"{CONFIG}: could not be deleted") as caught:
+        user.uninstall("--purge", "--yes")
+    assert f"rm -r {user.home / CONFIG} " in caught.value.hint
+    assert "Deleted" not in capsys.readouterr().out
+
+
 def test_purge_can_be_tried_dry(user: User, capsys: pytest.CaptureFixture[str]) -> None:
     before = user.files()
     assert user.uninstall("--purge", "--dry-run") == 0

@@ -6,6 +6,7 @@ there only what we are known to make goes.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import time
@@ -62,10 +63,16 @@ def roots(environ: Mapping[str, str]) -> list[Path]:
 
 
 def delete(environ: Mapping[str, str]) -> None:
-    """Once no worker is at it. Raises OpenSyncError if one does not end."""
+    """Once no worker is at it. Raises OpenSyncError if one does not end, or if anything stays."""
     with _between_workers(Path(folders.spool(environ.get))):
         for folder in places(environ):
             _delete(folder)
+    left = roots(environ)
+    if left:
+        raise OpenSyncError(
+            f"{left[0]}: could not be deleted, or not all of it.",
+            f"see who owns what is in it, then: rm -r {shlex.join(map(str, left))}",
+        )
 
 
 def _held(folder: Path) -> Iterator[Held]:
