@@ -186,7 +186,7 @@ def test_served_store_answers_until_it_is_interrupted(ours: Path) -> None:
         _, complaint = serving.communicate(timeout=10)
         watch.cancel()
     assert serving.returncode == 130
-    assert "Interrupted" in complaint
+    assert complaint == "\nInterrupted: the pages that were opened are closed.\n"
     assert "key = " in (ours / "config.toml").read_text()
     with Store(ours / "store.db") as store:
         assert list(store.sessions(9)) == []

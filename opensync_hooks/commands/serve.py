@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import suppress
 
 from opensync_hooks import config
 from opensync_hooks.commands.command import Command
+from opensync_hooks.commands.terminal import INTERRUPTED
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +29,11 @@ def _serve(arguments: argparse.Namespace) -> int:
         said = f"Serving the embedded store on {server.url}; its key stands in config.toml."
         print(said, f"To read your sessions, open  {server.entrance}", sep="\n", flush=True)
         server.on_entry(lambda: _tell(server.entrance))
-        server.serve_forever()
-    return 0
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:  # its one end, so nothing was left in the middle
+            print("\nInterrupted: the pages that were opened are closed.", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _tell(entrance: str) -> None:
