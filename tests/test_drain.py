@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opensync_hooks import config, worker
+from opensync_hooks import config, wiring, worker
 from opensync_hooks.config import settings
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import Ledger
@@ -122,7 +122,7 @@ def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(
         keeping.keep(desk.spool, ledger, loaded, Log(desk.folders.state), time.monotonic() + 60)
     (copy,) = kept.folder.iterdir()
     os.utime(copy, (1, 1))
-    desk.spool.drop(next(desk.spool.parked()).name)
+    desk.spool.drop(next(desk.spool.parked()).name, registry.heed)
     unreadable(desk, "s1")
     worker.main(seconds=3)
     assert not list(kept.folder.iterdir())
@@ -336,3 +336,42 @@ def test_event_that_cannot_become_a_job_is_told_in_status(
         noted = ledger.noted("last error")
     assert noted
     assert noted[0] == "/x/spool/jobs.lock: Permission denied."
+
+
+@pytest.mark.parametrize(
+    "command", [("sync", "s2"), ("verify",), ("queue", "list")], ids=lambda words: words[0]
+)
+def test_command_leaves_to_the_worker_what_hooks_ask_for(
+    desk: ClaudeUser, command: tuple[str, ...]
+) -> None:
+    """A worker that leaves looks for events once more: a job made of one would be overlooked."""
+    desk.session("s1")
+    desk.session("s2")
+    desk.event("s1")
+    run(*command)
+    assert desk.spool.has_events()
+    assert desk.spool.jobs() == []
+    worker.main()
+    assert desk.spool.waiting() == 0
+    assert "s1" in desk.stored()
+
+
+def test_hook_that_comes_while_a_command_lets_go_of_the_queue_is_still_worked_on(
+    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.session("s1")
+    desk.session("s2")
+    desk.event("s1")
+    all_of_it, late = drain.Drain.run, iter(["s2"])
+
+    def run_then_a_hook_comes(self: drain.Drain) -> Iterator[tuple[Job, drain.Result]]:
+        yield from all_of_it(self)
+        for name in late:
+            desk.event(name)
+
+    monkeypatch.setattr(drain.Drain, "run", run_then_a_hook_comes)
+    loaded = config.load()
+    with Ledger(desk.folders.ledger) as ledger, wiring.syncer(loaded, ledger) as syncer:
+        results = list(drain.drain_now(desk.spool, syncer))
+    assert len(results) == 2
+    assert desk.stored() == {"s1", "s2"}

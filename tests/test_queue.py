@@ -112,6 +112,19 @@ def test_what_a_hook_left_and_no_worker_has_seen_is_named_too(desk: Desk) -> Non
     assert desk.spool.waiting() == 0
 
 
+def test_what_hooks_ask_for_while_one_session_is_tried_again_is_not_left_behind(
+    desk: Desk,
+) -> None:
+    """They find the queue taken, and start no worker."""
+    desk.session("s1")
+    desk.session("s2")
+    desk.spool.park(desk.job("s1"), "It was refused.")
+    desk.event("s2")
+    assert run("queue", "retry", "s1").returncode == 0
+    assert (desk.texts("s1"), desk.texts("s2")) == (["prompt 1", "answer 1"],) * 2
+    assert desk.spool.waiting() == 0
+
+
 def test_refused_message_is_named_in_status_and_queue_and_sent_when_it_may_be(desk: Desk) -> None:
     desk.session("s1")
     desk.fault = TOO_LARGE

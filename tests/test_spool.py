@@ -169,7 +169,7 @@ def test_event_that_is_merged_twice_changes_nothing_of_its_tries(spool: Spool) -
 def test_job_that_a_command_dropped_does_not_come_back(spool: Spool) -> None:
     spool.put(job())
     at_work = spool.jobs()[0]
-    spool.drop(at_work.name)
+    spool.drop(at_work.name, registry.trigger)
     spool.keep(at_work, "offline", Tries(1))
     assert spool.jobs() == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +16,7 @@ from opensync_hooks.errors import OpenSyncError, UsageError
 from opensync_hooks.ledger import Ledger
 from opensync_hooks.log import Log
 from opensync_hooks.queue import rest
-from opensync_hooks.queue.drain import Drain, Result
+from opensync_hooks.queue.drain import Drain, Result, drain_now
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.shift import note
 from opensync_hooks.queue.spool import Spool
@@ -51,7 +52,6 @@ def _queue(arguments: argparse.Namespace) -> int:
 
 def _opened(loaded: config.Config, ledger: Ledger) -> Queue:
     spool = Spool(loaded.folders.spool)
-    spool.reduce(registry.heed)  # what no worker has seen yet waits as well
     return Queue(spool, ledger, Keepsakes.of(loaded), loaded.destination)
 
 
@@ -138,12 +138,12 @@ def _ask_for(item: Item, spool: Spool) -> None:
 
 @contextmanager
 def _trying(queue: Queue, loaded: config.Config, ledger: Ledger) -> Iterator[Drain | None]:
-    with (
-        rest.by_hand(ledger, loaded, queue.spool),
-        wiring.syncer(loaded, ledger) as syncer,
-        queue.spool.alone() as is_alone,
-    ):
-        yield Drain(queue.spool, syncer, at_once=True) if is_alone else None
+    spool = queue.spool
+    with rest.by_hand(ledger, loaded, spool), wiring.syncer(loaded, ledger) as syncer:
+        with spool.alone() as is_alone:
+            yield Drain(spool, syncer, at_once=True) if is_alone else None
+        if spool.has_events():  # hooks that came meanwhile have started no worker
+            deque(drain_now(spool, syncer), maxlen=0)
 
 
 def _drop(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) -> int:

@@ -128,7 +128,7 @@ class _Run:
     def go(self, syncer: Syncer) -> int:
         self.counts.clear()
         where, spool = syncer.destination.name, Spool(syncer.config.folders.spool)
-        spool.reduce(registry.heed)  # hooks alone know which sessions are private
+        spool.hear(registry.heed)  # hooks alone know which sessions are private
         if not self.wish.sessions:
             for waited in drain.drain_now(spool, syncer):
                 self.counts["failed"] += self._say("", "", waited, where)

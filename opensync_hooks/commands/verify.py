@@ -53,7 +53,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     found = backfill.select(wish)
     loaded = config.load()
-    Spool(loaded.folders.spool).reduce(registry.heed)  # a repair sends nothing that is private
+    Spool(loaded.folders.spool).hear(registry.heed)  # a repair sends nothing that is private
     with Ledger(loaded.folders.ledger) as ledger, wiring.destination(loaded) as archive:
         syncer = Syncer(loaded, archive, ledger, pricing.bundled())
         told = _Told(archive.name, shows=not arguments.json, names_all=bool(wish.sessions))

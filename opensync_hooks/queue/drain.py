@@ -28,7 +28,7 @@ from opensync_hooks.queue import mending, retry
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.retry import Failure
-from opensync_hooks.queue.spool import Spool
+from opensync_hooks.queue.spool import Parse, Spool
 from opensync_hooks.sources import Located, Source, registry
 from opensync_hooks.sync import Outcome, Syncer
 
@@ -66,14 +66,16 @@ class Drain:
         Raises UnreachableError, KeyRefusedError, WrongAddressError.
         """
         idle_since = time.monotonic()
+        # Who does not want all leaves the events to the worker who does.
+        take_in = self.spool.reduce if only is None else self.spool.hear
         while self._may_go_on():
             moment = self.spool.moment()
-            self.spool.reduce(registry.heed)
+            take_in(registry.heed)
             jobs = self.spool.jobs()
             wanted = (job for job in jobs if only is None or job.trigger.session_id in only)
             due = [job for job in wanted if self._is_due(job)]
             if due:
-                yield from self._work_off(due)
+                yield from self._work_off(due, take_in)
                 idle_since = time.monotonic()
             elif wait := self._wait_for(jobs, linger):
                 self.spool.wait(moment, wait)
@@ -97,13 +99,15 @@ class Drain:
         within = linger and not self.at_once and time.monotonic() + seconds < self.end
         return max(seconds, _PAUSE) if jobs and within else 0.0
 
-    def _work_off(self, due: list[Job]) -> Iterator[tuple[Job, Result]]:
+    def _work_off(
+        self, due: list[Job], take_in: Callable[[Parse], object]
+    ) -> Iterator[tuple[Job, Result]]:
         reduced = time.monotonic()
         for job in due:
             if not self._may_go_on():
                 return
             if time.monotonic() - reduced > _REDUCE_SECONDS:  # no event's text lies about for long
-                self.spool.reduce(registry.heed)
+                take_in(registry.heed)
                 reduced = time.monotonic()
             current = self.spool.current(job)
             if current:
@@ -214,10 +218,15 @@ class Drain:
 
 def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Result]:
     """All that waits, tried at once, unless a worker is at it already."""
-    with spool.alone() as is_alone:
-        if is_alone:
+    while True:
+        with spool.alone() as is_alone:
+            if not is_alone:
+                return
             mending.mend(spool)
             yield from (result for _, result in Drain(spool, syncer, at_once=True).run())
+        # A hook that came while the lock was held started no worker: look once more.
+        if not spool.has_events():
+            return
 
 
 def _settled(job: Job, source: Source) -> Located | None:

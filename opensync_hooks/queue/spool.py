@@ -85,8 +85,17 @@ class Spool:
         plain = (path for path in found if path.is_file() and not path.is_symlink())
         return [path for path in plain if os.access(path, os.R_OK)]
 
+    def hear(self, parse: Parse) -> dict[Path, Job]:
+        """What every event asks for. The events stay, for whoever is the worker."""
+        heard = ((path, _job(path, parse)) for path in self._events())
+        return {path: job for path, job in heard if job}
+
     def reduce(self, parse: Parse) -> None:
-        """Turn every event into a job, or into part of one, and be rid of its text."""
+        """Turn every event into a job, or into part of one, and be rid of its text.
+
+        Only for who is `alone`: a worker that leaves looks for events once more, and a job that was
+        made behind his back would wait for the next hook.
+        """
         for path in self._events():
             job = _job(path, parse)
             if job:
@@ -180,10 +189,13 @@ class Spool:
         (self._folder / "parked" / job.name).unlink(missing_ok=True)
         self.keep(job, None, Tries())
 
-    def drop(self, name: str) -> None:
-        """Forget a job, parked or not, or a damaged file of one."""
+    def drop(self, name: str, parse: Parse) -> None:
+        """Forget a job, parked or not, or a damaged file of one; and the events that ask for it."""
         with self._changing:
             for path in (self._folder / name, self._folder / "parked" / name):
+                path.unlink(missing_ok=True)
+        for path, job in self.hear(parse).items():
+            if job.name == name:
                 path.unlink(missing_ok=True)
 
 

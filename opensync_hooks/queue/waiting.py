@@ -10,6 +10,7 @@ from opensync_hooks.ledger import Ledger
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.sources import registry
 
 State = Literal["waiting", "set aside", "damaged"]
 
@@ -44,10 +45,15 @@ class Queue:
     destination: str
 
     def items(self) -> list[Item]:
-        waiting = [_item("waiting", job) for job in self.spool.jobs()]
+        waiting = [_item("waiting", job) for job in self._jobs().values()]
         damaged = [Item("damaged", "", "", job=name) for name in self.spool.damaged()]
         aside = [_item("set aside", job) for job in self.spool.parked()]
         return [*waiting, *damaged, *aside, *self._messages()]
+
+    def _jobs(self) -> dict[str, Job]:
+        """By name; also what a hook asks for that no worker has heard yet."""
+        heard = self.spool.hear(registry.heed).values()
+        return {job.name: job for job in (*heard, *self.spool.jobs())}
 
     def _messages(self) -> Iterator[Item]:
         query = (
@@ -59,7 +65,7 @@ class Queue:
 
     def retry(self, items: Iterable[Item]) -> None:
         """Have them tried again: jobs at once, messages when their session is next looked at."""
-        jobs = {job.name: job for job in (*self.spool.parked(), *self.spool.jobs())}
+        jobs = {job.name: job for job in self.spool.parked()} | self._jobs()
         for item in items:
             if item.message is not None:
                 account = self.ledger.account(self.destination, item.agent, item.session_id)
@@ -74,7 +80,7 @@ class Queue:
                 account = self.ledger.account(self.destination, item.agent, item.session_id)
                 account.drop(item.message)
             elif item.job:
-                self.spool.drop(item.job)
+                self.spool.drop(item.job, registry.heed)
                 self.keepsakes.drop(item.agent, item.session_id)
 
 
