@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -137,8 +139,11 @@ def test_database_of_2024_holds_nothing_and_a_file_that_is_none_is_an_error(
 def test_database_that_cannot_be_read_keeps_no_other_agent_from_its_sync(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Pen(home / ".claude" / "projects" / "-work" / "c1.jsonl").turn(1)
-    transcript(home, (said_by_user("prompt 1"), ENDED), "s1/s1.jsonl")
+    pen = Pen(home / ".claude" / "projects" / "-work" / "c1.jsonl")
+    pen.turn(1)
+    older = transcript(home, (said_by_user("prompt 1"), ENDED), "s1/s1.jsonl")
+    for one in (pen.path, older):
+        os.utime(one, (time.time() - 60,) * 2)
     path = user_folder(home) / "globalStorage" / "state.vscdb"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no database at all" * 100)
