@@ -52,7 +52,8 @@ _PASSING = {
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Check who may write this file and folder."),
     sqlite3.SQLITE_PERM: ("it cannot be opened", "Check who may write this file and folder."),
 }
-_AWAY = "Move it away; without a login, `opensync-hooks sync --force` then fills a new one."
+_DAMAGED = "{}: is damaged or no SQLite file."
+AWAY = "Move it away; without a login, `opensync-hooks sync --force` then fills a new one."
 _NO_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _creating = threading.Lock()
 
@@ -130,8 +131,8 @@ def _ours(path: Path, error: sqlite3.Error) -> OpenSyncError:
         what, cure = _PASSING[code]
         return DiskError(f"{path}: {what}.", cure)
     if code in _NO_DATABASE:
-        return DamagedError(f"{path}: is damaged or no SQLite file.", _AWAY)
-    return UnusableFileError(f"{path}: {error}.", _AWAY)
+        return DamagedError(_DAMAGED.format(path), AWAY)
+    return UnusableFileError(f"{path}: {error}.", AWAY)
 
 
 def place(path: Path) -> tuple[int, int] | None:
@@ -187,6 +188,9 @@ def _connected(path: Path, layout: Layout, patience_s: float) -> sqlite3.Connect
         for setting in layout.settings:
             db.execute(setting)
         _lay_out(db, path, layout)
+    except UnicodeDecodeError:  # in what SQLite says of a schema that it cannot read
+        db.close()
+        raise DamagedError(_DAMAGED.format(path), AWAY) from None
     except BaseException:
         db.close()
         raise
@@ -208,7 +212,7 @@ def _is_laid_out(db: sqlite3.Connection, path: Path, layout: Layout) -> bool:
     if application == layout.application and version:
         return False
     if application or version or tables:
-        raise UnusableFileError(f"{path}: is another program's database.", _AWAY)
+        raise UnusableFileError(f"{path}: is another program's database.", AWAY)
     return False
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.destination import BatchReply, Destination, Json, rename
-from opensync_hooks.errors import RejectedError
+from opensync_hooks.errors import RejectedError, UnusableFileError
 from opensync_hooks.store import Store
 from tests.opensync import FakeClock
 
@@ -410,3 +410,26 @@ def test_row_that_went_bad_shows_as_such_and_hides_no_other(
     bad, good = messages(store)
     assert "damaged" in bad["parts"][0]["content"]
     assert good["parts"] == [text("two")]
+
+
+@pytest.mark.parametrize(
+    ("said", "damage"),
+    [
+        (b"textContent TEXT", b"textContend TEXT"),
+        (b"extra TEXT", b"extrb TEXT"),
+        (b"CREATE TABLE message", b"CREATE TAB\xe1E message"),
+    ],
+    ids=["a message's text", "what is besides", "no text any more"],
+)
+def test_schema_in_which_one_letter_went_bad_is_named_as_damaged(
+    tmp_path: Path, said: bytes, damage: bytes
+) -> None:
+    path = tmp_path / "closed.db"
+    with Store(path) as whole:
+        whole.put_session({"externalId": "s"}, {})
+        put_message(whole, "m", parts=[text("one")])
+    assert said in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(said, damage))
+    with pytest.raises(UnusableFileError, match="damaged") as named, Store(path) as store:
+        store.session("s")
+    assert named.value.hint

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from opensync_hooks.database import Database
+from opensync_hooks.database import AWAY, DamagedError, Database
 from opensync_hooks.destination import Json
 from opensync_hooks.errors import WrongAddressError
 from opensync_hooks.store.export import Format, export
@@ -107,13 +109,25 @@ def _usage_by_model(sessions: list[sqlite3.Row]) -> Json:
 
 
 def shown_session(row: sqlite3.Row) -> Json:
-    shown = {**dict(row), "isPublic": False}
-    return {**_present(shown, (*SESSION_SHOWN, "source")), "extra": _unpacked(row["extra"], {})}
+    with _columns_as_made():
+        shown = {**dict(row), "isPublic": False}
+        return {**_present(shown, (*SESSION_SHOWN, "source")), "extra": _unpacked(row["extra"], {})}
 
 
 def shown_message(row: sqlite3.Row) -> Json:
-    shown = {**dict(row), "parts": _unpacked(row["parts"], _DAMAGED)}
-    return {**_present(shown, MESSAGE_SHOWN), "extra": _unpacked(row["extra"], {})}
+    with _columns_as_made():
+        shown = {**dict(row), "parts": _unpacked(row["parts"], _DAMAGED)}
+        return {**_present(shown, MESSAGE_SHOWN), "extra": _unpacked(row["extra"], {})}
+
+
+@contextmanager
+def _columns_as_made() -> Iterator[None]:
+    """One bit in the schema gives a column another name, and SQLite does not mind."""
+    try:
+        yield
+    except (IndexError, KeyError):
+        what = "The embedded store is damaged: one of its columns has another name."
+        raise DamagedError(what, AWAY) from None
 
 
 def _unpacked(text: str, damaged: Any) -> Any:
