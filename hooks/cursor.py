@@ -6,7 +6,7 @@ here = __file__.replace("\\", "/").rsplit("/", 2)[0]  # the clone, or the instal
 root = here.removesuffix("/opensync_hooks") if "-packages/" in here else here
 sys.path.insert(0, root)
 
-from opensync_hooks import entry  # noqa: E402
+from opensync_hooks.hook import entry  # noqa: E402
 
 if __name__ == "__main__":
     raise SystemExit(entry.run("cursor", root))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from opensync_hooks.cli import main
+from opensync_hooks.cli.main import main
 
 raise SystemExit(main())

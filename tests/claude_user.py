@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from opensync_hooks.config import Folders
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.store import Store
 from tests.transcripts import Pen
 
 

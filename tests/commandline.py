@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from opensync_hooks import cli
+from opensync_hooks.cli import main
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data" / "claude"
@@ -41,7 +41,7 @@ def run(*arguments: str, said: str = "", **environ: str) -> Ran:
         redirect_stderr(err),
     ):
         try:
-            code = cli.main(arguments)
+            code = main.main(arguments)
         except SystemExit as usage:
             code = int(usage.code or 0)
     return Ran(arguments, code, _written(out, encoding), _written(err, encoding))

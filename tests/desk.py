@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from opensync_hooks import pricing
-from opensync_hooks.client import Client
+from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import load
-from opensync_hooks.ledger import Ledger
+from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Message, Session, Text
 from opensync_hooks.server import Fault
-from opensync_hooks.sources import Located, Source
-from opensync_hooks.sources.claude_code import ClaudeCode
-from opensync_hooks.store import Store
-from opensync_hooks.sync import Outcome, Syncer
 from tests.opensync import real_opensync
 from tests.transcripts import Pen
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from opensync_hooks.agents import change
-from opensync_hooks.agents.hooks_file import HooksFile
+from opensync_hooks.agents.settings_files import file_change
+from opensync_hooks.agents.settings_files.hooks_json import HooksFile
 
 BOM = b"\xef\xbb\xbf"
 ENVIRONMENT = "/home/u/.local/share/opensync-hooks/env"
@@ -41,8 +41,8 @@ class HooksHome:
     def value(self) -> Any:
         return json.loads((self.content or b"").removeprefix(BOM))
 
-    def install(self, command: str = "") -> change.Change | None:
-        return change.carry_out(lambda: self.agent.plan(self.env.get, command or self.command))
+    def install(self, command: str = "") -> file_change.Change | None:
+        return file_change.carry_out(lambda: self.agent.plan(self.env.get, command or self.command))
 
-    def uninstall(self) -> change.Change | None:
-        return change.carry_out(lambda: self.agent.plan_removal(self.env.get))
+    def uninstall(self) -> file_change.Change | None:
+        return file_change.carry_out(lambda: self.agent.plan_removal(self.env.get))

@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.agents.opencode.source import OpenCode
 from opensync_hooks.model import Session, ToolCall, ToolResult
-from opensync_hooks.sources.opencode import OpenCode
 
 RECORDED = Path(__file__).parent / "data" / "opencode"
 DATABASES = ("1.2.1", "1.15.13", "1.18.33", "2.x")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from opensync_hooks.agents.source import Source
 from opensync_hooks.model import Message, Session, ToolResult
-from opensync_hooks.sources import Source
 
 
 def family(source: Source, wanted: str) -> list[Session]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from opensync_hooks.destination import BatchReply, Json
+from opensync_hooks.destinations.protocol import BatchReply, Json
 from opensync_hooks.errors import RejectedError
 from tests.opensync import FakeClock, RealStore, real_opensync
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from opensync_hooks import core_files, folders
 from opensync_hooks.config import rules, toml_file
-from opensync_hooks.destination import EMBEDDED
+from opensync_hooks.destinations.protocol import EMBEDDED
 from opensync_hooks.errors import NotConfiguredError, UsageError
+from opensync_hooks.hook import paths
+from opensync_hooks.system import core_dumps
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
@@ -58,7 +59,7 @@ class Folders:
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Folders:
         find = environ.get
-        return cls(Path(folders.config(find)), Path(folders.data(find)), Path(folders.state(find)))
+        return cls(Path(paths.config(find)), Path(paths.data(find)), Path(paths.state(find)))
 
     @property
     def spool(self) -> Path:
@@ -84,7 +85,7 @@ class Folders:
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Raises NotConfiguredError for a file or a value that cannot be used as it stands."""
     where = Folders.of(environ)
-    core_files.forbid()
+    core_dumps.forbid()
     made = _made(where, toml_file.read(where.settings), environ)
     if made.url is None and toml_file.is_empty(where.settings):
         raise NotConfiguredError(

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from opensync_hooks.config import toml_text
 from opensync_hooks.errors import NotConfiguredError
-from opensync_hooks.files import open_plain, private_folder, write_whole
+from opensync_hooks.system.files import open_plain, private_folder, write_whole
 
 _ANY_KEY = re.compile(r"osk_[\w-]+")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from opensync_hooks import folders
 from opensync_hooks.config import Config
-from opensync_hooks.files import read_whole, stem, write_whole
+from opensync_hooks.hook import paths
+from opensync_hooks.system.files import read_whole, stem, write_whole
 
 IGNORE = ".opensync-ignore"
 _PRIVATE = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
@@ -29,7 +29,7 @@ class Exclusions:
 
     @classmethod
     def of_user(cls, globs: tuple[str, ...] = ()) -> Exclusions:
-        return cls(Path(folders.state(os.environ.get)) / "excluded", globs)
+        return cls(Path(paths.state(os.environ.get)) / "excluded", globs)
 
     @classmethod
     def of(cls, config: Config) -> Exclusions:
@@ -96,7 +96,7 @@ def _opted_out(project: str | None) -> str | None:
     """Whether a file opts the project out, in its folder or in one above, up to the home folder."""
     if not project or not Path(project).is_absolute():
         return None
-    home = _resolved(folders.home(os.environ.get))
+    home = _resolved(paths.home(os.environ.get))
     for folder in (Path(project), *Path(project).parents):
         if os.path.lexists(folder / IGNORE):
             return f"{IGNORE} lies in its project, or above it"

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
-from opensync_hooks import clock
-from opensync_hooks.delivery import Terms
+from opensync_hooks.agents import registry
+from opensync_hooks.agents.source import Located, Source
+from opensync_hooks.delivery.delivery import Terms
+from opensync_hooks.delivery.session_sync import Outcome, Syncer
 from opensync_hooks.errors import (
     BusyError,
     LateError,
@@ -24,13 +26,12 @@ from opensync_hooks.errors import (
     UnclearError,
     as_ours,
 )
-from opensync_hooks.queue import mending, retry
+from opensync_hooks.queue import backoff, mending
+from opensync_hooks.queue.backoff import Failure
+from opensync_hooks.queue.backups import Keepsakes
 from opensync_hooks.queue.job import Job
-from opensync_hooks.queue.keepsake import Keepsakes
-from opensync_hooks.queue.retry import Failure
 from opensync_hooks.queue.spool import Parse, Spool
-from opensync_hooks.sources import Located, Source, registry
-from opensync_hooks.sync import Outcome, Syncer
+from opensync_hooks.system import clock
 
 JOB_SECONDS = 240.0
 """After which a session makes room for the others; what was confirmed stays confirmed."""
@@ -112,7 +113,7 @@ class Drain:
             current = self.spool.current(job)
             if current:
                 self._tried.add((current.name, current.received_at))
-                deadly = current.tries.deaths >= retry.MOST_DEATHS
+                deadly = current.tries.deaths >= backoff.MOST_DEATHS
                 for result in (self._give_up if deadly else self._do)(current):
                     yield current, result
 
@@ -130,7 +131,7 @@ class Drain:
             self._failed(job, "unclear", error)
             yield error
             self._unclear += 1
-            if self._unclear >= retry.MOST_UNCLEAR:
+            if self._unclear >= backoff.MOST_UNCLEAR:
                 raise
         except (SourceError, BusyError, LateError) as error:
             self._failed(job, "late" if isinstance(error, LateError) else "source", error)
@@ -164,7 +165,7 @@ class Drain:
             self._keepsakes.drop(job.trigger.agent, job.trigger.session_id)
 
     def _failed(self, job: Job, failure: Failure, error: OpenSyncError) -> None:
-        later = retry.after(job.tries, failure, clock.now(), self.luck())
+        later = backoff.after(job.tries, failure, clock.now(), self.luck())
         if later:
             self.spool.keep(job, str(error), later)
         elif failure == "unfinished":

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from opensync_hooks.files import stem
-from opensync_hooks.folders import KEPT
+from opensync_hooks.hook.paths import KEPT
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue.retry import Tries
+from opensync_hooks.queue.backoff import Tries
+from opensync_hooks.system.files import stem
 
 SUFFIX = ".job"
 _NUMBERS = ("count", "not_before", "begun", "deaths")

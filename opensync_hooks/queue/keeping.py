@@ -6,14 +6,15 @@ import os
 import time
 from contextlib import suppress
 
+from opensync_hooks.agents import registry
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
-from opensync_hooks.ledger import Ledger, loss
-from opensync_hooks.log import Log
+from opensync_hooks.ledger import losses
+from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.queue.backups import Keepsakes
 from opensync_hooks.queue.job import Job
-from opensync_hooks.queue.keepsake import Keepsakes
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.sources import registry
+from opensync_hooks.system.log import Log
 
 
 def keep(spool: Spool, ledger: Ledger, config: Config, log: Log, end: float) -> None:
@@ -26,7 +27,7 @@ def keep(spool: Spool, ledger: Ledger, config: Config, log: Log, end: float) -> 
             if _keep(job, keepsakes, config):
                 log.write("copied", agent=job.trigger.agent, session=job.trigger.session_id)
     for agent, session_id in keepsakes.tidy():
-        loss.note_copy(ledger, config.destination, agent, session_id)
+        losses.note_copy(ledger, config.destination, agent, session_id)
         log.write("copy-dropped", agent=agent, session=session_id)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from opensync_hooks import clock
+from opensync_hooks.agents import registry
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.folders import KEPT
+from opensync_hooks.hook.paths import KEPT
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.sources import registry
+from opensync_hooks.system import clock
 
 
 def mend(spool: Spool) -> None:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from opensync_hooks import clock
 from opensync_hooks import config as settings
+from opensync_hooks.agents import registry
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.ledger import Ledger
-from opensync_hooks.log import Log
+from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.queue.backoff import Rest
+from opensync_hooks.queue.cooldown import Resting
 from opensync_hooks.queue.job import Job
-from opensync_hooks.queue.rest import Resting
-from opensync_hooks.queue.retry import Rest
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.sources import registry
+from opensync_hooks.system import clock
+from opensync_hooks.system.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that has nothing to deliver is there sooner without
@@ -63,7 +63,7 @@ class Shift:
 
     def _deliver(self, config: Config, resting: Resting) -> bool:
         """Work the queue off; False when the destination rests, or the settings are others now."""
-        from opensync_hooks import wiring  # noqa: PLC0415
+        from opensync_hooks.delivery import factory  # noqa: PLC0415
         from opensync_hooks.queue.drain import Drain  # noqa: PLC0415
 
         failure: str | None = None
@@ -73,7 +73,7 @@ class Shift:
             return settings.load() == config
 
         try:
-            with wiring.syncer(config, self.ledger) as syncer:
+            with factory.syncer(config, self.ledger) as syncer:
                 drain = Drain(self.spool, syncer, self.end, self.at_once, hold)
                 for job, result in drain.run(linger):
                     failure = _failure(result) or failure

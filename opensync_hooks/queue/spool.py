@@ -23,12 +23,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from opensync_hooks import clock
-from opensync_hooks.files import open_plain, private_folder, read_whole, write_whole
 from opensync_hooks.model import Trigger
+from opensync_hooks.queue.backoff import Tries
 from opensync_hooks.queue.job import SUFFIX, Job
 from opensync_hooks.queue.job import read as read_job
-from opensync_hooks.queue.retry import Tries
+from opensync_hooks.system import clock
+from opensync_hooks.system.files import open_plain, private_folder, read_whole, write_whole
 
 if sys.platform != "win32":
     import fcntl

@@ -15,10 +15,10 @@ from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import Any, Self
 
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import UsageError
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection, Fault, OnRequest
-from opensync_hooks.store import Store
 
 __all__ = ["HOST", "Fault", "OnRequest", "Server"]
 

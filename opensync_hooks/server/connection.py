@@ -17,10 +17,10 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.pages import visit
 from opensync_hooks.server.routes import Answer, Request, answer, refusal
-from opensync_hooks.store import Store
 
 LONGEST_BODY = 20 * 1024 * 1024
 LONGEST_HEAD = 64 * 1024

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from sys import maxsize
 
-from opensync_hooks.destination import Json
+from opensync_hooks.destinations.protocol import Json
+from opensync_hooks.destinations.store.search import Hit, Wanted
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError
-from opensync_hooks.server import listing
+from opensync_hooks.server import sessions_html
 from opensync_hooks.server.access import Access
-from opensync_hooks.server.conversation import anchor, conversation
-from opensync_hooks.server.document import notice, page, search_form
-from opensync_hooks.server.figures import agent
-from opensync_hooks.server.markup import NOTHING, Html, address, element
+from opensync_hooks.server.formatting import agent
+from opensync_hooks.server.html import NOTHING, Html, address, element
+from opensync_hooks.server.layout import notice, page, search_form
+from opensync_hooks.server.messages_html import anchor, conversation
 from opensync_hooks.server.routes import Answer, Request
-from opensync_hooks.store import Store
-from opensync_hooks.store.catalogue import Hit, Wanted
 
 MOST_SESSIONS = 50
 MOST_MESSAGES = 100
@@ -81,10 +81,10 @@ def _list(store: Store, query: Query) -> Answer:
     wanted, number = _wanted(query), _number(query)
     hits = store.find(wanted, (number - 1) * MOST_SESSIONS, MOST_SESSIONS + 1)
     entries = [(hit.session, _entry(store, hit, wanted)) for hit in hits[:MOST_SESSIONS]]
-    content = listing.by_day(entries) if entries else _nothing(wanted, number)
+    content = sessions_html.by_day(entries) if entries else _nothing(wanted, number)
     last = None if len(hits) > MOST_SESSIONS else number
     asked = {name: query[name] for name in ("q", "agent", "project") if name in query}
-    pager = listing.pager("./", number, last, f"Page {number}", **asked)
+    pager = sessions_html.pager("./", number, last, f"Page {number}", **asked)
     around = pager if last != 1 else NOTHING
     return _page(store, _heading(wanted), content, around, wanted=wanted)
 
@@ -117,8 +117,8 @@ def _entry(store: Store, hit: Hit, wanted: Wanted) -> Html:
     """A subagent that has the words says whose it is; else it is shown with its parent."""
     if wanted.words:
         above = [element("p", *one, class_="about") for one in _relatives(store, hit.session)]
-        return listing.entry(hit, *above, words=wanted.words)
-    return listing.entry(hit, _family(store, hit.session))
+        return sessions_html.entry(hit, *above, words=wanted.words)
+    return sessions_html.entry(hit, _family(store, hit.session))
 
 
 # ---- one session ---------------------------------------------------------------------------------
@@ -131,9 +131,9 @@ def _session(store: Store, query: Query) -> Answer | None:
     number = store.place(query["at"]) // MOST_MESSAGES + 1 if "at" in query else _number(query)
     said = conversation(_messages(store, session["id"], number))
     around = _around(session, number)
-    facts = listing.about(session, _relatives(store, session))
+    facts = sessions_html.about(session, _relatives(store, session))
     content = (facts, _family(store, session), around, said or _SILENCE, around)
-    return _page(store, listing.title(session), *content)
+    return _page(store, sessions_html.title(session), *content)
 
 
 def _around(session: Json, number: int) -> Html:
@@ -143,7 +143,7 @@ def _around(session: Json, number: int) -> Html:
         return NOTHING
     first, last = (number - 1) * MOST_MESSAGES, ceil(total / MOST_MESSAGES)
     where = f"Messages {first + 1:,} to {min(first + MOST_MESSAGES, total):,} of {total:,}"
-    return listing.pager("session", number, last, where, id=session["id"])
+    return sessions_html.pager("session", number, last, where, id=session["id"])
 
 
 def _messages(store: Store, session_id: str, number: int) -> Iterator[Json]:
@@ -157,14 +157,14 @@ def _relatives(store: Store, session: Json) -> list[tuple[str, Html]]:
     kinds = (("Subagent of ", "parentExternalId"), ("Fork of ", "forkedFromExternalId"))
     named = [(kind, session["extra"].get(name)) for kind, name in kinds]
     found = [(kind, store.card(key)) for kind, key in named if isinstance(key, str)]
-    return [(kind, listing.link(one)) for kind, one in found if one]
+    return [(kind, sessions_html.link(one)) for kind, one in found if one]
 
 
 def _family(store: Store, session: Json) -> Html:
     if not session["subagents"]:
         return NOTHING
     found = store.sessions(_MOST_SUBAGENTS, parent=session["externalId"])
-    return listing.family(sorted(found, key=lambda one: float(one["createdAt"])))
+    return sessions_html.family(sorted(found, key=lambda one: float(one["createdAt"])))
 
 
 def _message(store: Store, query: Query) -> Answer | None:
@@ -174,7 +174,9 @@ def _message(store: Store, query: Query) -> Answer | None:
         return None
     place = address("session", anchor(found["id"]), id=session["id"], at=found["id"])
     back = element("p", element("a", "Back to the session", href=place))
-    return _page(store, listing.title(session), back, conversation(iter((found,)), room=maxsize))
+    return _page(
+        store, sessions_html.title(session), back, conversation(iter((found,)), room=maxsize)
+    )
 
 
 PAGES: dict[str, Callable[[Store, Query], Answer | None]] = {

@@ -19,20 +19,21 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks import agents, folders
-from opensync_hooks.agents.change import carry_out_all, read
+from opensync_hooks.agents import registrations
+from opensync_hooks.agents.settings_files.file_change import carry_out_all, read
 from opensync_hooks.errors import OpenSyncError, as_ours
+from opensync_hooks.hook import paths
 from opensync_hooks.setup import (
-    changeover,
+    command_link,
     environment,
-    first_sessions,
+    initial_sync,
     installation,
-    launcher,
+    migration,
     options,
-    removal,
+    uninstall,
 )
 from opensync_hooks.setup.installation import Installation
-from opensync_hooks.setup.predecessors import Found
+from opensync_hooks.setup.npm_plugins import Found
 from opensync_hooks.setup.report import complain, row, say, short
 
 INTERRUPTED = 130
@@ -63,7 +64,7 @@ def _from_clone(
     root: Path, argv: Sequence[str], wish: argparse.Namespace, environ: Mapping[str, str]
 ) -> int:
     if wish.uninstall:
-        return removal.uninstall(wish, environ)
+        return uninstall.uninstall(wish, environ)
     place = environment.current(root, environ)
     link = place or environment.link(environ)
     package = environment.package(link, made=place is not None)
@@ -107,17 +108,17 @@ def install_at(
     _foresee(here, wish, environ)
     row("Environment", short(here.python.parent.parent))
     command = _command(here, environ)
-    changed_over = changeover.offer(wish, environ)
+    changed_over = migration.offer(wish, environ)
     registered = [_register(agent, here, wish, environ) for agent in options.chosen(wish)]
     _remove_earlier(here, environ)
-    if changed_over and changeover.known_login(environ) and not wish.all:
+    if changed_over and migration.known_login(environ) and not wish.all:
         _say_whose_begin_here(changed_over, command, wish, environ)
     elif not wish.no_backfill:
-        first_sessions.sync(here, wish, environ)
+        initial_sync.sync(here, wish, environ)
     none = "No agent was found, so nothing is kept yet."
     say(f"\nDone. {'Every session is kept from now on.' if any(registered) else none}")
     say(f"  {command} status   shows where sessions go and what waits")
-    if not changeover.known_login(environ):
+    if not migration.known_login(environ):
         say(f"  {command} serve    shows them in your browser")
         say(f"  {command} login    sends them to your OpenSync; until then they stay here")
     return 0
@@ -152,23 +153,23 @@ def _foresee(here: Installation, wish: argparse.Namespace, environ: Mapping[str,
 
 def _command(here: Installation, environ: Mapping[str, str]) -> str:
     """Put the command in place where that is ours to do; how the user calls it."""
-    place = launcher.path(environ)
-    if not launcher.serves(here.program, environ):
-        found = shutil.which(folders.NAME, path=environ.get("PATH", ""))
-        return folders.NAME if found else shlex.quote(str(here.program))
-    if not launcher.is_free(environ):
+    place = command_link.path(environ)
+    if not command_link.serves(here.program, environ):
+        found = shutil.which(paths.NAME, path=environ.get("PATH", ""))
+        return paths.NAME if found else shlex.quote(str(here.program))
+    if not command_link.is_free(environ):
         row("Command", f"{short(here.program)} ({short(place)} is another program's, and stays)")
         return shlex.quote(str(here.program))
-    launcher.put(here.program, environ)
+    command_link.put(here.program, environ)
     row("Command", short(place))
-    if launcher.on_path(environ):
-        return folders.NAME
+    if command_link.on_path(environ):
+        return paths.NAME
     row("", f"{short(place.parent)} is not on your PATH: add it in your shell's profile")
     return shlex.quote(str(place))
 
 
 def _register(
-    agent: agents.Agent,
+    agent: registrations.Agent,
     here: Installation,
     wish: argparse.Namespace,
     environ: Mapping[str, str],
@@ -193,29 +194,29 @@ def _register(
 def _remove_earlier(here: Installation, environ: Mapping[str, str]) -> None:
     """An environment of install.py's, where no hook points to it any more."""
     places = environment.made(environ)
-    if launcher.serves(here.program, environ) or not places or _in_use(places, environ):
+    if command_link.serves(here.program, environ) or not places or _in_use(places, environ):
         return
-    launcher.remove(environ)
+    command_link.remove(environ)
     environment.remove(environ)
     row("", f"{short(places[0])}, which install.py had made, is no longer needed and gone")
 
 
 def _in_use(places: Sequence[Path], environ: Mapping[str, str]) -> bool:
-    settings = [read(agent.settings_path(environ.get)) or b"" for agent in agents.ALL]
+    settings = [read(agent.settings_path(environ.get)) or b"" for agent in registrations.ALL]
     return any(os.fsencode(f"{place}/") in one for one in settings for place in places)
 
 
 def _preview(here: Installation, wish: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    place = short(launcher.path(environ))
-    if not launcher.serves(here.program, environ):
+    place = short(command_link.path(environ))
+    if not command_link.serves(here.program, environ):
         row("Command", str(here.program))
-    elif launcher.leads_to(here.program, environ):
+    elif command_link.leads_to(here.program, environ):
         row("Command", f"{place} is up to date")
-    elif launcher.is_free(environ):
+    elif command_link.is_free(environ):
         row("Command", f"{place} would be linked to {short(here.program)}")
     else:
         row("Command", f"{place} is another program's, and would stay")
-    changeover.preview(wish, environ)
+    migration.preview(wish, environ)
     for agent in options.chosen(wish):
         path = short(agent.settings_path(environ.get))
         if not wish.agents and not agent.present(environ.get):
@@ -225,6 +226,6 @@ def _preview(here: Installation, wish: argparse.Namespace, environ: Mapping[str,
         else:
             row(agent.label, f"up to date in {path}")
     if not wish.no_backfill:
-        first_sessions.preview(wish, environ)
+        initial_sync.preview(wish, environ)
     say("\nDry run: nothing was changed.")
     return 0

@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from opensync_hooks import folders
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.files import private_folder
+from opensync_hooks.hook import paths
+from opensync_hooks.system.files import private_folder
 
 _OURS = re.compile(r"env-[0-9a-f]{12}(-b)?")
 PROOF = "import filelock, requests, tomli_w, opensync_hooks.setup"
@@ -34,7 +34,7 @@ business of the programs that build packages.
 
 def link(env: Mapping[str, str]) -> Path:
     """Where the current environment is found: the same path before and after an upgrade."""
-    return Path(folders.data(env.get)) / "env"
+    return Path(paths.data(env.get)) / "env"
 
 
 def python(environment: Path) -> Path:

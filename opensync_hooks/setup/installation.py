@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensync_hooks import agents, folders
+from opensync_hooks.agents import registrations
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.hook import paths
 from opensync_hooks.setup import environment
 
 _CACHE = re.compile(r"[\\/](\.?cache|caches)[\\/]", re.IGNORECASE)
@@ -27,15 +28,15 @@ class Installation:
 
     @property
     def program(self) -> Path:
-        return self.python.with_name(folders.NAME)
+        return self.python.with_name(paths.NAME)
 
-    def script(self, agent: agents.Agent) -> Path:
+    def script(self, agent: registrations.Agent) -> Path:
         """Beside the package's modules, or in the clone that an editable installation points to."""
         places = [root / "hooks" / agent.script for root in (self.package, self.package.parent)]
         return next((path for path in places if path.is_file()), places[0])
 
-    def hook(self, agent: agents.Agent) -> str:
-        return agents.hook_command(self.python, self.script(agent))
+    def hook(self, agent: registrations.Agent) -> str:
+        return registrations.hook_command(self.python, self.script(agent))
 
 
 def running(environ: Mapping[str, str]) -> Installation:
@@ -65,7 +66,7 @@ def check(here: Installation, environ: Mapping[str, str]) -> None:
     if subprocess.run(proof, capture_output=True, check=False).returncode:
         raise OpenSyncError(
             f"{here.python}: hooks run without your user packages and without PYTHONPATH, and so "
-            f"it does not find {folders.NAME}. Nothing was registered.",
+            f"it does not find {paths.NAME}. Nothing was registered.",
             _LASTING,
         )
 
@@ -76,7 +77,7 @@ def removal() -> str:
         return ""
     prefix = Path(sys.prefix)
     if (prefix / "pipx_metadata.json").is_file():
-        return f"pipx uninstall {folders.NAME}"
+        return f"pipx uninstall {paths.NAME}"
     if (prefix / "uv-receipt.toml").is_file():
-        return f"uv tool uninstall {folders.NAME}"
-    return shlex.join((sys.executable, "-m", "pip", "uninstall", folders.NAME))
+        return f"uv tool uninstall {paths.NAME}"
+    return shlex.join((sys.executable, "-m", "pip", "uninstall", paths.NAME))

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks import folders
-from opensync_hooks.agents import jsonc
-from opensync_hooks.agents.change import Change, read
+from opensync_hooks.agents.settings_files import jsonc_edit
+from opensync_hooks.agents.settings_files.file_change import Change, read
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.hook import paths as folders
 
 _NAMES = ("config.json", "opencode.json", "opencode.jsonc")
 _BOM = "\ufeff"
@@ -34,8 +34,8 @@ def without(path: Path, package: str) -> Change | None:
     try:
         text = before.decode("utf-8")
         mark, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
-        while (place := _place(jsonc.parse(text), package)) is not None:
-            text = jsonc.remove(text, ("plugin", place))
+        while (place := _place(jsonc_edit.parse(text), package)) is not None:
+            text = jsonc_edit.remove(text, ("plugin", place))
     except ValueError as error:
         raise OpenSyncError(
             f"{path}: cannot be read as JSON with comments. Nothing was changed.",

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.by_hand import main as explain
+from opensync_hooks.cli.foreground import main as explain
 from opensync_hooks.server import Fault
 from tests.cursor_home import (
     CANARY,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.store import Store
+from opensync_hooks.destinations.store.store import Store
 from tests.e2e.completions_api import scripted_completions
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says

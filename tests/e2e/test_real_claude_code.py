@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents import ClaudeCode, hook_command
-from opensync_hooks.store import Store
+from opensync_hooks.agents.registrations import ClaudeCode, hook_command
+from opensync_hooks.destinations.store.store import Store
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says, thinks, uses
 from tests.e2e.user import User

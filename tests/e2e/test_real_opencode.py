@@ -28,9 +28,9 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents import hook_command
-from opensync_hooks.agents.opencode import OpenCode
-from opensync_hooks.store import Store
+from opensync_hooks.agents.opencode.registration import OpenCode
+from opensync_hooks.agents.registrations import hook_command
+from opensync_hooks.destinations.store.store import Store
 from tests.e2e.completions_api import SUMMARY, TITLE, scripted_completions
 from tests.e2e.script import Block, Reply, Script, says, thinks, uses
 from tests.e2e.user import PATIENCE_S, User

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from opensync_hooks.entry import WORKER
+from opensync_hooks.hook.entry import WORKER
 from opensync_hooks.server import Fault
 from tests.opensync import RealStore
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from opensync_hooks import worker
+from opensync_hooks.queue import worker
 from tests.faults import child
 from tests.faults.clock import CLOCK, pause
 from tests.faults.damage import Damage, flipped, of_pages, prefixes

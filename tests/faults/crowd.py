@@ -10,8 +10,8 @@ import random
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks import cli, worker
-from opensync_hooks.queue import shift
+from opensync_hooks.cli import main
+from opensync_hooks.queue import shift, worker
 from tests.faults import child
 from tests.faults.clock import pause, stopwatch
 from tests.faults.deployment import deployment
@@ -91,7 +91,7 @@ def _at_once(machine: Machine, sessions: list[str], watch: Watch) -> list[int]:
 
     def by_hand(session: str) -> int:
         watch.begin()
-        return cli.main(["sync", session])
+        return main.main(["sync", session])
 
     def at_the_gate(run: child.Run) -> child.Run:
         def wait_and_run() -> int | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from opensync_hooks import worker
+from opensync_hooks.queue import worker
 from tests.faults import child, syscalls
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import deployment

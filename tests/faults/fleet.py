@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks import client, worker
+from opensync_hooks.destinations.opensync import client
 from opensync_hooks.errors import UnreachableError
-from opensync_hooks.queue import retry
-from opensync_hooks.queue.retry import Rest
+from opensync_hooks.queue import backoff, worker
+from opensync_hooks.queue.backoff import Rest
 from tests.faults.figure import Figure
 
 ACTIVE = 0.25
@@ -162,7 +162,7 @@ class Simulation:
     def _rest(self, machine: _Machine) -> Rest | None:
         now_ms = round(self.now * 1000)
         if self.grows:
-            return retry.rest(_FAILURE, machine.rest, now_ms, _LOGIN, self.dice.random())
+            return backoff.rest(_FAILURE, machine.rest, now_ms, _LOGIN, self.dice.random())
         return Rest("unreachable", "", now_ms, now_ms + 60_000, 1, _LOGIN)
 
     def after(self) -> list[int]:

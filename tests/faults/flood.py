@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from opensync_hooks import entry
+from opensync_hooks.hook import entry
 from tests.faults.clock import CLOCK, pause, stopwatch
 from tests.faults.deployment import deployment
 from tests.faults.figure import Figure

@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.server.routes import Answer, answer
 from opensync_hooks.server.routes import Request as Asked
-from opensync_hooks.store import Store
 from tests.faults.clock import CLOCK
 from tests.faults.plan import Board, Fault, Manner, Plan, Request
 

@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opensync_hooks import worker
-from opensync_hooks.queue.leftovers import SCRAP_SECONDS
+from opensync_hooks.queue import worker
+from opensync_hooks.queue.recovery import SCRAP_SECONDS
 from tests.faults import agents, child
 from tests.faults.clock import CLOCK, stopwatch
 from tests.faults.deployment import deployment

@@ -19,8 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from opensync_hooks import cli, entry, worker
-from opensync_hooks.store import Store
+from opensync_hooks.cli import main
+from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.hook import entry
+from opensync_hooks.queue import worker
 from tests.faults import agents, child
 from tests.faults.agents import Author
 from tests.faults.deployment import Deployment, stored_rows
@@ -158,7 +160,7 @@ class Machine:
         """A command's exit code, and everything that it said."""
         with NamedTemporaryFile() as file:  # the machine's own disk may be full
             said = Path(file.name)
-            code = child.call(lambda: cli.main(arguments), output=said)
+            code = child.call(lambda: main.main(arguments), output=said)
             return code, said.read_text("utf-8", "replace")
 
     # ---- what came of it ----

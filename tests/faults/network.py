@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks import worker
+from opensync_hooks.queue import worker
 from tests.faults import agents, certificates
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import Deployment, deployment

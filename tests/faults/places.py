@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks import cli, worker
+from opensync_hooks.cli import main
+from opensync_hooks.queue import worker
 from tests.faults import child
 from tests.faults.clock import CLOCK
 from tests.faults.figure import Figure
@@ -59,7 +60,7 @@ def _place(figure: Figure, machine: Machine, place: Place) -> None:
         code = child.call(_in(place, worker.main), output=said)
         figure.check(code in (0, 1), f"{place.name}: the worker ended with {code}")
         for command in (["status"], ["sync"]):
-            code = child.call(_in(place, partial(cli.main, command)), output=said)
+            code = child.call(_in(place, partial(main.main, command)), output=said)
             _check(figure, place, command[0], code, said.read_text("utf-8", "replace"))
     for path in (machine.folder, *machine.folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():

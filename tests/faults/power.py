@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opensync_hooks import cli, worker
-from opensync_hooks.entry import PRIVATE
+from opensync_hooks.cli import main
+from opensync_hooks.hook.entry import PRIVATE
+from opensync_hooks.queue import worker
 from tests.faults import power_settings, restart, syscalls
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import deployment
@@ -78,7 +79,7 @@ class _Bench:
             self.recording.note(session, "its hook has ended")
             self.recording.run(worker.main)
         self._turn("u", 0)
-        self.recording.run(lambda: cli.main(["sync"]), output=Path(os.devnull))
+        self.recording.run(lambda: main.main(["sync"]), output=Path(os.devnull))
         played = whole(self.recording) == tree(self.machine.folder, AGENTS)
         self.figure.check(played, "the recording is not what was done")
         found = self.machine.audit()

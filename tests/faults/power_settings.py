@@ -11,8 +11,9 @@ import shlex
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks import agents, cli
-from opensync_hooks.agents import change
+from opensync_hooks.agents import registrations
+from opensync_hooks.agents.settings_files import file_change
+from opensync_hooks.cli import main
 from tests.faults import child, restart
 from tests.faults.deployment import Deployment
 from tests.faults.figure import Figure
@@ -36,7 +37,7 @@ class _ByLogin(Machine):
 
     @property
     def watched(self) -> list[str]:
-        paths = [agent.settings_path(os.environ.get) for agent in agents.ALL]
+        paths = [agent.settings_path(os.environ.get) for agent in registrations.ALL]
         return [str(path.relative_to(self.folder)) for path in (self.ours / "config.toml", *paths)]
 
 
@@ -76,19 +77,19 @@ def _steps(machine: Machine) -> list[Step]:
     assert server
     login = ["login", "--url", server.url, "--api-key-stdin"]
     return [
-        (lambda: cli.main(login), server.key.encode()),
-        (lambda: cli.main(["config", "set", "thinking", "true"]), None),
+        (lambda: main.main(login), server.key.encode()),
+        (lambda: main.main(["config", "set", "thinking", "true"]), None),
         (lambda: _register("one"), None),
         (lambda: _register("two"), None),
     ]
 
 
 def _register(version: str) -> None:
-    for agent in agents.ALL:
-        change.carry_out_all(partial(agent.plan, os.environ.get, _command(agent, version)))
+    for agent in registrations.ALL:
+        file_change.carry_out_all(partial(agent.plan, os.environ.get, _command(agent, version)))
 
 
-def _command(agent: agents.Agent, version: str) -> str:
+def _command(agent: registrations.Agent, version: str) -> str:
     script = f"/{version}/site-packages/opensync_hooks/hooks/{agent.script}"
     return shlex.join((f"/{version}/bin/python", "-I", "-S", script))
 
@@ -121,5 +122,5 @@ def _begin_again(
 
 
 def _removed() -> None:
-    for agent in agents.ALL:
-        change.carry_out_all(partial(agent.plan_removal, os.environ.get))
+    for agent in registrations.ALL:
+        file_change.carry_out_all(partial(agent.plan_removal, os.environ.get))

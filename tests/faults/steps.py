@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from opensync_hooks import worker
-from opensync_hooks.queue.leftovers import SCRAP_SECONDS, TORN_SECONDS
+from opensync_hooks.queue import worker
+from opensync_hooks.queue.recovery import SCRAP_SECONDS, TORN_SECONDS
 from tests.faults import agents, syscalls
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import deployment

@@ -11,7 +11,8 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
-from opensync_hooks import entry, worker
+from opensync_hooks.hook import entry
+from opensync_hooks.queue import worker
 from opensync_hooks.queue.spool import Spool
 from tests.faults import child
 from tests.faults.clock import pause, stopwatch

@@ -16,8 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.sync import Syncer
 from tests.faults.clock import stopwatch
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from opensync_hooks.client import deadline
+from opensync_hooks.destinations.opensync import deadline
 from tests.faults.clock import CLOCK
 from tests.faults.network_faults import NetworkFault
 from tests.faults.plan import Board

@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from opensync_hooks import pricing
+from opensync_hooks.agents.source import Source
 from opensync_hooks.config import Config, Folders
-from opensync_hooks.delivery import Bill, Delivery
-from opensync_hooks.destination import BatchReply, Json
+from opensync_hooks.delivery.delivery import Bill, Delivery
+from opensync_hooks.destinations.protocol import BatchReply, Json
+from opensync_hooks.destinations.store import validation
 from opensync_hooks.errors import RejectedError, SourceError
-from opensync_hooks.ledger.account import Entry, Head
+from opensync_hooks.ledger.session_record import Entry, Head
 from opensync_hooks.model import Session
-from opensync_hooks.sources import Source
-from opensync_hooks.store import contract
 
 _AT_HOME = tuple(
     os.path.realpath(one)
@@ -37,8 +37,8 @@ class Sink:
     def put_session(self, body: Json, extra: Json) -> str:
         json.dumps(extra, allow_nan=False)
         try:
-            row = contract.session(json.loads(json.dumps(body, allow_nan=False)))
-            contract.check_session_row(row)
+            row = validation.session(json.loads(json.dumps(body, allow_nan=False)))
+            validation.check_session_row(row)
         except RejectedError as error:
             raise AssertionError(f"a session that the server refuses: {error}") from error
         return "j" * 32
@@ -46,8 +46,8 @@ class Sink:
     def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:  # noqa: ARG002
         json.dumps(extra, allow_nan=False)
         try:
-            row = contract.message(json.loads(json.dumps(body, allow_nan=False)))
-            contract.check_message_rows(row, row.get("parts", ()))
+            row = validation.message(json.loads(json.dumps(body, allow_nan=False)))
+            validation.check_message_rows(row, row.get("parts", ()))
         except RejectedError as error:
             raise AssertionError(f"a message that the server refuses: {error}") from error
         return "k" * 32

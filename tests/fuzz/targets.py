@@ -18,19 +18,19 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.agents import registry
+from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.opencode.source import OpenCode
 from opensync_hooks.config import new_key
-from opensync_hooks.entry import names_only
-from opensync_hooks.folders import KEPT
+from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.hook.entry import names_only
+from opensync_hooks.hook.paths import KEPT
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection
 from opensync_hooks.server.pages import PAGES
 from opensync_hooks.server.routes import ROUTES
-from opensync_hooks.sources import registry
-from opensync_hooks.sources.claude_code import ClaudeCode
-from opensync_hooks.sources.cursor import Cursor
-from opensync_hooks.sources.opencode import OpenCode
-from opensync_hooks.store import Store
 from tests import cursor_home
 from tests.fuzz.reading import read_all, staying_inside
 from tests.page_reader import Page

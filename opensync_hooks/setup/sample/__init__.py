@@ -72,7 +72,7 @@ def _status(python: Path, environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _why(python: Path, environ: Mapping[str, str]) -> str:
     """What a worker says that cannot even note its error: a hook starts it without a terminal."""
-    worker = [str(python), "-I", "-m", "opensync_hooks.worker"]
+    worker = [str(python), "-I", "-m", "opensync_hooks.queue.worker"]
     try:
         said = subprocess.run(
             worker, capture_output=True, text=True, env=environ, timeout=PATIENCE, check=False

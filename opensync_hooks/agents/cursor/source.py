@@ -1,0 +1,152 @@
+"""Cursor: the editor's database, the command line's chats, and the transcripts of both.
+
+One id names a session everywhere. What only hooks are told, the tokens of each turn above all, is
+in our notebook.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from opensync_hooks.agents.cursor import composer, conversation, locations
+from opensync_hooks.agents.cursor.conversation import Conversation, known_model
+from opensync_hooks.agents.cursor.locations import Places
+from opensync_hooks.agents.cursor.paths import Roots
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.json_access import count, string, strings
+from opensync_hooks.agents.safe_open import is_file
+from opensync_hooks.agents.source import Located
+from opensync_hooks.model import Heard, Session, Trigger, Turn, Usage
+
+_LONGEST_ID = 1_000
+_LONG_AGO_MS = 3_600_000
+"""Nobody is still writing what has not changed for so long; a crash leaves a turn half written."""
+_MOST_FAMILY = 1_000
+"""Sessions that are delivered with one: its subagents, theirs, and so on."""
+
+
+class Cursor:
+    agent = conversation.AGENT
+
+    def __init__(self, roots: Roots, notebook: Notebook) -> None:
+        self._places = Places.of(roots)
+        self._roots = roots
+        self._notebook = notebook
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], home: str) -> Cursor:
+        return cls(Roots.of(environ, home), Notebook.of_user(cls.agent))
+
+    def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:
+        fields = dict(payload)
+        session_id = string(fields, "conversation_id") or string(fields, "session_id")
+        if session_id is None or len(session_id) > _LONGEST_ID:
+            return None
+        event = string(fields, "hook_event_name") or ""
+        turn = string(fields, "generation_id") if event.lower() == "stop" else None
+        return Trigger(
+            agent=self.agent,
+            session_id=session_id,
+            event=event,
+            # Rows are written some time after the hook has run, also where no turn is named.
+            awaits=turn or "",
+            end_reason=string(fields, "reason") if event.lower() == "sessionend" else None,
+            heard=Heard(
+                turns=tuple(_turns(fields, turn)),
+                cwd=next(iter(strings(fields, "workspace_roots")), None),
+                agent_version=string(fields, "cursor_version"),
+            ),
+        )
+
+    def find(self, wanted: str) -> Located | None:
+        path = Path(wanted)
+        if path.suffix in (".db", ".jsonl", ".txt") and is_file(path):
+            found = locations.locate_file(path)
+            inside = found is not None and self._is_inside(path)
+            return (self._locate(found.session_id) if found and inside else None) or found
+        return self._locate(wanted)
+
+    def locate(self, trigger: Trigger) -> Located | None:
+        """By the id alone: the path in a hook's input may be anybody's."""
+        return self._locate(trigger.session_id)
+
+    def _locate(self, session_id: str) -> Located | None:
+        return self._places.locate(session_id, self._notebook.of(session_id).cwd)
+
+    def sessions(self) -> Iterable[Located]:
+        return sorted(self._places.all(), key=lambda one: one.changed_at, reverse=True)
+
+    def settled(self, trigger: Trigger) -> bool:
+        """Whether the last turn is written whole, and is the one that has just ended."""
+        heard = self._notebook.of(trigger.session_id)
+        found = self._places.richest(trigger.session_id, heard.cwd)
+        if found is None or not found.is_settled:
+            return False
+        # Only where earlier turns bear the names that hooks gave them can the last one be missed.
+        bear_names = any(turn.id in found.requests for turn in heard.turns)
+        return not bear_names or not trigger.awaits or trigger.awaits in found.requests
+
+    def read(self, located: Located) -> Iterator[Session]:
+        if located.path in self._roots.databases and located.session_id == located.path.name:
+            self._places.ask(located.path)
+        if located.path not in self._roots.databases and not self._is_inside(located.path):
+            lone = locations.lone(located.path)
+            yield from (conversation.session(lone, Heard()),) if lone else ()
+            return
+        family: list[tuple[str, Conversation | None]] = [(located.session_id, None)]
+        seen: set[str] = set()
+        while family and len(seen) < _MOST_FAMILY:
+            session_id, parent = family.pop(0)
+            told = None if session_id in seen else self._told(session_id, parent)
+            seen.add(session_id)
+            if told:
+                found = conversation.session(told, self._notebook.of(session_id))
+                newest = max(found.updated_at or 0, located.changed_at)
+                yield replace(found, is_partial=found.is_partial and _is_recent(newest))
+                family += ((child, told) for child in told.children)
+
+    def _told(self, session_id: str, parent: Conversation | None) -> Conversation | None:
+        """The session; not from a transcript once the editor's database has had more to say.
+
+        The editor loses or resets its database at times. Its messages have other ids there, so all
+        that was delivered would be delivered again, and poorer.
+        """
+        heard = self._notebook.of(session_id)
+        told = self._places.richest(
+            session_id, heard.cwd or (parent.project_path if parent else None)
+        )
+        if told is None or (heard.place == composer.PLACE != told.place):
+            return None
+        if told.place == composer.PLACE != heard.place:
+            self._notebook.add(session_id, Heard(place=told.place))
+        return replace(told, parent_id=told.parent_id or (parent.session_id if parent else None))
+
+    def _is_inside(self, path: Path) -> bool:
+        folders = (*self._roots.projects, *self._roots.chats)
+        return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
+
+
+def _is_recent(at: int) -> bool:
+    return time.time() * 1000 - at < _LONG_AGO_MS
+
+
+def _turns(fields: dict[str, Any], turn: str | None) -> Iterator[Turn]:
+    """The tokens of the turn that has ended. Zero is unknown, as after an abort.
+
+    `input_tokens` counts what came from the cache, too: in recordings it is never the smaller one.
+    Should a version leave that out, the smaller one is all there is.
+    """
+    read, written = count(fields, "cache_read_tokens"), count(fields, "cache_write_tokens")
+    whole = count(fields, "input_tokens")
+    usage = Usage(
+        input_tokens=whole - read - written if whole >= read + written else whole,
+        output_tokens=count(fields, "output_tokens"),
+        cache_read_tokens=read,
+        cache_write_5m_tokens=written,
+    )
+    if turn and (usage.prompt_tokens or usage.output_tokens):
+        yield Turn(turn, known_model(string(fields, "model")), usage)

@@ -1,0 +1,90 @@
+"""What hooks said of sessions and no file of the agent repeats: one small file of ours a session.
+
+A turn's tokens are told once, when it ends. They are kept before the event is dropped, because the
+job that the event becomes is gone as soon as the session has been delivered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from opensync_hooks.hook import paths
+from opensync_hooks.model import Heard, Turn, Usage
+from opensync_hooks.system.files import private_folder, read_whole, stem, write_whole
+
+_COUNTS = tuple(field.name for field in fields(Usage))
+
+
+@dataclass(frozen=True, slots=True)
+class Notebook:
+    """The notes on one agent's sessions. Safe for several processes."""
+
+    folder: Path
+    agent: str
+
+    @classmethod
+    def of_user(cls, agent: str) -> Notebook:
+        return cls(Path(paths.state(os.environ.get)) / "notes", agent)
+
+    def of(self, session_id: str) -> Heard:
+        """All that was heard of the session; nothing where the note is missing or damaged."""
+        try:
+            value = json.loads(read_whole(self._path(session_id)))
+            return Heard(tuple(_turns(value)), *(_text(value, name) for name in _TEXTS))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return Heard()
+
+    def add(self, session_id: str, heard: Heard) -> None:
+        """Durable when it returns. Adding the same again changes nothing. Raises OSError."""
+        known = self.of(session_id)
+        if merged(known, heard) == known:
+            return
+        with FileLock(private_folder(self.folder) / "notes.lock", mode=0o600):
+            known = self.of(session_id)
+            both = merged(known, heard)
+            if both != known:
+                write_whole(self._path(session_id), json.dumps(asdict(both)).encode())
+
+    def _path(self, session_id: str) -> Path:
+        return self.folder / (stem(self.agent, session_id) + ".json")
+
+
+_TEXTS = ("cwd", "agent_version", "place")
+
+
+def merged(known: Heard, fresh: Heard) -> Heard:
+    """Both; of a turn that was told twice, as double registration does, each count once."""
+    return Heard(
+        turns=tuple(_once((*known.turns, *fresh.turns))),
+        cwd=fresh.cwd or known.cwd,
+        agent_version=fresh.agent_version or known.agent_version,
+        place=fresh.place or known.place,
+    )
+
+
+def _once(turns: Iterable[Turn]) -> Iterator[Turn]:
+    found: dict[str, Turn] = {}
+    for turn in turns:
+        known = found.get(turn.id, turn)
+        usage = Usage(*(max(getattr(one.usage, name) for one in (known, turn)) for name in _COUNTS))
+        found[turn.id] = Turn(turn.id, turn.model or known.model, usage)
+    yield from found.values()
+
+
+def _turns(value: dict[str, Any]) -> Iterator[Turn]:
+    for turn in value["turns"]:
+        counts = {name: int(turn["usage"].get(name, 0)) for name in _COUNTS}
+        model = turn["model"]
+        yield Turn(str(turn["id"]), None if model is None else str(model), Usage(**counts))
+
+
+def _text(value: dict[str, Any], name: str) -> str | None:
+    found = value.get(name)
+    return found if isinstance(found, str) else None

@@ -1,0 +1,1 @@
+"""Editing other programs' settings files without touching anything but our own entry."""

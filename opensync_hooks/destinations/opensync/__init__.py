@@ -1,0 +1,1 @@
+"""OpenSync over HTTP."""

@@ -1,0 +1,36 @@
+"""How the store's file is laid out."""
+
+from __future__ import annotations
+
+from opensync_hooks.system.sqlite import Layout
+
+# The columns bear the names of OpenSync's fields, so that no translation can go wrong.
+# NUMERIC keeps an integer an integer and a fraction a fraction, as JSON does.
+_TABLES = (
+    """CREATE TABLE session (
+        arrival INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, externalId TEXT NOT NULL UNIQUE,
+        title TEXT, projectPath TEXT, projectName TEXT, model TEXT, provider TEXT, source TEXT,
+        promptTokens NUMERIC NOT NULL, completionTokens NUMERIC NOT NULL, cost NUMERIC NOT NULL,
+        durationMs NUMERIC, createdAt NUMERIC NOT NULL, updatedAt NUMERIC NOT NULL,
+        parentExternalId TEXT, extra TEXT NOT NULL)""",
+    "CREATE INDEX session_by_update ON session (updatedAt)",
+    "CREATE INDEX session_by_parent ON session (parentExternalId)",
+    """CREATE TABLE message (
+        arrival INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, externalId TEXT NOT NULL UNIQUE,
+        session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+        role TEXT NOT NULL, textContent TEXT, model TEXT, promptTokens NUMERIC,
+        completionTokens NUMERIC, durationMs NUMERIC, createdAt NUMERIC NOT NULL,
+        parts TEXT NOT NULL, extra TEXT NOT NULL)""",
+    "CREATE INDEX message_in_session ON message (session, createdAt, arrival)",
+)
+LAYOUT = Layout(
+    application=0x4F53594E,
+    version=1,
+    statements=_TABLES,
+    settings=(
+        # FULL: what was acknowledged is never sent again, so it has to survive a power cut.
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = ON",
+        "PRAGMA secure_delete = ON",  # a deleted session's text would stay readable in free pages
+    ),
+)

@@ -1,1 +1,0 @@
-"""The bundled price table (`table.json`) and the script that makes it."""

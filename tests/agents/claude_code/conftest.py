@@ -1,0 +1,24 @@
+"""Transcripts to write, and Claude Code with some that it wrote."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.agents.claude_code.source import ClaudeCode
+from tests.agents.claude_code.recordings import DATA
+from tests.transcripts import Pen
+
+
+@pytest.fixture
+def pen(tmp_path: Path) -> Pen:
+    return Pen(tmp_path / "claude" / "projects" / "-work" / "s1.jsonl")
+
+
+@pytest.fixture
+def claude(tmp_path: Path) -> ClaudeCode:
+    projects = tmp_path / "claude" / "projects"
+    shutil.copytree(DATA / "02-subagents", projects / "-tmp-demo-project")
+    return ClaudeCode(tmp_path / "claude")

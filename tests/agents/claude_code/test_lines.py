@@ -1,0 +1,180 @@
+"""A file in any state costs at most the lines that it damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from opensync_hooks.agents.claude_code import lines
+from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.safe_open import open_regular
+from opensync_hooks.errors import SourceError
+from opensync_hooks.model import Message
+from tests.agents.claude_code.recordings import DATA, read, session_of
+from tests.sessions import told
+from tests.transcripts import Pen, text
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+_BLOCK = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(
+            ["text", "thinking", "tool_use", "tool_result", "image", "document", "x"]
+        )
+        | _JSON,
+        "text": _JSON,
+        "thinking": _JSON,
+        "id": _JSON,
+        "name": _JSON,
+        "input": _JSON,
+        "tool_use_id": _JSON,
+        "content": _JSON,
+        "source": _JSON,
+    },
+)
+_LINE = st.fixed_dictionaries(
+    {"type": st.sampled_from(["user", "assistant", "system", "attachment", "ai-title"])},
+    optional={
+        "uuid": st.sampled_from("abcdef") | _JSON,
+        "parentUuid": st.sampled_from("abcdef") | _JSON,
+        "logicalParentUuid": _JSON,
+        "timestamp": st.just("2026-01-01T00:00:00Z") | _JSON,
+        "isSidechain": st.booleans() | _JSON,
+        "agentId": _JSON,
+        "aiTitle": _JSON,
+        "origin": _JSON,
+        "promptSource": _JSON,
+        "subtype": _JSON,
+        "message": st.fixed_dictionaries(
+            {},
+            optional={
+                "id": _JSON,
+                "model": _JSON,
+                "usage": _JSON,
+                "content": st.lists(_BLOCK) | _JSON,
+            },
+        )
+        | _JSON,
+    },
+)
+
+
+def test_line_written_twice_is_read_once(pen: Pen) -> None:
+    pen.line("user", "go")
+    pen.raw(pen.path.read_bytes())
+    assert len(list(read(pen.path)[0].messages)) == 1
+
+
+def test_torn_last_line_is_left_for_the_next_time(pen: Pen) -> None:
+    pen.line("user", "whole")
+    whole = pen.path.read_bytes()
+    pen.line("user", "torn")
+    pen.path.write_bytes(pen.path.read_bytes()[:-1])
+    (session,) = read(pen.path)
+    assert told(session) == [("user", "whole")]
+    assert session.skipped == {"torn last line": 1}
+    assert pen.path.read_bytes().startswith(whole)
+
+
+def test_line_separators_inside_a_string_split_nothing(pen: Pen) -> None:
+    said = "a\u2028b\u2029c\x85d\x0be"
+    value = json.dumps(
+        {"type": "user", "uuid": "u", "message": {"content": said}}, ensure_ascii=False
+    )
+    pen.raw(value.encode() + b"\n")
+    assert told(read(pen.path)[0]) == [("user", said)]
+
+
+def test_broken_utf8_costs_a_character_not_a_line(pen: Pen) -> None:
+    pen.raw(b'{"type":"user","uuid":"u","message":{"content":"a\xffb"}}\n')
+    assert told(read(pen.path)[0]) == [("user", "a\ufffdb")]
+
+
+def test_line_of_64_mb_is_one_message(pen: Pen) -> None:
+    pen.line("user", "x" * (64 << 20))
+    pen.line("user", "after")
+    lengths = [len(message.text) for message in read(pen.path)[0].messages]
+    assert lengths == [64 << 20, 5]
+
+
+def test_line_over_the_limit_is_counted_and_the_rest_is_read(
+    pen: Pen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "LONGEST_LINE", 1000)
+    pen.line("user", "x" * 3000)
+    pen.line("user", "after", parent=None)
+    (session,) = read(pen.path)
+    assert (told(session), session.skipped) == ([("user", "after")], {"line too long": 1})
+
+
+def test_unknown_types_blocks_and_fields_are_left_alone(pen: Pen) -> None:
+    pen.line("user", "go", surprise={"a": 1})
+    pen.line("hologram", "?")
+    pen.says("m1", {"type": "hologram", "depth": 3})
+    pen.says("m1", text("hello"))
+    assert told(read(pen.path)[0]) == [("user", "go"), ("assistant", "hello")]
+
+
+def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(pen: Pen) -> None:
+    pen.line("user", "one")
+    source = ClaudeCode(pen.path.parent.parent.parent)
+    located = source.find("s1")
+    assert located
+    session = next(source.read(located))
+    pen.line("user", "two")
+    assert told(session) == [("user", "one")]
+
+
+def test_file_replaced_while_it_is_read_is_an_error_not_a_mixture(pen: Pen) -> None:
+    pen.line("user", "one")
+    session = read(pen.path)[0]
+    other = pen.path.with_suffix(".new")
+    other.write_bytes(pen.path.read_bytes())
+    other.replace(pen.path)
+    with pytest.raises(SourceError, match="replaced while it was read"):
+        list(session.messages)
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, lambda path: Path(path).symlink_to("/etc/passwd")])
+def test_pipe_or_link_in_place_of_a_transcript_is_refused(tmp_path: Path, plant: Any) -> None:
+    path = tmp_path / "s.jsonl"
+    plant(path)
+    with pytest.raises(SourceError):
+        open_regular(path)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(_LINE | _JSON, max_size=8))
+def test_no_line_whatever_breaks_the_reader(tmp_path: Path, values: list[Any]) -> None:
+    path = tmp_path / "any.jsonl"
+    path.write_bytes(b"".join(json.dumps(value).encode() + b"\n" for value in values))
+    for session in read(path):
+        for message in session.messages:
+            assert isinstance(message, Message)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(min_value=0))
+def test_every_prefix_of_a_session_holds_only_what_the_whole_holds(
+    tmp_path: Path, cut: int
+) -> None:
+    whole = (
+        DATA / "01-print-tools-resume" / "00000001-0000-4000-8000-000000000001.jsonl"
+    ).read_bytes()
+    path = tmp_path / "prefix.jsonl"
+    path.write_bytes(whole[: cut % len(whole)])
+    known = {message.id: message for message in session_of("01-print-tools-resume").messages}
+    for message in read(path)[0].messages:
+        assert all(part in known[message.id].parts for part in message.parts)

@@ -1,0 +1,132 @@
+"""Sessions as Claude Code wrote them, without a word lost or doubled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.model import Reasoning, Session, Text, ToolCall, ToolResult, Usage
+from tests.agents.claude_code.recordings import DATA, read, session_of
+from tests.recount import recount
+from tests.sessions import told
+
+TRANSCRIPTS = sorted(path for path in DATA.glob("*/*.jsonl"))
+UNDONE = {"00000006-0000-4000-8000-000000000006": Counter(prompts=1, responses=1)}
+
+
+def tally(sessions: Iterable[Session]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for session in sessions:
+        for message in session.messages:
+            if message.undone:
+                continue
+            counts["prompts"] += message.role == "user"
+            counts["responses"] += message.role == "assistant"
+            counts["tool calls"] += sum(isinstance(part, ToolCall) for part in message.parts)
+            counts["tool results"] += sum(isinstance(part, ToolResult) for part in message.parts)
+        total = sum((charge.usage for charge in session.charges), Usage())
+        counts["inputTokens"] += total.input_tokens
+        counts["outputTokens"] += total.output_tokens
+        counts["cacheReadTokens"] += total.cache_read_tokens
+        counts["cacheWriteTokens"] += total.cache_write_5m_tokens + total.cache_write_1h_tokens
+    return +counts
+
+
+@pytest.mark.parametrize(
+    "path", TRANSCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem[:8]}"
+)
+def test_recorded_session_holds_what_an_independent_count_finds(path: Path) -> None:
+    files = [path, *sorted((path.with_suffix("") / "subagents").glob("*.jsonl"))]
+    assert tally(read(path)) == recount(*files) - UNDONE.get(path.stem, Counter())
+
+
+def test_blocks_of_one_response_are_one_message_with_each_result_behind_its_call() -> None:
+    parallel = list(session_of("01-print-tools-resume").messages)[2]
+    assert [type(part) for part in parallel.parts] == [Text] + [ToolCall, ToolResult] * 3
+    calls = [part for part in parallel.parts if isinstance(part, ToolCall)]
+    results = [part for part in parallel.parts if isinstance(part, ToolResult)]
+    assert [call.name for call in calls] == ["Write", "Bash", "Bash"]
+    assert [result.call_id for result in results] == [call.id for call in calls]
+    assert [result.is_error for result in results] == [False, True, False]
+    assert results[1].output == "Exit code 1"
+
+
+def test_thinking_is_kept_apart_from_what_was_said() -> None:
+    first = list(session_of("01-print-tools-resume").messages)[1]
+    assert first.parts[0] == Reasoning("I should look around first.")
+    assert first.text == "Let me look at the project — naïve café ☕ 日本語 🚀."
+
+
+def test_one_hour_and_five_minute_cache_writes_are_told_apart() -> None:
+    first = list(session_of("01-print-tools-resume").messages)[1]
+    assert first.charge
+    assert first.charge.usage == Usage(12, 120, 15_000, 1_000, 2_000, 0)
+
+
+def test_subagents_are_sessions_of_their_own_under_their_parent() -> None:
+    parent, quick, slow = read(DATA / "02-subagents" / "00000002-0000-4000-8000-000000000002.jsonl")
+    assert quick.id == f"{parent.id}:agent-a97d6040605cff485"
+    assert {quick.parent_id, slow.parent_id} == {parent.id}
+    assert quick.title == "Helper B (subagent of 00000002)"
+    assert told(quick) == [
+        ("user", "play:subquick B please"),
+        ("assistant", "Quick sub report."),
+    ]
+
+
+def test_task_notification_is_not_taken_for_a_prompt() -> None:
+    session = read(DATA / "02-subagents" / "00000003-0000-4000-8000-000000000003.jsonl")[0]
+    injected = [text for role, text in told(session) if role == "system"]
+    assert injected[-1].startswith("<task-notification>")
+    assert [text for role, text in told(session) if role == "user"] == [
+        "play:agentbg delegate in background"
+    ]
+
+
+def test_own_title_wins_over_the_generated_one() -> None:
+    assert session_of("03-interactive-title-bash-rename-compact").title == "Demo session ünï"
+
+
+def test_first_prompt_is_the_title_where_there_is_no_other() -> None:
+    assert session_of("05-fork").title == "play:basic original"
+
+
+def test_what_came_before_a_compaction_stays_and_its_summary_is_nobodys_prompt() -> None:
+    said = told(session_of("03-interactive-title-bash-rename-compact"))
+    summary = next(
+        n for n, (_, text) in enumerate(said) if text.startswith("This session is being")
+    )
+    assert said[0] == ("user", "play:basic look around")
+    assert said[summary][0] == "system"
+    assert said[-2:] == [("user", "play:hello after compaction"), ("assistant", "Hello there.")]
+
+
+def test_rewound_branch_is_marked_undone_and_its_tokens_still_count() -> None:
+    session = session_of("04-interrupt-rewind-clear")
+    gone = [message.text for message in session.messages if message.undone]
+    assert gone == ["play:hello second", "Hello there."]
+    assert len(session.charges) == 4
+
+
+def test_interrupted_answer_is_kept_and_the_interruption_is_a_system_text() -> None:
+    said = told(session_of("04-interrupt-rewind-clear"))
+    assert ("assistant", "Slow start ") in said
+    assert ("system", "[Request interrupted by user]") in said
+
+
+def test_api_error_is_a_system_text_that_costs_nothing() -> None:
+    last = list(session_of("06-image-large-result-api-error").messages)[-1]
+    assert (last.role, last.text, last.charge) == (
+        "system",
+        "API Error: 400 fake bad request",
+        None,
+    )
+
+
+def test_image_is_named_and_measured_but_not_carried() -> None:
+    first = list(session_of("06-image-large-result-api-error").messages)[1]
+    assert isinstance(first.parts[1], ToolResult)
+    assert first.parts[1].output == "[image/png, 70 bytes]"

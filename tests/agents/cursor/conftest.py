@@ -1,0 +1,30 @@
+"""One user's Cursor, and what our hooks have noted of its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.agents.cursor.paths import Roots
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from tests.cursor_home import Editor
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Notebook:
+    return Notebook(tmp_path / "ours" / "notes", "cursor")
+
+
+@pytest.fixture
+def source(home: Path, notebook: Notebook) -> Cursor:
+    return Cursor(Roots.of({}, str(home)), notebook)
+
+
+@pytest.fixture
+def editor(home: Path) -> Iterator[Editor]:
+    opened = Editor(home)
+    yield opened
+    opened.close()

@@ -1,0 +1,176 @@
+"""One bubble of the editor's becomes parts: fields that are sent, and no others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from opensync_hooks.agents.cursor import tools
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
+from tests.agents.cursor.conversations import a_turn_of_everything
+from tests.cursor_home import CANARY, Editor
+from tests.sessions import only, told
+
+
+def answer_of(editor: Editor, source: Cursor, **fields: Any) -> Message:
+    draft = editor.draft()
+    draft.bubble(2, fields)
+    draft.save()
+    (message,) = only(source, "s1").messages
+    return message
+
+
+LEXICAL = {"root": {"type": "root", "children": [
+    {"type": "paragraph", "children": [{"text": "one"}, {"type": "text", "text": " two"}]},
+    {"type": "paragraph", "children": [{"type": "text", "text": "three"}]},
+]}}  # fmt: skip
+DOCUMENT = {
+    "type": "doc",
+    "content": [{"type": "paragraph", "content": [{"type": "text", "text": "x"}]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"text": "plain", "richText": json.dumps(LEXICAL)}, Text("plain")),
+        ({"text": "", "richText": json.dumps(LEXICAL)}, Text("one two\nthree")),
+        ({"text": "", "richText": DOCUMENT}, Text("x")),
+        ({"text": "", "codeBlocks": [{"content": "x = 1"}, {"uri": {}}]}, Text("x = 1")),
+        ({"thinking": "bare"}, Reasoning("bare")),
+        ({"thinking": {"text": "in a record", "signature": ""}}, Reasoning("in a record")),
+        ({"thinking": {}, "allThinkingBlocks": [{"thinking": "of 2025"}]}, Reasoning("of 2025")),
+        ({"errorDetails": {"message": "Connection lost"}}, Text("[Connection lost]")),
+    ],
+)
+def test_text_stands_in_one_of_many_fields(
+    editor: Editor, source: Cursor, fields: dict[str, Any], wanted: Any
+) -> None:
+    assert answer_of(editor, source, **fields).parts == (wanted,)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ({"rawArgs": '{"a": 1}', "params": '{"b": 2}'}, {"a": 1}),
+        ({"rawArgs": "{}", "params": '{"b": 2}'}, {"b": 2}),
+        ({"rawArgs": "", "params": {"b": 2}}, {"b": 2}),
+        ({"rawArgs": "{broken", "params": '{"b": 2}'}, {"b": 2}),
+        ({"params": "{broken"}, "{broken"),
+        ({"rawArgs": "null", "params": " [] "}, {}),
+        ({"rawArgs": "7", "params": '["a"]'}, ["a"]),
+        ({"rawArgs": 7}, {}),
+        ({}, {}),
+    ],
+)
+def test_arguments_are_what_the_model_wrote_else_what_cursor_made_of_it(
+    tool: dict[str, Any], arguments: Any
+) -> None:
+    (call,) = tools.parts({"name": "x", "status": "loading", **tool}, "b")
+    assert isinstance(call, ToolCall)
+    assert call.arguments == arguments
+
+
+@pytest.mark.parametrize(
+    ("tool", "output", "is_error"),
+    [
+        ({"result": '{"output": "hi\\n", "exitCodeV2": 0}'}, "hi\n", False),
+        ({"result": {"output": "no", "exitCode": 1}}, 'no\n{"exitCode": 1}', False),
+        ({"result": '{"files": ["a"]}'}, '{"files": ["a"]}', False),
+        ({"result": "plain text"}, "plain text", False),
+        ({}, "", False),
+        ({"status": "error", "error": '{"clientVisibleErrorMessage": "No."}'}, "No.", True),
+        ({"status": "error", "error": "boom"}, "boom", True),
+        ({"status": "error"}, "[failed]", True),
+        ({"status": "completed", "error": "boom"}, "boom", True),
+        ({"status": "cancelled"}, "[cancelled]", True),
+        ({"status": "cancelled", "userDecision": "rejected"}, "[rejected by the user]", True),
+        ({"result": '{"rejected": true}'}, "[rejected by the user]", True),
+        (
+            {"result": {"output": "", "exitCodeV2": 0, "rejected": True}},
+            "[rejected by the user]",
+            True,
+        ),
+        ({"result": {"output": "as far", "rejected": True}}, 'as far\n{"rejected": true}', False),
+        ({"status": "cancelled", "result": "as far as it came"}, "as far as it came", True),
+    ],
+)
+def test_result_is_told_in_words_and_failure_as_failure(
+    tool: dict[str, Any], output: str, *, is_error: bool
+) -> None:
+    _, result = tools.parts({"name": "x", "status": "completed", "toolCallId": "c", **tool}, "b")
+    assert result == ToolResult("c", "x", output, is_error)
+
+
+def test_tool_that_runs_has_no_result_yet() -> None:
+    found = list(tools.parts({"name": "x", "status": "loading", "userDecision": "rejected"}, "b"))
+    assert found == [ToolCall("b", "x", {})]
+
+
+def test_tool_without_a_name_is_known_by_its_number_or_is_none() -> None:
+    assert list(tools.parts({"additionalData": {}}, "b")) == []
+    (call,) = tools.parts({"tool": 40, "status": "loading"}, "b")
+    assert call == ToolCall("b", "read_file_v2", {}, "Read")
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        *((name, "Bash") for name in ("run_terminal_cmd", "run_terminal_command_v2", "Shell")),
+        *((name, "Read") for name in ("read_file", "read_file_v2", "Read")),
+        *((name, "Edit") for name in ("edit_file_v2", "StrReplace")),
+        *((name, "MCP") for name in ("mcp_github_search", "mcp-github-search", "call_mcp_tool")),
+        *(("Write", "Write"), ("ripgrep_raw_search", "Grep"), ("glob_file_search", "Glob")),
+        *(("task_v2", "Task"), ("Subagent", "Task"), ("something_new", "")),
+    ],
+)
+def test_one_action_has_one_category_whatever_it_is_called(name: str, category: str) -> None:
+    assert tools.category(name) == category
+
+
+def test_prompt_that_nobody_typed_is_no_prompt(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft()
+    draft.prompt("typed")
+    draft.prompt("Task 7 is done.", isSimulatedMsg=True, simulatedMsgReason="background_task")
+    draft.bubble(2, {"text": "Summary of all that was said.", "capabilityType": 22})
+    draft.save()
+    assert [role for role, _ in told(only(source, "s1"))] == ["user", "system", "system"]
+
+
+def test_files_go_by_name_alone(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft()
+    draft.prompt(
+        "look",
+        context={
+            "fileSelections": [{"uri": {"fsPath": "/work/a b.py"}}, {"uri": 4}],
+            "folderSelections": [{"uri": {"path": "/work/below"}}],
+            "terminalSelections": [{"text": CANARY}],
+        },
+        attachedCodeChunks=[{"relativeWorkspacePath": "src/x.py", "lines": [CANARY]}],
+        images=[{"data": CANARY}],
+    )
+    draft.save()
+    (message,) = only(source, "s1").messages
+    assert message.parts[1:] == (
+        Attachment("file", None, "/work/a b.py"),
+        Attachment("folder", None, "/work/below"),
+        Attachment("file", None, "src/x.py"),
+        Attachment("image", None),
+    )
+
+
+def test_nothing_private_gets_into_a_session(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft(context={"x": CANARY}, userEmail=CANARY)
+    a_turn_of_everything(draft)
+    draft.save()
+    editor.put("messageRequestContext:s1:b1", {"gitStatusRaw": CANARY})
+    editor.put("checkpointId:s1:c1", {"files": [CANARY]})
+    editor.put("composer.content.abc", CANARY)
+    session = only(source, "s1")
+    said = repr(session) + repr(list(session.messages))
+    assert "It is fixed." in said
+    assert CANARY not in said
+    assert CANARY.encode().hex() not in said

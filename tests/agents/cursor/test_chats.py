@@ -1,0 +1,200 @@
+"""A chat of the command line, or the model's own view, becomes the turns that were said."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opensync_hooks.agents.cursor import graph
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.model import Heard, Reasoning, Text, ToolCall, ToolResult, Trigger
+from tests.agents.cursor.conversations import TURN
+from tests.cursor_home import (
+    BEGAN,
+    CANARY,
+    ENDED,
+    Editor,
+    assistant,
+    chat,
+    protobuf,
+    record,
+    said_by_user,
+    text,
+    transcript,
+    user,
+)
+from tests.cursor_home import graph as blobs_of
+from tests.sessions import only, outputs, told
+
+DATA = Path(__file__).parents[2] / "data" / "cursor"
+
+
+def test_chat_is_prompts_and_answers_with_results_and_nothing_of_the_preamble(
+    home: Path, source: Cursor
+) -> None:
+    chat(home, TURN, name="List files", lastUsedModel="composer-2.5")
+    session = only(source, "c1")
+    prompt, answer = session.messages
+    assert (prompt.role, prompt.parts) == ("user", (Text("list files"),))
+    assert prompt.created_at == 1_784_628_660_000, "13:11 at UTC+3"
+    assert answer.parts == (
+        Reasoning("I should list"),
+        Text("Listing."),
+        ToolCall("call_1\nfc_1", "Shell", {"command": "ls"}, "Bash"),
+        ToolResult("call_1\nfc_1", "Shell", "a.txt\nb.txt"),
+        Text("There are two files."),
+    )
+    assert (session.title, session.model) == ("List files", "composer-2.5")
+    assert (session.project_path, session.created_at) == ("/work/app", BEGAN)
+    assert CANARY not in repr(session) + repr(list(session.messages))
+
+
+@pytest.mark.parametrize("state", ["closed", "killed"])
+def test_chat_that_cursors_own_code_wrote(home: Path, source: Cursor, state: str) -> None:
+    folder = home / ".cursor" / "chats" / "0" / "c1"
+    shutil.copytree(DATA / "sdk" / state, folder)
+    session = only(source, "c1")
+    assert told(session) == [
+        ("user", "list files"),
+        ("assistant", "Listing.\n\nThere are two files."),
+    ]
+    assert outputs(session) == ["a.txt\nb.txt"]
+    assert (session.title, session.project_path) == ("List files", "/home/dev/app")
+
+
+def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: Cursor) -> None:
+    path = chat(home, TURN)
+    path.unlink()
+    path.touch()
+    located = source.find("c1")
+    assert located
+    assert not source.settled(Trigger("cursor", "c1"))
+    assert list(source.read(located)) == []
+
+
+def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
+    home: Path, source: Cursor, notebook: Notebook
+) -> None:
+    chat(home, TURN, cwd="/work/app")
+    chat(home, [user("elsewhere"), assistant(text("NONE"))], cwd="/work/other")
+    notebook.add("c1", Heard(cwd="/work/app"))
+    assert told(only(source, "c1"))[0] == ("user", "list files")
+    notebook.add("c1", Heard(cwd="/work/other"))
+    assert told(only(source, "c1"))[0] == ("user", "elsewhere")
+
+
+def test_chat_began_when_it_says_so_or_the_note_beside_it(home: Path, source: Cursor) -> None:
+    chat(home, TURN, createdAt=BEGAN + 7)
+    assert only(source, "c1").created_at == BEGAN + 7
+    chat(home, TURN, createdAt=None)
+    assert only(source, "c1").created_at == BEGAN
+
+
+def test_blank_prompt_and_tools_without_a_name_are_no_trouble(home: Path, source: Cursor) -> None:
+    odd = {"type": "tool-call", "toolCallId": "c1"}
+    gave = {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "c1", "result": 7}]}
+    chat(home, (user(" "), user("go"), assistant(odd), gave, assistant(text("done"))))
+    prompt, answer = only(source, "c1").messages
+    assert prompt.parts == (Text("go"),)
+    assert answer.parts == (ToolCall("c1", "tool", {}), ToolResult("c1", "", "7"), Text("done"))
+
+
+def test_missing_blob_costs_only_its_message(home: Path, source: Cursor) -> None:
+    path = chat(home, TURN)
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("DELETE FROM blobs WHERE instr(data, CAST('two files' AS BLOB))")
+    db.close()
+    session = only(source, "c1")
+    assert told(session) == [("user", "list files"), ("assistant", "Listing.")]
+    assert session.skipped == {"blob missing": 1}
+
+
+@pytest.mark.parametrize(
+    ("messages", "running", "settled"),
+    [
+        (TURN, False, True),
+        (TURN, True, False),
+        (TURN[:1], False, False),
+        (TURN[:2], False, False),
+        (TURN[:3], False, False),
+    ],
+)
+def test_chat_is_settled_when_the_last_word_is_the_agents(
+    home: Path, source: Cursor, messages: Any, *, running: bool, settled: bool
+) -> None:
+    chat(home, messages, running=running)
+    assert source.settled(Trigger("cursor", "c1")) is settled
+
+
+def test_turns_that_a_compaction_took_out_come_from_the_transcript(
+    home: Path, source: Cursor
+) -> None:
+    """They are spare: where the destination has the richer ones already, those stay."""
+    turns = [
+        (user(word), assistant(text(f"answer to {word}"))) for word in ("one", "go", "go", "go")
+    ]
+    chat(home, [message for turn in turns for message in turn])
+    before = list(only(source, "c1").messages)
+    chat(home, [message for turn in turns[2:] for message in turn])
+    transcript(
+        home,
+        [
+            one
+            for word in ("one", "go", "go", "go")
+            for one in (said_by_user(word), record("assistant", text(f"lesser answer to {word}")))
+        ],
+        "c1/c1.jsonl",
+    )
+    after = list(only(source, "c1").messages)
+    assert [message.id for message in after] == [message.id for message in before]
+    assert [message.spare for message in after] == [True] * 4 + [False] * 4
+    assert [message.text for message in after][-4:] == [message.text for message in before][-4:]
+
+
+def test_time_of_a_prompt_that_the_graph_lacks_stands_in_the_transcript(
+    home: Path, source: Cursor
+) -> None:
+    asked = {"role": "user", "content": [text("<user_query>\ngo\n</user_query>")]}
+    chat(home, [asked, assistant(text("gone"))])
+    assert [message.created_at for message in only(source, "c1").messages] == [BEGAN, BEGAN]
+    said = said_by_user("go", "Tuesday, Sep 29, 2026, 1:11 PM (UTC+3)")
+    transcript(home, [said, record("assistant", text("gone")), ENDED], "c1/c1.jsonl")
+    at = 1790676660000
+    assert [message.created_at for message in only(source, "c1").messages] == [at, at]
+
+
+def test_session_whose_bubbles_are_gone_is_read_from_its_graph(home: Path, source: Cursor) -> None:
+    editor = Editor(home)
+    blobs = blobs_of(TURN)
+    root = blobs.popitem()[1]
+    for name, raw in blobs.items():
+        as_it_is = raw[:1] == b"{"
+        editor.put(f"agentKv:blob:{name}", raw.decode() if as_it_is else raw.hex())
+    state = "~" + base64.b64encode(root).decode()
+    draft = editor.draft(name="Its name", conversationState=state)
+    draft.headers = [{"bubbleId": "gone", "type": 1}]
+    draft.save()
+    editor.close()
+    session = only(source, "s1")
+    assert told(session)[0] == ("user", "list files")
+    assert outputs(session) == ["a.txt\nb.txt"]
+    assert (session.title, session.created_at) == ("Its name", BEGAN)
+
+
+@given(st.binary(max_size=200))
+@settings(deadline=None)
+def test_protobuf_reader_ends_on_any_bytes(raw: bytes) -> None:
+    assert len(list(graph.fields(raw))) <= len(raw)
+
+
+def test_protobuf_reader_gives_every_field() -> None:
+    raw = protobuf(1, b"x" * 300) + protobuf(26, 2**40) + b"\x29" + b"12345678" + protobuf(4, b"")
+    assert list(graph.fields(raw)) == [(1, b"x" * 300), (26, 2**40), (5, b"12345678"), (4, b"")]

@@ -1,0 +1,401 @@
+"""The editor's rows of a session, in any version, become turns in their order."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from opensync_hooks.agents.cursor import conversation, state_db
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.model import Heard, ToolCall, ToolResult, Trigger, Turn, Usage
+from tests.agents.cursor.conversations import a_turn_of_everything
+from tests.cursor_home import BEGAN, Draft, Editor
+from tests.sessions import kinds, only, told
+
+DATA = Path(__file__).parents[2] / "data" / "cursor"
+VERSIONS = (1, 2, 3, 9, 10, 13, 16, 17, 18)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_turn_of_every_version_is_a_prompt_and_one_answer(
+    editor: Editor, source: Cursor, version: int
+) -> None:
+    draft = editor.draft(version=version, name="The title")
+    ids = a_turn_of_everything(draft)
+    draft.save()
+    session = only(source, "s1")
+    prompt, answer = session.messages
+    assert (prompt.role, prompt.text) == ("user", "Fix the parser, please. 日本語 🚀")
+    assert kinds(answer) == ["Reasoning", "ToolCall", "ToolResult", "Text"]
+    name = "read_file_v2" if version >= 13 else "read_file"
+    assert answer.parts[1:3] == (
+        ToolCall("call_2\nfc_2", name, {"target_file": "/work/a.py"}, "Read"),
+        ToolResult("call_2\nfc_2", name, "x = 1"),
+    )
+    assert [answer.id, *answer.aliases][:3] == ids[1:]
+    assert (session.title, session.created_at, session.agent) == ("The title", BEGAN, "cursor")
+    if version >= 9:
+        assert (prompt.created_at, answer.created_at) == (BEGAN + 1_000, BEGAN + 2_000)
+
+
+def test_order_is_that_of_the_headers_and_each_bubble_comes_once(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft()
+    for number in range(6):
+        draft.turn(number)
+    draft.headers = [*draft.headers[::-1], *draft.headers]
+    draft.save()
+    said = [text for _, text in told(only(source, "s1"))]
+    assert said == [f"{of} {n}" for n in range(5, -1, -1) for of in ("answer", "prompt")]
+
+
+def test_missing_and_empty_rows_lose_nothing_but_themselves(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft()
+    gone, empty = draft.prompt("one"), draft.says("two")
+    draft.says("three")
+    draft.turn(4)
+    draft.save()
+    editor.db.execute("DELETE FROM cursorDiskKV WHERE key = ?", (draft.key(gone),))
+    editor.put(draft.key(empty), None)
+    editor.put(None, None)
+    session = only(source, "s1")
+    assert told(session) == [
+        ("assistant", "three"),
+        ("user", "prompt 4"),
+        ("assistant", "answer 4"),
+    ]
+    assert session.skipped == {"bubble missing": 2}
+
+
+UNSETTLED: dict[str, tuple[str, dict[str, Any]]] = {
+    "generating": ("answered", {"status": "generating"}),
+    "a bubble being written": ("answered", {"generatingBubbleIds": ["b"]}),
+    "prompt without an answer": ("asked", {}),
+    "header without its row": ("missing", {}),
+    "empty row": ("null", {}),
+    "tool that runs": ("loading", {}),
+}
+
+
+def written(draft: Draft, state_of: str) -> None:
+    draft.turn(1)
+    draft.prompt("prompt 2")
+    if state_of == "asked":
+        return
+    if state_of == "loading":
+        draft.calls("run_terminal_command_v2", status="loading")
+        return
+    answer = draft.says("answer 2")
+    if state_of in ("missing", "null"):
+        draft.editor.put(draft.key(answer), None)
+    if state_of == "missing":
+        draft.editor.db.execute("DELETE FROM cursorDiskKV WHERE key = ?", (draft.key(answer),))
+
+
+@pytest.mark.parametrize(("state_of", "document"), UNSETTLED.values(), ids=UNSETTLED.keys())
+def test_turn_that_is_still_being_written_is_not_settled(
+    editor: Editor, source: Cursor, state_of: str, document: dict[str, Any]
+) -> None:
+    draft = editor.draft()
+    written(draft, state_of)
+    draft.save(**document, lastUpdatedAt=int(time.time() * 1000))
+    assert not source.settled(Trigger("cursor", "s1"))
+    assert only(source, "s1").is_partial
+
+
+@pytest.mark.parametrize(
+    ("state_of", "document"), [("answered", {}), ("asked", {"status": "aborted"})]
+)
+def test_turn_that_is_whole_or_was_aborted_is_settled(
+    editor: Editor, source: Cursor, state_of: str, document: dict[str, Any]
+) -> None:
+    draft = editor.draft()
+    written(draft, state_of)
+    draft.save(**document, lastUpdatedAt=int(time.time() * 1000))
+    assert source.settled(Trigger("cursor", "s1"))
+    assert not only(source, "s1").is_partial
+
+
+def test_turn_that_was_left_half_written_long_ago_is_as_whole_as_it_gets(
+    editor: Editor, source: Cursor
+) -> None:
+    """A crash leaves one behind, and nobody will ever finish it."""
+    draft = editor.draft()
+    written(draft, "loading")
+    draft.save(status="generating", lastUpdatedAt=int(time.time() * 1000) - 2 * 3_600_000)
+    assert not source.settled(Trigger("cursor", "s1"))
+    assert not only(source, "s1").is_partial
+
+
+def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
+    editor: Editor, source: Cursor, notebook: Notebook
+) -> None:
+    """Versions before 2026 name none of them: the one that the hook names would never come."""
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    notebook.add("s1", Heard((Turn("named-elsewhere", None, Usage(output_tokens=1)),)))
+    assert source.settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
+
+
+def test_what_earlier_turns_lack_is_lost_and_not_waited_for(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft()
+    draft.prompt("go")
+    editor.put(draft.key(draft.says("lost")), None)
+    draft.turn(2)
+    draft.save()
+    assert source.settled(Trigger("cursor", "s1"))
+
+
+def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
+    editor: Editor, source: Cursor, notebook: Notebook
+) -> None:
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    notebook.add("s1", Heard((Turn("request-1", None, Usage(output_tokens=1)),)))
+    assert source.settled(Trigger("cursor", "s1", awaits="request-1"))
+    assert not source.settled(Trigger("cursor", "s1", awaits="request-2"))
+
+
+def test_sessions_whose_ids_begin_alike_keep_their_rows_apart(editor: Editor) -> None:
+    for session_id in ("s1", "s1a", "s10", "s1;x", "s1-x", "S1"):
+        draft = editor.draft(session_id)
+        draft.turn(1)
+        draft.save()
+    found = state_db.rows(editor.path, "s1")
+    assert found
+    assert set(found.bubbles) == {"s1-b1", "s1-b2"}
+
+
+def test_answer_keeps_its_id_when_its_first_row_comes_late(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft()
+    draft.prompt("go")
+    first = draft.says("first")
+    draft.says("second")
+    draft.save()
+    whole = editor.get(draft.key(first))
+    editor.put(draft.key(first), None)
+    before = list(only(source, "s1").messages)[1]
+    editor.put(draft.key(first), whole)
+    after = list(only(source, "s1").messages)[1]
+    assert (before.text, after.text) == ("second", "first\n\nsecond")
+    assert before.id == after.id == first
+
+
+def test_what_no_header_names_is_undone_and_stands_where_it_was_said(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft()
+    draft.turn(1)
+    draft.turn(2)
+    draft.rewind(2)
+    draft.turn(3)
+    draft.save()
+    told = [(message.text, message.undone) for message in only(source, "s1").messages]
+    assert told == [
+        *(("prompt 1", False), ("answer 1", False)),
+        *(("prompt 2", True), ("answer 2", True)),
+        *(("prompt 3", False), ("answer 3", False)),
+    ]
+
+
+def test_what_was_taken_back_before_there_were_times_stands_at_the_end(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft(version=3)
+    draft.turn(1)
+    draft.turn(2)
+    draft.rewind(2)
+    draft.turn(3)
+    draft.save()
+    found = [(message.text, message.undone) for message in only(source, "s1").messages]
+    assert found[:4] == [(f"{of} {n}", False) for n in (1, 3) for of in ("prompt", "answer")]
+    assert found[4:] == [("prompt 2", True), ("answer 2", True)]
+
+
+def test_answer_of_hours_goes_on_in_a_second_message(
+    editor: Editor, source: Cursor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one message cannot hold would be cut: by parts, or by letters."""
+    draft = editor.draft()
+    draft.prompt("go")
+    for number in range(7):
+        draft.says(f"step {number}")
+    draft.save()
+    for limit, most in (("_MOST_PARTS", 3), ("_MOST_LETTERS", 18)):
+        with monkeypatch.context() as small:
+            small.setattr(conversation, limit, most)
+            found = [len(message.parts) for message in only(source, "s1").messages]
+            assert found == [1, 3, 3, 1]
+
+
+def test_list_of_headers_that_was_lost_is_made_again_by_the_times(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft(status="aborted")
+    draft.turn(1)
+    draft.turn(2)
+    draft.headers.clear()
+    draft.save()
+    session = only(source, "s1")
+    assert [text for _, text in told(session)] == ["prompt 1", "answer 1", "prompt 2", "answer 2"]
+    assert session.skipped == {"order lost": 1}
+    assert not any(message.undone for message in session.messages)
+
+
+HOSTILE_DOCUMENTS: tuple[Any, ...] = (
+    *(None, "", "{", [], "[1]", 7, b"\xff\xfe", b"\x00" * 40),
+    {"fullConversationHeadersOnly": None},
+    {"fullConversationHeadersOnly": {"a": 1}, "conversation": 3, "conversationMap": []},
+    {"fullConversationHeadersOnly": [None, "x", 3, {"type": 2}, {"bubbleId": 4}, {"bubbleId": ""}]},
+    {
+        "fullConversationHeadersOnly": [{"bubbleId": "nowhere"}],
+        "capabilities": [None, {"type": 15}],
+    },
+    {"workspaceIdentifier": [], "trackedGitRepos": [None, {"branches": "x"}], "usageData": [1]},
+    {"subagentInfo": "x", "subComposerIds": [None, 4, ""], "createdAt": {"a": 1}, "name": ["x"]},
+    {"conversationState": "~!!!", "modelConfig": {"modelName": 4}, "lastUpdatedAt": 1e300},
+)
+
+
+@pytest.mark.parametrize("document", HOSTILE_DOCUMENTS, ids=lambda document: str(document)[:30])
+def test_document_that_makes_no_sense_is_no_session_and_no_error(
+    editor: Editor, source: Cursor, document: Any
+) -> None:
+    editor.put("composerData:s1", document)
+    editor.draft("s2").save()
+    located = source.find("s1")
+    assert not located or not any(list(session.messages) for session in source.read(located))
+
+
+@pytest.mark.parametrize(
+    "session_id",
+    ["task-call_ab\nfc_cd", "a/../b", "..", "x" * 900, "%'; DROP TABLE x", "empty-state-draft"],
+)
+def test_id_may_be_any_text(editor: Editor, source: Cursor, session_id: str) -> None:
+    draft = editor.draft(session_id)
+    draft.turn(1)
+    draft.save()
+    editor.draft(session_id + "x").save()
+    assert len(list(only(source, session_id).messages)) == 2
+
+
+def test_text_blob_and_broken_utf8_are_read_alike(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft()
+    as_blob, broken = draft.prompt("as blob"), draft.says("as it is")
+    draft.save()
+    editor.put(draft.key(as_blob), json.dumps(editor.get(draft.key(as_blob))).encode())
+    raw = json.dumps(editor.get(draft.key(broken))).encode().replace(b"as it is", b"cut \xe6\x96")
+    editor.db.execute(
+        "INSERT INTO cursorDiskKV VALUES (?, CAST(? AS TEXT))", (draft.key(broken), raw)
+    )
+    assert [text for _, text in told(only(source, "s1"))] == ["as blob", "cut \ufffd"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+FIELDS = st.sampled_from(
+    [
+        "type",
+        "text",
+        "richText",
+        "thinking",
+        "allThinkingBlocks",
+        "toolFormerData",
+        "createdAt",
+        "timingInfo",
+        "tokenCount",
+        "context",
+        "images",
+        "codeBlocks",
+        "errorDetails",
+        "capabilityType",
+        "modelInfo",
+        "requestId",
+    ]
+)
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    bubble=st.dictionaries(FIELDS, JSON),
+    tool=st.dictionaries(
+        st.sampled_from(
+            [
+                "name",
+                "tool",
+                "toolCallId",
+                "rawArgs",
+                "params",
+                "result",
+                "error",
+                "status",
+                "userDecision",
+            ]
+        ),
+        JSON,
+    ),
+    header=JSON,
+)
+def test_any_json_in_a_bubble_costs_only_that_bubble(
+    editor: Editor, source: Cursor, bubble: Any, tool: Any, header: Any
+) -> None:
+    draft = editor.draft()
+    draft.prompt("before")
+    draft.headers += [header, {"bubbleId": "odd", "type": 2}]
+    editor.put(draft.key("odd"), {"toolFormerData": tool, **bubble})
+    draft.prompt("after")
+    draft.save()
+    said = [text for role, text in told(only(source, "s1")) if role == "user"]
+    assert (said[0], said[-1]) == ("before", "after")
+
+
+def wild(editor: Editor, name: str) -> str:
+    rows = [json.loads(line) for line in (DATA / name).read_text().splitlines()]
+    for row in rows:
+        editor.put(row["key"], row["value"])
+    return str(rows[0]["key"]).partition(":")[2]
+
+
+def test_real_session_of_2025_is_told_with_its_calls_times_and_tokens(
+    editor: Editor, source: Cursor
+) -> None:
+    session = only(source, wild(editor, "v3-2025-05.jsonl"))
+    told = list(session.messages)
+    assert [message.role for message in told] == ["user", "assistant", "user", "assistant"]
+    assert kinds(told[1]) == [
+        *("Reasoning", "ToolCall", "ToolResult", "Reasoning", "Text", "ToolCall", "ToolResult"),
+        *("Reasoning", "Text", "ToolCall", "ToolResult", "Text"),
+    ]
+    names = [part.name for part in told[1].parts if isinstance(part, ToolCall)]
+    assert names == ["web_search", "run_terminal_cmd", "edit_file"]
+    times = [message.created_at for message in told]
+    assert times == [1748057331242, 1748057863978, 1748057863978, 1748057974926]
+    assert sum(charge.usage.prompt_tokens for charge in session.charges) == 21571 + 21907
+    assert (session.created_at, session.model) == (1748057331242, None)
+
+
+def test_real_session_of_2026_is_told_with_its_model_and_title(
+    editor: Editor, source: Cursor
+) -> None:
+    session = only(source, wild(editor, "v16-2026-06.jsonl"))
+    (prompt,) = session.messages
+    assert prompt.role == "user"
+    assert prompt.text.startswith("xxxx xxx xxxxxx")
+    assert (session.model, session.title) == ("composer-2.5", "xxxxxxxxxxxx xxxxx xxx xxxxxxxx")

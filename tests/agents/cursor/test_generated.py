@@ -1,0 +1,156 @@
+"""Sessions of all versions made up at random arrive in the embedded store exactly as written."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from opensync_hooks import pricing
+from opensync_hooks.agents.cursor.paths import Roots
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.config import Config, Folders
+from opensync_hooks.delivery.session_sync import Syncer
+from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.ledger.ledger import Ledger
+from tests.cursor_home import BEGAN, CANARY, Draft, Editor
+
+VERSIONS = (1, 2, 3, 9, 10, 13, 16, 17, 18)
+JOURNALS = ("closed", "open", "rollback")
+WORDS = (
+    *("parser", "größe", "文件", "🚀", "\u200b", "```", "\\", '"', "'"),
+    *("<tag>", "{}", "//", "naïve"),
+)
+Said = tuple[str, list[tuple[str, Any]]]
+
+
+@dataclass
+class Author:
+    """Writes one session and remembers what it wrote: each prompt, and each answer as one."""
+
+    dice: random.Random
+    draft: Draft
+    told: list[Said] = field(default_factory=list)
+
+    def write(self) -> None:
+        for _ in range(self.dice.randint(1, 5)):
+            words = self.words()
+            self.keep("user", self.draft.prompt(words), [("text", words)])
+            for _ in range(self.dice.randint(0, 5)):
+                self.dice.choice((self.say, self.think, self.call, self.orphan))()
+        self.draft.save(name=f"Title {self.draft.session_id}")
+
+    def words(self) -> str:
+        return " ".join(self.dice.choices(WORDS, k=self.dice.randint(1, 30))) + "\nend"
+
+    def keep(self, role: str, bubble_id: str, parts: list[tuple[str, Any]]) -> None:
+        """One bubble in ten has no row any more, or an empty one; its place in the order stays."""
+        if self.draft.version >= 3 and self.dice.random() < 0.1:
+            key = self.draft.key(bubble_id)
+            if self.dice.random() < 0.5:
+                self.draft.editor.put(key, None)
+            else:
+                self.draft.editor.db.execute("DELETE FROM cursorDiskKV WHERE key = ?", (key,))
+            parts = []
+        if role == "assistant" and self.told[-1][0] == role:
+            self.told[-1][1].extend(parts)
+        else:
+            self.told.append((role, list(parts)))
+
+    def say(self) -> None:
+        words = self.words()
+        self.keep("assistant", self.draft.says(words), [("text", words)])
+
+    def think(self) -> None:
+        words = self.words()
+        thinking = self.dice.choice((words, {"text": words, "signature": ""}))
+        bubble_id = self.draft.says("", thinking=thinking)
+        self.keep("assistant", bubble_id, [("reasoning", words)])
+
+    def call(self) -> None:
+        arguments, output = {"command": self.words()}, self.words()
+        where = self.dice.choice(("rawArgs", "params"))
+        form = self.dice.choice((json.dumps, lambda value: value))
+        given = {where: form(arguments), **({"rawArgs": "{}"} if where == "params" else {})}
+        call_id = f"call_{self.dice.random()}\nfc"
+        done = form({"output": output, "exitCode": 0})
+        tool = {**given, "toolCallId": call_id, "result": done}
+        bubble_id = self.draft.calls("run_terminal_command_v2", **tool)
+        parts = [("tool-call", (call_id, arguments)), ("tool-result", (call_id, output))]
+        self.keep("assistant", bubble_id, parts)
+
+    def orphan(self) -> None:
+        if self.draft.version >= 3:
+            self.draft.says(f"ORPHAN {self.words()}")
+            self.draft.headers.pop()
+
+    @property
+    def expected(self) -> list[Said]:
+        return [(role, parts) for role, parts in self.told if parts]
+
+
+def received(message: dict[str, Any]) -> Said:
+    parts = []
+    for one in message["parts"]:
+        content = one["content"]
+        if one["type"] == "tool-call":
+            content = (content["id"], content["args"])
+        elif one["type"] == "tool-result":
+            content = (content["id"], content["result"])
+        parts.append((one["type"], content))
+    return message["role"], parts
+
+
+@pytest.mark.parametrize(("seed", "journal"), list(enumerate(JOURNALS)), ids=JOURNALS)
+def test_whatever_cursor_wrote_arrives_in_order_at_its_time_and_nothing_else(
+    home: Path, tmp_path: Path, seed: int, journal: Literal["closed", "open", "rollback"]
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - no secrets
+    written = tmp_path / "written"
+    editor = Editor(written, journal="rollback" if journal == "rollback" else "wal")
+    editor.db.execute("PRAGMA wal_autocheckpoint = 0")
+    authors = []
+    for number in range(18):
+        version = VERSIONS[number % len(VERSIONS)]
+        author = Author(dice, editor.draft(f"s{number}", version, workspaceIdentifier=WHERE))
+        author.write()
+        authors.append(author)
+    if journal == "closed":
+        editor.close()
+    path = editor.copied_while_open(home)
+    before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    ours = tmp_path / "ours"
+    config = Config(Folders(ours, ours, ours), thinking=True)
+    source = Cursor(Roots.of({}, str(home)), Notebook(ours / "notes", "cursor"))
+    with Ledger(config.folders.ledger) as ledger, Store(config.folders.store) as store:
+        syncer = Syncer(config, store, ledger, pricing.bundled())
+        for located in source.sessions():
+            syncer.sync(source, located)
+        for author in authors:
+            check(author, store.session(author.draft.session_id))
+        assert store.stats()["sessionCount"] == len(authors)
+    editor.close()
+    after = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) <= {"state.vscdb-shm"}  # which SQLite needs to read a -wal
+    kept = [one.read_bytes() for one in ours.rglob("*") if one.is_file()]
+    assert not any(CANARY.encode() in content or b"ORPHAN" in content for content in kept)
+
+
+WHERE = {"id": "w", "uri": {"fsPath": "/work/größe app", "scheme": "file"}}
+
+
+def check(author: Author, found: dict[str, Any] | None) -> None:
+    assert found
+    session, messages = found["session"], found["messages"]
+    assert [received(message) for message in messages] == author.expected
+    assert session["title"] == f"Title {author.draft.session_id}"
+    assert (session["projectPath"], session["createdAt"]) == ("/work/größe app", BEGAN)
+    times = [message["createdAt"] for message in messages]
+    assert times == sorted(times)
+    assert all(BEGAN <= at <= author.draft.at for at in times), "no time of the sync's"

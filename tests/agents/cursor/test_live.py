@@ -1,0 +1,126 @@
+"""A session is read and delivered over and over while Cursor writes it, from another process."""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensync_hooks import pricing
+from opensync_hooks.agents.cursor.paths import Roots
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.config import Config, Folders
+from opensync_hooks.delivery.session_sync import Syncer
+from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.errors import SourceError
+from opensync_hooks.ledger.ledger import Ledger
+from tests.cursor_home import Editor
+
+ROOT = Path(__file__).parents[3]
+SECONDS = 4
+WRITER = """
+import random, sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.cursor_home import Editor
+editor = Editor(Path(sys.argv[2]), journal=sys.argv[3])
+draft = editor.draft()
+dice = random.Random(sys.argv[4])
+end = time.monotonic() + float(sys.argv[5])
+pause = lambda: time.sleep(dice.uniform(0, 0.03))
+number = 0
+while time.monotonic() < end:
+    number += 1
+    for of, words in ((1, "prompt"), (2, "thought"), (2, "answer")):
+        draft.headers.append({"bubbleId": f"b{number}-{words}", "type": of})
+        draft.save(status="generating")
+        pause()
+        for length in (2, 5, 99):
+            text = f"{words} {number}"[:length]
+            row = {"type": of, "createdAt": draft.at, "text": text}
+            draft.at += 1
+            editor.put(draft.key(f"b{number}-{words}"), row)
+            pause()
+    draft.save(status="completed")
+    if number % 4 == 0:
+        draft.rewind(3)
+    if number % 5 == 0:
+        editor.db.execute("BEGIN EXCLUSIVE")
+        time.sleep(0.05)
+        editor.db.execute("COMMIT")
+    pause()
+print("done", flush=True)
+sys.stdin.read()
+editor.close()
+"""
+
+
+@pytest.fixture
+def syncer(tmp_path: Path) -> Iterator[Syncer]:
+    ours = tmp_path / "ours"
+    config = Config(Folders(ours, ours, ours))
+    with Ledger(config.folders.ledger) as ledger, Store(config.folders.store) as store:
+        yield Syncer(config, store, ledger, pricing.bundled())
+
+
+def stored(syncer: Syncer) -> list[dict[str, Any]]:
+    store = syncer.destination
+    assert isinstance(store, Store)
+    found = store.session("s1")
+    return found["messages"] if found else []
+
+
+def texts(messages: list[dict[str, Any]]) -> dict[str, str]:
+    return {one["externalId"].partition(":")[2]: one.get("textContent") or "" for one in messages}
+
+
+@pytest.mark.parametrize("journal", ["wal", "rollback"])
+def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
+    home: Path, tmp_path: Path, syncer: Syncer, journal: str
+) -> None:
+    Editor(home, journal="wal" if journal == "wal" else "rollback").close()
+    arguments = [str(ROOT), str(home), journal, "7", str(SECONDS)]
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert writer.stdout
+    source = Cursor(Roots.of({}, str(home)), Notebook(tmp_path / "ours" / "notes", "cursor"))
+    seen: list[dict[str, str]] = []
+    refused: list[str] = []
+    while not select.select([writer.stdout], [], [], 0.01)[0]:
+        located = source.find("s1")
+        if located:
+            try:
+                syncer.sync(source, located)
+            except SourceError as error:
+                refused.append(str(error))
+            seen.append(texts(stored(syncer)))
+    # Only now does the editor close: a reader that is at it then keeps SQLite from tidying up.
+    said = writer.communicate(b"")
+    assert (writer.returncode, said) == (0, (b"done\n", b""))
+    assert all("lets nobody read" in error for error in refused)
+    located = source.find("s1")
+    assert located
+    assert not syncer.sync(source, located).is_partial
+    final = texts(stored(syncer))
+    live = [text for text in final.values() if not text.startswith("[undone]")]
+    numbers = sorted({int(text.split()[-1]) for text in live})
+    assert not any(number % 4 == 0 for number in numbers)
+    assert live == [text for n in numbers for text in (f"prompt {n}", f"thought {n}\n\nanswer {n}")]
+    assert len(seen) > 20
+    for state in seen:
+        numbers = [int(name[1:].split("-")[0]) for name, text in state.items() if "[" not in text]
+        assert numbers == sorted(numbers)
+        for name, text in state.items():
+            whole, part = (one.removeprefix("[undone] ") for one in (final[name], text))
+            assert whole.startswith(part)
+    assert [path.name for path in located.path.parent.iterdir()] == ["state.vscdb"]

@@ -1,0 +1,116 @@
+"""A session that lies in several places arrives once, from the richest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.agents.cursor import projects
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.model import Heard, Message
+from tests.agents.cursor.conversations import AS_TRANSCRIPT, TURN
+from tests.cursor_home import ENDED, Editor, chat, record, said_by_user, text, transcript, window
+from tests.sessions import family, only, told
+
+
+def test_hollow_transcript_never_hides_the_editors_session(
+    home: Path, source: Cursor, editor: Editor
+) -> None:
+    draft = editor.draft("c1")
+    draft.turn(1)
+    draft.save()
+    transcript(home, (ENDED,), "c1/c1.jsonl")
+    chat(home, TURN)
+    assert told(only(source, "c1")) == [("user", "prompt 1"), ("assistant", "answer 1")]
+    assert [one.session_id for one in source.sessions()] == ["c1"]
+
+
+def test_empty_document_does_not_hide_the_transcript_but_gives_it_its_name(
+    home: Path, source: Cursor, editor: Editor
+) -> None:
+    editor.draft("c1", name="Its name").save()
+    transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
+    session = only(source, "c1")
+    assert session.title == "Its name"
+    assert len(told(session)) == 2
+    assert [one.session_id for one in source.sessions()] == ["c1"]
+
+
+def aliases(message: Message) -> set[str]:
+    return {message.id, *message.aliases}
+
+
+def test_message_is_known_again_when_the_editors_rows_come_after_the_transcript(
+    home: Path, source: Cursor, editor: Editor
+) -> None:
+    """The editor writes its rows late; what was delivered first must not arrive twice."""
+    transcript(
+        home,
+        [
+            one
+            for n in (1, 2)
+            for one in (said_by_user(f"prompt {n}"), record("assistant", text(f"answer {n}")))
+        ],
+        "c1/c1.jsonl",
+    )
+    first = [message.id for message in only(source, "c1").messages]
+    draft = editor.draft("c1")
+    draft.turn(1)
+    draft.turn(2)
+    draft.save()
+    then = list(only(source, "c1").messages)
+    assert all(name in aliases(message) for name, message in zip(first, then, strict=True))
+
+
+def test_transcript_does_not_take_over_when_the_editor_lost_the_session(
+    home: Path, source: Cursor, editor: Editor
+) -> None:
+    draft = editor.draft("c1")
+    draft.turn(1)
+    draft.save()
+    transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
+    assert len(family(source, "c1")) == 1
+    editor.db.execute("DELETE FROM cursorDiskKV")
+    assert source.find("c1")
+    assert family(source, "c1") == []
+
+
+def test_project_of_a_transcript_is_the_folder_whose_name_fits(
+    home: Path, source: Cursor, notebook: Notebook
+) -> None:
+    window(home, "w1", "file:///work/other", {})
+    window(home, "w2", "file:///work/my%20app%20%C3%A9", {})
+    transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl", project=projects.slug("/work/my app é"))
+    assert only(source, "c1").project_path == "/work/my app é"
+    transcript(home, AS_TRANSCRIPT, "c2/c2.jsonl", project="nobody-knows")
+    assert only(source, "c2").project_path is None
+    notebook.add("c2", Heard(cwd="/work/told/by/the/hook"))
+    assert only(source, "c2").project_path == "/work/told/by/the/hook"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/home/dev/app", "home-dev-app"),
+        ("/home/dev/my app é/x_y", "home-dev-my-app-x-y"),
+        ("C:\\Users\\dev", "c-Users-dev"),
+    ],
+)
+def test_name_of_a_projects_folder_is_made_as_cursor_does(path: str, name: str) -> None:
+    assert projects.slug(path) == name
+
+
+def test_file_outside_of_cursors_folders_is_read_by_itself(
+    source: Cursor, tmp_path: Path, home: Path
+) -> None:
+    path = transcript(tmp_path / "copy", AS_TRANSCRIPT, "c1/c1.jsonl")
+    transcript(home, (said_by_user("another"),), "c1/c1.jsonl")
+    located = source.find(str(path))
+    assert located
+    (session,) = source.read(located)
+    assert told(session)[0] == ("user", "list files")
+    assert source.find(str(tmp_path / "nothing.jsonl")) is None
+    (tmp_path / "other.jsonl").write_text("{}")
+    assert source.find(str(tmp_path / "other.jsonl")) is None

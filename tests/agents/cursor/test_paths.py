@@ -1,0 +1,161 @@
+"""Cursor's data is looked for where each system and each variable puts it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.agents import sqlite_snapshot
+from opensync_hooks.agents.cursor import state_db
+from opensync_hooks.agents.cursor.paths import Roots
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.cli import main
+from opensync_hooks.errors import SourceError
+from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, user_folder
+from tests.sessions import only, told
+from tests.transcripts import Pen
+
+
+def test_every_statement_goes_by_the_index(editor: Editor) -> None:
+    """One that scanned would read all of a database that may hold a hundred gigabytes."""
+    draft = editor.draft(conversationState="~Ci" + "A" * 46, subagentComposerIds=["kid"])
+    draft.turn(1)
+    draft.save()
+    said: list[str] = []
+    plans: list[str] = []
+
+    def work(db: sqlite3.Connection) -> None:
+        db.set_trace_callback(said.append)
+        for ask in (state_db._rows, state_db._head, state_db._graph):
+            ask(db, "s1")
+        state_db._page(db, "composerData:")
+        db.set_trace_callback(None)
+        for statement in {one for one in said if "sqlite_master" not in one}:
+            rows = db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+            plans.extend(row[3].decode() for row in rows)
+
+    sqlite_snapshot.read(editor.path, work)
+    assert len(plans) >= 5
+    assert all(plan.startswith("SEARCH") for plan in plans), plans
+
+
+def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook: Notebook) -> None:
+    elsewhere = Editor(tmp_path / "elsewhere")
+    draft = elsewhere.draft()
+    draft.turn(1)
+    draft.save()
+    elsewhere.close()
+    user = user_folder(tmp_path / "elsewhere")
+    for environ in (
+        {"CURSOR_STATE_DB": str(elsewhere.path)},
+        {"CURSOR_IDE_DIR": str(user)},
+        {"CURSOR_IDE_DIR": str(user.parent)},
+        {"CURSOR_IDE_DIR": str(user / "globalStorage")},
+        {"XDG_CONFIG_HOME": str(tmp_path / "elsewhere" / ".config")},
+    ):
+        assert Cursor(Roots.of(environ, str(home)), notebook).find("s1"), environ
+        remote = {**environ, "CURSOR_CODE_REMOTE": "true"}
+        assert not Cursor(Roots.of(remote, str(home)), notebook).find("s1"), environ
+
+
+def test_nightly_builds_have_a_folder_of_their_own(home: Path, source: Cursor) -> None:
+    editor = Editor(home)
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    editor.close()
+    base = home / ".config"
+    (base / "Cursor").rename(base / "Cursor Nightly")
+    assert source.find("s1")
+
+
+MAC, XDG = "Library/Application Support", {"XDG_CONFIG_HOME": "/xdg"}
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "folder"),
+    [
+        ("linux", {}, "/home/dev/.config"),
+        ("linux", XDG, "/xdg"),
+        ("linux", {"XDG_CONFIG_HOME": "not/absolute"}, "/home/dev/.config"),
+        ("darwin", {}, f"/home/dev/{MAC}"),
+        ("darwin", XDG, f"/home/dev/{MAC}"),
+        ("win32", {}, "/home/dev/AppData/Roaming"),
+        ("win32", {"APPDATA": "/c/Roaming"}, "/c/Roaming"),
+    ],
+)
+def test_every_system_has_its_own_place(
+    monkeypatch: pytest.MonkeyPatch, platform: str, environ: dict[str, str], folder: str
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    roots = Roots.of(environ, "/home/dev")
+    assert roots.databases == tuple(
+        Path(folder, channel, "User/globalStorage/state.vscdb")
+        for channel in ("Cursor", "Cursor Nightly")
+    )
+    assert roots.projects[-1] == Path("/home/dev/.cursor/projects")
+    assert roots.chats[-2] == Path("/home/dev/.cursor/chats")
+
+
+def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
+    editor: Editor, home: Path, source: Cursor
+) -> None:
+    """There the editor's rows lie on another machine; a database here is of other windows."""
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    said = (said_by_user("prompt 1"), record("assistant", text("told there")), ENDED)
+    transcript(home, said, "s1/s1.jsonl")
+    assert told(only(source, "s1"))[1] == ("assistant", "answer 1")
+    roots = Roots.of({"CURSOR_CODE_REMOTE": "true"}, str(home))
+    there = Cursor(roots, Notebook(home / "notes there", "cursor"))
+    assert told(only(there, "s1"))[1] == ("assistant", "told there")
+
+
+def test_database_of_2024_holds_nothing_and_a_file_that_is_none_is_an_error(
+    home: Path, source: Cursor
+) -> None:
+    path = user_folder(home) / "globalStorage" / "state.vscdb"
+    editor = Editor(home)
+    editor.db.execute("DROP TABLE cursorDiskKV")
+    editor.close()
+    assert source.find("s1") is None
+    assert list(source.sessions()) == []
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(SourceError, match="not readable as a database"):
+        source.find("s1")
+    (listed,) = source.sessions()
+    with pytest.raises(SourceError, match="not readable as a database"):
+        list(source.read(listed))
+    path.unlink()
+    with pytest.raises(SourceError, match="a moment ago"):
+        list(source.read(listed))
+
+
+def test_database_that_cannot_be_read_keeps_no_other_agent_from_its_sync(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pen = Pen(home / ".claude" / "projects" / "-work" / "c1.jsonl")
+    pen.turn(1)
+    older = transcript(home, (said_by_user("prompt 1"), ENDED), "s1/s1.jsonl")
+    for one in (pen.path, older):
+        os.utime(one, (time.time() - 60,) * 2)
+    path = user_folder(home) / "globalStorage" / "state.vscdb"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no database at all" * 100)
+    assert main.main(["sync", "c1"]) == 0
+    assert main.main(["sync", "--all"]) == 1
+    said = capsys.readouterr()
+    assert "c1: 0 messages sent to embedded store, 2 unchanged" in said.out
+    assert said.err.startswith(f"{path}: not readable as a database")
+    assert main.main(["sync"]) == 1  # and it is said each time
+    assert main.main(["status"]) == 0
+    assert "1 synced, the last one" in capsys.readouterr().out
+    assert main.main(["sync", "s1"]) == 1  # it may be in there, and richer
+    assert main.main(["sync", "--limit", "1"]) == 1  # who asks for the newest is told, too
+    assert main.main(["sync", "--since", "1h"]) == 1

@@ -1,0 +1,226 @@
+"""What a session is called, where it belongs, whose subagent it is, and whether it changed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensync_hooks.agents import sqlite_snapshot
+from opensync_hooks.agents.cursor.paths import Roots
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from tests.cursor_home import BEGAN, Editor, window
+from tests.sessions import family, only
+
+
+def test_title_is_the_name_else_that_of_the_list_else_the_first_prompt(
+    editor: Editor, source: Cursor
+) -> None:
+    editor.draft("named", name="Its name").save()
+    editor.draft("listed").save()
+    head = json.dumps({"name": "In the list"})
+    editor.db.execute("INSERT INTO composerHeaders VALUES ('listed', ?)", (head,))
+    draft = editor.draft("bare", name="New Agent")
+    draft.prompt("What\nis this? " + "x" * 200)
+    draft.save()
+    assert only(source, "named").title == "Its name"
+    assert only(source, "listed").title == "In the list"
+    title = only(source, "bare").title
+    assert title
+    assert title.startswith("What is this? xxx")
+    assert (len(title), title[-1]) == (100, "…")
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ({"fsPath": "/work/a b", "external": "file:///other"}, "/work/a b"),
+        (
+            {"path": "/srv/repo", "external": "vscode-remote://ssh-remote%2Bhost/srv/repo"},
+            "/srv/repo",
+        ),
+        ({"external": "file:///work/a%20b/%C3%A9"}, "/work/a b/é"),
+        ({"external": "vscode-remote://wsl%2BUbuntu/home/dev"}, "/home/dev"),
+        ({"external": "file:///c%3A/Users/dev"}, "c:\\Users\\dev"),
+        ({"path": "/C:/Users/dev"}, "c:\\Users\\dev"),
+        ({"external": "file://server/share/x"}, "\\\\server\\share\\x"),
+        ({"external": "http://["}, None),
+        (7, None),
+    ],
+)
+def test_project_is_the_windows_folder(
+    editor: Editor, source: Cursor, uri: Any, path: str | None
+) -> None:
+    editor.draft(workspaceIdentifier={"id": "w", "uri": uri}).save()
+    assert only(source, "s1").project_path == path
+
+
+def test_project_is_the_repository_where_the_window_had_no_folder(
+    editor: Editor, source: Cursor
+) -> None:
+    repository = {"repoPath": "/work/repo", "branches": [{"branchName": "main"}]}
+    editor.draft(workspaceIdentifier={"id": "empty-window"}, trackedGitRepos=[repository]).save()
+    session = only(source, "s1")
+    assert (session.project_path, session.git_branch) == ("/work/repo", "main")
+
+
+def test_project_of_old_sessions_is_found_in_the_lists_of_the_windows(
+    editor: Editor, source: Cursor, home: Path
+) -> None:
+    pane = "workbench.panel.composerChatViewPane."
+    window(home, "w1", "file:///work/listed", {
+        "composer.composerData": {
+                "allComposers": [{"composerId": "a"}],
+                "selectedComposerIds": ["b"],
+            },
+    })  # fmt: skip
+    window(home, "w2", "file:///work/shown", {
+        "composer.composerData": {"lastFocusedComposerIds": ["a", "c"]},
+        f"{pane}1": {"workbench.panel.aichat.view.b": {"collapsed": False}},
+    })  # fmt: skip
+    window(
+        home, "w3", "file:///work/x.code-workspace", {"composer.composerData": 7}, key="workspace"
+    )
+    for session_id in "abc":
+        editor.draft(session_id, 9).save()
+    found = {session_id: only(source, session_id).project_path for session_id in "abc"}
+    assert found == {"a": "/work/listed", "b": "/work/shown", "c": "/work/shown"}
+
+
+def test_project_of_a_session_of_version_3_0_is_found_in_the_list_of_all_windows(
+    editor: Editor, source: Cursor, home: Path
+) -> None:
+    """April 2026: the windows' lists are empty by then, and documents name no folder yet."""
+    window(
+        home, "w1", "file:///work/wrong", {"composer.composerData": {"selectedComposerIds": ["a"]}}
+    )
+    uri = {"external": "file:///work/my%20app", "scheme": "file"}
+    heads = [
+        {"composerId": "a", "type": "head", "workspaceIdentifier": {"id": "w9", "uri": uri}},
+        *(None, 7, {"workspaceIdentifier": {"uri": uri}}, {"composerId": "b"}),
+    ]
+    editor.put("composer.composerHeaders", {"allComposers": heads}, table="ItemTable")
+    for session_id in "ab":
+        editor.draft(session_id, 13).save()
+    found = [only(source, session_id).project_path for session_id in "ab"]
+    assert found == ["/work/my app", None]
+
+
+def test_of_the_table_with_the_login_one_row_is_asked_for_and_no_other(
+    editor: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    real = sqlite_snapshot.read
+
+    def traced(path: Path, work: Any, **more: Any) -> Any:
+        def run(db: sqlite3.Connection) -> Any:
+            db.set_trace_callback(said.append)
+            return work(db)
+
+        return real(path, run, **more)
+
+    monkeypatch.setattr(sqlite_snapshot, "read", traced)
+    editor.draft("a", 13).save()
+    home = editor.path.parents[4]
+    only(Cursor(Roots.of({}, str(home)), Notebook(home / "notes", "cursor")), "a")
+    asked = {one for one in said if "FROM ItemTable" in one}
+    assert asked == {"SELECT value FROM ItemTable WHERE key = 'composer.composerHeaders'"}
+
+
+def test_subagents_are_sessions_of_their_own_under_their_parent(
+    editor: Editor, source: Cursor
+) -> None:
+    parent = editor.draft(
+        "parent", subComposerIds=["task-toolu_1"], subagentComposerIds=["kid", "kid"]
+    )
+    parent.turn(1)
+    parent.save()
+    kid = editor.draft("kid", name="Look around", subagentInfo={"parentComposerId": "parent"})
+    kid.turn(2)
+    kid.document["subagentComposerIds"] = ["grandkid"]
+    kid.save()
+    for old in ("task-toolu_1", "grandkid"):
+        draft = editor.draft(old, 10, subComposerIds=["kid"] if old == "grandkid" else [])
+        draft.turn(3)
+        draft.save()
+    found = {session.id: (session.parent_id, session.title) for session in family(source, "parent")}
+    assert found == {
+        "parent": (None, "prompt 1"),
+        "task-toolu_1": ("parent", "prompt 3 (subagent of parent)"),
+        "kid": ("parent", "Look around (subagent of parent)"),
+        "grandkid": ("kid", "prompt 3 (subagent of kid)"),
+    }
+    assert [one.session_id for one in source.sessions()] == ["parent"]
+
+
+def test_subagent_that_no_parent_names_is_found_by_a_sync_of_everything(
+    editor: Editor, source: Cursor
+) -> None:
+    """Its parent was deleted, or the list there is behind; its own row still says whose it is."""
+    kid = editor.draft("kid", subagentInfo={"parentComposerId": "parent"})
+    kid.turn(1)
+    kid.save()
+    assert [one.session_id for one in source.sessions()] == ["kid"]
+    assert only(source, "kid").parent_id == "parent"
+    parent = editor.draft("parent")
+    parent.turn(2)
+    parent.save()
+    assert {one.session_id for one in source.sessions()} == {"kid", "parent"}
+    parent.save(subagentComposerIds=["kid"])
+    assert [one.session_id for one in source.sessions()] == ["parent"]
+
+
+def test_list_of_sessions_is_newest_first_without_shells(editor: Editor, source: Cursor) -> None:
+    for number in range(450):
+        editor.put(
+            f"composerData:shell-{number}", {"createdAt": BEGAN, "fullConversationHeadersOnly": []}
+        )
+    for number, at in enumerate((3, 9, 6)):
+        draft = editor.draft(f"s{number}", lastUpdatedAt=BEGAN + at)
+        draft.turn(number)
+        draft.save()
+    editor.put("composerData:broken", "{")
+    assert [one.session_id for one in source.sessions()] == ["s1", "s2", "s0"]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 18])
+def test_session_of_every_way_to_keep_bubbles_is_listed(
+    editor: Editor, source: Cursor, version: int
+) -> None:
+    draft = editor.draft(version=version)
+    draft.turn(1)
+    draft.save()
+    editor.draft("shell", version).save()
+    assert [one.session_id for one in source.sessions()] == ["s1"]
+
+
+def test_fingerprint_changes_with_every_row_that_is_written(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft(subagentComposerIds=["kid"])
+    draft.prompt("go")
+    answer = draft.says("a")
+    draft.save()
+    kid = editor.draft("kid", subagentComposerIds=["grandkid", "s1"])
+    kid.turn(1)
+    kid.save()
+    grandkid = editor.draft("grandkid")
+    grandkid.turn(1)
+    grandkid.save()
+    seen = [source.find("s1")]
+    for change in (
+        lambda: draft.rewrite(answer, text="a longer answer"),
+        lambda: editor.db.execute(
+            "UPDATE cursorDiskKV SET value = '{}' WHERE key = ?", (draft.key(answer),)
+        ),
+        lambda: draft.save(lastUpdatedAt=BEGAN + 9),
+        lambda: kid.says("more"),
+        lambda: grandkid.says("more"),
+    ):
+        change()
+        seen.append(source.find("s1"))
+    marks = {one.fingerprint for one in seen if one}
+    assert len(marks) == len(seen)
+    assert source.find("s1") == seen[-1]

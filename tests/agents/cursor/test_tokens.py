@@ -1,0 +1,164 @@
+"""Tokens and costs come from where Cursor tells them, each once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.model import Heard, Turn, Usage
+from tests.cursor_home import Editor
+from tests.sessions import only
+
+
+def test_counts_of_2025_are_summed_over_the_answer_and_zero_is_unknown(
+    editor: Editor, source: Cursor
+) -> None:
+    draft = editor.draft(version=9)
+    draft.prompt("go", modelInfo={"modelName": "claude-4.5-sonnet"})
+    draft.says("one", tokenCount={"inputTokens": 500, "outputTokens": 20})
+    draft.says("two", tokenCount={"inputTokens": 700, "outputTokens": 30})
+    draft.prompt("again", modelInfo={"modelName": "default"})
+    draft.says("three")
+    draft.save()
+    session = only(source, "s1")
+    answers = [message for message in session.messages if message.role == "assistant"]
+    assert answers[0].charge
+    assert answers[0].charge.usage == Usage(input_tokens=1_200, output_tokens=50)
+    assert answers[0].charge.model == answers[0].model == "claude-4.5-sonnet"
+    assert answers[1].charge is None
+    assert session.charges == (answers[0].charge,)
+
+
+STOP = {
+    "conversation_id": "s1",
+    "generation_id": "g1",
+    "hook_event_name": "stop",
+    "model": "composer-2.5",
+}
+
+
+@pytest.mark.parametrize(
+    ("counts", "wanted"),
+    [
+        ((1_000, 20, 600, 100), Usage(300, 20, 600, 100)),
+        ((500, 20, 600, 100), Usage(500, 20, 600, 100)),
+        ((0, 0, 0, 0), None),
+        ((None, None, None, None), None),
+        (("7", -1, 1.5, True), None),
+        ((10**13, 5, 0, 0), Usage(0, 5)),
+    ],
+)
+def test_stop_tells_the_turns_tokens_each_in_one_field(
+    source: Cursor, counts: tuple[Any, ...], wanted: Usage | None
+) -> None:
+    """What was read from the cache is part of `input_tokens`; zero and nonsense are unknown."""
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    trigger = source.trigger({**STOP, **dict(zip(names, counts, strict=True))})
+    assert trigger
+    assert trigger.heard
+    turns = (Turn("g1", "composer-2.5", wanted),) if wanted else ()
+    assert (trigger.heard.turns, trigger.awaits) == (turns, "g1")
+
+
+@pytest.mark.parametrize(
+    "more", [{"hook_event_name": "sessionEnd"}, {"hook_event_name": "afterAgentResponse"}]
+)
+def test_no_other_event_tells_tokens(source: Cursor, more: dict[str, str]) -> None:
+    """`afterAgentResponse` has the same counts as `stop`, and would double them."""
+    trigger = source.trigger({**STOP, "output_tokens": 20, **more})
+    assert trigger
+    assert trigger.heard
+    assert not trigger.heard.turns
+
+
+@pytest.mark.parametrize(
+    ("fields", "session_id"),
+    [
+        ({"conversation_id": "a", "session_id": "b"}, "a"),
+        ({"session_id": "b"}, "b"),
+        ({"conversation_id": None, "session_id": "b"}, "b"),
+        ({"conversation_id": ""}, None),
+        ({"conversation_id": 7}, None),
+        ({"conversation_id": "x" * 1_001}, None),
+        ({}, None),
+    ],
+)
+def test_payload_names_the_session(
+    source: Cursor, fields: dict[str, Any], session_id: str | None
+) -> None:
+    trigger = source.trigger(fields)
+    assert (trigger.session_id if trigger else None) == session_id
+
+
+@pytest.mark.parametrize("name", ["default", "auto", "Auto", "", None])
+def test_automatic_choice_is_no_model(editor: Editor, source: Cursor, name: str | None) -> None:
+    draft = editor.draft(modelConfig={"modelName": name})
+    draft.turn(1)
+    draft.save()
+    session = only(source, "s1")
+    assert session.model is None
+    assert [message.model for message in session.messages] == [None, None]
+
+
+def test_tokens_that_a_hook_was_told_belong_to_their_turn(
+    editor: Editor, source: Cursor, notebook: Notebook
+) -> None:
+    draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
+    draft.turn(1)
+    draft.turn(2)
+    draft.save()
+    told = Usage(input_tokens=100, output_tokens=7)
+    lost = Turn("request-of-no-bubble", None, Usage(output_tokens=1))
+    notebook.add("s1", Heard((Turn("request-2", None, told), lost), agent_version="3.18.25"))
+    session = only(source, "s1")
+    charges = [message.charge for message in session.messages]
+    assert charges[:3] == [None, None, None]
+    assert charges[3]
+    assert (charges[3].id, charges[3].model, charges[3].usage) == (
+        "request-2",
+        "composer-2.5",
+        told,
+    )
+    assert [charge.usage.output_tokens for charge in session.charges] == [7, 1]
+    assert session.agent_version == "3.18.25"
+
+
+def test_turn_goes_by_the_model_that_its_hook_was_told(
+    editor: Editor, source: Cursor, notebook: Notebook
+) -> None:
+    draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
+    draft.turn(1)
+    draft.turn(2)
+    draft.save()
+    for number, model in ((1, "gpt-5.2-codex"), (2, None)):
+        turn = Turn(f"request-{number}", model, Usage(output_tokens=number))
+        notebook.add("s1", Heard((turn,)))
+    charged = [charge.model for charge in only(source, "s1").charges]
+    assert charged == ["gpt-5.2-codex", "composer-2.5"]
+
+
+@pytest.mark.parametrize("cents", [0, -3, None, "12", True])
+def test_cost_of_nothing_is_none_that_cursor_states(
+    editor: Editor, source: Cursor, cents: object
+) -> None:
+    draft = editor.draft(version=9, usageData={"claude-4.5-sonnet": {"costInCents": cents}})
+    draft.prompt("go")
+    draft.says("x", tokenCount={"inputTokens": 500, "outputTokens": 20})
+    draft.save()
+    (charge,) = only(source, "s1").charges
+    assert charge.cost is None, "so that the price table decides"
+
+
+def test_cost_that_cursor_states_is_the_sessions_cost(editor: Editor, source: Cursor) -> None:
+    draft = editor.draft(
+        version=9, usageData={"claude-4.5-sonnet": {"costInCents": 12, "amount": 3}}
+    )
+    draft.prompt("go")
+    draft.says("x", tokenCount={"inputTokens": 500, "outputTokens": 20})
+    draft.save()
+    costs = [charge.cost for charge in only(source, "s1").charges]
+    assert sum(cost for cost in costs if cost is not None) == 0.12
+    assert None not in costs, "else the price table would add its own"

@@ -1,0 +1,347 @@
+"""A transcript in any layout, torn or rewritten, becomes the turns that were said."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opensync_hooks.agents.cursor import transcript_parser, transcripts
+from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.errors import SourceError
+from opensync_hooks.model import Heard, Reasoning, Text, ToolCall
+from tests.agents.cursor.conversations import AS_TRANSCRIPT
+from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, use
+from tests.sessions import family, only, told
+
+DATA = Path(__file__).parents[2] / "data" / "cursor"
+
+
+LAYOUTS = ("c1/c1.jsonl", "c1.jsonl", "c1/c1.txt", "c1.txt")
+AS_TEXT = """user:
+<user_query>
+list files
+</user_query>
+
+assistant:
+[Thinking] I should list
+Listing.
+[Tool call] Shell
+  command: ls
+  description: two
+lines
+
+[Tool result] Shell
+
+assistant:
+There are two files.
+
+Turn ended: error: boom"""
+
+
+def write(home: Path, layout: str) -> Path:
+    path = transcript(home, AS_TRANSCRIPT, layout)
+    if layout.endswith(".txt"):
+        path.write_text(AS_TEXT)
+    return path
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_transcript_is_found_in_every_layout(home: Path, source: Cursor, layout: str) -> None:
+    path = write(home, layout)
+    session = only(source, "c1")
+    assert told(session)[0] == ("user", "list files")
+    calls = [
+        part for message in session.messages for part in message.parts if isinstance(part, ToolCall)
+    ]
+    assert [(one.name, one.category, one.arguments["command"]) for one in calls] == [
+        ("Shell", "Bash", "ls")
+    ]
+    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert source.find(str(path)) == source.find("c1")
+
+
+def test_lines_come_before_text(home: Path, source: Cursor) -> None:
+    for layout in reversed(LAYOUTS):
+        write(home, layout)
+        located = source.find("c1")
+        assert located
+        assert str(located.path).endswith(layout)
+
+
+def test_older_text_tells_thoughts_arguments_and_the_error() -> None:
+    found = transcript_parser.read(AS_TEXT.encode(), ".txt")
+    prompt, first, second, end = found.steps
+    assert prompt.parts == (Text("list files"),)
+    assert first.parts == (
+        Reasoning("I should list"),
+        Text("Listing."),
+        ToolCall(first.parts[2].id, "Shell", {"command": "ls", "description": "two\nlines"}, "Bash")
+        if isinstance(first.parts[2], ToolCall)
+        else None,
+    )
+    assert second.parts == (Text("There are two files."),)
+    assert (end.role, end.parts) == ("system", (Text("[error: boom]"),))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".txt"])
+def test_transcripts_of_cursors_own_writer(suffix: str) -> None:
+    name = "transcript.jsonl" if suffix == ".jsonl" else "transcript-error.txt"
+    found = transcript_parser.read((DATA / "sdk" / name).read_bytes(), suffix)
+    assert [step.role for step in found.steps][:3] == ["user", "assistant", "assistant"]
+    assert found.steps[0].parts == (Text("list files"),)
+    assert found.steps[0].created_at == 1_784_628_660_000
+    assert found.is_settled
+    assert not found.skipped
+
+
+def recorded(folder: str) -> list[Path]:
+    return sorted((DATA / "recordings" / folder).rglob("*.jsonl"))
+
+
+def test_line_of_a_kind_that_nobody_knows_is_counted(home: Path, source: Cursor) -> None:
+    odd = ({"type": "hologram"}, {"type": "metadata"}, {"role": "oracle"})
+    transcript(home, (*odd, *AS_TRANSCRIPT), "c1/c1.jsonl")
+    session = only(source, "c1")
+    assert len(told(session)) == 2
+    assert session.skipped == {"unknown line hologram": 1, "unknown line oracle": 1}
+
+
+def test_transcript_is_settled_when_the_last_word_is_the_agents_and_no_call() -> None:
+    lines = [json.dumps(one).encode() + b"\n" for one in AS_TRANSCRIPT]
+    settled = [
+        transcript_parser.read(b"".join(lines[:end]), ".jsonl").is_settled for end in range(5)
+    ]
+    assert settled == [False, False, False, True, True]
+
+
+def test_calls_in_a_transcript_have_ids_of_their_own_and_arguments(
+    home: Path, source: Cursor
+) -> None:
+    bare = {"type": "tool_use", "name": "Read"}
+    answer = record("assistant", text("Two."), use("Shell", command="ls"), bare)
+    transcript(home, (said_by_user("go"), answer, ENDED), "c1/c1.jsonl")
+    said, first, second = list(only(source, "c1").messages)[1].parts
+    assert said == Text("Two.")
+    assert isinstance(first, ToolCall)
+    assert isinstance(second, ToolCall)
+    assert (first.arguments, second.arguments) == ({"command": "ls"}, {})
+    assert len({first.id, second.id, ""}) == 3
+
+
+def test_file_in_a_folder_that_is_no_subagents_is_nobodys(home: Path, source: Cursor) -> None:
+    transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
+    transcript(home, AS_TRANSCRIPT, "c1/notes/kid.jsonl")
+    transcript(home, AS_TRANSCRIPT, "c1/kid.jsonl")
+    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert [one.id for one in family(source, "c1")] == ["c1"]
+
+
+def test_recording_of_three_turns_holds_their_prompts_and_calls() -> None:
+    path = next(path for path in recorded("tui-multi-turn") if path.stem.startswith("8bb3"))
+    found = transcript_parser.read(path.read_bytes(), ".jsonl")
+    assert [step.role for step in found.steps].count("user") == 3
+    names = [part.name for step in found.steps for part in step.parts if isinstance(part, ToolCall)]
+    assert names == ["Shell", "Write", "Read"]
+    assert found.is_settled
+    assert not found.skipped
+
+
+def test_recording_of_tools_that_write_and_read_a_file(home: Path, source: Cursor) -> None:
+    (path,) = recorded("tui-tools")
+    target = home / ".cursor/projects/work/agent-transcripts" / path.stem / path.name
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(path, target)
+    prompt, answer = only(source, path.stem).messages
+    assert prompt.text.startswith("Do these as separate tool calls")
+    calls = [part for part in answer.parts if isinstance(part, ToolCall)]
+    named = [(call.name, call.category) for call in calls]
+    assert named == [
+        *(("Shell", "Bash"), ("Write", "Write")),
+        *(("Read", "Read"), ("StrReplace", "Edit")),
+    ]
+    assert calls[1].arguments == {"path": "<RUN>/note.txt", "contents": "hi\n"}
+    assert answer.text.endswith("DONE")
+
+
+def test_recording_of_two_compactions_has_its_one_prompt_once() -> None:
+    (path,) = recorded("compaction-transcript-continuity")
+    found = transcript_parser.read(path.read_bytes(), ".jsonl")
+    assert [step.role for step in found.steps].count("user") == 1
+    assert found.skipped == {"prompt repeated by a compaction": 2, "context": 1}
+    assert found.steps[-1].parts == (Text("DONE"),)
+
+
+def test_session_that_was_resumed_elsewhere_is_taken_from_where_the_hook_ran(
+    home: Path, source: Cursor, notebook: Notebook
+) -> None:
+    session_id = "586fe548-42aa-4a11-90aa-e131f51a36dc"
+    for project in ("repo", "elsewhere"):
+        folder = home / ".cursor" / "projects" / f"work-{project}" / "agent-transcripts"
+        shutil.copytree(DATA / "recordings" / "session-resume" / project, folder)
+    notebook.add(session_id, Heard(cwd="/work/repo"))
+    session = only(source, session_id)
+    assert [role for role, _ in told(session)] == ["user", "assistant"] * 2
+    assert session.project_path == "/work/repo"
+    notebook.add(session_id, Heard(cwd="/work/elsewhere"))
+    assert [text for _, text in told(only(source, session_id))][1:] == ["NONE"]
+
+
+def test_sibling_transcript_of_a_subagent_is_a_session_of_its_own(
+    home: Path, source: Cursor
+) -> None:
+    folder = home / ".cursor" / "projects" / "work" / "agent-transcripts"
+    shutil.copytree(DATA / "recordings" / "foreground-subagent-result", folder)
+    assert len(list(source.sessions())) == 2
+
+
+def test_subagent_below_its_parent_is_linked_to_it(home: Path, source: Cursor) -> None:
+    transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
+    transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl")
+    assert [(one.id, one.parent_id) for one in family(source, "c1")] == [
+        ("c1", None),
+        ("kid", "c1"),
+    ]
+    assert only(source, "kid").parent_id == "c1"
+    assert [one.session_id for one in source.sessions()] == ["c1"]
+
+
+def test_subagents_below_another_projects_transcript_belong_to_the_session_as_well(
+    home: Path, source: Cursor
+) -> None:
+    transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl", "work-app")
+    transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl", "work-app")
+    newer = transcript(home, (said_by_user("more"), ENDED), "c1/c1.jsonl", "elsewhere")
+    os.utime(newer, (2_000_000_000, 2_000_000_000))
+    assert [(one.id, one.parent_id) for one in family(source, "c1")] == [
+        ("c1", None),
+        ("kid", "c1"),
+    ]
+
+
+def test_subagent_that_only_has_a_transcript_is_delivered_with_the_editors_session(
+    home: Path, source: Cursor
+) -> None:
+    """One whose id the editor lists comes from the editor alone, whatever its file is called."""
+    editor = Editor(home)
+    listed = "task-call_1\nfc_2"
+    draft = editor.draft("c1", subagentComposerIds=[listed])
+    draft.turn(1)
+    draft.save()
+    kid = editor.draft(listed)
+    kid.turn(2)
+    kid.save()
+    editor.close()
+    for name in ("task-call_1_0Afc_2", "other"):
+        transcript(home, AS_TRANSCRIPT, f"c1/subagents/{name}.jsonl")
+    assert [one.id for one in family(source, "c1")] == ["c1", listed, "other"]
+    assert {one.parent_id for one in family(source, "c1")[1:]} == {"c1"}
+
+
+def test_subagent_whose_parents_transcript_is_gone_is_found_by_a_sync_of_everything(
+    home: Path, source: Cursor
+) -> None:
+    transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl")
+    assert [one.session_id for one in source.sessions()] == ["kid"]
+    assert source.find("c1") is None
+    assert only(source, "kid").parent_id == "c1"
+    before = source.find("kid")
+    transcript(home, AS_TRANSCRIPT[:2], "c1/c1.txt")
+    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert before == source.find("kid")
+
+
+@pytest.mark.parametrize(
+    "session_id", ["call_1\nfc_2", "a/b c", "..", ".", "../../etc/passwd", "a*b", "é" * 300]
+)
+def test_id_in_a_file_name_never_leaves_the_folder(
+    home: Path, source: Cursor, session_id: str
+) -> None:
+    (home / ".cursor" / "projects" / "work-app").mkdir(parents=True)
+    (home / ".cursor" / "projects" / "work-app" / "...jsonl").write_text("{}")
+    name = transcripts.file_name(session_id)
+    assert "/" not in name
+    assert len(name) <= 200
+    assert source.find(session_id) is None
+    if name.strip("."):
+        transcript(home, AS_TRANSCRIPT, f"{name}/{name}.jsonl")
+        assert len(told(only(source, session_id))) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n\n\n",
+        b"\xef\xbb\xbf",
+        b"not json\n",
+        b"[" * 100_000 + b"\n",
+        b"\x00" * 5_000,
+        b'{"role":"user"}\n',
+        b'{"role":"user","message":7}\n',
+        b'[]\n{"type":null}\n',
+        b'{"role":"assistant","message":{"content":[null,{"type":"tool_use"}]}}\n',
+        b'{"role":"user","message":{"content":[{"type":"text","text":""}]}}\n',
+        b'{"type":"metadata","metadata":{}}\n{"type":"turn_ended","status":"success"}\n',
+    ],
+)
+@pytest.mark.parametrize("suffix", [".jsonl", ".txt"])
+def test_transcript_that_says_nothing_is_no_error(content: bytes, suffix: str) -> None:
+    found = transcript_parser.read(content, suffix)
+    assert not any(step.role == "user" for step in found.steps)
+
+
+@given(st.binary(max_size=300), st.sampled_from([".jsonl", ".txt"]))
+@settings(deadline=None)
+def test_transcript_may_hold_any_bytes(content: bytes, suffix: str) -> None:
+    transcript_parser.read(content, suffix)
+
+
+def test_every_beginning_of_a_transcript_only_grows_the_conversation() -> None:
+    (path,) = recorded("compaction-transcript-continuity")
+    whole = path.read_bytes()
+    final = transcript_parser.read(whole, ".jsonl").steps
+    for end in range(0, len(whole), 7):
+        found = transcript_parser.read(whole[:end], ".jsonl")
+        assert found.steps == final[: len(found.steps)]
+        assert found.is_torn is (not whole[:end].endswith(b"\n") and not _is_whole(whole[:end]))
+
+
+def _is_whole(raw: bytes) -> bool:
+    """Whether the last line is complete but for its end."""
+    last = raw.rpartition(b"\n")[2].strip()
+    try:
+        return not last or isinstance(json.loads(last), dict)
+    except ValueError:
+        return False
+
+
+def test_ids_in_a_transcript_stay_when_it_is_rewritten_and_grows(
+    home: Path, source: Cursor
+) -> None:
+    transcript(home, AS_TRANSCRIPT[:2], "c1/c1.jsonl")
+    before = [message.id for message in only(source, "c1").messages]
+    again = (said_by_user("list files"), record("assistant", text("As before.")), ENDED)
+    transcript(home, (*AS_TRANSCRIPT[:-1], *again), "c1/c1.jsonl")
+    after = [message.id for message in only(source, "c1").messages]
+    assert after[:2] == before
+    assert len(set(after)) == 4
+
+
+def test_link_and_pipe_are_not_followed(home: Path, source: Cursor, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.jsonl"
+    secret.write_text(json.dumps(said_by_user("secret")) + "\n")
+    path = transcript(home, (), "c1/c1.jsonl")
+    path.unlink()
+    path.symlink_to(secret)
+    with pytest.raises(SourceError):
+        family(source, "c1")
+    path.unlink()
+    os.mkfifo(path)
+    assert source.find("c1") is None

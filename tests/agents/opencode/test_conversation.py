@@ -1,0 +1,352 @@
+"""What OpenCode's versions wrote is told turn by turn, without a word lost or doubled."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from opensync_hooks import config
+from opensync_hooks.agents.opencode.usage import usage
+from opensync_hooks.delivery import payloads
+from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
+from opensync_hooks.privacy import permitted
+from tests.agents.opencode.recordings import CHILD, CONTINUE, DELEGATE, FORK, REVERTED, TOOLS, TRUTH
+from tests.opencode_home import DATABASES, TREES, Home, tally
+from tests.sessions import everything, outputs, told
+
+
+@pytest.mark.parametrize("version", TRUTH)
+def test_recording_holds_what_a_count_by_hand_finds(there: Home, version: str) -> None:
+    found = {one.id: tuple(tally(one).values()) for one in everything(there.put(version).source())}
+    assert found == TRUTH[version]
+
+
+@pytest.mark.parametrize("version", [*TREES, *DATABASES])
+def test_recording_is_read_without_a_gap(there: Home, version: str) -> None:
+    sessions = list(everything(there.put(version).source()))
+    assert len(sessions) == len(TRUTH[version])
+    for session in sessions:
+        assert session.skipped == {}
+        assert session.project_path == "/home/dev/proj"
+        assert (session.model, session.provider) == ("fake-model", "fake")
+        assert session.created_at
+        assert session.updated_at
+        assert session.created_at <= session.updated_at
+
+
+def test_turn_with_tools_is_told_in_order(recorded: Home) -> None:
+    (session,) = recorded.read(TOOLS)
+    assert session.title == 'Fake title: "please write a notes file'
+    assert session.agent_version == "1.18.33"
+    assert told(session) == [
+        ("user", '"please write a notes file play:tools"'),
+        ("assistant", "I will create a file."),
+        ("assistant", ""),
+        ("assistant", ""),
+        ("assistant", "Done: notes.txt now holds alpha and gamma."),
+        ("user", '"again play:reason"'),
+        ("assistant", "Reasoned hello."),
+        ("user", '"write todos play:todo"'),
+        ("assistant", ""),
+        ("assistant", "Todo list written."),
+    ]
+    listing = list(session.messages)[2]
+    assert [type(part) for part in listing.parts] == [ToolCall, ToolResult] * 2
+    call, result, *_ = listing.parts
+    assert isinstance(call, ToolCall)
+    assert (call.name, call.arguments["command"]) == ("bash", "ls -1 && echo done")
+    assert result == ToolResult(call.id, "bash", "README.md\nnotes.txt\ndone\n")
+    assert listing.duration_ms == 210
+    took = [message.duration_ms for message in session.messages if message.duration_ms]
+    assert (len(took), session.duration_ms) == (7, sum(took))
+
+
+def test_tool_goes_by_the_title_that_opencode_shows(recorded: Home) -> None:
+    titles = {
+        part.name: part.title
+        for message in recorded.read(TOOLS)[0].messages
+        for part in message.parts
+        if isinstance(part, ToolCall)
+    }
+    assert titles == {
+        "write": "notes.txt",
+        "bash": "ls -1 && echo done",
+        "read": "notes.txt",
+        "edit": "notes.txt",
+        "todowrite": "2 todos",
+    }
+
+
+def test_title_of_a_tool_goes_along_without_secrets_and_contents() -> None:
+    secret = "ghp_" + "a1B2c3D4e5F6" * 3
+    call = ToolCall("c1", "bash", {}, title=f"echo {secret}")
+    written = ToolCall("c2", "write", {}, title="alpha\nbeta")
+    message = permitted(Message("m", "assistant", (call, written)), config.load())
+    parts = [part["content"] for part in payloads.message_body(message, None)["parts"]]
+    assert [one.get("title") for one in parts] == ["echo [redacted:github-token]", None]
+
+
+def test_reasoning_is_kept_apart_from_what_was_said(recorded: Home) -> None:
+    first = list(recorded.read(TOOLS)[0].messages)[1]
+    assert first.parts[0] == Reasoning("First write a file, then list.")
+    assert first.text == "I will create a file."
+
+
+def test_reasoning_counts_as_output_in_every_version() -> None:
+    """1.3 counts it within `output`, 1.15 beside it; the total is the same."""
+    before = {"input": 1500, "output": 60, "reasoning": 11, "cache": {"read": 200, "write": 0}}
+    since = {**before, "output": 49, "total": 1760}
+    assert usage(before) == usage(since)
+    assert usage(since).completion_tokens == 60
+    assert usage(since).prompt_tokens == 1700
+    assert usage(since).reasoning_tokens == 11
+
+
+def test_what_went_into_the_cache_is_no_output() -> None:
+    counted = usage({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": 25})
+    assert (counted.prompt_tokens, counted.completion_tokens) == (15, 10)
+
+
+@pytest.mark.parametrize("total", [None, 0, 5, "many", -3])
+def test_total_that_cannot_be_takes_nothing_away(total: object) -> None:
+    counted = usage({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": total})
+    assert (counted.prompt_tokens, counted.completion_tokens) == (15, 7)
+
+
+def test_failed_tools_are_marked_and_say_why(recorded: Home) -> None:
+    (session,) = recorded.read("ses_e04558521ffeT593dgM1Qdg10m")
+    results = [
+        part for one in session.messages for part in one.parts if isinstance(part, ToolResult)
+    ]
+    assert [(one.name, one.is_error) for one in results] == [
+        ("read", True),
+        ("bash", True),
+        ("invalid", False),
+    ]
+    assert results[0].output == "File not found: /home/dev/proj/does-not-exist.txt"
+
+
+def test_what_opencode_put_beside_a_prompt_is_nobodys_prompt(recorded: Home) -> None:
+    (session,) = recorded.read("ses_e04546e0bffeJQOFHK8EL2fjnQ")
+    prompt, injected, answer, shell, ran = session.messages
+    assert prompt.parts == (
+        Text("see image play:hello"),
+        Attachment("image/png", 70, "dot.png"),
+        Text("@general"),
+    )
+    assert injected.id == f"{prompt.id}:injected"
+    assert [one.role for one in (injected, answer, shell, ran)] == [
+        *("system", "assistant", "system", "system")
+    ]
+    assert "ignored bit" in injected.text
+    assert ran.charge is None
+
+
+def test_attached_file_goes_by_its_path_and_its_contents_as_the_reading_tool_s(
+    recorded: Home,
+) -> None:
+    """So that whoever withholds what tools read withholds this as well."""
+    (session,) = recorded.read("ses_e04557a58ffedNZB6cwvgy6oTV")
+    prompt, beside, _ = session.messages
+    assert prompt.parts[0] == Attachment("text/plain", None, "/home/dev/proj/README.md")
+    call, result = beside.parts
+    assert isinstance(call, ToolCall)
+    assert isinstance(result, ToolResult)
+    assert (call.name, call.arguments) == ("read", {"filePath": "/home/dev/proj/README.md"})
+    assert result.call_id == call.id
+    assert "# fake project" in result.output
+
+
+def test_agent_that_the_prompt_names_already_is_not_named_again(recorded: Home) -> None:
+    said = json.dumps({"type": "text", "text": "ask @general"})
+    with recorded.writing() as db:
+        db.execute("UPDATE part SET data = ? WHERE data LIKE '%see image%'", (said,))
+    prompt = next(iter(recorded.read("ses_e04546e0bffeJQOFHK8EL2fjnQ")[0].messages))
+    assert prompt.text == "ask @general"
+
+
+def test_only_the_text_behind_a_call_is_its_result(recorded: Home) -> None:
+    more = json.dumps({"type": "text", "synthetic": True, "text": "by the way"})
+    session_id = "ses_e04557a58ffedNZB6cwvgy6oTV"
+    with recorded.writing() as db:
+        db.execute(
+            "INSERT INTO part SELECT 'prt_z', message_id, session_id, 1, 1, ? FROM part"
+            " WHERE data LIKE '%Called the Read tool%'",
+            (more,),
+        )
+    beside = list(recorded.read(session_id)[0].messages)[1]
+    assert [type(part) for part in beside.parts] == [ToolCall, ToolResult, Text]
+
+
+def test_command_that_runs_as_a_subtask_is_the_users_prompt(recorded: Home) -> None:
+    parent, child = recorded.read("ses_e0454697cffee7LfmyQ4gmQHqa")
+    assert told(parent)[0] == ("user", "/sub @general\nDo a sub job now play:sub")
+    assert told(parent)[2][0] == "system"
+    assert child.title == "x (@general subagent of ses_e0454697cffe)"
+
+
+def test_compaction_is_told_by_no_one(recorded: Home) -> None:
+    (session,) = recorded.read("ses_e04546791ffegNBOqPB7cto6kY")
+    assert told(session)[2:5] == [
+        ("system", "[conversation compacted automatically]"),
+        ("system", "## Goal\nFake compaction summary.\n\n## Next\nCarry on."),
+        ("system", CONTINUE),
+    ]
+    summary = list(session.messages)[3]
+    assert summary.charge
+    assert summary.charge.usage.prompt_tokens == 1200
+
+
+def test_reverted_messages_are_undone_and_still_paid_for(recorded: Home) -> None:
+    (session,) = recorded.read(REVERTED)
+    assert session.title == "Renamed, reverted and archived"
+    assert [one.undone for one in session.messages] == [False, False, True, True]
+    assert len(session.charges) == 2
+
+
+def test_revert_within_a_message_undoes_all_that_follows_and_not_the_message(
+    recorded: Home,
+) -> None:
+    """As OpenCode 1.18 does: the next prompt deletes what stands behind the message."""
+    first = next(iter(recorded.read(REVERTED)[0].messages))
+    revert = {"messageID": first.id, "partID": "prt_x"}
+    with recorded.writing() as db:
+        db.execute("UPDATE session SET revert = ? WHERE id = ?", (json.dumps(revert), REVERTED))
+    undone = [one.undone for one in recorded.read(REVERTED)[0].messages]
+    assert undone == [False, True, True, True]
+
+
+def test_aborted_answer_is_kept_as_far_as_it_came(recorded: Home) -> None:
+    (session,) = recorded.read("ses_e04545d1cffe1ZjVqne9kHy747")
+    assert told(session)[1] == ("assistant", "One two three four five \n\n[aborted]")
+
+
+def test_api_error_is_told_without_headers_or_body(recorded: Home) -> None:
+    (session,) = recorded.read("ses_e04558e25ffe7EuBs70o6E6RZ4")
+    assert told(session)[1] == ("system", "[APIError 400: fake bad request]")
+    assert "fakellm" not in repr(session)
+
+
+def test_answer_that_never_came_leaves_its_prompt(recorded: Home) -> None:
+    (session,) = recorded.read("ses_e04542bb1ffeZcfkmF6H6qhBz5")
+    assert told(session) == [("user", '"killed play:slow"')]
+
+
+def test_children_follow_their_parent_also_when_nobody_named_them(recorded: Home) -> None:
+    parent, child = recorded.read(DELEGATE)
+    assert (parent.id, child.id) == (DELEGATE, CHILD)
+    assert child.parent_id == DELEGATE
+    assert child.title == "Count the files (@general subagent of ses_e04559947ffe)"
+    assert [one.id for one in recorded.read(CHILD)] == [CHILD]
+
+
+def test_children_of_children_come_with_the_first_and_a_circle_ends(recorded: Home) -> None:
+    with recorded.writing() as db:
+        db.execute("UPDATE session SET parent_id = ? WHERE id = ?", (CHILD, TOOLS))
+        db.execute("UPDATE session SET parent_id = ? WHERE id = ?", (TOOLS, DELEGATE))
+    assert [one.id for one in recorded.read(DELEGATE)] == [DELEGATE, CHILD, TOOLS]
+
+
+def test_fork_has_the_calls_of_the_session_it_came_from(recorded: Home) -> None:
+    """By the same ids, so that they are paid once."""
+    (first,), (fork,) = recorded.read(TOOLS), recorded.read(FORK)
+    theirs = [charge.id for charge in first.charges]
+    assert [charge.id for charge in fork.charges][: len(theirs)] == theirs
+    assert len(set(theirs)) == len(theirs)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "New session - 2026-11-21T01:13:25.167Z",
+        "New Session - 2025-06-21T01:13:25.167Z",
+        "Child session - 2026-11-21T01:13:25.167Z",
+        "",
+    ],
+)
+def test_session_without_a_title_goes_by_its_first_prompt(recorded: Home, title: str) -> None:
+    with recorded.writing() as db:
+        db.execute("UPDATE session SET title = ? WHERE id = ?", (title, TOOLS))
+    assert recorded.read(TOOLS)[0].title == '"please write a notes file play:tools"'
+
+
+def test_text_that_0_1_kept_in_pieces_is_whole_again(there: Home) -> None:
+    (session,) = there.put("0.1.174").read("ses_e0456db59ffeTbijX5BnpR7wLR")
+    assert told(session) == [
+        ("user", "please write a notes file play:tools"),
+        (
+            "assistant",
+            "I will create a file.\n\nDone: notes.txt now holds alpha and gamma.",
+        ),
+        ("user", "again play:reason"),
+        ("assistant", "Reasoned hello."),
+    ]
+
+
+@pytest.mark.parametrize("version", ["0.5.29", "1.1.65"])
+def test_messages_of_a_tree_are_in_the_order_of_their_times(there: Home, version: str) -> None:
+    """A clock that was set back gives later messages lower ids."""
+    session_id = next(iter(TRUTH[version]))
+    there.put(version)
+    first = min(there.data.glob(f"**/message/{session_id}/*.json"))
+    value = json.loads(first.read_text())
+    value["time"]["created"] += 10**9
+    first.write_text(json.dumps(value))
+    assert told(there.read(session_id)[0])[-1][1].startswith(("please", '"please'))
+
+
+def test_call_that_lost_its_name_and_its_id_is_told_all_the_same(recorded: Home) -> None:
+    tool = {"type": "tool", "state": {"status": "error", "output": "as far as it came"}}
+    with recorded.writing() as db:
+        db.execute("UPDATE part SET data = ? WHERE session_id = ?", (json.dumps(tool), CHILD))
+    answer = next(one for one in recorded.read(CHILD)[0].messages if one.role != "user")
+    call, result = answer.parts[:2]
+    assert isinstance(call, ToolCall)
+    assert (call.name, call.id[:4]) == ("unknown", "prt_")
+    assert result == ToolResult(call.id, "unknown", "as far as it came", is_error=True)
+
+
+def test_child_that_says_nothing_and_has_no_title_still_names_its_parent(recorded: Home) -> None:
+    with recorded.writing() as db:
+        db.execute("DELETE FROM message WHERE session_id = ?", (CHILD,))
+        db.execute("UPDATE session SET title = '' WHERE id = ?", (CHILD,))
+    assert recorded.read(CHILD)[0].title == "Subagent (subagent of ses_e04559947ffe)"
+
+
+def test_answer_that_states_a_cost_and_no_tokens_is_paid_for(recorded: Home) -> None:
+    with recorded.writing() as db:
+        db.execute("UPDATE message SET data = json_remove(data, '$.tokens')")
+    (session,) = recorded.read(TOOLS)
+    assert tally(session)["cost"] == TRUTH["1.18.33"][TOOLS][-1]
+    assert tally(session)["read"] == 0
+
+
+def test_model_that_is_free_stays_free(recorded: Home) -> None:
+    """OpenCode says so; no table has to guess."""
+    with recorded.writing() as db:
+        db.execute("UPDATE message SET data = json_set(data, '$.cost', 0)")
+    costs = [charge.cost for charge in recorded.read(TOOLS)[0].charges]
+    assert costs == [0] * 7
+
+
+@pytest.mark.parametrize("about", [{"error": True, "message": "No."}, {"error": True}, {}])
+def test_tool_that_failed_in_0_1_says_why(there: Home, about: dict[str, Any]) -> None:
+    session_id = "ses_e0456db59ffeTbijX5BnpR7wLR"
+    there.put("0.1.174")
+    before = outputs(there.read(session_id)[0])
+    (file,) = (
+        path
+        for path in there.data.glob(f"**/message/{session_id}/*.json")
+        if "tool-invocation" in path.read_text()
+    )
+    value = json.loads(file.read_text())
+    value["metadata"]["tool"] = dict.fromkeys(value["metadata"]["tool"], about)
+    file.write_text(json.dumps(value))
+    (session,) = there.read(session_id)
+    results = [
+        part for one in session.messages for part in one.parts if isinstance(part, ToolResult)
+    ]
+    assert [one.is_error for one in results] == [bool(about)] * 4
+    assert outputs(session) == (["No."] * 4 if "message" in about else before)

@@ -1,0 +1,97 @@
+"""One session out of thousands is found by index, at the price of one out of few."""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensync_hooks.agents import sqlite_snapshot
+from opensync_hooks.agents.opencode.database import Database
+from opensync_hooks.model import Trigger
+from tests.agents.opencode.recordings import DELEGATE
+from tests.opencode_home import Home
+
+
+def _many(there: Home, count: int, name: str) -> Database:
+    there.put("1.18.33", name)
+    with there.writing(name) as db:
+        db.execute("BEGIN")
+        for number in range(count):
+            for table, key, change in (
+                ("session", "id", {"id": f"ses_{number}", "parent_id": None}),
+                ("message", "session_id", {"id": f"m{number}_", "session_id": f"ses_{number}"}),
+                (
+                    "part",
+                    "session_id",
+                    {"id": f"p{number}_", "session_id": f"ses_{number}", "message_id": "m_"},
+                ),
+            ):
+                _copy(db, table, key, change)
+        db.execute("COMMIT")
+    return Database(there.data / name)
+
+
+def _copy(db: sqlite3.Connection, table: str, key: str, change: Mapping[str, str | None]) -> None:
+    columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+    made = [
+        ("? || id" if name == "id" and table != "session" else "?") if name in change else name
+        for name in columns
+    ]
+    given = [change[name] for name in columns if name in change]
+    names = ", ".join(made)
+    db.execute(
+        f"INSERT INTO {table} SELECT {names} FROM {table} WHERE {key} = ?",  # noqa: S608
+        [*given, DELEGATE],
+    )
+
+
+def test_one_session_is_found_by_index_alone(
+    recorded: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[str] = []
+
+    def traced(path: Path, work: Callable[[sqlite3.Connection], Any], **_: object) -> Any:
+        db = sqlite3.connect(path)
+        db.text_factory = bytes
+        asked: list[str] = []
+        db.set_trace_callback(asked.append)
+        found = work(db)
+        db.set_trace_callback(None)
+        for query in asked:
+            if query.startswith("SELECT"):
+                rows = db.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
+                plans.extend(row[3].decode() for row in rows)
+        db.close()
+        return found
+
+    monkeypatch.setattr(sqlite_snapshot, "read", traced)
+    assert len(recorded.read(DELEGATE)) == 2
+    assert recorded.source().settled(Trigger("opencode", DELEGATE))
+    assert len(plans) > 10
+    assert [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan] == []
+
+
+def test_one_session_out_of_5000_costs_what_one_out_of_50_does(there: Home) -> None:
+    few, many = _many(there, 50, "few.db"), _many(there, 5000, "many.db")
+    ratios = []
+    for _ in range(6):
+        ratios.append(_cpu(many) / _cpu(few))
+        if ratios[-1] <= 1.2:  # the machine is shared: one quiet round of six is the truth
+            break
+    assert min(ratios) <= 1.2, ratios
+
+
+def _cpu(database: Database) -> float:
+    times = []
+    for _ in range(40):
+        began = time.process_time()
+        family = database.family("ses_7")
+        list(database.records([one.session_id for one in family]))
+        times.append(time.process_time() - began)
+    return statistics.median(times)

@@ -1,0 +1,197 @@
+"""OpenCode may be writing: nothing is read torn, too early, or touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from opensync_hooks.agents.opencode.database import Database
+from opensync_hooks.agents.opencode.layouts import Pulse
+from opensync_hooks.agents.opencode.source import OpenCode
+from opensync_hooks.errors import SourceError
+from opensync_hooks.model import Text, Trigger
+from tests.agents.opencode.recordings import CHILD, DELEGATE, OF_API, TOOLS, TRUTH, changing
+from tests.opencode_home import RECORDED, TREES, Home
+from tests.sessions import everything
+
+
+def test_settled_is_a_session_whose_last_message_is_whole_and_old(recorded: Home) -> None:
+    source = recorded.source()
+    assert source.settled(Trigger("opencode", TOOLS))
+    assert not source.settled(Trigger("opencode", "ses_e04542bb1ffeZcfkmF6H6qhBz5"))
+    assert source.settled(Trigger("opencode", "ses_e04545d1cffe1ZjVqne9kHy747")), "aborted"
+    assert source.settled(Trigger("opencode", OF_API))
+
+
+@pytest.mark.parametrize("version", [*TREES, "2.x"])
+def test_every_generation_says_when_it_is_settled(there: Home, version: str) -> None:
+    source = OpenCode(there.put(version).source()._layouts, now=lambda: time.time() + 60)
+    assert all(source.settled(Trigger("opencode", name)) for name in TRUTH[version])
+
+
+@pytest.mark.parametrize(
+    ("info", "is_final"),
+    [
+        (None, False),
+        ({"role": "user", "time": {"created": 1}}, False),
+        ({"role": "assistant", "time": {"created": 1}}, False),
+        ({"role": "assistant", "time": {"created": 1, "completed": 2}}, True),
+        ({"role": "assistant", "time": {"created": 1}, "error": {"name": "UnknownError"}}, True),
+        ({"role": "assistant", "time": {"completed": 2}, "finish": "tool-calls"}, False),
+        ({"role": "assistant", "time": {}, "finish": "tool-calls", "error": {"name": "E"}}, True),
+    ],
+    ids=["none", "prompt", "begun", "done", "failed", "has called a tool", "failed at a tool"],
+)
+def test_last_message_says_whether_the_turn_is_over(
+    info: dict[str, Any] | None, is_final: bool
+) -> None:
+    assert Pulse.of_info(info, 0).is_final == is_final
+
+
+def test_step_that_called_a_tool_is_followed_by_another(recorded: Home) -> None:
+    with recorded.writing() as db:
+        (last,) = db.execute(
+            "SELECT max(id) FROM message WHERE session_id = ?", (TOOLS,)
+        ).fetchone()
+        db.execute(
+            "UPDATE message SET data = json_set(data, '$.finish', 'tool-calls') WHERE id = ?",
+            (last,),
+        )
+    assert not recorded.source().settled(Trigger("opencode", TOOLS))
+
+
+NOW = 1_800_000_000_000
+
+
+def at(there: Home, now: int) -> OpenCode:
+    """The source, for which it is always the same time."""
+    return OpenCode(there.source()._layouts, now=lambda: now / 1000)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were waited, which in truth pass at once."""
+    found: list[float] = []
+    monkeypatch.setattr(time, "sleep", found.append)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ago", "waited"), [(100, [0.4]), (500, []), (60_000, []), (-(10**9), [0.5])]
+)
+def test_moment_after_the_last_write_is_waited_out(
+    recorded: Home, waits: list[float], ago: int, waited: list[float]
+) -> None:
+    """What OpenCode adds when it is idle: the end of an abort, a summary of a prompt.
+
+    A clock that was set back holds nobody up for longer.
+    """
+    written = NOW - ago
+    changing("UPDATE part SET time_updated = ? WHERE session_id = ?", written, TOOLS)(recorded)
+    assert at(recorded, NOW).settled(Trigger("opencode", TOOLS))
+    assert waits == pytest.approx(waited)
+
+
+def test_what_comes_within_the_moment_is_waited_for_as_well(
+    recorded: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child's end, a title, the counts that follow a compaction: none is of the last message."""
+    changing("UPDATE session SET time_updated = ? WHERE id = ?", NOW, DELEGATE)(recorded)
+    changing("DELETE FROM event_sequence")(recorded)
+    later = "UPDATE message SET time_updated = time_updated + 1 WHERE session_id = ?"
+    changes = [changing(later, CHILD)]
+    monkeypatch.setattr(time, "sleep", lambda _: [changes.pop()(recorded) for _ in changes[:]])
+    source = at(recorded, NOW)
+    assert not source.settled(Trigger("opencode", DELEGATE))
+    assert source.settled(Trigger("opencode", DELEGATE))
+
+
+def test_session_is_never_torn_while_opencode_writes_it(recorded: Home) -> None:
+    """A message and its three parts are written together, a hundred times a second."""
+    row = "INSERT INTO session (id, project_id, slug, directory, title, version, time_created, "
+    changing(f"{row} time_updated) VALUES ('ses_live', 'p', 's', '/d', 't', '1', 1, 1)")(recorded)
+    stop = threading.Event()
+    writer = threading.Thread(target=_write, args=(recorded, stop))
+    writer.start()
+    try:
+        seen = set()
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            (session,) = recorded.read("ses_live")
+            for message in session.messages:
+                assert len(message.parts) == 3
+                assert len({part.text for part in message.parts if isinstance(part, Text)}) == 1
+            seen.add(len(list(session.messages)))
+    finally:
+        stop.set()
+        writer.join()
+    assert len(seen) > 5
+
+
+def _write(there: Home, stop: threading.Event) -> None:
+    db = there.database()
+    number = 0
+    while not stop.is_set():
+        number += 1
+        db.execute("BEGIN")
+        info = json.dumps({"role": "assistant", "time": {"created": number}})
+        values = (f"msg_{number:06}", number, info)
+        db.execute("INSERT INTO message VALUES (?, 'ses_live', ?, 0, ?)", values)
+        for place in range(3):
+            part = json.dumps({"type": "text", "text": f"of {number}"})
+            key = f"prt_{number:06}_{place}"
+            db.execute(
+                "INSERT INTO part VALUES (?, ?, 'ses_live', 0, 0, ?)", (key, values[0], part)
+            )
+        db.execute("COMMIT")
+        time.sleep(0.01)
+    db.close()
+
+
+def _state(there: Home) -> dict[str, tuple[str, int]]:
+    found = {}
+    for path in sorted(there.data.iterdir()):
+        if path.suffix != ".db-shm":  # the readers' own marks, in memory that all of them share
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[path.name] = (digest, path.stat().st_mtime_ns)
+        else:
+            found[path.name] = ("", 0)
+    return found
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["while OpenCode runs", "afterwards"])
+def test_reading_changes_no_byte_and_leaves_no_file(recorded: Home, is_open: bool) -> None:
+    db = recorded.database()
+    db.execute("UPDATE session SET time_archived = 7")
+    if not is_open:
+        db.close()
+    assert (recorded.data / "opencode.db-wal").exists() == is_open
+    before = _state(recorded)
+    source = recorded.source()
+    assert len(list(everything(source))) == len(TRUTH["1.18.33"])
+    assert source.settled(Trigger("opencode", TOOLS))
+    assert _state(recorded) == before
+    db.close()
+
+
+def test_what_lies_in_the_log_alone_is_read(there: Home) -> None:
+    """`opencode run` leaves nearly all of its data there when it ends."""
+    db = there.database()
+    db.executescript((RECORDED / "1.18.33.sql").read_text())
+    assert (there.data / "opencode.db").stat().st_size < 10_000
+    assert there.read(TOOLS)[0].id == TOOLS
+    db.close()
+
+
+def test_logins_in_the_same_file_cannot_be_read(recorded: Home) -> None:
+    with recorded.writing() as db:
+        db.execute("INSERT INTO credential VALUES ('c', 'i', 'l', 'canary', '', '', 1, 1, 1)")
+    assert "canary" not in repr(list(everything(recorded.source())))
+    database = Database(recorded.data / "opencode.db")
+    with pytest.raises(SourceError):
+        database._read(lambda view: view.run("SELECT value FROM credential"))

@@ -1,0 +1,109 @@
+"""What only a hook is told is kept, once, for as long as the session lasts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.agents.hook_notes import Notebook, merged
+from opensync_hooks.model import Heard, Turn, Usage
+
+ROOT = Path(__file__).parents[2]
+ADDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from opensync_hooks.model import Heard, Turn, Usage
+from opensync_hooks.notebook import Notebook
+for name in sys.argv[3:]:
+    Notebook(Path(sys.argv[2]), "cursor").add("s1", Heard((Turn(name, None, Usage(1)),)))
+"""
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Notebook:
+    return Notebook(tmp_path / "notes", "cursor")
+
+
+def turn(name: str, output: int = 1, **counts: int) -> Turn:
+    return Turn(name, None, Usage(output_tokens=output, **counts))
+
+
+def note(notebook: Notebook) -> Path:
+    (found,) = notebook.folder.glob("*.json")
+    return found
+
+
+def test_unknown_session_was_not_heard_of(notebook: Notebook) -> None:
+    assert notebook.of("s1") == Heard()
+    assert not notebook.folder.exists()
+
+
+def test_turns_of_many_events_add_up_in_order(notebook: Notebook) -> None:
+    for name in "abc":
+        notebook.add("s1", Heard((turn(name),), "/work", "3.18"))
+    notebook.add("s2", Heard((turn("z"),)))
+    assert notebook.of("s1") == Heard((turn("a"), turn("b"), turn("c")), "/work", "3.18")
+    assert notebook.of("s2").turns == (turn("z"),)
+
+
+def test_turn_that_is_told_twice_counts_once(notebook: Notebook) -> None:
+    notebook.add("s1", Heard((turn("a", 5, input_tokens=9),)))
+    notebook.add("s1", Heard((turn("a", 7), turn("a", 2))))
+    assert notebook.of("s1").turns == (turn("a", 7, input_tokens=9),)
+
+
+def test_what_a_later_event_does_not_know_stays() -> None:
+    known = Heard((), "/work", "3.18", "database")
+    assert merged(known, Heard()) == known
+    assert merged(known, Heard(cwd="/other")).cwd == "/other"
+
+
+def test_nothing_new_is_not_written(notebook: Notebook) -> None:
+    notebook.add("s1", Heard((turn("a"),)))
+    before = note(notebook).stat()
+    notebook.add("s1", Heard((turn("a"),)))
+    after = note(notebook).stat()
+    assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert after.st_mode & 0o777 == 0o600
+
+
+DAMAGED = (
+    *(b"", b"{", b"[]", b'{"turns": 7}', b'{"turns": [{"id": "a"}]}', b'{"turns": [null]}'),
+    *(b"\xff", b'{"turns": [{"id": "a", "model": null, "usage": {"input_tokens": "x"}}]}'),
+)
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_damaged_note_is_as_good_as_none(notebook: Notebook, content: bytes) -> None:
+    notebook.add("s1", Heard((turn("a"),)))
+    note(notebook).write_bytes(content)
+    assert notebook.of("s1") == Heard()
+    notebook.add("s1", Heard((turn("b"),)))
+    assert notebook.of("s1").turns == (turn("b"),)
+
+
+@pytest.mark.parametrize("session_id", ["../../x", "a\nb", "x" * 5_000, "\ud800", "C:\\x"])
+def test_session_id_never_becomes_a_path(notebook: Notebook, session_id: str) -> None:
+    notebook.add(session_id, Heard((turn("a"),)))
+    assert notebook.of(session_id).turns == (turn("a"),)
+    assert {one.parent for one in notebook.folder.rglob("*")} == {notebook.folder}
+
+
+def test_processes_at_once_lose_no_turn(notebook: Notebook) -> None:
+    names = [[f"{process}-{number}" for number in range(8)] for process in range(3)]
+    arguments = [sys.executable, "-c", ADDER, str(ROOT), str(notebook.folder)]
+    adders = [subprocess.Popen([*arguments, *some]) for some in names]
+    assert [adder.wait(30) for adder in adders] == [0, 0, 0]
+    assert {one.id for one in notebook.of("s1").turns} == {name for some in names for name in some}
+
+
+def test_disk_that_takes_nothing_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OSError, match="file"):
+        Notebook(blocked / "notes", "cursor").add("s1", Heard((turn("a"),)))
+    assert blocked.read_text() == ""

@@ -1,0 +1,283 @@
+"""`login` tells one fault from another, and changes nothing unless the key is accepted."""
+
+from __future__ import annotations
+
+import errno
+import json
+import pty
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from opensync_hooks.server import Fault
+from opensync_hooks.server.routes import Answer
+from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, typed
+from tests.opensync import real_opensync
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "complaint"),
+    [
+        ((), "", "login: no URL given."),
+        (("--url", "x"), KEY, "This is not a URL."),
+        (("--url", KEY), "", "This is not a URL."),
+        (("--url", "http://x.convex.site"), KEY, "the key would travel unencrypted"),
+        (("--url", "https://x.convex.site"), KEY, "login: no key given."),
+        (("--url", "https://x.convex.site", "--api-key-stdin"), "", "not an OpenSync key"),
+        (("--url", "https://x.convex.site", "--api-key-stdin"), "sk-123\n", "not an OpenSync key"),
+    ],
+    ids=["no URL", "no real URL", "key for a URL", "http", "no key", "empty key", "other key"],
+)
+def test_login_that_cannot_be_says_what_is_missing(
+    ours: Path, arguments: tuple[str, ...], said: str, complaint: str
+) -> None:
+    ran = run("login", *arguments, said=said)
+    assert ran.returncode == 2
+    assert complaint in ran.stderr
+    assert "hint: " in ran.stderr
+    assert KEY not in ran.stderr + ran.stdout
+    assert not ours.exists()
+
+
+def test_logout_without_a_login_is_no_failure(ours: Path) -> None:
+    ran = run("logout")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("There was no login.\n")
+    assert not (ours / "config.toml").exists()
+
+
+# ---- the ways that a login can go --------------------------------------------------------------
+
+
+@pytest.fixture
+def before(ours: Path) -> bytes:
+    """A config.toml with an earlier login, and a comment that somebody wrote."""
+    ours.mkdir()
+    text = f"""# mine\nurl = "{NOBODY_LISTENS}"\napi_key = "{KEY}"\n[privacy]\nredact = true\n"""
+    (ours / "config.toml").write_text(text)
+    (ours / "config.toml").chmod(0o600)
+    return text.encode()
+
+
+@contextmanager
+def attempt(kind: str, tmp_path: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
+    """URL and key of one way that a login can go."""
+    answers: dict[str, Fault | None] = {
+        "not OpenSync": Fault(Answer(404, b"<html>Not Found</html>")),
+        "a web page": Fault(Answer(200, b"<html>Welcome</html>")),
+        "overloaded": Fault(Answer(503, b"")),
+    }
+
+    def slow(*_: object) -> Fault | None:
+        if kind in {"slow server", "slow answer"}:
+            time.sleep(0.5)
+        return answers.get(kind)
+
+    if kind == "slow server":
+        patch.setattr("opensync_hooks.destinations.opensync.client.TIMEOUT", (5.0, 0.05))
+    if kind == "slow answer":
+        patch.setattr("opensync_hooks.destinations.opensync.client.DEADLINE", 0.05)
+    with real_opensync(tmp_path, on_request=slow) as (server, _, key):
+        named = f"https://{NAMED}"
+        if kind == "wrong host":
+            patch.setattr(socket, "getaddrinfo", failing(socket.gaierror(socket.EAI_NONAME, "")))
+            yield named, KEY
+        elif kind == "no network":
+            patch.setattr(socket, "getaddrinfo", failing(socket.gaierror(socket.EAI_AGAIN, "")))
+            yield named, KEY
+        elif kind == "no way to it":
+            error = OSError(errno.ENETUNREACH, "unreachable")
+            patch.setattr(socket.socket, "connect", failing(error))
+            yield server.url, KEY
+        elif kind == "http host":
+            yield f"http://{NAMED}", KEY
+        elif kind == "nobody listens":
+            yield NOBODY_LISTENS, key
+        else:
+            yield server.url, KEY if kind == "wrong key" else key
+
+
+def failing(error: Exception) -> Callable[..., object]:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    return fail
+
+
+NAMED = "your-name.example"
+NO_OPENSYNC = "{url}: something answers there, but it is no OpenSync."
+ADDRESS = "It ends in .convex.site; of a self-hosted Convex it is the address of HTTP actions."
+LATER = "Try again later."
+WAYS = {
+    "wrong key": (
+        5, "{url}: no account there has this key.", "Copy it from OpenSync's settings page.",
+    ),
+    "wrong host": (1, f"{NAMED}: no host has this name.", "Check how it is spelt."),
+    "not OpenSync": (1, NO_OPENSYNC, ADDRESS),
+    "a web page": (1, NO_OPENSYNC, ADDRESS),
+    "no network": (6, "{url}: there is no network.", "Try again when there is one."),
+    "no way to it": (6, "{url}: there is no way to it.", "Check the network."),
+    "nobody listens": (
+        6, "{url}: cannot be reached (nothing listens there).", "Check the network, then the URL.",
+    ),
+    "http host": (2, "{url}: the key would travel unencrypted.", "Use its https address."),
+    "slow server": (6, "{url}: is too slow to answer.", LATER),
+    "slow answer": (6, "{url}: is too slow to answer.", LATER),
+    "overloaded": (6, "{url}: answers 503 for now.", LATER),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_login_that_fails_says_why_and_changes_nothing(
+    tmp_path: Path, ours: Path, monkeypatch: pytest.MonkeyPatch, before: bytes, kind: str
+) -> None:
+    code, sentence, hint = WAYS[kind]
+    with attempt(kind, tmp_path, monkeypatch) as (url, key), monkeypatch.context() as quick:
+        quick.setattr("opensync_hooks.destinations.opensync.client.random.uniform", lambda *_: 0)
+        ran = run("login", "--url", url, "--api-key-stdin", said=key)
+    assert (ran.returncode, ran.stdout) == (code, "")
+    first, second = ran.stderr.splitlines()
+    assert first == sentence.format(url=url)
+    assert second == f"hint: {hint}"
+    assert key not in ran.stderr
+    assert (ours / "config.toml").read_bytes() == before
+
+
+def test_every_way_has_a_sentence_of_its_own() -> None:
+    told = {sentence for _, sentence, _ in WAYS.values()}
+    assert len(told) == len(WAYS) - 2, "only a foreign site and a slow one are met in two ways"
+
+
+@pytest.mark.usefixtures("before")
+def test_good_login_keeps_comments_and_other_settings(tmp_path: Path, ours: Path) -> None:
+    with real_opensync(tmp_path) as (server, _, key):
+        assert run("login", "--url", server.url, "--api-key-stdin", said=key).returncode == 0
+        text = (ours / "config.toml").read_text()
+        wanted = f"""# mine\nurl = "{server.url}"\napi_key = "{key}"\n[privacy]\nredact = true\n"""
+        assert text == wanted
+        assert (ours / "config.toml").stat().st_mode & 0o777 == 0o600
+        again = run("login", OPENSYNC_URL=server.url, OPENSYNC_API_KEY=key)
+    assert again.returncode == 0
+    assert "OPENSYNC_URL is set in this shell" in again.stdout
+
+
+def test_key_that_was_revoked_is_told_from_a_wrong_one(tmp_path: Path, ours: Path) -> None:
+    with real_opensync(tmp_path) as (server, _, key):
+        run("login", "--url", server.url, "--api-key-stdin", said=key)
+        kept = (ours / "config.toml").read_bytes()
+        server._listener.key = "osk_" + "N" * 32  # a new key was made in the settings page
+        ran = run("login", "--url", server.url, "--api-key-stdin", said=key)
+        other = run("login", "--url", server.url, "--api-key-stdin", said=KEY)
+    assert (ran.returncode, other.returncode) == (5, 5)
+    assert ran.stderr.splitlines() == [
+        f"{server.url}: the key that was accepted before is refused now.",
+        "hint: A new key in OpenSync's settings ends the old one: copy the new one from there.",
+    ]
+    assert "no account there has this key." in other.stderr
+    assert (ours / "config.toml").read_bytes() == kept
+
+
+def test_certificate_that_nobody_trusts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = requests.exceptions.SSLError("self-signed certificate")
+    monkeypatch.setattr(requests.Session, "request", failing(error))
+    ran = run("login", "--url", f"https://{NAMED}", "--api-key-stdin", said=KEY)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines() == [
+        f"https://{NAMED}: its certificate is not trusted.",
+        "hint: Behind a company proxy, name its certificates in REQUESTS_CA_BUNDLE.",
+    ]
+
+
+def test_logout_says_what_stays_and_where(tmp_path: Path, ours: Path) -> None:
+    with real_opensync(tmp_path) as (server, _, key):
+        run("login", "--url", server.url, "--api-key-stdin", said=key)
+    ran = run("logout", OPENSYNC_URL=server.url)
+    assert ran.returncode == 0
+    assert f"Sessions that are at {server.url} stay there, and the key goes on" in ran.stdout
+    assert f"the embedded store, {ours}/store.db." in ran.stdout
+    assert "OPENSYNC_URL is set in this shell, and still holds." in ran.stdout
+    assert key not in ran.stdout
+    assert not (ours / "config.toml").exists()
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["a later login", "the first login"])
+def test_logout_leaves_no_key_behind_in_what_a_killed_login_had_begun(
+    before: bytes, ours: Path, *, first: bool
+) -> None:
+    if first:
+        (ours / "config.toml").unlink()
+    begun = """
+import os, pathlib, sys
+from opensync_hooks import config
+pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)
+config.save_login(os.environ, sys.argv[1], sys.argv[2])
+"""
+    command = [sys.executable, "-c", begun, NOBODY_LISTENS, KEY[:-4] + "kill"]
+    killed = subprocess.run(command, cwd=ROOT, check=False)
+    assert killed.returncode == -9
+    assert first or (ours / "config.toml").read_bytes() == before
+    assert any(b"kill" in path.read_bytes() for path in ours.iterdir() if path.is_file())
+    assert run("logout").returncode == 0
+    assert not any(b"osk_" in path.read_bytes() for path in ours.rglob("*") if path.is_file())
+
+
+@pytest.mark.skipif(not hasattr(pty, "fork"), reason="no terminals here")
+def test_key_that_is_typed_is_never_shown(tmp_path: Path, ours: Path) -> None:
+    """On a terminal of its own, as a user has it: what was typed must not come back from it."""
+    with real_opensync(tmp_path) as (server, _, key):
+        child = [sys.executable, "-m", "opensync_hooks", "login"]
+        shown = typed(child, f"{server.url}\n", f"{key}\n")
+    assert f"Logged in: sessions go to {server.url}" in shown
+    assert "API key (osk_" in shown
+    assert key not in shown
+    assert key in (ours / "config.toml").read_text()
+
+
+@pytest.mark.usefixtures("recorded")
+def test_login_sends_sessions_to_the_users_opensync_until_logout(
+    tmp_path: Path, ours: Path
+) -> None:
+    asked: list[str] = []
+    with real_opensync(tmp_path, on_request=lambda _, path, __: asked.append(path)) as (
+        server,
+        store,
+        key,
+    ):
+        logged_in = run("login", "--url", f"{server.url}/", "--api-key-stdin", said=f"{key}\n")
+        assert (logged_in.returncode, logged_in.stderr) == (0, "")
+        assert f"sessions go to {server.url} from now on" in logged_in.stdout
+        synced = run("sync", FIRST)
+        assert synced.stdout.startswith(f"{FIRST}: 8 messages sent to {server.url}")
+        assert [one["externalId"] for one in store.sessions(9)] == [FIRST]
+        found = json.loads(run("status", "--json").stdout)
+        asked.clear()
+        assert run("sync", FIRST).returncode == 0
+        assert asked == []
+        assert run("logout").returncode == 0
+    assert (found["destination"], found["reachable"], found["authorised"], found["sessions"]) == (
+        server.url, True, True, 1,
+    )  # fmt: skip
+    assert key not in str(found) + logged_in.stdout + synced.stdout
+    assert not (ours / "config.toml").exists()
+    assert json.loads(run("status", "--json").stdout)["destination"] == "embedded store"
+
+
+@pytest.mark.usefixtures("recorded")
+def test_refused_key_is_told_by_login_sync_and_status(tmp_path: Path, ours: Path) -> None:
+    with real_opensync(tmp_path) as (server, _, __):
+        logged_in = run("login", "--url", server.url, "--api-key-stdin", said=KEY)
+        assert not (ours / "config.toml").exists()
+        given = {"OPENSYNC_URL": server.url, "OPENSYNC_API_KEY": KEY}
+        synced, told = run("sync", **given), run("status", **given)
+    assert (logged_in.returncode, synced.returncode, told.returncode) == (5, 5, 0)
+    assert "no account there has this key" in logged_in.stderr
+    assert "run `opensync-hooks login`" in synced.stderr.partition("hint: ")[2]
+    assert "Connected:         no, the key is refused" in told.stdout
+    assert KEY not in logged_in.stderr + synced.stderr + told.stdout

@@ -1,0 +1,469 @@
+"""`doctor` names what keeps sessions from arriving, with its cure; its report tells no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from opensync_hooks.agents import registrations as agents
+from opensync_hooks.cli import doctor
+from opensync_hooks.cli.doctor import history, network, places, registrations, waiting
+from opensync_hooks.cli.doctor.bundle import Discretion
+from opensync_hooks.cli.doctor.finding import Finding
+from opensync_hooks.config import Folders, load
+from opensync_hooks.ledger.ledger import Ledger
+from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, start, terminal
+from tests.opensync import FakeClock, real_opensync
+from tests.transcripts import Pen
+
+CANARY = "CanaryOfContent"
+CHECKS = (
+    *("settings", "Claude Code hooks", "OpenCode hooks", "Cursor hooks", "double hooks"),
+    *("permissions", "disk", "ledger", "embedded store", "queue", "destination", "network"),
+    *("resting", "set aside", "last error", "retention"),
+)
+
+
+@pytest.fixture(autouse=True)
+def free(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Bytes on the disk, whatever the machine has that tests."""
+    told = {"bytes": 50 << 30}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=told["bytes"]))
+    return told
+
+
+def found(state: str | None = None) -> dict[str, Finding]:
+    return {one.check: one for one in doctor.examine() if state in (None, one.state)}
+
+
+def register(agent: agents.Agent, python: str = sys.executable) -> Path:
+    """Our hook in the agent's settings, as the installer puts it."""
+    path = agent.settings_path(os.environ.get)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    change = agent.plan(os.environ.get, hook(agent, python))
+    assert change
+    assert change.after
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(change.after)
+    return path
+
+
+def hook(agent: agents.Agent, python: str = sys.executable) -> str:
+    return agents.hook_command(Path(python), ROOT / "hooks" / agent.script)
+
+
+def test_nothing_is_wrong_on_a_new_machine_and_nothing_is_made(ours: Path, home: Path) -> None:
+    ran = run("doctor")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    assert [line[8:29].rstrip(" ").split(":")[0] for line in lines] == list(CHECKS)
+    assert all(line.startswith("ok ") for line in lines)
+    assert list(home.iterdir()) == []
+    assert not (ours / "config.toml").exists()
+
+
+@pytest.mark.usefixtures("recorded")
+def test_installed_and_synced_machine_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    for agent in agents.ALL:
+        register(agent)
+    run("sync")
+    assert found("failed") == found("warning") == {}
+    told = json.loads(run("doctor", "--json").stdout)
+    assert told["failed"] == 0
+    assert {one["state"] for one in told["checks"]} == {"ok"}
+    assert any(one["check"] == "Claude Code version" for one in told["checks"])
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in run("doctor").stdout
+
+
+# ---- what can be wrong ---------------------------------------------------------------------------
+
+
+def gone_python(_: Path) -> tuple[str, str]:
+    register(agents.ClaudeCode(), "/nowhere/python3")
+    return "Claude Code hooks", "/nowhere/python3"
+
+
+def dead_python(ours: Path) -> tuple[str, str]:
+    ours.mkdir(exist_ok=True)
+    dead = ours / "python3"
+    dead.write_text("#!/bin/sh\nexit 3\n")
+    dead.chmod(0o700)
+    register(agents.ClaudeCode(), str(dead))
+    return "Claude Code hooks", "the hook's Python is older than 3.11, or broken"
+
+
+def no_hooks(_: Path) -> tuple[str, str]:
+    register(agents.ClaudeCode()).write_text("{}")
+    return "Claude Code hooks", "Stop, SessionEnd of ours is not in it"
+
+
+def broken_settings(_: Path) -> tuple[str, str]:
+    register(agents.ClaudeCode()).write_text("{,}")
+    return "Claude Code hooks", "not valid JSON"
+
+
+def all_disabled(_: Path) -> tuple[str, str]:
+    path = register(agents.ClaudeCode())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"disableAllHooks": True}))
+    return "Claude Code hooks", "disableAllHooks is on"
+
+
+def against_cursors_rules(_: Path) -> tuple[str, str]:
+    path = register(agents.Cursor())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 0}))
+    return "Cursor hooks", '"version" is not a positive whole number'
+
+
+def npm_plugin_too(_: Path) -> tuple[str, str]:
+    path = register(agents.ClaudeCode())
+    settings = json.loads(path.read_text())
+    other = {"type": "command", "command": "claude-code-sync hook Stop"}
+    settings["hooks"]["Stop"].append({"hooks": [other]})
+    path.write_text(json.dumps(settings))
+    return "Claude Code double", "claude-code-sync is still registered"
+
+
+def open_to_all(ours: Path) -> tuple[str, str]:
+    run("sync")
+    (ours / "ledger.db").chmod(0o644)
+    return "permissions", "ledger.db: other users can read it"
+
+
+def damaged_ledger(ours: Path) -> tuple[str, str]:
+    ours.mkdir(exist_ok=True)
+    (ours / "ledger.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
+    return "ledger", "ledger.db: damaged"
+
+
+def damaged_store(ours: Path) -> tuple[str, str]:
+    run("sync")
+    with closing(sqlite3.connect(ours / "store.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA journal_mode = DELETE")
+    whole = (ours / "store.db").read_bytes()
+    (ours / "store.db").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    return "embedded store", "store.db: damaged"
+
+
+def old_queue(ours: Path) -> tuple[str, str]:
+    event = ours / "spool" / "1-1.claude-code.event"
+    event.parent.mkdir(parents=True)
+    event.write_bytes(b"\n{}")
+    os.utime(event, (time.time() - 100_000,) * 2)
+    return "queue", "1 job waiting, the oldest from 1 day ago"
+
+
+def unusable_settings(ours: Path) -> tuple[str, str]:
+    ours.mkdir(exist_ok=True)
+    (ours / "config.toml").write_text("url = [")
+    (ours / "config.toml").chmod(0o600)
+    return "settings", "not valid TOML"
+
+
+def soon_deleted(home: Path) -> tuple[str, str]:
+    pen = Pen(home / ".claude" / "projects" / "-x" / "old.jsonl")
+    pen.turn(1)
+    os.utime(pen.path, (time.time() - 25 * 86_400,) * 2)
+    return "retention", "Claude Code deletes 1 unsynced session within 7 days"
+
+
+def ancient_agent(home: Path) -> tuple[str, str]:
+    pen = Pen(home / ".claude" / "projects" / "-x" / "old.jsonl")
+    pen.line("user", "hello", version="1.0.31")
+    run("sync")
+    return "Claude Code version", "1.0.31 fires no hook of ours"
+
+
+FAULTS = (
+    *(gone_python, dead_python, no_hooks, broken_settings, all_disabled, against_cursors_rules),
+    *(npm_plugin_too, open_to_all, damaged_ledger, damaged_store, old_queue, unusable_settings),
+    *(soon_deleted, ancient_agent),
+)
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_fault_is_named_with_its_cure_in_one_line(fault: Any, ours: Path, home: Path) -> None:
+    of_home = fault in {soon_deleted, ancient_agent}
+    check, fact = fault(home if of_home else ours)
+    ran = run("doctor")
+    assert ran.returncode == 1
+    (line,) = [one for one in ran.stdout.splitlines() if one[8:].startswith(f"{check}:")]
+    assert line.startswith("failed")
+    assert fact in line
+    wrong = found("failed")[check]  # also the second time: looking mends nothing
+    assert wrong.cure, "each fault has a cure"
+    assert wrong.cure in line
+
+
+def test_setting_that_nothing_reads_is_a_warning(ours: Path) -> None:
+    assert found("warning").get("settings") is None
+    ours.mkdir(exist_ok=True)
+    (ours / "config.toml").write_text("[privcy]\nexclude = ['*']\n")
+    (ours / "config.toml").chmod(0o600)
+    assert "nothing reads `privcy`" in found("warning")["settings"].fact
+
+
+def test_retention_follows_claude_codes_own_setting(home: Path) -> None:
+    _, fact = soon_deleted(home)
+    settings = home / ".claude" / "settings.json"
+    settings.write_text('{"cleanupPeriodDays": 90}')
+    assert "for 90 days; 1 session not synced" in found()["retention"].fact
+    settings.write_text('{"cleanupPeriodDays": "x"}')
+    assert fact in found()["retention"].fact
+    run("sync")
+    assert found()["retention"].state == "ok"
+
+
+def test_what_a_worker_takes_away_meanwhile_is_no_fault(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync")
+    folders, gone = Folders.of(os.environ), ours / "spool" / "1.event"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
+    monkeypatch.setattr(places, "_walk", lambda _: iter([(gone.parent, [], [gone.name])]))
+    monkeypatch.delattr(Path, "walk", raising=False)
+    assert [one.state for one in waiting.queue(folders)] == ["ok"]
+    assert [one.state for one in places.permissions(folders)] == ["ok"]
+
+
+def test_damaged_job_is_told_also_where_nothing_else_waits(ours: Path) -> None:
+    job = ours / "spool" / "claude-code-x.job"
+    job.parent.mkdir(parents=True)
+    job.write_bytes(b"{")
+    assert "claude-code-x.job: cannot be read any more" in found("warning")["queue"].fact
+
+
+@pytest.mark.parametrize("added", ["", " --wait"])
+def test_hook_of_another_version_is_a_warning(tmp_path: Path, added: str) -> None:
+    old = tmp_path / "opensync_hooks"
+    (old / "hooks").mkdir(parents=True)
+    (old / "__init__.py").write_text('__version__ = "0.0.1"\n')
+    (old / "hooks" / "claude_code.py").touch()
+    command = agents.hook_command(Path(sys.executable), old / "hooks" / "claude_code.py")
+    agent = agents.ClaudeCode()
+    path = agent.settings_path(os.environ.get)
+    path.parent.mkdir()
+    change = agent.plan(os.environ.get, command)
+    assert change
+    assert change.after
+    path.write_text(change.after.decode().replace(command, command + added))
+    assert "the hook is of version 0.0.1" in found("warning")["Claude Code hooks"].fact
+
+
+def test_hook_in_the_projects_settings_too_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = register(agents.ClaudeCode())
+    (tmp_path / "project" / ".claude").mkdir(parents=True)
+    (tmp_path / "project" / ".claude" / "settings.json").write_bytes(path.read_bytes())
+    assert next(iter(registrations.doubles(os.environ))).state == "ok"
+    monkeypatch.chdir(tmp_path / "project")
+    (double,) = registrations.doubles(os.environ)
+    assert (double.check, double.state) == ("Claude Code double", "warning")
+    assert "SessionEnd, Stop" in double.fact
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [("1.0.84", "failed"), ("1.0.85", "ok"), ("2.1.329", "ok"), ("3.0.0", "warning"), ("x", "ok")],
+)
+def test_versions_are_compared_as_numbers(told: str, state: str) -> None:
+    assert history._version(agents.ClaudeCode(), told).state == state
+
+
+@pytest.mark.parametrize(
+    ("left", "state"), [(2 << 30, "ok"), (500 << 20, "warning"), (10 << 20, "failed")]
+)
+def test_little_room_on_the_disk_is_told(free: dict[str, int], left: int, state: str) -> None:
+    free["bytes"] = left
+    assert found()["disk"].state == state
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state"),
+    [(0, "ok"), (-4_999, "ok"), (5_000, "warning"), (-59_000, "warning"), (3_600_000, "failed")],
+)
+def test_clocks_that_differ_are_told(ahead: int, state: str) -> None:
+    finding = network.clock(ahead)
+    assert finding.state == state
+    assert state == "ok" or ("behind" in finding.fact) == (ahead > 0)
+
+
+def test_destination_is_asked_for_its_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock((time.time_ns() // 1_000_000) - 120_000)
+    with real_opensync(tmp_path, clock=clock) as (server, _, key):
+        monkeypatch.setenv("OPENSYNC_URL", server.url)
+        monkeypatch.setenv("OPENSYNC_API_KEY", key)
+        assert "ahead of the server's" in found("failed")["clock"].fact
+        assert found()["destination"].fact == f"{server.url} answers and takes the key"
+        monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
+        refused = found("failed")["destination"]
+    assert "the key is refused" in refused.fact
+    assert "opensync-hooks login" in refused.cure
+
+
+def test_proxy_is_told_without_its_password_and_a_missing_bundle_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENSYNC_URL", "https://x.convex.site")
+    monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
+    monkeypatch.setenv("https_proxy", "http://ada:secret@proxy.example:3128")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    told = {one.check: one for one in network.proxy(load(), os.environ)}
+    assert told["proxy"].fact == "requests go through http://proxy.example:3128"
+    shown = Discretion.of(os.environ).text(told["proxy"].fact)
+    assert shown == "requests go through http://<host>:3128", "a report names no company"
+    assert told["TLS"].state == "failed"
+    assert "REQUESTS_CA_BUNDLE names /nowhere/ca.pem" in told["TLS"].fact
+
+
+@pytest.mark.parametrize(
+    ("bundles", "missing"),
+    [
+        ({"SSL_CERT_FILE": "/no"}, ["SSL_CERT_FILE names /no, which does not exist."]),
+        ({"REQUESTS_CA_BUNDLE": os.devnull, "CURL_CA_BUNDLE": "/no"}, []),
+    ],
+    ids=["the last one", "one that does not count"],
+)
+def test_bundle_that_requests_would_use_is_the_one_that_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, bundles: dict[str, str], missing: list[str]
+) -> None:
+    monkeypatch.setenv("OPENSYNC_URL", "https://x.convex.site")
+    monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
+    monkeypatch.setenv("https_proxy", "http://ada:secret@proxy.example:port")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    told = {one.check: one for one in network.proxy(load(), {**os.environ, **bundles})}
+    assert told["proxy"].fact == "requests go through http://proxy.example:port"
+    assert [one.fact for one in told.values() if one.check == "TLS"] == missing
+
+
+def test_rest_of_the_destination_is_told_with_its_cause(
+    monkeypatch: pytest.MonkeyPatch, recorded: int
+) -> None:
+    assert recorded
+    monkeypatch.setenv("OPENSYNC_URL", NOBODY_LISTENS)
+    monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
+    assert run("sync", FIRST).returncode == 6
+    told = found("warning")
+    assert "hooks do not ask the destination now: unreachable since" in told["resting"].fact
+    assert "1 job waiting" in found()["queue"].fact
+    assert "nothing listens there" in found("failed")["destination"].fact
+
+
+def test_one_checks_surprise_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: object) -> Iterator[Finding]:
+        raise RuntimeError(CANARY)
+
+    monkeypatch.setattr(history, "versions", broken)
+    ran = run("doctor")
+    assert ran.returncode == 1
+    assert "A bug of opensync-hooks" in ran.stdout
+    assert CANARY not in ran.stdout
+    assert "retention:" in ran.stdout
+
+
+# ---- the report ----------------------------------------------------------------------------------
+
+
+def test_report_holds_neither_content_nor_secret_nor_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ours: Path
+) -> None:
+    """Everything private that the machine has, planted; none of it is in the report."""
+    user = tmp_path / "adalovelace"
+    monkeypatch.setenv("HOME", str(user))
+    monkeypatch.setenv("USER", "adalovelace")
+    monkeypatch.setenv("LOGNAME", "adalovelace")
+    secret = "ghp_" + "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5"
+    pen = Pen(user / ".claude" / "projects" / "-home-topsecretproject" / "own.jsonl")
+    pen.line("user", f"{CANARY} {secret}", cwd="/srv/topsecretproject", gitBranch=CANARY)
+    pen.says("m1", {"type": "text", "text": CANARY})
+    run("sync")
+    (pen.path.with_name("linked.jsonl")).symlink_to("/etc/passwd")
+    run("sync")
+    settings = f"""url = "https://hidden-name-123.convex.site"\napi_key = "{KEY}"
+[privacy]\nexclude = ["*/topsecretproject"]\n[privacy.patterns]\nmine = "{CANARY}[0-9]+"\n"""
+    (ours / "config.toml").write_text(settings)
+    (ours / "config.toml").chmod(0o600)
+    with Ledger(ours / "ledger.db") as ledger:
+        where = f"https://hidden-name-123.convex.site: refused; {user}/x; {secret}"
+        ledger.note("last error", f"{where}; /srv/topsecretproject/a.py; {socket.gethostname()}")
+    (ours / "hooks.log").write_text(f"{user}/.claude/projects/-home-topsecretproject/own.jsonl\n")
+    monkeypatch.setenv("https_proxy", NOBODY_LISTENS)
+    ran = run("doctor", "--bundle", str(tmp_path / "report.json"))
+    assert ran.stdout == (
+        f"{tmp_path / 'report.json'}: written. Read it before you send it to anybody.\n"
+    )
+    text = (tmp_path / "report.json").read_text()
+    report = json.loads(text)
+    private = (CANARY, secret, KEY, "topsecretproject", "adalovelace", "hidden-name")
+    for planted in (*private, KEY[-8:], "prompt"):
+        assert planted not in text, planted
+    assert not re.search(rf"\b{re.escape(socket.gethostname())}\b", text)
+    assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o600
+    assert report["settings"]["patterns"] == 1
+    assert report["settings"]["destination"] == "convex"
+    assert "refused" in json.dumps(report["checks"]), "what helps to find the fault is there"
+    assert report["log"]
+
+
+def test_report_for_a_folder_is_written_into_it(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    ran = run("doctor", "--bundle", str(tmp_path / "reports"))
+    (written,) = (tmp_path / "reports").iterdir()
+    assert ran.stdout.startswith(f"{written}: written.")
+    assert json.loads(written.read_text())["checks"]
+
+
+def test_report_can_be_printed_and_is_made_also_where_all_is_broken(ours: Path) -> None:
+    for fault in (unusable_settings, damaged_ledger):
+        fault(ours)
+    ran = run("doctor", "--bundle", "-")
+    assert ran.returncode == 1
+    report = json.loads(ran.stdout)
+    assert "not valid TOML" in report["settings"]["unusable"]
+    assert re.search("damaged|no database", json.dumps(report["checks"]))
+
+
+# ---- a terminal ----------------------------------------------------------------------------------
+
+
+def test_colours_are_for_terminals_alone() -> None:
+    def shown(**environ: str) -> bytes:
+        with terminal() as (outer, inner):
+            subprocess.run(
+                [sys.executable, "-m", "opensync_hooks", "doctor"],
+                cwd=ROOT, env={**os.environ, **environ}, stdout=inner, timeout=60, check=False,
+            )  # fmt: skip
+            return os.read(outer, 1 << 16)
+
+    assert b"\x1b[32mok" in shown(TERM="xterm")
+    assert b"\x1b" not in shown(TERM="xterm", NO_COLOR="1")
+    assert b"\x1b" not in shown(TERM="dumb")
+    assert "\x1b" not in start("-m", "opensync_hooks", "doctor", TERM="xterm").stdout
+
+
+def test_doctor_asks_no_one_about_sessions(recorded: int) -> None:
+    """It is no sync: what is not synced stays so."""
+    assert recorded
+    run("doctor")
+    assert FIRST not in run("verify", "--all").stderr
+    assert json.loads(run("status", "--json").stdout)["sessions"] == 0

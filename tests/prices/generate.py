@@ -1,0 +1,213 @@
+"""Writes table.json from the public price data of genai-prices; for maintainers, never at run time.
+
+    python -m tests.prices.generate [--date YYYY-MM-DD]
+
+The package states no date of its data, so --date names the day whose prices are wanted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genai_prices.data import providers
+from genai_prices.types import (
+    ClauseAnd,
+    ClauseEquals,
+    ClauseOr,
+    ClauseRegex,
+    ClauseStartsWith,
+    MatchLogic,
+    ModelInfo,
+    ModelPrice,
+    TieredPrices,
+)
+
+from opensync_hooks.pricing import canonical, spellings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+SOURCE = "genai-prices"
+TABLE = Path(__file__).with_name("table.json")
+
+# Makers before resellers: who comes first owns a name that several of them list.
+# Hosts of open weights (Groq, Together, ...) are left out: the model's name does not tell the host.
+PROVIDERS = (
+    "anthropic",
+    "openai",
+    "google",
+    "x-ai",
+    "deepseek",
+    "mistral",
+    "moonshotai",
+    "zai",
+    "minimax",
+    "cursor",
+)
+# No coding agent talks to these; gpt-oss is open weights, see above.
+UNWANTED = re.compile(
+    r"^ft:|\.ft\b|\b(?:ada|audio|babbage|curie|davinci|embed|embedding|image|live|ocr|oss|realtime"
+    r"|robotics|transcribe|tts|voice|voxtral)\b"
+)
+# Earlier models of Cursor's own, by cursor.com/docs/models: the package knows the newest alone.
+# Input, output and cache read; a written token is billed as the input it is.
+COMPOSERS = {
+    "composer-1": ("1.25", "10", "0.125"),
+    "composer-1.5": ("3.5", "17.5", "0.35"),
+    "composer-2": ("0.5", "2.5", "0.2"),
+}
+ONE = Decimal(1)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Write the bundled price table.")
+    parser.add_argument("--date", type=date.fromisoformat, default=datetime.now(UTC).date())
+    parser.add_argument("--output", type=Path, default=TABLE)
+    args = parser.parse_args(argv)
+    args.output.write_text(table(args.date), encoding="utf-8")
+    return 0
+
+
+def table(day: date) -> str:
+    """Build the whole file, one line per model, so that a new price is a diff of one line."""
+    head = {"source": SOURCE, "version": version(SOURCE), "date": day.isoformat()}
+    fields = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    models = ",\n".join(json.dumps(row) for row in rows(day))
+    return "{\n" + ",\n".join(fields) + ',\n"models": [\n' + models + "\n]\n}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    provider: str
+    model: ModelInfo
+    rates: dict[str, Any]
+
+
+def rows(day: date) -> Iterator[dict[str, Any]]:
+    offers = [*offers_on(day), *composers()]
+    owners = owners_of_names(offers)
+    for offer in offers:
+        names = [
+            written
+            for name, (owner, written) in owners.items()
+            if owner is offer and not implied(name, owners)
+        ]
+        if names:
+            yield {"provider": offer.provider, "names": names, **offer.rates}
+
+
+def offers_on(day: date) -> Iterator[Offer]:
+    # Off-peak discounts follow the clock, a table cannot: noon lies in every vendor's longest band.
+    noon = datetime.combine(day, time(12), UTC)
+    by_id = {provider.id: provider for provider in providers}
+    for provider in PROVIDERS:
+        for model in sorted(by_id[provider].models, key=lambda model: model.id.lower()):
+            rates = rates_of(model.get_prices(noon), anthropic=provider == "anthropic")
+            if rates and not UNWANTED.search(model.id.lower()):
+                yield Offer(provider, model, rates)
+
+
+def composers() -> Iterator[Offer]:
+    """What the package will know itself one day, and then counts instead."""
+    for name, prices in COMPOSERS.items():
+        fresh, output, read = map(Decimal, prices)
+        model = ModelInfo(id=name, match=ClauseEquals(equals=name))
+        price = ModelPrice(input_mtok=fresh, output_mtok=output, cache_read_mtok=read)
+        yield Offer("cursor", model, rates_at(price, 0, anthropic=False))
+
+
+def owners_of_names(offers: Sequence[Offer]) -> dict[str, tuple[Offer, str]]:
+    """Every canonical name, with the offer it stands for and how the source writes it."""
+    owners: dict[str, tuple[Offer, str]] = {}
+    for names in (own_names, nicknames):
+        for offer in offers:
+            for name in names(offer):
+                if not UNWANTED.search(name):
+                    owners.setdefault(canonical(name), (offer, name))
+    return owners
+
+
+def implied(name: str, owners: Mapping[str, tuple[Offer, str]]) -> bool:
+    """Whether the reader finds the same offer through a shorter name, as with dated snapshots."""
+    shorter = (owners[other][0] for other in spellings(name) if other != name and other in owners)
+    return next(shorter, None) is owners[name][0]
+
+
+def own_names(offer: Offer) -> Iterator[str]:
+    yield offer.model.id.lower()
+    yield from (name.lower() for name in clause_names(offer.model.match))
+
+
+def nicknames(offer: Offer) -> Iterator[str]:
+    """Cursor's spellings, which count only where no vendor uses the name for a model of its own."""
+    if offer.provider == "cursor":
+        yield f"cursor-{offer.model.id}"
+    if offer.provider == "google":
+        yield offer.model.id.removesuffix("-preview")
+
+
+def clause_names(clause: MatchLogic) -> Iterator[str]:
+    """Only whole names: a bare prefix would give a model that comes later its sibling's price."""
+    match clause:
+        case ClauseOr(or_=parts) | ClauseAnd(and_=parts):
+            for part in parts:
+                yield from clause_names(part)
+        case ClauseEquals(equals=name):
+            yield name
+        case ClauseStartsWith(starts_with=name):
+            yield re.sub(r"[-@](?:20\d\d)?$", "", name)
+        case ClauseRegex(regex=pattern) if re.fullmatch(r"\^(?:[\w=-]|\\[.\[\]])+\$", pattern):
+            yield pattern[1:-1].replace("\\", "")
+
+
+def rates_of(prices: ModelPrice, *, anthropic: bool) -> dict[str, Any] | None:
+    if prices.input_mtok is None or prices.output_mtok is None:
+        return None
+    values = [value for value in vars(prices).values() if isinstance(value, TieredPrices)]
+    starts = {tier.start for value in values for tier in value.tiers}
+    if len(starts) > 1:
+        raise ValueError(f"more than one price tier, which the table cannot hold: {prices!r}")
+    rates = rates_at(prices, 0, anthropic=anthropic)
+    for above in starts:
+        beyond = rates_at(prices, above + 1, anthropic=anthropic)
+        rates |= {"above": above, "beyond": beyond}
+    return rates
+
+
+def rates_at(prices: ModelPrice, prompt: int, *, anthropic: bool) -> dict[str, Any]:
+    """All five rates for a prompt of that many tokens; no gap is left to the reader."""
+    given = {key: price_at(value, prompt) for key, value in vars(prices).items()}
+    fresh = given["input_mtok"]
+    # Anthropic publishes its cache writes as multiples of the input price: 1.25 for five minutes,
+    # 2 for one hour. Who has no such price bills a written or read token as the input it is.
+    write = given.get("cache_write_mtok", fresh * (Decimal("1.25") if anthropic else ONE))
+    rates = {
+        "input": fresh,
+        "output": given["output_mtok"],
+        "cache_read": given.get("cache_read_mtok", fresh),
+        "cache_write_5m": write,
+        "cache_write_1h": given.get("cache_write_1h_mtok", fresh * 2 if anthropic else write),
+    }
+    return {key: int(value) if value % ONE == 0 else float(value) for key, value in rates.items()}
+
+
+def price_at(price: Decimal | TieredPrices, prompt: int) -> Decimal:
+    if not isinstance(price, TieredPrices):
+        return price
+    rate: Decimal = price.base
+    for tier in price.tiers:
+        if prompt > tier.start:
+            rate = tier.price
+    return rate
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,455 @@
+"""Secrets are masked wherever they stand, what is none stays, and no input takes long."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.metadata
+import json
+import os
+import random
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opensync_hooks.privacy.redaction import Redactor, mask
+from opensync_hooks.privacy.redaction.formats import Example, Format
+from opensync_hooks.privacy.redaction.headers import HEADERS
+from opensync_hooks.privacy.redaction.keys import KEYS
+from opensync_hooks.privacy.redaction.names import NAMES
+from opensync_hooks.privacy.redaction.shapes import SHAPES
+from opensync_hooks.privacy.redaction.table import TABLE
+from opensync_hooks.privacy.redaction.tokens import TOKENS
+
+ROOT = Path(__file__).parents[2]
+MIB = 1 << 20
+LINES = 20_000
+MOST_FALSE = 0.001
+
+EXAMPLES = [(one, example) for one in TABLE for example in one.examples]
+FOLDS = (
+    "\n",
+    "\r\n",
+    "\\\n",
+    "\\n",
+    "\\\\n",
+    "\\r\\n",
+    "\n    ",
+    "\n> ",
+    "\n+",
+    '" +\n    "',
+    "'\n'",
+)
+"""How terminals, editors, shells, mails, diffs and source code break a long word."""
+SHORTEST_FOLDED = 16
+FOLD_STEP = 1 if os.environ.get("OPENSYNC_TEST_LONG") else 7
+AROUND = (
+    "{}", "see {} there", "see\\n{}\\nthere", '{{"a": "{}"}}', "({})", "\x1b[33m{}\x1b[0m",
+    "a%3D{}%26b", "<b>{}</b>", "[{}]", "x={};y=1", "日本語 {} ✓", "| {} |",
+)  # fmt: skip
+
+
+def redacted(text: str) -> str:
+    return Redactor().text(text)
+
+
+def name_of(one: Format) -> str:
+    return f"{one.kind}-{TABLE.index(one)}"
+
+
+@pytest.mark.parametrize("one", TABLE, ids=name_of)
+def test_format_is_masked_with_its_kind(one: Format) -> None:
+    assert one.examples
+    for example in one.examples:
+        found = redacted(example.text)
+        assert example.secret not in found
+        if one.kind == "private-key":  # goes whole, with the lines that name it
+            assert found.strip().endswith(mask(one.kind))
+        else:
+            assert found == example.before + mask(one.kind) + example.after
+
+
+@pytest.mark.parametrize("one", TABLE, ids=name_of)
+def test_what_looks_alike_stays(one: Format) -> None:
+    assert one.innocent
+    for text in one.innocent:
+        assert redacted(text) == text
+
+
+def test_table_is_as_large_as_we_say() -> None:
+    assert len({one.kind for one in TABLE}) >= 100
+    assert len(TABLE) >= 120
+
+
+@pytest.mark.parametrize("around", AROUND, ids=ascii)
+def test_secret_is_found_in_any_surroundings(around: str) -> None:
+    for one in (*KEYS, *TOKENS, *SHAPES):
+        for example in one.examples:
+            found = redacted(around.format(example.text))
+            assert example.secret not in found, (one.kind, found)
+            assert mask(one.kind) in found
+
+
+@pytest.mark.parametrize("fold", FOLDS, ids=ascii)
+def test_token_is_found_where_it_was_folded(fold: str) -> None:
+    """Anywhere behind its prefix, as long as four of its letters stand on either side."""
+    for one in TOKENS:
+        for example in one.examples:
+            for at in range(len(_prefix(example)) + 4, len(example.secret) - 4, 3):
+                begin, end = example.secret[:at], example.secret[at:]
+                found = redacted(f"see {begin}{fold}{end} there")
+                assert found == f"see {mask(one.kind)} there", (begin, end)
+
+
+def fold_places(one: Format, example: Example) -> list[int]:
+    """Where in the secret a line may end: not in the letters that it is known by, nor near them.
+
+    A value that is known by its name alone begins with eight letters, or it is too short to fold.
+    """
+    word = max(example.secret.split(), key=len).strip(";")
+    if len(word) < SHORTEST_FOLDED:
+        return []
+    filled = re.search(r"4[kQ7]", word)
+    named = one in (*HEADERS, *NAMES) or one.kind == "url-password"
+    begin = example.secret.index(word)
+    first = 8 if named else (filled.start() if filled else 0) + 4
+    marks = [(word.find(mark), len(mark)) for mark in (clue.strip("*") for clue in one.clues)]
+    return [
+        begin + at
+        for at in range(first, len(word) - 5)
+        if not any(found >= 0 and found - 5 <= at < found + size + 5 for found, size in marks)
+    ]
+
+
+def cut_in(example: Example, at: int, fold: str) -> Example:
+    return replace(example, secret=example.secret[:at] + fold + example.secret[at:])
+
+
+def in_json(text: str, depth: int) -> str:
+    return in_json(json.dumps({"a": text}), depth - 1) if depth else text
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("fold", FOLDS, ids=ascii)
+def test_every_format_is_found_where_a_line_ends_in_it(fold: str, depth: int) -> None:
+    for one, example in EXAMPLES:
+        for at in fold_places(one, example)[::FOLD_STEP]:
+            text = in_json(f"see {cut_in(example, at, fold).text} there", depth)
+            found = redacted(text)
+            assert example.secret[max(0, at - 8) : at] not in found, text
+            assert example.secret[at : at + 6] not in found, text
+
+
+def _prefix(example: Example) -> str:
+    """The fixed letters of a token's example: those before what fills it up."""
+    filled = re.search(r"4[kQ7]", example.secret)
+    assert filled
+    return example.secret[: filled.start()]
+
+
+@pytest.mark.parametrize("end", ["", "…", "...", " [cut here: 20 more bytes]", "\n[truncated]"])
+def test_token_that_was_cut_short_is_found_all_the_same(end: str) -> None:
+    for one in TOKENS:
+        for example in one.examples:
+            cut = example.secret[: len(_prefix(example)) + 16]
+            if len(cut) < len(example.secret):
+                assert redacted(f"see {cut}{end}").startswith(f"see {mask(one.kind)}")
+
+
+def test_key_file_is_found_in_every_form_that_files_are_shown_in() -> None:
+    lines = [hashlib.sha256(bytes([at])).hexdigest() for at in range(12)]
+    name = "RSA PRIVATE " + "KEY"
+    begin, end = f"-----BEGIN {name}-----", f"-----END {name}-----"
+    file = [begin, *lines, end]
+    forms = {
+        "as it is": "\n".join(file),
+        "with Windows' line ends": "\r\n".join(file),
+        "in JSON": "\\n".join(file),
+        "in JSON in JSON": "\\\\n".join(file),
+        "in one line": " ".join(file),
+        "indented": "\n        ".join(file),
+        "with line numbers": "\n".join(f"{at:6}\t{line}" for at, line in enumerate(file)),
+        "with arrows": "\n".join(f"{at:6}→{line}" for at, line in enumerate(file)),
+        "as a diff": "\n".join(f"+{line}" for line in file),
+        "in source code": "\n".join(f'    "{line}\\n" +' for line in file),
+        "encrypted": "\n".join(
+            [begin, "Proc-Type: 4,ENCRYPTED", "DEK-Info: AES-128-CBC,0A1B", "", *file[1:]]
+        ),
+        "without its end": "\n".join(file[:-1]),
+        "without its end, in JSON": "\\n".join(file[:-1]),
+        "cut in a line": "\n".join(file[:-2]) + "\n" + lines[-1][:20],
+        "without its beginning": "\n".join(file[3:]),
+    }  # fmt: skip
+    for form, text in forms.items():
+        found = redacted(f"cat key\n{text}")
+        assert mask("private-key") in found, form
+        assert not any(line[:12] in found or line[-12:] in found for line in lines[3:]), form
+        assert found.startswith("cat key\n"), form
+
+
+def test_what_follows_a_key_file_stays() -> None:
+    name = "PRIVATE " + "KEY"
+    key = f"-----BEGIN {name}-----\n" + "4kQ7" * 16 + f"\n-----END {name}-----"
+    assert redacted(f"{key}\nand then\n{key}\nbye") == "{0}\nand then\n{0}\nbye".format(
+        mask("private-key")
+    )
+    prose = f"Look for -----BEGIN {name}----- in the file.\n\nThen tell me what you see in it."
+    assert redacted(prose).endswith(" in the file.\n\nThen tell me what you see in it.")
+
+
+def test_mask_is_the_same_for_every_value_and_tells_nothing_of_it() -> None:
+    (one,) = (one for one in TOKENS if one.kind == "npm-token")
+    values = [one.examples[0].secret, one.examples[0].secret.replace("4", "9")]
+    assert {redacted(value) for value in values} == {"[redacted:npm-token]"}
+
+
+def test_finds_are_counted_by_kind() -> None:
+    redactor = Redactor()
+    redactor.text("DB_PASSWORD=hunter2hunter2 and again DB_PASSWORD=hunter3hunter3")
+    redactor.text("nothing here")
+    assert redactor.counts == Counter(password=2)
+
+
+def test_field_with_a_telling_name_is_masked_whatever_it_holds() -> None:
+    redactor = Redactor()
+    value = redactor.value
+    assert value("password", "swordfish") == "[redacted:password]"
+    assert value("db_password", "two words") == "[redacted:password]"
+    assert value("apiKey", "4kQ7xB2mZ9") == "[redacted:api-key]"
+    assert value("client_secret", "4kQ7xB2m\"'`9") != "4kQ7xB2m\"'`9"
+    for name, text in (
+        ("title", "swordfish"), ("password", ""), ("token", "two words"), ("password", "${PASS}"),
+        ("max_tokens", "4096"), ("key", "ctrl+a"), ("password", "[redacted:password]"),
+    ):  # fmt: skip
+        assert value(name, text) == text
+
+
+def test_users_own_patterns_are_masked_under_their_names() -> None:
+    own = (("employee", re.compile(r"EMP-[0-9]{6}")), ("word", re.compile("redacted|hunter")))
+    redactor = Redactor(own)
+    assert redactor.text("by EMP-123456 today") == "by [redacted:employee] today"
+    once = redactor.text("hunter of EMP-123456")
+    assert once == "[redacted:word] of [redacted:employee]"
+    assert redactor.text(once) == once, "a mask is left alone by a pattern that matches its words"
+
+
+def test_what_the_user_allows_stays() -> None:
+    allowed = "AK" + "IAIOSFODNN7EXAMPLE"
+    other = allowed.replace("7", "2")
+    redactor = Redactor(allowed=lambda found: found == allowed)
+    assert redactor.text(f"{allowed} {other}") == f"{allowed} [redacted:aws-access-key]"
+
+
+def test_letters_that_grow_in_lower_case_move_no_mask() -> None:
+    assert redacted("İİİ password=hunter2hunter2 İ") == f"İİİ password={mask('password')} İ"
+
+
+PIECES = st.one_of(
+    st.sampled_from([example.text for _, example in EXAMPLES]),
+    st.sampled_from([example.text for _, example in EXAMPLES]).flatmap(
+        lambda text: st.integers(0, len(text)).map(lambda at: text[:at])
+    ),
+    st.sampled_from([mask(one.kind) for one in TABLE]),
+    st.sampled_from(("password=", "token:", "-----BEGIN", "bearer", "eyJ", '\\"', "\\n", "...")),
+    st.sampled_from("\"'`\n=:/@;&,….-_a[] "),
+    st.text(max_size=12),
+)
+TEXTS = st.lists(PIECES, max_size=8).flatmap(
+    lambda pieces: st.sampled_from(["", " ", "\n", '"', "="]).map(lambda by: by.join(pieces))
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(TEXTS)
+def test_masking_twice_is_masking_once(text: str) -> None:
+    once = redacted(text)
+    assert redacted(once) == once
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(EXAMPLES), min_size=1, max_size=6),
+    st.sampled_from(["\n", "\n\n"]),
+)
+def test_gate_lets_every_format_through(found: list[tuple[Format, Example]], by: str) -> None:
+    """What the gate keeps out would never be looked for."""
+    text = redacted(by.join(example.text for _, example in found))
+    for _, example in found:
+        assert example.secret not in text
+
+
+@cache
+def code() -> str:
+    """A mebibyte of source code, as transcripts are full of it."""
+    return "\n".join(_source_lines())[:MIB].ljust(MIB)
+
+
+@cache
+def _source_lines() -> list[str]:
+    """Lines of the packages that lie around here, without what only fills."""
+    names = ("hypothesis", "pytest", "requests", "urllib3", "pip")
+    files = sorted({path for name in names for path in _files(name)})
+    files += sorted(Path(re.__file__).parents[1].glob("*.py"))
+    texts = (path.read_text("utf-8", "replace") for path in files)
+    return [line for text in texts for line in text.splitlines() if line.strip()]
+
+
+def _files(package: str) -> Iterator[Path]:
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        return
+    for file in files:
+        if file.suffix in (".py", ".pyi", ".md", ".txt", ".toml", ".json"):
+            path = Path(str(file.locate()))
+            if path.is_file() and path.stat().st_size < 400_000:
+                yield path
+
+
+def cpu_ms(call: Callable[[], object], tries: int = 3) -> float:
+    best = float("inf")
+    for _ in range(tries):
+        began = time.process_time()
+        call()
+        best = min(best, time.process_time() - began)
+    return best * 1000
+
+
+_PLAIN = re.compile(r"(?:a|b|c|d)(?:b|c|d|e|f)+")
+
+
+def plain_ms(size: int) -> float:
+    """What one search with one plain pattern takes here and now, in so many letters of code."""
+    return cpu_ms(lambda: _PLAIN.findall(code()[:size]), 5)
+
+
+def hostile() -> Iterator[tuple[str, Callable[[int], str]]]:
+    """Name and text of a size: what is common, and what brings a pattern to its knees."""
+    yield "code", lambda size: code()[:size]
+    noise = random.Random(1).randbytes(2 * MIB)  # noqa: S311
+    yield "base64", lambda size: base64.b64encode(noise).decode()[:size]
+    yield "base64 in lines", lambda size: base64.encodebytes(noise).decode()[:size]
+    yield "hex", lambda size: noise.hex()[:size]
+    words = [clue.strip("*") for one in TABLE for clue in one.clues]
+    yield "every clue", partial(_any_of, words, " ")
+    yield "every clue, joined", partial(_any_of, words, "")
+    yield "every format", partial(_any_of, [example.text for _, example in EXAMPLES], " ")
+    yield "nested JSON", partial(_repeated, in_json('"password": "a', 9))
+    for again in AGAIN:
+        yield f"{again!r} again and again", partial(_repeated, again)
+
+
+def _any_of(words: list[str], by: str, size: int) -> str:
+    return by.join(random.Random(1).choices(words, k=size // 2))[:size]  # noqa: S311
+
+
+def _repeated(unit: str, size: int) -> str:
+    return (unit * (size // len(unit) + 1))[:size]
+
+
+AGAIN = (
+    *"_-=:.a0A/+<\\\"' \n\t>[", "日本語ü—✓ ", "İ", "\\n", '\\"', '\\\\\\"', "\\u0022", "&quot;",
+    "%3D", "[33m", "A=", "x=1&", "A=1;", "| ", "> ", '" +\n', '"\n"', "\n    ", "4\n", "4\\\n",
+    "a1b2c3d4\n", "password", "value", "token:", "password=", "PASSWORD=", "pass='", 'key="',
+    '"token",', "secret_key: 'a", "password: a1b2c3(", "password: a1b2c3d4\n", "token: |-\n  ",
+    'token = "a1b2c3d4\n', "- name: PASSWORD\n", "--password ", "--token \\\n",
+    "token" + "\\" * 90, "bearer ", "authorization: ", "cookie: a=", "sk-", "ghp_",
+    "ghp_" + "4" * 30 + "\n", "AKIA4\\n", "eyJ", "eyJa.", "eyJaaaa\n.", "eyJ" + "4" * 30 + "\n",
+    "://", "://a:", "://a:b\n", "$6$aaaa\n$", "MT.aaaaaa.", "a.aaaaaa\n", "abcdef-us4", "JQQJ99",
+    "Q~", "12345678:AA", "-----BEGIN ", "-----BEGIN PRIVATE " + "KEY-----\n",
+    "-----END PRIVATE " + "KEY-----\n", "4kQ7xB2mZ94kQ7xB\n", "Private-" + "Lines: 1\naaaaaaaa ",
+)  # fmt: skip
+"""Beginnings of patterns, what they repeat, and what they go on behind."""
+LONG = bool(os.environ.get("OPENSYNC_TEST_LONG"))
+SIZE = MIB if LONG else MIB // 4
+MOST_PLAIN = 13
+"""Times as long as a plain search: 100 ms a mebibyte where one takes 8."""
+
+
+@pytest.mark.timeout(300)
+def test_time_grows_with_the_text_and_stays_within_a_few_plain_searches() -> None:
+    """A mebibyte of anything takes less than 100 ms where a plain search of it takes 8."""
+    redactor = Redactor()
+    redactor.text("".join(example.text for _, example in EXAMPLES))  # every pattern is compiled
+    costs = {}
+    for name, text in hostile():
+        once, twice = text(SIZE), text(2 * SIZE)
+        for _ in range(4):  # the machine may have been busy with something else
+            took = cpu_ms(lambda once=once: redactor.text(once), 2)  # type: ignore[misc]
+            grown = cpu_ms(lambda twice=twice: redactor.text(twice), 1)  # type: ignore[misc]
+            costs[name] = took / plain_ms(SIZE), grown / max(took, 0.5)
+            if costs[name][0] < MOST_PLAIN and costs[name][1] < 2.5:
+                break
+        assert costs[name][0] < MOST_PLAIN * 1.3, (name, costs[name])
+        assert costs[name][1] < 3.5, (name, costs[name])
+    print(sorted(costs.items(), key=lambda pair: -pair[1][0])[:6])
+    print(sorted(costs.items(), key=lambda pair: -pair[1][1])[:4])
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("share", range(4))
+def test_no_pattern_is_slow_on_what_almost_matches(share: int) -> None:
+    """A quadratic pattern would take seconds for what a linear one does in a blink."""
+    redactor = Redactor()
+    rng = random.Random(share)  # noqa: S311
+    size = MIB // 16
+    for one in TABLE[share::4]:
+        for example in one.examples[: 99 if LONG else 2]:
+            cut = rng.randrange(len(example.before) + 1, len(example.text) + 1)
+            tails = ["", "\n", "\\n", " ", "=", '"', "'", ".", "!", "A" * 1000, "\\" * 99]
+            for tail in tails if LONG else rng.sample(tails, 3):
+                text = _repeated(example.text[:cut] + tail, size)
+                took = cpu_ms(lambda text=text: redactor.text(text), 1)  # type: ignore[misc]
+                assert took < 100 * plain_ms(size), example.text[:cut] + tail
+
+
+def benign_lines() -> Iterator[str]:
+    """Source code of real packages, and made lines of all that looks random and is no secret."""
+    rng = random.Random(7)  # noqa: S311
+    yield from rng.sample(_source_lines(), LINES // 2)
+    for number in range(LINES // 2):
+        noise = rng.randbytes(64)
+        yield (
+            f'    "integrity": "sha512-{base64.b64encode(noise).decode()}",',
+            str(uuid.UUID(bytes=noise[:16])),
+            f"{noise[:20].hex()} refs/heads/main",
+            f'checksum = "{noise[:32].hex()}"',
+            base64.b64encode(noise[:57]).decode(),
+            f"data:image/png;base64,{base64.b64encode(noise).decode()}",
+            f"{noise[:4].hex()}..{noise[4:8].hex()}  main -> origin/main",
+            f'  resolved "https://registry.yarnpkg.com/a-{number}/-/a.tgz#{noise[:20].hex()}"',
+            f"    --hash=sha256:{noise[:32].hex()} \\",
+            f"{number} passed, {noise[0]} failed in 0.{number}s; session {noise[:8].hex()}",
+        )[number % 10]
+
+
+@pytest.mark.timeout(120)
+def test_false_alarms_are_rarer_than_one_line_in_a_thousand() -> None:
+    lines = list(benign_lines())
+    assert len(lines) == LINES
+    alarms = [line for line in lines if redacted(line) != line]
+    print(f"{len(alarms)} false alarms in {len(lines)} lines: {100 * len(alarms) / LINES:.3f} %")
+    assert len(alarms) < LINES * MOST_FALSE, alarms[:20]
+
+
+def test_no_secret_is_planted_in_this_repository() -> None:
+    """Those who look for secrets in repositories would find our examples, were they written out."""
+    plain = {"url-password", "password-hash", "opensync-key"}
+    marked = {one.kind for one in (*KEYS, *TOKENS, *SHAPES)} - plain
+    for path in [
+        *ROOT.glob("opensync_hooks/**/*.py"),
+        *ROOT.glob("tests/*.py"),
+        ROOT / "README.md",
+    ]:
+        redactor = Redactor()
+        redactor.text(path.read_text("utf-8"))
+        assert not marked & redactor.counts.keys(), path

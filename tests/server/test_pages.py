@@ -1,0 +1,798 @@
+"""The pages on which a person reads the embedded store, over a real connection."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+import tracemalloc
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from opensync_hooks.cli import main
+from opensync_hooks.config import new_key
+from opensync_hooks.destinations.protocol import Json
+from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
+from opensync_hooks.server import Server
+from opensync_hooks.server.html import harmless
+from opensync_hooks.server.pages import MOST_MESSAGES, MOST_SESSIONS
+from tests import cursor_home
+from tests.opencode_home import Home
+from tests.page_reader import Page
+
+BEGAN = 1_790_000_000_000
+HOSTILE = (
+    "<script>alert(1)</script>\"'><img src=x onerror=alert(2)><a href=javascript:alert(3)>x</a>"
+    " </title></style></pre></details></textarea><!-- --><?x?><![CDATA[ &lt;b&gt; &#60;i&#62;"
+    " \u202eright\u202c \u2066to\u2069 \0 \x1b]0;title\x07 \x1b[8mhidden\x1b[0m \x9b31m \x7f \u2028"
+    " https://evil.example/?q=1 ```"
+)
+
+
+class Browser:
+    """Keeps cookies as browsers do; `get` goes from the page where all sessions are listed."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self.home = ""
+
+    def enter(self) -> requests.Response:
+        answer = self.http.get(self.server.entrance, timeout=10)
+        self.home = answer.url
+        return answer
+
+    @property
+    def cookie(self) -> str:
+        ((name, value),) = self.http.cookies.items()
+        return f"{name}={value}"
+
+    def get(self, path: str = "", **options: Any) -> requests.Response:
+        return self.http.get(self.home + path, timeout=30, **options)
+
+    def read(self, path: str = "") -> Page:
+        answer = self.get(path)
+        assert answer.status_code == 200, answer.text
+        return Page(answer.text)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def server(store: Store) -> Iterator[Server]:
+    with Server(store, new_key()) as listening:
+        yield listening.start()
+
+
+@pytest.fixture
+def browser(server: Server) -> Iterator[Browser]:
+    one = Browser(server)
+    with one.http:
+        one.enter()
+        yield one
+
+
+def text(content: str) -> Json:
+    return {"type": "text", "content": content}
+
+
+def put(store: Store, key: str, at: int = 0, parent: str | None = None, **fields: Any) -> str:
+    body = {"externalId": key, "title": f"Title {key}", "createdAt": BEGAN + at, **fields}
+    return store.put_session(body, {"parentExternalId": parent} if parent else {})
+
+
+def say(
+    store: Store,
+    session: str,
+    said: str,
+    at: int = 0,
+    *parts: Json,
+    role: str = "user",
+    **extra: Any,
+) -> str:
+    body: Json = {
+        "sessionExternalId": session,
+        "externalId": f"{session}:{at}:{said[:20]}",
+        "role": role,
+    }
+    body |= {"textContent": said, "parts": list(parts) or [text(said)], "createdAt": BEGAN + at}
+    return store.put_message(body, extra, replaces=True)
+
+
+def call(name: str, arguments: Any, **more: Any) -> Json:
+    return {"type": "tool-call", "content": {"id": "c1", "name": name, "args": arguments, **more}}
+
+
+def result(output: Any, **more: Any) -> Json:
+    return {"type": "tool-result", "content": {"id": "c1", "name": "x", "result": output, **more}}
+
+
+def titles(page: Page) -> list[str]:
+    return [one for one in page.headings if one.startswith("Title")]
+
+
+# ---- who may read --------------------------------------------------------------------------------
+
+
+def test_address_that_serve_shows_opens_the_list(browser: Browser, server: Server) -> None:
+    entrance = server.entrance
+    answer = requests.get(entrance, timeout=10, allow_redirects=False)
+    assert (answer.status_code, answer.content) == (303, b"")
+    home = answer.headers["Location"]
+    given = answer.headers["Set-Cookie"]
+    assert f"; Path={home}; HttpOnly; SameSite=Strict" in given
+    assert given.startswith(f"opensync_hooks_{server.port}=")
+    assert entrance.partition("key=")[2] not in given + home
+    assert len(home) > 20
+    assert browser.get().status_code == 200
+    assert "key=" not in browser.home
+
+
+def test_cookie_goes_to_our_pages_only_and_not_to_another_port(
+    browser: Browser, server: Server, tmp_path: Path
+) -> None:
+    """Every port of 127.0.0.1 gets its cookies, also one on which another user listens."""
+    asked = requests.Request("GET", f"http://127.0.0.1:{server.port + 1}/session?id=x")
+    assert "Cookie" not in browser.http.prepare_request(asked).headers
+    with Store(tmp_path / "other.db") as store, Server(store, new_key()) as other:
+        browser.http.get(other.start().entrance, timeout=10)
+        assert browser.get().status_code == 200, "two servers side by side"
+
+
+def test_address_works_once_and_another_takes_its_place(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    server.on_entry(lambda: told.append(server.entrance))
+    first = server.entrance
+    for _ in range(2):  # browsers fetch an address ahead of time
+        assert requests.get(first, timeout=10, allow_redirects=False).status_code == 303
+    assert told == [server.entrance] != [first]
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
+    assert requests.get(first, timeout=10, allow_redirects=False).status_code == 403
+    assert requests.get(told[0], timeout=10, allow_redirects=False).status_code == 303
+
+
+@pytest.mark.parametrize("query", ["", "?key=", "?key=x", "?key=%ff", "?q=x", "?key=osk_{key}"])
+def test_stranger_is_told_in_one_sentence_how_to_get_in(server: Server, query: str) -> None:
+    answer = requests.get(f"{server.url}/{query}", timeout=10)
+    assert answer.status_code == 403
+    assert "Open the newest address that `opensync-hooks serve` shows" in Page(answer.text).text
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_spent_key_that_was_never_given_opens_nothing(server: Server) -> None:
+    """Before the first entry no key is spent, and an empty one must not be it."""
+    assert requests.get(f"{server.url}/?key=", timeout=10).status_code == 403
+
+
+def test_path_without_its_cookie_and_cookie_without_its_path_open_nothing(
+    browser: Browser, server: Server
+) -> None:
+    cookie = {"Cookie": browser.cookie}
+    for path in ("", "session?id=x", "message?id=x"):
+        for headers in ({}, {"Cookie": browser.cookie + "x"}, {"Cookie": "a=b"}):
+            assert requests.get(browser.home + path, headers=headers, timeout=10).status_code == 403
+        assert requests.get(browser.home + path, headers=cookie, timeout=10).status_code != 403
+    for path in ("/", "/session", "/x/", browser.home.removeprefix(server.url)[:-2] + "/"):
+        answer = requests.get(server.url + path, headers=cookie, timeout=10)
+        assert answer.status_code == (403 if path == "/" else 404)
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["{0}", "a=b; {0}", "{1}=x; {0}", "{0}; {1}=x", 'a="; {0}', "a;;={0};{0}", "é= ;  {0} "],
+)
+def test_cookies_of_others_do_not_lock_the_reader_out(
+    browser: Browser, server: Server, around: str
+) -> None:
+    headers = {"Cookie": around.format(browser.cookie, f"opensync_hooks_{server.port}").encode()}
+    assert requests.get(browser.home, headers=headers, timeout=10).status_code == 200
+
+
+def test_key_of_the_programs_opens_no_page_and_the_cookie_no_route(tmp_path: Path) -> None:
+    key = new_key()
+    with Store(tmp_path / "s.db") as store, Server(store, key) as server:
+        browser = Browser(server.start())
+        with browser.http:
+            browser.enter()
+            bearer = {"Authorization": f"Bearer {key}"}
+            assert requests.get(browser.home, headers=bearer, timeout=10).status_code == 403
+            assert requests.get(f"{server.url}/?key={key}", timeout=10).status_code == 403
+            cookie = {"Cookie": browser.cookie}
+            answer = requests.get(f"{server.url}/api/sessions", headers=cookie, timeout=10)
+            assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example:1"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "localhost"}, 200),
+    ],
+)
+def test_page_of_a_stranger_is_refused_with_the_cookie_too(
+    browser: Browser, headers: dict[str, str], status: int
+) -> None:
+    cookie = {"Cookie": browser.cookie}
+    answer = requests.get(browser.home, headers={**cookie, **headers}, timeout=10)
+    assert answer.status_code == status
+    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
+def test_pages_can_only_be_read(browser: Browser, method: str) -> None:
+    assert browser.http.request(method, browser.home, timeout=10).status_code == 404
+
+
+def test_secrets_of_the_pages_are_compared_in_constant_time(
+    browser: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def watch(one: bytes, other: bytes) -> bool:
+        seen.append(other.decode())
+        return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr("opensync_hooks.server.access.compare_digest", watch)
+    browser.get()
+    requests.get(f"{server.url}/?key=x", timeout=10)
+    secrets = {browser.cookie.partition("=")[2], server.entrance.partition("=")[2]}
+    assert secrets <= set(seen)
+    assert browser.home.removeprefix(server.url) in seen
+
+
+def test_server_writes_nothing_of_who_reads_what(
+    server: Server, store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put(store, "s")
+    browser = Browser(server)
+    with browser.http:
+        browser.enter()
+        browser.get("?q=Title")
+        requests.get(server.url + "/?key=wrong", timeout=10)
+    assert capfd.readouterr() == ("", "")
+
+
+# ---- headers -------------------------------------------------------------------------------------
+
+
+def test_every_page_forbids_everything_but_its_own_style(
+    browser: Browser, server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = put(store, "s")
+    message = say(store, "s", "hi")
+    paths = ("", "?q=x", f"session?id={session}", f"message?id={message}", "session?id=none", "x")
+    answers = [browser.get(path) for path in paths]
+    answers.append(requests.get(server.url, timeout=10))
+    monkeypatch.setattr(store, "agents", lambda: 1 // 0)
+    answers.append(browser.get())
+    assert [one.status_code for one in answers] == [200, 200, 200, 200, 404, 404, 403, 500]
+    for answer in answers:
+        style = answer.text.partition("<style>")[2].partition("</style>")[0]
+        digest = b64encode(sha256(style.encode()).digest()).decode()
+        assert answer.headers["Content-Security-Policy"] == (
+            f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
+            "base-uri 'none'; frame-ancestors 'none'"
+        )
+        expected = {
+            "Content-Type": "text/html; charset=utf-8",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+        }
+        assert answer.headers.items() >= expected.items()
+        assert "url(" not in style
+        assert "@import" not in style
+        page = Page(answer.text)
+        assert "main" in page.tags
+        assert answer.text.startswith('<!doctype html><html lang="en">')
+
+
+# ---- the list ------------------------------------------------------------------------------------
+
+
+def test_sessions_are_listed_by_their_last_word_whenever_they_were_stored(
+    browser: Browser, store: Store
+) -> None:
+    for key, at in (("old", 5), ("new", 900_000), ("middle", 60_000)):
+        put(store, key)
+        say(store, key, "hi", at)
+    put(store, "silent", 30_000)
+    page = browser.read()
+    assert titles(page) == ["Title new", "Title middle", "Title silent", "Title old"]
+
+
+def test_entry_says_what_a_session_was(browser: Browser, store: Store) -> None:
+    put(
+        store, "s", source="cursor", projectName="app", projectPath="/work/app",
+        promptTokens=12_000, completionTokens=345, cost=1.5,
+    )  # fmt: skip
+    say(store, "s", "hi")
+    page = browser.read()
+    assert " · app · Cursor · 1 message · 12,345 tokens · $1.50" in page.text
+    assert "./?project=%2Fwork%2Fapp" in page.links
+
+
+def test_subagents_stand_with_their_parent(browser: Browser, store: Store) -> None:
+    parent = put(store, "main")
+    children = [put(store, f"sub{n}", n + 1, parent="main", title=f"Helper {n}") for n in range(2)]
+    put(store, "lost", parent="not here")
+    page = browser.read()
+    assert titles(page) == ["Title main", "Title lost"] or titles(page)[::-1] == [
+        "Title main", "Title lost",
+    ]  # fmt: skip
+    assert "2 subagents" in page.text
+    assert {f"session?id={one}" for one in children} <= set(page.links)
+    child = browser.read(f"session?id={children[0]}")
+    assert f"session?id={parent}" in child.links
+    assert "Subagent of Title main" in child.text
+    assert {f"session?id={one}" for one in children} <= set(
+        browser.read(f"session?id={parent}").links
+    )
+
+
+def test_sessions_that_call_each_other_parent_are_listed_all_the_same(
+    browser: Browser, store: Store
+) -> None:
+    put(store, "self", parent="self")
+    put(store, "a", parent="c")
+    put(store, "b", parent="a")
+    put(store, "c", parent="b")
+    page = browser.read()
+    everyone = [store.card(key) for key in ("self", "a", "b", "c")]
+    listed = {link.partition("=")[2] for link in page.links if link.startswith("session?")}
+    shown = set(listed)
+    for one in listed:
+        links = browser.read(f"session?id={one}").links
+        shown |= {link.partition("=")[2] for link in links if link.startswith("session?")}
+    assert {one["id"] for one in everyone if one} <= shown
+
+
+def test_many_sessions_come_in_pages(browser: Browser, store: Store) -> None:
+    count = 2 * MOST_SESSIONS + 3
+    store.put_batch(
+        {"sessions": [{"externalId": str(n), "title": f"Title {n}"} for n in range(count)]}
+    )
+    seen, place = [], ""
+    for _ in range(3):
+        page = browser.read(place)
+        seen += titles(page)
+        place = next((one for one in reversed(page.links) if "page=" in one), "")
+    assert len(set(seen)) == len(seen) == count
+    assert place == "./?page=2", "on the last page there is no next one"
+    assert "No session is left" in browser.read("?page=99").text
+    for odd in ("0", "-1", "x", "9" * 40, "%00", "²"):
+        assert titles(browser.read(f"?page={odd}")) == seen[:MOST_SESSIONS]
+
+
+def test_empty_store_says_so(browser: Browser) -> None:
+    assert "No session is kept here yet." in browser.read().text
+
+
+def test_agents_and_projects_can_be_chosen(browser: Browser, store: Store) -> None:
+    put(store, "1", source="claude-code", projectPath="/a", projectName="a")
+    put(store, "2", source="opencode", projectPath="/a", projectName="a")
+    put(store, "3", source="claude-code", projectPath="/b&c", projectName="b&c")
+    assert sorted(titles(browser.read("?agent=claude-code"))) == ["Title 1", "Title 3"]
+    assert sorted(titles(browser.read("?project=/a"))) == ["Title 1", "Title 2"]
+    assert titles(browser.read("?project=/b%26c&agent=claude-code")) == ["Title 3"]
+    page = browser.get("?agent=opencode&project=/a").text
+    assert '<option value="opencode" selected>OpenCode</option>' in page
+    assert '<input type="hidden" name="project" value="/a">' in page
+    assert titles(browser.read("?agent=' OR 1=1 --")) == []
+
+
+# ---- search --------------------------------------------------------------------------------------
+
+
+def test_search_finds_titles_and_texts_and_leads_to_the_place(
+    browser: Browser, store: Store
+) -> None:
+    first = put(store, "1", title="Title of the harbour")
+    put(store, "2")
+    for n in range(MOST_MESSAGES + 5):
+        say(store, "2", f"number {n}", n)
+    wanted = say(
+        store, "2", "x" * 500 + " the Harbour at night, 50% off_season", 200, role="assistant"
+    )
+    put(store, "3", parent="2")
+    say(store, "3", "nothing of it")
+    page = browser.read("?q=hArBoUr")
+    assert sorted(titles(page)) == ["Title 2", "Title of the harbour"]
+    assert f"session?id={first}" in page.links
+    place = next(link for link in page.links if "&at=" in link)
+    assert place.endswith(f"&at={wanted}#m-{wanted}")
+    assert "…" in page.text
+    assert "<mark>Harbour</mark>" in browser.get("?q=hArBoUr").text
+    there = browser.read(place.partition("#")[0])
+    assert f"m-{wanted}" in there.ids
+    assert "Messages 101 to 106 of 106" in there.text
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("harbour night", 1),
+        ("night title", 1),
+        ("harbour day", 0),
+        ("50%", 1),
+        ("5_%", 0),
+        ("ÜBER", 1),
+        ("straße", 1),
+        ("behind", 1),
+        ("' OR 1=1 --", 0),
+        ("(", 0),
+        ("<b>", 1),
+        ("%", 1),
+        ("\\", 0),
+        ("\0", 1),
+        ("   ", 1),
+        ("a " * 5_000, 1),
+    ],
+)
+def test_every_word_has_to_occur_as_it_is(
+    browser: Browser, store: Store, words: str, found: int
+) -> None:
+    put(store, "1")
+    say(store, "1", "the harbour; a <b> of 50%", 1)
+    say(store, "1", "at night über der STRASSE \0 behind the NUL", 2)
+    answer = browser.get(params={"q": words}) if words else browser.get()
+    assert answer.status_code == 200
+    assert len(titles(Page(answer.text))) == found
+
+
+def test_search_leads_to_the_message_that_has_most_of_the_words(
+    browser: Browser, store: Store
+) -> None:
+    put(store, "s")
+    said = [say(store, "s", text, at) for at, text in enumerate(("red", "blue red", "red blue"))]
+    page = browser.read("?q=RED+blue+red")
+    assert [link.partition("#m-")[2] for link in page.links if "#m-" in link] == [said[1]]
+
+
+def test_search_finds_subagents_and_says_whose_they_are(browser: Browser, store: Store) -> None:
+    put(store, "main")
+    put(store, "sub", 1, parent="main", title="Title sub")
+    say(store, "sub", "a needle", 5)
+    page = browser.read("?q=needle")
+    assert titles(page) == ["Title sub"]
+    assert "Subagent of Title main" in page.text
+
+
+def test_found_sessions_come_in_pages_that_keep_the_words(browser: Browser, store: Store) -> None:
+    sessions = [{"externalId": str(n), "title": f"Title {n} öl & gas"} for n in range(60)]
+    store.put_batch({"sessions": sessions})
+    page = browser.read("?q=öl+%26")
+    following = [link for link in page.links if "page=2" in link]
+    assert len(titles(page)) == MOST_SESSIONS
+    assert following == ["./?q=%C3%B6l+%26&page=2"]
+    assert len(titles(browser.read(following[0]))) == 10
+
+
+# ---- a session -----------------------------------------------------------------------------------
+
+
+def test_conversation_is_shown_in_order_with_its_calls_folded(
+    browser: Browser, store: Store
+) -> None:
+    session = put(
+        store, "s", source="claude-code", model="opus", provider="anthropic", durationMs=61_000,
+        promptTokens=900, completionTokens=80, cost=0.0042,
+    )  # fmt: skip
+    say(store, "s", "Please look", 1_000)
+    say(store, "s", "<reminder>\nof the agent", 2_000, role="system")
+    parts = (text("I look."), call("Bash", {"command": "ls -l", "deep": [1]}), result("a.txt"))
+    say(store, "s", "I look.", 3_000, *parts, role="assistant")
+    say(store, "s", "There it is.\n```py\nx = 1\n```\nDone.", 4_000, role="assistant")
+    page = browser.read(f"session?id={session}")
+    order = ["Please look", "System", "of the agent", "I look.", "Bash", "ls -l", "a.txt", "x = 1"]
+    places = [page.text.index(one) for one in order]
+    assert places == sorted(places)
+    assert page.headings == ["Title s", "Prompt", "Answer"]
+    html = browser.get(f"session?id={session}").text
+    assert '<details class="tool"><summary><b>Bash</b> <code>ls -l</code></summary>' in html
+    assert '<details class="told"><summary><b>System</b> &lt;reminder&gt; of the agent' in html
+    assert '<pre dir="auto" class="text">x = 1</pre>' in html
+    for fact in ("900 tokens in, 80 out", "$0.0042", "opus · anthropic", "1 minute", "Claude Code"):
+        assert fact in page.text
+
+
+def test_what_failed_and_what_was_undone_is_seen(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    parts = (text("[undone] Try"), call("Bash", {"command": "x"}), result("no", isError=True))
+    say(store, "s", "[undone] Try", 1, *parts, undone=True)
+    html = browser.get(f"session?id={session}").text
+    assert '<article class="message user undone"' in html
+    assert "<strong>undone</strong>" in html
+    assert "<strong>failed</strong>" in html
+    assert "[undone]" not in Page(html).text
+
+
+def test_calls_and_results_find_each_other_or_stand_alone(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    parts: list[Json] = [
+        result("early"),
+        call("First", "just text"),
+        {"type": "tool-result", "content": {"result": {"a": ["of nobody"]}}},
+        {"type": "tool-call", "content": {"name": "Second"}},
+        {"type": "tool-call", "content": None},
+        {"type": "tool-result", "content": "bare"},
+        {"type": "reasoning", "content": "I think"},
+        {"type": "step-start", "content": {"snapshot": 1}},
+        {"type": "text", "content": {"text": "wrapped"}},
+        {"type": "text", "content": [1, 2]},
+    ]
+    say(store, "s", "", 1, *parts, role="assistant")
+    page = browser.read(f"session?id={session}")
+    for said in (
+        "early",
+        "just text",
+        "of nobody",
+        "Second",
+        "bare",
+        "I think",
+        "snapshot",
+        "wrapped",
+    ):
+        assert page.text.count(said) >= 1, said
+    assert page.text.count("early") == 1
+    assert page.text.index("First") < page.text.index("early")
+    assert "Thinking" in page.text
+    assert "step-start" in page.text
+
+
+def test_text_beside_the_parts_is_shown_where_no_part_has_one(
+    browser: Browser, store: Store
+) -> None:
+    session = put(store, "s")
+    say(store, "s", "only here", 1, call("Bash", {}))
+    assert "only here" in browser.read(f"session?id={session}").text
+
+
+def test_long_session_comes_in_pages(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    messages = [
+        {
+            "sessionExternalId": "s",
+            "externalId": str(n),
+            "role": "user",
+            "parts": [text(f"said {n}.")],
+        }
+        for n in range(3 * MOST_MESSAGES + 1)
+    ]
+    assert store.put_batch({"messages": messages}).messages == len(messages)
+    seen: list[str] = []
+    place = f"session?id={session}"
+    while place:
+        page = browser.read(place)
+        seen += page.ids
+        place = next(
+            (one for one in page.links if f"page={len(seen) // MOST_MESSAGES + 1}" in one), ""
+        )
+        place = place if len(seen) < len(messages) else ""
+    assert len(set(seen)) == len(seen) == len(messages)
+    assert "said 300." in browser.read(f"session?id={session}&page=4").text
+    assert "No message is here." in browser.read(f"session?id={session}&page=9").text
+    assert "said 0." in browser.read(f"session?id={session}&page=x").text
+
+
+def test_huge_messages_are_cut_in_a_page_and_whole_on_their_own(
+    browser: Browser, store: Store
+) -> None:
+    """Neither the browser nor the server may need room for all messages at once."""
+    session = put(store, "s")
+    big = "&" * 800_000
+    for n in range(30):
+        parts = (text("begins"), call("Bash", {"command": "x" * 500_000}), result(big + "END"))
+        huge = say(store, "s", f"n {n}", n, *parts, role="assistant")
+    tracemalloc.start()
+    try:
+        page = browser.get(f"session?id={session}")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(page.text) < 30 * 200_000
+    assert peak < 60_000_000, "less than all messages, which have 40 MB before they are HTML"
+    assert page.text.count("Show the whole message") == 30
+    assert f"message?id={huge}" in Page(page.text).links
+    whole = browser.read(f"message?id={huge}")
+    assert big + "END" in whole.text
+    assert "Show the whole message" not in whole.text
+    assert f"session?id={session}&at={huge}#m-{huge}" in whole.links
+
+
+def test_message_of_very_many_parts_is_cut_too(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    say(store, "s", "x", 1, *({"type": "text", "content": "."} for _ in range(8_000)))
+    answer = browser.get(f"session?id={session}")
+    assert len(answer.text) < 200_000
+    assert "Show the whole message" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["session", "session?id=", "session?id=x", "message?id=x", "sess", "%2e"]
+)
+def test_what_is_not_there_is_said(browser: Browser, path: str) -> None:
+    answer = browser.get(path)
+    assert answer.status_code == 404
+    assert "Nothing is here" in Page(answer.text).text
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UnreachableError("/x: the disk is full.", "Free some space."), 503),
+        (WrongAddressError("/x: is damaged."), 500),
+        (RuntimeError("a secret"), 500),
+    ],
+)
+def test_what_goes_wrong_inside_is_a_page_too(
+    browser: Browser, store: Store, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(store, "agents", fail)
+    answer = browser.get()
+    ours = f"{error} {error.hint}".strip() if isinstance(error, OpenSyncError) else "RuntimeError"
+    assert answer.status_code == status
+    assert ours in Page(answer.text).text
+    assert "a secret" not in answer.text
+
+
+def test_damaged_row_hides_no_other_one(browser: Browser, store: Store) -> None:
+    session = put(store, "s", durationMs=5)
+    for n in range(3):
+        say(store, "s", f"said {n}", n)
+    with store._file.writing() as db:
+        db.execute(
+            "UPDATE message SET parts = '[1, {', createdAt = 1e300 WHERE createdAt = ?", (BEGAN,)
+        )
+        db.execute("UPDATE message SET parts = '[5, {}]' WHERE createdAt = ?", (BEGAN + 1,))
+    page = browser.read(f"session?id={session}")
+    assert "this row of the store is damaged" in page.text
+    assert "said 2" in page.text
+    assert "unknown time" in page.text
+
+
+# ---- hostile texts -------------------------------------------------------------------------------
+
+
+def test_hostile_text_stays_text_wherever_it_stands(browser: Browser, store: Store) -> None:
+    names = ("title", "projectPath", "projectName", "model", "provider", "source")
+    body = {"externalId": f"s{HOSTILE}", "createdAt": BEGAN, **dict.fromkeys(names, HOSTILE)}
+    extra = {"gitBranch": HOSTILE, "agentVersion": HOSTILE, "forkedFromExternalId": HOSTILE}
+    session = store.put_session(body, {**extra, "parentExternalId": "p"})
+    put(store, "p", -1, title=HOSTILE)
+    content = {"id": HOSTILE, "name": HOSTILE, "title": HOSTILE}
+    parts = [
+        text(HOSTILE),
+        {"type": "tool-call", "content": {**content, "args": {"<b onclick=x>": HOSTILE}}},
+        {"type": "tool-result", "content": {**content, "result": HOSTILE}},
+        {"type": "tool-result", "content": {"name": HOSTILE, "result": [HOSTILE]}},
+        {"type": HOSTILE, "content": HOSTILE},
+    ]
+    for role in ("user", "assistant", "system", "tool", "unknown"):
+        said: Json = {"sessionExternalId": f"s{HOSTILE}", "externalId": f"{role}{HOSTILE}"}
+        said |= {"role": role, "textContent": HOSTILE, "parts": parts, "model": HOSTILE}
+        message = store.put_message(said, {"undone": role == "tool"}, replaces=True)
+    asked = {"q": HOSTILE, "project": HOSTILE, "agent": HOSTILE}
+    for path, query in (
+        ("", {}), ("", {"q": "script"}), ("", asked), ("session", {"id": session}),
+        ("message", {"id": message}), ("session", {"id": HOSTILE}), (HOSTILE, {}),
+    ):  # fmt: skip
+        answer = browser.get(path, params=query)
+        page = Page(answer.text)
+        assert not set(answer.text) & set("\0\x1b\x07\x7f\x9b\u202e\u202c\u2066\u2069\u2028")
+        assert "evil.example" not in " ".join(one for one in page.links if "project=" not in one)
+        if query:
+            assert "<script>alert(1)</script>" in page.text or query == {"id": HOSTILE}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("plain", "plain"),
+        ("two\nlines\tand a tab", "two\nlines\tand a tab"),
+        ("10%\r20%\r\n30%", "10%\n20%\n30%"),
+        ("\x1b[1;31mred\x1b[0m \x1b[2J\x1b[?25lx", "red x"),
+        ("\x1b]0;x\x07", "[U+001B]]0;x[U+0007]"),
+        ("a\u202eb\u2069", "a[U+202E]b[U+2069]"),
+        ("\0\x85\u200f", "[U+0000][U+0085][U+200F]"),
+        ("\ud83d half", "[U+D83D] half"),
+        ("größe 😀 👩\u200d🚀 שלום نم\u200cک", "größe 😀 👩\u200d🚀 שלום نم\u200cک"),
+    ],
+)
+def test_controls_are_shown_and_letters_stay(given: str, shown: str) -> None:
+    assert harmless(given) == shown
+
+
+# ---- limits --------------------------------------------------------------------------------------
+
+
+def test_body_of_a_page_request_is_not_kept(browser: Browser, server: Server) -> None:
+    tracemalloc.start()
+    try:
+        for url in (browser.home, server.url + "/"):
+            asked = browser.http.request("GET", url, data=b"x" * 12_000_000, timeout=20)
+            assert asked.status_code == (200 if url == browser.home else 403)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 30_000_000, "ours is 12 MB, that of the server nothing"
+    too_much = {"Content-Length": "x"}
+    assert (
+        browser.http.request("GET", browser.home, headers=too_much, timeout=10).status_code == 411
+    )
+
+
+# ---- real sessions -------------------------------------------------------------------------------
+
+
+def test_every_recorded_session_of_all_agents_can_be_read_whole(
+    home: Path, ours: Path, recorded: int
+) -> None:
+    Home(home).put("1.18.33")
+    with closing(cursor_home.Editor(home)) as editor:
+        draft = editor.draft("s1")
+        draft.turn(1)
+        draft.calls("read_file_v2")
+        draft.save(name="A session of the editor")
+    assert main.main(["sync", "--all"]) == 0
+    with Store(ours / "store.db") as store, Server(store, new_key()) as server:
+        browser = Browser(server.start())
+        with browser.http:
+            browser.enter()
+            assert len(store.session_ids()) > recorded
+            assert store.agents() == ["claude-code", "cursor-sync", "opencode"]
+            _read_everything(browser, store)
+
+
+def _read_everything(browser: Browser, store: Store) -> None:
+    listed = set(browser.read().links)
+    for found in store.sessions(1_000):
+        place = f"session?id={found['id']}"
+        assert place in listed, found
+        page = browser.read(place)
+        whole = store.session(found["id"])
+        assert whole
+        for message in whole["messages"]:
+            assert f"m-{message['id']}" in page.ids
+            for part in message["parts"]:
+                for one in _texts(part):
+                    assert _flat(one) in _flat(page.text), one
+
+
+def _texts(part: Json) -> Iterator[str]:
+    content = part["content"]
+    if isinstance(content, str):
+        yield from content.removeprefix("[undone] ").split("```")
+    elif part["type"] == "tool-result":
+        yield content["result"]
+    else:
+        yield from (one for one in content["args"].values() if isinstance(one, str))
+
+
+def _flat(text: str) -> str:
+    return "".join(harmless(unescape(json.loads(json.dumps(text)))).split())

@@ -1,0 +1,410 @@
+"""From OpenSync's npm plugins to this package: found, and changed over by consent only."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensync_hooks import config, setup
+from opensync_hooks.agents.registrations import ALL as AGENTS
+from opensync_hooks.agents.registrations import ClaudeCode
+from opensync_hooks.agents.settings_files.file_change import carry_out_all
+from opensync_hooks.setup import (
+    initial_sync,
+    installation,
+    migration,
+    migration_backups,
+    npm_plugins,
+    opencode_settings,
+    options,
+)
+from opensync_hooks.setup import (
+    uninstall as removal,
+)
+from opensync_hooks.setup.installation import Installation
+from tests.opensync import real_opensync
+
+CLAUDE_EVENTS = ("SessionStart", "SessionEnd", "UserPromptSubmit", "PostToolUse", "Stop")
+CURSOR_EVENTS = (
+    "beforeSubmitPrompt",
+    "beforeShellExecution",
+    "beforeMCPExecution",
+    "afterFileEdit",
+    "afterAgentResponse",
+    "stop",
+)
+OPENCODE = """{
+  // my settings
+  "$schema": "https://opencode.ai/config.json",
+  "plugin": [
+    "mine", // stays
+    "opencode-sync-plugin",
+  ],
+  "theme": "tan" /* stays too */
+}
+"""
+
+
+class Machine:
+    """A home with all three npm plugins set up as their own instructions have it."""
+
+    def __init__(self, home: Path, url: str, key: str) -> None:
+        self.home = home
+        self.env = {"HOME": str(home), "PATH": "/nowhere"}
+        self.claude = home / ".claude" / "settings.json"
+        self.cursor = home / ".cursor" / "hooks.json"
+        self.opencode = home / ".config" / "opencode" / "opencode.json"
+        self.write(self.claude, json.dumps({"model": "opus", "hooks": claude_hooks()}, indent=2))
+        self.write(self.cursor, json.dumps({"version": 1, "hooks": cursor_hooks()}, indent=2))
+        self.write(self.opencode, OPENCODE)
+        self.log_in(".config/claude-code-sync/config.json", url, key)
+
+    def write(self, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def log_in(self, name: str, url: str, key: str) -> Path:
+        path = self.home / name
+        self.write(path, json.dumps({"convexUrl": url, "apiKey": key, "autoSync": True}))
+        return path
+
+    def install(self, *argv: str) -> int:
+        here = Installation(self.home / "env/bin/python", Path(setup.__file__).parents[1])
+        wish = options.read(["--no-backfill", *argv])
+        return setup._guarded(lambda: setup.install_at(here, wish, self.env))
+
+    def uninstall(self, *argv: str) -> int:
+        return removal.uninstall(options.read(["--uninstall", *argv]), self.env)
+
+    def snapshot(self) -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in (self.claude, self.cursor, self.opencode)}
+
+    def old_hooks(self) -> list[str]:
+        names = ("claude-code-sync", "cursor-sync", "opencode-sync-plugin")
+        text = b"".join(self.snapshot().values()).decode()
+        return [name for name in names if name in text]
+
+
+def claude_hooks() -> dict[str, Any]:
+    def entry(event: str) -> dict[str, Any]:
+        return {"hooks": [{"type": "command", "command": f"claude-code-sync hook {event}"}]}
+
+    hooks = {event: [entry(event)] for event in CLAUDE_EVENTS}
+    hooks["Stop"][0]["hooks"].append({"type": "command", "command": "say done"})
+    return hooks
+
+
+def cursor_hooks() -> dict[str, Any]:
+    hooks = {event: [{"command": f"cursor-sync hook {event}"}] for event in CURSOR_EVENTS}
+    hooks["stop"].append({"command": "./mine.sh"})
+    return hooks
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    with real_opensync(tmp_path) as (running, _, key):
+        yield running.url, key
+
+
+@pytest.fixture
+def machine(home: Path, server: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.setattr(installation, "check", lambda *_: None)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    return Machine(home, *server)
+
+
+def test_take_over_uses_the_login_and_takes_out_all_three(
+    machine: Machine, server: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = machine.snapshot()
+    assert machine.install("--take-over") == 0
+    assert machine.old_hooks() == []
+    known = config.load(machine.env)
+    assert (known.url, known.api_key) == server
+    assert all(agent.registered(machine.env.get).events for agent in AGENTS)
+    left = json.loads(machine.claude.read_text())["hooks"]
+    assert sorted(left) == ["SessionEnd", "Stop"]
+    assert left["Stop"][0] == {"hooks": [{"type": "command", "command": "say done"}]}
+    assert json.loads(machine.cursor.read_text())["hooks"]["stop"][0] == {"command": "./mine.sh"}
+    assert machine.opencode.read_text() == OPENCODE.replace('    "opencode-sync-plugin",\n', "")
+    kept = {
+        Path(one.path): Path(one.backup) for one in migration_backups.everything(machine.env.get)
+    }
+    assert {path: backup.read_bytes() for path, backup in kept.items()} == before
+    assert all(backup.stat().st_mode & 0o777 == 0o600 for backup in kept.values())
+    said = capsys.readouterr().out
+    assert "npm uninstall -g claude-code-sync" in said
+    assert "keep their rows in OpenSync" in said
+    assert server[1] not in said
+
+
+def test_second_run_has_nothing_left_to_ask(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.install("--take-over")
+    before = machine.snapshot()
+    capsys.readouterr()
+    assert machine.install() == 0
+    assert "Found" not in capsys.readouterr().out
+    assert machine.install("--take-over") == 0
+    assert "Found         none of OpenSync's npm plugins" in capsys.readouterr().out
+    assert machine.snapshot() == before
+
+
+@pytest.mark.parametrize("argv", [(), ("--keep-old",)], ids=["no terminal", "asked to keep"])
+def test_without_consent_nothing_of_theirs_changes(
+    machine: Machine, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]
+) -> None:
+    assert machine.install(*argv) == 0
+    assert machine.old_hooks() == ["claude-code-sync", "cursor-sync", "opencode-sync-plugin"]
+    assert config.load(machine.env).url is None
+    said = capsys.readouterr().out
+    assert "Found         claude-code-sync, registered in ~/.claude/settings.json" in said
+    assert ("--take-over" in said) == (not argv)
+
+
+@pytest.mark.parametrize(
+    ("answer", "changes"), [("y", True), ("yes", True), ("", False), ("n", False)]
+)
+def test_on_a_terminal_only_a_yes_is_consent(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, answer: str, *, changes: bool
+) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return answer
+
+    monkeypatch.setattr(migration, "is_terminal", lambda: True)
+    monkeypatch.setattr("builtins.input", ask)
+    assert machine.install() == 0
+    assert (machine.old_hooks() == []) == changes
+    assert (config.load(machine.env).url is not None) == changes
+    assert asked == ["Use this login, and take these hooks out? Files are backed up. [y/N] "]
+
+
+def test_dry_run_shows_what_would_go_and_changes_nothing(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = machine.snapshot()
+    assert machine.install("--dry-run", "--take-over") == 0
+    assert machine.snapshot() == before
+    said = capsys.readouterr().out
+    assert '-    "opencode-sync-plugin",' in said
+    assert "claude-code-sync hook SessionStart" in said
+
+
+@pytest.mark.parametrize("trouble", ["wrong key", "no server", "http", "no url"])
+def test_login_that_does_not_work_leaves_the_old_plugins_at_work(
+    machine: Machine, server: tuple[str, str], capsys: pytest.CaptureFixture[str], trouble: str
+) -> None:
+    url, key = server
+    told = {
+        "wrong key": (url, "osk_wrong"),
+        "no server": ("http://127.0.0.1:9", key),
+        "http": ("http://elsewhere.example", key),
+        "no url": ("convex", key),
+    }[trouble]
+    path = machine.log_in(".config/claude-code-sync/config.json", *told)
+    assert machine.install("--take-over") == 0
+    assert len(machine.old_hooks()) == 3
+    assert config.load(machine.env).url is None
+    said = capsys.readouterr()
+    assert f"~/{path.relative_to(machine.home)}: " in said.err
+    assert "the old plugins stay as they are" in said.out
+    assert told[1] not in said.out + said.err
+
+
+def test_first_login_that_works_is_taken(machine: Machine, server: tuple[str, str]) -> None:
+    machine.log_in(".config/claude-code-sync/config.json", server[0], "osk_revoked")
+    machine.log_in(".cursor-sync/config.json", *server)
+    machine.install("--take-over")
+    assert config.load(machine.env).api_key == server[1]
+    assert machine.old_hooks() == []
+
+
+def test_login_of_the_environment_is_what_that_plugin_used(
+    machine: Machine, server: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.log_in(".config/claude-code-sync/config.json", server[0], "osk_older")
+    machine.env |= {"CLAUDE_SYNC_CONVEX_URL": server[0], "CLAUDE_SYNC_API_KEY": server[1]}
+    machine.install("--take-over")
+    assert config.load(machine.env).api_key == server[1]
+    assert "as CLAUDE_SYNC_CONVEX_URL had it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [(), ("--take-over",)])
+def test_settings_of_ours_that_cannot_be_read_keep_no_hook_from_being_registered(
+    machine: Machine, argv: tuple[str, ...]
+) -> None:
+    settings = config.Folders.of(machine.env).settings
+    machine.write(settings, "url = ")
+    settings.chmod(0o600)
+    assert machine.install(*argv) == 0
+    assert all(agent.registered(machine.env.get).events for agent in AGENTS)
+    assert len(machine.old_hooks()) == 3
+    assert settings.read_text() == "url = "
+
+
+def test_login_of_ours_stays(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    config.save_login(machine.env, "https://mine.example", "osk_mine")
+    machine.install("--take-over")
+    assert config.load(machine.env).api_key == "osk_mine"
+    assert machine.old_hooks() == []
+    assert "stays as it is: https://mine.example" in capsys.readouterr().out
+
+
+def test_plugin_that_is_logged_out_is_retired_without_a_login(machine: Machine) -> None:
+    machine.write(machine.home / ".config/claude-code-sync/config.json", "{}")
+    machine.install("--take-over")
+    assert machine.old_hooks() == []
+    assert config.load(machine.env).url is None
+
+
+def test_only_the_agents_named_are_looked_at(machine: Machine) -> None:
+    machine.install("--take-over", "--agents", "claude-code")
+    assert machine.old_hooks() == ["cursor-sync", "opencode-sync-plugin"]
+
+
+def test_sessions_that_the_old_plugins_sent_are_not_sent_beside_them(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would stand in the same rows, and every message twice."""
+    synced: list[object] = []
+    monkeypatch.setattr(initial_sync, "sync", lambda *_: synced.append(1))
+    here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])
+    setup.install_at(here, options.read(["--take-over"]), machine.env)
+    assert synced == []
+    said = capsys.readouterr().out
+    assert "Claude Code, OpenCode, Cursor that the old plugin sent are there; ours begin" in said
+    assert "are sent by" not in said
+
+
+def test_sessions_of_an_agent_without_an_old_plugin_are_not_said_to_be_there(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.install("--take-over", "--agents", "cursor")
+    config.save_login(machine.env, "https://mine.example", "osk_mine")
+    capsys.readouterr()
+    monkeypatch.setattr(initial_sync, "sync", lambda *_: None)
+    here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])
+    setup.install_at(here, options.read(["--take-over"]), machine.env)
+    said = capsys.readouterr().out
+    assert "those of Claude Code, OpenCode that the old plugin sent are there" in said
+    assert "those of Cursor are sent by: " in said
+    assert said.count("sync --agent cursor\n") == 1
+
+
+def test_uninstall_says_how_to_bring_back_what_was_retired(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.install("--take-over")
+    capsys.readouterr()
+    assert machine.uninstall() == 0
+    said = capsys.readouterr().out
+    for one in migration_backups.everything(machine.env.get):
+        assert f"{one.package} was taken out of ~/" in said
+        assert Path(one.backup).is_file()
+    assert machine.old_hooks() == []
+
+
+def test_killed_between_the_hooks_of_two_plugins_a_second_run_goes_on(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = carry_out_all
+    count = 0
+
+    def killed(plan: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > 1:
+            raise KeyboardInterrupt
+        return real(plan)
+
+    monkeypatch.setattr(migration, "carry_out_all", killed)
+    assert machine.install("--take-over") == 130
+    assert len(machine.old_hooks()) == 2
+    monkeypatch.setattr(migration, "carry_out_all", real)
+    assert machine.install("--take-over") == 0
+    assert machine.old_hooks() == []
+
+
+def test_settings_that_cannot_be_parsed_are_left_and_said(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.opencode.write_text('{"plugin": ["opencode-sync-plugin"')
+    before = machine.opencode.read_bytes()
+    assert machine.install("--take-over") == 0
+    assert machine.opencode.read_bytes() == before
+    assert "take opencode-sync-plugin out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "package"),
+    [
+        ("claude-code-sync hook Stop", "claude-code-sync"),
+        ("npx claude-code-sync hook SessionEnd", "claude-code-sync"),
+        ("/usr/local/bin/claude-code-sync hook PostToolUse", "claude-code-sync"),
+        ("node /usr/lib/node_modules/claude-code-sync/dist/cli.js hook Stop", "claude-code-sync"),
+        ("cursor-sync hook stop", "cursor-opensync-plugin"),
+        ("cursor-sync hook-stop", "cursor-opensync-plugin"),
+        ("cursor-sync afterFileEdit", "cursor-opensync-plugin"),
+        ("claude-code-sync hook-session-start", None),  # another program of that name
+        ("claude-code-sync push", None),
+        ("claude-code-sync hook Stop --mine", None),
+        ("cursor-sync start", None),
+        ("cursor-sync", None),
+        ("echo claude-code-sync hook Stop x", None),
+        ("'open quote", None),
+        (None, None),
+    ],
+)
+def test_hook_of_theirs_is_told_by_its_command(command: object, package: str | None) -> None:
+    assert [one.package for one in npm_plugins.ALL if one.owns(command)] == (
+        [package] if package else []
+    )
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '"opencode-sync-plugin"',
+        '"opencode-sync-plugin@0.3.6"',
+        '["opencode-sync-plugin", {"a": 1}]',
+        '"file:///usr/lib/node_modules/opencode-sync-plugin/dist/index.js"',
+    ],
+)
+def test_every_way_to_name_the_opencode_plugin_is_found(tmp_path: Path, entry: str) -> None:
+    path = tmp_path / "opencode.jsonc"
+    path.write_text(f'{{"plugin": ["opencode-syncthing-plugin", {entry}, "b"]}}')
+    change = opencode_settings.without(path, "opencode-sync-plugin")
+    assert change
+    assert change.after == b'{"plugin": ["opencode-syncthing-plugin", "b"]}'
+
+
+def test_places_that_variables_move_are_searched_too(machine: Machine, tmp_path: Path) -> None:
+    machine.env["CLAUDE_CONFIG_DIR"] = str(tmp_path / "claude")
+    machine.write(tmp_path / "claude" / "settings.json", machine.claude.read_text())
+    (found,) = npm_plugins.find(machine.env, (ClaudeCode(),))
+    assert [change.path for change in found.changes()] == [
+        tmp_path / "claude" / "settings.json",
+        machine.claude,
+    ]
+
+
+@pytest.mark.parametrize("told", ["", "[]", "{", '{"convexUrl": 1, "apiKey": "osk_a"}', "\ufeff{}"])
+def test_login_file_of_any_shape_is_no_trouble(machine: Machine, told: str) -> None:
+    machine.write(machine.home / ".config/claude-code-sync/config.json", told)
+    (found,) = npm_plugins.find(machine.env, (ClaudeCode(),))
+    assert found.login is None
+
+
+def test_login_shows_no_key(machine: Machine, server: tuple[str, str]) -> None:
+    (found,) = npm_plugins.find(machine.env, (ClaudeCode(),))
+    assert found.login
+    assert server[1] not in repr(found)

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensync_hooks.destinations.protocol import Json
+from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
+
+ROOT = Path(__file__).parents[2]
+WRITER = """
+import sys
+from pathlib import Path
+from opensync_hooks.store import Store
+store, session, count = Store(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
+store.put_session({"externalId": session}, {})
+for number in range(count):
+    text = f"{session} {number} " + "x" * 5000
+    parts = [{"type": "text", "content": text}] * 3
+    body = {"sessionExternalId": session, "externalId": f"{session}-{number}", "role": "user"}
+    store.put_message({**body, "parts": parts}, {}, replaces=False)
+    print(f"{session}-{number}", flush=True)
+"""
+READER = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("PRAGMA user_version").fetchone()
+db.close()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "store.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with Store(path) as opened:
+        yield opened
+
+
+def text(content: str) -> Json:
+    return {"type": "text", "content": content}
+
+
+def put_message(store: Store, key: str, session: str = "s", **fields: Any) -> str:
+    body = {"sessionExternalId": session, "externalId": key, "role": "user", **fields}
+    return store.put_message(body, {}, replaces=False)
+
+
+def messages(store: Store, key: str = "s") -> list[Json]:
+    found = store.session(key)
+    assert found is not None
+    said: list[Json] = found["messages"]
+    return said
+
+
+def start_writer(path: Path, session: str, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, str(path), session, str(count)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_store_opened_again_holds_the_same(path: Path) -> None:
+    with Store(path) as store:
+        store_id = store.put_session({"externalId": "s"}, {})
+    with Store(path) as again:
+        assert again.put_session({"externalId": "s"}, {}) == store_id
+        assert again.check() == "ok"
+
+
+@pytest.fixture
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o277], ids=oct, indirect=True)
+@pytest.mark.usefixtures("umask")
+def test_the_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    with Store(tmp_path / "store.db") as store:
+        store.put_session({"externalId": "s"}, {})
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("store*")}
+    assert modes == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022], ids=oct, indirect=True)
+@pytest.mark.usefixtures("umask")
+def test_a_new_folder_is_private_whatever_the_umask(path: Path) -> None:
+    Store(path).close()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_new_store_is_laid_out_once_when_many_open_it_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(8, timeout=10)
+    done: list[str] = []
+
+    def open_each(name: str) -> None:
+        for number in range(10):
+            together.wait()
+            with Store(tmp_path / f"{number}.db") as store:
+                done.append(store.put_session({"externalId": name}, {}))
+
+    threads = [threading.Thread(target=open_each, args=(name,)) for name in "abcdefgh"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 80
+
+
+def test_what_is_acknowledged_is_on_the_disk_and_not_in_its_cache(store: Store) -> None:
+    """No test can cut the power; FULL is SQLite's promise for when somebody does."""
+    setting = store._file._db.execute("PRAGMA synchronous").fetchone()[0]
+    assert setting == 2
+
+
+def test_a_store_that_others_could_read_is_closed_to_them(path: Path) -> None:
+    Store(path).close()
+    path.chmod(0o644)
+    Store(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "elsewhere.db")
+    with pytest.raises(WrongAddressError, match="not a regular file"):
+        Store(path)
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
+def make_garbage(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 100)
+
+
+def make_foreign(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE session (x)")
+    db.close()
+
+
+def make_newer(path: Path) -> None:
+    Store(path).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (make_garbage, "is damaged or no SQLite file"),
+        (make_foreign, "is another program's database"),
+        (make_newer, "was written by a newer opensync-hooks"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused_and_left_as_it_is(
+    path: Path, make: Callable[[Path], None], message: str
+) -> None:
+    path.parent.mkdir()
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(OpenSyncError, match=message) as refused:
+        Store(path)
+    assert refused.value.hint
+    assert not isinstance(refused.value, UnreachableError)
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_store_is_named_by_every_call(store: Store, path: Path) -> None:
+    for number in range(50):
+        put_message(store, str(number), parts=[text("x" * 4000)])
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xa5" * (len(content) - 4096)
+    path.write_bytes(content)
+    with Store(path) as damaged:
+        assert damaged.check() != "ok"
+        for call in (
+            lambda: damaged.put_session({"externalId": "s"}, {}),
+            lambda: put_message(damaged, "m"),
+            lambda: damaged.put_batch({"sessions": [{"externalId": "s"}]}),
+        ):
+            with pytest.raises(OpenSyncError, match="damaged") as named:
+                call()
+            assert "Move it away" in named.value.hint
+
+
+def test_a_lock_that_stays_is_a_passing_failure(path: Path) -> None:
+    with Store(path, patience_s=0.05) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UnreachableError, match="another process is writing"):
+            store.put_session({"externalId": "s"}, {})
+        other.execute("ROLLBACK")
+        other.close()
+        assert store.put_session({"externalId": "s"}, {})
+
+
+def test_a_full_disk_is_a_passing_failure_and_stores_nothing_half(store: Store) -> None:
+    put_message(store, "m", parts=[text("kept")])
+    (pages,) = store._file._db.execute("PRAGMA page_count").fetchone()
+    store._file._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(UnreachableError, match="the disk is full") as full:
+        put_message(store, "m", parts=[text("x" * 1_000_000)])
+    assert full.value.hint
+    assert messages(store)[0]["parts"] == [text("kept")]
+    store._file._db.execute(f"PRAGMA max_page_count = {pages + 10_000}")
+    put_message(store, "m", parts=[text("new")])
+    assert messages(store)[0]["parts"] == [text("new")]
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UnreachableError, match="Permission denied"):
+        Store(tmp_path / "store.db")
+
+
+def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(UnreachableError, match=r"store\.db") as refused:
+        Store(tmp_path / "data" / "store.db")
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["moved", "deleted"])
+def test_nothing_is_acknowledged_into_a_file_that_is_gone(
+    store: Store, path: Path, *, moved: bool
+) -> None:
+    store.put_session({"externalId": "s"}, {})
+    if moved:
+        path.rename(path.with_name("moved.db"))
+    else:
+        path.unlink()
+    with pytest.raises(UnreachableError, match="moved or deleted"):
+        store.put_session({"externalId": "s"}, {})
+
+
+def test_closing_a_second_store_leaves_the_first_one_its_locks(path: Path) -> None:
+    """A lock lost here would let another process delete the log that this one writes to."""
+    with Store(path) as first:
+        first.put_session({"externalId": "a"}, {})
+        Store(path).close()
+        subprocess.run([sys.executable, "-c", READER, str(path)], check=True)
+        first.put_session({"externalId": "b"}, {})
+        assert path.with_name("store.db-wal").exists()
+    with Store(path) as again:
+        assert again.session_ids() == ["a", "b"]
+
+
+def test_threads_share_one_store(store: Store) -> None:
+    def write(session: str) -> None:
+        for number in range(25):
+            put_message(store, f"{session}{number}", session)
+            store.sessions()
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {name: len(messages(store, name)) for name in "abcd"} == dict.fromkeys("abcd", 25)
+
+
+def test_four_processes_write_at_once_and_lose_nothing(path: Path) -> None:
+    writers = [start_writer(path, name, 40) for name in "abcd"]
+    outputs = [writer.communicate(timeout=30)[0] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
+    with Store(path) as store:
+        for name, output in zip("abcd", outputs, strict=True):
+            assert [found["externalId"] for found in messages(store, name)] == output.split()
+        assert store.check() == "ok"
+
+
+def test_a_killed_writer_leaves_every_acknowledged_message_whole(path: Path) -> None:
+    writer = start_writer(path, "s", 100_000)
+    assert writer.stdout is not None
+    acknowledged = [writer.stdout.readline().strip() for _ in range(30)]
+    writer.send_signal(signal.SIGKILL)
+    acknowledged += writer.communicate()[0].split()
+    with Store(path) as store:
+        assert store.check() == "ok"
+        stored = {message["externalId"]: message["parts"] for message in messages(store)}
+        assert set(acknowledged) <= set(stored)
+        assert {len(parts) for parts in stored.values()} == {3}
+        assert put_message(store, "s-0", textContent="goes on")

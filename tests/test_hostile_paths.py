@@ -1,0 +1,470 @@
+"""Hostile names, paths and links: nothing outside of the agents' folders and our own is touched.
+
+The short form makes some hundred attacks; OPENSYNC_TEST_PATHS=20000 the long one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensync_hooks import config
+from opensync_hooks.agents import registry, sqlite_snapshot
+from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.destinations.store.schema import LAYOUT
+from opensync_hooks.errors import NotConfiguredError, OpenSyncError, SourceError
+from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.model import Heard, Session
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.queue import worker
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.system.files import open_plain, private_folder, read_whole, write_whole
+from opensync_hooks.system.log import Log
+from opensync_hooks.system.sqlite import Database
+from tests.cursor_home import Editor, said_by_user
+from tests.fuzz.reading import staying_inside
+from tests.transcripts import Pen
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="links, pipes and modes of POSIX")
+
+ATTACKS = int(os.environ.get("OPENSYNC_TEST_PATHS", "500"))
+SECRET = "the-word-that-stays-at-home"
+_SESSION = "00000001-0000-4000-8000-000000000001"
+_AGENTS = registry.NAMES
+NAMES: tuple[str, ...] = (
+    *("..", ".", "", "/", "//", "~", "~root", "*", "?", "[a-z]", "**", "%2e%2e%2f", "..\\..", "\\"),
+    *(
+        "a\0b",
+        "a\nb",
+        "a\rb",
+        "\x1b[2J",
+        "\u202egpj.exe",
+        "\ud800",
+        "é",
+        "e\u0301",
+        "\uff23\uff2f\uff2e",
+        ".",
+    ),
+    *("CON", "NUL", "COM1.jsonl", "aux.txt", "a:b", "a" * 300, "a" * 129, "-rf", "$HOME", "`id`"),
+    *("../../../../etc/passwd", "/etc/passwd", "/proc/self/environ", "/dev/zero", "/dev/stdin"),
+    *("\\\\server\\share\\x", "//server/share", "C:\\Windows\\win.ini", "file:///etc/passwd"),
+    *("ses_../../x", "ses_*", f"{_SESSION}/../x", f"{_SESSION}\0", f"{_SESSION}.jsonl", _SESSION),
+)
+"""Ids and pieces of paths that mean something to somebody."""
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """What an attacker would like to have uploaded, or changed."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    transcript = Pen(folder / f"{_SESSION}.jsonl")
+    transcript.line("user", SECRET)
+    (folder / "agent-x.jsonl").write_bytes(transcript.path.read_bytes())
+    (folder / "c1.jsonl").write_text(json.dumps(said_by_user(SECRET)) + "\n")
+    (folder / "id_rsa").write_text(SECRET)
+    value = {"id": "ses_1", "title": SECRET, "role": "user", "type": "text", "text": SECRET}
+    for name in ("ses_1", "msg_1", "prt_1"):
+        (folder / f"{name}.json").write_text(json.dumps(value))
+    return folder
+
+
+@pytest.fixture
+def roots(home: Path) -> Path:
+    """A home in which every agent keeps something."""
+    Pen(home / ".claude" / "projects" / "-work" / f"{_SESSION}.jsonl").line("user", "mine")
+    storage = home / ".local" / "share" / "opencode" / "storage"
+    for below in ("session/p/ses_1", "message/ses_1/msg_1", "part/msg_1/prt_1"):
+        path = (storage / below).with_suffix(".json")
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"id": path.stem, "role": "user", "type": "text", "text": "x"}))
+    place = home / ".cursor" / "projects" / "work" / "agent-transcripts" / "c1"
+    place.mkdir(parents=True)
+    (place / "c1.jsonl").write_text(json.dumps(said_by_user("mine")) + "\n")
+    editor = Editor(home, journal="rollback")
+    editor.draft().turn(1)
+    editor.close()
+    return home
+
+
+def state_of(folder: Path) -> dict[str, tuple[Any, ...]]:
+    """All that a change would show in."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path)] = (status.st_mode, status.st_ino, status.st_mtime_ns, content)
+    return found
+
+
+def everything_said() -> str:
+    """What would be delivered of all sessions that are found now."""
+    return "".join(_told(agent) for agent in _AGENTS)
+
+
+def _told(agent: str) -> str:
+    source = registry.source(agent)
+    assert source
+    said = ""
+    with suppress(SourceError):
+        for located in source.sessions():
+            with suppress(SourceError):
+                for session in source.read(located):
+                    said += _text(session)
+    return said
+
+
+def _text(session: Session) -> str:
+    return f"{session.title}" + "".join(message.text for message in session.messages)
+
+
+# ---- generated attacks ---------------------------------------------------------------------------
+
+
+class Attacker:
+    """Makes payloads, and plants what is no file of an agent's, over and over."""
+
+    def __init__(self, roots: Path, outside: Path, seed: int) -> None:
+        self.roots = roots
+        self.outside = outside
+        self.random = random.Random(seed)  # noqa: S311
+        self.planted: list[Path] = []
+        self.places = [path for path in sorted(roots.rglob("*")) if path != roots]
+
+    def payload(self) -> bytes:
+        one = self.random.choice
+        fields = ("session_id", "conversation_id", "transcript_path", "cwd", "workspace_roots")
+        value: dict[str, Any] = {"hook_event_name": one(("Stop", "SessionEnd", "stop", ""))}
+        for name in self.random.sample(fields, self.random.randint(1, 4)):
+            made = self.path() if name.endswith(("path", "cwd", "roots")) else self.id()
+            value[name] = [made] if name == "workspace_roots" else made
+        return json.dumps(value).encode()
+
+    def id(self) -> str:
+        known = (_SESSION, "ses_1", "c1")
+        return self.random.choice((*known, *NAMES, self.path()))
+
+    def path(self) -> str:
+        one = self.random.choice
+        starts = (self.roots, self.outside, *self.places, "/etc", "/proc/self", "", "~")
+        middle = "/".join(one(NAMES) for _ in range(self.random.randint(0, 3)))
+        last = one((f"{_SESSION}.jsonl", "id_rsa", "c1.jsonl", "passwd", "environ", *NAMES))
+        return one(("{}/{}/{}", "{}/../{}/{}", "{}//{}{}", "{}{}{}")).format(
+            one(starts), middle, last
+        )
+
+    def plant(self) -> None:
+        """In place of a file or folder of an agent's, or beside it, or below it."""
+        place = self.random.choice(self.places)
+        targets: list[Path | str] = [
+            self.outside,
+            *self.outside.iterdir(),
+            "/dev/zero",
+            "/proc/self",
+            "/etc",
+        ]
+        names = [path.name for path in self.outside.iterdir()]
+        where = self.random.choice(
+            (place, place.with_name("link"), place / "link", place / self.random.choice(names))
+        )
+        if not os.path.realpath(where.parent).startswith(str(self.roots)):
+            return  # through a link that was planted before
+        with suppress(OSError):
+            if where.is_dir() and not where.is_symlink():
+                shutil.rmtree(where)
+            where.unlink(missing_ok=True)
+            where.parent.mkdir(parents=True, exist_ok=True)
+            if self.random.random() < 0.25:
+                os.mkfifo(where)
+            else:
+                where.symlink_to(self.random.choice(targets))
+
+
+@pytest.mark.timeout(60 + ATTACKS / 10)
+def test_no_attack_reads_or_writes_anything_outside(
+    roots: Path, outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that was waited at would let the test run into its time limit."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    spool = Spool(tmp_path / "ours" / "spool")
+    whole = tmp_path / "whole"
+    shutil.copytree(roots, whole, symlinks=True)
+    before = state_of(outside)
+    attacker = Attacker(roots, outside, seed=ATTACKS)
+    for number in range(ATTACKS):
+        if number % 10 == 0:  # a home that is whole again
+            shutil.rmtree(roots, ignore_errors=True)
+            shutil.copytree(whole, roots, symlinks=True)
+        attacker.plant()
+        agent = attacker.random.choice(_AGENTS)
+        event = tmp_path / "ours" / "spool" / f"{number}-1.{agent}.event"
+        event.write_bytes(b"\n" + attacker.payload())
+        with staying_inside(roots, tmp_path / "ours"):
+            spool.reduce(registry.heed)
+            for job in spool.jobs():
+                source = registry.source(job.trigger.agent)
+                assert source
+                with suppress(SourceError):
+                    located = source.locate(job.trigger)
+                    for session in source.read(located) if located else ():
+                        assert SECRET not in _text(session)
+                spool.done(job)
+            if number % 5 == 4:
+                assert SECRET not in everything_said()
+    assert state_of(outside) == before
+    inside = {"spool", "notes", "excluded", "locks"}
+    assert {path.name for path in (tmp_path / "ours").iterdir()} <= inside
+
+
+@pytest.mark.usefixtures("roots")
+def test_without_the_attacks_the_same_home_is_read() -> None:
+    assert everything_said().count("mine") == 4, "text and title of Claude Code's and Cursor's"
+    assert "x" in _told("opencode")
+
+
+# ---- links inside of the agents' folders ---------------------------------------------------------
+
+
+def _link(path: Path, target: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+_PLACES = {
+    "a project of Claude Code's": (".claude/projects/linked", "."),
+    "a transcript": (f".claude/projects/-work/{_SESSION}.jsonl", f"{_SESSION}.jsonl"),
+    "a session's folder": (f".claude/projects/-work/{_SESSION}", ".."),
+    "the subagents of a session": (f".claude/projects/-work/{_SESSION}/subagents", "."),
+    "a subagent": (f".claude/projects/-work/{_SESSION}/subagents/agent-x.jsonl", "agent-x.jsonl"),
+    "a project of OpenCode's": (".local/share/opencode/storage/session/p", "."),
+    "a session of OpenCode's": (".local/share/opencode/storage/session/p/ses_1.json", "ses_1.json"),
+    "the messages of a session": (".local/share/opencode/storage/message/ses_1", "."),
+    "a message": (".local/share/opencode/storage/message/ses_1/msg_1.json", "msg_1.json"),
+    "the parts of a message": (".local/share/opencode/storage/part/msg_1", "."),
+    "a part": (".local/share/opencode/storage/part/msg_1/prt_1.json", "prt_1.json"),
+    "a project of Cursor's": (".cursor/projects/work", ".."),
+    "the transcripts of a project": (".cursor/projects/work/agent-transcripts", "."),
+    "a folder of a transcript": (".cursor/projects/work/agent-transcripts/c1", "."),
+    "a transcript of Cursor's": (
+        ".cursor/projects/work/agent-transcripts/c1/c1.jsonl", "c1.jsonl",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "target"), _PLACES.values(), ids=_PLACES)
+def test_link_out_of_an_agents_folder_is_not_followed(
+    roots: Path, outside: Path, place: str, target: str
+) -> None:
+    agents = outside.parent / "agent-transcripts"
+    agents.symlink_to(outside)
+    (outside.parent / "subagents").symlink_to(outside)
+    _link(roots / place, outside / target)
+    assert SECRET not in everything_said()
+
+
+def test_root_itself_may_be_a_link(roots: Path, tmp_path: Path) -> None:
+    """As who keeps his agents' folders on another disk has it."""
+    for name in (".claude", ".cursor", ".local/share/opencode"):
+        moved = tmp_path / "disk" / name
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        (roots / name).rename(moved)
+        (roots / name).symlink_to(moved)
+    assert everything_said().count("mine") == 4
+    assert "x" in _told("opencode")
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_database_that_is_no_file_or_has_none_beside_it_is_refused(
+    tmp_path: Path, suffix: str, kind: str
+) -> None:
+    editor = Editor(tmp_path, journal="rollback")
+    editor.draft().turn(1)
+    editor.close()
+    planted = Path(f"{editor.path}{suffix}")
+    if kind == "link":
+        target = planted.rename(tmp_path / "elsewhere") if not suffix else tmp_path / "elsewhere"
+        planted.symlink_to(target)
+    else:
+        planted.unlink(missing_ok=True)
+        os.mkfifo(planted)
+    with pytest.raises(SourceError, match=r"no regular file"):
+        sqlite_snapshot.read(editor.path, lambda db: db.execute("SELECT 1").fetchone())
+
+
+# ---- links in place of our own files -------------------------------------------------------------
+
+
+def _settings(_ours: Path) -> None:
+    config.save_login(os.environ, "https://x.convex.site", "osk_new")
+
+
+def _note(ours: Path) -> None:
+    Notebook(ours / "notes", "cursor").add("s", Heard(cwd="/work"))
+
+
+def _exclusion(ours: Path) -> None:
+    Exclusions(ours / "excluded").keep_private("cursor", "s")
+
+
+def _log(ours: Path) -> None:
+    Log(ours).write("event", session="s")
+
+
+def _ledger(ours: Path) -> None:
+    with Ledger(ours / "ledger.db") as ledger:
+        ledger.note("last error", "x")
+
+
+def _store(ours: Path) -> None:
+    Database(ours / "store.db", LAYOUT).close()
+
+
+def _work(ours: Path) -> None:
+    (ours / "spool").mkdir(exist_ok=True)
+    worker.main(seconds=1)
+
+
+def _queue(ours: Path) -> None:
+    folder = ours / "spool"
+    spool = Spool(folder)
+    (folder / "5-1.claude-code.event").write_bytes(b"\n" + b'{"session_id": "abc"}')
+    spool.reduce(registry.heed)
+    assert spool.jobs()
+
+
+_JOB = "spool/claude-code-ba7816bf8f01cfea414140de5dae2223.job"
+_OURS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "settings": ("config.toml", _settings),
+    "lock of the settings": ("locks/config.lock", _settings),
+    "note": ("notes/cursor-043a718774c572bd8a25adbeb1bfcd5c.json", _note),
+    "lock of the notes": ("notes/notes.lock", _note),
+    "exclusion": ("excluded/cursor-043a718774c572bd8a25adbeb1bfcd5c.txt", _exclusion),
+    "log": ("hooks.log", _log),
+    "ledger": ("ledger.db", _ledger),
+    "ledger's wal": ("ledger.db-wal", _ledger),
+    "ledger's shm": ("ledger.db-shm", _ledger),
+    "ledger's journal": ("ledger.db-journal", _ledger),
+    "store": ("store.db", _store),
+    "store's wal": ("store.db-wal", _store),
+    "event": ("spool/4-1.claude-code.event", _queue),
+    "job": (_JOB, _queue),
+    "lock of the worker": ("spool/worker.lock", _work),
+    "lock of the jobs": ("spool/jobs.lock", _queue),
+}
+"""Each file of ours, and what writes it."""
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "link to nothing", "hard to open"])
+@pytest.mark.parametrize(("name", "write"), _OURS.values(), ids=_OURS)
+def test_target_of_a_planted_link_is_unchanged(
+    tmp_path: Path, name: str, write: Callable[[Path], None], kind: str
+) -> None:
+    """Whether the write is refused with a clear sentence or replaces the link: both are fine."""
+    ours = tmp_path / "ours"
+    planted = ours / name
+    planted.parent.mkdir(parents=True)
+    target = tmp_path / "target"
+    if kind == "hard to open":
+        os.mkfifo(planted)
+    else:
+        planted.symlink_to(target)
+    if kind == "link to a file":
+        target.write_text(SECRET)
+        target.chmod(0o644)
+    before = state_of(tmp_path)
+    with suppress(OSError, OpenSyncError):
+        write(ours)
+    after = state_of(tmp_path)
+    assert after.get(str(target)) == before.get(str(target))
+    left = [path for path in tmp_path.rglob("*") if SECRET.encode() in _content(path)]
+    assert left in ([], [target]), "what the link led to was copied"
+
+
+def _content(path: Path) -> bytes:
+    is_plain = path.is_file() and not path.is_symlink()
+    return path.read_bytes() if is_plain else b""
+
+
+def test_temporary_file_is_made_beside_its_file_and_never_opened_twice(tmp_path: Path) -> None:
+    """Its name is new each time and nobody else's: no link can be planted there beforehand."""
+    seen: list[str] = []
+    real = os.open
+
+    def watch(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & os.O_CREAT:
+            assert flags & os.O_EXCL
+            assert flags & os.O_NOFOLLOW
+            assert Path(path).parent == tmp_path
+            seen.append(str(path))
+        return real(path, flags, *more, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", watch)
+        for _ in range(3):
+            write_whole(tmp_path / "file", b"x")
+    assert len(set(seen)) == 3
+
+
+def test_every_file_of_ours_is_private_under_any_umask(tmp_path: Path) -> None:
+    os.umask(0)
+    for _, write in _OURS.values():
+        write(tmp_path / "ours")
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in (tmp_path / "ours").rglob("*")}
+    assert len(modes) > 8
+    # The event was made by this test; the hook's own is looked at in e2e.
+    assert {mode for path, mode in modes.items() if path.is_file()} <= {0o600}
+    assert {mode for path, mode in modes.items() if path.is_dir()} <= {0o700}
+
+
+# ---- folders of others ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    folder = tmp_path / "ours"
+    folder.mkdir()
+    os.chown(folder, 65534, -1)
+    return folder
+
+
+@pytest.mark.parametrize("below", ["", "spool"])
+def test_folder_of_another_user_is_refused_by_name(foreign: Path, below: str) -> None:
+    with pytest.raises(NotConfiguredError, match=r"ours: belongs to another user \(uid 65534\)"):
+        private_folder(foreign / below)
+
+
+def test_folder_that_others_may_write_is_closed_to_them(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    private_folder(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("plant", ["link", "pipe", "folder", "device"])
+def test_what_is_no_plain_file_is_not_opened(tmp_path: Path, plant: str) -> None:
+    path = tmp_path / "x"
+    if plant == "link":
+        path.symlink_to("/etc/passwd")
+    elif plant == "pipe":
+        os.mkfifo(path)
+    elif plant == "folder":
+        path.mkdir()
+    else:
+        path = Path("/dev/zero")
+    for read in (open_plain, read_whole):
+        with pytest.raises(OSError, match=r"link|regular|directory"):
+            read(path)
