@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine may take any time over an example: a deadline would fail a test that is right.
+settings.register_profile("opensync-hooks", deadline=None)
+settings.load_profile("opensync-hooks")
+
+# A shell starts background jobs with SIGINT ignored, and children inherit that: the tests of Ctrl-C
+# would then wait for programs that never hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _CLAUDE = Path(__file__).parent / "data" / "claude"
 _LOOPBACK = ("127.", "::1", "localhost")
