@@ -170,8 +170,8 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The tokens of one prompt and all that it set off, where only a hook is told of them."""
+class TurnUsage:
+    """The tokens of one prompt and of everything it set off, where only a hook reports them."""
 
     id: str
     model: str | None
@@ -179,10 +179,10 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What hooks have said of one session so far and nothing on the disk repeats."""
+class HookFacts:
+    """Everything that hooks have reported about one session and no file of the agent repeats."""
 
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[TurnUsage, ...] = ()
     cwd: str | None = None
     agent_version: str | None = None
     place: str | None = None
@@ -200,5 +200,5 @@ class Trigger:
     awaits: str | None = None
     """Stands for what the agent had shown but perhaps not written yet: a digest, or a turn's id."""
     end_reason: str | None = None
-    heard: Heard | None = None
+    hook_facts: HookFacts | None = None
     """Kept before the job is queued, and no part of it."""

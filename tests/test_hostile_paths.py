@@ -19,11 +19,11 @@ import pytest
 
 from opensync_hooks import config
 from opensync_hooks.agents import registry, sqlite_snapshot
-from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.destinations.store.schema import LAYOUT
 from opensync_hooks.errors import NotConfiguredError, OpenSyncError, SourceError
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.model import Heard, Session
+from opensync_hooks.model import HookFacts, Session
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue import worker
 from opensync_hooks.queue.spool import Spool
@@ -310,7 +310,7 @@ def _settings(_ours: Path) -> None:
 
 
 def _note(ours: Path) -> None:
-    Notebook(ours / "notes", "cursor").add("s", Heard(cwd="/work"))
+    HookNotes(ours / "notes", "cursor").add("s", HookFacts(cwd="/work"))
 
 
 def _exclusion(ours: Path) -> None:

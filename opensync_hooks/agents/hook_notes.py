@@ -16,39 +16,39 @@ from typing import Any
 from filelock import FileLock
 
 from opensync_hooks.hook import paths
-from opensync_hooks.model import Heard, Turn, Usage
+from opensync_hooks.model import HookFacts, TurnUsage, Usage
 from opensync_hooks.system.files import private_folder, read_whole, stem, write_whole
 
 _COUNTS = tuple(field.name for field in fields(Usage))
 
 
 @dataclass(frozen=True, slots=True)
-class Notebook:
+class HookNotes:
     """The notes on one agent's sessions. Safe for several processes."""
 
     folder: Path
     agent: str
 
     @classmethod
-    def of_user(cls, agent: str) -> Notebook:
+    def of_user(cls, agent: str) -> HookNotes:
         return cls(Path(paths.state(os.environ.get)) / "notes", agent)
 
-    def of(self, session_id: str) -> Heard:
+    def of(self, session_id: str) -> HookFacts:
         """All that was heard of the session; nothing where the note is missing or damaged."""
         try:
             value = json.loads(read_whole(self._path(session_id)))
-            return Heard(tuple(_turns(value)), *(_text(value, name) for name in _TEXTS))
+            return HookFacts(tuple(_turns(value)), *(_text(value, name) for name in _TEXTS))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return Heard()
+            return HookFacts()
 
-    def add(self, session_id: str, heard: Heard) -> None:
+    def add(self, session_id: str, hook_facts: HookFacts) -> None:
         """Durable when it returns. Adding the same again changes nothing. Raises OSError."""
         known = self.of(session_id)
-        if merged(known, heard) == known:
+        if merged(known, hook_facts) == known:
             return
         with FileLock(private_folder(self.folder) / "notes.lock", mode=0o600):
             known = self.of(session_id)
-            both = merged(known, heard)
+            both = merged(known, hook_facts)
             if both != known:
                 write_whole(self._path(session_id), json.dumps(asdict(both)).encode())
 
@@ -59,9 +59,9 @@ class Notebook:
 _TEXTS = ("cwd", "agent_version", "place")
 
 
-def merged(known: Heard, fresh: Heard) -> Heard:
+def merged(known: HookFacts, fresh: HookFacts) -> HookFacts:
     """Both; of a turn that was told twice, as double registration does, each count once."""
-    return Heard(
+    return HookFacts(
         turns=tuple(_once((*known.turns, *fresh.turns))),
         cwd=fresh.cwd or known.cwd,
         agent_version=fresh.agent_version or known.agent_version,
@@ -69,20 +69,20 @@ def merged(known: Heard, fresh: Heard) -> Heard:
     )
 
 
-def _once(turns: Iterable[Turn]) -> Iterator[Turn]:
-    found: dict[str, Turn] = {}
+def _once(turns: Iterable[TurnUsage]) -> Iterator[TurnUsage]:
+    found: dict[str, TurnUsage] = {}
     for turn in turns:
         known = found.get(turn.id, turn)
         usage = Usage(*(max(getattr(one.usage, name) for one in (known, turn)) for name in _COUNTS))
-        found[turn.id] = Turn(turn.id, turn.model or known.model, usage)
+        found[turn.id] = TurnUsage(turn.id, turn.model or known.model, usage)
     yield from found.values()
 
 
-def _turns(value: dict[str, Any]) -> Iterator[Turn]:
+def _turns(value: dict[str, Any]) -> Iterator[TurnUsage]:
     for turn in value["turns"]:
         counts = {name: int(turn["usage"].get(name, 0)) for name in _COUNTS}
         model = turn["model"]
-        yield Turn(str(turn["id"]), None if model is None else str(model), Usage(**counts))
+        yield TurnUsage(str(turn["id"]), None if model is None else str(model), Usage(**counts))
 
 
 def _text(value: dict[str, Any], name: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.agents.opencode.source import OpenCode
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located, Source
@@ -92,10 +92,10 @@ def heed(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | No
     if found and _fields(payload).get("private") is True:  # as the hook left it
         Exclusions.of_user().keep_private(found.agent, found.session_id)
         return None
-    if found is None or found.heard is None:
+    if found is None or found.hook_facts is None:
         return found
-    Notebook.of_user(found.agent).add(found.session_id, found.heard)
-    return replace(found, heard=None)
+    HookNotes.of_user(found.agent).add(found.session_id, found.hook_facts)
+    return replace(found, hook_facts=None)
 
 
 def _fields(payload: bytes) -> dict[str, Any]:

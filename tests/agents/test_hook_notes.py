@@ -8,64 +8,65 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.hook_notes import Notebook, merged
-from opensync_hooks.model import Heard, Turn, Usage
+from opensync_hooks.agents.hook_notes import HookNotes, merged
+from opensync_hooks.model import HookFacts, TurnUsage, Usage
 
 ROOT = Path(__file__).parents[2]
 ADDER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from opensync_hooks.model import Heard, Turn, Usage
-from opensync_hooks.notebook import Notebook
+from opensync_hooks.model import HookFacts, TurnUsage, Usage
+from opensync_hooks.agents.hook_notes import HookNotes
 for name in sys.argv[3:]:
-    Notebook(Path(sys.argv[2]), "cursor").add("s1", Heard((Turn(name, None, Usage(1)),)))
+    notes = HookNotes(Path(sys.argv[2]), "cursor")
+    notes.add("s1", HookFacts((TurnUsage(name, None, Usage(1)),)))
 """
 
 
 @pytest.fixture
-def notebook(tmp_path: Path) -> Notebook:
-    return Notebook(tmp_path / "notes", "cursor")
+def notebook(tmp_path: Path) -> HookNotes:
+    return HookNotes(tmp_path / "notes", "cursor")
 
 
-def turn(name: str, output: int = 1, **counts: int) -> Turn:
-    return Turn(name, None, Usage(output_tokens=output, **counts))
+def turn(name: str, output: int = 1, **counts: int) -> TurnUsage:
+    return TurnUsage(name, None, Usage(output_tokens=output, **counts))
 
 
-def note(notebook: Notebook) -> Path:
+def note(notebook: HookNotes) -> Path:
     (found,) = notebook.folder.glob("*.json")
     return found
 
 
-def test_unknown_session_was_not_heard_of(notebook: Notebook) -> None:
-    assert notebook.of("s1") == Heard()
+def test_unknown_session_was_not_heard_of(notebook: HookNotes) -> None:
+    assert notebook.of("s1") == HookFacts()
     assert not notebook.folder.exists()
 
 
-def test_turns_of_many_events_add_up_in_order(notebook: Notebook) -> None:
+def test_turns_of_many_events_add_up_in_order(notebook: HookNotes) -> None:
     for name in "abc":
-        notebook.add("s1", Heard((turn(name),), "/work", "3.18"))
-    notebook.add("s2", Heard((turn("z"),)))
-    assert notebook.of("s1") == Heard((turn("a"), turn("b"), turn("c")), "/work", "3.18")
+        notebook.add("s1", HookFacts((turn(name),), "/work", "3.18"))
+    notebook.add("s2", HookFacts((turn("z"),)))
+    assert notebook.of("s1") == HookFacts((turn("a"), turn("b"), turn("c")), "/work", "3.18")
     assert notebook.of("s2").turns == (turn("z"),)
 
 
-def test_turn_that_is_told_twice_counts_once(notebook: Notebook) -> None:
-    notebook.add("s1", Heard((turn("a", 5, input_tokens=9),)))
-    notebook.add("s1", Heard((turn("a", 7), turn("a", 2))))
+def test_turn_that_is_told_twice_counts_once(notebook: HookNotes) -> None:
+    notebook.add("s1", HookFacts((turn("a", 5, input_tokens=9),)))
+    notebook.add("s1", HookFacts((turn("a", 7), turn("a", 2))))
     assert notebook.of("s1").turns == (turn("a", 7, input_tokens=9),)
 
 
 def test_what_a_later_event_does_not_know_stays() -> None:
-    known = Heard((), "/work", "3.18", "database")
-    assert merged(known, Heard()) == known
-    assert merged(known, Heard(cwd="/other")).cwd == "/other"
+    known = HookFacts((), "/work", "3.18", "database")
+    assert merged(known, HookFacts()) == known
+    assert merged(known, HookFacts(cwd="/other")).cwd == "/other"
 
 
-def test_nothing_new_is_not_written(notebook: Notebook) -> None:
-    notebook.add("s1", Heard((turn("a"),)))
+def test_nothing_new_is_not_written(notebook: HookNotes) -> None:
+    notebook.add("s1", HookFacts((turn("a"),)))
     before = note(notebook).stat()
-    notebook.add("s1", Heard((turn("a"),)))
+    notebook.add("s1", HookFacts((turn("a"),)))
     after = note(notebook).stat()
     assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
     assert after.st_mode & 0o777 == 0o600
@@ -78,22 +79,22 @@ DAMAGED = (
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-def test_damaged_note_is_as_good_as_none(notebook: Notebook, content: bytes) -> None:
-    notebook.add("s1", Heard((turn("a"),)))
+def test_damaged_note_is_as_good_as_none(notebook: HookNotes, content: bytes) -> None:
+    notebook.add("s1", HookFacts((turn("a"),)))
     note(notebook).write_bytes(content)
-    assert notebook.of("s1") == Heard()
-    notebook.add("s1", Heard((turn("b"),)))
+    assert notebook.of("s1") == HookFacts()
+    notebook.add("s1", HookFacts((turn("b"),)))
     assert notebook.of("s1").turns == (turn("b"),)
 
 
 @pytest.mark.parametrize("session_id", ["../../x", "a\nb", "x" * 5_000, "\ud800", "C:\\x"])
-def test_session_id_never_becomes_a_path(notebook: Notebook, session_id: str) -> None:
-    notebook.add(session_id, Heard((turn("a"),)))
+def test_session_id_never_becomes_a_path(notebook: HookNotes, session_id: str) -> None:
+    notebook.add(session_id, HookFacts((turn("a"),)))
     assert notebook.of(session_id).turns == (turn("a"),)
     assert {one.parent for one in notebook.folder.rglob("*")} == {notebook.folder}
 
 
-def test_processes_at_once_lose_no_turn(notebook: Notebook) -> None:
+def test_processes_at_once_lose_no_turn(notebook: HookNotes) -> None:
     names = [[f"{process}-{number}" for number in range(8)] for process in range(3)]
     arguments = [sys.executable, "-c", ADDER, str(ROOT), str(notebook.folder)]
     adders = [subprocess.Popen([*arguments, *some]) for some in names]
@@ -105,5 +106,5 @@ def test_disk_that_takes_nothing_is_an_error_of_the_disk(tmp_path: Path) -> None
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(OSError, match="file"):
-        Notebook(blocked / "notes", "cursor").add("s1", Heard((turn("a"),)))
+        HookNotes(blocked / "notes", "cursor").add("s1", HookFacts((turn("a"),)))
     assert blocked.read_text() == ""

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from opensync_hooks.agents import titles
 from opensync_hooks.model import (
     Charge,
-    Heard,
+    HookFacts,
     Message,
     Part,
     Role,
     Session,
     Text,
-    Turn,
+    TurnUsage,
     Usage,
     length,
 )
@@ -101,10 +101,10 @@ class Messages:
     """Prompts, and between them each run of assistant steps as the one answer that users see."""
 
     conversation: Conversation
-    turns: Mapping[str, Turn] = field(default_factory=dict)
+    turns: Mapping[str, TurnUsage] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Message]:
-        turn: Turn | None = None
+        turn: TurnUsage | None = None
         before: int | None = None
         said_at = self._start()
         for steps in _runs(self.conversation.steps):
@@ -167,7 +167,7 @@ def _times(steps: list[Step]) -> list[int]:
     return [at for at in found if at is not None]
 
 
-def _message(steps: list[Step], before: int | None, turn: Turn | None) -> Message:
+def _message(steps: list[Step], before: int | None, turn: TurnUsage | None) -> Message:
     first, times = steps[0], _times(steps)
     model = next((step.model for step in reversed(steps) if step.model), None)
     began = before if first.role == "assistant" else None
@@ -186,7 +186,7 @@ def _message(steps: list[Step], before: int | None, turn: Turn | None) -> Messag
     )
 
 
-def _charge(steps: list[Step], turn: Turn | None, model: str | None) -> Charge | None:
+def _charge(steps: list[Step], turn: TurnUsage | None, model: str | None) -> Charge | None:
     """What the hook was told of the turn; else what the steps themselves count."""
     if turn is not None:
         return Charge(turn.id, turn.model or model, turn.usage)
@@ -194,9 +194,9 @@ def _charge(steps: list[Step], turn: Turn | None, model: str | None) -> Charge |
     return Charge(steps[0].id, model, sum(counted, Usage())) if counted else None
 
 
-def session(found: Conversation, heard: Heard) -> Session:
+def session(found: Conversation, hook_facts: HookFacts) -> Session:
     """The session with every message, and the tokens that hooks were told of, once a turn."""
-    messages = Messages(found, {turn.id: turn for turn in heard.turns})
+    messages = Messages(found, {turn.id: turn for turn in hook_facts.turns})
     charges: dict[str, Charge] = {}
     times: list[int] = []
     prompt = spoke_with = None
@@ -209,7 +209,7 @@ def session(found: Conversation, heard: Heard) -> Session:
         spoke_with = message.model or spoke_with
         if prompt is None and message.role == "user" and not message.undone:
             prompt = message.text
-    for turn in heard.turns:
+    for turn in hook_facts.turns:
         model = turn.model or found.model
         charges.setdefault(turn.id, Charge(turn.id, model, turn.usage))
     for model, cost in found.costs.items():
@@ -228,7 +228,7 @@ def session(found: Conversation, heard: Heard) -> Session:
         updated_at=max((*times, found.updated_at or 0)) or None,
         duration_ms=duration or None,
         git_branch=found.git_branch,
-        agent_version=heard.agent_version,
+        agent_version=hook_facts.agent_version,
         parent_id=found.parent_id,
         is_partial=not found.is_settled,
         skipped=found.skipped,

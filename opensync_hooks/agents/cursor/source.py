@@ -16,11 +16,11 @@ from opensync_hooks.agents.cursor import composer, conversation, locations
 from opensync_hooks.agents.cursor.conversation import Conversation, known_model
 from opensync_hooks.agents.cursor.locations import Places
 from opensync_hooks.agents.cursor.paths import Roots
-from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.agents.json_access import count, string, strings
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
-from opensync_hooks.model import Heard, Session, Trigger, Turn, Usage
+from opensync_hooks.model import HookFacts, Session, Trigger, TurnUsage, Usage
 
 _LONGEST_ID = 1_000
 _LONG_AGO_MS = 3_600_000
@@ -32,14 +32,14 @@ _MOST_FAMILY = 1_000
 class Cursor:
     agent = conversation.AGENT
 
-    def __init__(self, roots: Roots, notebook: Notebook) -> None:
+    def __init__(self, roots: Roots, notebook: HookNotes) -> None:
         self._places = Places.of(roots)
         self._roots = roots
         self._notebook = notebook
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], home: str) -> Cursor:
-        return cls(Roots.of(environ, home), Notebook.of_user(cls.agent))
+        return cls(Roots.of(environ, home), HookNotes.of_user(cls.agent))
 
     def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:
         fields = dict(payload)
@@ -55,7 +55,7 @@ class Cursor:
             # Rows are written some time after the hook has run, also where no turn is named.
             awaits=turn or "",
             end_reason=string(fields, "reason") if event.lower() == "sessionend" else None,
-            heard=Heard(
+            hook_facts=HookFacts(
                 turns=tuple(_turns(fields, turn)),
                 cwd=next(iter(strings(fields, "workspace_roots")), None),
                 agent_version=string(fields, "cursor_version"),
@@ -82,12 +82,12 @@ class Cursor:
 
     def settled(self, trigger: Trigger) -> bool:
         """Whether the last turn is written whole, and is the one that has just ended."""
-        heard = self._notebook.of(trigger.session_id)
-        found = self._places.richest(trigger.session_id, heard.cwd)
+        hook_facts = self._notebook.of(trigger.session_id)
+        found = self._places.richest(trigger.session_id, hook_facts.cwd)
         if found is None or not found.is_settled:
             return False
         # Only where earlier turns bear the names that hooks gave them can the last one be missed.
-        bear_names = any(turn.id in found.requests for turn in heard.turns)
+        bear_names = any(turn.id in found.requests for turn in hook_facts.turns)
         return not bear_names or not trigger.awaits or trigger.awaits in found.requests
 
     def read(self, located: Located) -> Iterator[Session]:
@@ -95,7 +95,7 @@ class Cursor:
             self._places.ask(located.path)
         if located.path not in self._roots.databases and not self._is_inside(located.path):
             lone = locations.lone(located.path)
-            yield from (conversation.session(lone, Heard()),) if lone else ()
+            yield from (conversation.session(lone, HookFacts()),) if lone else ()
             return
         family: list[tuple[str, Conversation | None]] = [(located.session_id, None)]
         seen: set[str] = set()
@@ -115,14 +115,14 @@ class Cursor:
         The editor loses or resets its database at times. Its messages have other ids there, so all
         that was delivered would be delivered again, and poorer.
         """
-        heard = self._notebook.of(session_id)
+        hook_facts = self._notebook.of(session_id)
         told = self._places.richest(
-            session_id, heard.cwd or (parent.project_path if parent else None)
+            session_id, hook_facts.cwd or (parent.project_path if parent else None)
         )
-        if told is None or (heard.place == composer.PLACE != told.place):
+        if told is None or (hook_facts.place == composer.PLACE != told.place):
             return None
-        if told.place == composer.PLACE != heard.place:
-            self._notebook.add(session_id, Heard(place=told.place))
+        if told.place == composer.PLACE != hook_facts.place:
+            self._notebook.add(session_id, HookFacts(place=told.place))
         return replace(told, parent_id=told.parent_id or (parent.session_id if parent else None))
 
     def _is_inside(self, path: Path) -> bool:
@@ -134,7 +134,7 @@ def _is_recent(at: int) -> bool:
     return time.time() * 1000 - at < _LONG_AGO_MS
 
 
-def _turns(fields: dict[str, Any], turn: str | None) -> Iterator[Turn]:
+def _turns(fields: dict[str, Any], turn: str | None) -> Iterator[TurnUsage]:
     """The tokens of the turn that has ended. Zero is unknown, as after an abort.
 
     `input_tokens` counts what came from the cache, too: in recordings it is never the smaller one.
@@ -149,4 +149,4 @@ def _turns(fields: dict[str, Any], turn: str | None) -> Iterator[Turn]:
         cache_write_5m_tokens=written,
     )
     if turn and (usage.prompt_tokens or usage.output_tokens):
-        yield Turn(turn, known_model(string(fields, "model")), usage)
+        yield TurnUsage(turn, known_model(string(fields, "model")), usage)

@@ -9,17 +9,17 @@ import pytest
 
 from opensync_hooks.agents.cursor.paths import Roots
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.hook_notes import HookNotes
 from tests.cursor_home import Editor
 
 
 @pytest.fixture
-def notebook(tmp_path: Path) -> Notebook:
-    return Notebook(tmp_path / "ours" / "notes", "cursor")
+def notebook(tmp_path: Path) -> HookNotes:
+    return HookNotes(tmp_path / "ours" / "notes", "cursor")
 
 
 @pytest.fixture
-def source(home: Path, notebook: Notebook) -> Cursor:
+def source(home: Path, notebook: HookNotes) -> Cursor:
     return Cursor(Roots.of({}, str(home)), notebook)
 
 

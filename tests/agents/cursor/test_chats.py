@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents.cursor import graph
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
-from opensync_hooks.model import Heard, Reasoning, Text, ToolCall, ToolResult, Trigger
+from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall, ToolResult, Trigger
 from tests.agents.cursor.conversations import TURN
 from tests.cursor_home import (
     BEGAN,
@@ -81,13 +81,13 @@ def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: Cursor
 
 
 def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
-    home: Path, source: Cursor, notebook: Notebook
+    home: Path, source: Cursor, notebook: HookNotes
 ) -> None:
     chat(home, TURN, cwd="/work/app")
     chat(home, [user("elsewhere"), assistant(text("NONE"))], cwd="/work/other")
-    notebook.add("c1", Heard(cwd="/work/app"))
+    notebook.add("c1", HookFacts(cwd="/work/app"))
     assert told(only(source, "c1"))[0] == ("user", "list files")
-    notebook.add("c1", Heard(cwd="/work/other"))
+    notebook.add("c1", HookFacts(cwd="/work/other"))
     assert told(only(source, "c1"))[0] == ("user", "elsewhere")
 
 

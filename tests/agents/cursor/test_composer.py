@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents.cursor import conversation, state_db
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
-from opensync_hooks.model import Heard, ToolCall, ToolResult, Trigger, Turn, Usage
+from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.model import HookFacts, ToolCall, ToolResult, Trigger, TurnUsage, Usage
 from tests.agents.cursor.conversations import a_turn_of_everything
 from tests.cursor_home import BEGAN, Draft, Editor
 from tests.sessions import kinds, only, told
@@ -136,13 +136,13 @@ def test_turn_that_was_left_half_written_long_ago_is_as_whole_as_it_gets(
 
 
 def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
-    editor: Editor, source: Cursor, notebook: Notebook
+    editor: Editor, source: Cursor, notebook: HookNotes
 ) -> None:
     """Versions before 2026 name none of them: the one that the hook names would never come."""
     draft = editor.draft()
     draft.turn(1)
     draft.save()
-    notebook.add("s1", Heard((Turn("named-elsewhere", None, Usage(output_tokens=1)),)))
+    notebook.add("s1", HookFacts((TurnUsage("named-elsewhere", None, Usage(output_tokens=1)),)))
     assert source.settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
 
 
@@ -156,12 +156,12 @@ def test_what_earlier_turns_lack_is_lost_and_not_waited_for(editor: Editor, sour
 
 
 def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
-    editor: Editor, source: Cursor, notebook: Notebook
+    editor: Editor, source: Cursor, notebook: HookNotes
 ) -> None:
     draft = editor.draft()
     draft.turn(1)
     draft.save()
-    notebook.add("s1", Heard((Turn("request-1", None, Usage(output_tokens=1)),)))
+    notebook.add("s1", HookFacts((TurnUsage("request-1", None, Usage(output_tokens=1)),)))
     assert source.settled(Trigger("cursor", "s1", awaits="request-1"))
     assert not source.settled(Trigger("cursor", "s1", awaits="request-2"))
 

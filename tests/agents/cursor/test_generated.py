@@ -13,7 +13,7 @@ import pytest
 from opensync_hooks import pricing
 from opensync_hooks.agents.cursor.paths import Roots
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
@@ -126,7 +126,7 @@ def test_whatever_cursor_wrote_arrives_in_order_at_its_time_and_nothing_else(
     before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
     ours = tmp_path / "ours"
     config = Config(Folders(ours, ours, ours), thinking=True)
-    source = Cursor(Roots.of({}, str(home)), Notebook(ours / "notes", "cursor"))
+    source = Cursor(Roots.of({}, str(home)), HookNotes(ours / "notes", "cursor"))
     with Ledger(config.folders.ledger) as ledger, Store(config.folders.store) as store:
         syncer = Syncer(config, store, ledger, pricing.bundled())
         for located in source.sessions():

@@ -14,7 +14,7 @@ import pytest
 from opensync_hooks import pricing
 from opensync_hooks.agents.cursor.paths import Roots
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
@@ -93,7 +93,7 @@ def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
         stderr=subprocess.PIPE,
     )
     assert writer.stdout
-    source = Cursor(Roots.of({}, str(home)), Notebook(tmp_path / "ours" / "notes", "cursor"))
+    source = Cursor(Roots.of({}, str(home)), HookNotes(tmp_path / "ours" / "notes", "cursor"))
     seen: list[dict[str, str]] = []
     refused: list[str] = []
     while not select.select([writer.stdout], [], [], 0.01)[0]:

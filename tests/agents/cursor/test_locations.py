@@ -8,8 +8,8 @@ import pytest
 
 from opensync_hooks.agents.cursor import projects
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
-from opensync_hooks.model import Heard, Message
+from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.model import HookFacts, Message
 from tests.agents.cursor.conversations import AS_TRANSCRIPT, TURN
 from tests.cursor_home import ENDED, Editor, chat, record, said_by_user, text, transcript, window
 from tests.sessions import family, only, told
@@ -78,7 +78,7 @@ def test_transcript_does_not_take_over_when_the_editor_lost_the_session(
 
 
 def test_project_of_a_transcript_is_the_folder_whose_name_fits(
-    home: Path, source: Cursor, notebook: Notebook
+    home: Path, source: Cursor, notebook: HookNotes
 ) -> None:
     window(home, "w1", "file:///work/other", {})
     window(home, "w2", "file:///work/my%20app%20%C3%A9", {})
@@ -86,7 +86,7 @@ def test_project_of_a_transcript_is_the_folder_whose_name_fits(
     assert only(source, "c1").project_path == "/work/my app é"
     transcript(home, AS_TRANSCRIPT, "c2/c2.jsonl", project="nobody-knows")
     assert only(source, "c2").project_path is None
-    notebook.add("c2", Heard(cwd="/work/told/by/the/hook"))
+    notebook.add("c2", HookFacts(cwd="/work/told/by/the/hook"))
     assert only(source, "c2").project_path == "/work/told/by/the/hook"
 
 

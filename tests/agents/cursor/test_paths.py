@@ -13,7 +13,7 @@ from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.cursor import state_db
 from opensync_hooks.agents.cursor.paths import Roots
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.cli import main
 from opensync_hooks.errors import SourceError
 from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, user_folder
@@ -44,7 +44,7 @@ def test_every_statement_goes_by_the_index(editor: Editor) -> None:
     assert all(plan.startswith("SEARCH") for plan in plans), plans
 
 
-def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook: Notebook) -> None:
+def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook: HookNotes) -> None:
     elsewhere = Editor(tmp_path / "elsewhere")
     draft = elsewhere.draft()
     draft.turn(1)
@@ -113,7 +113,7 @@ def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
     transcript(home, said, "s1/s1.jsonl")
     assert told(only(source, "s1"))[1] == ("assistant", "answer 1")
     roots = Roots.of({"CURSOR_CODE_REMOTE": "true"}, str(home))
-    there = Cursor(roots, Notebook(home / "notes there", "cursor"))
+    there = Cursor(roots, HookNotes(home / "notes there", "cursor"))
     assert told(only(there, "s1"))[1] == ("assistant", "told there")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
-from opensync_hooks.model import Heard, Turn, Usage
+from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.model import HookFacts, TurnUsage, Usage
 from tests.cursor_home import Editor
 from tests.sessions import only
 
@@ -58,9 +58,9 @@ def test_stop_tells_the_turns_tokens_each_in_one_field(
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     trigger = source.trigger({**STOP, **dict(zip(names, counts, strict=True))})
     assert trigger
-    assert trigger.heard
-    turns = (Turn("g1", "composer-2.5", wanted),) if wanted else ()
-    assert (trigger.heard.turns, trigger.awaits) == (turns, "g1")
+    assert trigger.hook_facts
+    turns = (TurnUsage("g1", "composer-2.5", wanted),) if wanted else ()
+    assert (trigger.hook_facts.turns, trigger.awaits) == (turns, "g1")
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_no_other_event_tells_tokens(source: Cursor, more: dict[str, str]) -> No
     """`afterAgentResponse` has the same counts as `stop`, and would double them."""
     trigger = source.trigger({**STOP, "output_tokens": 20, **more})
     assert trigger
-    assert trigger.heard
-    assert not trigger.heard.turns
+    assert trigger.hook_facts
+    assert not trigger.hook_facts.turns
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,17 @@ def test_automatic_choice_is_no_model(editor: Editor, source: Cursor, name: str 
 
 
 def test_tokens_that_a_hook_was_told_belong_to_their_turn(
-    editor: Editor, source: Cursor, notebook: Notebook
+    editor: Editor, source: Cursor, notebook: HookNotes
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
     draft.turn(1)
     draft.turn(2)
     draft.save()
     told = Usage(input_tokens=100, output_tokens=7)
-    lost = Turn("request-of-no-bubble", None, Usage(output_tokens=1))
-    notebook.add("s1", Heard((Turn("request-2", None, told), lost), agent_version="3.18.25"))
+    lost = TurnUsage("request-of-no-bubble", None, Usage(output_tokens=1))
+    notebook.add(
+        "s1", HookFacts((TurnUsage("request-2", None, told), lost), agent_version="3.18.25")
+    )
     session = only(source, "s1")
     charges = [message.charge for message in session.messages]
     assert charges[:3] == [None, None, None]
@@ -127,15 +129,15 @@ def test_tokens_that_a_hook_was_told_belong_to_their_turn(
 
 
 def test_turn_goes_by_the_model_that_its_hook_was_told(
-    editor: Editor, source: Cursor, notebook: Notebook
+    editor: Editor, source: Cursor, notebook: HookNotes
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
     draft.turn(1)
     draft.turn(2)
     draft.save()
     for number, model in ((1, "gpt-5.2-codex"), (2, None)):
-        turn = Turn(f"request-{number}", model, Usage(output_tokens=number))
-        notebook.add("s1", Heard((turn,)))
+        turn = TurnUsage(f"request-{number}", model, Usage(output_tokens=number))
+        notebook.add("s1", HookFacts((turn,)))
     charged = [charge.model for charge in only(source, "s1").charges]
     assert charged == ["gpt-5.2-codex", "composer-2.5"]
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents.cursor import transcript_parser, transcripts
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import Notebook
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Heard, Reasoning, Text, ToolCall
+from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall
 from tests.agents.cursor.conversations import AS_TRANSCRIPT
 from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, use
 from tests.sessions import family, only, told
@@ -179,17 +179,17 @@ def test_recording_of_two_compactions_has_its_one_prompt_once() -> None:
 
 
 def test_session_that_was_resumed_elsewhere_is_taken_from_where_the_hook_ran(
-    home: Path, source: Cursor, notebook: Notebook
+    home: Path, source: Cursor, notebook: HookNotes
 ) -> None:
     session_id = "586fe548-42aa-4a11-90aa-e131f51a36dc"
     for project in ("repo", "elsewhere"):
         folder = home / ".cursor" / "projects" / f"work-{project}" / "agent-transcripts"
         shutil.copytree(DATA / "recordings" / "session-resume" / project, folder)
-    notebook.add(session_id, Heard(cwd="/work/repo"))
+    notebook.add(session_id, HookFacts(cwd="/work/repo"))
     session = only(source, session_id)
     assert [role for role, _ in told(session)] == ["user", "assistant"] * 2
     assert session.project_path == "/work/repo"
-    notebook.add(session_id, Heard(cwd="/work/elsewhere"))
+    notebook.add(session_id, HookFacts(cwd="/work/elsewhere"))
     assert [text for _, text in told(only(source, session_id))][1:] == ["NONE"]
 
 
