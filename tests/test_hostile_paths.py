@@ -20,16 +20,21 @@ import pytest
 from opensync_hooks import config
 from opensync_hooks.agents import registry, sqlite_snapshot
 from opensync_hooks.agents.hook_notes import HookNotes
-from opensync_hooks.destinations.store.schema import LAYOUT
+from opensync_hooks.destinations.store.schema import SCHEMA
 from opensync_hooks.errors import NotConfiguredError, OpenSyncError, SourceError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import HookFacts, Session
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue import worker
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.system.files import open_plain, private_folder, read_whole, write_whole
+from opensync_hooks.system.files import (
+    atomic_write,
+    ensure_private_folder,
+    open_regular_file,
+    read_file,
+)
 from opensync_hooks.system.log import Log
-from opensync_hooks.system.sqlite import Database
+from opensync_hooks.system.sqlite import SqliteFile
 from tests.cursor_home import Editor, said_by_user
 from tests.fuzz.reading import staying_inside
 from tests.transcripts import Pen
@@ -327,7 +332,7 @@ def _ledger(ours: Path) -> None:
 
 
 def _store(ours: Path) -> None:
-    Database(ours / "store.db", LAYOUT).close()
+    SqliteFile(ours / "store.db", SCHEMA).close()
 
 
 def _work(ours: Path) -> None:
@@ -412,7 +417,7 @@ def test_temporary_file_is_made_beside_its_file_and_never_opened_twice(tmp_path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "open", watch)
         for _ in range(3):
-            write_whole(tmp_path / "file", b"x")
+            atomic_write(tmp_path / "file", b"x")
     assert len(set(seen)) == 3
 
 
@@ -443,14 +448,14 @@ def foreign(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("below", ["", "spool"])
 def test_folder_of_another_user_is_refused_by_name(foreign: Path, below: str) -> None:
     with pytest.raises(NotConfiguredError, match=r"ours: belongs to another user \(uid 65534\)"):
-        private_folder(foreign / below)
+        ensure_private_folder(foreign / below)
 
 
 def test_folder_that_others_may_write_is_closed_to_them(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(0o777)
-    private_folder(folder)
+    ensure_private_folder(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
 
 
@@ -465,6 +470,6 @@ def test_what_is_no_plain_file_is_not_opened(tmp_path: Path, plant: str) -> None
         path.mkdir()
     else:
         path = Path("/dev/zero")
-    for read in (open_plain, read_whole):
+    for read in (open_regular_file, read_file):
         with pytest.raises(OSError, match=r"link|regular|directory"):
             read(path)

@@ -25,7 +25,7 @@ from opensync_hooks.queue import mending, shift, worker
 from opensync_hooks.queue.backups import Keepsakes
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.system.files import private_folder, write_whole
+from opensync_hooks.system.files import atomic_write, ensure_private_folder
 from tests.faults import syscalls
 from tests.transcripts import Pen
 
@@ -83,13 +83,13 @@ def stored() -> set[str]:
 def test_new_folder_is_as_durable_as_what_is_written_in_it(
     tmp_path: Path, synced: list[str]
 ) -> None:
-    write_whole(tmp_path / "a" / "b" / "file", b"x")
+    atomic_write(tmp_path / "a" / "b" / "file", b"x")
     made = synced[:2], synced[-1]
     assert made == ([str(tmp_path), str(tmp_path / "a")], str(tmp_path / "a" / "b"))
     synced.clear()
-    private_folder(tmp_path / "c")
+    ensure_private_folder(tmp_path / "c")
     assert synced == [str(tmp_path)]
-    private_folder(tmp_path / "c")
+    ensure_private_folder(tmp_path / "c")
     assert synced == [str(tmp_path)], "it was there already"
 
 
@@ -111,7 +111,7 @@ def test_copy_that_may_be_the_last_one_is_on_the_disk(home: Path, synced: list[s
     assert source
     (located,) = source.sessions()
     kept = Keepsakes.of(config.load())
-    private_folder(kept.folder)
+    ensure_private_folder(kept.folder)
     synced.clear()
     assert kept.keep(source, located, config.load())
     copy, folder = synced

@@ -17,7 +17,12 @@ from filelock import FileLock
 
 from opensync_hooks.hook import paths
 from opensync_hooks.model import HookFacts, TurnUsage, Usage
-from opensync_hooks.system.files import private_folder, read_whole, stem, write_whole
+from opensync_hooks.system.files import (
+    atomic_write,
+    ensure_private_folder,
+    read_file,
+    session_file_stem,
+)
 
 _COUNTS = tuple(field.name for field in fields(Usage))
 
@@ -36,7 +41,7 @@ class HookNotes:
     def of(self, session_id: str) -> HookFacts:
         """All that was heard of the session; nothing where the note is missing or damaged."""
         try:
-            value = json.loads(read_whole(self._path(session_id)))
+            value = json.loads(read_file(self._path(session_id)))
             return HookFacts(tuple(_turns(value)), *(_text(value, name) for name in _TEXTS))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return HookFacts()
@@ -46,14 +51,14 @@ class HookNotes:
         known = self.of(session_id)
         if merged(known, hook_facts) == known:
             return
-        with FileLock(private_folder(self.folder) / "notes.lock", mode=0o600):
+        with FileLock(ensure_private_folder(self.folder) / "notes.lock", mode=0o600):
             known = self.of(session_id)
             both = merged(known, hook_facts)
             if both != known:
-                write_whole(self._path(session_id), json.dumps(asdict(both)).encode())
+                atomic_write(self._path(session_id), json.dumps(asdict(both)).encode())
 
     def _path(self, session_id: str) -> Path:
-        return self.folder / (stem(self.agent, session_id) + ".json")
+        return self.folder / (session_file_stem(self.agent, session_id) + ".json")
 
 
 _TEXTS = ("cwd", "agent_version", "place")

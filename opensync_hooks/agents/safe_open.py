@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from opensync_hooks.errors import SourceError
-from opensync_hooks.system.files import open_plain
+from opensync_hooks.system.files import open_regular_file
 
 
 def open_regular(path: Path) -> BinaryIO:
     """The file at `path`; SourceError for a link, a pipe, a device, or nothing there."""
     try:
-        return open_plain(path)
+        return open_regular_file(path)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise SourceError(f"{path}: {why}.") from error

@@ -85,7 +85,7 @@ class Folders:
 def load(environ: Mapping[str, str] = os.environ) -> Config:
     """Raises NotConfiguredError for a file or a value that cannot be used as it stands."""
     where = Folders.of(environ)
-    core_dumps.forbid()
+    core_dumps.disable()
     made = _made(where, toml_file.read(where.settings), environ)
     if made.url is None and toml_file.is_empty(where.settings):
         raise NotConfiguredError(

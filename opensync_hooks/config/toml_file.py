@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from opensync_hooks.config import toml_text
 from opensync_hooks.errors import NotConfiguredError
-from opensync_hooks.system.files import open_plain, private_folder, write_whole
+from opensync_hooks.system.files import atomic_write, ensure_private_folder, open_regular_file
 
 _ANY_KEY = re.compile(r"osk_[\w-]+")
 
@@ -24,7 +24,7 @@ _ANY_KEY = re.compile(r"osk_[\w-]+")
 def read(path: Path) -> dict[str, Any]:
     """Nothing where there is no file. Raises NotConfiguredError for one that cannot be used."""
     try:
-        with open_plain(path) as file:
+        with open_regular_file(path) as file:
             _check_private(path, os.fstat(file.fileno()))
             return tomllib.load(file)
     except FileNotFoundError:
@@ -54,14 +54,14 @@ def change(path: Path, locks: Path, changing: Callable[[dict[str, Any]], object]
 
     Sweeps what a killed process had begun to write, for the key may be in it.
     """
-    with FileLock(private_folder(locks) / "config.lock", mode=0o600):
+    with FileLock(ensure_private_folder(locks) / "config.lock", mode=0o600):
         for scrap in path.parent.glob(f".{path.name}.????????"):
             scrap.unlink(missing_ok=True)
         document = read(path)
         before = copy.deepcopy(document)
         changing(document)
         if document != before:
-            private_folder(path.parent)
+            ensure_private_folder(path.parent)
             _write(path, document)
     return document
 
@@ -70,7 +70,7 @@ def _write(path: Path, document: dict[str, Any]) -> None:
     text = path.read_text("utf-8") if path.exists() else ""
     changed = toml_text.rewritten(text, document)
     if changed:
-        write_whole(path, changed.encode())
+        atomic_write(path, changed.encode())
     else:
         path.unlink()  # an empty file would be taken for one that lost what it held
 

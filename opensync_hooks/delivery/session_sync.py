@@ -22,7 +22,7 @@ from opensync_hooks.model import Message, Session
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.pricing.estimate import estimated
 from opensync_hooks.privacy.exclusion import Exclusions
-from opensync_hooks.system.files import private_folder, stem
+from opensync_hooks.system.files import ensure_private_folder, session_file_stem
 
 _MOST_LOSSES = 3
 """How often a session may be deleted under our hands before we stop sending it again."""
@@ -148,8 +148,8 @@ class Syncer:
     @contextmanager
     def alone(self, agent: str, session_id: str, patience: float) -> Iterator[None]:
         """Two runs on one session would each send what the other is about to confirm."""
-        name = stem(agent, session_id) + ".lock"
-        lock = FileLock(private_folder(self.config.folders.locks) / name, mode=0o600)
+        name = session_file_stem(agent, session_id) + ".lock"
+        lock = FileLock(ensure_private_folder(self.config.folders.locks) / name, mode=0o600)
         try:
             lock.acquire(timeout=patience)
         except Timeout:

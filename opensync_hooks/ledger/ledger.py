@@ -19,12 +19,12 @@ from typing import Any, Self
 from opensync_hooks.errors import UnreachableError
 from opensync_hooks.ledger.session_record import Account, Run
 from opensync_hooks.system import clock
-from opensync_hooks.system.sqlite import PATIENCE_S, DamagedError, Database, Layout, place
+from opensync_hooks.system.sqlite import LOCK_TIMEOUT_S, DamagedError, Schema, SqliteFile, file_id
 
-_LAYOUT = Layout(
-    application=0x4F534C47,
+_SCHEMA = Schema(
+    application_id=0x4F534C47,
     version=2,
-    statements=(
+    create_statements=(
         """CREATE TABLE IF NOT EXISTS session (
             destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
             end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT,
@@ -46,7 +46,7 @@ _LAYOUT = Layout(
             PRIMARY KEY (destination, agent, session, kind)) WITHOUT ROWID""",
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no row.
-    settings=("PRAGMA synchronous = NORMAL",),
+    pragmas=("PRAGMA synchronous = NORMAL",),
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -68,22 +68,22 @@ class Ledger:
     Every method raises UnreachableError, or WrongAddressError where there can be no file.
     """
 
-    def __init__(self, path: Path, *, patience: float = PATIENCE_S) -> None:
+    def __init__(self, path: Path, *, patience: float = LOCK_TIMEOUT_S) -> None:
         self._path = path
         self._is_ruined = False
-        found = place(path)
+        found = file_id(path)
         try:
-            self._file = Database(path, _LAYOUT, patience)
+            self._file = SqliteFile(path, _SCHEMA, patience)
         except DamagedError:
             self._set_aside(found)
-            self._file = Database(path, _LAYOUT, patience)
+            self._file = SqliteFile(path, _SCHEMA, patience)
 
     def _set_aside(self, ruin: tuple[int, int] | None) -> None:
         """A ruined ledger costs only work: all is sent again, and stored once all the same.
 
         But not the one that another run may have begun in its place.
         """
-        if place(self._path) != ruin:
+        if file_id(self._path) != ruin:
             return
         for suffix in ("-wal", "-shm"):  # first: once the path is free, they may be a new one's
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class Ledger:
     def close(self) -> None:
         self._file.close()
         if self._is_ruined:
-            self._set_aside(self._file.place)
+            self._set_aside(self._file.file_id)
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from opensync_hooks.config import Config
 from opensync_hooks.hook import paths
-from opensync_hooks.system.files import read_whole, stem, write_whole
+from opensync_hooks.system.files import atomic_write, read_file, session_file_stem
 
 IGNORE = ".opensync-ignore"
 _PRIVATE = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
@@ -55,7 +55,7 @@ class Exclusions:
         if why is None:
             self._path(agent, session_id).unlink(missing_ok=True)
         elif self._known(agent, session_id) != why:
-            write_whole(self._path(agent, session_id), f"{why}\n".encode("utf-8", "replace"))
+            atomic_write(self._path(agent, session_id), f"{why}\n".encode("utf-8", "replace"))
 
     def remembers(self, agent: str, session_id: str) -> bool:
         """Whether the session was found excluded when it was last looked at."""
@@ -75,14 +75,14 @@ class Exclusions:
 
     def _known(self, agent: str, session_id: str) -> str | None:
         try:
-            return read_whole(self._path(agent, session_id)).decode("utf-8").strip() or _PRIVATE
+            return read_file(self._path(agent, session_id)).decode("utf-8").strip() or _PRIVATE
         except FileNotFoundError:
             return None
         except ValueError:  # damaged: what it said is not known, and nothing may leave by mistake
             return _PRIVATE
 
     def _path(self, agent: str, session_id: str) -> Path:
-        return self.folder / (stem(agent, session_id) + ".txt")
+        return self.folder / (session_file_stem(agent, session_id) + ".txt")
 
 
 def _names(project: str | None) -> Iterator[str]:

@@ -28,7 +28,12 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Charge, Message, Session, Trigger, Usage
 from opensync_hooks.privacy import permitted, permitted_session
 from opensync_hooks.privacy.exclusion import Exclusions
-from opensync_hooks.system.files import open_plain, private_folder, settle, stem
+from opensync_hooks.system.files import (
+    ensure_private_folder,
+    open_regular_file,
+    session_file_stem,
+    sync_folder,
+)
 
 MOST_BYTES = 64 << 20
 MOST_SECONDS = 30 * 86_400
@@ -60,7 +65,7 @@ class Keepsakes:
     def keep(self, source: Source, located: Located, config: Config) -> bool:
         """Copy the session as it is now; whether there was anything to copy. Raises SourceError."""
         path = self._path(source.agent, located.session_id)
-        private_folder(self.folder)
+        ensure_private_folder(self.folder)
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".", delete=False) as file:
             made = Path(file.name)
             try:
@@ -79,7 +84,7 @@ class Keepsakes:
             made.unlink()
             return False
         made.replace(path)
-        settle(self.folder)  # it may be all that is left of the session when it is needed
+        sync_folder(self.folder)  # it may be all that is left of the session when it is needed
         return True
 
     def find(self, agent: str, session_id: str) -> tuple[Source, Located] | None:
@@ -116,7 +121,7 @@ class Keepsakes:
         return dropped
 
     def _path(self, agent: str, session_id: str) -> Path:
-        return self.folder / (stem(agent, session_id) + _SUFFIX)
+        return self.folder / (session_file_stem(agent, session_id) + _SUFFIX)
 
 
 def _about_each(paths: Iterable[Path]) -> Iterator[tuple[float, int, Path]]:
@@ -212,7 +217,7 @@ def _head(path: Path) -> dict[str, Any]:
 
 
 def _values(path: Path) -> Iterator[dict[str, Any]]:
-    with open_plain(path) as file, gzip.open(file, "rb") as packed:
+    with open_regular_file(path) as file, gzip.open(file, "rb") as packed:
         for line in packed:
             yield json.loads(line)
 

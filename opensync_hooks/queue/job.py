@@ -10,7 +10,7 @@ from typing import Any
 from opensync_hooks.hook.paths import KEPT
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import Tries
-from opensync_hooks.system.files import stem
+from opensync_hooks.system.files import session_file_stem
 
 SUFFIX = ".job"
 _NUMBERS = ("count", "not_before", "begun", "deaths")
@@ -30,7 +30,7 @@ class Job:
     @property
     def name(self) -> str:
         """Of its file."""
-        return stem(self.trigger.agent, self.trigger.session_id) + SUFFIX
+        return session_file_stem(self.trigger.agent, self.trigger.session_id) + SUFFIX
 
     def surroundings(self, environ: Mapping[str, str]) -> dict[str, str]:
         """That environment, but for what says where sessions lie: this is as its hook had it.

@@ -28,7 +28,12 @@ from opensync_hooks.queue.backoff import Tries
 from opensync_hooks.queue.job import SUFFIX, Job
 from opensync_hooks.queue.job import read as read_job
 from opensync_hooks.system import clock
-from opensync_hooks.system.files import open_plain, private_folder, read_whole, write_whole
+from opensync_hooks.system.files import (
+    atomic_write,
+    ensure_private_folder,
+    open_regular_file,
+    read_file,
+)
 
 if sys.platform != "win32":
     import fcntl
@@ -48,7 +53,7 @@ class Spool:
     """Safe for several processes. Methods raise OSError where the disk does."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = private_folder(folder)
+        self._folder = ensure_private_folder(folder)
         self.lock = folder / "worker.lock"
         self._changing = FileLock(folder / "jobs.lock", mode=0o600)
 
@@ -166,7 +171,7 @@ class Spool:
                 path.unlink(missing_ok=True)
 
     def park(self, job: Job, reason: str) -> None:
-        parked = private_folder(self._folder / "parked")
+        parked = ensure_private_folder(self._folder / "parked")
         _write(parked / job.name, replace(job, error=reason), durable=True)
         self._take_away(job)
 
@@ -225,13 +230,13 @@ def _write(path: Path, job: Job, *, durable: bool = False) -> None:
     # Mostly not: a job that a power cut tears is made anew from its name, see `mending`; one
     # that it takes away, `status` counts as not synced, and the session's next hook or `sync` asks
     # for again.
-    write_whole(path, job.as_bytes(), durable=durable)
+    atomic_write(path, job.as_bytes(), durable=durable)
 
 
 def _load(path: Path) -> Job | None:
     """The job in its file. One that says to be another's could never be taken away by its name."""
     try:
-        job = read_job(read_whole(path))
+        job = read_job(read_file(path))
     except OSError:
         return None
     return job if job and job.name == path.name else None
@@ -241,7 +246,7 @@ def _job(path: Path, parse: Parse) -> Job | None:
     """The wish in an event's file; None when it holds none."""
     stamp, _, agent = path.name.removesuffix(EVENT).partition(".")
     try:
-        with open_plain(path) as file:
+        with open_regular_file(path) as file:
             head, _, payload = file.read(_LONGEST_PAYLOAD).partition(b"\n")
     except FileNotFoundError:
         return None

@@ -11,7 +11,7 @@ from opensync_hooks.destinations.store.search import Hit
 from opensync_hooks.server.formatting import agent, cost, day, moment, tokens
 from opensync_hooks.server.html import NOTHING, Html, address, element, html, join
 from opensync_hooks.server.messages_html import anchor
-from opensync_hooks.system.formatting import count, span
+from opensync_hooks.system.formatting import count, duration
 
 _BEFORE = 80
 _AFTER = 160
@@ -59,7 +59,7 @@ def about(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
         ("Model", " · ".join(str(session[n]) for n in ("model", "provider") if session.get(n))),
         ("Began", moment(session["createdAt"])),
         ("Last message", moment(session["spokenAt"])),
-        ("Duration", span(session["durationMs"] / 1000) if session.get("durationMs") else ""),
+        ("Duration", duration(session["durationMs"] / 1000) if session.get("durationMs") else ""),
         ("Messages", f"{session['messageCount']:,}"),
         ("Tokens", tokens(session)),
         ("From cache", f"{extra['cacheReadTokens']:,}" if extra.get("cacheReadTokens") else ""),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
-from opensync_hooks.system.files import private_folder
+from opensync_hooks.system.files import ensure_private_folder
 
 _OURS = re.compile(r"env-[0-9a-f]{12}(-b)?")
 PROOF = "import filelock, requests, tomli_w, opensync_hooks.setup"
@@ -77,7 +77,7 @@ def current(root: Path, env: Mapping[str, str]) -> Path | None:
 def make(root: Path, env: Mapping[str, str]) -> Path:
     """Make the environment and switch to it; if that fails, everything is as it was."""
     data = link(env).parent
-    private_folder(data)
+    ensure_private_folder(data)
     with _alone(data):
         folder = data / f"env-{digest(root)}"
         if folder.name == _target(link(env)):  # broken, but hooks may still put jobs with it

@@ -1,4 +1,4 @@
-"""The time of day, as everything of ours keeps it."""
+"""Wall-clock time in the one unit that all our files use."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import time
 
 
 def now() -> int:
-    """Milliseconds since 1970 UTC. Can jump: for how long something takes, `time.monotonic`."""
+    """Milliseconds since 1970 UTC. May jump; measure durations with `time.monotonic`."""
     return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""What a crash leaves of a process's memory: nothing, for a process that knows a key."""
+"""Core dumps, which would write the memory of a process that holds an API key to disk."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 from contextlib import suppress
 
 
-def forbid() -> None:
-    """From now on, for this process and those that it starts."""
+def disable() -> None:
+    """Turn core dumps off for this process and for all that it starts from now on."""
     if sys.platform == "win32":
         return
     import resource  # noqa: PLC0415 - not on Windows
 
     with suppress(OSError, ValueError):
-        # 1 and not 0: to Linux it also means that no program is given the memory; see core(5).
+        # 1, not 0: Linux then also does not pipe the dump into a crash handler, see core(5).
         resource.setrlimit(resource.RLIMIT_CORE, (1, 1))

@@ -1,7 +1,7 @@
-"""Our own files: private to the user, each either the old one or the new one, never half of it.
+"""Our own files: readable by the user alone, and replaced atomically.
 
-No link is followed, to read or to write: whoever plants one would have us read or change a file of
-the user's that is none of ours. On Windows the profile folder's own permissions stand for modes.
+Links are not followed, neither to read nor to write: a planted link would make us read or change
+some other file of the user's. On Windows the profile folder's own permissions replace modes.
 """
 
 from __future__ import annotations
@@ -18,40 +18,46 @@ from typing import BinaryIO
 from opensync_hooks.errors import NotConfiguredError
 
 _ROOT = 0
-_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_SAFE_FLAGS = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
+_IS_LINK = "a link, and links are not followed"
 
 
-def stem(agent: str, session_id: str) -> str:
-    """The name, but for its ending, of a file about one session. An id never becomes a path."""
-    plain = session_id.encode("utf-8", "surrogatepass")
-    return f"{agent}-{hashlib.sha256(plain).hexdigest()[:32]}"
+def session_file_stem(agent: str, session_id: str) -> str:
+    """The name, without its suffix, of a file about one session. Hashed: an id is never a path."""
+    raw_id = session_id.encode("utf-8", "surrogatepass")
+    return f"{agent}-{hashlib.sha256(raw_id).hexdigest()[:32]}"
 
 
-def private_folder(path: Path) -> Path:
-    """The folder, made 0700 with its parents where it is missing; the user's own, or an error.
+def ensure_private_folder(path: Path) -> Path:
+    """Create the folder and its missing parents with mode 0700; returns `path`.
 
-    Raises NotConfiguredError for one that another user owns, who could put any file in its place.
+    Raises NotConfiguredError if it is another user's, who could replace any file in it.
     """
-    _make(path)
+    _make_folders(path)
     if os.name == "posix":
-        _check_owner(path, {os.geteuid()})
-        _check_owner(path.parent, {os.geteuid(), _ROOT})
-        _close_to_others(path)
+        user = os.geteuid()
+        _check_owner(path, {user})
+        _check_owner(path.parent, {user, _ROOT})
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o022:  # whoever can write to a folder can swap the files in it
+            path.chmod(mode & ~0o022)
     return path
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """The file at `path`, to read. Raises OSError for a link, a pipe, a device, or nothing there.
+def open_regular_file(path: Path) -> BinaryIO:
+    """Open a file for reading. Raises OSError also for a link, a pipe or a device.
 
-    A planted link would have a foreign file read, and a pipe would hang the reader for ever.
+    A planted link would have a foreign file read; a pipe would block the reader forever.
     """
     if not hasattr(os, "O_NOFOLLOW") and path.is_symlink():
-        raise OSError(errno.ELOOP, _LINK, str(path))
+        raise OSError(errno.ELOOP, _IS_LINK, str(path))
     try:
-        fd = os.open(path, os.O_RDONLY | _PLAIN)
+        fd = os.open(path, os.O_RDONLY | _SAFE_FLAGS)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, _LINK, str(path)) from None
+            raise OSError(errno.ELOOP, _IS_LINK, str(path)) from None
         raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -59,23 +65,23 @@ def open_plain(path: Path) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
-_LINK = "a link, and links are not followed"
-
-
-def read_whole(path: Path) -> bytes:
-    """All of a file of ours. Raises OSError, as `open_plain` does."""
-    with open_plain(path) as file:
+def read_file(path: Path) -> bytes:
+    """The content of a regular file. Raises OSError as `open_regular_file` does."""
+    with open_regular_file(path) as file:
         return file.read()
 
 
-def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Replace the file at `path`, 0600. `durable` also survives a power cut, at a disk's pace."""
-    _make(path.parent)
+def atomic_write(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace the file with one of mode 0600: readers see the old or the new content, no mixture.
+
+    `durable` waits for the disk, so that the file survives a power cut.
+    """
+    _make_folders(path.parent)
     fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(fd, "wb") as file:
             if os.name == "posix":
-                os.fchmod(file.fileno(), 0o600)  # a umask may have taken away even our own rights
+                os.fchmod(file.fileno(), 0o600)  # a umask may have removed even our own rights
             file.write(content)
             file.flush()
             if durable:
@@ -85,18 +91,28 @@ def write_whole(path: Path, content: bytes, *, durable: bool = True) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     if durable:
-        settle(path.parent)
+        sync_folder(path.parent)
 
 
-def _make(path: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make files that were created, renamed or deleted in the folder survive a power cut."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _make_folders(path: Path) -> None:
     if path.is_dir():
         return
-    for folder in (*reversed(path.parents), path):  # mkdir's own `parents` heeds no mode
+    for folder in (*reversed(path.parents), path):  # `mkdir(parents=True)` ignores the mode
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
-            # With a folder that a power cut takes away goes all that was made durable in it.
-            with suppress(OSError):  # one that may not be read
-                settle(folder.parent)
+            # A power cut that removes this folder would remove every durable file in it.
+            with suppress(OSError):  # the parent may not be readable
+                sync_folder(folder.parent)
 
 
 def _check_owner(folder: Path, allowed: set[int]) -> None:
@@ -106,20 +122,3 @@ def _check_owner(folder: Path, allowed: set[int]) -> None:
             f"{folder.absolute()}: belongs to another user (uid {owner}).",
             "Run this as that user, or set OPENSYNC_HOOKS_HOME to a folder of your own.",
         )
-
-
-def _close_to_others(folder: Path) -> None:
-    """Who may write into a folder may swap the files in it, whatever their own modes are."""
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & 0o022:
-        folder.chmod(mode & ~0o022)
-
-
-def settle(folder: Path) -> None:
-    """Names that came into the folder, or left it, survive a power cut from now on."""
-    if os.name == "posix":
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

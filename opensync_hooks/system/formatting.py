@@ -1,37 +1,37 @@
-"""Counts, sizes and times in the words that people use for them."""
+"""Counts, sizes and times as people write them."""
 
 from __future__ import annotations
 
 from opensync_hooks.system import clock
 
-_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
-_SIZES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
+_TIME_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_SIZE_UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 
 
-def count(number: int, what: str) -> str:
+def count(number: int, noun: str) -> str:
     """`1 session`, `2 sessions`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def ago(at: int | None) -> str:
-    """A time in ms since 1970, as seen from now."""
-    if at is None:
+def ago(timestamp: int | None) -> str:
+    """The age of a time in ms since 1970: `2 minutes ago`, `never` for None."""
+    if timestamp is None:
         return "never"
-    seconds = max(0, clock.now() - at) // 1000
-    return f"{span(seconds)} ago" if seconds else "just now"
+    seconds = max(0, clock.now() - timestamp) // 1000
+    return f"{duration(seconds)} ago" if seconds else "just now"
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`2 minutes`: the largest unit that fits, rounded down."""
-    for size, unit in _UNITS:
-        if seconds >= size:
-            return count(int(seconds // size), unit)
+    for length, unit in _TIME_UNITS:
+        if seconds >= length:
+            return count(int(seconds // length), unit)
     return "0 seconds"
 
 
-def size(weight: int) -> str:
-    """Bytes as `1.2 MB`."""
-    for unit, name in _SIZES:
-        if weight >= unit:
-            return f"{weight / unit:.1f} {name}"
-    return count(weight, "byte")
+def size(bytes_: int) -> str:
+    """`1.2 MB`, `17 bytes`."""
+    for length, unit in _SIZE_UNITS:
+        if bytes_ >= length:
+            return f"{bytes_ / length:.1f} {unit}"
+    return count(bytes_, "byte")

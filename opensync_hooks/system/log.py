@@ -1,6 +1,6 @@
-"""What happened, one line per event: names, ids and counts, never a word of anybody's.
+"""The log: one line per event with names, ids and counts, never with anybody's words.
 
-For the user who wonders, and for a bug report. Nothing reads it, and nothing depends on it.
+It is for users who wonder what happened, and for bug reports. No code reads it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-LONGEST = 1 << 20
-"""Bytes of one file; there are three at most."""
+MAX_BYTES = 1 << 20
+"""Size at which a file is rotated; three files are kept."""
 _PLAIN = re.compile(r"[\w.:#+-]{1,120}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Any number of processes may write, each line in one piece. Never raises."""
+    """An append-only log file that any number of processes may write. Never raises."""
 
     folder: Path
 
@@ -27,24 +27,27 @@ class Log:
     def path(self) -> Path:
         return self.folder / "hooks.log"
 
-    def write(self, event: str, **facts: object) -> None:
-        """Of the facts, what is nothing is left out, and what is no plain name or number hidden."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        said = (f"{_plain(name)}={_plain(value)}" for name, value in facts.items() if value)
-        line = " ".join((at, str(os.getpid()), event, *said)) + "\n"
+    def write(self, event: str, **fields: object) -> None:
+        """Append one line. Empty fields are left out, and values that may be text are masked."""
+        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        pairs = (f"{_plain(name)}={_plain(value)}" for name, value in fields.items() if value)
+        line = " ".join((time, str(os.getpid()), event, *pairs)) + "\n"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no pipe
         with suppress(OSError):
             fd = os.open(self.path, flags, 0o600)
             try:
-                os.write(fd, line.encode())
+                os.write(fd, line.encode())  # a single write, or lines of two processes would mix
             finally:
                 os.close(fd)
 
     def rotate(self) -> None:
-        """Only for the one worker: two at once would rename what the other has just begun."""
+        """Rename the files once they are large.
+
+        Only the single worker may call it: two processes would rename each other's new file.
+        """
         with suppress(OSError):
-            if self.path.stat().st_size < LONGEST:
+            if self.path.stat().st_size < MAX_BYTES:
                 return
             older = self.folder / "hooks.1.log"
             with suppress(FileNotFoundError):
@@ -54,4 +57,4 @@ class Log:
 
 def _plain(value: object) -> str:
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else f"({len(text)} letters)"
+    return text if _PLAIN.fullmatch(text) else f"({len(text)} characters)"

@@ -1,6 +1,6 @@
-"""One SQLite file of our own: private to the user, one layout, whole transactions.
+"""A SQLite file of our own: private to the user, with one schema, changed in whole transactions.
 
-Knows nothing of what lies in it. Every error of SQLite leaves here as one of ours, with what to do.
+Every error of SQLite leaves this module as one of ours, with a next step.
 """
 
 from __future__ import annotations
@@ -16,59 +16,60 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensync_hooks.errors import DiskError, OpenSyncError, UnusableFileError
-from opensync_hooks.system.files import private_folder
+from opensync_hooks.system.files import ensure_private_folder
 
-PATIENCE_S = 10.0
+LOCK_TIMEOUT_S = 10.0
+MOVE_AWAY = "Move it away; without a login, `opensync-hooks sync --force` then fills a new one."
 
 
 class DamagedError(UnusableFileError):
-    """What lies in the file is no database, or no longer one."""
+    """The file is not a SQLite database, or no longer one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """What a file holds, so that it is never taken for another one."""
+class Schema:
+    """The tables of a file, and how it is told from other programs' databases."""
 
-    application: int
-    """Stands in the file's header."""
+    application_id: int
+    """Stored in the file's header."""
     version: int
-    statements: tuple[str, ...]
-    """Each of them makes what is missing, and leaves what an older version has made."""
-    settings: tuple[str, ...]
-    """Of each connection."""
+    create_statements: tuple[str, ...]
+    """Each creates what is missing, and keeps what an older version has created."""
+    pragmas: tuple[str, ...]
+    """Run on every connection."""
 
 
-# One statement: read one by one, they could come from before and after another process's set-up.
+# One statement: two could see the file before and after another process sets it up.
 _HEADER = """SELECT (SELECT application_id FROM pragma_application_id),
     (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_master)"""
-_PASSING = {
-    sqlite3.SQLITE_BUSY: ("another process is writing to it", "It is tried again later."),
-    sqlite3.SQLITE_LOCKED: ("another process is writing to it", "It is tried again later."),
-    sqlite3.SQLITE_PROTOCOL: ("another process is opening it", "It is tried again later."),
+_RETRIED = "It is tried again later."
+_CHECK_RIGHTS = "Check who may write to this file and its folder."
+_TEMPORARY = {
+    sqlite3.SQLITE_BUSY: ("another process is writing to it", _RETRIED),
+    sqlite3.SQLITE_LOCKED: ("another process is writing to it", _RETRIED),
+    sqlite3.SQLITE_PROTOCOL: ("another process is opening it", _RETRIED),
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; it is tried again later."),
-    sqlite3.SQLITE_IOERR: ("the disk does not answer", "Check the disk and the space left on it."),
-    sqlite3.SQLITE_NOMEM: ("there is not enough memory", "It is tried again later."),
-    sqlite3.SQLITE_READONLY: ("it cannot be written", "Check who may write this file and folder."),
-    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Check who may write this file and folder."),
-    sqlite3.SQLITE_PERM: ("it cannot be opened", "Check who may write this file and folder."),
+    sqlite3.SQLITE_IOERR: ("the disk does not respond", "Check the disk and its free space."),
+    sqlite3.SQLITE_NOMEM: ("not enough memory", _RETRIED),
+    sqlite3.SQLITE_READONLY: ("cannot be written", _CHECK_RIGHTS),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", _CHECK_RIGHTS),
+    sqlite3.SQLITE_PERM: ("cannot be opened", _CHECK_RIGHTS),
 }
-_DAMAGED = "{}: is damaged or no SQLite file."
-AWAY = "Move it away; without a login, `opensync-hooks sync --force` then fills a new one."
-_NO_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _creating = threading.Lock()
 
 
-class Database:
-    """An open file, for any number of threads; other processes may have it open as well."""
+class SqliteFile:
+    """An open file, for any number of threads; other processes may have it open too."""
 
-    def __init__(self, path: Path, layout: Layout, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, path: Path, schema: Schema, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.path = path
         self._lock = threading.Lock()
-        with self._foreseen():
-            private_folder(path.parent)
+        with self._own_errors():
+            ensure_private_folder(path.parent)
             _make_private(path)
-            self._db = _connected(path, layout, patience_s)
-            self.place = place(path)
+            self._db = _connect(path, schema, lock_timeout_s)
+            self.file_id = file_id(path)
 
     def close(self) -> None:
         with self._lock:
@@ -76,79 +77,78 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """All statements inside see the same moment."""
+        """A transaction whose statements all see the same state."""
         with self._transaction("BEGIN") as db:
             yield db
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; on the disk when it is over."""
+        """A transaction that is committed as a whole, or not at all."""
         with self._transaction("BEGIN IMMEDIATE") as db:
             yield db
 
-    def shed(self) -> None:
-        """Move what the write-ahead log still holds of deleted text out of it, if nobody reads."""
+    def truncate_wal(self) -> None:
+        """Empty the write-ahead log, which still holds deleted text, unless somebody reads."""
         with self._lock, suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._foreseen():
-            self._check_place()
+        with self._lock, self._own_errors():
+            # SQLite goes on writing to a deleted file: acknowledged, and lost.
+            if file_id(self.path) != self.file_id:
+                raise DiskError(
+                    f"{self.path}: was moved or deleted since it was opened.",
+                    "Start the command again.",
+                )
             self._db.execute(begin)
             try:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # SQLite has rolled back by itself on a full disk
+                with suppress(sqlite3.Error):  # on a full disk SQLite has rolled back by itself
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _check_place(self) -> None:
-        """SQLite goes on writing to a file that was deleted: acknowledged, and lost."""
-        if place(self.path) != self.place:
-            raise DiskError(
-                f"{self.path}: was moved or deleted since it was opened.",
-                "Start the command again.",
-            )
-
     @contextmanager
-    def _foreseen(self) -> Iterator[None]:
+    def _own_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise _ours(self.path, error) from error
+            raise _own_error(self.path, error) from error
         except OSError as error:
-            raise DiskError(
-                f"{self.path}: {error.strerror or error}.",
-                "Check who may write this file and folder.",
-            ) from error
+            reason = error.strerror or error
+            raise DiskError(f"{self.path}: {reason}.", _CHECK_RIGHTS) from error
 
 
-def _ours(path: Path, error: sqlite3.Error) -> OpenSyncError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in _PASSING:
-        what, cure = _PASSING[code]
-        return DiskError(f"{path}: {what}.", cure)
-    if code in _NO_DATABASE:
-        return DamagedError(_DAMAGED.format(path), AWAY)
-    return UnusableFileError(f"{path}: {error}.", AWAY)
-
-
-def place(path: Path) -> tuple[int, int] | None:
-    """Tells one file from the next one at the same path; None where none can be looked at."""
+def file_id(path: Path) -> tuple[int, int] | None:
+    """Device and inode, which tell a file from its successor at the same path; None if missing."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
+
+
+def _own_error(path: Path, error: sqlite3.Error) -> OpenSyncError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _TEMPORARY:
+        reason, hint = _TEMPORARY[code]
+        return DiskError(f"{path}: {reason}.", hint)
+    if code in _DAMAGED:
+        return _damaged(path)
+    return UnusableFileError(f"{path}: {error}.", MOVE_AWAY)
+
+
+def _damaged(path: Path) -> DamagedError:
+    return DamagedError(f"{path}: damaged, or not a SQLite file.", MOVE_AWAY)
 
 
 def _make_private(path: Path) -> None:
-    """The file, made where it is missing, 0600; SQLite gives its side files the same mode.
+    """Create the file with mode 0600 if it is missing; SQLite gives its side files the same mode.
 
-    A file that is there is never opened and closed here: closing it would drop the locks that
-    another connection of this process holds on it, and SQLite would delete a log still in use.
+    An existing file is never opened and closed here: closing it would drop the locks that another
+    connection of this process holds on it, and SQLite would delete a log that is still in use.
     """
     with _creating:
         with suppress(FileExistsError):
@@ -159,65 +159,67 @@ def _make_private(path: Path) -> None:
                     os.fchmod(fd, 0o600)
             finally:
                 os.close(fd)
-        for suffix in ("-wal", "-shm", "-journal"):  # SQLite would write where a link leads
-            _check_plain(Path(f"{path}{suffix}"))
-        mode = _check_plain(path)
+        for suffix in ("-wal", "-shm", "-journal"):  # SQLite would write where a link points
+            _check_regular(Path(f"{path}{suffix}"))
+        mode = _check_regular(path)
         if stat.S_IMODE(mode) & 0o077 and os.name == "posix":
             path.chmod(0o600)
 
 
-def _check_plain(path: Path) -> int:
-    """The file's mode; 0600 for one that is not there."""
+def _check_regular(path: Path) -> int:
+    """The file's mode; 0600 if it is missing."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return 0o600
     if not stat.S_ISREG(mode):
         raise UnusableFileError(
-            f"{path}: is not a regular file.", "Move it away; links are not followed."
+            f"{path}: not a regular file.", "Move it away; links are not followed."
         )
     return mode
 
 
-def _connected(path: Path, layout: Layout, patience_s: float) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=patience_s, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, schema: Schema, lock_timeout_s: float) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        path, timeout=lock_timeout_s, isolation_level=None, check_same_thread=False
+    )
     try:
         db.row_factory = sqlite3.Row
-        _is_laid_out(db, path, layout)
-        _log_ahead(db, time.monotonic() + patience_s)
-        for setting in layout.settings:
-            db.execute(setting)
-        _lay_out(db, path, layout)
-    except UnicodeDecodeError:  # in what SQLite says of a schema that it cannot read
+        _has_schema(db, path, schema)
+        _enable_wal(db, time.monotonic() + lock_timeout_s)
+        for pragma in schema.pragmas:
+            db.execute(pragma)
+        _create_schema(db, path, schema)
+    except UnicodeDecodeError:  # from SQLite's message about a schema that it cannot read
         db.close()
-        raise DamagedError(_DAMAGED.format(path), AWAY) from None
+        raise _damaged(path) from None
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _is_laid_out(db: sqlite3.Connection, path: Path, layout: Layout) -> bool:
-    """Whether the whole schema is there, which an older version left without the newest tables.
+def _has_schema(db: sqlite3.Connection, path: Path, schema: Schema) -> bool:
+    """Whether every table of this version exists; an older version left the newest ones out.
 
-    Raises, before anything is written, for any other database.
+    Raises UnusableFileError, before anything is written, for any other database.
     """
-    application, version, tables = db.execute(_HEADER).fetchone()
-    if application == layout.application and version > layout.version:
+    application_id, version, tables = db.execute(_HEADER).fetchone()
+    if application_id == schema.application_id and version > schema.version:
         raise UnusableFileError(
             f"{path}: was written by a newer opensync-hooks.", "Update opensync-hooks."
         )
-    if (application, version) == (layout.application, layout.version):
+    if (application_id, version) == (schema.application_id, schema.version):
         return True
-    if application == layout.application and version:
+    if application_id == schema.application_id and version:
         return False
-    if application or version or tables:
-        raise UnusableFileError(f"{path}: is another program's database.", AWAY)
+    if application_id or version or tables:
+        raise UnusableFileError(f"{path}: is another program's database.", MOVE_AWAY)
     return False
 
 
-def _log_ahead(db: sqlite3.Connection, deadline: float) -> None:
-    """SQLite does not wait for its turn when several processes switch a new file to WAL at once."""
+def _enable_wal(db: sqlite3.Connection, deadline: float) -> None:
+    """Retry, as SQLite does not wait when several processes switch a new file to WAL at once."""
     while True:
         try:
             db.execute("PRAGMA journal_mode = WAL")
@@ -229,13 +231,13 @@ def _log_ahead(db: sqlite3.Connection, deadline: float) -> None:
             return
 
 
-def _lay_out(db: sqlite3.Connection, path: Path, layout: Layout) -> None:
-    if _is_laid_out(db, path, layout):
+def _create_schema(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    if _has_schema(db, path, schema):
         return
     db.execute("BEGIN IMMEDIATE")
-    if not _is_laid_out(db, path, layout):  # another process may have been first
-        for statement in layout.statements:
+    if not _has_schema(db, path, schema):  # another process may have been faster
+        for statement in schema.create_statements:
             db.execute(statement)
-        db.execute(f"PRAGMA application_id = {layout.application}")
-        db.execute(f"PRAGMA user_version = {layout.version}")
+        db.execute(f"PRAGMA application_id = {schema.application_id}")
+        db.execute(f"PRAGMA user_version = {schema.version}")
     db.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""What commands say: lines that no title can break, errors with the next step."""
+"""Output to a terminal: text that cannot steer it, colours, errors with their next step."""
 
 from __future__ import annotations
 
@@ -8,34 +8,31 @@ import sys
 from opensync_hooks.errors import OpenSyncError
 
 INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 
-def say(line: str, lead: str = "") -> None:
-    """A title is anybody's text: it must neither break the line nor steer the terminal.
+def print_line(text: str, prefix: str = "") -> None:
+    """Print one line on stdout, without control characters in `text`.
 
-    `lead` is our own, and goes before it as it is.
+    Titles and paths are anybody's text: they must neither break the line nor steer the terminal.
+    `prefix` is our own, and may hold colours.
     """
-    print(lead + _harmless(line))
+    print(prefix + _printable(text))
 
 
-def _harmless(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-
-
-def has_colours() -> bool:
-    """Only on a terminal that knows them, and never where the user wants none."""
-    dull = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
-    return not dull and sys.stdout.isatty()
-
-
-def painted(text: str, colour: str) -> str:
-    """The text in one of ANSI's colours, such as `31` for red, where there are colours."""
-    return f"\x1b[{colour}m{text}\x1b[0m" if has_colours() else text
-
-
-def complain(error: OpenSyncError) -> int:
-    """Say what is wrong and what helps; the exit code for it. A path is anybody's text as well."""
-    print(_harmless(str(error)), file=sys.stderr)
+def print_error(error: OpenSyncError) -> int:
+    """Print the error and its hint on stderr; returns its exit code."""
+    print(_printable(str(error)), file=sys.stderr)
     if error.hint:
-        print(f"hint: {_harmless(error.hint)}", file=sys.stderr)
+        print(f"hint: {_printable(error.hint)}", file=sys.stderr)
     return error.exit_code
+
+
+def coloured(text: str, colour: str) -> str:
+    """The text in an ANSI colour (`31` is red), unless stdout or the user does without colours."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return text if plain or not sys.stdout.isatty() else f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

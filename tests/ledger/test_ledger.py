@@ -21,7 +21,7 @@ from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger import readonly
 from opensync_hooks.ledger.ledger import Ledger, Summary
 from opensync_hooks.ledger.session_record import Account, Entry, Head
-from opensync_hooks.system.sqlite import DamagedError, Database
+from opensync_hooks.system.sqlite import DamagedError, SqliteFile
 
 ROOT = Path(__file__).parents[2]
 HERE, THERE = "embedded store", "https://x.convex.site"
@@ -359,9 +359,9 @@ def test_run_that_could_not_open_a_ruined_ledger_takes_no_new_one_for_it(
 
     def meanwhile(*given: Any) -> Any:
         """Another run is there first, as soon as this one has met the damage."""
-        monkeypatch.setattr("opensync_hooks.ledger.ledger.Database", Database)
+        monkeypatch.setattr("opensync_hooks.ledger.ledger.Database", SqliteFile)
         try:
-            return Database(*given)
+            return SqliteFile(*given)
         except DamagedError:
             fill(path, 1)
             raise

@@ -497,7 +497,7 @@ def test_full_disk_keeps_the_event_for_the_next_worker(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("opensync_hooks.queue.spool.write_whole", full)
+        patch.setattr("opensync_hooks.queue.spool.atomic_write", full)
         with pytest.raises(OSError, match="No space left"):
             spool.reduce(registry.trigger)
     assert event.exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.system.files import private_folder, write_whole
+from opensync_hooks.system.files import atomic_write, ensure_private_folder
 
 ROOT = Path(__file__).parents[2]
 LENGTH = 200_000
@@ -31,8 +31,8 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def test_file_holds_what_was_written_and_then_what_was_written_last(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
-    write_whole(path, b"first and longer")
-    write_whole(path, b"second", durable=False)
+    atomic_write(path, b"first and longer")
+    atomic_write(path, b"second", durable=False)
     assert path.read_bytes() == b"second"
     assert list(path.parent.iterdir()) == [path]
 
@@ -40,7 +40,7 @@ def test_file_holds_what_was_written_and_then_what_was_written_last(tmp_path: Pa
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o377], indirect=True, ids=oct)
 @pytest.mark.usefixtures("umask")
 def test_file_is_the_users_alone_whatever_the_umask(tmp_path: Path) -> None:
-    write_whole(tmp_path / "file", b"x")
+    atomic_write(tmp_path / "file", b"x")
     assert mode(tmp_path / "file") == 0o600
 
 
@@ -48,43 +48,43 @@ def test_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch()
     path.chmod(0o644)
-    write_whole(path, b"x")
+    atomic_write(path, b"x")
     assert mode(path) == 0o600
 
 
 @pytest.mark.parametrize("umask", [0, 0o022], indirect=True, ids=oct)
 @pytest.mark.usefixtures("umask")
 def test_folder_and_the_parents_it_lacked_are_the_users_alone(tmp_path: Path) -> None:
-    private_folder(tmp_path / "a" / "b" / "c")
+    ensure_private_folder(tmp_path / "a" / "b" / "c")
     assert [mode(tmp_path / name) for name in ("a", "a/b", "a/b/c")] == [0o700] * 3
 
 
 def test_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    assert private_folder(tmp_path) == tmp_path
+    assert ensure_private_folder(tmp_path) == tmp_path
     assert mode(tmp_path) == 0o755
 
 
 def test_file_in_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError):
-        private_folder(tmp_path / "file")
+        ensure_private_folder(tmp_path / "file")
     with pytest.raises(FileExistsError):
-        write_whole(tmp_path / "file" / "inside", b"x")
+        atomic_write(tmp_path / "file" / "inside", b"x")
 
 
 def test_failed_write_leaves_the_old_file_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "own" / "file"
-    write_whole(path, b"old")
+    atomic_write(path, b"old")
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_whole(path, b"new")
+        atomic_write(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
 
@@ -93,19 +93,19 @@ def test_folder_in_place_of_the_file_leaves_nothing_beside_it(tmp_path: Path) ->
     path = tmp_path / "own" / "file"
     path.mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
-        write_whole(path, b"x")
+        atomic_write(path, b"x")
     assert list(path.parent.iterdir()) == [path]
 
 
 _WRITE_FOR_EVER = f"""
 import sys
 from pathlib import Path
-from opensync_hooks.files import write_whole
-write_whole(Path(sys.argv[1]), b"a" * {LENGTH})
+from opensync_hooks.system.files import atomic_write
+atomic_write(Path(sys.argv[1]), b"a" * {LENGTH})
 print("ready", flush=True)
 while True:
     for letter in (b"b", b"a"):
-        write_whole(Path(sys.argv[1]), letter * {LENGTH}, durable=False)
+        atomic_write(Path(sys.argv[1]), letter * {LENGTH}, durable=False)
 """
 
 

@@ -32,7 +32,7 @@ def test_what_could_be_a_text_is_only_counted(tmp_path: Path, said: str) -> None
     Log(tmp_path).write("synced", session=said, **{said: 7})
     written = (tmp_path / "hooks.log").read_text()
     assert written.count("\n") == 1
-    assert written.endswith(f"session=({len(said)} letters) ({len(said)} letters)=7\n")
+    assert written.endswith(f"session=({len(said)} characters) ({len(said)} characters)=7\n")
 
 
 def test_log_is_the_users_alone_whatever_the_umask(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_log_is_the_users_alone_whatever_the_umask(tmp_path: Path) -> None:
 def test_three_files_of_a_mebibyte_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "LONGEST", 1_000)
+    monkeypatch.setattr(log, "MAX_BYTES", 1_000)
     mine = Log(tmp_path)
     for number in range(200):
         mine.write("synced", number=number + 1)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 WRITER = """
 import sys
 from pathlib import Path
-from opensync_hooks.store import Store
+from opensync_hooks.destinations.store.store import Store
 store, session, count = Store(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])
 store.put_session({"externalId": session}, {})
 for number in range(count):
@@ -161,7 +161,7 @@ def make_newer(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (make_garbage, "is damaged or no SQLite file"),
+        (make_garbage, "damaged, or not a SQLite file"),
         (make_foreign, "is another program's database"),
         (make_newer, "was written by a newer opensync-hooks"),
     ],
@@ -199,7 +199,7 @@ def test_a_damaged_store_is_named_by_every_call(store: Store, path: Path) -> Non
 
 
 def test_a_lock_that_stays_is_a_passing_failure(path: Path) -> None:
-    with Store(path, patience_s=0.05) as store:
+    with Store(path, lock_timeout_s=0.05) as store:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnreachableError, match="another process is writing"):

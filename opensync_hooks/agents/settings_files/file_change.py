@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.system.files import write_whole
+from opensync_hooks.system.files import atomic_write
 
 
 class StaleError(OpenSyncError):
@@ -49,7 +49,7 @@ class Change:
         """Raises StaleError, and changes nothing, if somebody wrote the file meanwhile."""
         for note in self.notes:
             if note.content is not None:
-                write_whole(note.path, note.content)
+                atomic_write(note.path, note.content)
         if read(self.path) != self.before:
             raise StaleError(
                 f"{self.path}: another program wrote it at this moment. Nothing was changed.",
@@ -104,7 +104,7 @@ def write(path: Path, content: bytes) -> None:
     target = Path(os.path.realpath(path))
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-        write_whole(target, content)
+        atomic_write(target, content)
         if mode is not None:
             target.chmod(mode)
     except OSError as error:

@@ -8,7 +8,7 @@ import os
 
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.config import Folders, settings
-from opensync_hooks.system.terminal import say
+from opensync_hooks.system.terminal import print_line
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,19 +40,19 @@ def _show(arguments: argparse.Namespace) -> None:
         print(json.dumps(told, indent=2))
         return
     for one in found:
-        say(f"{one.setting.name:<16} {_said(one.value):<32} {one.origin}")
+        print_line(f"{one.setting.name:<16} {_said(one.value):<32} {one.origin}")
     print(f"config.toml is {Folders.of(os.environ).settings}")
 
 
 def _get(arguments: argparse.Namespace) -> None:
     found = settings.value(os.environ, arguments.name).value
     for line in found if isinstance(found, list) else [found]:
-        say(_said(line))
+        print_line(_said(line))
 
 
 def _set(arguments: argparse.Namespace) -> None:
     changed = settings.change(os.environ, arguments.name, arguments.values)
-    say(f"{arguments.name} = {_said(changed.value)}")
+    print_line(f"{arguments.name} = {_said(changed.value)}")
     if changed.origin == "environment":
         print(f"{changed.setting.variable} is set, and wins over config.toml.")
 

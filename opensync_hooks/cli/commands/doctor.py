@@ -10,7 +10,7 @@ from opensync_hooks.cli import doctor
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.doctor import bundle
 from opensync_hooks.cli.doctor.finding import Finding
-from opensync_hooks.system.terminal import painted, say
+from opensync_hooks.system.terminal import coloured, print_line
 
 _COLOURS = {"ok": "32", "warning": "33", "failed": "31"}
 _NAME_WIDTH = 21
@@ -32,7 +32,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     for finding in doctor.examine():
         found.append(finding)
         if not arguments.json and arguments.bundle is None:
-            say(_line(finding), painted(f"{finding.state:<8}", _COLOURS[finding.state]))
+            print_line(_line(finding), coloured(f"{finding.state:<8}", _COLOURS[finding.state]))
     wrong = sum(finding.state == "failed" for finding in found)
     if arguments.bundle is not None:
         bundle.deliver(bundle.report(found), arguments.bundle)

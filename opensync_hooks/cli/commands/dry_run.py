@@ -11,7 +11,7 @@ from opensync_hooks.cli.bulk.dry_run import Rehearsed
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
 from opensync_hooks.system.formatting import count, size
-from opensync_hooks.system.terminal import complain, say
+from opensync_hooks.system.terminal import print_error, print_line
 
 
 def rehearse(wish: Wish, found: list[Found], loaded: Config, *, as_json: bool) -> int:
@@ -25,7 +25,7 @@ def rehearse(wish: Wish, found: list[Found], loaded: Config, *, as_json: bool) -
             try:
                 told = list(dry_run.rehearse(syncer, source, located, force=wish.force))
             except SourceError as error:
-                complain(error)
+                print_error(error)
                 failed += 1
                 continue
             current += not any(one.leaves or one.excluded for one in told)
@@ -34,7 +34,7 @@ def rehearse(wish: Wish, found: list[Found], loaded: Config, *, as_json: bool) -
             for one in shown:
                 _say_rehearsed(source.agent, one, as_json=as_json)
         if not as_json:
-            say(_rehearsed_in_all(leaving, current, syncer.destination.name))
+            print_line(_rehearsed_in_all(leaving, current, syncer.destination.name))
     return 1 if failed else 0
 
 
@@ -44,11 +44,11 @@ def _say_rehearsed(agent: str, one: Rehearsed, *, as_json: bool) -> None:
         masked = {"masked": dict(one.masked), "excluded": one.excluded}
         print(json.dumps({"agent": agent, "session": one.session_id} | facts | masked))
     elif one.excluded:
-        say(f"{one.session_id}  stays here, {one.excluded}")
+        print_line(f"{one.session_id}  stays here, {one.excluded}")
     elif one.messages:
-        say(f"{one.session_id}  {_weighed([one])}  {one.title}".rstrip())
+        print_line(f"{one.session_id}  {_weighed([one])}  {one.title}".rstrip())
     else:
-        say(f"{one.session_id}  title or totals only  {one.title}".rstrip())
+        print_line(f"{one.session_id}  title or totals only  {one.title}".rstrip())
 
 
 def _weighed(many: list[Rehearsed]) -> str:

@@ -10,7 +10,7 @@ import sys
 from opensync_hooks import config
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.errors import NotConfiguredError, UsageError
-from opensync_hooks.system.terminal import say
+from opensync_hooks.system.terminal import print_line
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,11 +66,11 @@ def _logout(_: argparse.Namespace) -> int:
     where = config.Folders.of(os.environ)
     url = config.document(os.environ).get("url")
     if config.forget_login(os.environ):
-        say(f"Logged out: URL and key are out of {where.settings}.")
-        say(f"Sessions that are at {url} stay there, and the key goes on working there.")
+        print_line(f"Logged out: URL and key are out of {where.settings}.")
+        print_line(f"Sessions that are at {url} stay there, and the key goes on working there.")
     else:
         print("There was no login.")
-    say(f"From now on sessions go to the embedded store, {where.store}.")
+    print_line(f"From now on sessions go to the embedded store, {where.store}.")
     _say_of_environment("still holds")
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from opensync_hooks.system.formatting import count, span
+from opensync_hooks.system.formatting import count, duration
 
 _CLEAR = "\r\x1b[K"
 _PAUSE_S = 0.1
@@ -34,7 +34,7 @@ class Progress:
     def in_words(self, passed: float) -> str:
         """`passed`: seconds since the beginning."""
         rate = self.done / passed if passed else 0.0
-        rest = f", {span((self._total - self.done) / rate)} left" if rate else ""
+        rest = f", {duration((self._total - self.done) / rate)} left" if rate else ""
         whole = count(self._total, "session")
         return f"{self.done} of {whole}, {rate:.1f} a second{rest}"
 

@@ -24,7 +24,7 @@ from opensync_hooks.queue.shift import note
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import ago, count
 from opensync_hooks.system.log import Log
-from opensync_hooks.system.terminal import complain, say
+from opensync_hooks.system.terminal import print_error, print_line
 
 _AT_WORK = "A worker is at it already: `opensync-hooks queue list` shows what is left."
 
@@ -66,9 +66,9 @@ def _list(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) 
         print(json.dumps({"rest": at_rest, "items": listed}, indent=2))
         return 0
     if resting:
-        say(f"Not asked now: {cooldown.in_words(resting)}")
+        print_line(f"Not asked now: {cooldown.in_words(resting)}")
     for item in items:
-        say(in_words(item))
+        print_line(in_words(item))
     if not items:
         print("Nothing waits, and nothing was set aside.")
     return 0
@@ -123,11 +123,13 @@ def _retry(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger)
 def _has_failed(session_id: str, result: Result) -> bool:
     """Say what came of a session."""
     if isinstance(result, OpenSyncError):
-        complain(result)
+        print_error(result)
         return True
     left = result.parked + result.unclear
     why = f", {left} not ({result.reason})" if left else ""
-    say(f"{session_id}: {count(result.sent, 'message')} sent, {result.unchanged} unchanged{why}")
+    print_line(
+        f"{session_id}: {count(result.sent, 'message')} sent, {result.unchanged} unchanged{why}"
+    )
     return bool(left)
 
 
@@ -135,7 +137,7 @@ def _ask_for(item: Item, spool: Spool) -> None:
     """The message comes with its session, if that is still there."""
     found = registry.find(item.session_id.partition("#")[0], item.agent)
     if found is None or not bulk_sync.queue([found], spool):
-        say(f"{item.session_id}: not found by itself: `opensync-hooks sync --all` finds it.")
+        print_line(f"{item.session_id}: not found by itself: `opensync-hooks sync --all` finds it.")
 
 
 @contextmanager
@@ -152,7 +154,7 @@ def _drop(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) 
     queue = _opened(loaded, ledger)
     chosen = _chosen(arguments, queue)
     for item in chosen:
-        say(in_words(item))
+        print_line(in_words(item))
     if chosen and not arguments.yes and not _agreed(len(chosen)):
         print("Nothing was dropped.")
         return 1

@@ -15,7 +15,7 @@ from opensync_hooks.destinations.protocol import EMBEDDED
 from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.report import Item
 from opensync_hooks.system.formatting import ago, count
-from opensync_hooks.system.terminal import say
+from opensync_hooks.system.terminal import print_line
 
 _MOST_NAMED = 3
 
@@ -32,7 +32,7 @@ def _status(arguments: argparse.Namespace) -> int:
         print(json.dumps(found.as_json(), indent=2))
         return 0
     for line in render(found, Folders.of(os.environ)):
-        say(line)
+        print_line(line)
     return 0
 
 

@@ -24,7 +24,7 @@ from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import cooldown, drain
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import count
-from opensync_hooks.system.terminal import INTERRUPTED, complain, say
+from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
 
 _PATIENCE = 600.0
 _PAUSE = 5.0
@@ -112,7 +112,7 @@ def _sync(arguments: argparse.Namespace) -> int:
 def _leave_for_later(
     wish: Wish, found: list[Found], loaded: config.Config, error: UnreachableError
 ) -> int:
-    complain(error)
+    print_error(error)
     if wish.sessions:
         if bulk_sync.queue(found, Spool(loaded.folders.spool)):
             print("Queued: the next hook or `opensync-hooks sync` delivers it.", file=sys.stderr)
@@ -188,10 +188,10 @@ class _Run:
 def report(session_id: str, result: Outcome | OpenSyncError, where: str) -> bool:
     """Say in one line what came of a session; whether it failed."""
     if isinstance(result, OpenSyncError):
-        complain(result)
+        print_error(result)
         return True
     if result.excluded:
-        say(f"{session_id or result.session_id}: stays here, {result.excluded}")
+        print_line(f"{session_id or result.session_id}: stays here, {result.excluded}")
         return False
     subagents, masked = result.sessions - 1, sum(result.masked.values())
     said = [
@@ -202,7 +202,9 @@ def report(session_id: str, result: Outcome | OpenSyncError, where: str) -> bool
         *([f"{result.parked} set aside ({result.reason})"] if result.parked else []),
         *([f"{result.unclear} have to wait ({result.reason})"] if result.unclear else []),
     ]
-    say(f"{session_id or result.session_id}: {', '.join(said)}  {result.title or ''}".rstrip())
+    print_line(
+        f"{session_id or result.session_id}: {', '.join(said)}  {result.title or ''}".rstrip()
+    )
     return bool(result.parked or result.unclear)
 
 

@@ -21,7 +21,7 @@ from opensync_hooks.errors import BusyError, OpenSyncError, RejectedError, Sourc
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import count
-from opensync_hooks.system.terminal import complain, say
+from opensync_hooks.system.terminal import print_error, print_line
 
 NEWEST = 20
 _MOST_SHOWN = 20
@@ -113,10 +113,10 @@ class _Told:
             about = {"agent": agent, "session": session_id, "state": state, "repaired": mended}
             self._sessions.append(about | _as_json(result))
         elif isinstance(result, OpenSyncError):
-            complain(result)
+            print_error(result)
         elif state == "different" or mended or self._names_all:
             for line in _lines(result, state, self._where, mended=mended):
-                say(line)
+                print_line(line)
 
     def conclude(self, total: int, *, is_all: bool, repaired: bool) -> None:
         if not self._names_all:

@@ -28,7 +28,7 @@ from opensync_hooks.config import Config, Folders, load
 from opensync_hooks.errors import BugError, OpenSyncError
 from opensync_hooks.hook import paths
 from opensync_hooks.privacy.redaction import Redactor
-from opensync_hooks.system.files import write_whole
+from opensync_hooks.system.files import atomic_write
 
 _LOG_LINES = 300
 _KNOWN = re.compile(
@@ -64,7 +64,7 @@ def deliver(text: str, to: str) -> None:
     path = Path(to).absolute()
     if path.is_dir():
         path /= time.strftime("opensync-hooks-report-%Y%m%d-%H%M%S.json")
-    write_whole(path, text.encode("utf-8", "replace"))
+    atomic_write(path, text.encode("utf-8", "replace"))
     print(f"{path}: written. Read it before you send it to anybody.")  # noqa: T201
 
 

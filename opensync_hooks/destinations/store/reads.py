@@ -11,7 +11,7 @@ from typing import Any
 from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.export import Format, export
 from opensync_hooks.errors import WrongAddressError
-from opensync_hooks.system.sqlite import AWAY, DamagedError, Database
+from opensync_hooks.system.sqlite import MOVE_AWAY, DamagedError, SqliteFile
 
 SESSION_SHOWN = (
     *("id", "externalId", "title", "projectPath", "projectName", "model", "provider"),
@@ -32,7 +32,7 @@ _DAMAGED = [{"type": "text", "content": "[unreadable: this row of the store is d
 class StoreReads:
     """Reading never waits for a writer, and each call sees one moment."""
 
-    def __init__(self, file: Database) -> None:
+    def __init__(self, file: SqliteFile) -> None:
         self._file = file
 
     def sessions(self, limit: int = 50, *, parent: str | None = None) -> list[Json]:
@@ -127,7 +127,7 @@ def _columns_as_made() -> Iterator[None]:
         yield
     except (IndexError, KeyError):
         what = "The embedded store is damaged: one of its columns has another name."
-        raise DamagedError(what, AWAY) from None
+        raise DamagedError(what, MOVE_AWAY) from None
 
 
 def _unpacked(text: str, damaged: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opensync_hooks.system.sqlite import Layout
+from opensync_hooks.system.sqlite import Schema
 
 # The columns bear the names of OpenSync's fields, so that no translation can go wrong.
 # NUMERIC keeps an integer an integer and a fraction a fraction, as JSON does.
@@ -23,11 +23,11 @@ _TABLES = (
         parts TEXT NOT NULL, extra TEXT NOT NULL)""",
     "CREATE INDEX message_in_session ON message (session, createdAt, arrival)",
 )
-LAYOUT = Layout(
-    application=0x4F53594E,
+SCHEMA = Schema(
+    application_id=0x4F53594E,
     version=1,
-    statements=_TABLES,
-    settings=(
+    create_statements=_TABLES,
+    pragmas=(
         # FULL: what was acknowledged is never sent again, so it has to survive a power cut.
         "PRAGMA synchronous = FULL",
         "PRAGMA foreign_keys = ON",

@@ -18,11 +18,11 @@ from typing import Any, Self
 from opensync_hooks.destinations.protocol import BatchReply, Json
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.destinations.store.limits import measure
-from opensync_hooks.destinations.store.schema import LAYOUT
+from opensync_hooks.destinations.store.schema import SCHEMA
 from opensync_hooks.destinations.store.search import Catalogue
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.system import clock
-from opensync_hooks.system.sqlite import PATIENCE_S, Database
+from opensync_hooks.system.sqlite import LOCK_TIMEOUT_S, SqliteFile
 
 Clock = Callable[[], int]
 """Milliseconds since 1970 UTC."""
@@ -42,9 +42,9 @@ class Store(Catalogue):
     keeps_extra = True
 
     def __init__(
-        self, path: Path, *, now: Clock = clock.now, patience_s: float = PATIENCE_S
+        self, path: Path, *, now: Clock = clock.now, lock_timeout_s: float = LOCK_TIMEOUT_S
     ) -> None:
-        super().__init__(Database(path, LAYOUT, patience_s))
+        super().__init__(SqliteFile(path, SCHEMA, lock_timeout_s))
         self.now = now
 
     def __enter__(self) -> Self:
@@ -85,7 +85,7 @@ class Store(Catalogue):
             found = _row(db, "session", external_id)
             if found:
                 db.execute("DELETE FROM session WHERE id = ?", (found["id"],))
-        self._file.shed()
+        self._file.truncate_wal()
         return found is not None
 
     def _put_sessions(self, items: Any, _errors: list[str]) -> int:

@@ -55,7 +55,7 @@ def test_store_that_is_damaged_is_filled_anew_as_the_hint_says(ours: Path) -> No
         path.unlink()
     (ours / "store.db").write_bytes(b"no database" * 100)
     ran = run("verify")
-    assert ran.stderr.splitlines()[0] == f"{ours / 'store.db'}: is damaged or no SQLite file."
+    assert ran.stderr.splitlines()[0] == f"{ours / 'store.db'}: damaged, or not a SQLite file."
     assert "`opensync-hooks sync --force`" in ran.stderr
     assert "`opensync-hooks sync --force`" in run("doctor").stdout
     (ours / "store.db").rename(ours / "old")
