@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+Json = dict[str, Any]
+"""A JSON object, decoded."""
 Role = Literal["user", "assistant", "system"]
 
 

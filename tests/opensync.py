@@ -15,9 +15,9 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 from opensync_hooks.config import new_key
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.store import Clock, Store
 from opensync_hooks.errors import RejectedError
+from opensync_hooks.model import Json
 from opensync_hooks.server import Fault, OnRequest, Server
 from opensync_hooks.system.clock import now
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from opensync_hooks.destinations.protocol import BatchReply, Json
+from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.errors import RejectedError
+from opensync_hooks.model import Json
 from tests.opensync import FakeClock, RealStore, real_opensync
 
 FULL: Json = {"externalId": "s", "title": "T", "projectPath": "/p", "model": "m", "promptTokens": 5}

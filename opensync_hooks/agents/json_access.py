@@ -1,16 +1,19 @@
-"""JSON of any version, read without trust: what is missing or of another kind is not there."""
+"""Reads JSON that an agent wrote, of any version: a missing or misshapen value reads as absent."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-Value = dict[str, Any]
-_MOST = 10**12
+from opensync_hooks.model import Json
+
+_MAX_COUNT = 10**12
+_MAX_NUMBER = 10**18
+"""JSON may hold integers that no float and no column can hold."""
 
 
 def decode(raw: object) -> Any:
-    """The JSON in text or bytes; None where there is none. Bad UTF-8 is replaced, not fatal."""
+    """Return the JSON value in a text or in bytes, or None. Invalid UTF-8 is replaced."""
     text = raw.decode("utf-8-sig", "replace") if isinstance(raw, bytes) else raw
     if not isinstance(text, str):
         return None
@@ -20,36 +23,76 @@ def decode(raw: object) -> Any:
         return None
 
 
-def record(raw: object) -> Value:
-    """The object that `raw` is, or holds as JSON; empty for anything else."""
-    value = raw if isinstance(raw, dict) else decode(raw)
-    return value if isinstance(value, dict) else {}
+def decode_dict(raw: object) -> Json | None:
+    """Return the JSON object in a text or in bytes, or None."""
+    value = decode(raw)
+    return value if isinstance(value, dict) else None
 
 
-def part(value: Value, *path: str) -> Value:
-    """The object at the end of a path of keys; empty where the path breaks off."""
-    found: Any = value
-    for key in path:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}
+def as_dict(raw: object) -> Json:
+    """Return `raw` if it is an object, or the object that it encodes; else an empty one."""
+    return raw if isinstance(raw, dict) else decode_dict(raw) or {}
 
 
-def items(value: Value, key: str) -> list[Any]:
-    found = value.get(key)
-    return found if isinstance(found, list) else []
+def get(value: Any, *keys: str) -> Any:
+    """Return the value at the end of a path of keys; None where the path breaks off."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
-def string(value: Value, key: str) -> str | None:
-    """The text under a key; None for an empty one, too."""
-    found = value.get(key)
-    return found if isinstance(found, str) and found else None
+def get_str(value: Any, *keys: str) -> str | None:
+    """Return the text at the end of a path of keys; None for an empty text, too."""
+    text = get(value, *keys)
+    return text if isinstance(text, str) and text else None
 
 
-def strings(value: Value, key: str) -> list[str]:
-    return [one for one in items(value, key) if isinstance(one, str) and one]
+def get_float(value: Any, *keys: str) -> float | None:
+    """Return the number at the end of a path of keys, unless it is negative or absurdly large."""
+    number = get(value, *keys)
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return number if is_number and 0 <= number < _MAX_NUMBER else None
 
 
-def count(value: Value, key: str) -> int:
-    """A number that counts something; 0 for whatever cannot, as a damaged row may have it."""
-    found = value.get(key)
-    return found if type(found) is int and 0 < found < _MOST else 0
+def get_int(value: Any, *keys: str) -> int | None:
+    """Return the same as `get_float`, rounded: a time, a price in cents."""
+    number = get_float(value, *keys)
+    return None if number is None else round(number)
+
+
+def get_count(value: Any, *keys: str) -> int:
+    """Return a whole number of tokens or bytes; 0 for what a damaged record may hold instead."""
+    number = get(value, *keys)
+    return number if type(number) is int and 0 < number < _MAX_COUNT else 0
+
+
+def get_dict(value: Any, *keys: str) -> Json:
+    """Return the object at the end of a path of keys, or an empty one."""
+    mapping = get(value, *keys)
+    return mapping if isinstance(mapping, dict) else {}
+
+
+def get_list(value: Any, *keys: str) -> list[Any]:
+    """Return the list at the end of a path of keys, or an empty one."""
+    elements = get(value, *keys)
+    return elements if isinstance(elements, list) else []
+
+
+def get_dicts(value: Any, *keys: str) -> list[Json]:
+    """Return the objects in the list at the end of a path of keys."""
+    return [element for element in get_list(value, *keys) if isinstance(element, dict)]
+
+
+def get_strs(value: Any, *keys: str) -> list[str]:
+    """Return the texts in the list at the end of a path of keys, without empty ones."""
+    return [text for text in get_list(value, *keys) if isinstance(text, str) and text]
+
+
+# The former names, until the last reader uses the new ones.
+Value = Json
+record = as_dict
+part = get_dict
+items = get_list
+string = get_str
+strings = get_strs
+count = get_count

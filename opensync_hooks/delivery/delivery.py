@@ -11,11 +11,11 @@ from typing import Literal
 
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import payloads
-from opensync_hooks.destinations.protocol import Destination, Json, rename
+from opensync_hooks.destinations.protocol import Destination, rename
 from opensync_hooks.errors import LateError, RejectedError, UnclearError
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import Account, Entry, Head, State
-from opensync_hooks.model import Charge, Message, Session, Usage
+from opensync_hooks.model import Charge, Json, Message, Session, Usage
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.privacy import permitted, permitted_session
 

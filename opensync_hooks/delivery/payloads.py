@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.model import (
     Attachment,
     Charge,
+    Json,
     Message,
     Part,
     Reasoning,

@@ -7,9 +7,10 @@ store keeps it, the client leaves it out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-Json = dict[str, Any]
+from opensync_hooks.model import Json
+
 EMBEDDED = "embedded store"
 """The name of the destination where there is no login."""
 

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.model import Json
 
 CUT = "texts cut short"
 LEFT_OUT = "parts left out"

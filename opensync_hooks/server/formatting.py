@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from opensync_hooks.destinations.protocol import Json
+from opensync_hooks.model import Json
 from opensync_hooks.server.html import Html, element
 
 _AGENTS = {

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.export import plain_text
+from opensync_hooks.model import Json
 from opensync_hooks.server.formatting import moment, tokens
 from opensync_hooks.server.html import NOTHING, Html, address, element, html, join
 

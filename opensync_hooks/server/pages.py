@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from sys import maxsize
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.search import Hit, Wanted
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError
+from opensync_hooks.model import Json
 from opensync_hooks.server import sessions_html
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.formatting import agent

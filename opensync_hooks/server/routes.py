@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NoReturn, get_args
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.export import Format
 from opensync_hooks.destinations.store.reads import MESSAGE_SHOWN, SESSION_SHOWN
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.destinations.store.validation import MISSING_ID
 from opensync_hooks.errors import OpenSyncError, RejectedError, UnreachableError
+from opensync_hooks.model import Json
 
 _AN_ID = re.compile(r"[0-9a-z]{32}")
 _MOST_SESSIONS = 2**31

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.search import Hit
+from opensync_hooks.model import Json
 from opensync_hooks.server.formatting import agent, cost, day, moment, tokens
 from opensync_hooks.server.html import NOTHING, Html, address, element, html, join
 from opensync_hooks.server.messages_html import anchor

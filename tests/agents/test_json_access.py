@@ -1,4 +1,4 @@
-"""JSON of any version: what is not of the kind that was asked for is not there."""
+"""Reading JSON of any version: a missing or misshapen value reads as absent."""
 
 from __future__ import annotations
 
@@ -23,32 +23,50 @@ from opensync_hooks.agents import json_access
         (7, None),
         ({"a": 1}, None),
     ],
-    ids=lambda one: str(one)[:20],
+    ids=lambda raw: str(raw)[:20],
 )
-def test_json_is_decoded_or_nothing(raw: object, value: Any) -> None:
+def test_text_that_is_not_json_decodes_to_none(raw: object, value: Any) -> None:
     assert json_access.decode(raw) == value
 
 
 @pytest.mark.parametrize("raw", [{"a": "b"}, '{"a": "b"}', b'{"a": "b"}'])
-def test_record_is_an_object_or_its_json(raw: object) -> None:
-    assert json_access.record(raw) == {"a": "b"}
-    assert json_access.record([raw]) == {}
+def test_object_is_taken_as_it_is_or_decoded(raw: object) -> None:
+    assert json_access.as_dict(raw) == {"a": "b"}
+    assert json_access.as_dict([raw]) == json_access.as_dict("[1]") == {}
+    assert json_access.decode_dict("[1]") is None
 
 
 @pytest.mark.parametrize(
-    ("found", "number"),
+    ("number", "count"),
     [(7, 7), (0, 0), (-7, 0), (True, 0), (7.0, 0), ("7", 0), (None, 0), (10**12, 0)],
 )
-def test_count_is_a_whole_number_of_something(found: Any, number: int) -> None:
-    assert json_access.count({"n": found}, "n") == number
-    assert json_access.count({}, "n") == 0
+def test_count_is_a_plausible_whole_number(number: Any, count: int) -> None:
+    assert json_access.get_count({"n": number}, "n") == count
+    assert json_access.get_count({}, "n") == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "rounded"),
+    [(7, 7), (0, 0), (7.6, 8), (-7, None), (True, None), ("7", None), (None, None)],
+)
+def test_int_is_a_plausible_number_rounded(number: Any, rounded: int | None) -> None:
+    assert json_access.get_int({"n": number}, "n") == rounded
+
+
+@pytest.mark.parametrize("number", [10**18, float("inf"), float("nan")])
+def test_number_beyond_every_clock_and_price_is_absent(number: float) -> None:
+    assert json_access.get_float({"n": number}, "n") is None
+    assert json_access.get_int({"n": number}, "n") is None
 
 
 @pytest.mark.parametrize("odd", [None, 7, [], {}, "", [None, 7, ""]])
-def test_what_is_of_another_kind_is_not_there(odd: Any) -> None:
-    value = {"odd": odd, "deep": {"odd": odd, "fine": {"x": 1}}}
-    assert json_access.string(value, "odd") is None
-    assert json_access.strings(value, "odd") == []
-    assert json_access.items(value, "nothing") == []
-    assert json_access.part(value, "odd", "odd") == {}
-    assert json_access.part(value, "deep", "fine") == {"x": 1}
+def test_value_of_another_type_is_absent(odd: Any) -> None:
+    value = {"odd": odd, "deep": {"odd": odd, "fine": {"x": "y"}}}
+    assert json_access.get_str(value, "odd") is None
+    assert json_access.get_str(value, "odd", "odd") is None
+    assert json_access.get_str(value, "deep", "fine", "x") == "y"
+    assert json_access.get_strs(value, "odd") == []
+    assert json_access.get_dicts(value, "odd") == []
+    assert json_access.get_list(value, "nothing") == []
+    assert json_access.get_dict(value, "odd", "odd") == {}
+    assert json_access.get_dict(value, "deep", "fine") == {"x": "y"}

@@ -14,10 +14,9 @@ from opensync_hooks.delivery import split
 from opensync_hooks.delivery.delivery import FREELY, MOST_UNCLEAR, Terms
 from opensync_hooks.delivery.payloads import LONGEST_TEXT
 from opensync_hooks.delivery.session_sync import Outcome
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.errors import LateError, UnclearError
 from opensync_hooks.ledger import losses
-from opensync_hooks.model import Charge, Reasoning, ToolCall, Usage
+from opensync_hooks.model import Charge, Json, Reasoning, ToolCall, Usage
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
 from tests.desk import Desk, at_opensync, at_the_store, said, session, source, told

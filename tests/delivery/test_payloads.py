@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.delivery import payloads
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.model import (
     Attachment,
     Charge,
+    Json,
     Message,
     Part,
     Reasoning,

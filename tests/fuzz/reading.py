@@ -15,11 +15,11 @@ from opensync_hooks import pricing
 from opensync_hooks.agents.source import Source
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.delivery import Bill, Delivery
-from opensync_hooks.destinations.protocol import BatchReply, Json
+from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.errors import RejectedError, SourceError
 from opensync_hooks.ledger.session_record import Entry, Head
-from opensync_hooks.model import Session
+from opensync_hooks.model import Json, Session
 
 _AT_HOME = tuple(
     os.path.realpath(one)

@@ -15,11 +15,11 @@ from filelock import FileLock
 from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.source import Located
 from opensync_hooks.config import Folders
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import entry
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.model import Json
 from opensync_hooks.queue.shift import Shift
 from opensync_hooks.queue.spool import Spool
 from tests.transcripts import Pen

@@ -19,9 +19,9 @@ import requests
 
 from opensync_hooks.cli import main
 from opensync_hooks.config import new_key
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
+from opensync_hooks.model import Json
 from opensync_hooks.server import Server
 from opensync_hooks.server.html import harmless
 from opensync_hooks.server.pages import MOST_MESSAGES, MOST_SESSIONS

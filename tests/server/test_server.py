@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from opensync_hooks.config import new_key
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, UsageError, WrongAddressError
+from opensync_hooks.model import Json
 from opensync_hooks.server import Fault, Server
 from opensync_hooks.server import connection as connection_module
 from opensync_hooks.server.routes import ROUTES, Answer

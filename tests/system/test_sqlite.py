@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
+from opensync_hooks.model import Json
 
 ROOT = Path(__file__).parents[2]
 WRITER = """

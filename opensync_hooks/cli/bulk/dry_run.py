@@ -15,8 +15,9 @@ from opensync_hooks.config import Config
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.delivery import Delivery, is_due
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.protocol import BatchReply, Json
+from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.ledger import readonly
+from opensync_hooks.model import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.protocol import BatchReply, Destination, Json
+from opensync_hooks.destinations.protocol import BatchReply, Destination
+from opensync_hooks.model import Json
 
 MOST = 8
 """The smallest class of Convex runs 16 changes at a time, for all of its clients."""

@@ -9,7 +9,8 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify.comparison import Comparison, Difference, Sent
 from opensync_hooks.delivery.delivery import Delivery
 from opensync_hooks.delivery.session_sync import Outcome, Syncer
-from opensync_hooks.destinations.protocol import Archive, Json
+from opensync_hooks.destinations.protocol import Archive
+from opensync_hooks.model import Json
 
 _BEYOND_REPAIR = ("double message", "set aside")
 """OpenSync takes no message away, and takes none that it refuses."""

@@ -13,8 +13,8 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from opensync_hooks.delivery import payloads
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.ledger.session_record import Entry
+from opensync_hooks.model import Json
 
 Kind = Literal[
     "missing session",

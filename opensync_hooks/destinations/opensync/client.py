@@ -18,7 +18,7 @@ from opensync_hooks.config import LOOPBACK
 from opensync_hooks.destinations.opensync.deadline import TooLateError, within
 from opensync_hooks.destinations.opensync.network_errors import why
 from opensync_hooks.destinations.opensync.responses import judge, refusal
-from opensync_hooks.destinations.protocol import BatchReply, Json
+from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.errors import (
     CertificateError,
     OpenSyncError,
@@ -26,6 +26,7 @@ from opensync_hooks.errors import (
     UnreachableError,
     WrongAddressError,
 )
+from opensync_hooks.model import Json
 
 TRIES = 3
 TIMEOUT = (5.0, 20.0)

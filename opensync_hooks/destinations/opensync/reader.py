@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from opensync_hooks.destinations.opensync.client import Client
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.errors import RejectedError, UnreachableError, WrongAddressError
+from opensync_hooks.model import Json
 
 MOST_LISTED = 200
 """Of the newest sessions: the list is read whole by the server, and a long one never answers."""

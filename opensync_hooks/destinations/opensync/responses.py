@@ -14,7 +14,6 @@ from typing import Any
 
 import requests
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.errors import (
     KeyRefusedError,
     OpenSyncError,
@@ -23,6 +22,7 @@ from opensync_hooks.errors import (
     UnreachableError,
     WrongAddressError,
 )
+from opensync_hooks.model import Json
 
 _PASSING_STATUS = frozenset({408, 425, 429, 502, 503, 504})
 _PASSING_TEXT = (

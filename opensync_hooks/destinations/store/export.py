@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Literal
 
-from opensync_hooks.destinations.protocol import Json
+from opensync_hooks.model import Json
 
 Format = Literal["json", "markdown", "jsonl"]
 

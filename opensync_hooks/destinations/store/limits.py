@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.errors import RejectedError
+from opensync_hooks.model import Json
 
 EXACT_INTEGER = 2**53
 """Beyond it a number is no longer exact: Convex keeps doubles."""

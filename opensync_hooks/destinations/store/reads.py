@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.export import Format, export
 from opensync_hooks.errors import WrongAddressError
+from opensync_hooks.model import Json
 from opensync_hooks.system.sqlite import MOVE_AWAY, DamagedError, SqliteFile
 
 SESSION_SHOWN = (

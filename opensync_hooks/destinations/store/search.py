@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.reads import (
     StoreReads,
     key_text,
     shown_message,
     shown_session,
 )
+from opensync_hooks.model import Json
 
 # Of the last message; `updatedAt` is when the session was stored, which may be years later.
 _SPOKEN = """coalesce((SELECT max(message.createdAt) FROM message

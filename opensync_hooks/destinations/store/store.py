@@ -15,12 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from opensync_hooks.destinations.protocol import BatchReply, Json
+from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.destinations.store.limits import measure
 from opensync_hooks.destinations.store.schema import SCHEMA
 from opensync_hooks.destinations.store.search import Catalogue
 from opensync_hooks.errors import RejectedError
+from opensync_hooks.model import Json
 from opensync_hooks.system import clock
 from opensync_hooks.system.sqlite import LOCK_TIMEOUT_S, SqliteFile
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.limits import EXACT_INTEGER, check_arguments, check_row
 from opensync_hooks.errors import RejectedError
+from opensync_hooks.model import Json
 
 MISSING_ID = "Missing externalId or sessionId"
 _ROLES = ("user", "assistant", "system", "tool", "unknown")

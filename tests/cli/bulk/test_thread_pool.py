@@ -15,10 +15,10 @@ from opensync_hooks import pricing
 from opensync_hooks.cli.bulk.thread_pool import Crew
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import KeyRefusedError
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.model import Json
 
 
 @contextmanager

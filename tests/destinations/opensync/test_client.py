@@ -13,7 +13,7 @@ import pytest
 
 from opensync_hooks.destinations.opensync import client as clients
 from opensync_hooks.destinations.opensync.client import LONGEST_WAIT, TRIES, Client
-from opensync_hooks.destinations.protocol import BatchReply, Json, rename
+from opensync_hooks.destinations.protocol import BatchReply, rename
 from opensync_hooks.errors import (
     KeyRefusedError,
     OpenSyncError,
@@ -21,6 +21,7 @@ from opensync_hooks.errors import (
     UnreachableError,
     WrongAddressError,
 )
+from opensync_hooks.model import Json
 from opensync_hooks.server import Fault
 from opensync_hooks.server.routes import Answer
 from tests.opensync import RealStore, real_opensync

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.destinations.protocol import BatchReply, Destination, Json, rename
+from opensync_hooks.destinations.protocol import BatchReply, Destination, rename
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import RejectedError, UnusableFileError
+from opensync_hooks.model import Json
 from tests.opensync import FakeClock
 
 AN_ID = re.compile(r"[0-9a-z]{32}")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensync_hooks.destinations.protocol import Json
 from opensync_hooks.destinations.store import limits, validation
 from opensync_hooks.errors import RejectedError
+from opensync_hooks.model import Json
 
 MESSAGE: Json = {"sessionExternalId": "s", "externalId": "m", "role": "user"}
 WRONG = "ArgumentValidationError: Value does not match validator"
