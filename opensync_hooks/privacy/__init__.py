@@ -25,7 +25,7 @@ from opensync_hooks.privacy import contents
 from opensync_hooks.privacy.redaction import Redactor
 
 _DEEPEST = 12
-_CUT_WORD = re.compile(r"(?<!\S)(?=[^\s\d]{0,200}\d)(\S{6,}+) ")
+_CUT_WORD = re.compile(r"(?<!\S)(?=[^\s\d]{0,200}\d)((?>\S{6,})) ")
 """A word with a digit in it, which may go on behind the blank."""
 
 

@@ -1,7 +1,9 @@
 """What a row of the table is: one format of secrets, how it is found, and examples that prove it.
 
 Time stays linear by three rules: a pattern begins with letters of its own, what it repeats without
-limit it never gives back (`++`), and where it can fail after that, it starts at a boundary only.
+limit it never gives back, and where it can fail after that, it starts at a boundary only. Repeats
+that never give back are atomic groups, `(?>a+)`: CPython before 3.11.5 compiles possessive
+quantifiers wrongly (python/cpython#106052), and secrets would go out without any error.
 """
 
 from __future__ import annotations
@@ -18,18 +20,20 @@ HEX = "a-f0-9"
 URLSAFE = "-A-Za-z0-9_"
 BASE64 = "-A-Za-z0-9+/=_"
 
-QUOTE = r"(?:(?=[\"'`\\&])(?:\\*+[\"'`]|\\++u002[27]|&quot;|&#3[49];))"
+QUOTE = r"(?:(?=[\"'`\\&])(?:(?>\\*)[\"'`]|(?>\\+)u002[27]|&quot;|&#3[49];))"
 """A quote, escaped as often as texts lie within texts."""
-NEWLINE = r"(?:\\?\r?\n|\\++n|\\++r\\++n)"
+NEWLINE = r"(?:\\?\r?\n|(?>\\+)n|(?>\\+)r(?>\\+)n)"
 """The end of a line, also as JSON writes it, also behind a backslash."""
-_INDENT = r"(?:[ \t>|+#*]|\\++t){0,40}+"
-_JOINT = r"[ \t]{0,4}+[+.\\]?[ \t]{0,4}+"
+_INDENT = r"(?>(?:[ \t>|+#*]|(?>\\+)t){0,40})"
+_JOINT = r"(?>[ \t]{0,4})[+.\\]?(?>[ \t]{0,4})"
 FOLD = rf"{_JOINT}{NEWLINE}{_INDENT}"
-BREAK = rf"(?:\\*+[\"']{_JOINT}{NEWLINE}{_INDENT}\\*+[\"']|[ \t]{{0,4}}+{NEWLINE}{_INDENT})"
+BREAK = (
+    rf"(?:(?>\\*)[\"']{_JOINT}{NEWLINE}{_INDENT}(?>\\*)[\"']|(?>[ \t]{{0,4}}){NEWLINE}{_INDENT})"
+)
 """How tools fold a long word: a new line, between quotes, quoted, indented."""
 BREAK_BACKWARDS = (
-    r"(?:[\"']\\*+)?(?:[ \t>|+#*]|t\\++){0,40}+(?:\n\r?\\?|n\\++(?:r\\++)?)"
-    rf"(?:{_JOINT}[\"']\\*+|[ \t]{{0,4}}+)"
+    r"(?:[\"'](?>\\*))?(?>(?:[ \t>|+#*]|t(?>\\+)){0,40})(?:\n\r?\\?|n(?>\\+)(?:r(?>\\+))?)"
+    rf"(?:{_JOINT}[\"'](?>\\*)|(?>[ \t]{{0,4}}))"
 )
 """The same for a pattern of what stands before a find: there the text is read backwards."""
 CUT = r"(?=\s{0,2}(?:\Z|…|\.{3}|[\[(<]\s?(?:cut|trunc|…)))"
@@ -108,13 +112,12 @@ def at_word(start: str, letters: str = ALNUM) -> str:
 def body(letters: str, size: int, cut: int = 8) -> str:
     """At least `size` letters of a set; or as many, folded; or at least `cut`, and there an end."""
     one, half = f"[{letters}]", (size + 1) // 2
-    whole = f"{one}{{{size},}}+{rest(letters)}"
-    more = f"(?:{BREAK}{one}{{16,}}+){{0,4}}+" if size >= 60 else ""
-    late = f"{one}{{4,}}+{BREAK}{one}{{{half},}}+"
-    early = f"{one}{{{half},}}+{BREAK}{one}{{4,}}+"
-    return (
-        f"(?:{whole}|(?:{late}|{early}){more}|{one}{{{min(cut, size)},}}+(?:{BREAK}{one}++)?{CUT})"
-    )
+    whole = f"(?>{one}{{{size},}}){rest(letters)}"
+    more = f"(?>(?:{BREAK}(?>{one}{{16,}})){{0,4}})" if size >= 60 else ""
+    late = f"(?>{one}{{4,}}){BREAK}(?>{one}{{{half},}})"
+    early = f"(?>{one}{{{half},}}){BREAK}(?>{one}{{4,}})"
+    torn = f"(?>{one}{{{min(cut, size)},}})(?:{BREAK}(?>{one}+))?{CUT}"
+    return f"(?:{whole}|(?:{late}|{early}){more}|{torn})"
 
 
 def run(letters: str, least: int, most: int, fold: str = BREAK) -> str:
@@ -136,8 +139,8 @@ def between(sign: str) -> str:
 def rest(letters: str) -> str:
     """The next line's word, where it goes on with a value: it has a digit and is no name."""
     return (
-        rf"(?:{BREAK}(?=[^\s0-9]{{0,60}}+[0-9])[{letters}]{{6,}}+"
-        rf"(?![\w\[({{]|[ \t]?(?:[=:]|\\*[\"']\s?:)|[-./@!$~]\w))?+"
+        rf"(?>(?:{BREAK}(?=(?>[^\s0-9]{{0,60}})[0-9])(?>[{letters}]{{6,}})"
+        rf"(?![\w\[({{]|[ \t]?(?:[=:]|\\*[\"']\s?:)|[-./@!$~]\w))?)"
     )
 
 

@@ -18,7 +18,7 @@ from opensync_hooks.privacy.redaction.formats import (
     rest,
 )
 
-_QUOTES = rf"{QUOTE}{{0,2}}+"
+_QUOTES = rf"(?>{QUOTE}{{0,2}})"
 _BLANK = rf"(?!\[redacted:|[<{{$%*\[]|{QUOTE})"
 _REST = rest("-a-z0-9+/=_.~")
 _AWAY = rf"(?:\\?\r?\n\s{{0,20}}|{BREAK})?"
@@ -30,10 +30,10 @@ HEADERS: tuple[Format, ...] = (
         "authorization",
         ("authorization",),
         rf"authorization{_QUOTES}\]?\s{{0,3}}[:=,]\s{{0,3}}(?:[fbr](?=[\"']))?{_QUOTES}"
-        rf"(?:{_SCHEME}(?:\s{{1,3}}|{BREAK}){_AWAY}{_BLANK}(?P<value>[^\s\"'`\\,;<>]{{6,}}+{_REST})"
-        rf"|(?:digest|aws4-hmac-sha256)\s{_BLANK}(?P<line>[^\r\n\\`]{{8,}}+)"
-        rf"|{_BLANK}(?![a-z_][\w.]*+[(\[])(?=[^ \t\r\n\"'0-9]{{0,64}}+\d)"
-        rf"(?P<bare>[^\s\"'`\\,;<>]{{8,}}+{_REST}))",
+        rf"(?:{_SCHEME}(?:\s{{1,3}}|{BREAK}){_AWAY}{_BLANK}(?P<value>(?>[^\s\"'`\\,;<>]{{6,}}){_REST})"
+        rf"|(?:digest|aws4-hmac-sha256)\s{_BLANK}(?P<line>(?>[^\r\n\\`]{{8,}}))"
+        rf"|{_BLANK}(?![a-z_](?>[\w.]*)[(\[])(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)"
+        rf"(?P<bare>(?>[^\s\"'`\\,;<>]{{8,}}){_REST}))",
         (
             Example(fill(ALNUM, 24), "Authorization: Bearer "),
             Example("dXNlcjpwYXNz" + "d29yZA==", "-H 'authorization: basic ", "' \\"),
@@ -51,7 +51,7 @@ HEADERS: tuple[Format, ...] = (
     Format(
         "bearer-token",
         ("bearer",),
-        rf"bearer\s{{1,2}}{_BLANK}(?=[^ \t\r\n0-9]{{0,64}}+\d)"
+        rf"bearer\s{{1,2}}{_BLANK}(?=(?>[^ \t\r\n0-9]{{0,64}})\d)"
         rf"(?P<token>{body('-a-z0-9._~+/=', 20)})",
         (Example(fill(LOWER, 32), "with Bearer ", " in it"),),
         ("bearer authentication-and-authorization",),
@@ -61,9 +61,9 @@ HEADERS: tuple[Format, ...] = (
         "cookie",
         ("cookie",),
         rf"cookie{_QUOTES}\s{{0,2}}:\s{{0,2}}{_QUOTES}(?!\[redacted:)"
-        r"(?P<cookies>[a-z0-9_.-]{1,80}+=(?=[^ \t\r\n;0-9]{0,64}+\d)"
-        rf"(?:[^\s;\"'\\]{{8,}}+{_REST}|[^\s;\"'\\]{{4,7}}+{BREAK}[a-z0-9%+/=_.-]{{8,}}+)"
-        r"[^\r\n\"'\\]*+)",
+        r"(?P<cookies>(?>[a-z0-9_.-]{1,80})=(?=(?>[^ \t\r\n;0-9]{0,64})\d)"
+        rf"(?:(?>[^\s;\"'\\]{{8,}}){_REST}|(?>[^\s;\"'\\]{{4,7}}){BREAK}(?>[a-z0-9%+/=_.-]{{8,}}))"
+        r"(?>[^\r\n\"'\\]*))",
         (Example("sid=" + fill(ALNUM, 20) + "; theme=dark", "Set-Cookie: "),),
         ("Cookie: name=value", "cookie: dict[str, str] = {}"),
         folded=True,
@@ -71,7 +71,7 @@ HEADERS: tuple[Format, ...] = (
     Format(
         "signature",
         ("signature", "sig"),
-        r"sig(?:nature|(?<=[?&]sig))=(?=[^ \t\r\n&0-9]{0,64}+\d)"
+        r"sig(?:nature|(?<=[?&]sig))=(?=(?>[^ \t\r\n&0-9]{0,64})\d)"
         rf"(?P<signature>{body('-a-z0-9%+/_=', 20)})",
         (
             Example(fill(HEX, 64), "?X-Amz-Date=1&X-Amz-Signature=", "&x=1"),
@@ -84,7 +84,8 @@ HEADERS: tuple[Format, ...] = (
         "registry-auth",
         ("auth",),
         rf"auth(?<=[_\"]auth){_QUOTES}\s{{0,3}}[:=]\s{{0,3}}{_QUOTES}"
-        rf"(?=[^ \t\r\n\"'0-9]{{0,64}}+\d)(?P<auth>{body('a-z0-9+/', 16)}={{0,2}})(?![a-z0-9_.(])",
+        rf"(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)(?P<auth>{body('a-z0-9+/', 16)}={{0,2}})"
+        r"(?![a-z0-9_.(])",
         (
             Example(fill(ALNUM, 24), "//registry.npmjs.org/:_auth="),
             Example(fill(ALNUM, 24), '{"auths":{"x":{"auth": "', '"}}}'),
@@ -96,7 +97,7 @@ HEADERS: tuple[Format, ...] = (
         "curl-user",
         ("curl",),
         r"-u(?:ser(?<=--user)|(?<=\s-u))[ =]?[\"']?"
-        r"(?P<user>(?!\[redacted:|\d+:\d)[^\s:\"'$<{]{1,64}+:(?!\[redacted:|[$<{*])[^\s\"']++)",
+        r"(?P<user>(?!\[redacted:|\d+:\d)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])(?>[^\s\"']+))",
         (Example("me:" + fill(ALNUM, 9), "curl -u ", " https://example.org"),),
         ("curl --user-agent x", "curl -u $USER:$PASS x"),
         folded=True,
@@ -104,8 +105,8 @@ HEADERS: tuple[Format, ...] = (
     Format(
         "netrc-password",
         ("machine",),
-        r"machine\s{1,9}\S{1,200}+\s{1,9}login\s{1,9}\S{1,200}+\s{1,9}password\s{1,9}"
-        r"(?!\[redacted:)(?P<password>\S++)",
+        r"machine\s{1,9}(?>\S{1,200})\s{1,9}login\s{1,9}(?>\S{1,200})\s{1,9}password\s{1,9}"
+        r"(?!\[redacted:)(?P<password>(?>\S+))",
         (Example(fill(ALNUM, 9), "machine example.org login me password "),),
         ("a machine to login on",),
         folded=True,

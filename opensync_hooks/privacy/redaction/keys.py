@@ -18,17 +18,17 @@ from opensync_hooks.privacy.redaction.formats import (
 _KEY_NAME = r"(?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 _LINE = r"[A-Za-z0-9+/=]"
 _OTHER = "[^A-Za-z0-9+/=]"
-_LAST = rf"{_LINE}{{1,76}}+(?=[ \t]*+(?:[\r\n\"'\\]|{CUT}))"
+_LAST = rf"(?>{_LINE}{{1,76}})(?=(?>[ \t]*)(?:[\r\n\"'\\]|{CUT}))"
 """A short line of base64 is one only where it stands alone."""
 _PEM = (
     rf"-----BEGIN {_KEY_NAME}"
     # to its end; or where that is missing, for as long as lines of base64 follow
-    rf"(?:(?:[^-]++|-(?!----)){{0,4000}}+-----END {_KEY_NAME}"
+    rf"(?:(?>(?:(?>[^-]+)|-(?!----)){{0,4000}})-----END {_KEY_NAME}"
     r"|(?:(?:\s|\\+[rn])*Proc-Type:[^\n\\]{0,60}(?:\s|\\+[rn])*DEK-Info:[^\n\\]{0,80})?"
-    rf"(?:(?:{NEWLINE}|[ \t]){_LINE}{{1,24}}+{BREAK}(?={_LINE}{{8}}))?+"
-    rf"(?:{_OTHER}{{0,80}}+(?:{_LINE}{{1,8}}+{_OTHER}{{1,40}}+){{0,3}}?{_LINE}{{24,}}+(?![-._!~$]\w))*+(?:{BREAK}{_LAST}|{rest('A-Za-z0-9+/=')}))"
+    rf"(?>(?:(?:{NEWLINE}|[ \t])(?>{_LINE}{{1,24}}){BREAK}(?={_LINE}{{8}}))?)"
+    rf"(?>(?:(?>{_OTHER}{{0,80}})(?:(?>{_LINE}{{1,8}})(?>{_OTHER}{{1,40}})){{0,3}}?(?>{_LINE}{{24,}})(?![-._!~$]\w))*)(?:{BREAK}{_LAST}|{rest('A-Za-z0-9+/=')}))"
 )
-_BETWEEN = r"(?:n\\++(?:r\\++)?|\\++r\\++|[\s|>\"'+,→0-9\\])*"
+_BETWEEN = r"(?:n(?>\\+)(?:r(?>\\+))?|(?>\\+)r(?>\\+)|[\s|>\"'+,→0-9\\])*"
 _PEM_LINES_BACKWARDS = (
     rf"(?:{_BETWEEN}{_LINE}{{16,76}}){{1,70}}"
     # what is left of a line that was cut off above
@@ -37,7 +37,8 @@ _PEM_LINES_BACKWARDS = (
 _PUTTY = (
     # also where the line ends have become blanks, as in titles
     r"Private-Lines:\s?\d{1,4}"
-    rf"(?P<lines>(?:(?:{NEWLINE}|[ \t]++)(?:{_LINE}{{24,}}+|{_LAST}|{_LINE}{{8,}}+{CUT}))++"
+    rf"(?P<lines>(?>(?:(?:{NEWLINE}|(?>[ \t]+))"
+    rf"(?:(?>{_LINE}{{24,}})|{_LAST}|(?>{_LINE}{{8,}}){CUT}))+)"
     rf"{rest('A-Za-z0-9+/=')})"
 )
 _PRIVATE = "PRIVATE " + "KEY-----"

@@ -32,45 +32,45 @@ _ELSEWHERE = (
 _CALL = (
     r"(?!(?:self|this|cls|args|opts|options|config|conf|settings|os|process|env|request|req|data"
     r"|params|ctx|props|kwargs|credentials|secrets|vars?|local|module|each)\.)"
-    r"(?![a-z_][\w.]*+[(\[])"
+    r"(?![a-z_](?>[\w.]*)[(\[])"
 )
-_CODE = _CALL + (r"(?!(?:[a-z_]\w*+\.)++[a-z_]\w*+(?:[^\w=+/-]|\Z))")
+_CODE = _CALL + (r"(?!(?>(?:[a-z_](?>\w*)\.)+)[a-z_](?>\w*)(?:[^\w=+/-]|\Z))")
 """Not `self.password2`."""
 _BELOW = (
     # the value stands in the next line: behind `\`, `(`, `|-`, or only indented, and is no name;
     # in a title, the line's end has become a blank
     r"(?=[(|>\\ \t\r\n])"
-    rf"(?:(?:[(|>][-+]?)?[ \t]{{0,2}}{NEWLINE}(?:[ \t]|\\++t){{1,40}}+"
-    r"|(?:[|>][-+]?|\((?=[ \t][\"'])|\\)[ \t])(?!-|[\"']?[\w.$-]{1,80}+[\"']?[ \t]{0,3}[:=])"
+    rf"(?:(?:[(|>][-+]?)?[ \t]{{0,2}}{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{1,40}})"
+    r"|(?:[|>][-+]?|\((?=[ \t][\"'])|\\)[ \t])(?!-|[\"']?(?>[\w.$-]{1,80})[\"']?[ \t]{0,3}[:=])"
 )
 _LINK = (
     # from a name to its value: `=`, `": "`, `'] = `, ` => `, `: str = `, and a name's "value": ""
     rf"[0-9]{{0,2}}(?>(?:{QUOTE}\]?)?[ \t]{{0,3}}"
-    r"(?::[ \t]?[a-z][a-z|. ]{0,20}+=|=>|:=|={1,2}|:"
-    rf"|{QUOTE}?(?:[,\s]|\\++n)(?:\s|\\++[nt]){{0,20}}+{QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
+    r"(?::[ \t]?[a-z](?>[a-z|. ]{0,20})=|=>|:=|={1,2}|:"
+    rf"|{QUOTE}?(?:[,\s]|(?>\\+)n)(?>(?:\s|(?>\\+)[nt]){{0,20}}){QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
     rf"[ \t]{{0,3}}(?:{_BELOW})?(?:[bfru]{{1,2}}(?=[\"'`]))?)"
 )
 _REST = rest("-a-z0-9+/=_.~")
 _TIGHT = (
     # also signs that mostly end a value, where nothing shows that they do
-    r"(?:[^\s\"'`&;\\(),\[\]{}<>|]++|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
-    r"|[&;](?=[^\s\"'`&;\\(),\[\]{}<>|])(?![\w .-]{0,40}+=))++"
+    r"(?>(?:(?>[^\s\"'`&;\\(),\[\]{}<>|]+)|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
+    r"|[&;](?=[^\s\"'`&;\\(),\[\]{}<>|])(?!(?>[\w .-]{0,40})=))+)"
 )
 _WORD = r"[^\s\"'`,;&<>()\[\]{}|\\]"
 _NO_CALL = r"(?![(\[{])"
-_DIGIT = r"(?=[^ \t\r\n\"'`0-9]{0,24}+\d)"
-_LETTER = r"(?=[^ \t\r\n\"'`a-z]{0,24}+[a-z])"
-_SIGN = r"(?=[^ \t\r\n\"'`0-9!@#$%^&*+]{0,40}+[0-9!@#$%^&*+])"
+_DIGIT = r"(?=(?>[^ \t\r\n\"'`0-9]{0,24})\d)"
+_LETTER = r"(?=(?>[^ \t\r\n\"'`a-z]{0,24})[a-z])"
+_SIGN = r"(?=(?>[^ \t\r\n\"'`0-9!@#$%^&*+]{0,40})[0-9!@#$%^&*+])"
 
 
 _TIGHTLY = rf"(?<=[a-z0-9]=){_CODE}(?P<tight>{_TIGHT}{_REST})(?=[\s;&\"'`<|}}\\]|\Z)"
 """Between a name, its `=` and its value there is nothing, as hardly anybody writes code."""
 
 
-_ESCAPED = r"(?:\\++[\"'`]|\\++u002[27]|&quot;|&#3[49];)"
+_ESCAPED = r"(?:(?>\\+)[\"'`]|(?>\\+)u002[27]|&quot;|&#3[49];)"
 
 
-_INNER = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))[ \t>|+#*]{{1,40}}+)"
+_INNER = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*]{{1,40}}))"
 """A line's end within quotes; of an escaped one, the letters may have been taken already."""
 
 
@@ -78,31 +78,33 @@ def _quoted(excluded: str = r"\s") -> str:
     """A value in quotes of its own, or in quotes that are escaped as it lies in a quoted text."""
     own = []
     for quote, name in (('"', "double"), ("'", "single"), ("`", "back")):
-        word = rf"(?:[^{quote}\\{excluded}]++|\\\S)++"
+        word = rf"(?>(?:(?>[^{quote}\\{excluded}]+)|\\\S)+)"
         joint = rf"(?:{_INNER}|{quote}{FOLD}{quote})"
-        own.append(rf"{quote}(?P<{name}>{word}(?:{joint}{word}){{0,3}}+)(?:{quote}|{CUT})")
-    word = rf"(?:[^{excluded}\"'`\\&]++|&(?!quot;|#3))++"
-    escaped = rf"{_ESCAPED}(?P<escaped>{word}(?:{_INNER}{word}){{0,3}}+)(?:{_ESCAPED}|{CUT})"
+        own.append(rf"{quote}(?P<{name}>{word}(?>(?:{joint}{word}){{0,3}}))(?:{quote}|{CUT})")
+    word = rf"(?>(?:(?>[^{excluded}\"'`\\&]+)|&(?!quot;|#3))+)"
+    escaped = rf"{_ESCAPED}(?P<escaped>{word}(?>(?:{_INNER}{word}){{0,3}}))(?:{_ESCAPED}|{CUT})"
     return "|".join((*own, escaped))
 
 
 def _flag(names: list[str]) -> str:
     """After `--name` a blank is enough."""
     dashed = "|".join(rf"(?<=-{name})" for name in names)
-    value = rf"{_DIGIT}{_LETTER}{_LEFT_OUT}(?P<flag>{_WORD}{{8,}}+{_REST}){_NO_CALL}"
-    below = rf"(?:{NEWLINE}(?:[ \t]|\\++t){{0,40}}+|\\[ \t])?"
+    value = rf"{_DIGIT}{_LETTER}{_LEFT_OUT}(?P<flag>(?>{_WORD}{{8,}}){_REST}){_NO_CALL}"
+    below = rf"(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?"
     return rf"(?:{dashed})(?:[ \t]{{1,3}}{below}|{QUOTE},\s{{0,9}}{QUOTE})(?!-){value}"
 
 
 def _once(*conditions: str) -> str:
     """What must hold of a value, in quotes or not."""
-    return rf"(?=(?:{QUOTE}|\\++)?+{''.join(conditions)})"
+    return rf"(?=(?>(?:{QUOTE}|(?>\\+))?){''.join(conditions)})"
 
 
 def _strictly(begin: str, names: list[str]) -> str:
     """Code is full of tokens and keys: only a value with a digit in it is one, or a long one."""
     digit = rf"(?:{_DIGIT}|(?<=[a-z0-9]=)|(?=[a-z]{{20}}))(?=[^ \t\r\n\"'`]{{8}})"
-    bare = rf"(?:{_DIGIT}{_LETTER}|(?=[a-z]{{20}})){_CODE}(?P<bare>{_WORD}{{8,}}+{_REST}){_NO_CALL}"
+    bare = (
+        rf"(?:{_DIGIT}{_LETTER}|(?=[a-z]{{20}})){_CODE}(?P<bare>(?>{_WORD}{{8,}}){_REST}){_NO_CALL}"
+    )
     link = rf"(?:{_LINK}|{QUOTE},[ \t]?(?={QUOTE}))"
     conditions = _once(digit, _LEFT_OUT, _ELSEWHERE)
     return rf"{begin}(?:{_flag(names)}|{link}{conditions}(?:{_quoted()}|{_TIGHTLY}|{bare}))"
@@ -110,7 +112,7 @@ def _strictly(begin: str, names: list[str]) -> str:
 
 def _loosely(begin: str, names: list[str], *, blanks: bool = False, condition: str = "") -> str:
     """A password may be any word, as long as it cannot be a piece of code."""
-    bare = rf"{_SIGN}{_CODE}(?P<bare>{_WORD}{{6,}}+{_REST}){_NO_CALL}"
+    bare = rf"{_SIGN}{_CODE}(?P<bare>(?>{_WORD}{{6,}}){_REST}){_NO_CALL}"
     within = r"\n" if blanks else r"\s"
     value = "|".join((_quoted(within), _TIGHTLY, bare))
     conditions = _once(rf"(?=[^{within}\"'`]{{3}})", condition, _LEFT_OUT)
@@ -199,7 +201,7 @@ NAMES: tuple[Format, ...] = (
         "password",
         tuple(f"*{name}" for name in _IN_TAGS),
         f">(?:{'|'.join(f'(?<={name}>)' for name in _IN_TAGS)})"
-        rf"{_LEFT_OUT}(?P<tagged>[^<>\s]{{4,}}+)</",
+        rf"{_LEFT_OUT}(?P<tagged>(?>[^<>\s]{{4,}}))</",
         (Example("hunter" + "two", "<password>", "</password>"),),
         ("<label>password</label>", "<token></token>"),
         folded=True,

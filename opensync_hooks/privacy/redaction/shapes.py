@@ -26,14 +26,14 @@ _DOT = between(r"\.")
 
 def _lines(letters: str, most: int) -> str:
     """A run of letters that may go on in the lines below, up to the next dot."""
-    more = rf"(?:[{letters}]{{20,}}+|[{letters}]++(?=\.[{letters}]))"
+    more = rf"(?:(?>[{letters}]{{20,}})|(?>[{letters}]+)(?=\.[{letters}]))"
     enough = rf"(?=[{letters}]{{4}}|[{letters}]{{1,3}}{BREAK}[{letters}]{{4}})"
-    return rf"{enough}[{letters}]++(?:{BREAK}{more}){{0,{most}}}+"
+    return rf"{enough}(?>[{letters}]+)(?>(?:{BREAK}{more}){{0,{most}}})"
 
 
 _JWT = (
     rf"eyJ{at_word('eyJ', URLSAFE)}{_lines(URLSAFE, 3)}"
-    rf"(?:{_DOT}{_lines(URLSAFE, 24)}){{1,4}}+{rest(URLSAFE)}"
+    rf"(?>(?:{_DOT}{_lines(URLSAFE, 24)}){{1,4}}){rest(URLSAFE)}"
 )
 SHAPES: tuple[Format, ...] = (
     Format(
@@ -194,8 +194,8 @@ SHAPES: tuple[Format, ...] = (
     Format(
         "url-password",
         ("://",),
-        rf"://(?!\[redacted:)(?:[^\s/?#@:\"'<>\\]{{0,100}}+:(?!\[redacted:|\$[{{(]|\$[a-z_]+@|[<{{*]|%[s(])"
-        rf"(?P<password>(?!\d++\s)[^\s/@\"'<>]++(?:{BREAK}[^\s/@\"'<>]++)?)@"
+        rf"://(?!\[redacted:)(?:(?>[^\s/?#@:\"'<>\\]{{0,100}}):(?!\[redacted:|\$[{{(]|\$[a-z_]+@|[<{{*]|%[s(])"
+        rf"(?P<password>(?!(?>\d+)\s)(?>[^\s/@\"'<>]+)(?:{BREAK}(?>[^\s/@\"'<>]+))?)@"
         rf"|(?P<user>{run(URLSAFE + '.~', 20, 200)})@)",
         (
             Example(fill(ALNUM, 10), "postgres://me:", "@db.example.org/x"),
