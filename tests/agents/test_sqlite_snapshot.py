@@ -36,7 +36,7 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from opensync_hooks.errors import SourceError
-from opensync_hooks.sources import snapshot
+from opensync_hooks.agents import sqlite_snapshot as snapshot
 query = "SELECT max(value) FROM t"
 if os.geteuid() == 0:
     os.setgid(65534)

@@ -170,10 +170,11 @@ def test_relative_home_and_missing_packages_end_with_a_sentence_not_in_a_loop(
 
 
 def test_worker_waits_until_an_agent_that_is_ending_needs_no_processor(tmp_path: Path) -> None:
-    package = tmp_path / "opensync_hooks"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "worker.py").write_text("import time\ndef main(*, alone): print(time.monotonic())\n")
+    room = tmp_path / "opensync_hooks" / "queue"
+    room.mkdir(parents=True)
+    (room.parent / "__init__.py").touch()
+    (room / "__init__.py").touch()
+    (room / "worker.py").write_text("import time\ndef main(*, alone): print(time.monotonic())\n")
     began = time.monotonic()
     command = [sys.executable, "-I", "-c", entry.WORKER, str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, timeout=30, check=True)

@@ -210,7 +210,7 @@ def test_claim_that_breaks_in_the_middle_claims_nothing(ledger: Ledger, account:
 _CLAIM = """
 import json, sys
 from pathlib import Path
-from opensync_hooks.ledger import Ledger
+from opensync_hooks.ledger.ledger import Ledger
 path, name = sys.argv[1:]
 owners = {}
 print("ready", flush=True)
@@ -504,7 +504,7 @@ def test_full_disk_is_an_error_that_passes_and_loses_nothing_that_was_confirmed(
 _WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
-from opensync_hooks.ledger import Ledger
+from opensync_hooks.ledger.ledger import Ledger
 path, run = sys.argv[1:]
 with Ledger(Path(path)) as ledger:
     account = ledger.account("here", "claude-code", "s1")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 SOURCE = "genai-prices"
-TABLE = Path(__file__).with_name("table.json")
+TABLE = Path(__file__).parents[2] / "opensync_hooks" / "pricing" / "table.json"
 
 # Makers before resellers: who comes first owns a name that several of them list.
 # Hosts of open weights (Groq, Together, ...) are left out: the model's name does not tell the host.

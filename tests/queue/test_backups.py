@@ -261,8 +261,8 @@ import os, signal, sys
 from pathlib import Path
 from opensync_hooks import config
 from opensync_hooks.model import Session
-from opensync_hooks.queue.keepsake import Keepsakes
-from opensync_hooks.sources import Located
+from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.agents.source import Located
 
 class Deadly:
     agent = "cursor"

@@ -328,7 +328,7 @@ def everything_about(error: BaseException) -> str:
 def test_no_exception_holds_the_key_or_the_request(
     name: str, listen: Callable[[Respond], Listener], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.test_security_key.HANG_S", 0.1)
+    monkeypatch.setattr("tests.destinations.opensync.test_key_security.HANG_S", 0.1)
     listener = listen(FAULTS.get(name, _says("400 Bad Request", b"")))
     url = f"http://127.0.0.1:{listener.port}"
     url = {"has no TLS": url.replace("http", "https"), "is not there": "http://127.0.0.1:1"}.get(
