@@ -126,19 +126,14 @@ def test_the_reader_of_imports_finds_them_all() -> None:
 @pytest.mark.parametrize("name", MODULES, ids=lambda name: name or NAME)
 def test_module_imports_only_from_the_layers_below(name: str) -> None:
     upward = {target for target in GRAPH[name] if layer(target) > layer(name)}
-    pending = {"setup.initial_sync": "cli.main", "config": "destinations.protocol"}
-    pending |= {"ledger.losses": "destinations.protocol"}
+    pending = {"config": "destinations.protocol", "ledger.losses": "destinations.protocol"}
     late = {target for source, target in LATE_IMPORTS if source == name}
     assert upward <= {pending.get(name, ""), *late}
 
 
 def test_modules_import_each_other_in_no_circle() -> None:
     graph = {
-        name: {
-            target
-            for target in targets
-            if (name, target) not in {*LATE_IMPORTS, ("setup.initial_sync", "cli.main")}
-        }
+        name: {target for target in targets if (name, target) not in LATE_IMPORTS}
         for name, targets in GRAPH.items()
     }
     while leaves := {name for name, targets in graph.items() if not targets}:

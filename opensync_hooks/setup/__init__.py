@@ -1,8 +1,8 @@
 """The one-time setup: environment, command, hooks, first sessions; and how all of it goes again.
 
-`from_clone` is what install.py calls, in whatever Python runs it; the rest of the way is `main`, in
-the private environment. Installed as a package, `install` is the whole of it: there the running
-environment is the one that hooks point to. Standard library only, but for what comes last.
+install.py calls `from_clone` in whatever Python runs it, which makes the private environment and
+runs `opensync-hooks install` there. That command calls `install`, whose hooks point to the
+environment that runs it. Only the standard library is imported until the sessions are synced.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from opensync_hooks.setup import (
     options,
     uninstall,
 )
+from opensync_hooks.setup.initial_sync import Sync
 from opensync_hooks.setup.installation import Installation
 from opensync_hooks.setup.npm_plugins import Found
 from opensync_hooks.setup.report import complain, row, say, short
@@ -42,10 +43,6 @@ INTERRUPTED = 130
 def from_clone(root: str, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     wish = options.read(argv)
     return _guarded(partial(_from_clone, Path(root), argv, wish, environ))
-
-
-def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    return _guarded(partial(install, options.read(argv), environ))
 
 
 def _guarded(run: Callable[[], int]) -> int:
@@ -77,8 +74,8 @@ def _from_clone(
     if place is None:
         say("Making a private Python environment; the first time, this takes a minute.")
         place = environment.make(root, environ)
-    rest = [str(environment.python(place)), "-I", "-m", "opensync_hooks.setup", *argv]
-    code = _run(rest, environ)
+    python = str(environment.python(place))
+    code = _run([python, "-I", "-m", "opensync_hooks", "install", *argv], environ)
     if code == 0:
         environment.sweep(place, environ)
     return code
@@ -94,13 +91,16 @@ def _run(command: list[str], environ: Mapping[str, str]) -> int:
             signal.signal(signal.SIGINT, before)
 
 
-def install(wish: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> int:
-    """With hooks that point to the environment in which this runs."""
-    return install_at(installation.running(environ), wish, environ)
+def install(wish: argparse.Namespace, sync: Sync, environ: Mapping[str, str] = os.environ) -> int:
+    """Register hooks that point to the running environment; `sync` delivers the first sessions."""
+    return install_at(installation.running(environ), wish, sync, environ)
 
 
 def install_at(
-    here: Installation, wish: argparse.Namespace, environ: Mapping[str, str] = os.environ
+    here: Installation,
+    wish: argparse.Namespace,
+    sync: Sync,
+    environ: Mapping[str, str] = os.environ,
 ) -> int:
     if wish.dry_run:
         return _preview(here, wish, environ)
@@ -114,7 +114,7 @@ def install_at(
     if changed_over and migration.known_login(environ) and not wish.all:
         _say_whose_begin_here(changed_over, command, wish, environ)
     elif not wish.no_backfill:
-        initial_sync.sync(here, wish, environ)
+        initial_sync.run(here, wish, sync, environ)
     none = "No agent was found, so nothing is kept yet."
     say(f"\nDone. {'Every session is kept from now on.' if any(registered) else none}")
     say(f"  {command} status   shows where sessions go and what waits")

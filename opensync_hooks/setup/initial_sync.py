@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from opensync_hooks.agents import registrations
 from opensync_hooks.hook import paths
@@ -14,19 +14,21 @@ from opensync_hooks.setup.report import row
 
 NEWEST = 20
 
+Sync = Callable[[str | None, int | None], int]
+"""Delivers sessions of one agent or of all, the newest `limit` or all; returns an exit code."""
 
-def sync(here: Installation, options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+
+def run(
+    here: Installation, options: argparse.Namespace, sync: Sync, environ: Mapping[str, str]
+) -> None:
     if not _count(options, environ):
         row("Sessions", "none on this machine yet; playing the bundled sample ...")
         arrived = sample.play(here.python, here.hook(registrations.ALL[0]), environ)
         row("", f"{arrived}; it is gone again")
         return
-    from opensync_hooks.cli import main  # noqa: PLC0415 - needs packages that a bare clone lacks
-
     row("Sessions", f"syncing {'all' if options.all else f'the newest {NEWEST}'} ...")
-    wish = ["sync", *(["--all"] if options.all else ["--limit", str(NEWEST)])]
-    wishes = [[*wish, "--agent", name] for name in options.agents] if options.agents else [wish]
-    codes = [main.main(one) for one in wishes]  # all of them: one failure stops no other agent
+    limit = None if options.all else NEWEST
+    codes = [sync(agent, limit) for agent in options.agents or [None]]
     if any(codes):
         row("", f"not all could be synced: `{paths.NAME} sync` goes on")
 
@@ -43,7 +45,7 @@ def preview(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
 
 
 def _count(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from opensync_hooks.agents import registry  # noqa: PLC0415 - as above
+    from opensync_hooks.agents import registry  # noqa: PLC0415 - needs packages that a bare clone lacks
 
     names = {agent.name for agent in chosen(options)}
     sources = (source for source in registry.all_sources(environ) if source.agent in names)

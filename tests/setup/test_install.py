@@ -18,7 +18,15 @@ from opensync_hooks import setup
 from opensync_hooks.agents import registrations
 from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.setup import command_link, environment, installation, options, sample, uninstall
+from opensync_hooks.setup import (
+    command_link,
+    environment,
+    initial_sync,
+    installation,
+    options,
+    sample,
+    uninstall,
+)
 from opensync_hooks.setup.installation import Installation
 
 ROOT = Path(__file__).parents[2]
@@ -56,11 +64,17 @@ def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
     return Installation(place / "bin/python", place / "lib/opensync_hooks")
 
 
-def run_setup(here: Installation, env: dict[str, str], *argv: str) -> int:
+def no_sync(_agent: str | None, _limit: int | None) -> int:
+    raise AssertionError("no session should be synced")
+
+
+def run_setup(
+    here: Installation, env: dict[str, str], *argv: str, sync: initial_sync.Sync = no_sync
+) -> int:
     wish = options.read(argv)
     if wish.uninstall:
         return setup._guarded(lambda: uninstall.uninstall(wish, env))
-    return setup._guarded(lambda: setup.install_at(here, wish, env))
+    return setup._guarded(lambda: setup.install_at(here, wish, sync, env))
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -240,7 +254,7 @@ def test_the_rest_of_the_way_runs_in_the_private_environment(
         return len(calls) - 1
 
     monkeypatch.setattr(setup, "_run", run)
-    command = [str(here.python), "-I", "-m", "opensync_hooks.setup", "--all"]
+    command = [str(here.python), "-I", "-m", "opensync_hooks", "install", "--all"]
     assert setup.from_clone(str(ROOT), ["--all"], env) == 0
     assert calls == [command, place]
     assert setup.from_clone(str(ROOT), ["--all"], env) == 2
@@ -385,32 +399,35 @@ def test_a_missing_script_is_never_registered(
 
 @pytest.mark.parametrize(
     ("argv", "expected"),
-    [((), ["sync", "--limit", "20"]), (("--all",), ["sync", "--all"])],
-    ids=["newest", "all"],
+    [
+        ((), [(None, 20)]),
+        (("--all",), [(None, None)]),
+        (("--agents", "claude-code"), [("claude-code", 20)]),
+    ],
+    ids=["newest", "all", "one agent"],
 )
 def test_sessions_that_are_there_are_synced(
     here: Installation,
     env: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
     argv: tuple[str, ...],
-    expected: list[str],
+    expected: list[tuple[str | None, int | None]],
 ) -> None:
     put_session(Path(env["HOME"]))
-    asked: list[Sequence[str]] = []
-    monkeypatch.setattr("opensync_hooks.cli.main.main", answering(0, asked))
-    assert run_setup(here, env, *argv) == 0
-    assert asked == [expected]
+    calls: list[tuple[str | None, int | None]] = []
+
+    def sync(agent: str | None, limit: int | None) -> int:
+        calls.append((agent, limit))
+        return 0
+
+    assert run_setup(here, env, *argv, sync=sync) == 0
+    assert calls == expected
 
 
 def test_hooks_are_registered_also_where_the_sessions_cannot_be_sent_now(
-    here: Installation,
-    env: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: Installation, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_session(Path(env["HOME"]))
-    monkeypatch.setattr("opensync_hooks.cli.main.main", answering(6, []))
-    assert run_setup(here, env) == 0
+    assert run_setup(here, env, sync=lambda *_: 6) == 0
     assert registrations.ALL[0].registered(env.get).works
     assert "not all could be synced: `opensync-hooks sync` goes on" in capsys.readouterr().out
 

@@ -50,6 +50,10 @@ OPENCODE = """{
 """
 
 
+def _no_sync(_agent: str | None, _limit: int | None) -> int:
+    raise AssertionError("no session should be synced")
+
+
 class Machine:
     """A home with all three npm plugins set up as their own instructions have it."""
 
@@ -76,7 +80,7 @@ class Machine:
     def install(self, *argv: str) -> int:
         here = Installation(self.home / "env/bin/python", Path(setup.__file__).parents[1])
         wish = options.read(["--no-backfill", *argv])
-        return setup._guarded(lambda: setup.install_at(here, wish, self.env))
+        return setup._guarded(lambda: setup.install_at(here, wish, _no_sync, self.env))
 
     def uninstall(self, *argv: str) -> int:
         return removal.uninstall(options.read(["--uninstall", *argv]), self.env)
@@ -276,9 +280,9 @@ def test_sessions_that_the_old_plugins_sent_are_not_sent_beside_them(
 ) -> None:
     """They would stand in the same rows, and every message twice."""
     synced: list[object] = []
-    monkeypatch.setattr(initial_sync, "sync", lambda *_: synced.append(1))
+    monkeypatch.setattr(initial_sync, "run", lambda *_: synced.append(1))
     here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])
-    setup.install_at(here, options.read(["--take-over"]), machine.env)
+    setup.install_at(here, options.read(["--take-over"]), _no_sync, machine.env)
     assert synced == []
     said = capsys.readouterr().out
     assert "Claude Code, OpenCode, Cursor that the old plugin sent are there; ours begin" in said
@@ -291,9 +295,9 @@ def test_sessions_of_an_agent_without_an_old_plugin_are_not_said_to_be_there(
     machine.install("--take-over", "--agents", "cursor")
     config.save_login(machine.env, "https://mine.example", "osk_mine")
     capsys.readouterr()
-    monkeypatch.setattr(initial_sync, "sync", lambda *_: None)
+    monkeypatch.setattr(initial_sync, "run", lambda *_: None)
     here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])
-    setup.install_at(here, options.read(["--take-over"]), machine.env)
+    setup.install_at(here, options.read(["--take-over"]), _no_sync, machine.env)
     said = capsys.readouterr().out
     assert "those of Claude Code, OpenCode that the old plugin sent are there" in said
     assert "those of Cursor are sent by: " in said

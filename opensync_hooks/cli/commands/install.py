@@ -1,16 +1,28 @@
-"""`install`: hooks and first sessions, for a package that pip, pipx or uv installed."""
+"""`install`: registers the hooks of an installed package and syncs the first sessions."""
 
 from __future__ import annotations
 
 import argparse
 
 from opensync_hooks import setup
+from opensync_hooks.cli.bulk.bulk_sync import Wish
 from opensync_hooks.cli.commands.command import Command
+from opensync_hooks.cli.commands.sync import sync
+from opensync_hooks.errors import as_ours
 from opensync_hooks.setup import options
+from opensync_hooks.system.terminal import print_error
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    return setup.install(arguments)
+    return setup.install(arguments, _sync)
+
+
+def _sync(agent: str | None, limit: int | None) -> int:
+    """Sync the newest sessions, or all. A failure must stop neither other agents nor the setup."""
+    try:
+        return sync(Wish(agent=agent, limit=limit, everything=limit is None))
+    except Exception as error:  # noqa: BLE001 - also a bug leaves the hooks registered
+        return print_error(as_ours(error))
 
 
 INSTALL = Command(

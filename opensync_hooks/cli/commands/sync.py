@@ -88,13 +88,19 @@ def _sync(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         since=arguments.since,
     )
+    if arguments.dry_run:
+        loaded = config.load()
+        return dry_run.rehearse(wish, bulk_sync.select(wish), loaded, as_json=arguments.json)
+    return sync(wish, arguments.jobs, wait=arguments.wait, as_json=arguments.json)
+
+
+def sync(wish: Wish, jobs: int = 1, *, wait: bool = False, as_json: bool = False) -> int:
+    """Deliver sessions, `jobs` at a time, and print what became of each; returns an exit code."""
     loaded = config.load()
     found = bulk_sync.select(wish)
-    if arguments.dry_run:
-        return dry_run.rehearse(wish, found, loaded, as_json=arguments.json)
-    run = _Run(wish, found, arguments.jobs, as_json=arguments.json)
+    run = _Run(wish, found, jobs, as_json=as_json)
     with Ledger(loaded.folders.ledger) as ledger, factory.syncer(loaded, ledger) as syncer:
-        end = time.monotonic() + (_PATIENCE if arguments.wait else 0)
+        end = time.monotonic() + (_PATIENCE if wait else 0)
         while True:
             try:
                 with cooldown.by_hand(ledger, loaded, Spool(loaded.folders.spool)):
