@@ -16,13 +16,8 @@ ADDER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-<<<<<<< HEAD
 from opensync_hooks.model import HookFacts, TurnUsage, Usage
 from opensync_hooks.agents.hook_notes import HookNotes
-=======
-from opensync_hooks.model import Heard, Turn, Usage
-from opensync_hooks.agents.hook_notes import Notebook
->>>>>>> 072ece3 (Child processes of tests import from the new rooms)
 for name in sys.argv[3:]:
     notes = HookNotes(Path(sys.argv[2]), "cursor")
     notes.add("s1", HookFacts((TurnUsage(name, None, Usage(1)),)))
