@@ -15,12 +15,11 @@ from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import load
 from opensync_hooks.delivery.session_sync import Outcome, Syncer
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Message, Session, Text
-from opensync_hooks.server import Fault
-from tests.opensync import real_opensync
+from tests.opensync import Fault, real_opensync
 from tests.transcripts import Pen
 
 DATA = Path(__file__).parent / "data" / "claude"
@@ -70,7 +69,7 @@ def at_opensync(folder: Path) -> Iterator[Desk]:
 
     with (
         real_opensync(folder, on_request=on_request) as (server, store, key),
-        Client(server.url, key, sleep=lambda _: None) as client,
+        OpenSyncClient(server.url, key, sleep=lambda _: None) as client,
         Ledger(folder / "ledger.db") as ledger,
     ):
         syncer = Syncer(load(), client, ledger, pricing.bundled())

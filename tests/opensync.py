@@ -9,6 +9,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +19,9 @@ from opensync_hooks.config import new_key
 from opensync_hooks.destinations.store.store import Clock, Store
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json
-from opensync_hooks.server import Fault, OnRequest, Server
+from opensync_hooks.server.connection import Connection
+from opensync_hooks.server.routes import Request, Response
+from opensync_hooks.server.server import Server
 from opensync_hooks.system.clock import now
 
 MESSAGE_WINDOW_MS = 5_000
@@ -135,15 +138,55 @@ class _PoisonError(Exception):
     """No RejectedError, so that a batch does not take it for the refusal of one message."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to one request in place of its true response."""
+
+    response: Response | None = None
+    """Sent in its place; None breaks the connection without a response."""
+    stored: bool = False
+    """Whether the store still receives the request."""
+
+
+OnRequest = Callable[[str, str, bytes], Fault | None]
+"""Sees the method, the path with its query and the body of each request that is not for a page.
+
+None leaves the request alone. Without the right key the body is empty, because it is not kept.
+"""
+
+
+class _FaultyConnection(Connection):
+    def respond(self, request: Request) -> Response:
+        assert isinstance(self.server, FaultyServer)
+        fault = self.server.on_request(self.command, self.path, request.body)
+        if fault is None:
+            return super().respond(request)
+        if fault.stored:
+            super().respond(request)
+        if fault.response is None:
+            raise ConnectionAbortedError
+        return fault.response
+
+
+class FaultyServer(Server):
+    """A Server whose responses `on_request` may replace."""
+
+    connection_class = _FaultyConnection
+
+    def __init__(self, store: Store, key: str, on_request: OnRequest) -> None:
+        self.on_request = on_request
+        super().__init__(store, key)
+
+
 @contextmanager
 def real_opensync(
-    folder: Path, *, clock: Clock = now, on_request: OnRequest | None = None
+    folder: Path, *, clock: Clock = now, on_request: OnRequest = lambda *_: None
 ) -> Iterator[tuple[Server, RealStore, str]]:
     """A running server that behaves as a deployment, its store, and its key."""
     key = new_key()
     with (
         RealStore(folder / "opensync.db", clock=clock) as store,
-        Server(store, key, on_request=on_request) as server,
+        FaultyServer(store, key, on_request) as server,
     ):
         yield server.start(), store, key
 

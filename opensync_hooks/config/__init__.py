@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from opensync_hooks.config import rules, toml_file
-from opensync_hooks.destinations.protocol import EMBEDDED
 from opensync_hooks.errors import NotConfiguredError, UsageError
 from opensync_hooks.hook import paths
 from opensync_hooks.system import core_dumps
 
+EMBEDDED_STORE = "embedded store"
+"""The name of the destination of a user who has not logged in."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
 _KEY = re.compile(r"[\x21-\x7e]+")
@@ -45,7 +46,7 @@ class Config:
     @property
     def destination(self) -> str:
         """The name of where sessions go, as the destination itself and the ledger have it."""
-        return self.url or EMBEDDED
+        return self.url or EMBEDDED_STORE
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from opensync_hooks import pricing
 from opensync_hooks.config import Config
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.protocol import Archive
+from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.ledger.ledger import Ledger
 
 
 @contextmanager
-def destination(config: Config) -> Iterator[Archive]:
+def destination(config: Config) -> Iterator[ReadableDestination]:
     """The user's OpenSync where there is a login, the embedded store where there is none."""
     if config.url and config.api_key:
         from opensync_hooks.destinations.opensync.reader import Reader  # noqa: PLC0415 - requests cost 70 ms

@@ -11,9 +11,6 @@ from typing import Protocol
 
 from opensync_hooks.model import Json
 
-EMBEDDED = "embedded store"
-"""The name of the destination where there is no login."""
-
 
 @dataclass(frozen=True, slots=True)
 class BatchReply:
@@ -57,10 +54,10 @@ class Destination(Protocol):
         ...
 
 
-class Archive(Destination, Protocol):
+class ReadableDestination(Destination, Protocol):
     """A destination that tells what it holds."""
 
-    def recall(self, external_id: str, remote_id: str | None, /) -> Json | None:
+    def fetch(self, external_id: str, remote_id: str | None, /) -> Json | None:
         """`{session, messages}` in OpenSync's own shapes; None for what is not there."""
         ...
 

@@ -21,7 +21,7 @@ class Access:
     """All of it dies with the process. Safe for several threads."""
 
     def __init__(self, port: int) -> None:
-        self.on_entry: Callable[[], None] = lambda: None
+        self.on_login: Callable[[], None] = lambda: None
         """Called when somebody came in: from then on there is another entrance."""
         self.home = f"/{secrets.token_urlsafe(16)}/"
         self._cookie = f"opensync_hooks_{port}"
@@ -32,7 +32,7 @@ class Access:
         self._lock = threading.Lock()
 
     @property
-    def entrance(self) -> str:
+    def login_path(self) -> str:
         """The path that lets one browser in, once."""
         return f"/?key={self._key}"
 
@@ -46,7 +46,7 @@ class Access:
             is_soon = time.monotonic() - self._spent_at < _REPEAT_S
             is_again = _same(key, self._spent) and is_soon
         if is_first:
-            self.on_entry()
+            self.on_login()
         cookie = f"{self._cookie}={self._pass}; Path={self.home}; HttpOnly; SameSite=Strict"
         return cookie if is_first or is_again else None
 

@@ -1,17 +1,14 @@
-"""One connection of the embedded server: HTTP with limits, and who may ask at all.
+"""One connection of the embedded server: HTTP with limits, and a check of where it comes from.
 
-Whoever can reach the port is a stranger until the key is there: other users of this machine, and
-any web page that its user looks at. A stranger costs a few kilobytes and seconds.
+Anyone who can reach the port is a stranger until they show the key: other users of this machine,
+and any web page that its user visits. A stranger can cost a few kilobytes and seconds, no more.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import socket
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
@@ -19,165 +16,99 @@ from urllib.parse import parse_qsl
 
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.server.access import Access
-from opensync_hooks.server.pages import visit
-from opensync_hooks.server.routes import Answer, Request, answer, refusal
+from opensync_hooks.server.limited_reader import LimitedReader, TooLongError
+from opensync_hooks.server.pages import respond_with_page
+from opensync_hooks.server.routes import Request, Response, refusal, respond
 
-LONGEST_BODY = 20 * 1024 * 1024
-LONGEST_HEAD = 64 * 1024
-"""Bytes of a request's first line and its headers; a hundred headers at most."""
-REQUEST_S = 30.0
-"""For a whole request to come in, however it trickles."""
-IDLE_S = 60.0
-"""Between the requests of one who has shown the key; a quarter of it for any other."""
-_LONGEST_DRAIN = 8 * LONGEST_BODY
+MAX_BODY_BYTES = 20 * 1024 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+"""For the request line and all headers."""
+REQUEST_TIMEOUT_S = 30.0
+"""For a whole request to arrive, however slowly it trickles."""
+IDLE_TIMEOUT_S = 60.0
+"""Between two requests of a client that has shown the key; a quarter of it for any other."""
+_MAX_DRAIN_BYTES = 8 * MAX_BODY_BYTES
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
-SAFE = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-"""With every answer: should a browser ever show one, then as text, and to nobody's page."""
+"""Sent with every response, so that a browser runs nothing of it and shows it to no other site."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What becomes of one request in a test, instead of its true answer.
-
-    `answer`: given back in its place; without one the connection breaks without a word.
-    `stored`: the store has seen the request before that.
-    """
-
-    answer: Answer | None = None
-    stored: bool = False
-
-
-OnRequest = Callable[[str, str, bytes], Fault | None]
-"""Sees method, path with its query, and body of each request for no page; None lets it pass.
-
-Of a request without the key the body is empty: it is not kept.
-"""
-
-
-class House(Protocol):
-    """What a connection needs of the server that it belongs to."""
+class ServerContext(Protocol):
+    """What a connection needs from its server."""
 
     store: Store
     key: str
     access: Access
-    on_request: OnRequest | None
-
-
-class _TooLongError(Exception):
-    pass
-
-
-class _Incoming(io.RawIOBase):
-    """The bytes of a socket, up to a moment and a number that are set for each request."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._end = 0.0
-        self._left = 0
-
-    def allow(self, count: int, seconds: float) -> None:
-        self._left = count
-        self._end = time.monotonic() + seconds
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        seconds = self._end - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError
-        if self._left <= 0:
-            raise _TooLongError
-        self._connection.settimeout(seconds)
-        count = self._connection.recv_into(memoryview(buffer)[: self._left])
-        self._left -= count
-        return count
 
 
 class Connection(BaseHTTPRequestHandler):
-    server: Any
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_S
+    timeout = IDLE_TIMEOUT_S
     disable_nagle_algorithm = True  # head and body are two packets: the second would wait 40 ms
 
     def setup(self) -> None:
         super().setup()
-        self._incoming = _Incoming(self.connection)
-        self.rfile: Any = io.BufferedReader(self._incoming, 1 << 16)
-        self._is_known = False
+        self.context: ServerContext = self.server  # type: ignore[assignment]
+        self._limits = LimitedReader(self.connection)
+        self._reader = io.BufferedReader(self._limits, 1 << 16)
+        self.rfile = self._reader
+        self._is_trusted = False
 
     def __getattr__(self, name: str) -> Any:
-        """Every method is answered, most of them with 404, as the real server does."""
+        """Handle every method: the real server answers 404 to those it does not know."""
         if name.startswith("do_"):
             return self._handle
         raise AttributeError(name)
 
     def handle_one_request(self) -> None:
-        """One request, whose head and body have each their time and size."""
-        self._incoming.allow(1, self.timeout if self._is_known else self.timeout / 4)
+        """Read and answer one request, with limits on its head and its body."""
+        self._limits.allow(1, self.timeout if self._is_trusted else self.timeout / 4)
         try:
-            first = self.rfile.peek(1)  # the time of a request begins with its first byte
-            if not first:
+            if not self._reader.peek(1):  # the clock of a request starts with its first byte
                 self.close_connection = True
                 return
-            self._incoming.allow(LONGEST_HEAD, min(REQUEST_S, self.timeout))
+            self._limits.allow(MAX_HEAD_BYTES, min(REQUEST_TIMEOUT_S, self.timeout))
             super().handle_one_request()
         except TimeoutError:
             self.close_connection = True
-        except _TooLongError:
+        except TooLongError:
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def respond(self, request: Request) -> Response:
+        """Answer a request that is not for a page."""
+        return respond(self.context.store, self.context.key, request)
 
     def _handle(self) -> None:
         if not self._is_local():
             self.close_connection = True
-            self._send(Answer(403, b"Only for this machine", _PLAIN))
+            self._send(Response(403, b"Only for this machine", _PLAIN))
             return
-        asked = self._request()
+        context, request = self.context, self._request()
         cookies = ";".join(self.headers.get_all("Cookie") or ())
-        page = visit(self.server.store, self.server.access, asked, cookies)
+        page = respond_with_page(context.store, context.access, request, cookies)
         if page:
-            self._show(page)
-        else:
-            self._route(asked)
-
-    def _show(self, page: Answer) -> None:
-        """Who has the cookie is as well known as who has the key; no page has use for a body."""
-        self._is_known = page.status in {HTTPStatus.OK, HTTPStatus.SEE_OTHER}
-        if self._body(keep=False) is not None:
-            self._send(page)
-
-    def _route(self, asked: Request) -> None:
-        key = self.server.key
-        self._is_known = not refusal(key, asked.method, asked.path, asked.authorization)
-        body = self._body(keep=self._is_known)
-        if body is None:
+            # The cookie proves as much as the key does.
+            self._is_trusted = page.status in {HTTPStatus.OK, HTTPStatus.SEE_OTHER}
+            if self._read_body(keep=False) is not None:
+                self._send(page)
             return
-        given = self._answer(replace(asked, body=body))
-        if given is None:
-            self.close_connection = True
-        else:
-            self._send(given)
-
-    def _answer(self, request: Request) -> Answer | None:
-        house: House = self.server
-        hook = house.on_request
-        fault = hook(self.command, self.path, request.body) if hook else None
-        given = None
-        if fault is None or fault.stored:
-            given = answer(house.store, house.key, request)
-        return given if fault is None else fault.answer
+        self._is_trusted = not refusal(context.key, request)
+        body = self._read_body(keep=self._is_trusted)
+        if body is not None:
+            self._send(self.respond(replace(request, body=body)))
 
     def _is_local(self) -> bool:
-        """A web page can point a name of its own at 127.0.0.1; the Host header tells.
+        """Whether the request is addressed to this machine, and not sent by a foreign web page.
 
-        One that asks for 127.0.0.1 itself names its own place as the Origin.
+        A web page can point a host name of its own at 127.0.0.1, which shows in the Host header;
+        one that requests 127.0.0.1 directly is named in the Origin header.
         """
         hosts = self.headers.get_all("Host") or []
         origin = (self.headers.get("Origin") or "http://localhost").strip()
@@ -188,61 +119,61 @@ class Connection(BaseHTTPRequestHandler):
         )
 
     def _request(self) -> Request:
-        """All of it but the body."""
+        """The request without its body."""
         authorization = (self.headers.get("Authorization") or "").strip()
         path, _, query = self.path.partition("?")
-        asked = dict(reversed(parse_qsl(query, keep_blank_values=True)))  # the first one counts
-        return Request(self.command, path, asked, authorization)
+        fields = dict(reversed(parse_qsl(query, keep_blank_values=True)))  # the first one counts
+        return Request(self.command, path, fields, authorization)
 
-    def _body(self, *, keep: bool) -> bytes | None:
-        """The whole body, or None when there is none to be had and the request is over."""
+    def _read_body(self, *, keep: bool) -> bytes | None:
+        """The body, empty unless it is to be kept; None if the request is over without one."""
         lengths = self.headers.get_all("Content-Length") or ["0"]
         length = lengths[0].strip()
         is_unclear = len(lengths) > 1 or not re.fullmatch("[0-9]{1,15}", length)
         if self.headers.get("Transfer-Encoding") or is_unclear:
-            # The end of such a body is unknown: what follows would be read as a request.
+            # The body's end is unknown: what follows would be read as a request (smuggling).
             self.close_connection = True
-            self._send(Answer(411, b"Length Required", _PLAIN))
+            self._send(Response(411, b"Length Required", _PLAIN))
             return None
         count = int(length)
-        self._incoming.allow(min(count, _LONGEST_DRAIN), min(REQUEST_S, self.timeout))
-        if count > LONGEST_BODY or not keep:
+        self._limits.allow(min(count, _MAX_DRAIN_BYTES), min(REQUEST_TIMEOUT_S, self.timeout))
+        if count > MAX_BODY_BYTES or not keep:
             self._drain(count)
-        if count > LONGEST_BODY:
+        if count > MAX_BODY_BYTES:
             self.close_connection = True
-            self._send(Answer(413, b"Body too large", _PLAIN))
+            self._send(Response(413, b"Body too large", _PLAIN))
             return None
-        body: bytes = self.rfile.read(count) if keep and count else b""
-        if keep and len(body) < count:  # the client is gone
+        body = self._reader.read(count) if keep and count else b""
+        if keep and len(body) < count:  # the client has hung up
             self.close_connection = True
             return None
         return body
 
-    def _drain(self, length: int) -> None:
-        """An answer sent to who still writes is lost when the connection closes."""
-        left = min(length, _LONGEST_DRAIN)
-        while left > 0 and (piece := self.rfile.read(min(left, 1 << 16))):
-            left -= len(piece)
+    def _drain(self, count: int) -> None:
+        """Read and discard: a response sent to a client that still writes would be lost."""
+        remaining = min(count, _MAX_DRAIN_BYTES)
+        while remaining > 0 and (piece := self._reader.read(min(remaining, 1 << 16))):
+            remaining -= len(piece)
 
-    def _send(self, given: Answer) -> None:
+    def _send(self, response: Response) -> None:
         self.connection.settimeout(self.timeout)
-        self.send_response(given.status)
-        for name, value in {**SAFE, **given.headers}.items():
+        self.send_response(response.status)
+        for name, value in {**SECURITY_HEADERS, **response.headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(given.body)))
+        self.send_header("Content-Length", str(len(response.body)))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(given.body)
+            self.wfile.write(response.body)
 
     def send_error(self, code: int, *_: Any) -> None:
-        """Without a word of what was sent, which the library would repeat."""
+        """Answer with the bare status; the library's own text would repeat what was sent."""
         self.close_connection = True
         self.command = getattr(self, "command", None) or ""
-        self.request_version = self.protocol_version  # of a request that could not be read
+        self.request_version = self.protocol_version  # unset if the request could not be parsed
         self.requestline = ""
-        self._send(Answer(int(code), HTTPStatus(code).phrase.encode(), _PLAIN))
+        self._send(Response(int(code), HTTPStatus(code).phrase.encode(), _PLAIN))
 
     def version_string(self) -> str:
         return "opensync-hooks"

@@ -6,10 +6,10 @@ from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
 
-from opensync_hooks.destinations.store.search import Wanted
+from opensync_hooks.destinations.store.search import SearchQuery
 from opensync_hooks.server.formatting import agent
 from opensync_hooks.server.html import Html, element, join
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 
 _STYLE = Html(files(__package__).joinpath("style.css").read_text(encoding="utf-8"))
 _HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -22,20 +22,20 @@ HEADERS = {
 """Nothing but this one style is loaded or run, whatever a text gets into a page."""
 
 
-def page(title: str, *content: Html, search: Html, status: int = 200) -> Answer:
+def page(title: str, *content: Html, search: Html, status: int = 200) -> Response:
     home = element("a", "Sessions", href="./")
     top = element("header", element("nav", home, aria_label="Home"), search)
     return _document(title, top, element("main", element("h1", title), *content), status=status)
 
 
-def notice(title: str, text: str, status: int) -> Answer:
+def notice(title: str, text: str, status: int) -> Response:
     """A page for who has no other: without search and without links."""
     return _document(
         title, element("main", element("h1", title), element("p", text)), status=status
     )
 
 
-def search_form(wanted: Wanted, agents: list[str]) -> Html:
+def search_form(wanted: SearchQuery, agents: list[str]) -> Html:
     asks = "Search titles and texts"
     said = " ".join(wanted.words)
     words = element("input", type="search", name="q", value=said, aria_label=asks, placeholder=asks)
@@ -46,7 +46,7 @@ def search_form(wanted: Wanted, agents: list[str]) -> Html:
     return element("form", *fields, button, role="search", action="./")
 
 
-def _agents(wanted: Wanted, agents: list[str]) -> Html:
+def _agents(wanted: SearchQuery, agents: list[str]) -> Html:
     known = [("", "All agents"), *((one, agent(one)) for one in agents)]
     options = [
         element("option", label, value=value, selected=value == wanted.agent)
@@ -55,7 +55,7 @@ def _agents(wanted: Wanted, agents: list[str]) -> Html:
     return element("select", *options, name="agent", aria_label="Agent")
 
 
-def _document(title: str, *body: Html, status: int) -> Answer:
+def _document(title: str, *body: Html, status: int) -> Response:
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -67,4 +67,4 @@ def _document(title: str, *body: Html, status: int) -> Answer:
     whole = join(
         (Html("<!doctype html>"), element("html", head, element("body", *body), lang="en"))
     )
-    return Answer(status, whole.encode(errors="replace"), HEADERS)
+    return Response(status, whole.encode(errors="replace"), HEADERS)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from sys import maxsize
 
-from opensync_hooks.destinations.store.search import Hit, Wanted
+from opensync_hooks.destinations.store.search import SearchHit, SearchQuery
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.model import Json
@@ -19,20 +19,22 @@ from opensync_hooks.server.formatting import agent
 from opensync_hooks.server.html import NOTHING, Html, address, element
 from opensync_hooks.server.layout import notice, page, search_form
 from opensync_hooks.server.messages_html import anchor, conversation
-from opensync_hooks.server.routes import Answer, Request
+from opensync_hooks.server.routes import Request, Response
 
 MOST_SESSIONS = 50
 MOST_MESSAGES = 100
 _MOST_SUBAGENTS = 2_000
 _MOST_WORDS = 20
 
-_ALL = Wanted()
+_ALL = SearchQuery()
 _SILENCE = element("p", "No message is here.")
 
 Query = Mapping[str, str]
 
 
-def visit(store: Store, access: Access, request: Request, cookies: str) -> Answer | None:
+def respond_with_page(
+    store: Store, access: Access, request: Request, cookies: str
+) -> Response | None:
     """None for what is no page. Never raises."""
     if request.method == "GET" and request.path == "/":
         return _entrance(access, request.query.get("key", ""))
@@ -49,19 +51,19 @@ def visit(store: Store, access: Access, request: Request, cookies: str) -> Answe
         return notice("A mistake of ours", f"{type(error).__name__} inside the server", 500)
 
 
-def _entrance(access: Access, key: str) -> Answer:
+def _entrance(access: Access, key: str) -> Response:
     cookie = access.enter(key)
     if cookie is None:
         return _closed()
-    return Answer(303, b"", {"Location": access.home, "Set-Cookie": cookie})
+    return Response(303, b"", {"Location": access.home, "Set-Cookie": cookie})
 
 
-def _closed() -> Answer:
+def _closed() -> Response:
     said = "Open the newest address that `opensync-hooks serve` shows in its terminal."
     return notice("Only for who started it", said, 403)
 
 
-def _opened(store: Store, name: str, query: Query) -> Answer:
+def _opened(store: Store, name: str, query: Query) -> Response:
     made = PAGES.get(name)
     return (made and made(store, query)) or _page(
         store, "Nothing is here", element("p", "It may have been deleted."), status=404
@@ -69,15 +71,15 @@ def _opened(store: Store, name: str, query: Query) -> Answer:
 
 
 def _page(
-    store: Store, title: str, *content: Html, wanted: Wanted = _ALL, status: int = 200
-) -> Answer:
+    store: Store, title: str, *content: Html, wanted: SearchQuery = _ALL, status: int = 200
+) -> Response:
     return page(title, *content, search=search_form(wanted, store.agents()), status=status)
 
 
 # ---- the list ------------------------------------------------------------------------------------
 
 
-def _list(store: Store, query: Query) -> Answer:
+def _list(store: Store, query: Query) -> Response:
     wanted, number = _wanted(query), _number(query)
     hits = store.find(wanted, (number - 1) * MOST_SESSIONS, MOST_SESSIONS + 1)
     entries = [(hit.session, _entry(store, hit, wanted)) for hit in hits[:MOST_SESSIONS]]
@@ -89,9 +91,9 @@ def _list(store: Store, query: Query) -> Answer:
     return _page(store, _heading(wanted), content, around, wanted=wanted)
 
 
-def _wanted(query: Query) -> Wanted:
+def _wanted(query: Query) -> SearchQuery:
     words = tuple(query.get("q", "").split()[:_MOST_WORDS])
-    return Wanted(words, query.get("agent", ""), query.get("project", ""))
+    return SearchQuery(words, query.get("agent", ""), query.get("project", ""))
 
 
 def _number(query: Query) -> int:
@@ -99,21 +101,21 @@ def _number(query: Query) -> int:
     return max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 8 else 1
 
 
-def _heading(wanted: Wanted) -> str:
+def _heading(wanted: SearchQuery) -> str:
     words = f" with “{' '.join(wanted.words)}”" if wanted.words else ""
     of = f" of {agent(wanted.agent)}" if wanted.agent else ""
     place = f" in {wanted.project}" if wanted.project else ""
     return f"Sessions{of}{words}{place}"
 
 
-def _nothing(wanted: Wanted, number: int) -> Html:
+def _nothing(wanted: SearchQuery, number: int) -> Html:
     if wanted != _ALL or number > 1:
         return element("p", "No session is left that has all of that.")
     said = "No session is kept here yet. After a login, they go to your OpenSync instead."
     return element("p", said)
 
 
-def _entry(store: Store, hit: Hit, wanted: Wanted) -> Html:
+def _entry(store: Store, hit: SearchHit, wanted: SearchQuery) -> Html:
     """A subagent that has the words says whose it is; else it is shown with its parent."""
     if wanted.words:
         above = [element("p", *one, class_="about") for one in _relatives(store, hit.session)]
@@ -124,7 +126,7 @@ def _entry(store: Store, hit: Hit, wanted: Wanted) -> Html:
 # ---- one session ---------------------------------------------------------------------------------
 
 
-def _session(store: Store, query: Query) -> Answer | None:
+def _session(store: Store, query: Query) -> Response | None:
     session = store.card(query.get("id", ""))
     if session is None:
         return None
@@ -167,7 +169,7 @@ def _family(store: Store, session: Json) -> Html:
     return sessions_html.family(sorted(found, key=lambda one: float(one["createdAt"])))
 
 
-def _message(store: Store, query: Query) -> Answer | None:
+def _message(store: Store, query: Query) -> Response | None:
     found = store.message(query.get("id", ""))
     session = found and store.card(found["session"])
     if not found or not session:
@@ -179,7 +181,7 @@ def _message(store: Store, query: Query) -> Answer | None:
     )
 
 
-PAGES: dict[str, Callable[[Store, Query], Answer | None]] = {
+PAGES: dict[str, Callable[[Store, Query], Response | None]] = {
     "": _list,
     "session": _session,
     "message": _message,

@@ -35,24 +35,24 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Handler = Callable[[Store, Request], Answer]
+Handler = Callable[[Store, Request], Response]
 KeyCheck = Callable[[str, str], str]
 """Given the Authorization header and the key: why the request is refused, or an empty text."""
 
 
-def answer(store: Store, key: str, request: Request) -> Answer:
+def respond(store: Store, key: str, request: Request) -> Response:
     """Never raises: what goes wrong is an answer too."""
     route = ROUTES.get((request.method, request.path))
     if route is None:
-        return Answer(404, b"No matching routes found", {"Content-Type": "text/plain"})
+        return Response(404, b"No matching routes found", {"Content-Type": "text/plain"})
     _, handler = route
-    refused = refusal(key, request.method, request.path, request.authorization)
+    refused = refusal(key, request)
     if refused:
         return _error(401, refused)
     try:
@@ -70,10 +70,10 @@ def answer(store: Store, key: str, request: Request) -> Answer:
         return _error(500, f"Error: {type(error).__name__} inside the server")
 
 
-def refusal(key: str, method: str, path: str, authorization: str) -> str:
+def refusal(key: str, request: Request) -> str:
     """Why the request is refused, whatever its body says; an empty text where it is not."""
-    route = ROUTES.get((method, path))
-    return route[0](authorization, key) if route else "No matching routes found"
+    route = ROUTES.get((request.method, request.path))
+    return route[0](request.authorization, key) if route else "No matching routes found"
 
 
 class _JsError(Exception):
@@ -103,21 +103,21 @@ def _same_key(authorization: str, key: str) -> str:
     return "" if same else "Invalid API key"
 
 
-def _health(store: Store, _: Request) -> Answer:
+def _health(store: Store, _: Request) -> Response:
     return _json({"status": "ok", "timestamp": store.now()})
 
 
-def _put_session(store: Store, request: Request) -> Answer:
+def _put_session(store: Store, request: Request) -> Response:
     body = _fields(_read_json(request.body), "externalId")
     return _json({"ok": True, "sessionId": store.put_session(body, {})})
 
 
-def _put_message(store: Store, request: Request) -> Answer:
+def _put_message(store: Store, request: Request) -> Response:
     body = _fields(_read_json(request.body), "sessionExternalId")
     return _json({"ok": True, "messageId": store.put_message(body, {}, replaces=True)})
 
 
-def _put_batch(store: Store, request: Request) -> Answer:
+def _put_batch(store: Store, request: Request) -> Response:
     body = _read_json(request.body)
     if not isinstance(body, dict):
         raise _JsError("TypeError: Cannot read properties (reading 'sessions')")
@@ -126,11 +126,11 @@ def _put_batch(store: Store, request: Request) -> Answer:
     return _json({"ok": True, **counts, "errors": list(reply.errors)})
 
 
-def _session_ids(store: Store, _: Request) -> Answer:
+def _session_ids(store: Store, _: Request) -> Response:
     return _json({"sessionIds": store.session_ids()})
 
 
-def _sessions(store: Store, request: Request) -> Answer:
+def _sessions(store: Store, request: Request) -> Response:
     digits = re.match(r"\s*([+-]?[0-9]{1,18})", request.query.get("limit") or "50")
     if digits is None or int(digits[1]) < 0:
         raise RejectedError("`limit` must be a number that is not negative")
@@ -138,17 +138,17 @@ def _sessions(store: Store, request: Request) -> Answer:
     return _json({"sessions": [_only(SESSION_SHOWN, session) for session in found]})
 
 
-def _session(store: Store, request: Request) -> Answer:
+def _session(store: Store, request: Request) -> Response:
     found = _found(store, request)
-    if isinstance(found, Answer):
+    if isinstance(found, Response):
         return found
     messages = [_only(MESSAGE_SHOWN, message) for message in found["messages"]]
     return _json({"session": _only(SESSION_SHOWN, found["session"]), "messages": messages})
 
 
-def _export(store: Store, request: Request) -> Answer:
+def _export(store: Store, request: Request) -> Response:
     found = _found(store, request)
-    if isinstance(found, Answer):
+    if isinstance(found, Response):
         return found
     forms: tuple[Format, ...] = get_args(Format)
     form: Format = next((form for form in forms if form == request.query.get("format")), "json")
@@ -157,10 +157,10 @@ def _export(store: Store, request: Request) -> Answer:
         return _json(exported)
     name = f'attachment; filename="{exported["filename"]}"'
     headers = {"Content-Type": "text/markdown", "Content-Disposition": name}
-    return Answer(200, exported["content"].encode(), headers)
+    return Response(200, exported["content"].encode(), headers)
 
 
-def _stats(store: Store, _: Request) -> Answer:
+def _stats(store: Store, _: Request) -> Response:
     return _json(store.stats())
 
 
@@ -177,7 +177,7 @@ ROUTES: dict[tuple[str, str], tuple[KeyCheck, Handler]] = {
 }
 
 
-def _found(store: Store, request: Request) -> Json | Answer:
+def _found(store: Store, request: Request) -> Json | Response:
     """The session that the query names by the server's own id; no other name counts here."""
     asked = request.query.get("id")
     if not asked:
@@ -222,9 +222,9 @@ def _only(names: tuple[str, ...], shown: Json) -> Json:
     return {name: shown[name] for name in names if name in shown}
 
 
-def _json(value: Json, status: int = HTTPStatus.OK) -> Answer:
-    return Answer(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+def _json(value: Json, status: int = HTTPStatus.OK) -> Response:
+    return Response(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
 
-def _error(status: int, text: str) -> Answer:
+def _error(status: int, text: str) -> Response:
     return _json({"error": text}, status)

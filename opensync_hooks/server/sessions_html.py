@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
-from opensync_hooks.destinations.store.search import Hit
+from opensync_hooks.destinations.store.search import SearchHit
 from opensync_hooks.model import Json
 from opensync_hooks.server.formatting import agent, cost, day, moment, tokens
 from opensync_hooks.server.html import NOTHING, Html, address, element, html, join
@@ -35,7 +35,7 @@ def by_day(entries: Iterable[tuple[Json, Html]]) -> Html:
     )
 
 
-def entry(hit: Hit, *more: Html, words: tuple[str, ...] = ()) -> Html:
+def entry(hit: SearchHit, *more: Html, words: tuple[str, ...] = ()) -> Html:
     head = element("h3", link(hit.session))
     said = (_excerpt(hit, words),) if hit.message_id else ()
     return element("li", head, _facts(hit.session), *said, *more)
@@ -110,7 +110,7 @@ def _project(session: Json, name: str) -> Html:
     return element("a", inner, href=address("./", project=path)) if name and path else html(name)
 
 
-def _excerpt(hit: Hit, words: tuple[str, ...]) -> Html:
+def _excerpt(hit: SearchHit, words: tuple[str, ...]) -> Html:
     """Some letters around the first word, which leads to its place in the conversation."""
     found = _pattern(words).search(hit.text)
     start = max(0, found.start() - _BEFORE) if found else 0

@@ -17,9 +17,9 @@ from opensync_hooks.delivery.session_sync import Outcome
 from opensync_hooks.errors import LateError, UnclearError
 from opensync_hooks.ledger import losses
 from opensync_hooks.model import Charge, Json, Reasoning, ToolCall, Usage
-from opensync_hooks.server import Fault
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 from tests.desk import Desk, at_opensync, at_the_store, said, session, source, told
+from tests.opensync import Fault
 
 NOON = 1_790_000_000_000
 KNOWN, UNKNOWN = "claude-opus-4-5", "a-model-without-a-price"
@@ -186,8 +186,8 @@ def test_all_that_was_cut_is_counted_once_however_often_it_is_sent(embedded: Des
 
 # ---- a server that fails -------------------------------------------------------------------------
 
-REFUSED = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
-UNCLEAR = Fault(Answer(500, b'{"error": "Server Error"}'))
+REFUSED = Fault(Response(500, b'{"error": "Error: Value is too large"}'))
+UNCLEAR = Fault(Response(500, b'{"error": "Server Error"}'))
 
 
 def failing(desk: Desk, fault: Fault, *texts: str) -> None:

@@ -19,10 +19,9 @@ from opensync_hooks.errors import BusyError, SourceError, UnreachableError
 from opensync_hooks.ledger import losses
 from opensync_hooks.model import Charge, Session, Text, ToolCall, Usage
 from opensync_hooks.privacy.exclusion import Exclusions
-from opensync_hooks.server import Fault
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 from tests.desk import DATA, Desk, at_opensync, at_the_store, said, session, source, told
-from tests.opensync import RealStore
+from tests.opensync import Fault, RealStore
 from tests.transcripts import call, result, text
 
 
@@ -217,7 +216,7 @@ def test_refused_message_is_set_aside_and_the_rest_goes_on(desk: Desk) -> None:
     pen = desk.pen()
     for number in range(1, 4):
         pen.turn(number)
-    refusal = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
+    refusal = Fault(Response(500, b'{"error": "Error: Value is too large"}'))
     desk.fault = lambda _, body: refusal if b"answer 2" in body else None
     outcome = desk.sync()
     assert (outcome.sent, outcome.parked) == (5, 1)
@@ -405,7 +404,7 @@ def test_messages_that_the_server_fails_on_without_a_word_are_counted(desk: Desk
     pen.turn(2)
 
     def fails(_path: str, body: bytes) -> Fault | None:
-        error = Answer(500, b'{"error":"Server Error"}')
+        error = Response(500, b'{"error":"Server Error"}')
         return Fault(error) if b"answer" in body else None
 
     desk.fault = fails
@@ -542,7 +541,7 @@ def test_outcome_tells_of_a_session_and_its_subagents_together(embedded: Desk) -
 
 
 def test_reason_of_a_failure_outlives_what_goes_well_after_it(desk: Desk) -> None:
-    refusal = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
+    refusal = Fault(Response(500, b'{"error": "Error: Value is too large"}'))
     desk.fault = lambda _, body: refusal if b"m1" in body else None
     written = source(session(said("m1")), session(said("c1"), name="child"))
     outcome = desk.syncer.sync(*written)

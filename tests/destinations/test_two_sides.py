@@ -20,12 +20,11 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Folders, load
 from opensync_hooks.delivery import split
 from opensync_hooks.delivery.session_sync import Outcome, Syncer
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import BusyError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Message, Session, Text
-from opensync_hooks.server import Fault
-from tests.opensync import RealStore, real_opensync
+from tests.opensync import Fault, RealStore, real_opensync
 from tests.transcripts import Pen, text
 
 
@@ -61,7 +60,9 @@ class Machine:
     def syncer(self) -> Iterator[Syncer]:
         cloud = self.cloud
         with (
-            Client(cloud.url, cloud.key, sleep=cloud.clock.sleep, clock=cloud.clock) as client,
+            OpenSyncClient(
+                cloud.url, cloud.key, sleep=cloud.clock.sleep, clock=cloud.clock
+            ) as client,
             Ledger(self.folder / "ledger.db") as ledger,
         ):
             own = Folders(self.folder, self.folder, self.folder)

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from opensync_hooks.cli.foreground import main as explain
-from opensync_hooks.server import Fault
 from tests.cursor_home import (
     CANARY,
     ENDED,
@@ -32,7 +31,7 @@ from tests.cursor_home import (
 )
 from tests.cursor_home import assistant as answered
 from tests.e2e.world import BARE, ROOT, TORN, World, hook, median_ms, turns
-from tests.opensync import logged_in
+from tests.opensync import Fault, logged_in
 
 HOOK, CLAUDES_HOOK = hook("cursor.py"), hook("claude_code.py")
 RECORDINGS = ROOT / "tests" / "data" / "cursor" / "recordings"

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from opensync_hooks.hook.entry import WORKER
-from opensync_hooks.server import Fault
-from tests.opensync import RealStore
+from tests.opensync import Fault, RealStore
 
 ROOT = Path(__file__).parents[2]
 BARE = [sys.executable, "-I", "-S", "-c", "pass"]

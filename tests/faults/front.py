@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.server.routes import Answer, answer
 from opensync_hooks.server.routes import Request as Asked
+from opensync_hooks.server.routes import Response, respond
 from tests.faults.clock import CLOCK
 from tests.faults.plan import Board, Fault, Manner, Plan, Request
 
@@ -97,10 +97,10 @@ class Front:
         if fault is None and truth is not None:
             connection.sendall(_response(truth, keeps_alive=keeps_alive))
             return keeps_alive
-        given = (fault.answer if fault else None) or truth or Answer(500, b"")
+        given = (fault.answer if fault else None) or truth or Response(500, b"")
         return _misbehave(connection, given, fault.manner if fault else "nothing", self.board)
 
-    def _truth(self, request: Request, authorization: str) -> Answer:
+    def _truth(self, request: Request, authorization: str) -> Response:
         session = ""
         if request.path == "/sync/message":
             body = request.json()
@@ -111,22 +111,22 @@ class Front:
             self._working[session] += 1
         try:
             asked = Asked(request.method, request.path, {}, authorization, request.body)
-            return answer(self.store, self.key, asked)
+            return respond(self.store, self.key, asked)
         finally:
             with self._lock:
                 self._working[session] -= 1
 
-    def _recorded(self) -> Answer:
+    def _recorded(self) -> Response:
         with self._lock:
             said = {
                 "paths": self.paths,
                 "messages": self.messages,
                 "overlaps": self.overlaps,
             }
-            return Answer(200, json.dumps(said).encode())
+            return Response(200, json.dumps(said).encode())
 
 
-def _misbehave(connection: socket.socket, given: Answer, manner: Manner, board: Board) -> bool:
+def _misbehave(connection: socket.socket, given: Response, manner: Manner, board: Board) -> bool:
     whole = _response(given, keeps_alive=manner == "twice")
     if manner == "whole":
         connection.sendall(whole)
@@ -166,7 +166,7 @@ def _head(file: BinaryIO) -> tuple[str, str, dict[str, str]] | None:
     return line[0], line[1], headers
 
 
-def _response(given: Answer, *, keeps_alive: bool) -> bytes:
+def _response(given: Response, *, keeps_alive: bool) -> bytes:
     length = given.headers.get("Content-Length", str(len(given.body)))
     headers = {"Content-Type": "application/json", **given.headers, "Content-Length": length}
     headers["Connection"] = "keep-alive" if keeps_alive else "close"

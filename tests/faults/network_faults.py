@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Literal
 
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 from tests.faults.clock import CLOCK
 from tests.faults.plan import Fault
 
@@ -59,7 +59,7 @@ _INVALID = "Error: ArgumentValidationError: Value does not match validator. Path
 
 
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Fault:
-    return Fault(answer=Answer(status, json.dumps({"error": text}).encode(), headers or {}))
+    return Fault(answer=Response(status, json.dumps({"error": text}).encode(), headers or {}))
 
 
 def made(name: str, variant: str, trap: int, seconds: int) -> Fault:
@@ -74,18 +74,18 @@ def made(name: str, variant: str, trap: int, seconds: int) -> Fault:
     there = {"Location": f"http://localhost:{trap}/sync/session"}
     faults = {
         "reset": Fault(
-            "nothing", Answer(0, b"") if variant == "during" else None, stored=variant == "after"
+            "nothing", Response(0, b"") if variant == "during" else None, stored=variant == "after"
         ),
         "read timeout after storing": Fault("hang", stored=True),
-        "cut JSON": Fault(answer=Answer(200, b'{"ok":true,"mess', {"Content-Length": "16"})),
-        "HTML with 200": Fault(answer=Answer(200, b"<html>Sign in to Hotel WiFi</html>", _HTML)),
-        "redirect": Fault(answer=Answer(307, b"", there)),
+        "cut JSON": Fault(answer=Response(200, b'{"ok":true,"mess', {"Content-Length": "16"})),
+        "HTML with 200": Fault(answer=Response(200, b"<html>Sign in to Hotel WiFi</html>", _HTML)),
+        "redirect": Fault(answer=Response(307, b"", there)),
         "401": _error(401, "Invalid API key"),
-        "413": Fault(answer=Answer(413, b"<html>Too Large</html>", _HTML)),
+        "413": Fault(answer=Response(413, b"<html>Too Large</html>", _HTML)),
         "429": _error(429, "Too many requests", later),
         "500 passing": _error(500, _OCCUPIED),
         "500 validation": _error(500, _INVALID),
-        "50x": Fault(answer=Answer(int(variant or 0), b"<html>Bad gateway</html>", _HTML)),
+        "50x": Fault(answer=Response(int(variant or 0), b"<html>Bad gateway</html>", _HTML)),
         "one byte a second": Fault("slow", stored=True),
         "answer twice": Fault("twice", stored=True),
     }

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 
 Manner = Literal["whole", "nothing", "hang", "slow", "twice"]
 _SLOTS = ("connects", "healed", "struck", "lost answers")
@@ -42,7 +42,7 @@ class Fault:
     """What becomes of a request. `stored`: the server did what was asked for before that."""
 
     manner: Manner = "whole"
-    answer: Answer | None = None
+    answer: Response | None = None
     stored: bool = False
 
 

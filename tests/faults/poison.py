@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import deployment
 from tests.faults.figure import Figure
@@ -29,7 +29,7 @@ class _Refusing(Plan):
     def __init__(self, message: str, kind: str) -> None:
         self.message = message
         status, text = KINDS[kind]
-        self.refusal = Fault(answer=Answer(status, json.dumps({"error": text}).encode()))
+        self.refusal = Fault(answer=Response(status, json.dumps({"error": text}).encode()))
         self.seen = 0
 
     def request(self, request: Request) -> Fault | None:

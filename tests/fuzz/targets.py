@@ -438,7 +438,7 @@ class ServerRoutes(Target):
         self.answered = b""
         self.store = Store(folder / "store.db")
         self.access = Access(1)
-        given = self.access.enter(self.access.entrance.partition("=")[2])
+        given = self.access.enter(self.access.login_path.partition("=")[2])
         self.cookie = str(given).partition(";")[0]
 
     @classmethod
@@ -505,8 +505,6 @@ class ServerRoutes(Target):
         if self.calls % 500 == 0:  # what earlier inputs stored must not grow for ever
             for session_id in self.store.session_ids():
                 self.store.delete_session(session_id)
-
-    on_request = None
 
 
 ALL: dict[str, type[Target]] = {

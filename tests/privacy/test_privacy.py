@@ -25,7 +25,7 @@ from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.config import Config, load
 from opensync_hooks.delivery.session_sync import Outcome, Syncer
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import (
@@ -267,7 +267,7 @@ def test_planted_secrets_are_nowhere_on_the_way_to_a_server(tmp_path: Path) -> N
     source = plant_all(tmp_path / "claude", plants)
     with (
         real_opensync(tmp_path, on_request=on_request) as (server, store, key),
-        Client(server.url, key, sleep=lambda _: None) as client,
+        OpenSyncClient(server.url, key, sleep=lambda _: None) as client,
         Ledger(tmp_path / "ledger.db") as ledger,
     ):
         outcomes = sync_all(Syncer(load(), client, ledger, pricing.bundled()), source, plants)

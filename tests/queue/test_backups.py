@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from opensync_hooks import config, pricing
 from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.source import Located, Source
+from opensync_hooks.config import EMBEDDED_STORE
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.protocol import EMBEDDED
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger.ledger import Ledger
@@ -132,8 +132,8 @@ def test_copy_arrives_as_the_session_itself_would_have(kept: Keepsakes, tmp_path
         assert found
         settings = kept.settings(config.load(), "cursor", "s1")
         again = replace(syncer, config=settings).sync(*found)
-        assert ledger.by_agent(EMBEDDED).keys() == {"cursor"}, "it counts as delivered"
-        assert ledger.fingerprint(EMBEDDED, "cursor", "s1") != "mark", (
+        assert ledger.by_agent(EMBEDDED_STORE).keys() == {"cursor"}, "it counts as delivered"
+        assert ledger.fingerprint(EMBEDDED_STORE, "cursor", "s1") != "mark", (
             "if the agent's comes back, it is looked through"
         )
     assert (first.sent, again.sent, again.unchanged) == (1, 0, 1)

@@ -24,15 +24,14 @@ from opensync_hooks.queue.backoff import Rest, Tries
 from opensync_hooks.queue.backups import Keepsakes
 from opensync_hooks.queue.cooldown import Resting, in_words
 from opensync_hooks.queue.job import Job
-from opensync_hooks.server import Fault
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 from opensync_hooks.system.log import Log
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
-from tests.opensync import RealStore, logged_in
+from tests.opensync import Fault, RealStore, logged_in
 from tests.transcripts import Pen
 
-TOO_LARGE = Fault(Answer(500, b'{"error": "Error: Value is too large"}'))
+TOO_LARGE = Fault(Response(500, b'{"error": "Error: Value is too large"}'))
 
 
 class Desk(ClaudeUser):
@@ -283,7 +282,7 @@ def test_session_that_arrives_by_hand_after_all_is_no_longer_set_aside(desk: Des
 def test_session_that_the_server_fails_on_does_not_stop_the_sync_of_all(desk: Desk) -> None:
     for name in ("s1", "s2", "s3"):
         desk.session(name)
-    desk.fault = Fault(Answer(500, b'{"error": "Server Error"}'))
+    desk.fault = Fault(Response(500, b'{"error": "Server Error"}'))
     desk.failing = b'"externalId": "s2"'
     assert run("sync").returncode == 1
     assert desk.texts("s1") == desk.texts("s3") == ["prompt 1", "answer 1"]

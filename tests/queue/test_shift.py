@@ -25,16 +25,15 @@ from opensync_hooks.queue.cooldown import Resting
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.report import Item, Queue
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.server import Fault
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 from opensync_hooks.system import clock
 from opensync_hooks.system.log import Log
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
-from tests.opensync import RealStore, logged_in
+from tests.opensync import Fault, RealStore, logged_in
 
-UNCLEAR = Fault(Answer(500, b'{"error": "Server Error"}'))
-REFUSED = Fault(Answer(401, b'{"error": "Invalid API key"}'))
+UNCLEAR = Fault(Response(500, b'{"error": "Server Error"}'))
+REFUSED = Fault(Response(401, b'{"error": "Invalid API key"}'))
 
 
 class Desk(ClaudeUser):

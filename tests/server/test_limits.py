@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import server as server_module
 from opensync_hooks.config import new_key
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.server import Server, connection, routes
+from opensync_hooks.server import connection, routes
+from opensync_hooks.server import server as server_module
+from opensync_hooks.server.server import Server
+from tests.opensync import FaultyServer
 
 HOST = b"Host: 127.0.0.1\r\n"
 WHOLE = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -38,12 +40,12 @@ def server(tmp_path: Path, key: str, seen: list[bytes]) -> Iterator[Server]:
     def on_request(_method: str, _path: str, body: bytes) -> None:
         seen.append(body)
 
-    with Store(tmp_path / "store.db") as store, Server(store, key, on_request=on_request) as one:
+    with Store(tmp_path / "store.db") as store, FaultyServer(store, key, on_request) as one:
         yield one.start()
 
 
 def connected(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", server.server_port), timeout=20)
 
 
 def said(server: Server, request: bytes) -> bytes:
@@ -107,7 +109,9 @@ def test_key_is_compared_in_the_same_time_wherever_it_differs(
 
     monkeypatch.setattr(hmac, "compare_digest", watch)
     for given in (key, new_key(), key[:-1]):
-        refused = routes.refusal(key, "POST", "/sync/session", f"Bearer {given}")
+        refused = routes.refusal(
+            key, routes.Request("POST", "/sync/session", authorization=f"Bearer {given}")
+        )
         assert bool(refused) is (given != key)
     assert len(compared) == 3
 
@@ -124,7 +128,7 @@ def test_every_answer_forbids_a_browser_to_make_anything_of_it(server: Server, k
     for request in requests:
         head = said(server, request).partition(b"\r\n\r\n")[0].decode()
         lines = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
-        assert lines.items() >= connection.SAFE.items()
+        assert lines.items() >= connection.SECURITY_HEADERS.items()
         assert lines["Content-Type"].startswith(("application/json", "text/plain"))
 
 
@@ -175,7 +179,7 @@ def test_request_that_trickles_is_given_up(
     server: Server, key: str, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte alone comes in time: only the time of the whole can end it."""
-    monkeypatch.setattr(connection, "REQUEST_S", 0.5)
+    monkeypatch.setattr(connection, "REQUEST_TIMEOUT_S", 0.5)
     request = WHOLE * 9 if part == "head" else post(key, b" " * 5_000)
     start = 0 if part == "head" else request.index(b"\r\n\r\n") + 4
     with connected(server) as one:
@@ -215,7 +219,7 @@ def test_stranger_who_says_nothing_is_given_up_sooner(
 def test_only_so_many_connections_are_held_at_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 5)
     before = threading.active_count()
     with ExitStack() as stack:
         held = [stack.enter_context(connected(server)) for _ in range(5)]

@@ -22,9 +22,9 @@ from opensync_hooks.config import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
 from opensync_hooks.model import Json
-from opensync_hooks.server import Server
 from opensync_hooks.server.html import harmless
 from opensync_hooks.server.pages import MOST_MESSAGES, MOST_SESSIONS
+from opensync_hooks.server.server import Server
 from tests import cursor_home
 from tests.opencode_home import Home
 from tests.page_reader import Page
@@ -48,7 +48,7 @@ class Browser:
         self.home = ""
 
     def enter(self) -> requests.Response:
-        answer = self.http.get(self.server.entrance, timeout=10)
+        answer = self.http.get(self.server.login_url, timeout=10)
         self.home = answer.url
         return answer
 
@@ -129,14 +129,14 @@ def titles(page: Page) -> list[str]:
 
 
 def test_address_that_serve_shows_opens_the_list(browser: Browser, server: Server) -> None:
-    entrance = server.entrance
-    answer = requests.get(entrance, timeout=10, allow_redirects=False)
+    login_url = server.login_url
+    answer = requests.get(login_url, timeout=10, allow_redirects=False)
     assert (answer.status_code, answer.content) == (303, b"")
     home = answer.headers["Location"]
     given = answer.headers["Set-Cookie"]
     assert f"; Path={home}; HttpOnly; SameSite=Strict" in given
-    assert given.startswith(f"opensync_hooks_{server.port}=")
-    assert entrance.partition("key=")[2] not in given + home
+    assert given.startswith(f"opensync_hooks_{server.server_port}=")
+    assert login_url.partition("key=")[2] not in given + home
     assert len(home) > 20
     assert browser.get().status_code == 200
     assert "key=" not in browser.home
@@ -146,10 +146,10 @@ def test_cookie_goes_to_our_pages_only_and_not_to_another_port(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
     """Every port of 127.0.0.1 gets its cookies, also one on which another user listens."""
-    asked = requests.Request("GET", f"http://127.0.0.1:{server.port + 1}/session?id=x")
+    asked = requests.Request("GET", f"http://127.0.0.1:{server.server_port + 1}/session?id=x")
     assert "Cookie" not in browser.http.prepare_request(asked).headers
     with Store(tmp_path / "other.db") as store, Server(store, new_key()) as other:
-        browser.http.get(other.start().entrance, timeout=10)
+        browser.http.get(other.start().login_url, timeout=10)
         assert browser.get().status_code == 200, "two servers side by side"
 
 
@@ -157,11 +157,11 @@ def test_address_works_once_and_another_takes_its_place(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    server.on_entry(lambda: told.append(server.entrance))
-    first = server.entrance
+    server.on_login(lambda: told.append(server.login_url))
+    first = server.login_url
     for _ in range(2):  # browsers fetch an address ahead of time
         assert requests.get(first, timeout=10, allow_redirects=False).status_code == 303
-    assert told == [server.entrance] != [first]
+    assert told == [server.login_url] != [first]
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 11)
     assert requests.get(first, timeout=10, allow_redirects=False).status_code == 403
@@ -201,7 +201,9 @@ def test_path_without_its_cookie_and_cookie_without_its_path_open_nothing(
 def test_cookies_of_others_do_not_lock_the_reader_out(
     browser: Browser, server: Server, around: str
 ) -> None:
-    headers = {"Cookie": around.format(browser.cookie, f"opensync_hooks_{server.port}").encode()}
+    headers = {
+        "Cookie": around.format(browser.cookie, f"opensync_hooks_{server.server_port}").encode()
+    }
     assert requests.get(browser.home, headers=headers, timeout=10).status_code == 200
 
 
@@ -255,7 +257,7 @@ def test_secrets_of_the_pages_are_compared_in_constant_time(
     monkeypatch.setattr("opensync_hooks.server.access.compare_digest", watch)
     browser.get()
     requests.get(f"{server.url}/?key=x", timeout=10)
-    secrets = {browser.cookie.partition("=")[2], server.entrance.partition("=")[2]}
+    secrets = {browser.cookie.partition("=")[2], server.login_url.partition("=")[2]}
     assert secrets <= set(seen)
     assert browser.home.removeprefix(server.url) in seen
 

@@ -17,10 +17,10 @@ from opensync_hooks.config import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, UsageError, WrongAddressError
 from opensync_hooks.model import Json
-from opensync_hooks.server import Fault, Server
 from opensync_hooks.server import connection as connection_module
-from opensync_hooks.server.routes import ROUTES, Answer
-from tests.opensync import FakeClock
+from opensync_hooks.server.routes import ROUTES, Response
+from opensync_hooks.server.server import Server
+from tests.opensync import FakeClock, Fault, FaultyServer
 
 MESSAGE: Json = {"sessionExternalId": "s", "externalId": "m", "role": "user"}
 WRONG = "Error: ArgumentValidationError: Value does not match validator"
@@ -77,7 +77,7 @@ def server(
         seen.append((method, path, body))
         return faults.pop(0) if faults else None
 
-    with Server(store, key, on_request=on_request) as listening:
+    with FaultyServer(store, key, on_request) as listening:
         yield listening.start()
 
 
@@ -90,7 +90,7 @@ def call(server: Server, key: str) -> Iterator[Caller]:
 
 def raw(server: Server, request: bytes) -> bytes:
     """What comes back for these very bytes, until the server ends the connection."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
@@ -364,7 +364,7 @@ def test_what_goes_wrong_inside_is_an_answer_too(
 def test_only_requests_for_this_machine_are_answered(
     call: Caller, server: Server, host: str, status: int
 ) -> None:
-    sent = host.format(port=server.port)
+    sent = host.format(port=server.server_port)
     assert call.get("/health", headers={"Host": sent}).status_code == status
 
 
@@ -374,8 +374,8 @@ def test_no_host_or_two_are_refused(server: Server, hosts: bytes) -> None:
 
 
 def test_it_listens_on_the_loopback_address_only(server: Server) -> None:
-    assert server._listener.socket.getsockname() == ("127.0.0.1", server.port)
-    assert server.url == f"http://127.0.0.1:{server.port}"
+    assert server.socket.getsockname() == ("127.0.0.1", server.server_port)
+    assert server.url == f"http://127.0.0.1:{server.server_port}"
 
 
 def test_a_web_page_of_a_stranger_gets_no_permission_to_read(call: Caller) -> None:
@@ -388,7 +388,7 @@ def test_a_connection_serves_many_requests_without_delay(call: Caller, server: S
     """An answer in two pieces would wait 40 ms for the acknowledgement of the first."""
 
     def seconds(*, renewed: bool) -> float:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
         started = time.monotonic()
         for number in range(50):
             body = json.dumps({**MESSAGE, "externalId": str(number)})
@@ -406,8 +406,8 @@ def test_a_connection_serves_many_requests_without_delay(call: Caller, server: S
 
 
 def test_a_body_over_20_mib_is_refused(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert connection_module.LONGEST_BODY == 20 * 1024 * 1024
-    monkeypatch.setattr(connection_module, "LONGEST_BODY", 1_000_000)
+    assert connection_module.MAX_BODY_BYTES == 20 * 1024 * 1024
+    monkeypatch.setattr(connection_module, "MAX_BODY_BYTES", 1_000_000)
     assert call("POST", "/sync/message", data=b" " * 1_000_000).status_code == 500
     assert call("POST", "/sync/message", data=b" " * 1_000_001).status_code == 413
     assert call.get("/health").status_code == 200
@@ -416,8 +416,8 @@ def test_a_body_over_20_mib_is_refused(call: Caller, monkeypatch: pytest.MonkeyP
 def test_who_sends_too_much_is_heard_out_and_told(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "LONGEST_BODY", 1_000_000)
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    monkeypatch.setattr(connection_module, "MAX_BODY_BYTES", 1_000_000)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
     connection.request("POST", "/sync/message", b" " * 12_000_000)
     assert connection.getresponse().status == 413
     connection.close()
@@ -448,7 +448,7 @@ def test_a_silent_connection_is_given_up(
     server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(connection_module.Connection, "timeout", 0.05)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as connection:
         assert connection.recv(1) == b""
     assert capfd.readouterr().err == ""
 
@@ -483,8 +483,8 @@ def test_many_callers_at_once_are_all_served(server: Server, key: str, store: St
     [
         (Fault(), None, False),
         (Fault(stored=True), None, True),
-        (Fault(Answer(503, b"<html>", {"Retry-After": "1"})), 503, False),
-        (Fault(Answer(502, b""), stored=True), 502, True),
+        (Fault(Response(503, b"<html>", {"Retry-After": "1"})), 503, False),
+        (Fault(Response(502, b""), stored=True), 502, True),
     ],
     ids=["lost before", "lost after", "refused before", "lost in a gateway"],
 )
@@ -519,7 +519,7 @@ def test_a_fault_is_chosen_by_method_path_and_body(
 def test_closing_ends_kept_alive_connections_at_once(
     store: Store, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opensync_hooks.server._LEAVE_S", 60)
+    monkeypatch.setattr("opensync_hooks.server.server.CLOSE_TIMEOUT_S", 60)
     server = Server(store, key).start()
     caller = Caller(server, key)
     with caller.http:
@@ -529,7 +529,7 @@ def test_closing_ends_kept_alive_connections_at_once(
         assert time.monotonic() - started < 30
         with pytest.raises(requests.ConnectionError):
             caller.get("/health")
-    assert not server._listener._open
+    assert not server._connections
 
 
 def test_closing_lets_a_request_finish_that_is_being_stored(store: Store, key: str) -> None:
@@ -540,7 +540,7 @@ def test_closing_lets_a_request_finish_that_is_being_stored(store: Store, key: s
         time.sleep(0.2)
 
     answers: list[int] = []
-    server = Server(store, key, on_request=on_request).start()
+    server = FaultyServer(store, key, on_request).start()
     caller = Caller(server, key)
 
     def post() -> None:
@@ -577,7 +577,7 @@ def test_a_key_that_is_easy_to_guess_is_no_key(store: Store, key: str) -> None:
 
 
 def test_a_port_that_is_taken_is_named(store: Store, server: Server, key: str) -> None:
-    for port in (server.port, 99_999):
+    for port in (server.server_port, 99_999):
         with pytest.raises(UsageError, match=f"127.0.0.1:{port}: cannot listen") as refused:
             Server(store, key, port)
         assert refused.value.hint

@@ -21,9 +21,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _login(arguments: argparse.Namespace) -> int:
     url = config.base_url(arguments.url or os.environ.get("OPENSYNC_URL") or _ask_url())
     key = _ask_key(from_stdin=arguments.api_key_stdin)
-    from opensync_hooks.destinations.opensync.login_check import introduce  # noqa: PLC0415 - requests costs 70 ms
+    from opensync_hooks.destinations.opensync.login_check import check_login  # noqa: PLC0415 - requests costs 70 ms
 
-    introduce(url, key, known=_is_known(url, key))
+    check_login(url, key, known=_is_known(url, key))
     config.save_login(os.environ, url, key)
     print(f"Logged in: sessions go to {url} from now on. `opensync-hooks sync` sends what is here.")
     _say_of_environment("wins over this login")

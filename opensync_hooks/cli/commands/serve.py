@@ -18,7 +18,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415
-    from opensync_hooks.server import Server  # noqa: PLC0415 - only this command serves
+    from opensync_hooks.server.server import Server  # noqa: PLC0415 - only this command serves
 
     key = config.server_key(os.environ)
     with (
@@ -27,8 +27,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     ):
         # Flushed: a pipe or a log would show it when all is over.
         said = f"Serving the embedded store on {server.url}; its key stands in config.toml."
-        print(said, f"To read your sessions, open  {server.entrance}", sep="\n", flush=True)
-        server.on_entry(lambda: _tell(server.entrance))
+        print(said, f"To read your sessions, open  {server.login_url}", sep="\n", flush=True)
+        server.on_login(lambda: _tell(server.login_url))
         try:
             server.serve_forever()
         except KeyboardInterrupt:  # its one end, so nothing was left in the middle
@@ -36,9 +36,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     return INTERRUPTED
 
 
-def _tell(entrance: str) -> None:
+def _tell(login_url: str) -> None:
     with suppress(OSError):  # nobody may be there any more to read it
-        print(f"Opened. For another browser  {entrance}", flush=True)
+        print(f"Opened. For another browser  {login_url}", flush=True)
 
 
 SERVE = Command(

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from opensync_hooks.cli import status_data
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.status_data import Hooks, Status
-from opensync_hooks.config import Folders
-from opensync_hooks.destinations.protocol import EMBEDDED
+from opensync_hooks.config import EMBEDDED_STORE, Folders
 from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.report import Item
 from opensync_hooks.system.formatting import ago, count
@@ -45,7 +44,7 @@ def render(found: Status, folders: Folders) -> Iterator[str]:
 
 
 def _destination(found: Status, folders: Folders) -> Iterator[Line]:
-    if found.destination == EMBEDDED:
+    if found.destination == EMBEDDED_STORE:
         yield "Destination", f"embedded store ({folders.store})"
         yield "Connected", _connected(found)
         yield "Convex URL", "none; `opensync-hooks login` sends to your OpenSync instead"

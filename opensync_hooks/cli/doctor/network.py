@@ -35,9 +35,9 @@ def destination(config: Config) -> Iterator[Finding]:
 
 def _skew(config: Config) -> int:
     """How many ms the server's clock is ahead of ours."""
-    from opensync_hooks.destinations.opensync.client import Client  # noqa: PLC0415 - requests costs 70 ms to import
+    from opensync_hooks.destinations.opensync.client import OpenSyncClient  # noqa: PLC0415 - requests costs 70 ms to import
 
-    with Client(config.url or "", config.api_key or "") as client:
+    with OpenSyncClient(config.url or "", config.api_key or "") as client:
         return client.server_time() - now()
 
 

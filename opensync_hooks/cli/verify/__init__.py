@@ -9,7 +9,7 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify.comparison import Comparison, Difference, Sent
 from opensync_hooks.delivery.delivery import Delivery
 from opensync_hooks.delivery.session_sync import Outcome, Syncer
-from opensync_hooks.destinations.protocol import Archive
+from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.model import Json
 
 _BEYOND_REPAIR = ("double message", "set aside")
@@ -47,7 +47,7 @@ class Verification:
     """Compares, and mends; `syncer` delivers to what `archive` reads from."""
 
     syncer: Syncer
-    archive: Archive
+    archive: ReadableDestination
 
     def verify(self, source: Source, located: Located) -> Verdict:
         """Changes nothing. Raises what `sync` raises, of a session that cannot be opened too."""
@@ -74,7 +74,7 @@ class Verification:
     def _judged(self, verdict: Verdict, delivery: Delivery) -> Verdict:
         known = delivery.known = delivery.account.head()
         sent = list(_sent(delivery))
-        held = self.archive.recall(delivery.session.id, known.remote_id if known else None)
+        held = self.archive.fetch(delivery.session.id, known.remote_id if known else None)
         compared = Comparison(delivery.session.id, str(held["session"]["id"]) if held else "")
         found = list(_compared(delivery, sent, held, compared))
         return Verdict(

@@ -17,7 +17,7 @@ from opensync_hooks import __version__
 from opensync_hooks.config import LOOPBACK
 from opensync_hooks.destinations.opensync.deadline import TooLateError, within
 from opensync_hooks.destinations.opensync.network_errors import why
-from opensync_hooks.destinations.opensync.responses import judge, refusal
+from opensync_hooks.destinations.opensync.responses import parse_response, refusal
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.errors import (
     CertificateError,
@@ -56,7 +56,7 @@ class _Key(requests.auth.AuthBase):
         return request
 
 
-class Client:
+class OpenSyncClient:
     """One OpenSync deployment, over one kept-alive connection. Not for several threads."""
 
     keeps_extra = False
@@ -155,7 +155,7 @@ class Client:
         for tries in range(TRIES):
             try:
                 response = self._send(method, path, body)
-                return judge(self._url, response, self._key.value)
+                return parse_response(self._url, response, self._key.value)
             except UnreachableError as error:
                 wait = error.retry_after
                 if tries == TRIES - 1 or (wait is not None and wait > LONGEST_WAIT):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 _LOOK_SECONDS = 0.5
 
 
@@ -19,11 +19,11 @@ class TooLateError(Exception):
     """The call was left behind, in a thread that ends with the process at the latest."""
 
 
-class _Call(threading.Thread, Generic[Answer]):
-    def __init__(self, call: Callable[[], Answer]) -> None:
+class _Call(threading.Thread, Generic[T]):
+    def __init__(self, call: Callable[[], T]) -> None:
         super().__init__(daemon=True)
         self._call = call
-        self.answers: list[Answer] = []
+        self.answers: list[T] = []
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -33,7 +33,7 @@ class _Call(threading.Thread, Generic[Answer]):
             self.error = error
 
 
-def within(seconds: float, call: Callable[[], Answer]) -> Answer:
+def within(seconds: float, call: Callable[[], T]) -> T:
     """What the call returns or raises; TooLateError when it does neither in time."""
     running = _Call(call)
     running.start()

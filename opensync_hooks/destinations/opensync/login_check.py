@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.opensync.network_errors import NO_NAME, NO_NETWORK, NO_WAY, SILENT
 from opensync_hooks.errors import (
     CertificateError,
@@ -20,14 +20,14 @@ from opensync_hooks.errors import (
 _ADDRESS = "It ends in .convex.site; of a self-hosted Convex it is the address of HTTP actions."
 
 
-def introduce(url: str, key: str, *, known: bool) -> None:
+def check_login(url: str, key: str, *, known: bool) -> None:
     """Returns where the server is an OpenSync that takes the key; it stores nothing.
 
     `known`: this key was accepted there before. Raises KeyRefusedError, WrongAddressError,
     UnreachableError.
     """
     try:
-        with Client(url, key) as client:
+        with OpenSyncClient(url, key) as client:
             client.server_time()
             client.put_batch({})
     except KeyRefusedError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import RejectedError, UnreachableError, WrongAddressError
 from opensync_hooks.model import Json
 
@@ -13,10 +13,10 @@ MOST_LISTED = 200
 """Of the newest sessions: the list is read whole by the server, and a long one never answers."""
 
 
-class Reader(Client):
+class Reader(OpenSyncClient):
     """A Client that also reads."""
 
-    def recall(self, external_id: str, remote_id: str | None) -> Json | None:
+    def fetch(self, external_id: str, remote_id: str | None) -> Json | None:
         """`{session, messages}`, or None for what is not there. Raises RejectedError for a session
         that OpenSync itself cannot open any more.
 

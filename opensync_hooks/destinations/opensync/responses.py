@@ -51,7 +51,7 @@ _PERMANENT_TEXT = (
 _ANY_KEY = re.compile(r"osk_[\w-]+")
 
 
-def judge(url: str, response: requests.Response, key: str) -> Json:
+def parse_response(url: str, response: requests.Response, key: str) -> Json:
     """The answer's JSON object, or the error that the answer stands for, without the key in it."""
     status = response.status_code
     if status == 200:

@@ -54,7 +54,7 @@ class StoreReads:
             rows = db.execute(messages, (found["id"],)).fetchall()
         return {"session": shown_session(found), "messages": [shown_message(row) for row in rows]}
 
-    def recall(self, external_id: str, _remote_id: str | None) -> Json | None:
+    def fetch(self, external_id: str, _remote_id: str | None) -> Json | None:
         """What is held of a session, by the id that its agent gave it."""
         found = self.session(external_id)
         return found if found and found["session"]["externalId"] == external_id else None

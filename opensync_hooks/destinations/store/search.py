@@ -44,7 +44,7 @@ _NOWHERE = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchQuery:
     """What a search asks for. All words have to occur, whatever their case, anywhere in it."""
 
     words: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class SearchHit:
     session: Json
     """As `card` shows it."""
     message_id: str = ""
@@ -61,12 +61,12 @@ class Hit:
     text: str = ""
 
 
-class Catalogue(StoreReads):
-    def find(self, wanted: Wanted, skip: int, limit: int) -> list[Hit]:
+class StoreSearch(StoreReads):
+    def find(self, wanted: SearchQuery, skip: int, limit: int) -> list[SearchHit]:
         """Latest talk first. Without words, subagents are left to their parents."""
         found = islice(self._found(wanted), skip, skip + limit)
         cards = [(self.card(session_id), said) for session_id, said in found]
-        return [Hit(card, *said) for card, said in cards if card]
+        return [SearchHit(card, *said) for card, said in cards if card]
 
     def card(self, id_or_external_id: str) -> Json | None:
         """A session without its messages, but with `spokenAt`, and `subagents`: how many."""
@@ -101,7 +101,7 @@ class Catalogue(StoreReads):
         with self._file.reading() as db:
             return int(db.execute(_PLACE, (key_text(message_id),)).fetchone()[0])
 
-    def _found(self, wanted: Wanted) -> Iterator[tuple[str, _Mention]]:
+    def _found(self, wanted: SearchQuery) -> Iterator[tuple[str, _Mention]]:
         words = tuple({word.casefold(): None for word in wanted.words})
         asked = {"agent": key_text(wanted.agent), "project": key_text(wanted.project)}
         with self._file.reading() as db:

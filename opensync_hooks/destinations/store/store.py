@@ -15,11 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from opensync_hooks.config import EMBEDDED_STORE
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.destinations.store.limits import measure
 from opensync_hooks.destinations.store.schema import SCHEMA
-from opensync_hooks.destinations.store.search import Catalogue
+from opensync_hooks.destinations.store.search import StoreSearch
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json
 from opensync_hooks.system import clock
@@ -36,10 +37,10 @@ _MESSAGE_COLUMNS = (
 )
 
 
-class Store(Catalogue):
+class Store(StoreSearch):
     """A Destination on this machine. Safe for several threads, and for several processes."""
 
-    name = "embedded store"
+    name = EMBEDDED_STORE
     keeps_extra = True
 
     def __init__(

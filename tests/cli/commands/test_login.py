@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from opensync_hooks.server import Fault
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, typed
-from tests.opensync import real_opensync
+from tests.opensync import Fault, real_opensync
 
 
 @pytest.mark.parametrize(
@@ -70,9 +69,9 @@ def before(ours: Path) -> bytes:
 def attempt(kind: str, tmp_path: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     """URL and key of one way that a login can go."""
     answers: dict[str, Fault | None] = {
-        "not OpenSync": Fault(Answer(404, b"<html>Not Found</html>")),
-        "a web page": Fault(Answer(200, b"<html>Welcome</html>")),
-        "overloaded": Fault(Answer(503, b"")),
+        "not OpenSync": Fault(Response(404, b"<html>Not Found</html>")),
+        "a web page": Fault(Response(200, b"<html>Welcome</html>")),
+        "overloaded": Fault(Response(503, b"")),
     }
 
     def slow(*_: object) -> Fault | None:
@@ -172,7 +171,7 @@ def test_key_that_was_revoked_is_told_from_a_wrong_one(tmp_path: Path, ours: Pat
     with real_opensync(tmp_path) as (server, _, key):
         run("login", "--url", server.url, "--api-key-stdin", said=key)
         kept = (ours / "config.toml").read_bytes()
-        server._listener.key = "osk_" + "N" * 32  # a new key was made in the settings page
+        server.key = "osk_" + "N" * 32  # a new key was made in the settings page
         ran = run("login", "--url", server.url, "--api-key-stdin", said=key)
         other = run("login", "--url", server.url, "--api-key-stdin", said=KEY)
     assert (ran.returncode, other.returncode) == (5, 5)

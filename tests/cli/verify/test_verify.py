@@ -17,10 +17,9 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify import Verdict, Verification
 from opensync_hooks.destinations.opensync.reader import Reader
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.server import Fault
-from opensync_hooks.server.routes import Answer
+from opensync_hooks.server.routes import Response
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, WITH_SUBAGENTS, Ran, run, sessions_in
-from tests.opensync import real_opensync
+from tests.opensync import Fault, real_opensync
 from tests.transcripts import Pen, call, result, text
 
 
@@ -312,7 +311,7 @@ def test_unreadable_session_is_not_compared_and_stops_no_other(projects: Path) -
 @pytest.mark.parametrize("there", ["OpenSync"], indirect=True)
 def test_session_that_opensync_cannot_open_is_said_to_be_so(there: There) -> None:
     too_much = {"error": "Error: Too many bytes read in a single function execution"}
-    there.faults["/api/sessions/get"] = Fault(Answer(500, json.dumps(too_much).encode()))
+    there.faults["/api/sessions/get"] = Fault(Response(500, json.dumps(too_much).encode()))
     ran = there.verify("own")
     assert ran.returncode == 1
     assert "cannot open this session any more, so it cannot be compared." in ran.stderr
@@ -333,7 +332,7 @@ def test_blank_that_moves_the_servers_cut_is_no_difference(there: There) -> None
 @pytest.mark.parametrize("there", ["OpenSync"], indirect=True)
 def test_another_site_at_the_address_is_no_deleted_session(there: There) -> None:
     for path in ("/api/sessions/get", "/sync/batch"):
-        there.faults[path] = Fault(Answer(404, b"Not Found"))
+        there.faults[path] = Fault(Response(404, b"Not Found"))
     ran = there.verify("own", "--repair")
     assert ran.returncode == 1
     assert "no OpenSync answers there" in ran.stderr
@@ -353,7 +352,7 @@ def test_another_site_at_the_address_is_no_deleted_session(there: There) -> None
     ids=str,
 )  # fmt: skip
 def test_answer_of_another_shape_is_no_bug_of_ours(there: There, lie: object) -> None:
-    there.faults["/api/sessions/get"] = Fault(Answer(200, json.dumps(lie).encode()))
+    there.faults["/api/sessions/get"] = Fault(Response(200, json.dumps(lie).encode()))
     ran = there.verify("own", "--repair")
     assert ran.returncode == 6
     assert "an answer that is not OpenSync's" in ran.stderr
@@ -368,13 +367,13 @@ def test_values_of_any_other_kind_are_differences_and_no_more(there: There) -> N
         deep = [deep]
     key = there.environ["OPENSYNC_API_KEY"]
     with Reader(there.url, key) as reader:
-        held = reader.recall("own", None)
+        held = reader.fetch("own", None)
     assert held
     for message in held["messages"]:
         message |= {"createdAt": "soon", "promptTokens": [], "textContent": 7, "role": None}
         message["parts"] = [{"type": deep, "content": None}]
     held["session"] |= {"title": 5, "cost": "free", "promptTokens": {}, "durationMs": True}
-    there.faults["/api/sessions/get"] = Fault(Answer(200, json.dumps(held).encode()))
+    there.faults["/api/sessions/get"] = Fault(Response(200, json.dumps(held).encode()))
     ran = there.verify("own")
     assert (ran.returncode, ran.stderr) == (1, "")
 
@@ -403,10 +402,10 @@ def test_reader_asks_only_for_what_it_needs(tmp_path: Path) -> None:
     ):  # fmt: skip
         mine = store.put_session({"externalId": "s", "title": "t"}, {})
         with Reader(server.url, key) as reader:
-            assert reader.recall("s", mine) == reader.recall("s", None)
-            assert reader.recall("none", None) is None
-            assert reader.recall("s", "0" * 32) is None
-            assert reader.recall("s", "an id/of?another deployment") is None
+            assert reader.fetch("s", mine) == reader.fetch("s", None)
+            assert reader.fetch("none", None) is None
+            assert reader.fetch("s", "0" * 32) is None
+            assert reader.fetch("s", "an id/of?another deployment") is None
     assert asked[0] == f"/api/sessions/get?id={mine}"
     assert asked[1] == "/api/sessions?limit=200"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import __version__
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import CertificateError
 from tests.faults import certificates
 
@@ -60,7 +60,7 @@ def test_certificate_of_a_trusted_authority_is_taken(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(host.authority))
-    with Client(host.url, KEY) as client:
+    with OpenSyncClient(host.url, KEY) as client:
         assert client.put_batch({}).sessions == 0
     said = host.told.decode().split("\r\n")
     assert f"Authorization: Bearer {KEY}" in said
@@ -75,7 +75,7 @@ def test_without_a_word_on_trust_only_the_systems_authorities_are_trusted(
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     host.certificate = certificate
-    with Client(host.url, KEY) as client, pytest.raises(CertificateError) as caught:
+    with OpenSyncClient(host.url, KEY) as client, pytest.raises(CertificateError) as caught:
         client.put_batch({})
     assert host.told == b""
     assert str(caught.value) == f"{host.url}: its certificate is not trusted."
@@ -89,7 +89,7 @@ def test_file_of_trusted_authorities_that_is_not_there_is_told(
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at-all.pem")
-    with Client(host.url, KEY) as client, pytest.raises(CertificateError) as caught:
+    with OpenSyncClient(host.url, KEY) as client, pytest.raises(CertificateError) as caught:
         client.put_batch({})
     assert str(caught.value) == f"{host.url}: the file of trusted certificates cannot be read."
     assert caught.value.hint == "Correct REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE."
@@ -102,6 +102,6 @@ def test_key_never_reaches_a_host_with_a_wrong_certificate(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(host.authority))
     host.certificate = certificate
-    with Client(host.url, KEY) as client, pytest.raises(CertificateError):
+    with OpenSyncClient(host.url, KEY) as client, pytest.raises(CertificateError):
         client.put_batch({})
     assert host.told == b""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.destinations.opensync import client as clients
-from opensync_hooks.destinations.opensync.client import LONGEST_WAIT, TRIES, Client
+from opensync_hooks.destinations.opensync.client import LONGEST_WAIT, TRIES, OpenSyncClient
 from opensync_hooks.destinations.protocol import BatchReply, rename
 from opensync_hooks.errors import (
     KeyRefusedError,
@@ -22,9 +22,8 @@ from opensync_hooks.errors import (
     WrongAddressError,
 )
 from opensync_hooks.model import Json
-from opensync_hooks.server import Fault
-from opensync_hooks.server.routes import Answer
-from tests.opensync import RealStore, real_opensync
+from opensync_hooks.server.routes import Response
+from tests.opensync import Fault, RealStore, real_opensync
 
 WINDOW_AND_MARGIN = pytest.approx(5.5, abs=0.003)
 """Seconds: what the server ignores, and half a second for two clocks that are read apart."""
@@ -70,14 +69,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def opensync(tmp_path: Path, sent: Sent, clock: Clock) -> Iterator[tuple[Client, RealStore]]:
+def opensync(
+    tmp_path: Path, sent: Sent, clock: Clock
+) -> Iterator[tuple[OpenSyncClient, RealStore]]:
     def sleep(seconds: float) -> None:
         sent.waits.append(seconds)
         clock.now += seconds
 
     with (
         real_opensync(tmp_path, clock=clock.ms, on_request=sent) as (server, store, key),
-        Client(server.url, key, sleep=sleep, clock=clock) as client,
+        OpenSyncClient(server.url, key, sleep=sleep, clock=clock) as client,
     ):
         yield client, store
 
@@ -100,7 +101,7 @@ def stored_texts(store: RealStore) -> list[str]:
 
 
 def test_session_and_message_arrive_with_their_own_times(
-    opensync: tuple[Client, RealStore],
+    opensync: tuple[OpenSyncClient, RealStore],
 ) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
@@ -112,7 +113,7 @@ def test_session_and_message_arrive_with_their_own_times(
 
 
 def test_second_version_of_a_young_message_outwaits_the_window_and_wins(
-    opensync: tuple[Client, RealStore], clock: Clock, sent: Sent
+    opensync: tuple[OpenSyncClient, RealStore], clock: Clock, sent: Sent
 ) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
@@ -124,7 +125,7 @@ def test_second_version_of_a_young_message_outwaits_the_window_and_wins(
 
 
 def test_second_version_of_a_message_without_a_time_outwaits_the_window_once(
-    opensync: tuple[Client, RealStore], sent: Sent
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
 ) -> None:
     """The server dated it to its arrival: what came at once was taken, and never kept."""
     client, store = opensync
@@ -140,7 +141,7 @@ def test_second_version_of_a_message_without_a_time_outwaits_the_window_once(
 
 
 def test_second_version_of_an_old_message_waits_for_nothing(
-    opensync: tuple[Client, RealStore], sent: Sent
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
 ) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
@@ -151,7 +152,7 @@ def test_second_version_of_an_old_message_waits_for_nothing(
 
 
 def test_time_in_the_servers_future_is_drawn_back_to_now(
-    opensync: tuple[Client, RealStore], clock: Clock
+    opensync: tuple[OpenSyncClient, RealStore], clock: Clock
 ) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
@@ -162,7 +163,7 @@ def test_time_in_the_servers_future_is_drawn_back_to_now(
     assert session["messages"][0]["createdAt"] <= clock.ms()
 
 
-def test_new_title_keeps_the_search_text(opensync: tuple[Client, RealStore]) -> None:
+def test_new_title_keeps_the_search_text(opensync: tuple[OpenSyncClient, RealStore]) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
     client.put_message(message(remote_id, text="find me"), {}, replaces=False)
@@ -174,7 +175,7 @@ def test_new_title_keeps_the_search_text(opensync: tuple[Client, RealStore]) -> 
 
 
 def test_poisoned_cut_of_the_search_text_is_moved_and_the_message_stored(
-    opensync: tuple[Client, RealStore],
+    opensync: tuple[OpenSyncClient, RealStore],
 ) -> None:
     client, store = opensync
     remote_id = client.put_session({**SESSION, "title": "x"}, {})
@@ -190,7 +191,7 @@ def test_poisoned_cut_of_the_search_text_is_moved_and_the_message_stored(
 
 
 def test_batch_that_stored_nothing_is_not_taken_for_a_success(
-    opensync: tuple[Client, RealStore],
+    opensync: tuple[OpenSyncClient, RealStore],
 ) -> None:
     client, _ = opensync
     with pytest.raises(RejectedError, match="ArgumentValidationError"):
@@ -201,7 +202,7 @@ def test_batch_that_stored_nothing_is_not_taken_for_a_success(
 
 
 def said(status: int, text: str, **headers: str) -> Fault:
-    return Fault(Answer(status, json.dumps({"error": text}).encode(), headers))
+    return Fault(Response(status, json.dumps({"error": text}).encode(), headers))
 
 
 BROKEN = Fault()
@@ -212,7 +213,7 @@ PASSING = {
     "425": said(425, "Too Early"),
     "429": said(429, "Too Many Requests"),
     "502": said(502, "Bad Gateway"),
-    "503 in html": Fault(Answer(503, b"<html>busy</html>")),
+    "503 in html": Fault(Response(503, b"<html>busy</html>")),
     "504": said(504, "Gateway Timeout"),
     "500 conflict": said(
         500, 'Documents read from or written to the "sessions" table changed while this mutation'
@@ -221,14 +222,14 @@ PASSING = {
     "500 unclear": said(500, "Your request couldn't be completed. Try again later."),
     "500 without a text": said(500, ""),
     "401 while the key is looked up": said(401, "API key validation failed: Error: overloaded"),
-    "200 in html": Fault(Answer(200, b"<html>hotel login</html>")),
-    "200 cut short": Fault(Answer(200, b'{"ok": tr')),
+    "200 in html": Fault(Response(200, b"<html>hotel login</html>")),
+    "200 cut short": Fault(Response(200, b'{"ok": tr')),
 }
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 def test_passing_failure_is_tried_again_and_stored_once(
-    opensync: tuple[Client, RealStore], sent: Sent, fault: Fault
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent, fault: Fault
 ) -> None:
     client, store = opensync
     sent.faults = [fault] * (TRIES - 1)
@@ -239,7 +240,7 @@ def test_passing_failure_is_tried_again_and_stored_once(
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 def test_failure_that_lasts_is_unreachable_after_three_tries(
-    opensync: tuple[Client, RealStore], sent: Sent, fault: Fault
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent, fault: Fault
 ) -> None:
     client, _ = opensync
     sent.faults = [fault] * 9
@@ -251,8 +252,8 @@ def test_failure_that_lasts_is_unreachable_after_three_tries(
 FINAL: dict[str, tuple[Fault, type[OpenSyncError]]] = {
     "401": (said(401, "Invalid API key"), KeyRefusedError),
     "403": (said(403, "Forbidden"), KeyRefusedError),
-    "404": (Fault(Answer(404, b"No matching routes found")), WrongAddressError),
-    "redirect": (Fault(Answer(302, b"", {"Location": "http://127.0.0.1:1/"})), WrongAddressError),
+    "404": (Fault(Response(404, b"No matching routes found")), WrongAddressError),
+    "redirect": (Fault(Response(302, b"", {"Location": "http://127.0.0.1:1/"})), WrongAddressError),
     "400": (said(400, "Missing externalId or sessionId"), RejectedError),
     "413": (said(413, "too big"), RejectedError),
     "422": (said(422, "no"), RejectedError),
@@ -267,7 +268,10 @@ FINAL: dict[str, tuple[Fault, type[OpenSyncError]]] = {
 
 @pytest.mark.parametrize(("fault", "expected"), FINAL.values(), ids=FINAL)
 def test_final_answer_is_not_asked_for_twice(
-    opensync: tuple[Client, RealStore], sent: Sent, fault: Fault, expected: type[OpenSyncError]
+    opensync: tuple[OpenSyncClient, RealStore],
+    sent: Sent,
+    fault: Fault,
+    expected: type[OpenSyncError],
 ) -> None:
     client, _ = opensync
     sent.faults = [fault] * 9
@@ -276,7 +280,9 @@ def test_final_answer_is_not_asked_for_twice(
     assert len(sent.requests) == 1
 
 
-def test_lost_answers_store_a_message_once(opensync: tuple[Client, RealStore], sent: Sent) -> None:
+def test_lost_answers_store_a_message_once(
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
+) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
     sent.faults = [LOST, LOST]
@@ -295,7 +301,7 @@ def _as_date() -> str:
 
 @pytest.mark.parametrize("form", [_in_seconds, _as_date], ids=["seconds", "date"])
 def test_server_decides_how_long_to_wait(
-    opensync: tuple[Client, RealStore], sent: Sent, form: Callable[[], str]
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent, form: Callable[[], str]
 ) -> None:
     client, _ = opensync
     sent.faults = [said(429, "slow down", **{"Retry-After": form()})]
@@ -304,7 +310,7 @@ def test_server_decides_how_long_to_wait(
 
 
 def test_wait_that_is_too_long_is_left_to_a_later_worker(
-    opensync: tuple[Client, RealStore], sent: Sent
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
 ) -> None:
     client, _ = opensync
     sent.faults = [said(503, "later", **{"Retry-After": str(LONGEST_WAIT + 1)})] * 3
@@ -313,7 +319,7 @@ def test_wait_that_is_too_long_is_left_to_a_later_worker(
     assert (len(sent.requests), sent.waits) == (1, [])
 
 
-def test_waits_between_tries_grow(opensync: tuple[Client, RealStore], sent: Sent) -> None:
+def test_waits_between_tries_grow(opensync: tuple[OpenSyncClient, RealStore], sent: Sent) -> None:
     client, _ = opensync
     sent.faults = [BROKEN] * 9
     with pytest.raises(UnreachableError):
@@ -324,7 +330,7 @@ def test_waits_between_tries_grow(opensync: tuple[Client, RealStore], sent: Sent
 
 def test_nobody_listening_is_unreachable() -> None:
     with (
-        Client("http://127.0.0.1:1", "osk_x", sleep=lambda _: None) as client,
+        OpenSyncClient("http://127.0.0.1:1", "osk_x", sleep=lambda _: None) as client,
         pytest.raises(UnreachableError, match="nothing listens there"),
     ):
         client.put_batch({})
@@ -336,12 +342,12 @@ def test_nobody_listening_is_unreachable() -> None:
 def test_entry_in_netrc_does_not_replace_the_key(tmp_path: Path, home: Path) -> None:
     (home / ".netrc").write_text("machine 127.0.0.1 login thief password osk_stolen\n")
     (home / ".netrc").chmod(0o600)
-    with real_opensync(tmp_path) as (server, _, key), Client(server.url, key) as client:
+    with real_opensync(tmp_path) as (server, _, key), OpenSyncClient(server.url, key) as client:
         assert client.put_batch({}).errors == ()
 
 
 def test_key_and_payload_stay_out_of_every_error(
-    opensync: tuple[Client, RealStore], sent: Sent
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
 ) -> None:
     client, _ = opensync
     secret = "the-users-own-words"
@@ -360,7 +366,7 @@ def test_letters_travel_as_they_are_and_no_larger(tmp_path: Path) -> None:
         real_opensync(tmp_path, on_request=lambda _, __, body: came.append(body)) as (
             server, store, key,
         ),
-        Client(server.url, key) as client,
+        OpenSyncClient(server.url, key) as client,
     ):  # fmt: skip
         client.put_session({"externalId": "s1", "title": "会话" * 100}, {})
         (session,) = store.sessions(9)
@@ -369,25 +375,25 @@ def test_letters_travel_as_they_are_and_no_larger(tmp_path: Path) -> None:
 
 
 def test_answer_is_read_up_to_the_longest_and_no_further(
-    opensync: tuple[Client, RealStore], sent: Sent, monkeypatch: pytest.MonkeyPatch
+    opensync: tuple[OpenSyncClient, RealStore], sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, _ = opensync
     longest = json.dumps({"sessionId": "x" * 200_000}).encode()
     monkeypatch.setattr(clients, "LONGEST_ANSWER", len(longest))
-    sent.faults = [Fault(Answer(200, longest))]
+    sent.faults = [Fault(Response(200, longest))]
     assert client.put_session(SESSION, {}) == "x" * 200_000
-    sent.faults = [Fault(Answer(200, longest + b" "))] * TRIES
+    sent.faults = [Fault(Response(200, longest + b" "))] * TRIES
     with pytest.raises(UnreachableError, match=r"not OpenSync's"):
         client.put_session(SESSION, {})
 
 
-def test_extra_never_travels(opensync: tuple[Client, RealStore], sent: Sent) -> None:
+def test_extra_never_travels(opensync: tuple[OpenSyncClient, RealStore], sent: Sent) -> None:
     client, _ = opensync
     client.put_session(SESSION, {"gitBranch": "main"})
     assert "gitBranch" not in sent.requests[-1][2]
 
 
-def test_one_connection_serves_all_calls(opensync: tuple[Client, RealStore]) -> None:
+def test_one_connection_serves_all_calls(opensync: tuple[OpenSyncClient, RealStore]) -> None:
     client, _ = opensync
     for _ in range(5):
         client.put_session(SESSION, {})
@@ -395,7 +401,7 @@ def test_one_connection_serves_all_calls(opensync: tuple[Client, RealStore]) -> 
     assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118
 
 
-def test_batch_tells_how_much_was_stored(opensync: tuple[Client, RealStore]) -> None:
+def test_batch_tells_how_much_was_stored(opensync: tuple[OpenSyncClient, RealStore]) -> None:
     client, _ = opensync
     session = {"sessions": [{"externalId": "s1", "title": "one"}]}
     messages = [
@@ -411,7 +417,7 @@ def test_time_of_the_server_is_told_by_its_own_clock(
 ) -> None:
     with (
         real_opensync(tmp_path, clock=clock.ms) as (server, _, key),
-        Client(server.url, key, clock=lambda: clock() + beside) as client,
+        OpenSyncClient(server.url, key, clock=lambda: clock() + beside) as client,
     ):
         for _ in range(2):
             assert abs(client.server_time() - clock.ms()) <= 1
@@ -419,7 +425,7 @@ def test_time_of_the_server_is_told_by_its_own_clock(
 
 
 def test_message_without_a_time_is_replaced_at_once_when_its_window_is_over(
-    opensync: tuple[Client, RealStore], clock: Clock, sent: Sent
+    opensync: tuple[OpenSyncClient, RealStore], clock: Clock, sent: Sent
 ) -> None:
     client, _ = opensync
     undated = {"sessionExternalId": "s1", "externalId": "m1", "role": "user"}

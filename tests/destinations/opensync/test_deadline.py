@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.destinations.opensync import client as clients
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.opensync.deadline import TooLateError, within
 from opensync_hooks.errors import UnreachableError
 from tests.opensync import real_opensync
@@ -75,7 +75,7 @@ def test_server_that_sends_a_byte_now_and_then_is_too_slow(
     monkeypatch.setattr(clients, "DEADLINE", 0.3)
     began = time.monotonic()
     with (
-        Client(trickle, "osk_x", sleep=lambda _: None) as client,
+        OpenSyncClient(trickle, "osk_x", sleep=lambda _: None) as client,
         pytest.raises(UnreachableError) as caught,
     ):
         client.put_batch({})
@@ -90,7 +90,7 @@ def test_answer_that_is_too_long_is_left_unread(
     monkeypatch.setattr(clients, "DEADLINE", 5.0)
     monkeypatch.setattr(clients, "LONGEST_ANSWER", 100_000)
     with (
-        Client(trickle, "osk_x", sleep=lambda _: None) as client,
+        OpenSyncClient(trickle, "osk_x", sleep=lambda _: None) as client,
         pytest.raises(UnreachableError) as caught,
     ):
         client.put_batch({})
@@ -114,7 +114,7 @@ def test_server_that_was_too_slow_once_is_asked_again_with_the_key(
 
     with (
         real_opensync(tmp_path, on_request=hold_the_first) as (server, store, key),
-        Client(server.url, key, sleep=lambda _: None) as client,
+        OpenSyncClient(server.url, key, sleep=lambda _: None) as client,
     ):
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         client.put_session({"externalId": "s1", "title": "One"}, {})
@@ -132,7 +132,7 @@ def test_large_message_on_a_slow_line_has_the_time_it_takes(
         raise TooLateError
 
     monkeypatch.setattr(clients, "within", note)
-    with Client(trickle, "osk_x", sleep=lambda _: None) as client:
+    with OpenSyncClient(trickle, "osk_x", sleep=lambda _: None) as client:
         for text in ("", "x" * (8 << 20)):
             with pytest.raises(UnreachableError):
                 client.put_session({"externalId": text}, {})

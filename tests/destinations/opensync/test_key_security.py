@@ -24,7 +24,7 @@ import pytest
 
 from opensync_hooks import config
 from opensync_hooks.destinations.opensync import client as client_module
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import CertificateError, OpenSyncError, UnreachableError
 from tests.opensync import real_opensync
 from tests.transcripts import Pen
@@ -334,7 +334,7 @@ def test_no_exception_holds_the_key_or_the_request(
     url = {"has no TLS": url.replace("http", "https"), "is not there": "http://127.0.0.1:1"}.get(
         name, url
     )
-    with Client(url, KEY, sleep=lambda _: None) as client:
+    with OpenSyncClient(url, KEY, sleep=lambda _: None) as client:
         with pytest.raises(OpenSyncError) as caught:
             client.put_batch(BODY)
         shown = everything_about(caught.value)
@@ -351,7 +351,7 @@ def test_answer_that_is_cut_is_told_in_plain_words(
     listener = listen(FAULTS["answers half"])
     url = f"http://127.0.0.1:{listener.port}"
     with (
-        Client(url, KEY, sleep=lambda _: None) as client,
+        OpenSyncClient(url, KEY, sleep=lambda _: None) as client,
         pytest.raises(UnreachableError, match="the connection broke"),
     ):
         client.put_batch({})
@@ -363,7 +363,7 @@ def test_word_of_a_server_cannot_steer_the_terminal(
     said = json.dumps({"error": "\x1b]0;owned\x07\x1b[2Jno\u202e"}).encode()
     listener = listen(_says("400 Bad Request", said))
     url = f"http://127.0.0.1:{listener.port}"
-    with Client(url, KEY) as client, pytest.raises(OpenSyncError) as caught:
+    with OpenSyncClient(url, KEY) as client, pytest.raises(OpenSyncError) as caught:
         client.put_batch({})
     assert str(caught.value).isprintable()
 
@@ -378,7 +378,7 @@ def test_answer_without_an_end_is_not_read_to_its_end(
     endless = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b" " * 5_000_000
     listener = listen(lambda _: endless)
     with (
-        Client(f"http://127.0.0.1:{listener.port}", KEY, sleep=lambda _: None) as client,
+        OpenSyncClient(f"http://127.0.0.1:{listener.port}", KEY, sleep=lambda _: None) as client,
         pytest.raises(UnreachableError, match=r"an answer that is not OpenSync's"),
     ):
         client.put_batch({})
@@ -389,7 +389,7 @@ def test_time_that_is_none_is_an_error_of_the_server(
     listen: Callable[[Respond], Listener], told: str
 ) -> None:
     listener = listen(_says("200 OK", f'{{"timestamp": {told}}}'.encode()))
-    with Client(f"http://127.0.0.1:{listener.port}", KEY) as client:
+    with OpenSyncClient(f"http://127.0.0.1:{listener.port}", KEY) as client:
         if told == "true":
             return
         with pytest.raises(OpenSyncError):
@@ -406,7 +406,7 @@ def test_no_proxy_reads_what_goes_to_this_machine(
     """It is not encrypted on its way there."""
     proxy = listen(_says("200 OK", b"{}"))
     monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
-    with real_opensync(tmp_path) as (server, _, key), Client(server.url, key) as client:
+    with real_opensync(tmp_path) as (server, _, key), OpenSyncClient(server.url, key) as client:
         assert client.put_batch({}).errors == ()
     assert proxy.came == []
 
@@ -417,7 +417,7 @@ def test_proxy_of_the_environment_sees_the_host_and_not_the_key(
     proxy = listen(_says("502 Bad Gateway", b""))
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
     with (
-        Client("https://name.convex.site", KEY, sleep=lambda _: None) as client,
+        OpenSyncClient("https://name.convex.site", KEY, sleep=lambda _: None) as client,
         pytest.raises(UnreachableError),
     ):
         client.put_batch({})
@@ -435,7 +435,7 @@ def test_file_of_certificates_that_is_missing_is_named(
     monkeypatch.setenv(variable, "/nowhere/at-all.pem")
     listener = listen(lambda _: None)
     with (
-        Client(f"https://127.0.0.1:{listener.port}", KEY) as client,
+        OpenSyncClient(f"https://127.0.0.1:{listener.port}", KEY) as client,
         pytest.raises(CertificateError, match="cannot be read") as caught,
     ):
         client.put_batch({})

@@ -11,11 +11,11 @@ from contextlib import suppress
 import pytest
 
 from opensync_hooks.destinations.opensync import client as clients
-from opensync_hooks.destinations.opensync.client import Client
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import UnreachableError
 
-Answer = Callable[[socket.socket], object]
-Listen = Callable[[Answer], str]
+Response = Callable[[socket.socket], object]
+Listen = Callable[[Response], str]
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -29,7 +29,7 @@ def listen(over: threading.Event) -> Iterator[Listen]:
     """Starts a server that does one thing with every request, and then hangs up; its address."""
     opened: list[socket.socket] = []
 
-    def serve(listening: socket.socket, answer: Answer) -> None:
+    def serve(listening: socket.socket, answer: Response) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = listening.accept()
@@ -37,7 +37,7 @@ def listen(over: threading.Event) -> Iterator[Listen]:
                     connection.recv(65_536)
                     answer(connection)
 
-    def start(answer: Answer) -> str:
+    def start(answer: Response) -> str:
         opened.append(socket.create_server(("127.0.0.1", 0)))
         threading.Thread(target=serve, args=(opened[-1], answer), daemon=True).start()
         return f"http://127.0.0.1:{opened[-1].getsockname()[1]}"
@@ -51,7 +51,7 @@ def listen(over: threading.Event) -> Iterator[Listen]:
 def cause(url: str) -> str:
     """What is told in brackets of a server that cannot be reached."""
     with (
-        Client(url, "osk_x", sleep=lambda _: None) as client,
+        OpenSyncClient(url, "osk_x", sleep=lambda _: None) as client,
         pytest.raises(UnreachableError) as caught,
     ):
         client.put_batch({})

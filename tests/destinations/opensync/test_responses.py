@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.destinations.opensync.client import LONGEST_WAIT, Client
+from opensync_hooks.destinations.opensync.client import LONGEST_WAIT, OpenSyncClient
 from opensync_hooks.errors import (
     KeyRefusedError,
     OpenSyncError,
@@ -18,9 +18,8 @@ from opensync_hooks.errors import (
     UnreachableError,
     WrongAddressError,
 )
-from opensync_hooks.server import Fault
-from opensync_hooks.server.routes import Answer
-from tests.opensync import real_opensync
+from opensync_hooks.server.routes import Response
+from tests.opensync import Fault, real_opensync
 
 SESSION = {"externalId": "s1", "title": "One"}
 
@@ -29,14 +28,14 @@ class There:
     """A running OpenSync whose next answers are given; `waits` are what the client slept."""
 
     def __init__(self) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[Response] = []
         self.waits: list[float] = []
-        self.client: Client
+        self.client: OpenSyncClient
 
     def __call__(self, *_: object) -> Fault | None:
         return Fault(self.answers.pop(0)) if self.answers else None
 
-    def refusal(self, answer: Answer) -> OpenSyncError:
+    def refusal(self, answer: Response) -> OpenSyncError:
         """What comes of a session that is answered so every time."""
         self.answers = [answer] * 3
         with pytest.raises(OpenSyncError) as caught:
@@ -49,16 +48,16 @@ def there(tmp_path: Path) -> Iterator[There]:
     made = There()
     with (
         real_opensync(tmp_path, on_request=made) as (server, _, key),
-        Client(server.url, key, sleep=made.waits.append) as made.client,
+        OpenSyncClient(server.url, key, sleep=made.waits.append) as made.client,
     ):
         yield made
 
 
-def answer(status: int, value: Any, **headers: str) -> Answer:
-    return Answer(status, json.dumps(value).encode(), headers)
+def answer(status: int, value: Any, **headers: str) -> Response:
+    return Response(status, json.dumps(value).encode(), headers)
 
 
-def error(status: int, text: Any) -> Answer:
+def error(status: int, text: Any) -> Response:
     return answer(status, {"error": text})
 
 
@@ -70,22 +69,22 @@ NOT_OURS = "an answer that is not OpenSync's."
 OTHER_SITE = "Is the URL another site's, or a network's login page in between?"
 COPY = "Copy it from OpenSync's settings page and run `opensync-hooks login`."
 CHECK = "Check the URL."
-SENTENCES: dict[str, tuple[Answer, type[OpenSyncError], str, str]] = {
+SENTENCES: dict[str, tuple[Response, type[OpenSyncError], str, str]] = {
     "401": (error(401, "Invalid"), KeyRefusedError, "the key is refused. Invalid", COPY),
     "403": (error(403, "Banned"), KeyRefusedError, "the key is refused. Banned", COPY),
-    "300": (Answer(300, b""), WrongAddressError, REDIRECT, CHECK),
-    "308": (Answer(308, b""), WrongAddressError, REDIRECT, CHECK),
-    "404": (Answer(404, b"Nothing here"), WrongAddressError, NO_OPENSYNC, CHECK),
-    "405": (Answer(405, b"Not that way"), WrongAddressError, NO_OPENSYNC, CHECK),
+    "300": (Response(300, b""), WrongAddressError, REDIRECT, CHECK),
+    "308": (Response(308, b""), WrongAddressError, REDIRECT, CHECK),
+    "404": (Response(404, b"Nothing here"), WrongAddressError, NO_OPENSYNC, CHECK),
+    "405": (Response(405, b"Not that way"), WrongAddressError, NO_OPENSYNC, CHECK),
     "400": (error(400, "No id"), RejectedError, "refused (400). No id", ""),
     "413": (error(413, "Large"), RejectedError, "refused (413). Large", ""),
     "422": (error(422, "Odd"), RejectedError, "refused (422). Odd", ""),
     "500 for good": (error(500, "TypeError: x"), RejectedError, "refused (500). TypeError: x", ""),
     "500": (error(500, "Server Error"), UnclearError, "answers 500 for now. Server Error", ""),
-    "503 without a word": (Answer(503, b""), UnreachableError, "answers 503 for now.", ""),
+    "503 without a word": (Response(503, b""), UnreachableError, "answers 503 for now.", ""),
     "503": (error(503, "Busy"), UnreachableError, "answers 503 for now. Busy", ""),
     "no object": (answer(200, ["ok"]), UnreachableError, NOT_OURS, OTHER_SITE),
-    "no JSON": (Answer(200, b"<html>Hi</html>"), UnreachableError, NOT_OURS, OTHER_SITE),
+    "no JSON": (Response(200, b"<html>Hi</html>"), UnreachableError, NOT_OURS, OTHER_SITE),
     "no id": (answer(200, {"ok": True}), UnreachableError, NOT_OURS, ""),
     "an empty id": (answer(200, {"sessionId": ""}), UnreachableError, NOT_OURS, ""),
     "a number for an id": (answer(200, {"sessionId": 7}), UnreachableError, NOT_OURS, ""),
@@ -125,15 +124,15 @@ def test_only_the_first_words_of_a_server_are_shown(there: There, kind: str) -> 
 
 
 def test_letter_that_is_none_spoils_no_answer(there: There) -> None:
-    found = there.refusal(Answer(400, b'{"error": "caf\xe9"}'))
+    found = there.refusal(Response(400, b'{"error": "caf\xe9"}'))
     assert str(found).endswith("refused (400). caf\ufffd")
-    there.answers = [Answer(200, b'{"sessionId": "x", "note": "caf\xe9"}')]
+    there.answers = [Response(200, b'{"sessionId": "x", "note": "caf\xe9"}')]
     assert there.client.put_session(SESSION, {}) == "x"
 
 
 @pytest.mark.parametrize("key", ["osk_" + "k" * 32, "a key that looks like none"])
 def test_key_that_a_server_repeats_is_not_shown(there: There, key: str) -> None:
-    with Client(there.client.name, key, sleep=lambda _: None) as there.client:
+    with OpenSyncClient(there.client.name, key, sleep=lambda _: None) as there.client:
         assert str(there.refusal(error(400, f"not {key}!"))).endswith("refused (400). not …!")
         there.answers = [answer(200, {"sessions": 0, "messages": 0, "errors": [f"not {key}!"]})]
         with pytest.raises(RejectedError) as caught:
@@ -225,7 +224,7 @@ def test_waits_are_spread_so_that_machines_do_not_come_back_together() -> None:
     waits: list[float] = []
     for _ in range(60):
         with (
-            Client("http://127.0.0.1:1", "osk_x", sleep=waits.append) as client,
+            OpenSyncClient("http://127.0.0.1:1", "osk_x", sleep=waits.append) as client,
             pytest.raises(UnreachableError),
         ):
             client.put_batch({})
