@@ -41,8 +41,10 @@ class HooksHome:
     def value(self) -> Any:
         return json.loads((self.content or b"").removeprefix(BOM))
 
-    def install(self, command: str = "") -> file_change.Change | None:
-        return file_change.carry_out(lambda: self.agent.plan(self.env.get, command or self.command))
+    def install(self, command: str = "") -> file_change.FileChange | None:
+        return file_change.apply_plan(
+            lambda: self.agent.plan(self.env.get, command or self.command)
+        )
 
-    def uninstall(self) -> file_change.Change | None:
-        return file_change.carry_out(lambda: self.agent.plan_removal(self.env.get))
+    def uninstall(self) -> file_change.FileChange | None:
+        return file_change.apply_plan(lambda: self.agent.plan_removal(self.env.get))

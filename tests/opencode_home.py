@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.agents.opencode.source import OpenCode
+from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.model import Session, ToolCall, ToolResult
 
 RECORDED = Path(__file__).parent / "data" / "opencode"
@@ -62,8 +62,8 @@ class Home:
         part = (f"prt_{name}", name, session_id, at, at, said)
         db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?)", part)
 
-    def source(self, **environ: str) -> OpenCode:
-        return OpenCode.from_environ(environ, str(self.path))
+    def source(self, **environ: str) -> OpenCodeSource:
+        return OpenCodeSource.from_environ(environ, str(self.path))
 
     def read(self, session_id: str, **environ: str) -> list[Session]:
         source = self.source(**environ)

@@ -176,12 +176,12 @@ def test_torn_job_of_a_session_that_nobody_has_stays_and_is_named(
 def test_agent_that_cannot_be_read_keeps_no_other_ones_job_from_being_mended(
     home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
-    from opensync_hooks.agents.opencode.source import OpenCode  # noqa: PLC0415
+    from opensync_hooks.agents.opencode.source import OpenCodeSource  # noqa: PLC0415
 
-    def broken(_self: OpenCode) -> list[object]:
+    def broken(_self: OpenCodeSource) -> list[object]:
         raise trouble
 
-    monkeypatch.setattr(OpenCode, "sessions", broken)
+    monkeypatch.setattr(OpenCodeSource, "sessions", broken)
     session(home, "s1")
     torn_job(spool, "s1")
     mending.mend(spool)

@@ -1,29 +1,28 @@
-"""What is registered with each agent: how it is found, put, and taken away again.
+"""The registration of every agent: how our hook is found, added and removed.
 
-Never writes a settings file that it could not parse, and touches no entry but its own.
+A settings file that cannot be parsed is never written, and no entry but ours is changed.
 """
 
 from __future__ import annotations
 
-from opensync_hooks.agents.claude_code.registration import ClaudeCode
-from opensync_hooks.agents.cursor.registration import Cursor
-from opensync_hooks.agents.opencode.registration import OpenCode
-from opensync_hooks.agents.settings_files.registration import (
-    Agent,
-    Registration,
-    hook_command,
-    is_ours,
-)
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
+from opensync_hooks.agents.cursor.registration import CursorRegistration
+from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
+from opensync_hooks.agents.settings_files.hook_command import hook_command, is_ours
+from opensync_hooks.agents.settings_files.registration import Registration
 
 __all__ = [
     "ALL",
-    "Agent",
-    "ClaudeCode",
-    "Cursor",
-    "OpenCode",
+    "ClaudeCodeRegistration",
+    "CursorRegistration",
+    "OpenCodeRegistration",
     "Registration",
     "hook_command",
     "is_ours",
 ]
 
-ALL: tuple[Agent, ...] = (ClaudeCode(), OpenCode(), Cursor())
+ALL: tuple[Registration, ...] = (
+    ClaudeCodeRegistration(),
+    OpenCodeRegistration(),
+    CursorRegistration(),
+)

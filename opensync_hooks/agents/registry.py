@@ -13,7 +13,7 @@ from typing import Any
 from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.agents.hook_notes import HookNotes
-from opensync_hooks.agents.opencode.source import OpenCode
+from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.errors import SourceError
@@ -23,7 +23,7 @@ from opensync_hooks.privacy.exclusion import Exclusions
 
 _SOURCES: dict[str, Callable[[Mapping[str, str], str], Source]] = {
     ClaudeCode.agent: ClaudeCode.from_environ,
-    OpenCode.agent: OpenCode.from_environ,
+    OpenCodeSource.agent: OpenCodeSource.from_environ,
     Cursor.agent: Cursor.from_environ,
 }
 NAMES = tuple(_SOURCES)

@@ -133,8 +133,8 @@ def _hooks(
 ) -> Iterator[Hooks]:
     waiting = spool.waiting_by_agent()
     for agent in agents.ALL:
-        state = agent.registered(os.environ.get)
-        present = agent.present(os.environ.get)
+        state = agent.state(os.environ.get)
+        present = agent.is_installed(os.environ.get)
         found = backlog.get(agent.name, Backlog())
         synced, last_sync = delivered.get(agent.name, (0, None))
         yield Hooks(
@@ -142,7 +142,7 @@ def _hooks(
             label=agent.label,
             found=present,
             registered=state.works,
-            problem=state.problem or None,
+            problem=str(state.blocker) if state.blocker else None,
             outdated=registrations.outdated(agent, os.environ) or None if state.works else None,
             on_disk=found.on_disk,
             synced=synced,

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from opensync_hooks.agents import registrations
-from opensync_hooks.agents.settings_files.file_change import carry_out_all, read
+from opensync_hooks.agents.settings_files.file_change import apply_all, read
 from opensync_hooks.errors import OpenSyncError, as_ours
 from opensync_hooks.hook import paths
 from opensync_hooks.setup import (
@@ -135,14 +135,14 @@ def _say_whose_begin_here(
     sent = f"those of {', '.join(labels)} that the old plugin sent are there"
     row("Sessions", f"{sent}; ours begin from here")
     for agent in options.chosen(wish):
-        if agent.label not in labels and agent.present(environ.get):
+        if agent.label not in labels and agent.is_installed(environ.get):
             row("", f"those of {agent.label} are sent by: {command} sync --agent {agent.name}")
 
 
 def _foresee(here: Installation, wish: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """A file that must not be changed is found before anything else is."""
     for agent in options.chosen(wish):
-        if wish.agents or agent.present(environ.get):
+        if wish.agents or agent.is_installed(environ.get):
             try:
                 agent.plan(environ.get, here.hook(agent))
             except OpenSyncError as error:
@@ -169,23 +169,23 @@ def _command(here: Installation, environ: Mapping[str, str]) -> str:
 
 
 def _register(
-    agent: registrations.Agent,
+    agent: registrations.Registration,
     here: Installation,
     wish: argparse.Namespace,
     environ: Mapping[str, str],
 ) -> bool:
     """Put the agent's hooks in place; whether the agent is there at all."""
     path = agent.settings_path(environ.get)
-    if not wish.agents and not agent.present(environ.get):
+    if not wish.agents and not agent.is_installed(environ.get):
         row(agent.label, "not found; once it is there, run this again")
         return False
     if not here.script(agent).is_file():
         raise OpenSyncError(
             f"{here.script(agent)}: missing. No hook was registered.", "install it again"
         )
-    done = carry_out_all(partial(agent.plan, environ.get, here.hook(agent)))
+    done = apply_all(partial(agent.plan, environ.get, here.hook(agent)))
     row(agent.label, f"{'registered' if done else 'up to date'} in {short(path)}")
-    for note in (agent.starts, agent.note(environ.get)) if done else ():
+    for note in (agent.activation_hint, agent.advice(environ.get)) if done else ():
         if note:
             row("", note)
     return True
@@ -219,7 +219,7 @@ def _preview(here: Installation, wish: argparse.Namespace, environ: Mapping[str,
     migration.preview(wish, environ)
     for agent in options.chosen(wish):
         path = short(agent.settings_path(environ.get))
-        if not wish.agents and not agent.present(environ.get):
+        if not wish.agents and not agent.is_installed(environ.get):
             row(agent.label, "not found")
         elif change := agent.plan(environ.get, here.hook(agent)):
             row(agent.label, f"{path} would change:\n{change.diff()}")

@@ -30,12 +30,12 @@ class Installation:
     def program(self) -> Path:
         return self.python.with_name(paths.NAME)
 
-    def script(self, agent: registrations.Agent) -> Path:
+    def script(self, agent: registrations.Registration) -> Path:
         """Beside the package's modules, or in the clone that an editable installation points to."""
         places = [root / "hooks" / agent.script for root in (self.package, self.package.parent)]
         return next((path for path in places if path.is_file()), places[0])
 
-    def hook(self, agent: registrations.Agent) -> str:
+    def hook(self, agent: registrations.Registration) -> str:
         return registrations.hook_command(self.python, self.script(agent))
 
 

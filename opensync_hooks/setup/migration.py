@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from opensync_hooks.agents.settings_files.file_change import carry_out_all
+from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import npm_plugins
 from opensync_hooks.setup.npm_plugins import Found
@@ -122,10 +122,10 @@ def _log_in(url: str, key: str, environ: Mapping[str, str]) -> str:
 def _retire(one: Found) -> bool:
     if one.trouble:
         return False
-    done = [change for planner in one.planners for change in carry_out_all(planner)]
+    done = [change for planner in one.planners for change in apply_all(planner)]
     for change in done:
         row("Retired", f"{one.package}, out of {short(change.path)}")
-        row("", f"that file as it was: {short(change.notes[0].path)}")
+        row("", f"that file as it was: {short(change.side_files[0].path)}")
     row("", "the sessions that it sent keep their rows in OpenSync")
     row("", f"its program goes with: npm uninstall -g {one.package}")
     return True

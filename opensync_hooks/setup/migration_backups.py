@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents.settings_files.backup import digest
-from opensync_hooks.agents.settings_files.file_change import Change, Note, read
+from opensync_hooks.agents.settings_files.file_change import FileChange, SideFile, read
 from opensync_hooks.hook import paths
 
 
@@ -40,19 +40,19 @@ def everything(env: paths.Lookup) -> list[Retired]:
 
 
 def noted(
-    env: paths.Lookup, package: str, plan: Callable[[], Change | None]
-) -> Callable[[], Change | None]:
+    env: paths.Lookup, package: str, plan: Callable[[], FileChange | None]
+) -> Callable[[], FileChange | None]:
     """The same plan; carried out, it keeps the file of before and lists it."""
 
-    def planned() -> Change | None:
+    def planned() -> FileChange | None:
         change = plan()
         if change is None or change.before is None:
             return None
         name = f"{change.path.name}.{digest(change.before)[:16]}"
         one = Retired(package, str(change.path), str(folder(env) / name))
         listed = [asdict(each) for each in dict.fromkeys((*everything(env), one))]
-        record = Note(_record(env), json.dumps(listed, indent=2).encode())
-        return replace(change, notes=(Note(Path(one.backup), change.before), record))
+        record = SideFile(_record(env), json.dumps(listed, indent=2).encode())
+        return replace(change, side_files=(SideFile(Path(one.backup), change.before), record))
 
     return planned
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from opensync_hooks.agents import registrations
-from opensync_hooks.agents.settings_files.file_change import Change, read
+from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths as folders
@@ -25,7 +25,7 @@ from opensync_hooks.setup.report import short
 _CLAUDE_EVENTS = "SessionStart|SessionEnd|UserPromptSubmit|PostToolUse|Stop"
 _CURSOR_EVENTS = "beforeSubmitPrompt|before(Shell|MCP)Execution|after(FileEdit|AgentResponse)|stop"
 
-Planner = Callable[[], Change | None]
+Planner = Callable[[], FileChange | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ ALL = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is left of one plugin. The planners are for `carry_out_all`."""
+    """What is left of one plugin. The planners are for `apply_all`."""
 
     package: str
     label: str
@@ -106,19 +106,21 @@ class Found:
     trouble: OpenSyncError | None = None
     """Why one of its files cannot be changed; then none is."""
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[FileChange]:
         """One a file, also where two places are the same."""
         changes = (planner() for planner in self.planners)
         return list({change.path: change for change in changes if change}.values())
 
 
-def find(environ: Mapping[str, str], wanted: tuple[registrations.Agent, ...]) -> list[Found]:
+def find(environ: Mapping[str, str], wanted: tuple[registrations.Registration, ...]) -> list[Found]:
     """Those of the wanted agents that still send, or whose login is still there."""
     of = [(one, agent) for agent in wanted for one in ALL if one.agent == agent.name]
     return [found for one, agent in of if (found := _left(one, agent, environ))]
 
 
-def _left(one: Predecessor, agent: registrations.Agent, environ: Mapping[str, str]) -> Found | None:
+def _left(
+    one: Predecessor, agent: registrations.Registration, environ: Mapping[str, str]
+) -> Found | None:
     planners = tuple(_planners(one, agent, environ))
     login = next(_logins(one, environ), None)
     found = Found(one.package, agent.label, planners, login)
@@ -130,7 +132,7 @@ def _left(one: Predecessor, agent: registrations.Agent, environ: Mapping[str, st
 
 
 def _planners(
-    one: Predecessor, agent: registrations.Agent, environ: Mapping[str, str]
+    one: Predecessor, agent: registrations.Registration, environ: Mapping[str, str]
 ) -> Iterator[Planner]:
     for env in _places(environ):
         if isinstance(agent, HooksFile):
@@ -151,7 +153,7 @@ def _places(environ: Mapping[str, str]) -> Iterator[folders.Lookup]:
         yield {name: value for name, value in environ.items() if name not in moved}.get
 
 
-def _texts(agent: registrations.Agent, environ: Mapping[str, str]) -> Iterator[str]:
+def _texts(agent: registrations.Registration, environ: Mapping[str, str]) -> Iterator[str]:
     paths = [agent.settings_path(environ.get), *opencode_settings.paths(environ.get)]
     for path in paths:
         yield (read(path) or b"").decode("utf-8", "replace")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents.settings_files import jsonc_edit
-from opensync_hooks.agents.settings_files.file_change import Change, read
+from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths as folders
 
@@ -26,7 +26,7 @@ def paths(env: folders.Lookup) -> Iterator[Path]:
         yield Path(alone)
 
 
-def without(path: Path, package: str) -> Change | None:
+def without(path: Path, package: str) -> FileChange | None:
     """The change that takes every entry of the package out of the list; None if there is none."""
     before = read(path)
     if before is None or package.encode() not in before:
@@ -42,7 +42,7 @@ def without(path: Path, package: str) -> Change | None:
             f"take {package} out of its `plugin` list by hand",
         ) from error
     after = (mark + text).encode()
-    return None if after == before else Change(path, before, after)
+    return None if after == before else FileChange(path, before, after)
 
 
 def _place(settings: Any, package: str) -> int | None:

@@ -44,7 +44,7 @@ def for_uninstall(parser: argparse.ArgumentParser) -> None:
     _for_purge(parser)
 
 
-def chosen(options: argparse.Namespace) -> tuple[registrations.Agent, ...]:
+def chosen(options: argparse.Namespace) -> tuple[registrations.Registration, ...]:
     names = options.agents or [agent.name for agent in registrations.ALL]
     return tuple(agent for agent in registrations.ALL if agent.name in names)
 

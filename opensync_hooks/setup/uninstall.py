@@ -13,7 +13,7 @@ from pathlib import Path
 
 from opensync_hooks.agents import registrations
 from opensync_hooks.agents.settings_files import backup
-from opensync_hooks.agents.settings_files.file_change import carry_out_all
+from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.errors import OpenSyncError, UsageError
 from opensync_hooks.setup import (
     command_link,
@@ -65,11 +65,11 @@ def _may_purge(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
 
 
 def _unregister(
-    agent: registrations.Agent, options: argparse.Namespace, environ: Mapping[str, str]
+    agent: registrations.Registration, options: argparse.Namespace, environ: Mapping[str, str]
 ) -> bool:
     plan = partial(agent.plan_removal, environ.get)
     try:
-        changes = list(filter(None, (plan(),))) if options.dry_run else carry_out_all(plan)
+        changes = list(filter(None, (plan(),))) if options.dry_run else apply_all(plan)
     except OpenSyncError as error:
         row(agent.label, "hooks could not be taken out")
         complain(str(error), error.hint)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.registrations import ClaudeCode, hook_command
+from opensync_hooks.agents.registrations import ClaudeCodeRegistration, hook_command
 from opensync_hooks.destinations.store.store import Store
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says, thinks, uses
@@ -91,7 +91,9 @@ class Terminal(User):
         allowed = ["Bash", "Read", "Write", "Edit", "Agent"]
         settings.write_text(json.dumps({"permissions": {"allow": allowed}}))
         script = ROOT / "hooks" / "claude_code.py"
-        change = ClaudeCode().plan(self.environ.get, hook_command(Path(sys.executable), script))
+        change = ClaudeCodeRegistration().plan(
+            self.environ.get, hook_command(Path(sys.executable), script)
+        )
         assert change
         change.apply()
 

@@ -28,7 +28,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.opencode.registration import OpenCode
+from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.registrations import hook_command
 from opensync_hooks.destinations.store.store import Store
 from tests.e2e.completions_api import SUMMARY, TITLE, scripted_completions
@@ -134,7 +134,7 @@ class Developer(User):
     def install(self) -> None:
         environ = {**self.environ, "PATH": f"{Path(OPENCODE).parent}:{self.environ['PATH']}"}
         command = hook_command(Path(sys.executable), ROOT / "hooks" / "opencode.py")
-        change = OpenCode().plan(environ.get, command)
+        change = OpenCodeRegistration().plan(environ.get, command)
         assert change
         change.apply()
 

@@ -86,10 +86,10 @@ def _steps(machine: Machine) -> list[Step]:
 
 def _register(version: str) -> None:
     for agent in registrations.ALL:
-        file_change.carry_out_all(partial(agent.plan, os.environ.get, _command(agent, version)))
+        file_change.apply_all(partial(agent.plan, os.environ.get, _command(agent, version)))
 
 
-def _command(agent: registrations.Agent, version: str) -> str:
+def _command(agent: registrations.Registration, version: str) -> str:
     script = f"/{version}/site-packages/opensync_hooks/hooks/{agent.script}"
     return shlex.join((f"/{version}/bin/python", "-I", "-S", script))
 
@@ -123,4 +123,4 @@ def _begin_again(
 
 def _removed() -> None:
     for agent in registrations.ALL:
-        file_change.carry_out_all(partial(agent.plan_removal, os.environ.get))
+        file_change.apply_all(partial(agent.plan_removal, os.environ.get))

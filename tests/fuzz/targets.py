@@ -21,7 +21,7 @@ from typing import Any
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.opencode.source import OpenCode
+from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.config import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook.entry import names_only
@@ -101,7 +101,7 @@ class OpenCodeFiles(Target):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.data = folder / ".local" / "share" / "opencode"
-        self.source = OpenCode.from_environ({}, str(folder))
+        self.source = OpenCodeSource.from_environ({}, str(folder))
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -150,7 +150,7 @@ class OpenCodeRows(Target):
                     with suppress(sqlite3.OperationalError):  # both have it, in two layouts
                         self.db.execute(statement)
         self.columns = {table: _columns(self.db, table) for table in _tables(self.db)}
-        self.source = OpenCode.from_environ({}, str(folder))
+        self.source = OpenCodeSource.from_environ({}, str(folder))
 
     @classmethod
     def seeds(cls) -> Iterator[bytes]:
@@ -321,7 +321,7 @@ class DatabaseFiles(Target):
         self.chat_file = folder / ".cursor" / "chats" / "f" / "c1" / "store.db"
         self.sources = (
             Cursor.from_environ({}, str(folder)),
-            OpenCode.from_environ({}, str(folder)),
+            OpenCodeSource.from_environ({}, str(folder)),
         )
         for path in (self.cursor_file, self.opencode_file, self.chat_file):
             path.parent.mkdir(parents=True)

@@ -288,7 +288,7 @@ def test_hooks_and_command_are_put_in_place(
     assert run_setup(here, env, "--no-backfill") == 0
     assert command_link.path(env) == home / ".local/bin/opensync-hooks"
     assert command_link.path(env).resolve() == here.program.resolve()
-    state = registrations.ALL[0].registered(env.get)
+    state = registrations.ALL[0].state(env.get)
     assert state.works
     said = capsys.readouterr().out
     assert "~/.local/bin is not on your PATH" in said
@@ -428,7 +428,7 @@ def test_hooks_are_registered_also_where_the_sessions_cannot_be_sent_now(
 ) -> None:
     put_session(Path(env["HOME"]))
     assert run_setup(here, env, sync=lambda *_: 6) == 0
-    assert registrations.ALL[0].registered(env.get).works
+    assert registrations.ALL[0].state(env.get).works
     assert "not all could be synced: `opensync-hooks sync` goes on" in capsys.readouterr().out
 
 

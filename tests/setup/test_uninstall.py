@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.registrations import ALL, Agent, hook_command
+from opensync_hooks.agents.registrations import ALL, Registration, hook_command
 from opensync_hooks.agents.settings_files import file_change
 from opensync_hooks.errors import OpenSyncError, UsageError
 from opensync_hooks.setup import options, user_data
@@ -53,7 +53,7 @@ class User:
         return {str(path.relative_to(self.home)) for path in self.home.rglob("*") if path.is_file()}
 
     def registered(self) -> list[str]:
-        return [agent.name for agent in ALL if agent.registered(self.env.get).events]
+        return [agent.name for agent in ALL if agent.state(self.env.get).events]
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("older", [False, True], ids=["first time", "upgrade"])
 @pytest.mark.parametrize("again", [False, True], ids=["left so", "run again"])
 def test_killed_at_any_step_uninstall_is_exact(
-    tmp_path: Path, agent: Agent, *, older: bool, again: bool
+    tmp_path: Path, agent: Registration, *, older: bool, again: bool
 ) -> None:
     died = True
     step = 0
@@ -221,28 +221,28 @@ def test_killed_at_any_step_uninstall_is_exact(
         if before:
             path.write_bytes(before)
         if older:
-            file_change.carry_out_all(partial(agent.plan, env.get, command("1", agent)))
+            file_change.apply_all(partial(agent.plan, env.get, command("1", agent)))
         died = dies(partial(agent.plan, env.get, command("2", agent)), step)
         if again:
-            file_change.carry_out_all(partial(agent.plan, env.get, command("2", agent)))
-            assert agent.registered(env.get).missing == ()
+            file_change.apply_all(partial(agent.plan, env.get, command("2", agent)))
+            assert agent.state(env.get).missing == ()
         dies(partial(agent.plan_removal, env.get), step)
-        file_change.carry_out_all(partial(agent.plan_removal, env.get))
+        file_change.apply_all(partial(agent.plan_removal, env.get))
         assert (path.read_bytes() if path.exists() else None) == before
         step += 1
     assert step > 3
 
 
-def dies(plan: Callable[[], file_change.Change | None], step: int) -> bool:
+def dies(plan: Callable[[], file_change.FileChange | None], step: int) -> bool:
     with pytest.MonkeyPatch.context() as patch:
         killed_at(step, patch)
         try:
-            file_change.carry_out_all(plan)
+            file_change.apply_all(plan)
         except _KilledError:
             return True
     return False
 
 
-def command(version: str, agent: Agent) -> str:
+def command(version: str, agent: Registration) -> str:
     script = Path(f"/env-{version}/opensync_hooks/hooks", agent.script)
     return hook_command(Path(f"/env-{version}/bin/python"), script)

@@ -1,8 +1,8 @@
-"""Cursor's hooks.json, which Cursor takes whole or not at all.
+"""Cursor's hooks.json, which Cursor takes as a whole or not at all.
 
 One fault in it, and none of the user's hooks run; the only sign is a line in an output channel. So
-what is written is checked by the rules of Cursor's own loader, and a file that it refuses already
-is left alone: to make it valid would start hooks that have been asleep.
+the file is checked by the rules of Cursor's own loader before it is written, and a file that Cursor
+refuses already is left alone: fixing it would start hooks that the user has not seen running.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from opensync_hooks.agents.settings_files import json_edit
+from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.hooks_json import (
     BOM,
-    UNTOUCHED,
-    Found,
     Handler,
     HooksFile,
+    LocatedHandler,
 )
-from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
 
 EVENTS = frozenset(
@@ -33,105 +32,107 @@ EVENTS = frozenset(
         *("afterTabFileEdit", "subagentStart", "subagentStop", "preCompact", "workspaceOpen"),
     )
 )
-_MEND = "mend that first, then run the same command again"
+_HINT = "fix that first, then run the same command again"
 _COMMENTS = (re.compile(r"//.*$", re.MULTILINE), re.compile(r"/\*.*?\*/", re.DOTALL))
 
 
-class Cursor(HooksFile):
+class CursorRegistration(HooksFile):
     name = "cursor"
     label = "Cursor"
     script = "cursor.py"
     programs = ("cursor", "cursor-agent")
-    starts = "if nothing arrives, restart the windows that are open"
+    activation_hint = "if nothing arrives, restart the windows that are open"
     events = ("stop", "sessionEnd")
-    empty = '{\n  "version": 1,\n  "hooks": {}\n}\n'
+    project_files = (".cursor/hooks.json",)
+    empty_text = '{\n  "version": 1,\n  "hooks": {}\n}\n'
     timeout = 10  # the window waits for sessionEnd; the hook itself takes milliseconds
-    _levels: ClassVar = ((2, 2),)  # the loader wants "hooks" to be there, also empty
+    _prunable: ClassVar = ((2, 2),)  # the loader requires "hooks", even if it is empty
 
     def settings_path(self, env: paths.Lookup) -> Path:
         return Path(paths.home(env)) / ".cursor" / "hooks.json"
 
-    def _check(self, path: Path, raw: bytes | None, settings: dict[str, Any]) -> None:
-        super()._check(path, raw, settings)
+    def _check_settings(self, path: Path, content: bytes | None, settings: dict[str, Any]) -> None:
+        super()._check_settings(path, content, settings)
         ours = [handler for _, handler in self._ours(settings)]
         hooks = settings.get("hooks", {}).values()
-        has_others = any(entries != [one for one in ours if one in entries] for entries in hooks)
-        wrong = fault(raw or b"") if has_others else ""
-        if wrong:
-            raise OpenSyncError(
-                f"{path}: Cursor runs none of the hooks in it, because {wrong}.{UNTOUCHED}", _MEND
-            )
+        has_others = any(entries != [hook for hook in ours if hook in entries] for entries in hooks)
+        blocker = self._blocker(path, content or b"", settings)
+        if has_others and blocker:
+            raise SettingsError(blocker, _HINT)
 
-    def _check_written(self, path: Path, after: bytes) -> None:
-        wrong = fault(after)
-        if not wrong and self._differ(_seen_by_cursor(after), json.loads(after)):
-            wrong = "it cuts /* and what follows out of a command"
-        if wrong:
-            raise OpenSyncError(
-                f"{path}: Cursor would refuse it with our hook, because {wrong}.{UNTOUCHED}", _MEND
-            )
+    def _check_result(self, path: Path, after: bytes) -> None:
+        reason = refusal_reason(after)
+        if not reason:
+            loaded, written = self._ours(_as_loaded(after)), self._ours(json.loads(after))
+            if list(loaded) != list(written):
+                reason = "it cuts /* and what follows out of a command"
+        if reason:
+            reason = f"Cursor would refuse it with our hook, because {reason}"
+            raise SettingsError(Blocker(BlockerKind.REFUSED, path, reason), _HINT)
 
-    def _differ(self, seen: dict[str, Any], written: dict[str, Any]) -> bool:
-        """Whether Cursor reads our handlers as anything else than they are."""
-        return list(self._ours(seen)) != list(self._ours(written))
+    def _blocker(self, path: Path, content: bytes, _settings: dict[str, Any]) -> Blocker | None:
+        reason = refusal_reason(content)
+        if not reason:
+            return None
+        reason = f"Cursor runs none of the hooks in it, because {reason}"
+        return Blocker(BlockerKind.REFUSED, path, reason)
 
-    def _hindrance(self, path: Path, raw: bytes, _settings: dict[str, Any]) -> str:
-        wrong = fault(raw)
-        return f"{path}: Cursor runs none of the hooks in it, because {wrong}" if wrong else ""
-
-    def _handlers(self, entries: list[Any]) -> Iterator[Found]:
+    def _handlers(self, entries: list[Any]) -> Iterator[LocatedHandler]:
         for i, handler in enumerate(entries):
             if isinstance(handler, dict):
                 yield (i,), handler
 
-    def _wanted(self, event: str, command: str) -> Handler:
-        """Without `loop_limit`, Cursor skips a stop hook where another one made the agent go on."""
-        wanted: Handler = {"command": command, "timeout": self.timeout}
-        return wanted | ({"loop_limit": None} if event == "stop" else {})
+    def _new_handler(self, event: str, command: str) -> Handler:
+        handler: Handler = {"command": command, "timeout": self.timeout}
+        if event == "stop":
+            # By default, Cursor skips a stop hook after another one has made the agent continue.
+            handler["loop_limit"] = None
+        return handler
 
-    def _runs(self, handler: Handler, wanted: Handler) -> bool:
+    def _is_equivalent(self, handler: Handler, ours: Handler) -> bool:
         """Another timeout is the user's choice. A matcher would keep a stop hook from running."""
-        plain = {"type": "command", "matcher": None, "loop_limit": 5} | handler
-        needed = {"type": "command", "matcher": None} | wanted | {"timeout": plain.get("timeout")}
-        return "timeout" in handler and all(plain[key] == one for key, one in needed.items())
+        defaults = {"type": "command", "matcher": None}
+        actual = {**defaults, "loop_limit": 5, **handler}
+        required = {**defaults, **ours, "timeout": actual.get("timeout")}
+        return "timeout" in handler and all(actual[key] == required[key] for key in required)
 
     def _with_ours(self, text: str, command: str) -> str:
         version = json_edit.parse(text).get("version", ...)
         if version is ...:
             text = json_edit.append(text, (), 1, "version")
-        elif not _is_version(version):
+        elif not _is_positive_integer(version):
             text = json_edit.replace(text, ("version",), 1)
         return super()._with_ours(text, command)
 
 
-def fault(raw: bytes) -> str:
-    """Why Cursor's loader refuses the whole file; nothing where it takes it.
+def refusal_reason(content: bytes) -> str:
+    """Return why Cursor's loader refuses the whole file; empty where it takes it.
 
-    As the loader of `@cursor/sdk` 1.0.32 does, but that no `matcher` is tried: it is JavaScript's.
+    These are the rules of the loader in `@cursor/sdk` 1.0.32, except that a `matcher` is not
+    compiled, because it is a regular expression of JavaScript.
     """
-    if raw.startswith(BOM):
+    if content.startswith(BOM):
         return "it starts with a byte order mark"
-    if not raw.strip():
+    if not content.strip():
         return ""
     try:
-        value = _seen_by_cursor(raw)
+        return _shape_fault(_as_loaded(content))
     except (ValueError, RecursionError):
-        if any(comment.search(raw.decode("utf-8", "replace")) for comment in _COMMENTS):
-            return "it cuts comments, also // and /* inside a text, and what is left is no JSON"
-        return "it is no valid JSON"
-    return _misshapen(value)
+        if any(comment.search(content.decode("utf-8", "replace")) for comment in _COMMENTS):
+            return "it cuts comments, also // and /* inside a text, and the rest is not valid JSON"
+        return "it is not valid JSON"
 
 
-def _seen_by_cursor(raw: bytes) -> Any:
-    """What is left of the file when all that looks like a comment is cut, wherever it stands."""
-    text = raw.decode("utf-8", "replace")
+def _as_loaded(content: bytes) -> Any:
+    """Return what Cursor loads: it cuts whatever looks like a comment, also in strings."""
+    text = content.decode("utf-8", "replace")
     for comment in _COMMENTS:
         text = comment.sub("", text)
     return json.loads(text)
 
 
-def _misshapen(value: Any) -> str:
-    if not isinstance(value, dict) or not _is_version(value.get("version")):
+def _shape_fault(value: Any) -> str:
+    if not isinstance(value, dict) or not _is_positive_integer(value.get("version")):
         return '"version" is not a positive whole number'
     if not isinstance(value.get("hooks"), dict):
         return 'there is no "hooks"'
@@ -140,34 +141,31 @@ def _misshapen(value: Any) -> str:
             return f'it does not know the event "{event}"'
         if not isinstance(entries, list):
             return f'"{event}" is not a list'
-        wrong = next(filter(None, map(_wrong_entry, entries)), "")
-        if wrong:
-            return f'an entry of "{event}" {wrong}'
+        fault = next(filter(None, map(_entry_fault, entries)), "")
+        if fault:
+            return f'an entry of "{event}" {fault}'
     return ""
 
 
-def _wrong_entry(entry: Any) -> str:
-    """A pattern in `matcher` is not tried, and no model named: both are beside the point here."""
+def _entry_fault(entry: Any) -> str:
     if not isinstance(entry, dict):
-        return "is no object"
-    wanted = {None: "command", "command": "command", "prompt": "prompt"}.get(
-        entry.get("type", None)
-    )
-    if wanted is None or ("type" in entry and entry["type"] is None):
+        return "is not an object"
+    kind = entry.get("type", "command")
+    if kind not in ("command", "prompt"):
         return "has a type that it does not know"
-    if not isinstance(entry.get(wanted), str) or (wanted == "prompt" and not entry[wanted].strip()):
-        return f"has no {wanted}"
+    if not isinstance(entry.get(kind), str) or (kind == "prompt" and not entry[kind].strip()):
+        return f"has no {kind}"
     if "timeout" in entry and not _is_positive(entry["timeout"]):
-        return "has a timeout that is no positive number"
-    if entry.get("loop_limit") is not None and not _is_version(entry["loop_limit"]):
-        return "has a loop_limit that is no positive whole number"
+        return "has a timeout that is not a positive number"
+    if entry.get("loop_limit") is not None and not _is_positive_integer(entry["loop_limit"]):
+        return "has a loop_limit that is not a positive whole number"
     if not isinstance(entry.get("failClosed", False), bool):
         return "has a failClosed that is neither true nor false"
-    return "" if isinstance(entry.get("matcher", ""), str) else "has a matcher that is no text"
+    return "" if isinstance(entry.get("matcher", ""), str) else "has a matcher that is not a text"
 
 
-def _is_version(value: Any) -> bool:
-    return _is_positive(value) and value == int(value)
+def _is_positive_integer(value: Any) -> bool:
+    return _is_positive(value) and value % 1 == 0
 
 
 def _is_positive(value: Any) -> bool:

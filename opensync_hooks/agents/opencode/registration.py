@@ -1,9 +1,10 @@
-"""OpenCode's plugin folder: one file of ours, made of hooks/opencode_plugin.js, and nothing else.
+"""OpenCode's plugin folder: one file of ours, made from hooks/opencode_plugin.js, and nothing else.
 
     $XDG_CONFIG_HOME/opencode/plugin/opensync-hooks.js, else under ~/.config
 
-`plugin` is read by every version; `plugins` makes 1.0 refuse to start. A default export that is no
-function is what 2.x wants and what keeps 1.2.6 and older from starting: those get the file without.
+Every version reads `plugin`; `plugins` makes 1.0 refuse to start. A default export that is not a
+function is what 2.x requires and what keeps 1.2.6 and older from starting: with one of those
+installed, the file has no default export.
 """
 
 from __future__ import annotations
@@ -11,149 +12,164 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from opensync_hooks.agents.settings_files.file_change import Change, read
-from opensync_hooks.agents.settings_files.hooks_json import UNTOUCHED
-from opensync_hooks.agents.settings_files.registration import Registration, broken
-from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
+from opensync_hooks.agents.settings_files.file_change import FileChange, read
+from opensync_hooks.agents.settings_files.hook_command import command_blocker
+from opensync_hooks.agents.settings_files.registration import (
+    HookEntry,
+    RegistrationState,
+    find_programs,
+)
 from opensync_hooks.hook import paths
 
+_EVENT = "plugin"
+"""A plugin hears all events, so the file counts as the one registered event."""
 _MARK = b"// opensync-hooks: install.py wrote this file"
 _COMMAND = re.compile(r"^const COMMAND = (\[.*\])(?: //.*)?$", re.MULTILINE)
 _DEFAULT_EXPORT = re.compile(r"^export default .*\n", re.MULTILINE)
-_FIRST_MODERN = (1, 2, 11)
-_PROGRAMS = ("opencode", "opencode2")
-_PACKAGE = "node_modules/@opencode-ai/plugin"
-_CURE = "fetch-retries=0"
+_FIRST_WITH_DEFAULT_EXPORT = (1, 2, 11)
+_NPM_PACKAGE = "node_modules/@opencode-ai/plugin"
+_NO_RETRIES = "fetch-retries=0"
 
 
-class OpenCode:
+class OpenCodeRegistration:
     name = "opencode"
     label = "OpenCode"
     script = "opencode.py"
-    starts = "restart OpenCode where it is running: it loads plugins at its start"
-    file = "opensync-hooks.js"
+    activation_hint = "restart OpenCode where it is running: it loads plugins at its start"
+    file_name = "opensync-hooks.js"
 
     def settings_path(self, env: paths.Lookup) -> Path:
-        return _config(env) / "plugin" / self.file
+        return _config_folder(env) / "plugin" / self.file_name
 
-    def present(self, env: paths.Lookup) -> bool:
-        return _config(env).is_dir() or _data(env).is_dir() or any(_programs(env))
+    def is_installed(self, env: paths.Lookup) -> bool:
+        data = Path(env("XDG_DATA_HOME") or paths.home(env) + "/.local/share") / "opencode"
+        return _config_folder(env).is_dir() or data.is_dir() or any(_programs(env))
 
-    def plan(self, env: paths.Lookup, command: str) -> Change | None:
+    def plan(self, env: paths.Lookup, command: str) -> FileChange | None:
         path = self.settings_path(env)
         before = read(path)
         if before is not None and not before.startswith(_MARK):
-            raise OpenSyncError(
-                f"{path}: another program's file.{UNTOUCHED}",
-                "move it away or rename it, then run the same command again",
+            raise SettingsError(
+                _foreign(path), "move it away or rename it, then run the same command again"
             )
-        after = _bridge(command, modern=_is_modern(env))
-        if after != before:
-            return Change(path, before, after)
-        return next(self._copies(env), None)
+        after = _plugin(env, command)
+        return FileChange(path, before, after) if after != before else self._plan_cleanup(env)
 
-    def plan_removal(self, env: paths.Lookup) -> Change | None:
+    def plan_removal(self, env: paths.Lookup) -> FileChange | None:
         path = self.settings_path(env)
         content = read(path)
         if content is not None and content.startswith(_MARK):
-            return Change(path, content, None, prune=2)
-        return next(self._copies(env), None)
+            return FileChange(path, content, None, prune=2)
+        return self._plan_cleanup(env)
 
-    def registered(self, env: paths.Lookup) -> Registration:
+    def state(self, env: paths.Lookup) -> RegistrationState:
         path = self.settings_path(env)
         try:
             content = read(path)
-        except OpenSyncError as error:
-            said = str(error).removesuffix(UNTOUCHED).removesuffix(".")
-            return Registration(path, (), ("plugin",), said)
+        except SettingsError as error:
+            return RegistrationState(path, (), (_EVENT,), error.blocker)
         if content is None:
-            return Registration(path, (), ("plugin",))
+            return RegistrationState(path, (), (_EVENT,))
         if not content.startswith(_MARK):
-            return Registration(path, (), ("plugin",), f"{path}: another program's file")
-        return Registration(path, ("plugin",), (), _trouble(path, content))
+            return RegistrationState(path, (), (_EVENT,), _foreign(path))
+        words = _command_words(content)
+        if words:
+            return RegistrationState(path, (_EVENT,), (), command_blocker(shlex.join(words)))
+        blocker = Blocker(BlockerKind.NO_COMMAND, path, "names no program to run")
+        return RegistrationState(path, (_EVENT,), (), blocker)
 
-    def note(self, env: paths.Lookup) -> str:
-        """With a plugin, 1.14 and newer installs this package, and waits for it at each start."""
-        config = _config(env)
-        settings = read(config / ".npmrc") or b""
-        if (config / _PACKAGE).is_dir() or _CURE.encode() in settings:
+    def entries(self, env: paths.Lookup, project: Path | None = None) -> list[HookEntry]:
+        entries: list[HookEntry] = []
+        for path in (self.settings_path(env), *self._copies(env, project)):
+            try:
+                content = read(path) or b""
+            except SettingsError:
+                continue
+            words = _command_words(content) if content.startswith(_MARK) else []
+            entries += [HookEntry(path, _EVENT, shlex.join(words))] if words else []
+        return entries
+
+    def advice(self, env: paths.Lookup) -> str:
+        """With a plugin, 1.14 and newer waits at each start until an npm package is installed."""
+        config = _config_folder(env)
+        npmrc = read(config / ".npmrc") or b""
+        if (config / _NPM_PACKAGE).is_dir() or _NO_RETRIES.encode() in npmrc:
             return ""
         return (
             "offline, OpenCode 1.14 and newer waits 71 s at each start for a package that plugins "
-            f"may need; this ends that: echo {_CURE} >> {shlex.quote(str(config / '.npmrc'))}"
+            f"may need; to avoid that: echo {_NO_RETRIES} >> {shlex.quote(f'{config}/.npmrc')}"
         )
 
-    def _copies(self, env: paths.Lookup) -> Iterator[Change]:
-        """Files of ours in the other folders that OpenCode loads: each would fire once more."""
-        roots = [_config(env), Path(paths.home(env)) / ".opencode"]
+    def _copies(self, env: paths.Lookup, project: Path | None = None) -> Iterator[Path]:
+        """Yield where else OpenCode would load our file from, and run our hook once more."""
+        roots = [_config_folder(env), Path(paths.home(env), ".opencode")]
         extra = env("OPENCODE_CONFIG_DIR")
         roots += [Path(extra)] if extra else []
-        for folder in (root / name for root in roots for name in ("plugin", "plugins")):
-            path = folder / self.file
-            content = read(path) if path != self.settings_path(env) else None
+        roots += [project / ".opencode"] if project else []
+        for root in dict.fromkeys(roots):
+            for folder in ("plugin", "plugins"):
+                path = root / folder / self.file_name
+                if path != self.settings_path(env):
+                    yield path
+
+    def _plan_cleanup(self, env: paths.Lookup) -> FileChange | None:
+        for path in self._copies(env):
+            content = read(path)
             if content is not None and content.startswith(_MARK):
-                yield Change(path, content, None)
+                return FileChange(path, content, None)
+        return None
 
 
-def _config(env: paths.Lookup) -> Path:
+def _config_folder(env: paths.Lookup) -> Path:
     return Path(env("XDG_CONFIG_HOME") or paths.home(env) + "/.config") / "opencode"
 
 
-def _data(env: paths.Lookup) -> Path:
-    return Path(env("XDG_DATA_HOME") or paths.home(env) + "/.local/share") / "opencode"
-
-
-def _bridge(command: str, *, modern: bool) -> bytes:
-    baked = f"const COMMAND = {json.dumps(shlex.split(command))}"
-    text = _COMMAND.sub(lambda _: baked, _template(), count=1)
-    return (text if modern else _DEFAULT_EXPORT.sub("", text)).encode()
-
-
-def _template() -> str:
-    """Beside the entry scripts: within the installed package, or in the clone."""
-    package = Path(__file__).parents[2]
-    places = (root / "hooks" / "opencode_plugin.js" for root in (package, package.parent))
-    return next(path for path in places if path.is_file()).read_text(encoding="utf-8")
-
-
-def _trouble(path: Path, content: bytes) -> str:
-    found = _COMMAND.search(content.decode("utf-8", "replace"))
-    try:
-        words = json.loads(found[1]) if found else []
-    except ValueError:
-        words = []
-    if not words or not all(isinstance(word, str) for word in words):
-        return f"{path}: names no program to run"
-    return broken(shlex.join(words))
-
-
-def _is_modern(env: paths.Lookup) -> bool:
-    """Whether every OpenCode that can be found takes the new shape; the old one harms nobody."""
-    versions = [_version(program) for program in _programs(env)]
-    return bool(versions) and all(version >= _FIRST_MODERN for version in versions)
-
-
 def _programs(env: paths.Lookup) -> Iterator[str]:
-    own = f"{paths.home(env)}/.opencode/bin"
-    for path in (env("PATH"), own):
-        found = (shutil.which(name, path=path) for name in _PROGRAMS) if path else ()
-        yield from filter(None, found)
+    return find_programs(env, ("opencode", "opencode2"), ".opencode/bin")
+
+
+def _foreign(path: Path) -> Blocker:
+    return Blocker(BlockerKind.FOREIGN, path, "another program's file")
+
+
+def _plugin(env: paths.Lookup, command: str) -> bytes:
+    """Return the plugin with the command in it, in the form that every OpenCode here can load."""
+    package = Path(__file__).parents[2]
+    sources = (root / "hooks" / "opencode_plugin.js" for root in (package, package.parent))
+    text = next(path for path in sources if path.is_file()).read_text(encoding="utf-8")
+    command_line = f"const COMMAND = {json.dumps(shlex.split(command))}"
+    text = _COMMAND.sub(lambda _: command_line, text, count=1)
+    # The form without a default export harms no version, so it is the one for unknown versions.
+    versions = [_version(program) for program in _programs(env)]
+    if not versions or min(versions) < _FIRST_WITH_DEFAULT_EXPORT:
+        text = _DEFAULT_EXPORT.sub("", text)
+    return text.encode()
+
+
+def _command_words(content: bytes) -> list[str]:
+    """Return the command that is in the plugin; empty where there is no valid one."""
+    match = _COMMAND.search(content.decode("utf-8", "replace"))
+    try:
+        words = json.loads(match[1]) if match else []
+    except ValueError:
+        return []
+    return words if all(isinstance(word, str) for word in words) else []
 
 
 @cache
 def _version(program: str) -> tuple[int, ...]:
-    """Nothing, which is older than anything, for what does not say."""
+    """Return the program's version; empty, which is older than any, if it does not tell."""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [program, "--version"], capture_output=True, text=True, check=False, timeout=20
         ).stdout
     except (OSError, ValueError, subprocess.SubprocessError):
         return ()
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", said)
-    return tuple(int(part) for part in found.groups()) if found else ()
+    match = re.search(r"(\d+)\.(\d+)\.(\d+)", output)
+    return tuple(int(part) for part in match.groups()) if match else ()

@@ -25,7 +25,7 @@ QUIET_S = 0.5
 """After an abort OpenCode says twice that it is idle, 100 ms apart, and writes in between."""
 
 
-class OpenCode:
+class OpenCodeSource:
     agent = AGENT
 
     def __init__(
@@ -35,7 +35,7 @@ class OpenCode:
         self._now = now
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], home: str) -> OpenCode:
+    def from_environ(cls, environ: Mapping[str, str], home: str) -> OpenCodeSource:
         return cls(lambda: locations.layouts(environ, home))
 
     def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:

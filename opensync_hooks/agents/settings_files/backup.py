@@ -1,7 +1,7 @@
-"""What a user's file was before we first changed it, so that taking ours away can be exact.
+"""Copies of users' files from before our first change, so that an uninstall can be exact.
 
-Each file is kept once, as it is, in a file named after its hash; a record beside it says what we
-wrote instead. It is believed only while the user's file is still byte for byte what we wrote.
+Each file is copied once, under a name with its hash; a record beside the copy has the hashes of
+what we wrote instead. A copy counts only while the user's file is byte for byte what we wrote.
 """
 
 from __future__ import annotations
@@ -11,89 +11,84 @@ import json
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.agents.settings_files.file_change import Note, read
+from opensync_hooks.agents.settings_files.file_change import SideFile, read
 from opensync_hooks.hook import paths
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A user's file before our first change: all of its `content`, None if there was no file."""
+
+    path: Path
+    record: Path
+    content: bytes | None
+    folder_made: bool
+    """Whether the file's folder did not exist either."""
+    written: tuple[str, ...] = ()
+    """Hashes of what the file may hold now."""
+
+    def side_files(self, after: bytes) -> tuple[SideFile, ...]:
+        """Return what to keep once the file holds `after`.
+
+        The previous hash is kept as well: if we are killed before the file is written, it still
+        holds what that hash stands for.
+        """
+        record = {
+            "path": str(self.path),
+            "original": None if self.content is None else digest(self.content),
+            "folder_made": self.folder_made,
+            "written": [*self.written, digest(after)][-2:],
+        }
+        kept = SideFile(self.record, json.dumps(record, indent=2).encode())
+        if self.content is None:
+            return (kept,)
+        return SideFile(_copy_path(self.record, digest(self.content)), self.content), kept
+
+    def deletions(self) -> tuple[SideFile, ...]:
+        record = SideFile(self.record, None)
+        if self.content is None:
+            return (record,)
+        return record, SideFile(_copy_path(self.record, digest(self.content)), None)
+
+
+def start(env: paths.Lookup, path: Path, content: bytes | None) -> Backup:
+    """Return the backup of a file that has nothing of ours in it yet."""
+    return Backup(path, record_path(env, path), content, folder_made=not path.parent.exists())
+
+
+def find(env: paths.Lookup, path: Path, current: bytes | None) -> Backup | None:
+    """Return the backup of a file that holds `current` now; None if others have changed it."""
+    record_file = record_path(env, path)
+    try:
+        record: Any = json.loads(read(record_file) or b"null")
+        if current is None or digest(current) not in record["written"]:
+            return None
+        content = None
+        if record["original"] is not None:
+            content = read(_copy_path(record_file, record["original"]))
+            if content is None or digest(content) != record["original"]:
+                return None
+        written = tuple(map(str, record["written"]))
+        return Backup(path, record_file, content, bool(record["folder_made"]), written)
+    except (TypeError, KeyError, ValueError):  # there is no record, or it is not one of ours
+        return None
 
 
 def folder(env: paths.Lookup) -> Path:
     return Path(paths.state(env)) / "backups"
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
-    """`content` is the whole file, None if there was none; it means nothing unless `known`."""
-
-    path: Path
-    place: Path
-    """Where its record lies, but for the name's ending."""
-    known: bool = False
-    content: bytes | None = None
-    folder_made: bool = False
-    """Whether the file's folder was not there either."""
-    written: tuple[str, ...] = ()
-
-    @property
-    def record(self) -> Path:
-        return self.place.with_name(self.place.name + ".json")
-
-    @property
-    def backup(self) -> Path:
-        return _backup(self.place, digest(self.content or b""))
-
-    def notes(self, written: bytes) -> tuple[Note, ...]:
-        """What to keep once the file holds `written`: nothing new if others have changed it.
-
-        The hash before stays as well: killed before the file is written, it still holds that.
-        """
-        if not self.known:
-            return ()
-        record = {
-            "path": str(self.path),
-            "original": None if self.content is None else digest(self.content),
-            "folder_made": self.folder_made,
-            "written": [*self.written, digest(written)][-2:],
-        }
-        kept = Note(self.record, json.dumps(record, indent=2).encode())
-        return (kept,) if self.content is None else (Note(self.backup, self.content), kept)
-
-    def started_with(self, content: bytes | None) -> Original:
-        made = not self.path.parent.exists()
-        return replace(self, known=True, content=content, folder_made=made, written=())
-
-    def forgotten(self) -> tuple[Note, ...]:
-        kept = (self.record,) if self.content is None else (self.record, self.backup)
-        return tuple(Note(path, None) for path in kept)
+def record_path(env: paths.Lookup, path: Path) -> Path:
+    """Return where the record of the file at `path` is kept, whether or not there is one."""
+    return folder(env) / f"{path.name}.{digest(os.fsencode(path.absolute()))[:12]}.json"
 
 
-def of(env: paths.Lookup, path: Path, now: bytes | None) -> Original:
-    """What the file at `path`, which holds `now`, was before us; not known if others wrote it."""
-    name = f"{path.name}.{digest(os.fsencode(path.absolute()))[:12]}"
-    unknown = Original(path, folder(env) / name)
-    try:
-        noted: Any = json.loads(read(unknown.record) or b"null")
-        if now is None or digest(now) not in noted["written"]:
-            return unknown
-        written = tuple(map(str, noted["written"]))
-        made = bool(noted["folder_made"])
-        found = replace(unknown, known=True, folder_made=made, written=written)
-        return found if noted["original"] is None else _with_content(found, noted["original"])
-    except (TypeError, KeyError, ValueError):  # no record, or not one of ours
-        return unknown
-
-
-def _with_content(found: Original, hashed: str) -> Original:
-    content = read(_backup(found.place, hashed))
-    if content is None or digest(content) != hashed:
-        return Original(found.path, found.place)
-    return replace(found, content=content)
-
-
-def _backup(place: Path, hashed: str) -> Path:
-    return place.with_name(f"{place.name}.{hashed[:16]}")
+def _copy_path(record: Path, content_digest: str) -> Path:
+    return record.with_name(f"{record.name.removesuffix('.json')}.{content_digest[:16]}")
 
 
 def digest(content: bytes) -> str:
@@ -101,6 +96,7 @@ def digest(content: bytes) -> str:
 
 
 def forget_all(env: paths.Lookup) -> None:
+    """Delete every backup."""
     shutil.rmtree(folder(env), ignore_errors=True)
     with suppress(OSError):
-        folder(env).parent.rmdir()  # unless something is in it
+        folder(env).parent.rmdir()  # only if it is empty

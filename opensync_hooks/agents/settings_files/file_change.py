@@ -1,4 +1,4 @@
-"""One planned change of one file that belongs to the user: shown, then made whole or not at all."""
+"""One planned change of one file of the user's: first shown, then made completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.system.files import atomic_write
 
 
-class StaleError(OpenSyncError):
+class StaleError(SettingsError):
     """The file is no longer what the change was planned for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """A private file of ours that goes with a change; without content it is to go."""
+class SideFile:
+    """A private file of ours that is written with a change, or deleted if `content` is None."""
 
     path: Path
     content: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """`before` and `after` are the whole file; None is no file."""
+class FileChange:
+    """`before` and `after` are the file's complete content; None stands for no file."""
 
     path: Path
     before: bytes | None
     after: bytes | None
-    notes: tuple[Note, ...] = ()
-    """Those to keep are written before the file is, those to go leave after it."""
+    side_files: tuple[SideFile, ...] = ()
+    """They are written before the file is, and deleted after it."""
     prune: int = 0
-    """How many of the file's folders, from the innermost, go as well once nothing is in them."""
+    """How many of the file's folders, from the innermost, are removed once they are empty."""
 
     def diff(self) -> str:
         old = f"{self.path}" if self.before is not None else os.devnull
@@ -46,13 +46,13 @@ class Change:
         return "\n".join(lines)
 
     def apply(self) -> None:
-        """Raises StaleError, and changes nothing, if somebody wrote the file meanwhile."""
-        for note in self.notes:
-            if note.content is not None:
-                atomic_write(note.path, note.content)
+        """Raise StaleError, and change nothing, if another program wrote the file meanwhile."""
+        for side_file in self.side_files:
+            if side_file.content is not None:
+                atomic_write(side_file.path, side_file.content)
         if read(self.path) != self.before:
             raise StaleError(
-                f"{self.path}: another program wrote it at this moment. Nothing was changed.",
+                Blocker(BlockerKind.CHANGED, self.path, "another program wrote it at this moment"),
                 "run the same command again",
             )
         if self.after is None:
@@ -62,13 +62,13 @@ class Change:
                     folder.rmdir()
         else:
             write(self.path, self.after)
-        for note in self.notes:
-            if note.content is None:
-                _delete(note.path)
+        for side_file in self.side_files:
+            if side_file.content is None:
+                _delete(side_file.path)
 
 
-def carry_out(plan: Callable[[], Change | None], attempts: int = 3) -> Change | None:
-    """Plan and apply, and plan anew if the file changed in between; what was done, if anything."""
+def apply_plan(plan: Callable[[], FileChange | None], attempts: int = 3) -> FileChange | None:
+    """Plan a change and apply it; plan it again if the file changed in between."""
     change = plan()
     if change is None:
         return None
@@ -77,30 +77,30 @@ def carry_out(plan: Callable[[], Change | None], attempts: int = 3) -> Change | 
     except StaleError:
         if attempts == 1:
             raise
-        return carry_out(plan, attempts - 1)
+        return apply_plan(plan, attempts - 1)
     return change
 
 
-def carry_out_all(plan: Callable[[], Change | None]) -> list[Change]:
-    """One change after the other, until there is nothing left to change."""
-    return list(iter(partial(carry_out, plan), None))
+def apply_all(plan: Callable[[], FileChange | None]) -> list[FileChange]:
+    """Plan and apply one change after the other, until there is nothing left to change."""
+    return list(iter(partial(apply_plan, plan), None))
 
 
 def read(path: Path) -> bytes | None:
-    """The whole file; None when there is none."""
+    """Return the file's content; None if there is no file. Raises SettingsError."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise OpenSyncError(
-            f"{path}: cannot be read ({error.strerror}). Nothing was changed.",
-            "see who owns it and what its permissions are",
+        raise SettingsError(
+            Blocker(BlockerKind.UNREADABLE, path, f"cannot be read ({error.strerror})"),
+            "check its owner and its permissions",
         ) from error
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace the whole file in one step; a link stays a link, and a mode stays the mode."""
+    """Replace the file in one step. A link stays a link, and the mode stays as it is."""
     target = Path(os.path.realpath(path))
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
@@ -108,19 +108,19 @@ def write(path: Path, content: bytes) -> None:
         if mode is not None:
             target.chmod(mode)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _write_error(path, error) from error
 
 
 def _delete(path: Path) -> None:
     try:
         Path(os.path.realpath(path)).unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _write_error(path, error) from error
 
 
-def _unwritable(path: Path, error: OSError) -> OpenSyncError:
-    return OpenSyncError(
-        f"{path}: cannot be written ({error.strerror}). Nothing was changed.",
+def _write_error(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        Blocker(BlockerKind.UNWRITABLE, path, f"cannot be written ({error.strerror})"),
         f"make {path.parent} writable for yourself",
     )
 

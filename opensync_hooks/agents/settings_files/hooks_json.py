@@ -1,219 +1,251 @@
-"""A JSON file of the user's in which an agent looks for hooks, ours among others.
+"""A JSON settings file in which an agent keeps hooks: the user's, other programs' and ours.
 
-Never writes a file that it could not parse, and touches no entry but its own.
+A file that cannot be parsed is never written, and no entry but ours is changed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, ClassVar
 
 from opensync_hooks.agents.settings_files import backup, json_edit
-from opensync_hooks.agents.settings_files.file_change import Change, read
-from opensync_hooks.agents.settings_files.registration import (
-    Registration,
-    broken,
+from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
+from opensync_hooks.agents.settings_files.file_change import FileChange, SideFile, read
+from opensync_hooks.agents.settings_files.hook_command import (
+    command_blocker,
+    has_wait,
     is_ours,
-    programs,
-    waiting,
-    waits,
+    with_wait,
 )
-from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.agents.settings_files.registration import (
+    HookEntry,
+    RegistrationState,
+    find_programs,
+)
 from opensync_hooks.hook import paths
 
 BOM = b"\xef\xbb\xbf"
-UNTOUCHED = " Nothing was changed."
 
 Handler = dict[str, Any]
-Found = tuple[json_edit.Path, Handler]
+LocatedHandler = tuple[json_edit.KeyPath, Handler]
 
 
 class HooksFile:
-    """What all such files have in common. An agent says where handlers stand, and their shape."""
+    """The registration of an agent whose hooks are in a JSON file.
+
+    The subclass of an agent knows where that file is, which events matter, and what a handler looks
+    like.
+    """
 
     name: str
     label: str
     script: str
+    programs: tuple[str, ...]
+    """The agent's programs: one may be installed and not have been started yet."""
+    activation_hint: str
     events: tuple[str, ...]
-    empty = "{}\n"
-    """What stands for a file that is missing or empty."""
-    _levels: ClassVar[tuple[tuple[int, int], ...]]
-    """Of a handler's path: a container that ends here goes, when empty, from here on."""
+    project_files: tuple[str, ...]
+    """Where the agent looks for more hooks in the project that it runs in."""
+    empty_text = "{}\n"
+    """What a missing or empty file is taken for."""
+    _prunable: ClassVar[tuple[tuple[int, int], ...]]
+    """Depths in a handler's key path: a container at the first that would be left empty is removed
+    from the second on."""
 
     def settings_path(self, env: paths.Lookup) -> Path:
         raise NotImplementedError
 
-    programs: tuple[str, ...]
-    """How the agent is called: it may be there, and not have been started yet."""
-    starts: str
-    """What makes the agent take up hooks that were registered just now."""
+    def is_installed(self, env: paths.Lookup) -> bool:
+        folder = self.settings_path(env).parent
+        return folder.is_dir() or any(find_programs(env, self.programs, ".local/bin"))
 
-    def present(self, env: paths.Lookup) -> bool:
-        return self.settings_path(env).parent.is_dir() or any(programs(env, self.programs))
-
-    def note(self, _: paths.Lookup) -> str:
+    def advice(self, _: paths.Lookup) -> str:
         return ""
 
-    def plan(self, env: paths.Lookup, command: str) -> Change | None:
+    def plan(self, env: paths.Lookup, command: str) -> FileChange | None:
         path = self.settings_path(env)
         before = read(path)
-        text = self._text(path, before)
-        self._check(path, before, json_edit.parse(text))
+        text = self._decode(path, before)
+        settings = json_edit.parse(text)
+        self._check_settings(path, before, settings)
         after = _encode(before, self._with_ours(text, command))
         if after == before:
             return None
-        self._check_written(path, after)
-        first = backup.of(env, path, before)
-        if not any(self._ours(json_edit.parse(text))):
-            first = first.started_with(before)
-        return Change(path, before, after, first.notes(after))
+        self._check_result(path, after)
+        if any(self._ours(settings)):
+            first = backup.find(env, path, before)
+        else:
+            first = backup.start(env, path, before)
+        return FileChange(path, before, after, first.side_files(after) if first else ())
 
-    def plan_removal(self, env: paths.Lookup) -> Change | None:
+    def plan_removal(self, env: paths.Lookup) -> FileChange | None:
         path = self.settings_path(env)
         before = read(path)
         if before is None or self.script.encode() not in before:
-            return None  # nothing of ours, also in a file that nobody can parse
-        first = backup.of(env, path, before)
-        after = first.content
-        if not first.known:
-            after = _encode(before, self._without_ours(self._text(path, before)))
-        if after == before:
-            return None
-        return Change(path, before, after, first.forgotten(), prune=int(first.folder_made))
+            return None  # nothing of ours is in it, even if it cannot be parsed
+        first = backup.find(env, path, before)
+        if first:
+            prune = int(first.folder_made)
+            return FileChange(path, before, first.content, first.deletions(), prune)
+        text = self._decode(path, before)
+        handlers = [key_path for key_path, _ in self._ours(json_edit.parse(text))]
+        after = _encode(before, self._cut(text, handlers))
+        stale_record = SideFile(backup.record_path(env, path), None)
+        return None if after == before else FileChange(path, before, after, (stale_record,))
 
-    def plan_without(self, env: paths.Lookup, unwanted: Callable[[object], bool]) -> Change | None:
-        """Take out the handlers whose command is `unwanted`: another program's, by consent only."""
+    def plan_without(
+        self, env: paths.Lookup, is_unwanted: Callable[[object], bool]
+    ) -> FileChange | None:
+        """Plan to take out another program's handlers, which the user has agreed to."""
         path = self.settings_path(env)
         before = read(path)
-        text = self._text(path, before)
+        text = self._decode(path, before)
         settings = json_edit.parse(text)
-        found = [at for at, handler in self._all(settings) if unwanted(handler.get("command"))]
-        if before is None or not found:
+        unwanted = [
+            at for at, handler in self._all(settings) if is_unwanted(handler.get("command"))
+        ]
+        if before is None or not unwanted:
             return None
-        self._check(path, before, settings)
-        return Change(path, before, _encode(before, self._cut(text, found)))
+        self._check_settings(path, before, settings)
+        return FileChange(path, before, _encode(before, self._cut(text, unwanted)))
 
-    def registered(self, env: paths.Lookup) -> Registration:
+    def state(self, env: paths.Lookup) -> RegistrationState:
         path = self.settings_path(env)
         try:
-            raw = read(path)
-            settings = json_edit.parse(self._text(path, raw))
-        except OpenSyncError as error:
-            said = str(error).removesuffix(UNTOUCHED).removesuffix(".")
-            return Registration(path, (), self.events, said)
+            content = read(path)
+            settings = json_edit.parse(self._decode(path, content))
+        except SettingsError as error:
+            return RegistrationState(path, (), self.events, error.blocker)
         ours = list(self._ours(settings))
-        held = {at[1] for at, _ in ours}
-        events = tuple(event for event in self.events if event in held)
-        missing = tuple(event for event in self.events if event not in held)
-        problem = self._hindrance(path, raw or b"", settings)
+        registered = {key_path[1] for key_path, _ in ours}
+        blocker = self._blocker(path, content or b"", settings)
         for _, handler in ours:
-            problem = problem or broken(handler["command"])
-        return Registration(path, events, missing, problem)
+            blocker = blocker or command_blocker(handler["command"])
+        return RegistrationState(
+            path,
+            tuple(event for event in self.events if event in registered),
+            tuple(event for event in self.events if event not in registered),
+            blocker,
+        )
 
-    def _text(self, path: Path, raw: bytes | None) -> str:
-        """The file's text, known to be one JSON object."""
+    def entries(self, env: paths.Lookup, project: Path | None = None) -> list[HookEntry]:
+        entries: list[HookEntry] = []
+        project_paths = [project / name for name in self.project_files] if project else []
+        for path in dict.fromkeys((self.settings_path(env), *project_paths)):
+            try:
+                settings = json_edit.parse(self._decode(path, read(path)))
+            except SettingsError:
+                continue
+            for key_path, handler in self._ours(settings):
+                entries.append(HookEntry(path, str(key_path[1]), handler["command"]))
+        return entries
+
+    def _decode(self, path: Path, content: bytes | None) -> str:
+        """Return the file's text, which is one JSON object."""
         try:
-            text = (raw or b"").removeprefix(BOM).decode("utf-8")
-            text = text if text.strip() else self.empty
-            value = json_edit.parse(text)
+            text = (content or b"").removeprefix(BOM).decode("utf-8")
+            text = text if text.strip() else self.empty_text
+            settings = json_edit.parse(text)
         except ValueError as error:
-            raise OpenSyncError(
-                f"{path}: {_complaint(error)}.{UNTOUCHED}",
-                "mend the file (JSON takes no comments, no trailing commas and no key twice), "
+            raise SettingsError(
+                Blocker(BlockerKind.MALFORMED, path, _syntax_error(error)),
+                "fix the file (JSON has no comments, no trailing commas and no duplicate keys), "
                 "then run the same command again",
             ) from error
-        if not isinstance(value, dict):
-            raise self._misshapen(path, "its outermost value", "an object")
+        if not isinstance(settings, dict):
+            raise self._shape_error(path, "its outermost value", "an object")
         return text
 
-    def _check(self, path: Path, _raw: bytes | None, settings: dict[str, Any]) -> None:
-        """Raises OpenSyncError for a file that has no place for our hooks."""
+    def _check_settings(self, path: Path, _content: bytes | None, settings: dict[str, Any]) -> None:
+        """Raise SettingsError for a file that our hooks cannot be added to."""
         hooks = settings.get("hooks", {})
         if not isinstance(hooks, dict):
-            raise self._misshapen(path, '"hooks"', "an object")
+            raise self._shape_error(path, '"hooks"', "an object")
         for event in self.events:
             if not isinstance(hooks.get(event, []), list):
-                raise self._misshapen(path, f'"{event}" in "hooks"', "a list")
+                raise self._shape_error(path, f'"{event}" in "hooks"', "a list")
 
-    def _check_written(self, path: Path, after: bytes) -> None:
-        """Raises OpenSyncError for a file that the agent would not take."""
+    def _check_result(self, path: Path, after: bytes) -> None:
+        """Raise SettingsError for a file that the agent would refuse."""
 
-    def _hindrance(self, path: Path, raw: bytes, settings: dict[str, Any]) -> str:
-        """Why the agent runs no hook of this file; nothing where it does."""
+    def _blocker(self, path: Path, content: bytes, settings: dict[str, Any]) -> Blocker | None:
+        """Return why the agent runs no hook of this file; None where it does."""
         raise NotImplementedError
 
-    def _handlers(self, entries: list[Any]) -> Iterator[Found]:
-        """Every handler in an event's list, with its path from there."""
+    def _handlers(self, entries: list[Any]) -> Iterator[LocatedHandler]:
+        """Yield every handler in an event's list, with its key path from there."""
         raise NotImplementedError
 
-    def _wanted(self, event: str, command: str) -> Handler:
+    def _new_handler(self, event: str, command: str) -> Handler:
         raise NotImplementedError
 
-    def _runs(self, handler: Handler, wanted: Handler) -> bool:
-        """Whether it does what ours should, whatever the user changed about it."""
+    def _is_equivalent(self, handler: Handler, ours: Handler) -> bool:
+        """Whether a handler does what `ours` does, apart from what the user may choose."""
         raise NotImplementedError
 
-    def _entry(self, handler: Handler) -> Any:
-        """The handler as one entry of an event's list."""
+    def _as_entry(self, handler: Handler) -> Any:
+        """Return the handler as one entry of an event's list."""
         return handler
 
-    def _all(self, settings: dict[str, Any]) -> Iterator[Found]:
+    def _all(self, settings: dict[str, Any]) -> Iterator[LocatedHandler]:
         hooks = settings.get("hooks")
         for event, entries in hooks.items() if isinstance(hooks, dict) else ():
-            for path, handler in self._handlers(entries if isinstance(entries, list) else []):
-                yield ("hooks", event, *path), handler
+            for key_path, handler in self._handlers(entries if isinstance(entries, list) else []):
+                yield ("hooks", event, *key_path), handler
 
-    def _ours(self, settings: dict[str, Any]) -> Iterator[Found]:
-        """Our handlers and where they stand, also under events that an older version used."""
-        for path, handler in self._all(settings):
+    def _ours(self, settings: dict[str, Any]) -> Iterator[LocatedHandler]:
+        """Yield our handlers, also those under events that an older version used."""
+        for key_path, handler in self._all(settings):
             if is_ours(handler.get("command"), self.script):
-                yield path, handler
+                yield key_path, handler
 
     def _with_ours(self, text: str, command: str) -> str:
-        seen: set[object] = set()
-        spare: list[json_edit.Path] = []
-        for path, handler in self._ours(json_edit.parse(text)):
-            wanted = self._as_asked(handler, self._wanted(str(path[1]), command))
-            if path[1] in seen or path[1] not in self.events:
-                spare.append(path)
-            elif not self._runs(handler, wanted):
-                text = json_edit.replace(text, path, wanted)
-            seen.add(path[1])
-        text = self._cut(text, spare)
+        """Return the text with one current handler of ours for each event."""
+        registered: set[str] = set()
+        surplus: list[json_edit.KeyPath] = []
+        for key_path, handler in self._ours(json_edit.parse(text)):
+            event = str(key_path[1])
+            ours = self._new_handler(event, command)
+            if has_wait(handler["command"]):
+                ours = _waiting(ours, handler)
+            if event in registered or event not in self.events:
+                surplus.append(key_path)
+            elif not self._is_equivalent(handler, ours):
+                text = json_edit.replace(text, key_path, ours)
+            registered.add(event)
+        text = self._cut(text, surplus)
         for event in self.events:
-            if event not in seen:
-                text = _add(text, event, self._entry(self._wanted(event, command)))
+            if event not in registered:
+                text = _add(text, event, self._as_entry(self._new_handler(event, command)))
         return text
 
-    def _as_asked(self, handler: Handler, wanted: Handler) -> Handler:
-        """A hook that the user made to wait goes on to, for as long as it may."""
-        if not waits(handler["command"]):
-            return wanted
-        allowed = {"timeout": handler["timeout"]} if "timeout" in handler else {}
-        return wanted | allowed | {"command": waiting(wanted["command"])}
-
-    def _without_ours(self, text: str) -> str:
-        return self._cut(text, [path for path, _ in self._ours(json_edit.parse(text))])
-
-    def _cut(self, text: str, handlers: list[json_edit.Path]) -> str:
-        """Remove handlers, each together with the containers it was the last entry of."""
-        for path in reversed(handlers):  # so that the indexes of those before stay true
+    def _cut(self, text: str, handlers: list[json_edit.KeyPath]) -> str:
+        """Remove handlers, each together with the containers that it was the last entry of."""
+        for key_path in reversed(handlers):  # so that the indexes of earlier ones stay valid
             settings = json_edit.parse(text)
-            depth = len(path)
-            for container, without in self._levels:
-                if len(_at(settings, path[:container])) > 1:
+            depth = len(key_path)
+            for container_depth, removal_depth in self._prunable:
+                if len(reduce(getitem, key_path[:container_depth], settings)) > 1:
                     break
-                depth = without
-            text = json_edit.remove(text, path[:depth])
+                depth = removal_depth
+            text = json_edit.remove(text, key_path[:depth])
         return text
 
-    def _misshapen(self, path: Path, part: str, kind: str) -> OpenSyncError:
-        return OpenSyncError(
-            f"{path}: {part} is not {kind}, as {self.label} wants it.{UNTOUCHED}",
-            "mend this part of the file, or take it out",
+    def _shape_error(self, path: Path, part: str, kind: str) -> SettingsError:
+        return SettingsError(
+            Blocker(BlockerKind.MALFORMED, path, f"{part} is not {kind}, as {self.label} expects"),
+            "fix this part of the file, or take it out",
         )
+
+
+def _waiting(ours: Handler, handler: Handler) -> Handler:
+    """Keep a hook waiting that the user made to wait, for as long as the user allows."""
+    timeout = {"timeout": handler["timeout"]} if "timeout" in handler else {}
+    return {**ours, **timeout, "command": with_wait(ours["command"])}
 
 
 def _add(text: str, event: str, entry: Any) -> str:
@@ -225,17 +257,11 @@ def _add(text: str, event: str, entry: Any) -> str:
     return json_edit.append(text, ("hooks", event), entry)
 
 
-def _at(value: Any, path: json_edit.Path) -> Any:
-    for key in path:
-        value = value[key]
-    return value
-
-
 def _encode(before: bytes | None, text: str) -> bytes:
     return (BOM if (before or b"").startswith(BOM) else b"") + text.encode("utf-8")
 
 
-def _complaint(error: ValueError) -> str:
+def _syntax_error(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"not valid JSON (line {error.lineno}: {error.msg})"
     if isinstance(error, UnicodeDecodeError):

@@ -1,7 +1,7 @@
-"""Edits of a JSON text. What an edit does not name keeps its bytes, its order and its style.
+"""Edits of a JSON text that keep every other byte, the order of keys and the style.
 
 Loading and dumping would reflow inline lists, turn 1e400 into Infinity, and fail on the lone
-surrogates that JavaScript writes: all of them in files that are the user's, not ours.
+surrogates that JavaScript writes, in files that are the user's, not ours.
 """
 
 from __future__ import annotations
@@ -11,66 +11,16 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and indexes from the root down."""
 
-_BLANK = re.compile(r"[ \t\r\n]*")
+_WHITESPACE = re.compile(r"[ \t\r\n]*")
 _FIRST_KEY = re.compile(r'[ \t\r\n]*\{[ \t]*\r?\n([ \t]+)"')
 
 
-def parse(text: str) -> Any:
-    """The value of a strictly valid text in which no key stands twice. Raises ValueError."""
-    try:
-        return _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def replace(text: str, path: Path, value: Any) -> str:
-    at = _find(text, path)
-    end = _end(text, at)
-    indent = _indent(text, at) if "\n" in text[at:end] else None
-    return text[:at] + _render(text, value, indent) + text[end:]
-
-
-def append(text: str, path: Path, value: Any, key: str | None = None) -> str:
-    """Add as the last entry of the array, or under `key` of the object, at `path`."""
-    at = _find(text, path)
-    entries = _entries(text, at)
-    if not _spread(text, at, entries):
-        at, comma = (entries[-1].end, _separators(text)[0]) if entries else (at + 1, "")
-        return text[:at] + comma + _entry(text, key, value, None) + text[at:]
-    if entries:
-        at, inner = entries[-1].end, _indent(text, entries[-1].start)
-        return (
-            text[:at] + "," + _newline(text) + inner + _entry(text, key, value, inner) + text[at:]
-        )
-    outer = _indent(text, at)
-    inner = outer + _unit(text)
-    entry = _newline(text) + inner + _entry(text, key, value, inner) + _newline(text) + outer
-    return text[: at + 1] + entry + text[_end(text, at) - 1 :]
-
-
-def remove(text: str, path: Path) -> str:
-    """Cut one entry and its comma: undoes `append`."""
-    at = _find(text, path[:-1])
-    entries = _entries(text, at)
-    place = next(i for i, entry in enumerate(entries) if entry.key == path[-1])
-    if place:
-        return text[: entries[place - 1].end] + text[entries[place].end :]
-    if len(entries) > 1:
-        return text[: entries[0].start] + text[entries[1].start :]
-    return text[: at + 1] + text[_end(text, at) - 1 :]
-
-
-def entries(text: str, path: Path) -> list[Entry]:
-    """What the object or array at `path` holds, and where."""
-    return _entries(text, _find(text, path))
-
-
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of an object or array, by its offsets in the text: with its key, and its value."""
+class JsonEntry:
+    """One entry of an object or array: its key, and where it starts and ends in the text."""
 
     key: str | int
     start: int
@@ -78,79 +28,124 @@ class Entry:
     end: int
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {json.dumps(key)} stands twice in one object")
-        found[key] = value
-    return found
+def parse(text: str) -> Any:
+    """Return the value of a strictly valid text without duplicate keys. Raises ValueError."""
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+def replace(text: str, path: KeyPath, value: Any) -> str:
+    start = _find(text, path)
+    end = _end(text, start)
+    indent = _indent(text, start) if "\n" in text[start:end] else None
+    return text[:start] + _render(text, value, indent) + text[end:]
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)
+def append(text: str, path: KeyPath, value: Any, key: str | None = None) -> str:
+    """Add as the last entry of the array, or under `key` of the object, at `path`."""
+    start = _find(text, path)
+    existing = _entries(text, start)
+    if not _is_multiline(text, start, existing):
+        end, comma = (existing[-1].end, _separators(text)[0]) if existing else (start + 1, "")
+        return text[:end] + comma + _entry(text, key, value, None) + text[end:]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if existing:
+        end, inner = existing[-1].end, _indent(text, existing[-1].start)
+        return text[:end] + "," + newline + inner + _entry(text, key, value, inner) + text[end:]
+    outer = _indent(text, start)
+    inner = outer + _indent_unit(text)
+    entry = newline + inner + _entry(text, key, value, inner) + newline + outer
+    return text[: start + 1] + entry + text[_end(text, start) - 1 :]
 
 
-def _skip(text: str, at: int) -> int:
-    found = _BLANK.match(text, at)
-    return found.end() if found else at
+def remove(text: str, path: KeyPath) -> str:
+    """Cut one entry and its comma; undoes `append`."""
+    start = _find(text, path[:-1])
+    existing = _entries(text, start)
+    index = next(i for i, entry in enumerate(existing) if entry.key == path[-1])
+    if index:
+        return text[: existing[index - 1].end] + text[existing[index].end :]
+    if len(existing) > 1:
+        return text[: existing[0].start] + text[existing[1].start :]
+    return text[: start + 1] + text[_end(text, start) - 1 :]
 
 
-def _end(text: str, at: int) -> int:
-    return _DECODER.raw_decode(text, at)[1]
+def entries(text: str, path: KeyPath) -> list[JsonEntry]:
+    """Return the entries of the object or array at `path`."""
+    return _entries(text, _find(text, path))
 
 
-def _find(text: str, path: Path) -> int:
-    at = _skip(text, 0)
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for key, member in pairs:
+        if key in value:
+            raise ValueError(f"duplicate key {json.dumps(key)} in one object")
+        value[key] = member
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+
+
+def _skip_whitespace(text: str, start: int) -> int:
+    match = _WHITESPACE.match(text, start)
+    return match.end() if match else start
+
+
+def _end(text: str, start: int) -> int:
+    return _DECODER.raw_decode(text, start)[1]
+
+
+def _find(text: str, path: KeyPath) -> int:
+    start = _skip_whitespace(text, 0)
     for key in path:
-        at = next(entry.value for entry in _entries(text, at) if entry.key == key)
-    return at
+        start = next(entry.value for entry in _entries(text, start) if entry.key == key)
+    return start
 
 
-def _entries(text: str, at: int) -> list[Entry]:
-    """What the object or array that starts at `at` holds."""
-    found: list[Entry] = []
-    is_object = text[at] == "{"
-    at = _skip(text, at + 1)
-    while text[at] not in "}]":
-        start = at
-        key: str | int = len(found)
+def _entries(text: str, start: int) -> list[JsonEntry]:
+    """Return the entries of the object or array that begins at `start`."""
+    entries: list[JsonEntry] = []
+    is_object = text[start] == "{"
+    offset = _skip_whitespace(text, start + 1)
+    while text[offset] not in "}]":
+        entry_start = offset
+        key: str | int = len(entries)
         if is_object:
-            key, at = _DECODER.raw_decode(text, at)
-            at = _skip(text, _skip(text, at) + 1)  # over the colon
-        found.append(Entry(key, start, at, _end(text, at)))
-        at = _skip(text, found[-1].end)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
-    return found
+            key, offset = _DECODER.raw_decode(text, offset)
+            offset = _skip_whitespace(text, _skip_whitespace(text, offset) + 1)  # past the colon
+        entries.append(JsonEntry(key, entry_start, offset, _end(text, offset)))
+        offset = _skip_whitespace(text, entries[-1].end)
+        if text[offset] == ",":
+            offset = _skip_whitespace(text, offset + 1)
+    return entries
 
 
-def _spread(text: str, at: int, entries: list[Entry]) -> bool:
-    """Whether entries of this container stand on lines of their own."""
-    if entries:
-        return "\n" in text[at : _end(text, at)]
-    return "\n" in text.strip() or not _entries(text, _skip(text, 0))
+def _is_multiline(text: str, start: int, existing: list[JsonEntry]) -> bool:
+    """Whether the entries of the container at `start` are, or would be, on lines of their own."""
+    if existing:
+        return "\n" in text[start : _end(text, start)]
+    return "\n" in text.strip() or not _entries(text, _skip_whitespace(text, 0))
 
 
-def _newline(text: str) -> str:
-    return "\r\n" if "\r\n" in text else "\n"
-
-
-def _unit(text: str) -> str:
-    found = _FIRST_KEY.match(text)
-    return found[1] if found else "  "
+def _indent_unit(text: str) -> str:
+    match = _FIRST_KEY.match(text)
+    return match[1] if match else "  "
 
 
 def _separators(text: str) -> tuple[str, str]:
     return (",", ":") if '":' in text and '": ' not in text else (", ", ": ")
 
 
-def _indent(text: str, at: int) -> str:
-    """The white space that the line around `at` begins with."""
-    line = text[text.rfind("\n", 0, at) + 1 : at]
+def _indent(text: str, offset: int) -> str:
+    """Return the whitespace that the line around `offset` begins with."""
+    line = text[text.rfind("\n", 0, offset) + 1 : offset]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
@@ -163,5 +158,6 @@ def _entry(text: str, key: str | None, value: Any, indent: str | None) -> str:
 def _render(text: str, value: Any, indent: str | None) -> str:
     if indent is None:
         return json.dumps(value, ensure_ascii=False, separators=_separators(text))
-    lines = json.dumps(value, ensure_ascii=False, indent=_unit(text)).split("\n")
-    return (_newline(text) + indent).join(lines)
+    lines = json.dumps(value, ensure_ascii=False, indent=_indent_unit(text)).split("\n")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    return (newline + indent).join(lines)

@@ -1,7 +1,7 @@
-"""JSON with comments and trailing commas, as OpenCode reads its settings.
+"""Removal of list entries from JSON with comments and trailing commas, as OpenCode reads it.
 
-Only cuts entries out of lists. A text of the same length without what JSON does not know says where
-they stand; what was around them, comments too, keeps its bytes.
+The offsets come from a copy of the same length in which comments and trailing commas are blanked.
+What surrounds an entry, comments included, keeps its bytes.
 """
 
 from __future__ import annotations
@@ -11,39 +11,39 @@ from typing import Any
 
 from opensync_hooks.agents.settings_files import json_edit
 
-_TEXT = r'"(?:[^"\\]|\\.)*"'
-_COMMENT = re.compile(rf"({_TEXT})|//[^\r\n]*|/\*.*?\*/", re.DOTALL)
-_LAST_COMMA = re.compile(rf"({_TEXT})|,(?=\s*[\]}}])", re.DOTALL)
-_NOT_A_BREAK = re.compile(r"[^\r\n]")
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_COMMENT = re.compile(rf"({_STRING})|//[^\r\n]*|/\*.*?\*/", re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"({_STRING})|,(?=\s*[\]}}])", re.DOTALL)
+_NOT_A_LINE_BREAK = re.compile(r"[^\r\n]")
 
 
 def parse(text: str) -> Any:
-    """Raises ValueError for anything but one value, and for a key that stands twice."""
-    return json_edit.parse(_plain(text))
+    """Return the value of a text without duplicate keys. Raises ValueError."""
+    return json_edit.parse(_as_json(text))
 
 
-def remove(text: str, path: json_edit.Path) -> str:
-    """Cut the entry of a list that `path` leads to, with one comma, and its line once empty."""
-    entries = json_edit.entries(_plain(text), path[:-1])
-    place = next(i for i, entry in enumerate(entries) if entry.key == path[-1])
-    start, end = entries[place].start, entries[place].end
-    bare = _without_comments(text)
-    comma = re.compile(r"\s*,").match(bare, end)
+def remove(text: str, path: json_edit.KeyPath) -> str:
+    """Cut the list entry at `path` with one comma, and with its line if that is empty then."""
+    entries = json_edit.entries(_as_json(text), path[:-1])
+    index = next(i for i, entry in enumerate(entries) if entry.key == path[-1])
+    start, end = entries[index].start, entries[index].end
+    uncommented = _COMMENT.sub(_blank, text)
+    comma = re.compile(r"\s*,").match(uncommented, end)
     if comma:
         return _cut(_cut(text, comma.end() - 1, comma.end()), start, end)
     text = _cut(text, start, end)
-    if place:
-        before = bare.index(",", entries[place - 1].end)
-        text = text[:before] + text[before + 1 :]
+    if index:
+        comma_before = uncommented.index(",", entries[index - 1].end)
+        text = text[:comma_before] + text[comma_before + 1 :]
     return text
 
 
 def _cut(text: str, start: int, end: int) -> str:
-    """Without these letters, and without their line if nothing else is left of it."""
-    first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", end) + 1
-    if last and not (text[first:start] + text[end:last]).strip():
-        return text[:first] + text[last:]
+    """Cut these characters, and their line if nothing else is left of it."""
+    line_start = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", end) + 1
+    if line_end and not (text[line_start:start] + text[end:line_end]).strip():
+        return text[:line_start] + text[line_end:]
     while end < len(text) and text[end] in " \t" and text[start - 1] in " \t[":
         end += 1
     while text[start - 1] in " \t" and text[end : end + 1] == "]":
@@ -51,13 +51,9 @@ def _cut(text: str, start: int, end: int) -> str:
     return text[:start] + text[end:]
 
 
-def _plain(text: str) -> str:
-    return _LAST_COMMA.sub(_blank, _without_comments(text))
+def _as_json(text: str) -> str:
+    return _TRAILING_COMMA.sub(_blank, _COMMENT.sub(_blank, text))
 
 
-def _without_comments(text: str) -> str:
-    return _COMMENT.sub(_blank, text)
-
-
-def _blank(found: re.Match[str]) -> str:
-    return found[0] if found[1] else _NOT_A_BREAK.sub(" ", found[0])
+def _blank(match: re.Match[str]) -> str:
+    return match[0] if match[1] else _NOT_A_LINE_BREAK.sub(" ", match[0])

@@ -44,7 +44,7 @@ def _told(source: Source) -> str | None:
     return session.agent_version if session else None
 
 
-def _version(agent: registrations.Agent, told: str) -> Finding:
+def _version(agent: registrations.Registration, told: str) -> Finding:
     name = f"{agent.label} version"
     found = tuple(int(part) for part in re.findall(r"\d+", told)[:3])
     oldest = _OLDEST[agent.name]
@@ -62,7 +62,7 @@ def retention(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     source = registry.source("claude-code", environ)
     if source is None:
         return
-    days = kept_days(registrations.ClaudeCode().settings_path(environ.get))
+    days = kept_days(registrations.ClaudeCodeRegistration().settings_path(environ.get))
     due = _ages(source, config)
     late = sum(age >= (days - _SOON_DAYS) * _DAY_MS for age in due)
     if not late:

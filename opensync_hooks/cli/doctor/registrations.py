@@ -12,7 +12,7 @@ from typing import Any
 
 from opensync_hooks import __version__
 from opensync_hooks.agents import registrations
-from opensync_hooks.agents.settings_files.registration import words
+from opensync_hooks.agents.settings_files.hook_command import split_command as words
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.hook import paths
 from opensync_hooks.setup import npm_plugins
@@ -30,12 +30,12 @@ def check(environ: Mapping[str, str]) -> Iterator[Finding]:
     """One finding for each agent: whether its own rules let our hook run, with which Python."""
     for agent in registrations.ALL:
         name = f"{agent.label} hooks"
-        if not agent.present(environ.get):
+        if not agent.is_installed(environ.get):
             yield ok(name, "the agent is not on this machine")
             continue
-        state = agent.registered(environ.get)
-        if state.problem:
-            yield failed(name, f"{state.problem}.", f"Mend that. {_INSTALL}")
+        state = agent.state(environ.get)
+        if state.blocker:
+            yield failed(name, f"{state.blocker}.", f"Mend that. {_INSTALL}")
         elif state.missing:
             missing = ", ".join(state.missing)
             yield failed(name, f"{state.path}: {missing} of ours is not in it.", _INSTALL)
@@ -55,7 +55,7 @@ def _running(name: str, path: Path, commands: _Commands) -> Finding:
     return ok(name, f"registered in {path}")
 
 
-def outdated(agent: registrations.Agent, environ: Mapping[str, str]) -> str:
+def outdated(agent: registrations.Registration, environ: Mapping[str, str]) -> str:
     """The version that the agent's hook is of, where it is not this one."""
     return _other_version(_commands(agent.settings_path(environ.get), agent.script))
 
@@ -107,7 +107,7 @@ def _ours_twice(environ: Mapping[str, str]) -> Iterator[Finding]:
             yield warning(f"{agent.label} double", what, cure)
 
 
-def _further(agent: registrations.Agent, environ: Mapping[str, str]) -> Iterator[Path]:
+def _further(agent: registrations.Registration, environ: Mapping[str, str]) -> Iterator[Path]:
     """Where the agent also looks: in the project that this command is run in."""
     here = Path.cwd()
     if agent.name == "claude-code":

@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.registrations import ALL, ClaudeCode, hook_command, is_ours
+from opensync_hooks.agents.registrations import ALL, ClaudeCodeRegistration, hook_command, is_ours
 from opensync_hooks.agents.settings_files import backup as original
 from opensync_hooks.agents.settings_files import file_change
 from opensync_hooks.errors import OpenSyncError
 from tests.agents.settings_files.test_json_edit import OBJECTS, STYLES
 from tests.hooks_home import BOM, ENVIRONMENT, PACKAGE, HooksHome
 
-CLAUDE = ClaudeCode()
+CLAUDE = ClaudeCodeRegistration()
 COMMAND = f"{ENVIRONMENT}/bin/python -I -S {PACKAGE}/hooks/claude_code.py"
 STALE = "/gone/python3.11 -I -S /gone/site-packages/opensync_hooks/hooks/claude_code.py"
 FOREIGN = "/opt/other/bin/python -I -S /opt/other/hooks/claude_code.py"
@@ -80,7 +80,7 @@ def styled(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
 
 def test_install_registers_both_events(styled: Home) -> None:
     styled.install()
-    assert CLAUDE.registered(styled.env.get).events == ("Stop", "SessionEnd")
+    assert CLAUDE.state(styled.env.get).events == ("Stop", "SessionEnd")
     for event in ("Stop", "SessionEnd"):
         assert styled.value()["hooks"][event][-1] == group(handler())
 
@@ -159,7 +159,7 @@ REFUSED = {
     "trailing comma": (b'{"model": "opus",\n}', "not valid JSON"),
     "cut short": (b'{"model": "op', "line 1"),
     "not UTF-8": (b'{"model": "\xff"}', "UTF-8"),
-    "key twice": (b'{"hooks": {}, "hooks": {"Stop": []}}', '"hooks" stands twice'),
+    "key twice": (b'{"hooks": {}, "hooks": {"Stop": []}}', 'duplicate key "hooks"'),
     "NaN": (b'{"a": NaN}', "NaN"),
     "list": (b"[]", "not an object"),
     "hooks a list": (b'{"hooks": []}', '"hooks" is not an object'),
@@ -183,9 +183,9 @@ def test_what_cannot_be_changed_safely_is_left_alone(
     assert caught.value.hint
     assert home.content == content
     assert home.uninstall() is None  # there is nothing of ours in it
-    found = CLAUDE.registered(home.env.get)
+    found = CLAUDE.state(home.env.get)
     assert not found.works
-    assert found.problem in ("", message.removesuffix(". Nothing was changed.")), "no full stop"
+    assert f"{found.blocker or ''}" in ("", message.removesuffix(". Nothing was changed."))
 
 
 def test_a_broken_file_with_our_hook_in_it_is_not_touched_by_uninstall(tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_a_change_that_went_stale_is_planned_again(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b"{}")
     plans = 0
 
-    def plan() -> file_change.Change | None:
+    def plan() -> file_change.FileChange | None:
         nonlocal plans
         plans += 1
         planned = CLAUDE.plan(home.env.get, COMMAND)
@@ -366,7 +366,7 @@ def test_a_change_that_went_stale_is_planned_again(tmp_path: Path) -> None:
             home.path.write_bytes(b'{"model": "opus"}')
         return planned
 
-    file_change.carry_out(plan)
+    file_change.apply_plan(plan)
     assert home.value()["model"] == "opus"
     home.uninstall()
     assert home.content == b'{"model": "opus"}'
@@ -376,7 +376,7 @@ def test_a_file_that_never_holds_still_is_given_up(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b"{}")
     count = 0
 
-    def plan() -> file_change.Change | None:
+    def plan() -> file_change.FileChange | None:
         nonlocal count
         planned = CLAUDE.plan(home.env.get, COMMAND)
         count += 1
@@ -384,7 +384,7 @@ def test_a_file_that_never_holds_still_is_given_up(tmp_path: Path) -> None:
         return planned
 
     with pytest.raises(file_change.StaleError):
-        file_change.carry_out(plan)
+        file_change.apply_plan(plan)
     assert home.content == b'{"n": 3}'
 
 
@@ -423,27 +423,27 @@ def test_the_diff_names_the_file_and_shows_only_what_changes(tmp_path: Path) -> 
 def test_claude_config_dir_moves_the_settings(tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "CLAUDE_CONFIG_DIR": str(tmp_path / "elsewhere")}
     assert CLAUDE.settings_path(env.get) == tmp_path / "elsewhere" / "settings.json"
-    assert not CLAUDE.present(env.get)
+    assert not CLAUDE.is_installed(env.get)
     (tmp_path / "elsewhere").mkdir()
-    assert CLAUDE.present(env.get)
+    assert CLAUDE.is_installed(env.get)
 
 
 def test_registered_tells_what_would_keep_the_hook_from_running(tmp_path: Path) -> None:
     home = Home(tmp_path / "h")
-    assert CLAUDE.registered(home.env.get).missing == ("Stop", "SessionEnd")
+    assert CLAUDE.state(home.env.get).missing == ("Stop", "SessionEnd")
     home.install()
-    assert "Python is gone" in CLAUDE.registered(home.env.get).problem
+    assert "Python is gone" in str(CLAUDE.state(home.env.get).blocker)
 
     script = tmp_path / "opensync_hooks" / "hooks" / "claude_code.py"
     home.install(hook_command(Path(sys.executable), script))
-    assert CLAUDE.registered(home.env.get).problem == f"{script}: the hook's script is gone"
+    assert str(CLAUDE.state(home.env.get).blocker) == f"{script}: the hook's script is gone"
 
     script.parent.mkdir(parents=True)
     script.touch()
-    assert CLAUDE.registered(home.env.get).works
+    assert CLAUDE.state(home.env.get).works
 
     home.path.write_bytes(dumped(home.value() | {"disableAllHooks": True}))
-    assert "disableAllHooks" in CLAUDE.registered(home.env.get).problem
+    assert "disableAllHooks" in str(CLAUDE.state(home.env.get).blocker)
 
 
 def test_every_agent_has_a_hook_script() -> None:
@@ -505,5 +505,5 @@ def test_any_settings_survive_without_the_record_of_the_original(content: bytes 
         home.install()
         original.forget_all(home.env.get)
         home.uninstall()
-        assert CLAUDE.registered(home.env.get).events == ()
+        assert CLAUDE.state(home.env.get).events == ()
         assert without_ours(home.content) == without_ours(content)

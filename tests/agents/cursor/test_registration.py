@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.cursor.registration import EVENTS, Cursor, fault
+from opensync_hooks.agents.cursor.registration import EVENTS, CursorRegistration, refusal_reason
 from opensync_hooks.agents.registrations import hook_command, is_ours
 from opensync_hooks.agents.settings_files import backup
 from opensync_hooks.errors import OpenSyncError
 from tests.agents.settings_files.test_json_edit import STYLES
 from tests.hooks_home import BOM, ENVIRONMENT, PACKAGE, HooksHome
 
-CURSOR = Cursor()
+CURSOR = CursorRegistration()
 COMMAND = f"{ENVIRONMENT}/bin/python -I -S {PACKAGE}/hooks/cursor.py"
 STALE = "/gone/python3.11 -I -S /gone/site-packages/opensync_hooks/hooks/cursor.py"
 
@@ -87,7 +87,7 @@ def styled(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
 def test_install_registers_both_events_and_cursor_takes_the_file(styled: Home) -> None:
     before = json.loads(styled.content or b"{}").get("hooks", {})
     styled.install()
-    assert CURSOR.registered(styled.env.get).events == ("stop", "sessionEnd")
+    assert CURSOR.state(styled.env.get).events == ("stop", "sessionEnd")
     assert loads(styled.content or b"")
     for event, entries in (before | OURS).items():
         assert styled.hooks()[event] == [*before.get(event, []), *OURS.get(event, [])], entries
@@ -147,7 +147,7 @@ SLEEPING = {
         b'{"version": 1, "hooks": {"stop": [%s, {"hooks": []}]}}',
         "command",
     ),
-    "bare text": (b'{"version": 1, "hooks": {"stop": [%s, "x"]}}', "no object"),
+    "bare text": (b'{"version": 1, "hooks": {"stop": [%s, "x"]}}', "not an object"),
     "timeout of text": (
         b'{"version": 1, "hooks": {"stop": [%s, {"command": "x", "timeout": "5"}]}}',
         "timeout",
@@ -166,7 +166,7 @@ SLEEPING = {
 
 @pytest.mark.parametrize(("content", "said"), SLEEPING.values(), ids=SLEEPING.keys())
 def test_hooks_that_cursor_refuses_are_not_woken(tmp_path: Path, content: bytes, said: str) -> None:
-    """To mend the file would start foreign hooks; to add ours would be of no use."""
+    """Fixing the file would start foreign hooks, and adding ours would be of no use."""
     whole = content.replace(b"%s", json.dumps(OTHER).encode())
     assert not loads(whole)
     home = Home(tmp_path / "h", whole)
@@ -177,7 +177,7 @@ def test_hooks_that_cursor_refuses_are_not_woken(tmp_path: Path, content: bytes,
     assert said in str(caught.value)
     assert caught.value.hint
     assert home.content == whole
-    assert said in CURSOR.registered(home.env.get).problem
+    assert said in str(CURSOR.state(home.env.get).blocker)
     assert home.uninstall() is None
 
 
@@ -205,7 +205,7 @@ def test_file_that_we_cannot_read_is_left_alone(tmp_path: Path, content: bytes) 
         home.install()
     assert str(caught.value).startswith(f"{home.path}: ")
     assert home.content == content
-    assert not CURSOR.registered(home.env.get).works
+    assert not CURSOR.state(home.env.get).works
 
 
 @pytest.mark.parametrize("folder", ["/a//b", "/a/*b*/c"])
@@ -274,12 +274,12 @@ def test_command_gets_its_input_from_the_shell_as_cursor_calls_it(tmp_path: Path
     command = hook_command(Path(sys.executable), script)
     line = f"{command} <<'CURSOR_HOOK_EOF'\n{{}}\nCURSOR_HOOK_EOF"
     assert subprocess.check_output(["/bin/sh", "-c", line]) == b"{}\n\n"
-    assert fault(dumped({"stop": [{"command": command}]})) == ""
+    assert refusal_reason(dumped({"stop": [{"command": command}]})) == ""
 
 
 def test_cursor_is_present_where_its_folder_is(tmp_path: Path) -> None:
-    assert not CURSOR.present({"HOME": str(tmp_path)}.get)
-    assert CURSOR.present(Home(tmp_path / "h").env.get)
+    assert not CURSOR.is_installed({"HOME": str(tmp_path)}.get)
+    assert CURSOR.is_installed(Home(tmp_path / "h").env.get)
 
 
 KEYS = st.sampled_from(["command", "timeout", "matcher", "loop_limit", "type", "note"])
@@ -306,10 +306,10 @@ def test_any_file_comes_back_to_the_byte_or_is_never_touched(
     try:
         home.install()
     except OpenSyncError:
-        assert fault(content)
+        assert refusal_reason(content)
         assert home.content == content
         return
-    assert fault(home.content or b"") == ""
+    assert refusal_reason(home.content or b"") == ""
     assert home.install() is None
     home.uninstall()
     assert home.content == content

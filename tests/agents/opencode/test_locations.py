@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.agents.opencode import locations
-from opensync_hooks.agents.opencode.source import OpenCode
+from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.cli import foreground
 from opensync_hooks.model import Trigger
 from tests.agents.opencode.recordings import NEW, TOOLS, TRUTH
@@ -168,7 +168,7 @@ def test_what_is_no_session_is_not_found(recorded: Home, wanted: str) -> None:
 
 
 def test_home_without_opencode_has_no_sessions(home: Path) -> None:
-    source = OpenCode.from_environ({}, str(home))
+    source = OpenCodeSource.from_environ({}, str(home))
     assert list(source.sessions()) == []
     assert source.find(TOOLS) is None
 

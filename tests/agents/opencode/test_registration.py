@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.opencode.registration import OpenCode
+from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.registrations import hook_command
 from opensync_hooks.agents.settings_files import file_change
 from opensync_hooks.errors import OpenSyncError
 
-AGENT = OpenCode()
+AGENT = OpenCodeRegistration()
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "hooks" / "opencode.py"
 FOREIGN = b"export const Mine = async () => ({})\n"
@@ -42,11 +42,11 @@ class Home:
     def command(self) -> str:
         return hook_command(self.python, SCRIPT)
 
-    def install(self, command: str | None = None) -> list[file_change.Change]:
-        return file_change.carry_out_all(lambda: AGENT.plan(self.env.get, command or self.command))
+    def install(self, command: str | None = None) -> list[file_change.FileChange]:
+        return file_change.apply_all(lambda: AGENT.plan(self.env.get, command or self.command))
 
-    def uninstall(self) -> list[file_change.Change]:
-        return file_change.carry_out_all(lambda: AGENT.plan_removal(self.env.get))
+    def uninstall(self) -> list[file_change.FileChange]:
+        return file_change.apply_all(lambda: AGENT.plan_removal(self.env.get))
 
     def tree(self) -> dict[str, bytes]:
         files = (path for path in self.config.rglob("*") if path.is_file())
@@ -67,7 +67,7 @@ def test_install_writes_one_file_that_names_python_and_script(there: Home) -> No
     text = there.file.read_text()
     words = [str(there.python), "-I", "-S", str(SCRIPT)]
     assert f"const COMMAND = {json.dumps(words)}\n" in text
-    assert AGENT.registered(there.env.get).works
+    assert AGENT.state(there.env.get).works
     assert there.file.stat().st_mode & 0o777 == 0o600
 
 
@@ -77,7 +77,7 @@ def test_python_may_lie_in_a_folder_of_any_name(there: Home, folder: str) -> Non
     there.python.parent.mkdir(parents=True)
     there.python.touch()
     there.install()
-    assert AGENT.registered(there.env.get).works
+    assert AGENT.state(there.env.get).works
     assert json.dumps(str(there.python)) in there.file.read_text()
 
 
@@ -90,9 +90,9 @@ def test_install_twice_is_install_once(there: Home) -> None:
 
 def test_upgrade_renews_the_paths(there: Home) -> None:
     there.install("/old/python -I -S /old/opensync_hooks/hooks/opencode.py")
-    assert "is gone" in AGENT.registered(there.env.get).problem
+    assert "is gone" in str(AGENT.state(there.env.get).blocker)
     there.install()
-    assert AGENT.registered(there.env.get).works
+    assert AGENT.state(there.env.get).works
     assert b"/old/" not in there.file.read_bytes()
 
 
@@ -121,13 +121,13 @@ def test_foreign_file_of_our_name_is_neither_changed_nor_taken_away(there: Home)
         there.install()
     assert there.uninstall() == []
     assert there.file.read_bytes() == FOREIGN
-    assert "another program's file" in AGENT.registered(there.env.get).problem
+    assert "another program's file" in str(AGENT.state(there.env.get).blocker)
 
 
 def test_file_that_cannot_be_read_is_said_without_a_full_stop(there: Home) -> None:
     there.file.mkdir(parents=True)
-    found = AGENT.registered(there.env.get)
-    assert found.problem == f"{there.file}: cannot be read (Is a directory)"
+    found = AGENT.state(there.env.get)
+    assert str(found.blocker) == f"{there.file}: cannot be read (Is a directory)"
 
 
 @pytest.mark.parametrize("folder", ["plugins", "../../.opencode/plugin", "../../extra/plugins"])
@@ -205,17 +205,17 @@ def test_file_is_javascript_and_every_plain_export_a_function(there: Home, versi
 
 
 def test_agent_that_was_never_started_is_not_there(there: Home) -> None:
-    assert AGENT.present(there.env.get)
+    assert AGENT.is_installed(there.env.get)
     there.config.rmdir()
-    assert not AGENT.present(there.env.get)
+    assert not AGENT.is_installed(there.env.get)
     data = there.config.parents[1] / ".local" / "share" / "opencode"
     data.mkdir(parents=True)
-    assert AGENT.present(there.env.get)
+    assert AGENT.is_installed(there.env.get)
 
 
 def test_nothing_registered_is_said_as_such(there: Home) -> None:
-    found = AGENT.registered(there.env.get)
-    assert (found.works, found.missing, found.problem) == (False, ("plugin",), "")
+    found = AGENT.state(there.env.get)
+    assert (found.works, found.missing, found.blocker) == (False, ("plugin",), None)
 
 
 @pytest.mark.parametrize("line", ["const COMMAND = []", "const COMMAND = [", "const COMMAND = [7]"])
@@ -224,7 +224,7 @@ def test_file_of_ours_that_names_no_program_is_told(there: Home, line: str) -> N
     text = there.file.read_text().splitlines()
     broken = [line if one.startswith("const COMMAND") else one for one in text]
     there.file.write_text("\n".join(broken))
-    assert "names no program" in AGENT.registered(there.env.get).problem
+    assert "names no program" in str(AGENT.state(there.env.get).blocker)
 
 
 def test_folder_of_xdg_is_heeded(there: Home, tmp_path: Path) -> None:
@@ -240,11 +240,11 @@ def test_folder_that_cannot_be_written_says_so(there: Home) -> None:
 
 
 def test_wait_for_the_registry_is_explained_until_it_is_over(there: Home) -> None:
-    note = AGENT.note(there.env.get)
+    note = AGENT.advice(there.env.get)
     assert "71 s" in note
     assert f"echo fetch-retries=0 >> {there.config}/.npmrc" in note
     (there.config / ".npmrc").write_text("fetch-retries=0\n")
-    assert AGENT.note(there.env.get) == ""
+    assert AGENT.advice(there.env.get) == ""
     (there.config / ".npmrc").unlink()
     (there.config / "node_modules/@opencode-ai/plugin").mkdir(parents=True)
-    assert AGENT.note(there.env.get) == ""
+    assert AGENT.advice(there.env.get) == ""

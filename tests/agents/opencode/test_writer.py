@@ -12,7 +12,7 @@ import pytest
 
 from opensync_hooks.agents.opencode.database import Database
 from opensync_hooks.agents.opencode.layouts import Pulse
-from opensync_hooks.agents.opencode.source import OpenCode
+from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Text, Trigger
 from tests.agents.opencode.recordings import CHILD, DELEGATE, OF_API, TOOLS, TRUTH, changing
@@ -30,7 +30,7 @@ def test_settled_is_a_session_whose_last_message_is_whole_and_old(recorded: Home
 
 @pytest.mark.parametrize("version", [*TREES, "2.x"])
 def test_every_generation_says_when_it_is_settled(there: Home, version: str) -> None:
-    source = OpenCode(there.put(version).source()._layouts, now=lambda: time.time() + 60)
+    source = OpenCodeSource(there.put(version).source()._layouts, now=lambda: time.time() + 60)
     assert all(source.settled(Trigger("opencode", name)) for name in TRUTH[version])
 
 
@@ -68,9 +68,9 @@ def test_step_that_called_a_tool_is_followed_by_another(recorded: Home) -> None:
 NOW = 1_800_000_000_000
 
 
-def at(there: Home, now: int) -> OpenCode:
+def at(there: Home, now: int) -> OpenCodeSource:
     """The source, for which it is always the same time."""
-    return OpenCode(there.source()._layouts, now=lambda: now / 1000)
+    return OpenCodeSource(there.source()._layouts, now=lambda: now / 1000)
 
 
 @pytest.fixture

@@ -18,11 +18,16 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.cursor.registration import fault
-from opensync_hooks.agents.registrations import Agent, ClaudeCode, Cursor, OpenCode
+from opensync_hooks.agents.cursor.registration import refusal_reason
+from opensync_hooks.agents.registrations import (
+    ClaudeCodeRegistration,
+    CursorRegistration,
+    OpenCodeRegistration,
+    Registration,
+)
 from opensync_hooks.agents.settings_files import backup, file_change, jsonc_edit
+from opensync_hooks.agents.settings_files.hook_command import is_ours
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
-from opensync_hooks.agents.settings_files.registration import is_ours
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import opencode_settings
 from tests.agents.claude_code.test_registration import files as claude_files
@@ -40,12 +45,12 @@ OLD = "npm-sync-plugin"
 SITE = "site-packages/opensync_hooks/hooks"
 
 
-def command(agent: Agent, version: str) -> str:
+def command(agent: Registration, version: str) -> str:
     return f"/env-{version}/bin/python -I -S /env-{version}/lib/{SITE}/{agent.script}"
 
 
 class Home:
-    def __init__(self, folder: Path, agent: Agent, content: bytes | None, kind: str) -> None:
+    def __init__(self, folder: Path, agent: Registration, content: bytes | None, kind: str) -> None:
         self.agent = agent
         self.env = {"HOME": str(folder), "OPENSYNC_HOOKS_HOME": str(folder / "ours")}
         self.path = agent.settings_path(self.env.get)
@@ -65,12 +70,12 @@ class Home:
     def content(self) -> bytes | None:
         return self.path.read_bytes() if self.path.exists() else None
 
-    def install(self, version: str = "2") -> list[file_change.Change]:
+    def install(self, version: str = "2") -> list[file_change.FileChange]:
         wanted = command(self.agent, version)
-        return file_change.carry_out_all(lambda: self.agent.plan(self.env.get, wanted))
+        return file_change.apply_all(lambda: self.agent.plan(self.env.get, wanted))
 
     def uninstall(self) -> None:
-        file_change.carry_out_all(lambda: self.agent.plan_removal(self.env.get))
+        file_change.apply_all(lambda: self.agent.plan_removal(self.env.get))
 
     def meddle(self) -> None:
         theirs = json.loads((self.content or b"").removeprefix(BOM)) | {"note": "theirs"}
@@ -89,7 +94,7 @@ class Home:
     def without_ours(self) -> Any:
         """What is in the file besides our handlers and what only they kept from being empty."""
         text = (self.content or b"").removeprefix(BOM).decode()
-        value = json.loads(text if text.strip() else getattr(self.agent, "empty", "{}"))
+        value = json.loads(text if text.strip() else getattr(self.agent, "empty_text", "{}"))
         value.pop("version", None)  # Cursor's: mended where no hook of others would be woken
         hooks = value.pop("hooks", {})
         left = {event: list(map(self._stripped, entries)) for event, entries in hooks.items()}
@@ -109,7 +114,7 @@ class Home:
 
 
 @contextmanager
-def home(agent: Agent, content: bytes | None, kind: str) -> Iterator[Home]:
+def home(agent: Registration, content: bytes | None, kind: str) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(dir=FAST) as folder:
         yield Home(Path(folder), agent, content, kind)
 
@@ -120,7 +125,7 @@ def cursor_files(draw: st.DrawFn) -> bytes | None:
         return None
     hooks = draw(CURSOR_HOOKS)
     if draw(st.booleans()):
-        hooks["stop"] = [{"command": command(Cursor(), "0")}, {"command": "./mine.sh"}]
+        hooks["stop"] = [{"command": command(CursorRegistration(), "0")}, {"command": "./mine.sh"}]
     head = {"version": draw(st.sampled_from([1, 1, 1, 2, 0, "1"]))}
     odd = draw(st.booleans())
     value = {"hooks": hooks, **head, "$schema": "y"} if odd else {**head, "hooks": hooks}
@@ -157,7 +162,7 @@ def holds(agent: HooksFile, content: bytes | None, kind: str, *, older: bool, me
             there.meddle()
             without = there.without_ours()
         there.uninstall()
-        assert agent.registered(there.env.get).events == ()
+        assert agent.state(there.env.get).events == ()
         if meddled == "after" or (meddled and older) or ours_before:
             assert there.without_ours() == (without or rest)
         else:
@@ -167,10 +172,10 @@ def holds(agent: HooksFile, content: bytes | None, kind: str, *, older: bool, me
 
 def accepted(agent: HooksFile, there: Home) -> None:
     content = there.content or b""
-    state = agent.registered(there.env.get)
+    state = agent.state(there.env.get)
     assert (state.missing, state.events) == ((), agent.events)
-    if isinstance(agent, Cursor):
-        assert fault(content) == ""
+    if isinstance(agent, CursorRegistration):
+        assert refusal_reason(content) == ""
     else:
         json.loads(content.removeprefix(BOM))
 
@@ -180,7 +185,7 @@ def accepted(agent: HooksFile, there: Home) -> None:
 def test_claude_codes_settings_come_back_to_the_byte(
     content: bytes | None, kind: str, older: bool, meddled: str
 ) -> None:
-    holds(ClaudeCode(), content, kind, older=older, meddled=meddled)
+    holds(ClaudeCodeRegistration(), content, kind, older=older, meddled=meddled)
 
 
 @many
@@ -188,7 +193,7 @@ def test_claude_codes_settings_come_back_to_the_byte(
 def test_cursors_hooks_come_back_to_the_byte(
     content: bytes | None, kind: str, older: bool, meddled: str
 ) -> None:
-    holds(Cursor(), content, kind, older=older, meddled=meddled)
+    holds(CursorRegistration(), content, kind, older=older, meddled=meddled)
 
 
 NAMES = st.sampled_from(["a.js", "b.ts", "opensync.js", "opensync-hooks.ts", "c.txt"])
@@ -200,7 +205,7 @@ def test_opencodes_folder_comes_back_to_the_byte(
     plugins: dict[str, bytes], config: bytes, kind: str, older: bool
 ) -> None:
     """Our plugin is a file of its own, so all that others put there is not even opened."""
-    with home(OpenCode(), None, kind) as there:
+    with home(OpenCodeRegistration(), None, kind) as there:
         for name, content in plugins.items():
             (there.path.parent / name).write_bytes(content)
         (there.path.parents[1] / "opencode.jsonc").write_bytes(config)

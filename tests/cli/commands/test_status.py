@@ -119,7 +119,7 @@ def test_status_says_so_when_the_hook_is_of_another_version(tmp_path: Path) -> N
     (old / "hooks").mkdir(parents=True)
     (old / "__init__.py").write_text('__version__ = "0.0.1"\n')
     (old / "hooks" / "claude_code.py").touch()
-    agent = registrations.ClaudeCode()
+    agent = registrations.ClaudeCodeRegistration()
     command = registrations.hook_command(Path(sys.executable), old / "hooks" / agent.script)
     agent.settings_path(os.environ.get).parent.mkdir()
     change = agent.plan(os.environ.get, command)

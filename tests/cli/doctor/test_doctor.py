@@ -50,7 +50,7 @@ def found(state: str | None = None) -> dict[str, Finding]:
     return {one.check: one for one in doctor.examine() if state in (None, one.state)}
 
 
-def register(agent: agents.Agent, python: str = sys.executable) -> Path:
+def register(agent: agents.Registration, python: str = sys.executable) -> Path:
     """Our hook in the agent's settings, as the installer puts it."""
     path = agent.settings_path(os.environ.get)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def register(agent: agents.Agent, python: str = sys.executable) -> Path:
     return path
 
 
-def hook(agent: agents.Agent, python: str = sys.executable) -> str:
+def hook(agent: agents.Registration, python: str = sys.executable) -> str:
     return agents.hook_command(Path(python), ROOT / "hooks" / agent.script)
 
 
@@ -94,7 +94,7 @@ def test_installed_and_synced_machine_is_sound(monkeypatch: pytest.MonkeyPatch) 
 
 
 def gone_python(_: Path) -> tuple[str, str]:
-    register(agents.ClaudeCode(), "/nowhere/python3")
+    register(agents.ClaudeCodeRegistration(), "/nowhere/python3")
     return "Claude Code hooks", "/nowhere/python3"
 
 
@@ -103,34 +103,34 @@ def dead_python(ours: Path) -> tuple[str, str]:
     dead = ours / "python3"
     dead.write_text("#!/bin/sh\nexit 3\n")
     dead.chmod(0o700)
-    register(agents.ClaudeCode(), str(dead))
+    register(agents.ClaudeCodeRegistration(), str(dead))
     return "Claude Code hooks", "the hook's Python is older than 3.11, or broken"
 
 
 def no_hooks(_: Path) -> tuple[str, str]:
-    register(agents.ClaudeCode()).write_text("{}")
+    register(agents.ClaudeCodeRegistration()).write_text("{}")
     return "Claude Code hooks", "Stop, SessionEnd of ours is not in it"
 
 
 def broken_settings(_: Path) -> tuple[str, str]:
-    register(agents.ClaudeCode()).write_text("{,}")
+    register(agents.ClaudeCodeRegistration()).write_text("{,}")
     return "Claude Code hooks", "not valid JSON"
 
 
 def all_disabled(_: Path) -> tuple[str, str]:
-    path = register(agents.ClaudeCode())
+    path = register(agents.ClaudeCodeRegistration())
     path.write_text(json.dumps(json.loads(path.read_text()) | {"disableAllHooks": True}))
     return "Claude Code hooks", "disableAllHooks is on"
 
 
 def against_cursors_rules(_: Path) -> tuple[str, str]:
-    path = register(agents.Cursor())
+    path = register(agents.CursorRegistration())
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 0}))
     return "Cursor hooks", '"version" is not a positive whole number'
 
 
 def npm_plugin_too(_: Path) -> tuple[str, str]:
-    path = register(agents.ClaudeCode())
+    path = register(agents.ClaudeCodeRegistration())
     settings = json.loads(path.read_text())
     other = {"type": "command", "command": "claude-code-sync hook Stop"}
     settings["hooks"]["Stop"].append({"hooks": [other]})
@@ -256,7 +256,7 @@ def test_hook_of_another_version_is_a_warning(tmp_path: Path, added: str) -> Non
     (old / "__init__.py").write_text('__version__ = "0.0.1"\n')
     (old / "hooks" / "claude_code.py").touch()
     command = agents.hook_command(Path(sys.executable), old / "hooks" / "claude_code.py")
-    agent = agents.ClaudeCode()
+    agent = agents.ClaudeCodeRegistration()
     path = agent.settings_path(os.environ.get)
     path.parent.mkdir()
     change = agent.plan(os.environ.get, command)
@@ -269,7 +269,7 @@ def test_hook_of_another_version_is_a_warning(tmp_path: Path, added: str) -> Non
 def test_hook_in_the_projects_settings_too_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = register(agents.ClaudeCode())
+    path = register(agents.ClaudeCodeRegistration())
     (tmp_path / "project" / ".claude").mkdir(parents=True)
     (tmp_path / "project" / ".claude" / "settings.json").write_bytes(path.read_bytes())
     assert next(iter(registrations.doubles(os.environ))).state == "ok"
@@ -284,7 +284,7 @@ def test_hook_in_the_projects_settings_too_is_told(
     [("1.0.84", "failed"), ("1.0.85", "ok"), ("2.1.329", "ok"), ("3.0.0", "warning"), ("x", "ok")],
 )
 def test_versions_are_compared_as_numbers(told: str, state: str) -> None:
-    assert history._version(agents.ClaudeCode(), told).state == state
+    assert history._version(agents.ClaudeCodeRegistration(), told).state == state
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,62 @@
+"""The command that an agent runs as our hook: how it is built, recognized and checked."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path, PurePosixPath
+
+from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
+
+_WAIT = " --wait"
+
+
+def hook_command(python: Path, script: Path) -> str:
+    """Return a command for /bin/sh. `-I -S`: it starts fast and loads no package of a project."""
+    return shlex.join((python.as_posix(), "-I", "-S", script.as_posix()))
+
+
+def has_wait(command: str) -> bool:
+    """Whether the user made our hook wait until the session has been delivered."""
+    return command.endswith(_WAIT)
+
+
+def with_wait(command: str) -> str:
+    return command + _WAIT
+
+
+def split_command(command: object) -> list[str]:
+    """Return the command's words without `--wait`; empty for anything but a valid command."""
+    try:
+        return shlex.split(command.removesuffix(_WAIT)) if isinstance(command, str) else []
+    except ValueError:  # an unclosed quote
+        return []
+
+
+def is_ours(command: object, script: str) -> bool:
+    """Whether a Python runs our `script`, wherever the two were when the hook was registered.
+
+    Only the command tells: Claude Code drops every key of a handler that it does not know.
+    """
+    words = split_command(command)
+    if len(words) < 2 or not PurePosixPath(words[0]).name.startswith("python"):
+        return False
+    if any(not word.startswith("-") for word in words[1:-1]):
+        return False
+    path = PurePosixPath(words[-1])
+    if path.parts[-2:] != ("hooks", script):
+        return False
+    root = path.parent.parent  # an installed package, or a clone, either of which may be gone
+    if root.name == "opensync_hooks" or "opensync-hooks" in root.name:
+        return True
+    return root.is_absolute() and Path(root, "opensync_hooks", "__init__.py").is_file()
+
+
+def command_blocker(command: str) -> Blocker | None:
+    """Return why our command would not run; None where it would."""
+    words = split_command(command)
+    python, script = Path(words[0]), Path(words[-1])
+    if python.is_absolute() and not python.is_file():
+        return Blocker(BlockerKind.PYTHON_MISSING, python, "the hook's Python is gone")
+    if not script.is_file():
+        return Blocker(BlockerKind.SCRIPT_MISSING, script, "the hook's script is gone")
+    return None
