@@ -10,7 +10,7 @@ from functools import partial
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
-from opensync_hooks.cli.bulk.thread_pool import Crew
+from opensync_hooks.cli.bulk.thread_pool import run_parallel
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.session_sync import Outcome, Syncer
@@ -99,11 +99,11 @@ def run(
             yield one, result
         return
 
-    def do(own: Syncer, one: Found) -> tuple[Found, Result]:
+    def work(own: Syncer, one: Found) -> tuple[Found, Result]:
         source = registry.source(one[0].agent) or one[0]  # what one has read is not the others'
         return one, _result(wish, own, (source, one[1]))
 
-    yield from Crew(jobs, partial(_equipped, syncer.config), do).work(found)
+    yield from run_parallel(found, jobs, partial(_open_syncer, syncer.config), work)
 
 
 def _result(wish: Wish, syncer: Syncer, found: Found) -> Result:
@@ -134,7 +134,7 @@ def _arrived(config: Config, agent: str, session_id: str) -> None:
 
 
 @contextmanager
-def _equipped(config: Config) -> Iterator[Syncer]:
+def _open_syncer(config: Config) -> Iterator[Syncer]:
     with Ledger(config.folders.ledger) as ledger, factory.syncer(config, ledger) as syncer:
         yield syncer
 

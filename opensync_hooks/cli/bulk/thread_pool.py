@@ -1,142 +1,136 @@
-"""Several sessions at once: threads, each with a destination and a ledger of its own.
+"""Several sessions at once: daemon threads, each with a destination and a ledger of its own.
 
-Whatever ends it, a user's Ctrl-C too, ends it between two calls: no message is half sent, and what
-was confirmed is in the ledger.
+`concurrent.futures` waits for its threads when the process exits, and after Ctrl-C a server that
+no longer answers would hold the terminal for minutes. Here every thread stops between two calls:
+no message is half sent, and whatever was confirmed is in the ledger.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import BatchReply, Destination
 from opensync_hooks.model import Json
 
-MOST = 8
-"""The smallest class of Convex runs 16 changes at a time, for all of its clients."""
+MAX_JOBS = 8
+"""The smallest class of Convex runs 16 mutations at a time, for all of its clients."""
 _GRACE_S = 5.0
+"""How long to wait for a request in flight; a longer one ends with the process."""
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 
-class _HaltedError(BaseException):
-    """The work is to end here; nobody on the way may take it for the failure of one task."""
+class _StoppedError(BaseException):
+    """Ends a thread between two calls. No `except Exception` may take it for a failed session."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    """A thread's last word, with what stopped it before its time."""
+class _Finished:
+    """The last value of a thread in the results, with the error that ended it early."""
 
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Crew(Generic[Task, Result]):
-    """Does tasks in the order given, `size` at a time; results come as they are there."""
+def run_parallel(
+    tasks: Sequence[_Task],
+    jobs: int,
+    open_syncer: Callable[[], AbstractContextManager[Syncer]],
+    work: Callable[[Syncer, _Task], _Result],
+) -> Iterator[_Result]:
+    """Start the tasks in order, `jobs` at a time, and yield each result as soon as there is one.
 
-    size: int
-    equipped: Callable[[], AbstractContextManager[Syncer]]
-    do: Callable[[Syncer, Task], Result]
+    Raises the first error of a thread once all threads have stopped. Closing the iterator, as
+    Ctrl-C does, stops them too.
+    """
+    count = min(jobs, len(tasks))
+    pending: SimpleQueue[_Task | None] = SimpleQueue()
+    for task in (*tasks, *[None] * count):
+        pending.put(task)
+    results: SimpleQueue[_Finished | tuple[_Result]] = SimpleQueue()
+    stop = threading.Event()
 
-    def work(self, tasks: list[Task]) -> Iterator[Result]:
-        """Raises the first error that stopped a thread, when the others have stopped too."""
-        results: SimpleQueue[_Done | tuple[Result]] = SimpleQueue()
-        waiting, halt = deque(tasks), threading.Event()
-        threads = [
-            threading.Thread(target=self._thread, args=(waiting, halt, results), daemon=True)
-            for _ in range(min(self.size, len(tasks)))
-        ]
-        try:
-            for thread in threads:
-                thread.start()
-            yield from self._results(results, halt, len(threads))
-        finally:
-            halt.set()
-            for thread in threads:
-                thread.join(_GRACE_S)  # a request that hangs is left to die with the process
-
-    @staticmethod
-    def _results(
-        results: SimpleQueue[_Done | tuple[Result]], halt: threading.Event, running: int
-    ) -> Iterator[Result]:
-        failure: BaseException | None = None
-        while running:
-            one = results.get()
-            if not isinstance(one, _Done):
-                yield one[0]
+    arguments = (pending, results, stop, open_syncer, work)
+    threads = [
+        threading.Thread(target=_run_thread, args=arguments, name="sync", daemon=True)
+        for _ in range(count)
+    ]
+    failure: BaseException | None = None
+    try:
+        for thread in threads:
+            thread.start()
+        while count:
+            result = results.get()
+            if not isinstance(result, _Finished):
+                yield result[0]
                 continue
-            running -= 1
-            if one.error is not None:
-                failure = failure or one.error
-                halt.set()
-        if failure is not None:
-            raise failure
-
-    def _thread(
-        self,
-        waiting: deque[Task],
-        halt: threading.Event,
-        results: SimpleQueue[_Done | tuple[Result]],
-    ) -> None:
-        error: BaseException | None = None
-        try:
-            with self.equipped() as syncer:
-                halting = replace(syncer, destination=_Halting(syncer.destination, halt))
-                for task in _taken(waiting):
-                    if halt.is_set():
-                        break
-                    results.put((self.do(halting, task),))
-        except _HaltedError:
-            pass
-        except BaseException as unforeseen:  # noqa: BLE001 - told by who waits for the results
-            error = unforeseen
-        results.put(_Done(error))
+            count -= 1
+            if result.error is not None:
+                failure = failure or result.error
+                stop.set()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(_GRACE_S)
+    if failure is not None:
+        raise failure
 
 
-def _taken(waiting: deque[Task]) -> Iterator[Task]:
-    """One task after the other, until there is none that no other thread has taken."""
-    while True:
-        try:
-            task = waiting.popleft()
-        except IndexError:
-            return
-        yield task
+def _run_thread(
+    pending: SimpleQueue[_Task | None],
+    results: SimpleQueue[_Finished | tuple[_Result]],
+    stop: threading.Event,
+    open_syncer: Callable[[], AbstractContextManager[Syncer]],
+    work: Callable[[Syncer, _Task], _Result],
+) -> None:
+    """Work until a None in `pending`. The last result is a _Finished, whatever happens."""
+    error: BaseException | None = None
+    try:
+        with open_syncer() as syncer:
+            stoppable = _StoppableDestination(syncer.destination, stop)
+            own_syncer = replace(syncer, destination=stoppable)
+            while (task := pending.get()) is not None and not stop.is_set():
+                results.put((work(own_syncer, task),))
+    except _StoppedError:
+        pass
+    except BaseException as unexpected:  # noqa: BLE001 - raised again by the consumer
+        error = unexpected
+    results.put(_Finished(error))
 
 
 @dataclass(frozen=True, slots=True)
-class _Halting:
-    """A destination that takes no further call once the work is to end."""
+class _StoppableDestination:
+    """Refuses every further call once `stop` is set."""
 
-    there: Destination
-    halt: threading.Event
+    destination: Destination
+    stop: threading.Event
 
     @property
     def name(self) -> str:
-        return self.there.name
+        return self.destination.name
 
     @property
     def keeps_extra(self) -> bool:
-        return self.there.keeps_extra
+        return self.destination.keeps_extra
 
     def put_session(self, body: Json, extra: Json) -> str:
         self._check()
-        return self.there.put_session(body, extra)
+        return self.destination.put_session(body, extra)
 
     def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:
         self._check()
-        return self.there.put_message(body, extra, replaces=replaces)
+        return self.destination.put_message(body, extra, replaces=replaces)
 
     def put_batch(self, body: Json) -> BatchReply:
         self._check()
-        return self.there.put_batch(body)
+        return self.destination.put_batch(body)
 
     def _check(self) -> None:
-        if self.halt.is_set():
-            raise _HaltedError
+        if self.stop.is_set():
+            raise _StoppedError

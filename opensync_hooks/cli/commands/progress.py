@@ -1,4 +1,4 @@
-"""How far a long command is: one line that changes on a terminal, nothing elsewhere."""
+"""The progress line of a long command: shown on a terminal only."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import time
 from opensync_hooks.system.formatting import count, duration
 
 _CLEAR = "\r\x1b[K"
-_PAUSE_S = 0.1
-"""Between two sights of it: thousands of sessions are through in a moment."""
+_INTERVAL_S = 0.1
+"""Between two updates: thousands of sessions may pass in a moment."""
 
 
 class Progress:
-    """Of so many sessions in all. Says nothing where there is no terminal, or only one session."""
+    """Counts sessions out of `total`. Prints nothing without a terminal, or for one session."""
 
     def __init__(self, total: int) -> None:
         self.done = 0
         self._total = total
-        self._began = time.monotonic()
-        self._shows = sys.stderr.isatty() and total > 1
-        self._next = 0.0
+        self._started = time.monotonic()
+        self._is_shown = sys.stderr.isatty() and total > 1
+        self._next_update = 0.0
 
     def step(self) -> None:
-        """One session more is through."""
+        """Count one session, and update the line."""
         self.done += 1
         now = time.monotonic()
-        if self._shows and now >= self._next:
-            sys.stderr.write(_CLEAR + self.in_words(now - self._began))
+        if self._is_shown and now >= self._next_update:
+            sys.stderr.write(_CLEAR + self.text(now - self._started))
             sys.stderr.flush()
-            self._next = now + _PAUSE_S
+            self._next_update = now + _INTERVAL_S
 
-    def in_words(self, passed: float) -> str:
-        """`passed`: seconds since the beginning."""
-        rate = self.done / passed if passed else 0.0
-        rest = f", {duration((self._total - self.done) / rate)} left" if rate else ""
-        whole = count(self._total, "session")
-        return f"{self.done} of {whole}, {rate:.1f} a second{rest}"
+    def text(self, elapsed_s: float) -> str:
+        """`3 of 9 sessions, 1.5 a second, 4 seconds left`."""
+        rate = self.done / elapsed_s if elapsed_s else 0.0
+        left = f", {duration((self._total - self.done) / rate)} left" if rate else ""
+        return f"{self.done} of {count(self._total, 'session')}, {rate:.1f} a second{left}"
 
     def clear(self) -> None:
-        if self._shows:
+        """Remove the line, so that other output starts on an empty one."""
+        if self._is_shown:
             sys.stderr.write(_CLEAR)
             sys.stderr.flush()

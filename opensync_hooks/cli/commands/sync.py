@@ -48,7 +48,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         type=_jobs,
         default=1,
         metavar="N",
-        help=f"N sessions at once, up to {thread_pool.MOST}",
+        help=f"N sessions at once, up to {thread_pool.MAX_JOBS}",
     )
     add("--dry-run", action="store_true", help="only say what would leave")
     add("--wait", action="store_true", help="keep trying, for ten minutes at most")
@@ -62,8 +62,8 @@ def _count(text: str) -> int:
 
 
 def _jobs(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= thread_pool.MOST:
-        raise argparse.ArgumentTypeError(f"from 1 to {thread_pool.MOST}, not {text!r}")
+    if not text.isdecimal() or not 1 <= int(text) <= thread_pool.MAX_JOBS:
+        raise argparse.ArgumentTypeError(f"from 1 to {thread_pool.MAX_JOBS}, not {text!r}")
     return int(text)
 
 

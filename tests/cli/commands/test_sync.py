@@ -293,7 +293,7 @@ def test_several_at_once_deliver_the_same_as_one_by_one(
 
 
 def threads() -> int:
-    return sum("_thread" in one.name for one in threading.enumerate())
+    return sum(thread.name == "sync" for thread in threading.enumerate())
 
 
 def test_failure_that_stops_one_stops_all_and_is_said_once(projects: Path, tmp_path: Path) -> None:
@@ -356,9 +356,9 @@ def test_progress_tells_rate_and_rest() -> None:
     progress = Progress(40)
     for _ in range(10):
         progress.step()
-    assert progress.in_words(5.0) == "10 of 40 sessions, 2.0 a second, 15 seconds left"
-    assert progress.in_words(1200.0) == "10 of 40 sessions, 0.0 a second, 1 hour left"
-    assert Progress(2).in_words(0.0) == "0 of 2 sessions, 0.0 a second"
+    assert progress.text(5.0) == "10 of 40 sessions, 2.0 a second, 15 seconds left"
+    assert progress.text(1200.0) == "10 of 40 sessions, 0.0 a second, 1 hour left"
+    assert Progress(2).text(0.0) == "0 of 2 sessions, 0.0 a second"
 
 
 @pytest.mark.usefixtures("recorded")
