@@ -17,7 +17,7 @@ from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import Account, Entry, Head, State
 from opensync_hooks.model import Charge, Json, Message, Session, Usage
 from opensync_hooks.pricing import PriceTable
-from opensync_hooks.privacy import permitted, permitted_session
+from opensync_hooks.privacy.cleaning import clean_message, clean_session
 
 Outcome = Literal["sent", "unchanged", "parked", "never sent", "unclear"]
 MOST_UNCLEAR = 3
@@ -101,7 +101,7 @@ class Delivery:
     """The secrets that were taken out of what this run sent, by kind."""
 
     def __post_init__(self) -> None:
-        self.session = permitted_session(self.session, self.config)
+        self.session = clean_session(self.session, self.config)
 
     def run(self) -> None:
         """Raises SessionLostError where the destination deleted the session since the last run."""
@@ -132,7 +132,7 @@ class Delivery:
         latest: int | None = None
         for whole in self.session.messages:
             masked = Counter[str]()
-            message = permitted(whole, self.config, masked)
+            message = clean_message(whole, self.config, masked)
             if not message.parts:
                 continue
             times = [at for at in (latest, message.created_at) if at is not None]
@@ -237,5 +237,5 @@ def is_due(message: Message, hashed: str, entry: Entry | None) -> bool:
 
 def weight(message: Message, config: Config) -> int:
     """About how many bytes the message takes at the destination."""
-    body = payloads.message_body(permitted(message, config), None)
+    body = payloads.message_body(clean_message(message, config), None)
     return len(json.dumps(body, ensure_ascii=False).encode())

@@ -26,7 +26,7 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Charge, Message, Session, Trigger, Usage
-from opensync_hooks.privacy import permitted, permitted_session
+from opensync_hooks.privacy.cleaning import clean_message, clean_session
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.system.files import (
     ensure_private_folder,
@@ -188,10 +188,10 @@ def _lines(source: Source, located: Located, config: Config) -> Iterator[bytes]:
     for session in source.read(located):
         if exclusions.reason(source.agent, session.id, session.project_path):
             continue
-        whole = asdict(replace(permitted_session(session, config), messages=()))
+        whole = asdict(replace(clean_session(session, config), messages=()))
         yield _line({"session": whole})
         for message in session.messages:
-            kept = permitted(message, config)
+            kept = clean_message(message, config)
             parts = [{"is": type(part).__name__, **asdict(part)} for part in kept.parts]
             yield _line({"message": {**asdict(replace(kept, parts=())), "parts": parts}})
 

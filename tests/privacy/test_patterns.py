@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.privacy.redaction.table import TABLE
+from opensync_hooks.privacy.redaction.table import RULES
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("opensync_hooks/**/*.py"), *ROOT.glob("hooks/*.py"), ROOT / "install.py"]
@@ -41,8 +41,8 @@ def test_no_rule_has_a_possessive_quantifier() -> None:
 
     A secret then goes out unmasked, without any error.
     """
-    for one in TABLE:
-        for pattern in (one.pattern, one.back):
+    for one in RULES:
+        for pattern in (one.pattern, one.prefix_pattern):
             assert not possessive_quantifiers(pattern), (one.kind, pattern)
 
 

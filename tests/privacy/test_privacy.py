@@ -38,9 +38,9 @@ from opensync_hooks.model import (
     ToolCall,
     ToolResult,
 )
-from opensync_hooks.privacy import permitted, permitted_session
-from opensync_hooks.privacy.redaction.formats import Example, Format
-from opensync_hooks.privacy.redaction.table import TABLE
+from opensync_hooks.privacy.cleaning import clean_message, clean_session
+from opensync_hooks.privacy.redaction.rule import Example, Rule
+from opensync_hooks.privacy.redaction.table import RULES
 from tests.cursor_home import Editor
 from tests.e2e.world import workers
 from tests.opencode_home import DATABASES, TREES, Home
@@ -70,7 +70,7 @@ def whole(number: int, example: Example) -> Plant:
     return Plant(f"whole-{number}", example, (middle[max(0, at - 8) : at + 8],))
 
 
-def folded(number: int, one: Format, example: Example) -> Iterator[Plant]:
+def casefold(number: int, one: Rule, example: Example) -> Iterator[Plant]:
     """The same with a line's end in it: somewhere, made in one of the ways."""
     places = fold_places(one, example)
     if places:
@@ -83,10 +83,10 @@ def folded(number: int, one: Format, example: Example) -> Iterator[Plant]:
         )
 
 
-ROWS = [(one, example) for one in TABLE for example in one.examples]
+ROWS = [(one, example) for one in RULES for example in one.examples]
 PLANTS = [
     *(whole(number, example) for number, (_, example) in enumerate(ROWS)),
-    *(plant for number, row in enumerate(ROWS) for plant in folded(number, *row)),
+    *(plant for number, row in enumerate(ROWS) for plant in casefold(number, *row)),
 ]
 TRAP = re.compile("|".join(sorted({re.escape(one) for plant in PLANTS for one in plant.traces})))
 PLACES = 6
@@ -94,7 +94,7 @@ LONG = bool(os.environ.get("OPENSYNC_TEST_LONG"))
 
 
 def one(part: Part, config: Config, masked: Counter[str] | None = None) -> Part:
-    (kept,) = permitted(Message("m1", "assistant", (part,)), config, masked).parts
+    (kept,) = clean_message(Message("m1", "assistant", (part,)), config, masked).parts
     return kept
 
 
@@ -133,7 +133,7 @@ def test_every_text_of_a_part_is_searched(part: Part, kept: Part) -> None:
 def test_thinking_is_searched_as_well_where_it_is_sent() -> None:
     config = replace(load(), thinking=True)
     assert one(Reasoning(ASSIGNED), config) == Reasoning(MASKED)
-    assert permitted(Message("m", "assistant", (Reasoning("x"),)), load()).parts == ()
+    assert clean_message(Message("m", "assistant", (Reasoning("x"),)), load()).parts == ()
 
 
 def test_keys_of_arguments_stay_unless_they_are_secrets_themselves() -> None:
@@ -160,7 +160,7 @@ def test_head_of_a_session_is_searched_and_its_ids_stay() -> None:
         id="s1", agent="claude-code", title=ASSIGNED, project_path=f"/work/{ASSIGNED}",
         git_branch=f"fix/{ASSIGNED}", model=ASSIGNED, parent_id="s0",
     )  # fmt: skip
-    kept = permitted_session(session, load())
+    kept = clean_session(session, load())
     assert SECRET not in repr(kept)
     assert (kept.id, kept.agent, kept.parent_id) == ("s1", "claude-code", "s0")
     assert kept.project_path == "/work/DB_PASSWORD=[redacted:password]"
@@ -170,7 +170,7 @@ def test_redaction_is_off_only_by_the_users_own_word() -> None:
     config = replace(load(), redact=False)
     assert one(Text(ASSIGNED), config) == Text(ASSIGNED)
     session = Session("s1", "claude-code", title=ASSIGNED)
-    assert permitted_session(session, config) is session
+    assert clean_session(session, config) is session
 
 
 def test_users_rules_reach_the_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def in_place(place: str, said: str, config: Config) -> str:
     if place in ("title", "path"):
         title = " ".join(said.split())
         session = Session("s", "cursor", title=title, project_path=f"/work/{said}")
-        kept = permitted_session(session, config)
+        kept = clean_session(session, config)
         return json.dumps(kept.title if place == "title" else kept.project_path)
     nested = {"a": json.dumps({"b": [json.dumps({"c": said})]})}
     parts: dict[str, Part] = {
@@ -457,7 +457,7 @@ def contents_of(sessions: list[Session], config: Config) -> list[str]:
     found = []
     for session in sessions:
         for message in session.messages:
-            for part in permitted(message, config).parts:
+            for part in clean_message(message, config).parts:
                 if isinstance(part, ToolCall) and part.name in FILE_TOOLS:
                     assert isinstance(part.arguments, dict)
                     texts = ((k, v) for k, v in part.arguments.items() if isinstance(v, str))

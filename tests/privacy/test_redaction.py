@@ -21,13 +21,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.privacy.redaction import Redactor, mask
-from opensync_hooks.privacy.redaction.formats import Example, Format
 from opensync_hooks.privacy.redaction.headers import HEADERS
-from opensync_hooks.privacy.redaction.keys import KEYS
-from opensync_hooks.privacy.redaction.names import NAMES
-from opensync_hooks.privacy.redaction.shapes import SHAPES
-from opensync_hooks.privacy.redaction.table import TABLE
+from opensync_hooks.privacy.redaction.named_values import NAMED_VALUES
+from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
+from opensync_hooks.privacy.redaction.redactor import Redactor, mask
+from opensync_hooks.privacy.redaction.rule import Example, Rule
+from opensync_hooks.privacy.redaction.structured import STRUCTURED
+from opensync_hooks.privacy.redaction.table import RULES
 from opensync_hooks.privacy.redaction.tokens import TOKENS
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ MIB = 1 << 20
 LINES = 20_000
 MOST_FALSE = 0.001
 
-EXAMPLES = [(one, example) for one in TABLE for example in one.examples]
+EXAMPLES = [(one, example) for one in RULES for example in one.examples]
 FOLDS = (
     "\n",
     "\r\n",
@@ -62,12 +62,12 @@ def redacted(text: str) -> str:
     return Redactor().text(text)
 
 
-def name_of(one: Format) -> str:
-    return f"{one.kind}-{TABLE.index(one)}"
+def name_of(one: Rule) -> str:
+    return f"{one.kind}-{RULES.index(one)}"
 
 
-@pytest.mark.parametrize("one", TABLE, ids=name_of)
-def test_format_is_masked_with_its_kind(one: Format) -> None:
+@pytest.mark.parametrize("one", RULES, ids=name_of)
+def test_format_is_masked_with_its_kind(one: Rule) -> None:
     assert one.examples
     for example in one.examples:
         found = redacted(example.text)
@@ -78,21 +78,21 @@ def test_format_is_masked_with_its_kind(one: Format) -> None:
             assert found == example.before + mask(one.kind) + example.after
 
 
-@pytest.mark.parametrize("one", TABLE, ids=name_of)
-def test_what_looks_alike_stays(one: Format) -> None:
-    assert one.innocent
-    for text in one.innocent:
+@pytest.mark.parametrize("one", RULES, ids=name_of)
+def test_what_looks_alike_stays(one: Rule) -> None:
+    assert one.allowlist
+    for text in one.allowlist:
         assert redacted(text) == text
 
 
 def test_table_is_as_large_as_we_say() -> None:
-    assert len({one.kind for one in TABLE}) >= 100
-    assert len(TABLE) >= 120
+    assert len({one.kind for one in RULES}) >= 100
+    assert len(RULES) >= 120
 
 
 @pytest.mark.parametrize("around", AROUND, ids=ascii)
 def test_secret_is_found_in_any_surroundings(around: str) -> None:
-    for one in (*KEYS, *TOKENS, *SHAPES):
+    for one in (*PRIVATE_KEYS, *TOKENS, *STRUCTURED):
         for example in one.examples:
             found = redacted(around.format(example.text))
             assert example.secret not in found, (one.kind, found)
@@ -110,7 +110,7 @@ def test_token_is_found_where_it_was_folded(fold: str) -> None:
                 assert found == f"see {mask(one.kind)} there", (begin, end)
 
 
-def fold_places(one: Format, example: Example) -> list[int]:
+def fold_places(one: Rule, example: Example) -> list[int]:
     """Where in the secret a line may end: not in the letters that it is known by, nor near them.
 
     A value that is known by its name alone begins with eight letters, or it is too short to fold.
@@ -119,10 +119,10 @@ def fold_places(one: Format, example: Example) -> list[int]:
     if len(word) < SHORTEST_FOLDED:
         return []
     filled = re.search(r"4[kQ7]", word)
-    named = one in (*HEADERS, *NAMES) or one.kind == "url-password"
+    named = one in (*HEADERS, *NAMED_VALUES) or one.kind == "url-password"
     begin = example.secret.index(word)
     first = 8 if named else (filled.start() if filled else 0) + 4
-    marks = [(word.find(mark), len(mark)) for mark in (clue.strip("*") for clue in one.clues)]
+    marks = [(word.find(mark), len(mark)) for mark in (clue.strip("*") for clue in one.keywords)]
     return [
         begin + at
         for at in range(first, len(word) - 5)
@@ -258,7 +258,7 @@ PIECES = st.one_of(
     st.sampled_from([example.text for _, example in EXAMPLES]).flatmap(
         lambda text: st.integers(0, len(text)).map(lambda at: text[:at])
     ),
-    st.sampled_from([mask(one.kind) for one in TABLE]),
+    st.sampled_from([mask(one.kind) for one in RULES]),
     st.sampled_from(("password=", "token:", "-----BEGIN", "bearer", "eyJ", '\\"', "\\n", "...")),
     st.sampled_from("\"'`\n=:/@;&,….-_a[] "),
     st.text(max_size=12),
@@ -280,7 +280,7 @@ def test_masking_twice_is_masking_once(text: str) -> None:
     st.lists(st.sampled_from(EXAMPLES), min_size=1, max_size=6),
     st.sampled_from(["\n", "\n\n"]),
 )
-def test_gate_lets_every_format_through(found: list[tuple[Format, Example]], by: str) -> None:
+def test_gate_lets_every_format_through(found: list[tuple[Rule, Example]], by: str) -> None:
     """What the gate keeps out would never be looked for."""
     text = redacted(by.join(example.text for _, example in found))
     for _, example in found:
@@ -339,7 +339,7 @@ def hostile() -> Iterator[tuple[str, Callable[[int], str]]]:
     yield "base64", lambda size: base64.b64encode(noise).decode()[:size]
     yield "base64 in lines", lambda size: base64.encodebytes(noise).decode()[:size]
     yield "hex", lambda size: noise.hex()[:size]
-    words = [clue.strip("*") for one in TABLE for clue in one.clues]
+    words = [clue.strip("*") for one in RULES for clue in one.keywords]
     yield "every clue", partial(_any_of, words, " ")
     yield "every clue, joined", partial(_any_of, words, "")
     yield "every format", partial(_any_of, [example.text for _, example in EXAMPLES], " ")
@@ -402,7 +402,7 @@ def test_no_pattern_is_slow_on_what_almost_matches(share: int) -> None:
     redactor = Redactor()
     rng = random.Random(share)  # noqa: S311
     size = MIB // 16
-    for one in TABLE[share::4]:
+    for one in RULES[share::4]:
         for example in one.examples[: 99 if LONG else 2]:
             cut = rng.randrange(len(example.before) + 1, len(example.text) + 1)
             tails = ["", "\n", "\\n", " ", "=", '"', "'", ".", "!", "A" * 1000, "\\" * 99]
@@ -444,7 +444,7 @@ def test_false_alarms_are_rarer_than_one_line_in_a_thousand() -> None:
 def test_no_secret_is_planted_in_this_repository() -> None:
     """Those who look for secrets in repositories would find our examples, were they written out."""
     plain = {"url-password", "password-hash", "opensync-key"}
-    marked = {one.kind for one in (*KEYS, *TOKENS, *SHAPES)} - plain
+    marked = {one.kind for one in (*PRIVATE_KEYS, *TOKENS, *STRUCTURED)} - plain
     for path in [
         *ROOT.glob("opensync_hooks/**/*.py"),
         *ROOT.glob("tests/*.py"),

@@ -28,7 +28,7 @@ from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, ToolResult, Usage
-from opensync_hooks.privacy import permitted
+from opensync_hooks.privacy.cleaning import clean_message
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue import backups
 from opensync_hooks.queue.backups import Keepsakes
@@ -86,7 +86,7 @@ def test_every_recorded_session_comes_back_as_it_was_permitted(
         found = kept.find("claude-code", place.session_id)
         assert found
         for copy, original in zip(found[0].read(found[1]), source.read(place), strict=True):
-            whole = tuple(permitted(one, config.load()) for one in original.messages)
+            whole = tuple(clean_message(one, config.load()) for one in original.messages)
             assert tuple(copy.messages) == whole
             assert tuple(copy.messages) == whole, "they may be walked more than once"
             bare = replace(original, messages=())

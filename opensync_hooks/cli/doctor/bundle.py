@@ -27,7 +27,7 @@ from opensync_hooks.cli.doctor.finding import Finding
 from opensync_hooks.config import Config, Folders, load
 from opensync_hooks.errors import BugError, OpenSyncError
 from opensync_hooks.hook import paths
-from opensync_hooks.privacy.redaction import Redactor
+from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.system.files import atomic_write
 
 _LOG_LINES = 300

@@ -5,14 +5,14 @@ All of it is compared with the text in lower case.
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.formats import (
+from opensync_hooks.privacy.redaction.rule import (
     ALNUM,
     BREAK,
     HEX,
     LOWER,
     QUOTE,
     Example,
-    Format,
+    Rule,
     body,
     fill,
     rest,
@@ -25,8 +25,8 @@ _AWAY = rf"(?:\\?\r?\n\s{{0,20}}|{BREAK})?"
 """What follows may stand in the next line."""
 _SCHEME = r"(?:bearer|basic|token|bot|apikey|negotiate|oauth|splunk|key)"
 
-HEADERS: tuple[Format, ...] = (
-    Format(
+HEADERS: tuple[Rule, ...] = (
+    Rule(
         "authorization",
         ("authorization",),
         rf"authorization{_QUOTES}\]?\s{{0,3}}[:=,]\s{{0,3}}(?:[fbr](?=[\"']))?{_QUOTES}"
@@ -46,18 +46,18 @@ HEADERS: tuple[Format, ...] = (
             "the authorization: see below",
             'headers["Authorization"] = self.header(info[0])',
         ),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "bearer-token",
         ("bearer",),
         rf"bearer\s{{1,2}}{_BLANK}(?=(?>[^ \t\r\n0-9]{{0,64}})\d)"
         rf"(?P<token>{body('-a-z0-9._~+/=', 20)})",
         (Example(fill(LOWER, 32), "with Bearer ", " in it"),),
         ("bearer authentication-and-authorization",),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "cookie",
         ("cookie",),
         rf"cookie{_QUOTES}\s{{0,2}}:\s{{0,2}}{_QUOTES}(?!\[redacted:)"
@@ -66,9 +66,9 @@ HEADERS: tuple[Format, ...] = (
         r"(?>[^\r\n\"'\\]*))",
         (Example("sid=" + fill(ALNUM, 20) + "; theme=dark", "Set-Cookie: "),),
         ("Cookie: name=value", "cookie: dict[str, str] = {}"),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "signature",
         ("signature", "sig"),
         r"sig(?:nature|(?<=[?&]sig))=(?=(?>[^ \t\r\n&0-9]{0,64})\d)"
@@ -78,9 +78,9 @@ HEADERS: tuple[Format, ...] = (
             Example(fill(ALNUM, 43) + "%3D", "https://x.blob/?sv=1&sig="),
         ),
         ("signature=inspect.signature(call)",),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "registry-auth",
         ("auth",),
         rf"auth(?<=[_\"]auth){_QUOTES}\s{{0,3}}[:=]\s{{0,3}}{_QUOTES}"
@@ -91,24 +91,24 @@ HEADERS: tuple[Format, ...] = (
             Example(fill(ALNUM, 24), '{"auths":{"x":{"auth": "', '"}}}'),
         ),
         ('"auth": "required"', "basic_auth = make()"),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "curl-user",
         ("curl",),
         r"-u(?:ser(?<=--user)|(?<=\s-u))[ =]?[\"']?"
         r"(?P<user>(?!\[redacted:|\d+:\d)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])(?>[^\s\"']+))",
         (Example("me:" + fill(ALNUM, 9), "curl -u ", " https://example.org"),),
         ("curl --user-agent x", "curl -u $USER:$PASS x"),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "netrc-password",
         ("machine",),
         r"machine\s{1,9}(?>\S{1,200})\s{1,9}login\s{1,9}(?>\S{1,200})\s{1,9}password\s{1,9}"
         r"(?!\[redacted:)(?P<password>(?>\S+))",
         (Example(fill(ALNUM, 9), "machine example.org login me password "),),
         ("a machine to login on",),
-        folded=True,
+        casefold=True,
     ),
 )

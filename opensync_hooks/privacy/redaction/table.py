@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from opensync_hooks.privacy.redaction.headers import HEADERS
-from opensync_hooks.privacy.redaction.keys import KEYS
-from opensync_hooks.privacy.redaction.names import NAMES
-from opensync_hooks.privacy.redaction.shapes import SHAPES
+from opensync_hooks.privacy.redaction.named_values import NAMED_VALUES
+from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
+from opensync_hooks.privacy.redaction.structured import STRUCTURED
 from opensync_hooks.privacy.redaction.tokens import TOKENS
 
-TABLE = (*KEYS, *SHAPES, *TOKENS, *HEADERS, *NAMES)
+RULES = (*PRIVATE_KEYS, *STRUCTURED, *TOKENS, *HEADERS, *NAMED_VALUES)

@@ -6,7 +6,7 @@ a text that looks alike.
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.formats import (
+from opensync_hooks.privacy.redaction.rule import (
     ALNUM,
     BASE64,
     HEX,
@@ -14,14 +14,14 @@ from opensync_hooks.privacy.redaction.formats import (
     UPPER,
     URLSAFE,
     Example,
-    Format,
+    Rule,
     at_word,
     body,
     fill,
     token,
 )
 
-TOKENS: tuple[Format, ...] = (
+TOKENS: tuple[Rule, ...] = (
     # clouds and hosts
     *token("google-api-key", "AIza", 35, URLSAFE, "AIzawa"),
     *token("google-client-secret", "GOCSPX-", 28, URLSAFE, "GOCSPX-none"),
@@ -83,7 +83,7 @@ TOKENS: tuple[Format, ...] = (
     *token(
         "openai-key", "sk-proj- sk-svcacct- sk-admin- sk-None-", 40, URLSAFE, "sk-proj-x is not"
     ),
-    Format(
+    Rule(
         "model-api-key",
         ("sk",),
         rf"sk-(?:or-v1-{body(HEX, 64)}|lf-{body(HEX + '-', 32)}"

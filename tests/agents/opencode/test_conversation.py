@@ -11,7 +11,7 @@ from opensync_hooks import config
 from opensync_hooks.agents.opencode.usage import usage
 from opensync_hooks.delivery import payloads
 from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
-from opensync_hooks.privacy import permitted
+from opensync_hooks.privacy.cleaning import clean_message
 from tests.agents.opencode.recordings import CHILD, CONTINUE, DELEGATE, FORK, REVERTED, TOOLS, TRUTH
 from tests.opencode_home import DATABASES, TREES, Home, tally
 from tests.sessions import everything, outputs, told
@@ -83,7 +83,7 @@ def test_title_of_a_tool_goes_along_without_secrets_and_contents() -> None:
     secret = "ghp_" + "a1B2c3D4e5F6" * 3
     call = ToolCall("c1", "bash", {}, title=f"echo {secret}")
     written = ToolCall("c2", "write", {}, title="alpha\nbeta")
-    message = permitted(Message("m", "assistant", (call, written)), config.load())
+    message = clean_message(Message("m", "assistant", (call, written)), config.load())
     parts = [part["content"] for part in payloads.message_body(message, None)["parts"]]
     assert [one.get("title") for one in parts] == ["echo [redacted:github-token]", None]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.formats import (
+from opensync_hooks.privacy.redaction.rule import (
     ALNUM,
     BASE64,
     BREAK,
     CUT,
     NEWLINE,
     Example,
-    Format,
+    Rule,
     body,
     fill,
     rest,
@@ -43,8 +43,8 @@ _PUTTY = (
 )
 _PRIVATE = "PRIVATE " + "KEY-----"
 
-KEYS: tuple[Format, ...] = (
-    Format(
+PRIVATE_KEYS: tuple[Rule, ...] = (
+    Rule(
         "private-key",
         ("PRIVATE",),
         _PEM,
@@ -55,16 +55,16 @@ KEYS: tuple[Format, ...] = (
         ),
         ("-----BEGIN CERTIFICATE-----\n" + fill(ALNUM, 64) + "\n-----END CERTIFICATE-----",),
     ),
-    Format(
+    Rule(
         "private-key",
         ("PRIVATE",),
         rf"-----END {_KEY_NAME}",
         (Example(fill(ALNUM, 64), "", f"\n-----END RSA {_PRIVATE}"),),
         ("-----END CERTIFICATE-----",),
-        back=rf"{_BETWEEN}{_LINE}{{1,76}}{_PEM_LINES_BACKWARDS}|{_BETWEEN}{_LINE}{{16,76}}",
-        reach=4096,
+        prefix_pattern=rf"{_BETWEEN}{_LINE}{{1,76}}{_PEM_LINES_BACKWARDS}|{_BETWEEN}{_LINE}{{16,76}}",
+        prefix_max=4096,
     ),
-    Format(
+    Rule(
         "private-key",
         ("Lines",),
         _PUTTY,
@@ -76,7 +76,7 @@ KEYS: tuple[Format, ...] = (
         ),
         ("Private-Lines: 14",),
     ),
-    Format(
+    Rule(
         "private-key",
         ("LS0tLS1CRUdJTi*",),
         rf"LS0tLS1CRUdJTi(?!BDRV|BQVU){body(BASE64, 56)}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from opensync_hooks.privacy.redaction.formats import Format
+from opensync_hooks.privacy.redaction.rule import Rule
 
 _GLUED = {
     "\\": re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[a-z])"),
@@ -25,14 +25,14 @@ _SHORTEST_HEADED = 6
 """Letters of a word that holds a beginning and at least some letters of a secret."""
 
 
-class Gate:
+class Prefilter:
     """Clues are a word, `AKIA*` for its beginning, `*token` for its end, or else any text,
     also `*ABC*`.
 
     Those of folded formats are compared with words in lower case, without digits at the end.
     """
 
-    def __init__(self, formats: Iterable[Format]) -> None:
+    def __init__(self, formats: Iterable[Rule]) -> None:
         self._formats = tuple(formats)
         self._texts: dict[str, set[int]] = {}
         self._words: dict[bytes, set[int]] = {}
@@ -40,10 +40,10 @@ class Gate:
         self._folded: dict[bytes, set[int]] = {}
         self._tails: dict[bytes, set[int]] = {}
         for place, one in enumerate(self._formats):
-            for clue in one.clues:
-                self._learn(clue, place, folded=one.folded)
+            for clue in one.keywords:
+                self._learn(clue, place, casefold=one.casefold)
 
-    def _learn(self, clue: str, place: int, *, folded: bool) -> None:
+    def _learn(self, clue: str, place: int, *, casefold: bool) -> None:
         word = clue.strip("*").encode()
         if not word.isalnum() or clue[0] == clue[-1] == "*":
             self._texts.setdefault(clue.strip("*"), set()).add(place)
@@ -52,19 +52,19 @@ class Gate:
         elif clue.startswith("*"):
             self._tails.setdefault(word[-_ENDS:], set()).add(place)
         else:
-            (self._folded if folded else self._words).setdefault(word, set()).add(place)
+            (self._folded if casefold else self._words).setdefault(word, set()).add(place)
 
-    def candidates(self, text: str) -> list[Format]:
+    def candidates(self, text: str) -> list[Rule]:
         """In the order of the table."""
         words = _words(text)
-        folded = {word.lower().rstrip(_DIGITS) for word in words}
+        casefold = {word.lower().rstrip(_DIGITS) for word in words}
         long = [word for word in words if len(word) >= _SHORTEST_HEADED]
         found: set[int] = set()
         for known, seen in (
             (self._words, words),
-            (self._folded, folded),
+            (self._folded, casefold),
             *((self._heads, {word[:size] for word in long}) for size in range(2, _ENDS + 1)),
-            *((self._tails, {word[-size:] for word in folded}) for size in range(3, _ENDS + 1)),
+            *((self._tails, {word[-size:] for word in casefold}) for size in range(3, _ENDS + 1)),
         ):
             for clue in known.keys() & seen:
                 found |= known[clue]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.formats import (
+from opensync_hooks.privacy.redaction.rule import (
     ALNUM,
     BASE64,
     BREAK,
@@ -11,7 +11,7 @@ from opensync_hooks.privacy.redaction.formats import (
     UPPER,
     URLSAFE,
     Example,
-    Format,
+    Rule,
     at_word,
     between,
     body,
@@ -35,8 +35,8 @@ _JWT = (
     rf"eyJ{at_word('eyJ', URLSAFE)}{_lines(URLSAFE, 3)}"
     rf"(?>(?:{_DOT}{_lines(URLSAFE, 24)}){{1,4}}){rest(URLSAFE)}"
 )
-SHAPES: tuple[Format, ...] = (
-    Format(
+STRUCTURED: tuple[Rule, ...] = (
+    Rule(
         "aws-access-key",
         ("AKIA*", "ASIA*", "ABIA*", "ACCA*"),
         rf"(?:AKIA|ASIA|ABIA|ACCA){body(UPPER, 16)}"
@@ -44,107 +44,107 @@ SHAPES: tuple[Format, ...] = (
         (Example("AK" + "IA" + fill(UPPER, 16)), Example("AS" + "IA" + fill(UPPER, 16))),
         ("AKIA begins it, ASIAN markets",),
     ),
-    Format(
+    Rule(
         "azure-client-secret",
         ("Q~",),
         rf"Q~{body(URLSAFE + '.~', 30)}",
         (Example("abc8Q~" + fill(ALNUM, 31)),),
         ("What is Q~ about?",),
-        back=rf"\d[{URLSAFE}.~]{{3}}",
+        prefix_pattern=rf"\d[{URLSAFE}.~]{{3}}",
     ),
-    Format(
+    Rule(
         "azure-devops-token",
         ("*JQQJ99*",),
         rf"JQQJ99{body(ALNUM, 20)}",
         (Example(fill(ALNUM, 52) + "JQQJ99" + fill(ALNUM, 26)),),
         ("JQQJ99 is in the middle of it",),
-        back=rf"(?:{BREAK_BACKWARDS})?{run(ALNUM, 40, 52, BREAK_BACKWARDS)}",
-        reach=120,
+        prefix_pattern=rf"(?:{BREAK_BACKWARDS})?{run(ALNUM, 40, 52, BREAK_BACKWARDS)}",
+        prefix_max=120,
     ),
-    Format(
+    Rule(
         "terraform-token",
         ("atlasv1",),
         rf"\.atlasv1\.{body(URLSAFE, 60)}",
         (Example(fill(ALNUM, 14) + ".atlasv1." + fill(ALNUM, 64)),),
         ("x.atlasv1.y",),
-        back=rf"(?:{BREAK_BACKWARDS})?{run(ALNUM, 14, 14, BREAK_BACKWARDS)}",
+        prefix_pattern=rf"(?:{BREAK_BACKWARDS})?{run(ALNUM, 14, 14, BREAK_BACKWARDS)}",
     ),
-    Format(
+    Rule(
         "convex-deploy-key",
         ("eyJ*",),
         rf"\|(?P<key>eyJ{body(BASE64, 40)})",
         (Example("eyJ" + fill(ALNUM, 40), "prod:happy-animal-123|"),),
         ("a|eyJ",),
     ),
-    Format(
+    Rule(
         "telegram-token",
         ("AA*",),
         rf":AA{body(URLSAFE, 33)}",
         (Example("123456789:AA" + fill(ALNUM, 33)),),
         ("12:AA:0B:4C",),
-        back=r"\d{8,10}",
+        prefix_pattern=r"\d{8,10}",
     ),
-    Format(
+    Rule(
         "discord-token",
         ("MT*", "Mj*", "Mz*", "ND*", "NT*", "Nj*", "Nz*", "OD*", "OT*"),
         rf"\.(?:{BREAK})?{run(URLSAFE, 6, 7)}{_DOT}{part(URLSAFE, 27, 40)}",
         (Example("MT" + fill(ALNUM, 24) + "." + fill(ALNUM, 6) + "." + fill(ALNUM, 38)),),
         ("MTU is in some.module.name",),
-        back=rf"(?:{BREAK_BACKWARDS})?{run(URLSAFE, 21, 26, BREAK_BACKWARDS)}[TjzD][MNO]",
-        reach=100,
+        prefix_pattern=rf"(?:{BREAK_BACKWARDS})?{run(URLSAFE, 21, 26, BREAK_BACKWARDS)}[TjzD][MNO]",
+        prefix_max=100,
     ),
-    Format(
+    Rule(
         "mailchimp-key",
         tuple(f"us{number}" for number in range(1, 30)),
         rf"-us(?<=[{HEX}]{{5}}-us)\d{{1,2}}(?![A-Za-z0-9])",
         (Example(fill(HEX, 32) + "-us12"),),
         ("made-us4, 0123456789abcdef-us1",),
-        back=run(HEX, 32, 32, BREAK_BACKWARDS),
-        reach=100,
+        prefix_pattern=run(HEX, 32, 32, BREAK_BACKWARDS),
+        prefix_max=100,
     ),
-    Format(
+    Rule(
         "airtable-token",
         ("pat*",),
         rf"pat{run(ALNUM, 14, 14)}{_DOT}{part(HEX, 60, 64)}",
         (Example("pat" + fill(ALNUM, 14) + "." + fill(HEX, 64)),),
         ("pathology.abc",),
     ),
-    Format(
+    Rule(
         "hubspot-token",
         ("pat",),
         rf"pat-(?:na|eu)\d-{body(HEX + '-', 36)}",
         (Example("pat-na1-" + fill(HEX, 36)),),
         ("pat-na1 begins it",),
     ),
-    Format(
+    Rule(
         "sendgrid-key",
         ("SG",),
         rf"SG\.{run(URLSAFE, 20, 24)}{_DOT}{part(URLSAFE, 36, 60)}",
         (Example("SG" + "." + fill(ALNUM, 22) + "." + fill(ALNUM, 43)),),
         ("Singapore: SG.",),
     ),
-    Format(
+    Rule(
         "resend-key",
         ("re",),
         rf"re_{at_word('re_', URLSAFE)}{run(ALNUM, 8, 10)}{between('_')}{part(ALNUM, 20, 30)}",
         (Example("re_" + fill(ALNUM, 8) + "_" + fill(ALNUM, 24)),),
         ("core_functions_of_it",),
     ),
-    Format(
+    Rule(
         "mapbox-token",
         ("eyJ*",),
         rf"sk\.eyJ{run(URLSAFE, 20, 400)}{_DOT}{part(URLSAFE, 20, 40)}",
         (Example("sk.eyJ" + fill(ALNUM, 60) + "." + fill(ALNUM, 22)),),
         ("sk.eyJ begins it",),
     ),
-    Format(
+    Rule(
         "salesforce-token",
         ("00D*",),
         rf"00D{run(ALNUM, 12, 15)}{between('!')}{part(ALNUM + '._', 60, 120)}",
         (Example("00D" + fill(ALNUM, 12) + "!" + fill(ALNUM, 96)),),
         ("0x00DEADBEEF!",),
     ),
-    Format(
+    Rule(
         "jwt",
         ("eyJ*",),
         _JWT,
@@ -154,7 +154,7 @@ SHAPES: tuple[Format, ...] = (
         ),
         ("eyJ begins it, eyJhbGciOi",),
     ),
-    Format(
+    Rule(
         "slack-webhook",
         ("slack",),
         rf"hooks\.slack\.com/(?P<path>[A-Za-z]{{4,12}}/{body('-A-Za-z0-9/_+', 30)})",
@@ -166,21 +166,21 @@ SHAPES: tuple[Format, ...] = (
         ),
         ("https://hooks.slack.com/services",),
     ),
-    Format(
+    Rule(
         "discord-webhook",
         ("webhooks",),
         rf"/api/webhooks/(?P<path>\d{{1,24}}/{body(URLSAFE, 40)})",
         (Example("123456789012345678/" + fill(ALNUM, 68), "https://discord.com/api/webhooks/"),),
         ("https://discord.com/api/webhooks/123",),
     ),
-    Format(
+    Rule(
         "teams-webhook",
         ("office",),
         rf"\.webhook\.office\.com/(?P<path>{body('-A-Za-z0-9@/_', 40)})",
         (Example("webhookb2/" + fill(HEX, 80), "https://x.webhook.office.com/"),),
         ("https://x.webhook.office.com/",),
     ),
-    Format(
+    Rule(
         "password-hash",
         ("2a", "2b", "2y", "argon2i", "argon2id", "$5$", "$6$", "$y$"),
         rf"\$(?:2[aby]\$\d\d\${body('./A-Za-z0-9', 50)}"
@@ -191,7 +191,7 @@ SHAPES: tuple[Format, ...] = (
         ),
         ("costs $5$ or $6$",),
     ),
-    Format(
+    Rule(
         "url-password",
         ("://",),
         rf"://(?!\[redacted:)(?:(?>[^\s/?#@:\"'<>\\]{{0,100}}):(?!\[redacted:|\$[{{(]|\$[a-z_]+@|[<{{*]|%[s(])"

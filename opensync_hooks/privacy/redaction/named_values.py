@@ -5,7 +5,7 @@ All of it is compared with the text in lower case.
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.formats import (
+from opensync_hooks.privacy.redaction.rule import (
     ALNUM,
     BREAK,
     CUT,
@@ -13,7 +13,7 @@ from opensync_hooks.privacy.redaction.formats import (
     NEWLINE,
     QUOTE,
     Example,
-    Format,
+    Rule,
     fill,
     rest,
 )
@@ -160,12 +160,12 @@ def _examples(name: str, secret: str) -> tuple[Example, ...]:
     )
 
 
-def _shouted(kind: str, begin: str, names: tuple[str, ...], *clues: str) -> Format:
+def _shouted(kind: str, begin: str, names: tuple[str, ...], *keywords: str) -> Rule:
     """A name in capitals, `=`, and a value at once: a shell's assignment, where no dot is code."""
     value = rf"(?i:{_LEFT_OUT}{_ELSEWHERE}{_CALL})(?P<literal>{_TIGHT}(?i:{_REST}))"
-    return Format(
+    return Rule(
         kind,
-        clues,
+        keywords,
         rf"{begin}[0-9]{{0,2}}=(?=[^\s\"'`]{{8}}){_DIGIT}{value}",
         tuple(Example(fill(ALNUM, 9) + "." + fill(ALNUM, 6), f"MY_{name}=") for name in names),
         (f"{names[0]}=settings.password",),
@@ -174,8 +174,8 @@ def _shouted(kind: str, begin: str, names: tuple[str, ...], *clues: str) -> Form
 
 _PASSWORD_ENDS = ("*word", "*passwd", "*phrase", "*pass", "*pwd")
 
-NAMES: tuple[Format, ...] = (
-    Format(
+NAMED_VALUES: tuple[Rule, ...] = (
+    Rule(
         "password",
         ("*word", "*pass", "*passwd", "*passcode", "*passwort"),
         _loosely(r"pass(?:word|wd|code|wort|(?<![a-z]pass))", _PASSWORDS),
@@ -195,26 +195,26 @@ NAMES: tuple[Format, ...] = (
             "login(user=user, password=password)",
             "passed: 12, passing=yes",
         ),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "password",
         tuple(f"*{name}" for name in _IN_TAGS),
         f">(?:{'|'.join(f'(?<={name}>)' for name in _IN_TAGS)})"
         rf"{_LEFT_OUT}(?P<tagged>(?>[^<>\s]{{4,}}))</",
         (Example("hunter" + "two", "<password>", "</password>"),),
         ("<label>password</label>", "<token></token>"),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "password",
         ("*pwd",),
         _loosely("pwd", ["pwd"], condition=r"(?![/~.]|[a-z]:\\)"),
         (Example("hunter" + "two", "Uid=sa;Pwd=", ";"), *_examples("pwd", fill(ALNUM, 9))),
         ("PWD=/home/me/project", "OLDPWD=/", "pwd; ls"),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "password",
         ("*phrase",),
         _loosely("passphrase", ["passphrase"], blanks=True),
@@ -223,9 +223,9 @@ NAMES: tuple[Format, ...] = (
             Example("correct horse " + "battery", 'passphrase: "', '"'),
         ),
         ("Enter passphrase for key: ",),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "token",
         ("*token",),
         _strictly("token", ["token"]),
@@ -238,17 +238,17 @@ NAMES: tuple[Format, ...] = (
             "token: ${{ secrets.GITHUB_TOKEN }}",
             "--token TOKEN  how to log in",
         ),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "secret",
         ("*secret", "*key", "secret"),
         _strictly(_SECRETLY, _SECRETS),
         (*_examples("secret", fill(ALNUM, 16)), *_examples("secret_access_key", fill(ALNUM, 40))),
         ("secret = Secret.from_name(v1)", "client_secret: /run/secrets/client_secret1"),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "api-key",
         ("*key",),
         _strictly(_KEY, [f"{of}.key" for of in ("api", "access", "auth", "private")]),
@@ -258,15 +258,15 @@ NAMES: tuple[Format, ...] = (
             Example(fill(ALNUM, 86) + "==", "AccountName=x;AccountKey=", ";EndpointSuffix=y"),
         ),
         ("api_key=os.getenv('API_KEY1')", "primary_key=customer12345", "api_key: str = Field(1)"),
-        folded=True,
+        casefold=True,
     ),
-    Format(
+    Rule(
         "credential",
         ("*credential", "*credentials"),
         _strictly("credentials?", ["credential", "credentials"]),
         _examples("credential", fill(ALNUM, 16)),
         ("credentials = service.load_v1(path)",),
-        folded=True,
+        casefold=True,
     ),
     _shouted(
         "password",

@@ -54,27 +54,27 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class Rule:
     """`pattern` finds the secret; of a longer find, its last named group is the secret."""
 
     kind: str
-    clues: tuple[str, ...]
+    keywords: tuple[str, ...]
     """A text without any of them is not searched; the gate says how they are written."""
     pattern: str
     examples: tuple[Example, ...]
-    innocent: tuple[str, ...]
+    allowlist: tuple[str, ...]
     """Texts that look alike and stay as they are."""
-    folded: bool = False
+    casefold: bool = False
     """Clues and pattern are compared with the text in lower case."""
-    back: str = ""
+    prefix_pattern: str = ""
     """What stands before a find and belongs to it; a pattern for the text read backwards."""
-    reach: int = 64
+    prefix_max: int = 64
     """How far back that can be."""
 
 
 def token(  # noqa: PLR0913 - a row of the table has as many columns
-    kind: str, prefixes: str, size: int, letters: str, innocent: str, *, word: bool = False
-) -> Iterator[Format]:
+    kind: str, prefixes: str, size: int, letters: str, allowlist: str, *, word: bool = False
+) -> Iterator[Rule]:
     """Fixed letters, then at least `size` letters out of a set; of one cut short, at least eight.
 
     `word`: the fixed letters are so plain that they count only where a word begins.
@@ -83,12 +83,12 @@ def token(  # noqa: PLR0913 - a row of the table has as many columns
         group = list(alike)  # with letters in common, a pattern is looked for much faster
         begins = [re.escape(prefix) for prefix in group]
         begin = "|".join(begin + (at_word(begin) if word else "") for begin in begins)
-        yield Format(
+        yield Rule(
             kind,
             tuple(clue(prefix) for prefix in group),
             f"(?:{begin}){body(letters, size, 16 if word else 8)}",
             tuple(Example(prefix + fill(letters, size)) for prefix in group),
-            (innocent,),
+            (allowlist,),
         )
 
 
