@@ -214,7 +214,7 @@ def test_no_attack_reads_or_writes_anything_outside(
         event = tmp_path / "ours" / "spool" / f"{number}-1.{agent}.event"
         event.write_bytes(b"\n" + attacker.payload())
         with staying_inside(roots, tmp_path / "ours"):
-            spool.reduce(registry.heed)
+            spool.ingest(registry.heed)
             for job in spool.jobs():
                 source = registry.source(job.trigger.agent)
                 assert source
@@ -344,7 +344,7 @@ def _queue(ours: Path) -> None:
     folder = ours / "spool"
     spool = Spool(folder)
     (folder / "5-1.claude-code.event").write_bytes(b"\n" + b'{"session_id": "abc"}')
-    spool.reduce(registry.heed)
+    spool.ingest(registry.heed)
     assert spool.jobs()
 
 

@@ -21,8 +21,8 @@ from opensync_hooks.config import Folders
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import mending, shift, worker
-from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.queue import recovery, shift, worker
+from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.files import atomic_write, ensure_private_folder
@@ -100,7 +100,7 @@ def test_job_that_is_set_aside_is_on_the_disk_before_it_leaves_the_queue(
     job = Job(Trigger(AGENT, "s1"), {}, 1)
     spool.put(job)
     synced.clear()
-    spool.park(job, "refused")
+    spool.quarantine(job, "refused")
     assert synced[-1] == str(Folders.of(os.environ).spool / "parked")
 
 
@@ -110,7 +110,7 @@ def test_copy_that_may_be_the_last_one_is_on_the_disk(home: Path, synced: list[s
     source = registry.source(AGENT)
     assert source
     (located,) = source.sessions()
-    kept = Keepsakes.of(config.load())
+    kept = SessionBackups.from_config(config.load())
     ensure_private_folder(kept.folder)
     synced.clear()
     assert kept.keep(source, located, config.load())
@@ -161,7 +161,7 @@ def test_torn_job_of_a_session_that_nobody_has_stays_and_is_named(
 ) -> None:
     session(home, "s2")
     path = torn_job(spool, "s1")
-    mending.mend(spool)
+    recovery.repair_jobs(spool)
     assert spool.jobs() == []
     assert spool.damaged() == [path.name]
     main.main(["queue", "list"])
@@ -184,7 +184,7 @@ def test_agent_that_cannot_be_read_keeps_no_other_ones_job_from_being_mended(
     monkeypatch.setattr(OpenCodeSource, "sessions", broken)
     session(home, "s1")
     torn_job(spool, "s1")
-    mending.mend(spool)
+    recovery.repair_jobs(spool)
     (mended,) = spool.jobs()
     assert mended.trigger.session_id == "s1"
     assert mended.trigger.path == str(home / ".claude" / "projects" / "-work" / "s1.jsonl")

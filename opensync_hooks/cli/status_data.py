@@ -15,10 +15,10 @@ from opensync_hooks.errors import KeyRefusedError, OpenSyncError
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.privacy.exclusion import Exclusions
-from opensync_hooks.queue.backoff import Rest
-from opensync_hooks.queue.backups import Keepsakes
-from opensync_hooks.queue.cooldown import Resting, as_json
-from opensync_hooks.queue.report import Item, Queue
+from opensync_hooks.queue.backoff import Cooldown
+from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.cooldown import CooldownRecord, as_json
+from opensync_hooks.queue.report import QueueItem, QueueReport
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 
@@ -57,9 +57,9 @@ class Status:
     last_sync: int | None
     waiting: int
     parked: int
-    set_aside: tuple[Item, ...]
+    set_aside: tuple[QueueItem, ...]
     """What `parked` counts, each with its reason."""
-    rest: Rest | None
+    rest: Cooldown | None
     """Why hooks do not ask the destination now."""
     lost: Mapping[str, int]
     """What could not be kept whole, by kind."""
@@ -87,9 +87,9 @@ def gather() -> Status:
         noted = ledger.noted("last error")
         backlog = of_agents(config, ledger)
         delivered = ledger.by_agent(config.destination)
-        queue = Queue(spool, ledger, Keepsakes.of(config), config.destination)
-        set_aside = tuple(item for item in queue.items() if item.state == "set aside")
-        resting = Resting.of(ledger, config).holding()
+        queue = QueueReport(spool, ledger, SessionBackups.from_config(config), config.destination)
+        set_aside = tuple(item for item in queue.items() if item.state == "quarantined")
+        resting = CooldownRecord.from_config(ledger, config).active()
         lost = losses.total(ledger, config.destination)
     error, at = (problem, clock.now()) if problem else noted or (None, None)
     return Status(

@@ -28,7 +28,7 @@ WAITS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR)
 """After the first failure, the second, …; the last one again and again."""
 UNCLEAR_WAITS = (*WAITS, 4 * HOUR, 8 * HOUR, 12 * HOUR)
 """Spread so that the eighth try comes a day after the first."""
-LOOKS = (4 * SECOND, 10 * SECOND, 30 * SECOND)
+UNFINISHED_WAITS = (4 * SECOND, 10 * SECOND, 30 * SECOND)
 """After which a session is read again that its agent was still writing."""
 JITTER = 0.2
 MOST_TRIES = 10
@@ -36,9 +36,9 @@ MOST_TRIES = 10
 UNCLEAR_TRIES = 8
 MOST_UNCLEAR = 2
 """Sessions in a row that a server fails on: then it is not the sessions' fault."""
-MOST_DEATHS = 20
+MAX_CRASHES = 20
 """How many workers in a row may end in the middle of one job."""
-PATIENT_DEATHS = 5
+PROMPT_CRASHES = 5
 
 Cause = Literal["unreachable", "key refused", "wrong address", "certificate"]
 Failure = Literal["source", "unclear", "unfinished", "late"]
@@ -47,7 +47,7 @@ writing; it took too long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class Cooldown:
     """A destination that is left alone for a while, or until somebody does something about it."""
 
     cause: Cause
@@ -66,13 +66,13 @@ class Rest:
             return False
         return self.until is None or 0 < self.until - now <= _longest(HOUR)
 
-    def lifted(self) -> Rest:
+    def lifted(self) -> Cooldown:
         """Over, but remembered: what fails next by hand makes the waits of hooks no longer."""
         return replace(self, until=0, tries=max(0, self.tries - 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
+class Attempts:
     """What a job has been through."""
 
     count: int = 0
@@ -81,28 +81,28 @@ class Tries:
     """The first time that the server failed on it without saying why."""
     begun: int = 0
     """When a worker last took it up."""
-    deaths: int = 0
+    crashes: int = 0
     """The workers that have taken it up since one last came to an end with it."""
 
     def is_due(self, now: int) -> bool:
         """A clock that was set back must not put it off."""
         return not 0 < self.not_before - now <= _longest(UNCLEAR_WAITS[-1])
 
-    def begins(self, now: int, luck: float) -> Tries:
+    def begins(self, now: int, luck: float) -> Attempts:
         """Written down before the work: after a worker that dies in it, other jobs come first."""
-        deaths = self.deaths + 1
-        impatient = deaths <= PATIENT_DEATHS
-        later = 0 if impatient else now + wait(WAITS, deaths - PATIENT_DEATHS, luck)
-        return replace(self, begun=now, deaths=deaths, not_before=later)
+        crashes = self.crashes + 1
+        impatient = crashes <= PROMPT_CRASHES
+        later = 0 if impatient else now + wait(WAITS, crashes - PROMPT_CRASHES, luck)
+        return replace(self, begun=now, crashes=crashes, not_before=later)
 
-    def spared(self) -> Tries:
+    def without_blame(self) -> Attempts:
         """It was not to blame for what went wrong."""
-        return replace(self, deaths=0, not_before=0)
+        return replace(self, crashes=0, not_before=0)
 
-    def renewed(self) -> Tries:
+    def reset(self) -> Attempts:
         """Somebody has asked for it again. What the server has against it stays counted."""
         kept = self.count if self.since is not None else 0
-        return replace(self, count=kept, not_before=0, deaths=0)
+        return replace(self, count=kept, not_before=0, crashes=0)
 
     def is_last(self, now: int) -> bool:
         """Whether what the server still does not take in this try is set aside."""
@@ -114,8 +114,8 @@ class Tries:
 
 
 def rest(
-    error: OpenSyncError, known: Rest | None, now: int, login: str, luck: float
-) -> Rest | None:
+    error: OpenSyncError, known: Cooldown | None, now: int, login: str, luck: float
+) -> Cooldown | None:
     """The rest that the error calls for; None where it says nothing about the destination."""
     cause = _cause(error)
     if cause is None:
@@ -123,23 +123,27 @@ def rest(
     same = known if known and known.login == login and known.since <= now else None
     tries = (same.tries if same else 0) + 1
     since = same.since if same else now
-    return Rest(cause, str(error), since, _until(error, cause, tries, now, luck), tries, login)
+    return Cooldown(cause, str(error), since, _until(error, cause, tries, now, luck), tries, login)
 
 
-def after(tries: Tries, failure: Failure, now: int, luck: float) -> Tries | None:
+def after(tries: Attempts, failure: Failure, now: int, luck: float) -> Attempts | None:
     """When the job is tried again; None to give it up."""
     if failure == "late":
-        return tries.spared()
+        return tries.without_blame()
     count = tries.count + 1
     since = (now if tries.since is None else tries.since) if failure == "unclear" else tries.since
-    ended = replace(tries, count=count, since=since, deaths=0)
+    ended = replace(tries, count=count, since=since, crashes=0)
     if failure == "unclear":
         given_up = tries.is_last(now)
         return None if given_up else _later(ended, now + wait(UNCLEAR_WAITS, count, luck))
     if count > MOST_TRIES:
         return None
     if failure == "unfinished":
-        soon = LOOKS[count - 1] if count <= len(LOOKS) else wait((HOUR,), 1, luck)
+        soon = (
+            UNFINISHED_WAITS[count - 1]
+            if count <= len(UNFINISHED_WAITS)
+            else wait((HOUR,), 1, luck)
+        )
         return _later(ended, now + soon)
     return _later(ended, now + wait(WAITS, count, luck))
 
@@ -153,7 +157,7 @@ def _longest(wait: int) -> int:
     return round(wait * (1 + JITTER))
 
 
-def _later(tries: Tries, at: int) -> Tries:
+def _later(tries: Attempts, at: int) -> Attempts:
     return replace(tries, not_before=at)
 
 

@@ -22,18 +22,24 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks import model
+from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
+from opensync_hooks.ledger import losses
+from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Charge, Message, Session, Trigger, Usage
 from opensync_hooks.privacy.cleaning import clean_message, clean_session
 from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.files import (
     ensure_private_folder,
     open_regular_file,
     session_file_stem,
     sync_folder,
 )
+from opensync_hooks.system.log import Log
 
 MOST_BYTES = 64 << 20
 MOST_SECONDS = 30 * 86_400
@@ -44,13 +50,13 @@ _DAMAGED = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, 
 
 
 @dataclass(frozen=True, slots=True)
-class Keepsakes:
+class SessionBackups:
     """All copies, of any agent. Methods raise OSError where the disk does."""
 
     folder: Path
 
     @classmethod
-    def of(cls, config: Config) -> Keepsakes:
+    def from_config(cls, config: Config) -> SessionBackups:
         return cls(config.folders.state / "keepsakes")
 
     def is_due(self, source: Source, located: Located) -> bool:
@@ -249,3 +255,26 @@ def _charge(value: dict[str, Any]) -> Charge:
 def _known(kind: type, value: dict[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(kind)}
     return {name: one for name, one in value.items() if name in names}
+
+
+def back_up_queue(spool: Spool, ledger: Ledger, config: Config, log: Log, end: float) -> None:
+    """Until that time of the monotonic clock. Raises OSError, and what the ledger raises."""
+    backups = SessionBackups.from_config(config)
+    for job in (*spool.jobs(), *spool.quarantined()):
+        if time.monotonic() >= end:
+            break
+        with suppress(SourceError):  # it cannot be read now: the next worker tries again
+            if _back_up(job, backups, config):
+                log.write("copied", agent=job.trigger.agent, session=job.trigger.session_id)
+    for agent, session_id in backups.tidy():
+        losses.note_copy(ledger, config.destination, agent, session_id)
+        log.write("copy-dropped", agent=agent, session=session_id)
+
+
+def _back_up(job: Job, backups: SessionBackups, config: Config) -> bool:
+    """Whether a copy was made. Raises SourceError."""
+    source = registry.source(job.trigger.agent, job.surroundings(os.environ))
+    located = source.locate(job.trigger) if source else None
+    if source is None or located is None or not backups.is_due(source, located):
+        return False
+    return backups.keep(source, located, config)

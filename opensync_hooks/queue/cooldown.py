@@ -13,13 +13,13 @@ from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import backoff
-from opensync_hooks.queue.backoff import Rest
+from opensync_hooks.queue.backoff import Cooldown
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 
 
 @dataclass(frozen=True, slots=True)
-class Resting:
+class CooldownRecord:
     """One destination's page. Methods raise what the ledger raises."""
 
     ledger: Ledger
@@ -28,41 +28,41 @@ class Resting:
     luck: Callable[[], float] = random.random
 
     @classmethod
-    def of(cls, ledger: Ledger, config: Config) -> Resting:
+    def from_config(cls, ledger: Ledger, config: Config) -> CooldownRecord:
         """The key itself is not kept, nor anything that it could be found from."""
         known = f"{config.url}\0{config.api_key}".encode()
         return cls(ledger, config.url or "", hashlib.sha256(known).hexdigest()[:16])
 
-    def known(self) -> Rest | None:
+    def last(self) -> Cooldown | None:
         """What was last noted, whether it still holds or not."""
         query = "SELECT cause, reason, since, until, tries, login FROM rest WHERE destination = ?"
         rows = self.ledger.rows(query, self.destination)
-        return Rest(*rows[0]) if rows else None
+        return Cooldown(*rows[0]) if rows else None
 
-    def holding(self) -> Rest | None:
-        known = self.known()
+    def active(self) -> Cooldown | None:
+        known = self.last()
         return known if known and known.holds(clock.now(), self.login) else None
 
-    def begin(self, error: OpenSyncError) -> Rest | None:
+    def start(self, error: OpenSyncError) -> Cooldown | None:
         """Leave the destination alone, where that is what the error calls for."""
-        rest = backoff.rest(error, self.known(), clock.now(), self.login, self.luck())
+        rest = backoff.rest(error, self.last(), clock.now(), self.login, self.luck())
         if rest:
             self._write(rest)
         return rest
 
     def lift(self) -> None:
         """Have the next run try at once."""
-        known = self.known()
+        known = self.last()
         if known:
             self._write(known.lifted())
 
-    def end(self) -> None:
+    def clear(self) -> None:
         """The destination has answered."""
-        if self.known():
+        if self.last():
             with self.ledger.at_once() as run:
                 run("DELETE FROM rest WHERE destination = ?", self.destination)
 
-    def _write(self, rest: Rest) -> None:
+    def _write(self, rest: Cooldown) -> None:
         row = (rest.cause, rest.reason, rest.since, rest.until, rest.tries, rest.login)
         with self.ledger.at_once() as run:
             run("INSERT OR REPLACE INTO rest VALUES (?, ?, ?, ?, ?, ?, ?)", self.destination, *row)
@@ -76,7 +76,7 @@ _CURES = {
 }
 
 
-def in_words(rest: Rest) -> str:
+def describe(rest: Cooldown) -> str:
     """What is wrong and since when, by this place's clock, why, and the next step."""
     try:
         since = f"{datetime.fromtimestamp(rest.since / 1000).astimezone():%Y-%m-%d %H:%M}"
@@ -86,21 +86,21 @@ def in_words(rest: Rest) -> str:
     return f"{rest.cause} since {since}. {why} {_CURES[rest.cause]}"
 
 
-def as_json(rest: Rest) -> dict[str, object]:
+def as_json(rest: Cooldown) -> dict[str, object]:
     """Without what stands for the key."""
     return {name: value for name, value in asdict(rest).items() if name != "login"}
 
 
 @contextmanager
-def by_hand(ledger: Ledger, config: Config, spool: Spool) -> Iterator[None]:
+def manual_attempt(ledger: Ledger, config: Config, spool: Spool) -> Iterator[None]:
     """What a command does is tried at once, and what comes of it is known to the hooks."""
-    resting = Resting.of(ledger, config)
-    resting.lift()
+    record = CooldownRecord.from_config(ledger, config)
+    record.lift()
     try:
         yield
     except OpenSyncError as error:
-        resting.begin(error)
+        record.start(error)
         raise
-    resting.end()
+    record.clear()
     ledger.note("last error", None)
-    spool.wake()
+    spool.notify()

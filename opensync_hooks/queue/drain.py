@@ -26,9 +26,9 @@ from opensync_hooks.errors import (
     UnclearError,
     as_ours,
 )
-from opensync_hooks.queue import backoff, mending
+from opensync_hooks.queue import backoff, recovery
 from opensync_hooks.queue.backoff import Failure
-from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Parse, Spool
 from opensync_hooks.system import clock
@@ -68,9 +68,9 @@ class Drain:
         """
         idle_since = time.monotonic()
         # Who does not want all leaves the events to the worker who does.
-        take_in = self.spool.reduce if only is None else self.spool.hear
+        take_in = self.spool.ingest if only is None else self.spool.peek
         while self._may_go_on():
-            moment = self.spool.moment()
+            moment = self.spool.mtime()
             take_in(registry.heed)
             jobs = self.spool.jobs()
             wanted = (job for job in jobs if only is None or job.trigger.session_id in only)
@@ -91,11 +91,11 @@ class Drain:
     def _is_due(self, job: Job) -> bool:
         if self.at_once:
             return (job.name, job.received_at) not in self._tried
-        return job.tries.is_due(clock.now())
+        return job.attempts.is_due(clock.now())
 
     def _wait_for(self, jobs: list[Job], linger: float) -> float:
         """Seconds until the next job is due; none where that is not in this worker's life."""
-        soonest = min((job.tries.not_before for job in jobs), default=0)
+        soonest = min((job.attempts.not_before for job in jobs), default=0)
         seconds = (soonest - clock.now()) / 1000
         within = linger and not self.at_once and time.monotonic() + seconds < self.end
         return max(seconds, _PAUSE) if jobs and within else 0.0
@@ -113,18 +113,18 @@ class Drain:
             current = self.spool.current(job)
             if current:
                 self._tried.add((current.name, current.received_at))
-                deadly = current.tries.deaths >= backoff.MOST_DEATHS
+                deadly = current.attempts.crashes >= backoff.MAX_CRASHES
                 for result in (self._give_up if deadly else self._do)(current):
                     yield current, result
 
     def _give_up(self, job: Job) -> Iterator[Result]:
-        died = f"Each of the last {job.tries.deaths} workers ended in the middle of it."
-        self.spool.park(job, died)
+        died = f"Each of the last {job.attempts.crashes} workers ended in the middle of it."
+        self.spool.quarantine(job, died)
         yield RejectedError(died)
 
     def _do(self, job: Job) -> Iterator[Result]:
-        job = replace(job, tries=job.tries.begins(clock.now(), self.luck()))
-        self.spool.keep(job, job.error, job.tries)
+        job = replace(job, attempts=job.attempts.begins(clock.now(), self.luck()))
+        self.spool.keep(job, job.error, job.attempts)
         try:
             outcome = self._sync(job)
         except UnclearError as error:
@@ -137,16 +137,16 @@ class Drain:
             self._failed(job, "late" if isinstance(error, LateError) else "source", error)
             yield error
         except RejectedError as error:
-            self.spool.park(job, str(error))
+            self.spool.quarantine(job, str(error))
             yield error
         except OpenSyncError as error:
-            self.spool.keep(job, str(error), job.tries.spared())
+            self.spool.keep(job, str(error), job.attempts.without_blame())
             raise
         except OSError as error:
             self._failed(job, "source", as_ours(error))
             yield as_ours(error)
         except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
-            self.spool.park(job, str(as_ours(error)))
+            self.spool.quarantine(job, str(as_ours(error)))
             yield as_ours(error)
         else:
             self._unclear = 0
@@ -165,13 +165,13 @@ class Drain:
             self._keepsakes.drop(job.trigger.agent, job.trigger.session_id)
 
     def _failed(self, job: Job, failure: Failure, error: OpenSyncError) -> None:
-        later = backoff.after(job.tries, failure, clock.now(), self.luck())
+        later = backoff.after(job.attempts, failure, clock.now(), self.luck())
         if later:
             self.spool.keep(job, str(error), later)
         elif failure == "unfinished":
             self.spool.done(job)  # its agent ended in the middle; what there is has arrived
         else:
-            self.spool.park(job, str(error))
+            self.spool.quarantine(job, str(error))
 
     def _sync(self, job: Job) -> Outcome | None:
         """None where there is nothing: an agent that was opened and closed leaves no session."""
@@ -208,22 +208,22 @@ class Drain:
             end_reason=job.trigger.end_reason,
             terms=Terms(
                 until=self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end),
-                is_last_try=job.tries.is_last(clock.now()),
+                is_last_try=job.attempts.is_last(clock.now()),
             ),
         )
 
     @property
-    def _keepsakes(self) -> Keepsakes:
-        return Keepsakes.of(self.syncer.config)
+    def _keepsakes(self) -> SessionBackups:
+        return SessionBackups.from_config(self.syncer.config)
 
 
 def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Result]:
     """All that waits, tried at once, unless a worker is at it already."""
     while True:
-        with spool.alone() as is_alone:
+        with spool.single_worker() as is_alone:
             if not is_alone:
                 return
-            mending.mend(spool)
+            recovery.repair_jobs(spool)
             yield from (result for _, result in Drain(spool, syncer, at_once=True).run())
         # A hook that came while the lock was held started no worker: look once more.
         if not spool.has_events():

@@ -1,89 +1,111 @@
-"""One session that has to be synced: a pointer to it, and what its delivery has been through."""
+"""A session that has to be delivered: a pointer to it, and the history of its delivery."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from opensync_hooks.hook.paths import KEPT
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue.backoff import Tries
+from opensync_hooks.queue.backoff import Attempts
 from opensync_hooks.system.files import session_file_stem
 
 SUFFIX = ".job"
-_NUMBERS = ("count", "not_before", "begun", "deaths")
+_TRIGGER_FIELDS = ("agent", "session_id", "event", "path", "awaits", "end_reason")
+_ATTEMPTS_KEYS = {
+    "count": "count",
+    "not_before": "not_before",
+    "since": "since",
+    "begun": "begun",
+    "crashes": "deaths",
+}
+"""The fields of `Attempts`, each with its key in the file, which earlier versions read as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Kept for as long as the delivery is not confirmed. Holds no text of anybody's."""
+    """Kept until the delivery is confirmed. Contains no text of the session."""
 
     trigger: Trigger
     environ: Mapping[str, str]
+    """The variables of the hook's environment that say where its agent keeps sessions."""
     received_at: int
     error: str | None = None
-    """What went wrong when it was last tried."""
-    tries: Tries = field(default_factory=Tries)
+    """What went wrong in the last attempt."""
+    attempts: Attempts = field(default_factory=Attempts)
 
     @property
     def name(self) -> str:
-        """Of its file."""
+        """The name of the job's file."""
         return session_file_stem(self.trigger.agent, self.trigger.session_id) + SUFFIX
 
     def surroundings(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """That environment, but for what says where sessions lie: this is as its hook had it.
+        """Return `environ` with the agent's own variables as the hook had them.
 
-        A worker that another hook started would look in the folders of that one's agent.
+        The worker may have been started by the hook of an agent with other folders.
         """
         own = KEPT.get(self.trigger.agent, ())
-        return {one: value for one, value in environ.items() if one not in own} | {**self.environ}
+        return {name: value for name, value in environ.items() if name not in own} | {
+            **self.environ
+        }
 
-    def merged(self, wish: Job) -> Job:
-        """Both wishes in one: the later one decides, but an end that was seen stays seen."""
-        earlier, later = sorted((self, wish), key=lambda job: job.received_at)
+    def merged(self, request: Job) -> Job:
+        """Combine two requests: the later one decides, but an end that was seen is kept."""
+        earlier, later = sorted((self, request), key=lambda job: job.received_at)
         trigger = replace(
             later.trigger,
             path=later.trigger.path or earlier.trigger.path,
             end_reason=later.trigger.end_reason or earlier.trigger.end_reason,
         )
-        is_new = wish.received_at > self.received_at
-        tries = self.tries.renewed() if is_new else self.tries
-        return replace(later, trigger=trigger, tries=tries, error=None if is_new else self.error)
+        if request.received_at > self.received_at:
+            return replace(later, trigger=trigger, attempts=self.attempts.reset(), error=None)
+        return replace(later, trigger=trigger, attempts=self.attempts, error=self.error)
 
-    def as_bytes(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+    def to_bytes(self) -> bytes:
+        attempts = asdict(self.attempts)
+        trigger = {name: getattr(self.trigger, name) for name in _TRIGGER_FIELDS}
+        value = {
+            "trigger": trigger,
+            "environ": dict(self.environ),
+            "received_at": self.received_at,
+            "error": self.error,
+            "tries": {key: attempts[name] for name, key in _ATTEMPTS_KEYS.items()},
+        }
+        return json.dumps(value).encode()
 
 
-def read(content: bytes) -> Job | None:
-    """The job that `as_bytes` made, by any version; None for what a job of ours cannot be."""
+def parse(content: bytes) -> Job | None:
+    """Read what `to_bytes` of any version wrote; None for anything else."""
     try:
         value = json.loads(content)
-        found = _of(Job, value)
-        trigger, tries = _of(Trigger, found["trigger"]), _of(Tries, found.pop("tries", {}))
-        job = Job(**{**found, "trigger": Trigger(**trigger), "tries": Tries(**tries)})
+        trigger, tries = value["trigger"], value.get("tries", {})
+        job = Job(
+            Trigger(**{name: trigger[name] for name in _TRIGGER_FIELDS if name in trigger}),
+            value["environ"],
+            value["received_at"],
+            value.get("error"),
+            Attempts(**{name: tries[key] for name, key in _ATTEMPTS_KEYS.items() if key in tries}),
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return job if _is_sound(job) else None
+    return job if _is_valid(job) else None
 
 
-def _of(kind: type, value: dict[str, Any]) -> dict[str, Any]:
-    """The fields that this version knows."""
-    names = {one.name for one in fields(kind)}
-    return {name: one for name, one in value.items() if name in names}
-
-
-def _is_sound(job: Job) -> bool:
-    """Whether the values are what they should be; a file of ours can still be damaged."""
-    texts = (job.trigger.agent, job.trigger.session_id)
-    maybe_texts = (*asdict(job.trigger).values(), job.error)
-    numbers = (job.received_at, *(getattr(job.tries, name) for name in _NUMBERS))
+def _is_valid(job: Job) -> bool:
+    """Whether every value has its type: a bad disk may have changed the file."""
+    environ: Any = job.environ
+    attempts = asdict(job.attempts)
+    since = attempts.pop("since")
+    optional_texts = [getattr(job.trigger, name) for name in _TRIGGER_FIELDS[2:]]
     return (
-        all(isinstance(text, str) for text in texts)
-        and all(isinstance(text, str | None) for text in maybe_texts)
-        and all(type(number) is int for number in numbers)
-        and type(job.tries.since) in (int, type(None))
-        and isinstance(job.environ, dict)
-        and all(isinstance(text, str) for text in job.environ.values())
+        isinstance(environ, dict)
+        and all(
+            isinstance(text, str)
+            for text in (job.trigger.agent, job.trigger.session_id, *environ.values())
+        )
+        and all(isinstance(text, str | None) for text in (job.error, *optional_texts))
+        and all(type(number) is int for number in (job.received_at, *attempts.values()))
+        and type(since) in (int, type(None))
     )

@@ -13,7 +13,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from opensync_hooks.queue.spool import EVENT
+from opensync_hooks.agents import registry
+from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.hook.paths import KEPT
+from opensync_hooks.model import Trigger
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.spool import EVENT, Spool
+from opensync_hooks.system import clock
 
 _TORN = re.compile(r"[0-9]{1,29}-[0-9]{1,20}\.[a-z-]{1,40}")
 _SCRAP = re.compile(r"\.[a-z-]{1,40}-[0-9a-f]{32}\.(job|json|txt)\.[a-z0-9_]{8}")
@@ -24,15 +30,15 @@ TORN_SECONDS = 60
 SCRAP_SECONDS = 3_600
 
 
-def take_up(spool: Path) -> None:
+def take_up(folder: Path) -> None:
     """For the one worker. Raises OSError where the folder cannot be read."""
-    for path, age in _plain_files(spool):
+    for path, age in _plain_files(folder):
         with suppress(OSError):  # another user's, or gone meanwhile
             if _TORN.fullmatch(path.name) and age > TORN_SECONDS:
                 path.rename(path.with_name(path.name + EVENT))
-    for folder in (spool, spool / "parked", *(spool.parent / name for name in _BESIDE)):
-        if folder.is_dir():
-            _clear(folder)
+    for each in (folder, folder / "parked", *(folder.parent / name for name in _BESIDE)):
+        if each.is_dir():
+            _clear(each)
 
 
 def _clear(folder: Path) -> None:
@@ -51,3 +57,19 @@ def _plain_files(folder: Path) -> Iterator[tuple[Path, float]]:
         if _TORN.fullmatch(name) or _SCRAP.fullmatch(name):
             with suppress(OSError):
                 yield folder / name, abs(now - (folder / name).lstat().st_mtime)
+
+
+def repair_jobs(spool: Spool) -> None:
+    """Make each job anew that says nothing any more, if its agent still has the session.
+
+    For the one worker. What cannot be mended is left to be named by `damaged`.
+    """
+    damaged = set(spool.damaged())
+    for source in registry.all_sources() if damaged else ():
+        kept = {name: os.environ[name] for name in KEPT[source.agent] if name in os.environ}
+        with suppress(OpenSyncError, OSError):  # one agent's trouble, and no reason to stop
+            for located in source.sessions():
+                trigger = Trigger(source.agent, located.session_id, path=str(located.path))
+                job = Job(trigger, kept, clock.now())
+                if job.name in damaged:
+                    spool.put(job)

@@ -8,18 +8,18 @@ from typing import Literal
 
 from opensync_hooks.agents import registry
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 
-State = Literal["waiting", "set aside", "damaged"]
+QueueState = Literal["waiting", "quarantined", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class QueueItem:
     """A session, or one message of it. Times are ms since 1970."""
 
-    state: State
+    state: QueueState
     agent: str
     session_id: str
     message: str | None = None
@@ -36,36 +36,36 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueueReport:
     """At one destination. Methods raise OSError, and what the ledger raises."""
 
     spool: Spool
     ledger: Ledger
-    keepsakes: Keepsakes
+    keepsakes: SessionBackups
     destination: str
 
-    def items(self) -> list[Item]:
+    def items(self) -> list[QueueItem]:
         waiting = [_item("waiting", job) for job in self._jobs().values()]
-        damaged = [Item("damaged", "", "", job=name) for name in self.spool.damaged()]
-        aside = [_item("set aside", job) for job in self.spool.parked()]
+        damaged = [QueueItem("damaged", "", "", job=name) for name in self.spool.damaged()]
+        aside = [_item("quarantined", job) for job in self.spool.quarantined()]
         return [*waiting, *damaged, *aside, *self._messages()]
 
     def _jobs(self) -> dict[str, Job]:
         """By name; also what a hook asks for that no worker has heard yet."""
-        heard = self.spool.hear(registry.heed).values()
+        heard = self.spool.peek(registry.heed).values()
         return {job.name: job for job in (*heard, *self.spool.jobs())}
 
-    def _messages(self) -> Iterator[Item]:
+    def _messages(self) -> Iterator[QueueItem]:
         query = (
             "SELECT agent, session, id, reason FROM message"
             " WHERE destination = ? AND state = 'parked' ORDER BY agent, session, id"
         )
         for agent, session, name, reason in self.ledger.rows(query, self.destination):
-            yield Item("set aside", agent, session, message=name, reason=reason)
+            yield QueueItem("quarantined", agent, session, message=name, reason=reason)
 
-    def retry(self, items: Iterable[Item]) -> None:
+    def retry(self, items: Iterable[QueueItem]) -> None:
         """Have them tried again: jobs at once, messages when their session is next looked at."""
-        jobs = {job.name: job for job in self.spool.parked()} | self._jobs()
+        jobs = {job.name: job for job in self.spool.quarantined()} | self._jobs()
         for item in items:
             if item.message is not None:
                 account = self.ledger.account(self.destination, item.agent, item.session_id)
@@ -73,7 +73,7 @@ class Queue:
             elif item.job in jobs:
                 self.spool.retry(jobs[item.job])
 
-    def drop(self, items: Iterable[Item]) -> None:
+    def drop(self, items: Iterable[QueueItem]) -> None:
         """Forget them, and the copies of their sessions. What was delivered stays delivered."""
         for item in items:
             if item.message is not None:
@@ -84,14 +84,14 @@ class Queue:
                 self.keepsakes.drop(item.agent, item.session_id)
 
 
-def _item(state: State, job: Job) -> Item:
-    return Item(
+def _item(state: QueueState, job: Job) -> QueueItem:
+    return QueueItem(
         state=state,
         agent=job.trigger.agent,
         session_id=job.trigger.session_id,
         reason=job.error,
         since=job.received_at,
-        tries=job.tries.count,
-        not_before=job.tries.not_before or None,
+        tries=job.attempts.count,
+        not_before=job.attempts.not_before or None,
         job=job.name,
     )

@@ -14,8 +14,8 @@ from opensync_hooks.agents import registry
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.queue.backoff import Rest
-from opensync_hooks.queue.cooldown import Resting
+from opensync_hooks.queue.backoff import Cooldown
+from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -44,13 +44,13 @@ class Shift:
         """Raises what stops all jobs alike and is not the destination's; or any, if `at_once`."""
         is_copied = False
         while time.monotonic() < self.end:
-            moment = self.spool.moment()
-            self.spool.reduce(registry.heed)
+            moment = self.spool.mtime()
+            self.spool.ingest(registry.heed)
             config = settings.load()  # anew: while this worker waited, the login may have changed
-            resting = Resting.of(self.ledger, config)
-            rest = None if self.at_once else resting.holding()
+            record = CooldownRecord.from_config(self.ledger, config)
+            rest = None if self.at_once else record.active()
             if rest is None:
-                if self._deliver(config, resting):
+                if self._deliver(config, record):
                     return
                 continue
             if not is_copied and clock.now() - rest.since >= COPY_AFTER_MS:
@@ -61,7 +61,7 @@ class Shift:
                 return
             self.spool.wait(moment, wait)
 
-    def _deliver(self, config: Config, resting: Resting) -> bool:
+    def _deliver(self, config: Config, record: CooldownRecord) -> bool:
         """Work the queue off; False when the destination rests, or the settings are others now."""
         from opensync_hooks.delivery import factory  # noqa: PLC0415
         from opensync_hooks.queue.drain import Drain  # noqa: PLC0415
@@ -79,9 +79,9 @@ class Shift:
                     failure = _failure(result) or failure
                     note(self.log, job, result)
                     if not isinstance(result, OpenSyncError) and result.sent:
-                        resting.end()
+                        record.clear()
         except OpenSyncError as error:
-            rest = resting.begin(error)
+            rest = record.start(error)
             if rest is None or self.at_once:
                 raise
             self.ledger.note("last error", str(error))
@@ -94,12 +94,12 @@ class Shift:
 
     def _keep_copies(self, config: Config) -> None:
         """Of what waits, or was set aside, should its agent delete it meanwhile."""
-        from opensync_hooks.queue import keeping  # noqa: PLC0415
+        from opensync_hooks.queue import backups  # noqa: PLC0415
 
-        keeping.keep(self.spool, self.ledger, config, self.log, self.end)
+        backups.back_up_queue(self.spool, self.ledger, config, self.log, self.end)
 
 
-def _seconds(rest: Rest) -> float | None:
+def _seconds(rest: Cooldown) -> float | None:
     return None if rest.until is None else max(0.0, (rest.until - clock.now()) / 1000)
 
 
@@ -111,7 +111,7 @@ def note(log: Log, job: Job, result: Result) -> None:
     """One line on what became of a job."""
     whose = {"agent": job.trigger.agent, "session": job.trigger.session_id}
     if isinstance(result, OpenSyncError):
-        log.write("failed", **whose, why=type(result).__name__, tries=job.tries.count + 1)
+        log.write("failed", **whose, why=type(result).__name__, tries=job.attempts.count + 1)
         return
     left_out = {kind.replace(" ", "-"): count for kind, count in result.lost.items()}
     counts = {"sent": result.sent, "unchanged": result.unchanged, "parked": result.parked}

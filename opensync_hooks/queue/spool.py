@@ -24,9 +24,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue.backoff import Tries
+from opensync_hooks.queue import job as job_file
+from opensync_hooks.queue.backoff import Attempts
 from opensync_hooks.queue.job import SUFFIX, Job
-from opensync_hooks.queue.job import read as read_job
 from opensync_hooks.system import clock
 from opensync_hooks.system.files import (
     atomic_write,
@@ -58,7 +58,7 @@ class Spool:
         self._changing = FileLock(folder / "jobs.lock", mode=0o600)
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
+    def single_worker(self) -> Iterator[bool]:
         """Whether this is the one worker. A hook that probes the lock holds it for microseconds."""
         lock = FileLock(self.lock, mode=0o600)
         while not _is_taken(lock):
@@ -90,12 +90,12 @@ class Spool:
         plain = (path for path in found if path.is_file() and not path.is_symlink())
         return [path for path in plain if os.access(path, os.R_OK)]
 
-    def hear(self, parse: Parse) -> dict[Path, Job]:
+    def peek(self, parse: Parse) -> dict[Path, Job]:
         """What every event asks for. The events stay, for whoever is the worker."""
         heard = ((path, _job(path, parse)) for path in self._events())
         return {path: job for path, job in heard if job}
 
-    def reduce(self, parse: Parse) -> None:
+    def ingest(self, parse: Parse) -> None:
         """Turn every event into a job, or into part of one, and be rid of its text.
 
         Only for who is `alone`: a worker that leaves looks for events once more, and a job that was
@@ -107,7 +107,7 @@ class Spool:
                 self.put(job)
             path.unlink(missing_ok=True)  # only now: killed in between, it is merged twice
 
-    def moment(self) -> int:
+    def mtime(self) -> int:
         """Changes whenever a file comes or goes."""
         return self._folder.stat().st_mtime_ns
 
@@ -117,10 +117,10 @@ class Spool:
         Or less: who waits looks around, and waits again.
         """
         end = time.monotonic() + min(seconds, LOOK_SECONDS)
-        while (left := end - time.monotonic()) > 0 and self.moment() == since:
+        while (left := end - time.monotonic()) > 0 and self.mtime() == since:
             time.sleep(min(_POLL_SECONDS, left))
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         """Have a worker that waits look around."""
         os.utime(self._folder)
 
@@ -135,7 +135,7 @@ class Spool:
     def jobs(self) -> list[Job]:
         """Those that no worker has taken up yet, oldest wish first; then the others, in turn."""
         found = (_load(path) for path in self._folder.glob(f"*{SUFFIX}"))
-        return sorted(filter(None, found), key=lambda job: (job.tries.begun, job.received_at))
+        return sorted(filter(None, found), key=lambda job: (job.attempts.begun, job.received_at))
 
     def current(self, job: Job) -> Job | None:
         """The job as it is now; None when it is gone."""
@@ -149,14 +149,14 @@ class Spool:
         found = sorted(self._folder.glob(f"*{SUFFIX}"))
         return [path.name for path in found if _load(path) is None and path.exists()]
 
-    def keep(self, job: Job, error: str | None, tries: Tries) -> None:
+    def keep(self, job: Job, error: str | None, attempts: Attempts) -> None:
         """Note what became of a try. A wish that came meanwhile stays as it is."""
         path = self._folder / job.name
         with self._changing:
             known = _load(path)
             is_there = path.exists()  # not where a command has taken it away meanwhile
             if is_there and (known is None or known.received_at <= job.received_at):
-                _write(path, replace(job, error=error, tries=tries))
+                _write(path, replace(job, error=error, attempts=attempts))
 
     def done(self, job: Job) -> None:
         """Be rid of this wish, also where it was parked before; a later one stays."""
@@ -170,12 +170,12 @@ class Spool:
             if known is None or known.received_at <= job.received_at:
                 path.unlink(missing_ok=True)
 
-    def park(self, job: Job, reason: str) -> None:
+    def quarantine(self, job: Job, reason: str) -> None:
         parked = ensure_private_folder(self._folder / "parked")
         _write(parked / job.name, replace(job, error=reason), durable=True)
         self._take_away(job)
 
-    def parked(self) -> Iterator[Job]:
+    def quarantined(self) -> Iterator[Job]:
         for path in sorted((self._folder / "parked").glob(f"*{SUFFIX}")):
             job = _load(path)
             if job:
@@ -190,16 +190,16 @@ class Spool:
 
     def retry(self, job: Job) -> None:
         """Begin anew with a job, parked or not."""
-        self.put(replace(job, error=None, tries=Tries()))
+        self.put(replace(job, error=None, attempts=Attempts()))
         (self._folder / "parked" / job.name).unlink(missing_ok=True)
-        self.keep(job, None, Tries())
+        self.keep(job, None, Attempts())
 
     def drop(self, name: str, parse: Parse) -> None:
         """Forget a job, parked or not, or a damaged file of one; and the events that ask for it."""
         with self._changing:
             for path in (self._folder / name, self._folder / "parked" / name):
                 path.unlink(missing_ok=True)
-        for path, job in self.hear(parse).items():
+        for path, job in self.peek(parse).items():
             if job.name == name:
                 path.unlink(missing_ok=True)
 
@@ -227,16 +227,16 @@ def _is_held(path: Path) -> bool:
 
 
 def _write(path: Path, job: Job, *, durable: bool = False) -> None:
-    # Mostly not: a job that a power cut tears is made anew from its name, see `mending`; one
+    # Mostly not: a job that a power cut tears is made anew from its name, see `recovery`; one
     # that it takes away, `status` counts as not synced, and the session's next hook or `sync` asks
     # for again.
-    atomic_write(path, job.as_bytes(), durable=durable)
+    atomic_write(path, job.to_bytes(), durable=durable)
 
 
 def _load(path: Path) -> Job | None:
     """The job in its file. One that says to be another's could never be taken away by its name."""
     try:
-        job = read_job(read_file(path))
+        job = job_file.parse(read_file(path))
     except OSError:
         return None
     return job if job and job.name == path.name else None

@@ -14,8 +14,8 @@ from opensync_hooks.agents import registry
 from opensync_hooks.errors import BugError, OpenSyncError, as_ours
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import mending, recovery
-from opensync_hooks.queue.cooldown import Resting
+from opensync_hooks.queue import recovery
+from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.shift import Shift
 from opensync_hooks.queue.spool import Spool
@@ -44,12 +44,12 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
     try:
         spool = Spool(folders.spool)
         while True:
-            with spool.alone() as is_alone:
+            with spool.single_worker() as is_alone:
                 if not is_alone:
                     return 0
                 recovery.take_up(folders.spool)
-                spool.reduce(registry.heed)
-                mending.mend(spool)
+                spool.ingest(registry.heed)
+                recovery.repair_jobs(spool)
                 _work(spool, folders, end, at_once=at_once)
             # A hook that came while the lock was held started no worker: look once more.
             if not spool.has_events() or time.monotonic() >= end:
@@ -95,7 +95,7 @@ def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
 def _needs_the_user(folders: settings.Folders) -> bool:
     """Whether no try helps: a refused key or a wrong address held up each turn for a minute."""
     with Ledger(folders.ledger) as ledger:
-        rest = Resting.of(ledger, settings.load()).holding()
+        rest = CooldownRecord.from_config(ledger, settings.load()).active()
     return rest is not None and rest.until is None
 
 

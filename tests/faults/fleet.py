@@ -18,7 +18,7 @@ from pathlib import Path
 from opensync_hooks.destinations.opensync import client
 from opensync_hooks.errors import UnreachableError
 from opensync_hooks.queue import backoff, worker
-from opensync_hooks.queue.backoff import Rest
+from opensync_hooks.queue.backoff import Cooldown
 from tests.faults.figure import Figure
 
 ACTIVE = 0.25
@@ -50,7 +50,7 @@ class _Machine:
     """Messages that it carries."""
     ends: float = 0.0
     """When its worker has to end; 0 while none runs."""
-    rest: Rest | None = None
+    rest: Cooldown | None = None
 
 
 @dataclass(slots=True)
@@ -159,11 +159,11 @@ class Simulation:
         machine.rest = self._rest(machine)
         self._work(machine)
 
-    def _rest(self, machine: _Machine) -> Rest | None:
+    def _rest(self, machine: _Machine) -> Cooldown | None:
         now_ms = round(self.now * 1000)
         if self.grows:
             return backoff.rest(_FAILURE, machine.rest, now_ms, _LOGIN, self.dice.random())
-        return Rest("unreachable", "", now_ms, now_ms + 60_000, 1, _LOGIN)
+        return Cooldown("unreachable", "", now_ms, now_ms + 60_000, 1, _LOGIN)
 
     def after(self) -> list[int]:
         """Requests in each ten seconds from the server's return until all had caught up."""

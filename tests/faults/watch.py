@@ -30,7 +30,7 @@ class Watch:
     def begin(self) -> None:
         """Watch all that this process does from now on. Only for one that ends soon."""
         self.folder.mkdir(exist_ok=True)
-        of_worker, of_session = Spool.alone, Syncer.alone
+        of_worker, of_session = Spool.single_worker, Syncer.alone
 
         @contextmanager
         def worker_alone(spool: Spool) -> Iterator[bool]:

@@ -387,7 +387,7 @@ class Payloads(Target):
             event = self.folder / "spool" / f"{number + 1}-1.{agent}.event"
             event.write_bytes(environ + b"\n" + body)
         with staying_inside(self.folder):
-            self.spool.reduce(registry.heed)
+            self.spool.ingest(registry.heed)
             assert not self.spool.has_events()
             for job in self.spool.jobs():
                 source = registry.source(job.trigger.agent, {**os.environ, **job.environ})

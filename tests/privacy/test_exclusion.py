@@ -272,7 +272,7 @@ def test_private_session_stays_here_for_good_and_the_others_go(told: Told) -> No
 def test_command_hears_that_a_session_is_private_while_a_worker_is_busy(
     told: Told, command: list[str]
 ) -> None:
-    with Spool(load().folders.spool).alone() as is_alone:
+    with Spool(load().folders.spool).single_worker() as is_alone:
         assert is_alone
         fire(told, told.first, private=True)
         ours(*command, check=False)

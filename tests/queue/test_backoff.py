@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opensync_hooks import errors
 from opensync_hooks.queue import backoff
-from opensync_hooks.queue.backoff import DAY, HOUR, MINUTE, Failure, Rest, Tries, after, rest
+from opensync_hooks.queue.backoff import DAY, HOUR, MINUTE, Attempts, Cooldown, Failure, after, rest
 
 NOW = 1_790_000_000_000
 HERE = "login"
@@ -21,15 +21,15 @@ moments = st.integers(0, 4 * NOW)
 failures = st.sampled_from(["source", "unclear", "unfinished", "late"])
 
 
-def refused(known: Rest | None = None, now: int = NOW) -> Rest:
+def refused(known: Cooldown | None = None, now: int = NOW) -> Cooldown:
     found = rest(errors.KeyRefusedError("no"), known, now, HERE, 0.5)
     assert found
     return found
 
 
 def down(
-    known: Rest | None = None, now: int = NOW, error: errors.OpenSyncError = UNREACHABLE
-) -> Rest:
+    known: Cooldown | None = None, now: int = NOW, error: errors.OpenSyncError = UNREACHABLE
+) -> Cooldown:
     found = rest(error, known, now, HERE, 0.5)
     assert found
     return found
@@ -106,7 +106,7 @@ def test_rest_that_is_lifted_by_hand_again_and_again_grows_no_longer_by_it() -> 
 def test_no_rest_is_longer_than_its_longest_whatever_the_clock_does(
     then: int, now: int, chance: float, tries: int, asked: float | None
 ) -> None:
-    known = Rest("unreachable", "", then, then + MINUTE, tries, HERE)
+    known = Cooldown("unreachable", "", then, then + MINUTE, tries, HERE)
     found = rest(errors.UnreachableError("", retry_after=asked), known, then, HERE, chance)
     assert found
     assert found.until
@@ -120,7 +120,7 @@ def test_no_rest_is_longer_than_its_longest_whatever_the_clock_does(
 def test_rest_holds_from_its_first_moment_to_its_last(
     tries: int, chance: float, certificate: bool
 ) -> None:
-    known = Rest("unreachable", "", NOW, NOW, tries, HERE)
+    known = Cooldown("unreachable", "", NOW, NOW, tries, HERE)
     error = errors.CertificateError("whose?") if certificate else UNREACHABLE
     found = rest(error, known, NOW, HERE, chance)
     assert found
@@ -139,14 +139,14 @@ def test_two_machines_that_failed_together_come_back_apart(one: float, other: fl
 # ---- a job ---------------------------------------------------------------------------------------
 
 
-def failed(tries: Tries, failure: Failure, now: int) -> Tries:
+def failed(tries: Attempts, failure: Failure, now: int) -> Attempts:
     found = after(tries, failure, now, 0.5)
     assert found
     return found
 
 
 def test_session_that_cannot_be_read_is_read_ten_times_more_with_growing_waits() -> None:
-    tries, waits, now = Tries(), [], NOW
+    tries, waits, now = Attempts(), [], NOW
     while (later := after(tries, "source", now, 0.5)) is not None:
         waits.append((later.not_before - now) // MINUTE)
         tries, now = later, later.not_before
@@ -154,7 +154,7 @@ def test_session_that_cannot_be_read_is_read_ten_times_more_with_growing_waits()
 
 
 def test_session_that_is_still_being_written_is_looked_at_again_at_once() -> None:
-    tries, waits, now = Tries(), [], NOW
+    tries, waits, now = Attempts(), [], NOW
     while (later := after(tries, "unfinished", now, 0.5)) is not None:
         waits.append(later.not_before - now)
         tries, now = later, later.not_before
@@ -162,7 +162,7 @@ def test_session_that_is_still_being_written_is_looked_at_again_at_once() -> Non
 
 
 def test_what_the_server_fails_on_is_given_up_after_8_tries_and_a_day() -> None:
-    tries, now, tried = Tries(), NOW, 1
+    tries, now, tried = Attempts(), NOW, 1
     while (later := after(tries, "unclear", now, 0.5)) is not None:
         tries, now, tried = later, later.not_before, tried + 1
     assert tried == 8
@@ -174,12 +174,12 @@ def test_nothing_is_given_up_within_a_day_or_before_8_tries(
     chances: list[float], hooks: list[bool]
 ) -> None:
     """Also where every turn of the session has it tried again."""
-    tries, now, tried = Tries(), NOW, 1
+    tries, now, tried = Attempts(), NOW, 1
     for chance, hook in zip(chances, hooks, strict=True):
         later = after(tries, "unclear", now, chance)
         if later is None:
             break
-        tries = later.renewed() if hook else later
+        tries = later.reset() if hook else later
         now, tried = (now + MINUTE if hook else later.not_before), tried + 1
     else:
         return
@@ -188,28 +188,28 @@ def test_nothing_is_given_up_within_a_day_or_before_8_tries(
 
 
 def test_session_that_takes_long_goes_on_as_soon_as_the_others_had_their_turn() -> None:
-    begun = Tries(3, since=NOW - 5).begins(NOW, 0.5)
+    begun = Attempts(3, since=NOW - 5).begins(NOW, 0.5)
     later = after(begun, "late", NOW + 5, 0.5)
     assert later
-    assert (later.count, later.not_before, later.deaths, later.begun) == (3, 0, 0, NOW)
+    assert (later.count, later.not_before, later.crashes, later.begun) == (3, 0, 0, NOW)
 
 
 def test_job_that_kills_its_workers_waits_longer_and_longer() -> None:
-    tries, waits = Tries(), []
+    tries, waits = Attempts(), []
     for _ in range(9):
         tries = tries.begins(NOW, 0.5)
         waits.append(max(0, tries.not_before - NOW) // MINUTE)
     assert waits == [0, 0, 0, 0, 0, 1, 5, 15, 60]
-    assert tries.deaths == 9
+    assert tries.crashes == 9
     assert not tries.is_due(NOW)
-    assert tries.spared().is_due(NOW), "what went wrong then was not its fault"
-    ended = (tries.spared(), failed(tries, "source", NOW), tries.renewed())
-    assert [one.deaths for one in ended] == [0, 0, 0]
+    assert tries.without_blame().is_due(NOW), "what went wrong then was not its fault"
+    ended = (tries.without_blame(), failed(tries, "source", NOW), tries.reset())
+    assert [one.crashes for one in ended] == [0, 0, 0]
 
 
 def test_wish_is_met_at_once_whatever_was_before() -> None:
-    assert failed(Tries(), "source", NOW).renewed() == Tries()
-    unclear = failed(Tries(), "unclear", NOW).renewed()
+    assert failed(Attempts(), "source", NOW).reset() == Attempts()
+    unclear = failed(Attempts(), "unclear", NOW).reset()
     assert (unclear.count, unclear.since, unclear.not_before) == (1, NOW, 0)
 
 
@@ -218,7 +218,7 @@ def test_no_job_waits_longer_than_half_a_day_whatever_the_clock_does(
     count: int, times: tuple[int, int, int], failure: Failure, chance: float
 ) -> None:
     since, now, then = times
-    tries = Tries(count, since=since if failure == "unclear" else None)
+    tries = Attempts(count, since=since if failure == "unclear" else None)
     later = after(tries, failure, now, chance)
     if later is None:
         assert failure != "late"
@@ -226,7 +226,7 @@ def test_no_job_waits_longer_than_half_a_day_whatever_the_clock_does(
         return
     assert 0 <= later.not_before - now <= LONGEST or later.not_before == 0
     assert later.is_due(then) or 0 < later.not_before - then <= LONGEST
-    assert later.deaths == 0
+    assert later.crashes == 0
 
 
 @given(st.integers(0, 20), failures, luck)
@@ -234,7 +234,7 @@ def test_no_job_waits_longer_than_half_a_day_whatever_the_clock_does(
 def test_job_that_is_put_off_is_tried_when_its_time_has_come_and_not_before(
     count: int, failure: Failure, chance: float
 ) -> None:
-    later = after(Tries(count, since=NOW - 1), failure, NOW, chance)
+    later = after(Attempts(count, since=NOW - 1), failure, NOW, chance)
     if later is None or failure == "late":
         return
     due = later.not_before
@@ -244,7 +244,7 @@ def test_job_that_is_put_off_is_tried_when_its_time_has_come_and_not_before(
 @given(moments, moments)
 def test_last_try_is_told_before_it_is_made(since: int, now: int) -> None:
     """What is set aside in it is what `after` would give up."""
-    tries = Tries(7, since=since)
+    tries = Attempts(7, since=since)
     assert tries.is_last(now) == (after(tries, "unclear", now, 0.5) is None)
     assert not replace(tries, count=6).is_last(now)
 
@@ -255,14 +255,14 @@ def test_second_failure_in_the_same_moment_is_the_second() -> None:
 
 
 def test_day_is_over_when_it_is_over() -> None:
-    tries = Tries(7, since=NOW)
+    tries = Attempts(7, since=NOW)
     assert [tries.is_last(NOW + late) for late in (0, DAY - 1, DAY, -1)] == [
         False, False, True, True,
     ]  # fmt: skip
 
 
 def test_job_that_no_worker_has_taken_up_says_so() -> None:
-    assert (Tries().begun, Tries().deaths, Tries().is_due(NOW)) == (0, 0, True)
-    assert backoff.MOST_DEATHS == 20
-    assert not Tries(not_before=NOW + 1).is_due(NOW)
-    assert Tries(not_before=NOW).is_due(NOW)
+    assert (Attempts().begun, Attempts().crashes, Attempts().is_due(NOW)) == (0, 0, True)
+    assert backoff.MAX_CRASHES == 20
+    assert not Attempts(not_before=NOW + 1).is_due(NOW)
+    assert Attempts(not_before=NOW).is_due(NOW)

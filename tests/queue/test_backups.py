@@ -31,7 +31,7 @@ from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, ToolR
 from opensync_hooks.privacy.cleaning import clean_message
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue import backups
-from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.queue.backups import SessionBackups
 from tests.desk import Told
 
 ROOT = Path(__file__).parents[2]
@@ -48,12 +48,12 @@ def session(name: str = "s1", *parts: Any) -> Session:
     return Session(name, "cursor", (message,), title="A title", skipped={"bad lines": 2})
 
 
-def keep(kept: Keepsakes, *sessions: Session, mark: str = "mark") -> None:
+def keep(kept: SessionBackups, *sessions: Session, mark: str = "mark") -> None:
     source = cast("Source", Told(*sessions))
     assert kept.keep(source, located(sessions[0].id, mark), config.load())
 
 
-def read(kept: Keepsakes, session_id: str = "s1") -> list[Session]:
+def read(kept: SessionBackups, session_id: str = "s1") -> list[Session]:
     found = kept.find("cursor", session_id)
     assert found
     source, place = found
@@ -61,11 +61,11 @@ def read(kept: Keepsakes, session_id: str = "s1") -> list[Session]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Keepsakes:
-    return Keepsakes(tmp_path / "keepsakes")
+def kept(tmp_path: Path) -> SessionBackups:
+    return SessionBackups(tmp_path / "keepsakes")
 
 
-def files(kept: Keepsakes) -> list[Path]:
+def files(kept: SessionBackups) -> list[Path]:
     return sorted(kept.folder.iterdir()) if kept.folder.exists() else []
 
 
@@ -75,7 +75,7 @@ def age(path: Path, seconds: float) -> None:
 
 
 def test_every_recorded_session_comes_back_as_it_was_permitted(
-    kept: Keepsakes, tmp_path: Path
+    kept: SessionBackups, tmp_path: Path
 ) -> None:
     for folder in sorted(DATA.iterdir()):
         shutil.copytree(folder, tmp_path / "claude" / "projects" / f"-{folder.name}")
@@ -99,7 +99,7 @@ def test_every_recorded_session_comes_back_as_it_was_permitted(
 @given(st.text(), st.recursive(st.none() | st.booleans() | st.integers() | st.text(),
        lambda one: st.lists(one) | st.dictionaries(st.text(), one), max_leaves=8))  # fmt: skip
 def test_any_text_and_any_argument_comes_back(said: str, arguments: Any) -> None:
-    kept = Keepsakes(Path(os.environ["OPENSYNC_HOOKS_HOME"]) / "keepsakes")
+    kept = SessionBackups(Path(os.environ["OPENSYNC_HOOKS_HOME"]) / "keepsakes")
     parts = (Text(said), ToolCall("t", "Bash", arguments), ToolResult("t", "Bash", said))
     usage = Charge("c1", "m", Usage(1, 2, 3, 4, 5, 6), 0.5)
     message = Message("m1", "user", parts, None, charge=usage, aliases=("a", said), undone=True)
@@ -109,7 +109,7 @@ def test_any_text_and_any_argument_comes_back(said: str, arguments: Any) -> None
     assert read(kept) == [whole]
 
 
-def test_secret_is_not_in_the_copy_and_nobody_else_may_read_it(kept: Keepsakes) -> None:
+def test_secret_is_not_in_the_copy_and_nobody_else_may_read_it(kept: SessionBackups) -> None:
     os.umask(0)
     keep(kept, session("s1", Text(f"my token is {SECRET}")))
     (one,) = read(kept)
@@ -120,7 +120,9 @@ def test_secret_is_not_in_the_copy_and_nobody_else_may_read_it(kept: Keepsakes) 
     assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
 
 
-def test_copy_arrives_as_the_session_itself_would_have(kept: Keepsakes, tmp_path: Path) -> None:
+def test_copy_arrives_as_the_session_itself_would_have(
+    kept: SessionBackups, tmp_path: Path
+) -> None:
     """What was confirmed before is not sent again, though it is read from a copy now."""
     write = ToolCall("t1", "Write", {"file_path": "/a", "content": f"secret = {SECRET}\n" * 3})
     whole = session("s1", Text(f"token {SECRET}"), write, ToolResult("t1", "Write", "done"))
@@ -140,7 +142,7 @@ def test_copy_arrives_as_the_session_itself_would_have(kept: Keepsakes, tmp_path
 
 
 def test_contents_that_may_no_longer_leave_do_not_leave_with_a_copy_either(
-    kept: Keepsakes, tmp_path: Path
+    kept: SessionBackups, tmp_path: Path
 ) -> None:
     """The copy was made when they still might."""
     write = ToolCall("t1", "Write", {"file_path": "/a", "content": "line of a private file\n" * 3})
@@ -157,7 +159,7 @@ def test_contents_that_may_no_longer_leave_do_not_leave_with_a_copy_either(
     assert b"private file" not in everything
 
 
-def test_private_session_is_not_copied(kept: Keepsakes) -> None:
+def test_private_session_is_not_copied(kept: SessionBackups) -> None:
     Exclusions.of(config.load()).keep_private("cursor", "s1")
     asked: list[Located] = []
 
@@ -172,7 +174,7 @@ def test_private_session_is_not_copied(kept: Keepsakes) -> None:
 
 
 def test_session_of_an_excluded_project_is_not_copied_and_the_others_with_it_are(
-    kept: Keepsakes,
+    kept: SessionBackups,
 ) -> None:
     loaded = replace(config.load(), exclude=("/secret",))
     here = replace(session("s1"), project_path="/work")
@@ -187,7 +189,7 @@ def test_session_of_an_excluded_project_is_not_copied_and_the_others_with_it_are
     assert kept.find("cursor", "sub1") is None
 
 
-def test_copy_is_made_again_only_when_it_is_old_and_outgrown(kept: Keepsakes) -> None:
+def test_copy_is_made_again_only_when_it_is_old_and_outgrown(kept: SessionBackups) -> None:
     source = cast("Source", Told(session()))
     assert kept.is_due(source, located())
     keep(kept, session())
@@ -200,7 +202,7 @@ def test_copy_is_made_again_only_when_it_is_old_and_outgrown(kept: Keepsakes) ->
 
 
 def test_oldest_go_first_when_there_is_no_room_and_each_is_named(
-    kept: Keepsakes, monkeypatch: pytest.MonkeyPatch
+    kept: SessionBackups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
         keep(kept, session(f"s{number}", Text(os.urandom(2_000).hex())))
@@ -216,7 +218,7 @@ def test_oldest_go_first_when_there_is_no_room_and_each_is_named(
     assert kept.tidy() == []
 
 
-def test_copy_of_more_than_30_days_and_what_a_killed_worker_left_goes(kept: Keepsakes) -> None:
+def test_copy_of_more_than_30_days_and_what_a_killed_worker_left_goes(kept: SessionBackups) -> None:
     keep(kept, session())
     (path,) = files(kept)
     age(path, backups.MOST_SECONDS + 60)
@@ -229,7 +231,7 @@ def test_copy_of_more_than_30_days_and_what_a_killed_worker_left_goes(kept: Keep
 
 
 def test_copy_that_a_command_drops_at_the_same_moment_is_no_trouble(
-    kept: Keepsakes, monkeypatch: pytest.MonkeyPatch
+    kept: SessionBackups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(kept, session())
     glob = Path.glob
@@ -245,7 +247,7 @@ def test_copy_that_a_command_drops_at_the_same_moment_is_no_trouble(
 
 
 def test_damaged_copy_goes_in_its_time_too_and_is_counted_though_it_names_nobody(
-    kept: Keepsakes,
+    kept: SessionBackups,
 ) -> None:
     keep(kept, session())
     (path,) = files(kept)
@@ -261,7 +263,7 @@ import os, signal, sys
 from pathlib import Path
 from opensync_hooks import config
 from opensync_hooks.model import Session
-from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.agents.source import Located
 
 class Deadly:
@@ -270,13 +272,13 @@ class Deadly:
         yield Session(located.session_id, "cursor", ())
         os.kill(os.getpid(), signal.SIGKILL)
 
-Keepsakes(Path(sys.argv[1])).keep(Deadly(), Located("s1", Path("/x"), 7, "m"), config.load())
+SessionBackups(Path(sys.argv[1])).keep(Deadly(), Located("s1", Path("/x"), 7, "m"), config.load())
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
 def test_copy_in_the_middle_of_which_its_worker_was_killed_is_none_and_goes_after_a_day(
-    kept: Keepsakes, tmp_path: Path
+    kept: SessionBackups, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "tmp"
     elsewhere.mkdir()
@@ -293,7 +295,7 @@ def test_copy_in_the_middle_of_which_its_worker_was_killed_is_none_and_goes_afte
     assert files(kept) == []
 
 
-def test_failure_in_the_middle_leaves_nothing_half_done(kept: Keepsakes) -> None:
+def test_failure_in_the_middle_leaves_nothing_half_done(kept: SessionBackups) -> None:
     class Broken(Told):
         def read(self, _located: Located) -> Iterator[Session]:
             yield session()
@@ -308,7 +310,7 @@ def test_failure_in_the_middle_leaves_nothing_half_done(kept: Keepsakes) -> None
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.95, 0.999])
 def test_damaged_copy_is_an_error_of_the_source_never_a_crash(
-    kept: Keepsakes, share: float
+    kept: SessionBackups, share: float
 ) -> None:
     keep(kept, session("s1", *[Text(os.urandom(500).hex()) for _ in range(20)]))
     (path,) = files(kept)
@@ -322,7 +324,7 @@ def test_damaged_copy_is_an_error_of_the_source_never_a_crash(
 
 
 def test_copy_that_is_damaged_while_its_messages_are_read_is_an_error_too(
-    kept: Keepsakes,
+    kept: SessionBackups,
 ) -> None:
     """They are read again when they are sent; the disk may have lost them since."""
     keep(kept, session("s1", *[Text(os.urandom(500).hex()) for _ in range(20)]))
@@ -340,7 +342,7 @@ def _flipped(content: bytes, share: float) -> bytes:
     return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
 
 
-def test_copy_whose_lines_say_nothing_that_we_know_is_an_error_too(kept: Keepsakes) -> None:
+def test_copy_whose_lines_say_nothing_that_we_know_is_an_error_too(kept: SessionBackups) -> None:
     keep(kept, session())
     (path,) = files(kept)
     head, *_ = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
@@ -349,14 +351,14 @@ def test_copy_whose_lines_say_nothing_that_we_know_is_an_error_too(kept: Keepsak
         read(kept)
 
 
-def test_sessions_of_two_agents_with_one_id_have_copies_of_their_own(kept: Keepsakes) -> None:
+def test_sessions_of_two_agents_with_one_id_have_copies_of_their_own(kept: SessionBackups) -> None:
     keep(kept, session())
     assert kept.find("claude-code", "s1") is None
     kept.drop("claude-code", "s1")
     assert kept.find("cursor", "s1")
 
 
-def test_session_id_never_becomes_a_path(kept: Keepsakes) -> None:
+def test_session_id_never_becomes_a_path(kept: SessionBackups) -> None:
     for name in ("../../x", "/etc/passwd", "", "\ud83d"):
         keep(kept, session(name))
         assert [one.id for one in read(kept, name)] == [name]

@@ -22,9 +22,9 @@ from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import backoff, drain, keeping, shift, spool, worker
-from opensync_hooks.queue.backoff import Tries
-from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.queue import backoff, backups, drain, shift, spool, worker
+from opensync_hooks.queue.backoff import Attempts
+from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.log import Log
@@ -71,8 +71,8 @@ def test_session_that_cannot_be_looked_for_now_leaves_the_others_their_copies(
         desk.spool.put(Job(Trigger("claude-code", name), {}, at))
     loaded, log = config.load(), Log(desk.folders.state)
     with Ledger(desk.folders.ledger) as ledger:
-        keeping.keep(desk.spool, ledger, loaded, log, time.monotonic() + 60)
-    assert Keepsakes.of(loaded).find("claude-code", "s2")
+        backups.back_up_queue(desk.spool, ledger, loaded, log, time.monotonic() + 60)
+    assert SessionBackups.from_config(loaded).find("claude-code", "s2")
 
 
 def test_what_waits_or_was_set_aside_is_copied_wherever_its_agent_keeps_it(
@@ -84,11 +84,11 @@ def test_what_waits_or_was_set_aside_is_copied_wherever_its_agent_keeps_it(
     desk.spool.put(Job(Trigger("claude-code", "gone"), {}, 2))
     desk.spool.put(Job(Trigger("claude-code", "s1"), environ, 3))
     desk.session("s2")
-    desk.spool.park(Job(Trigger("claude-code", "s2"), {}, 4), "It was refused.")
-    log, kept = Log(desk.folders.state), Keepsakes.of(config.load())
+    desk.spool.quarantine(Job(Trigger("claude-code", "s2"), {}, 4), "It was refused.")
+    log, kept = Log(desk.folders.state), SessionBackups.from_config(config.load())
     with Ledger(desk.folders.ledger) as ledger:
         for _ in range(2):
-            keeping.keep(desk.spool, ledger, config.load(), log, time.monotonic() + 60)
+            backups.back_up_queue(desk.spool, ledger, config.load(), log, time.monotonic() + 60)
     assert kept.find("claude-code", "s1")
     assert kept.find("claude-code", "s2")
     told = [line.partition(" copied ")[2] for line in log.path.read_text().splitlines()]
@@ -102,13 +102,13 @@ def test_copy_that_is_dropped_is_told_in_status_and_log_also_by_a_worker_without
     desk.session("s2")
     desk.spool.put(Job(Trigger("claude-code", "s1"), {}, 1))
     loaded, log = config.load(), Log(desk.folders.state)
-    kept = Keepsakes.of(loaded)
+    kept = SessionBackups.from_config(loaded)
     with Ledger(desk.folders.ledger) as ledger:
-        keeping.keep(desk.spool, ledger, loaded, log, time.monotonic() + 60)
+        backups.back_up_queue(desk.spool, ledger, loaded, log, time.monotonic() + 60)
         (copy,) = kept.folder.iterdir()
         os.utime(copy, (1, 1))
         desk.spool.put(Job(Trigger("claude-code", "s2"), {}, 2))
-        keeping.keep(desk.spool, ledger, loaded, log, time.monotonic() - 1)
+        backups.back_up_queue(desk.spool, ledger, loaded, log, time.monotonic() - 1)
     assert not list(kept.folder.iterdir())
     assert "1 copies dropped" in run("status").stdout
     assert log.path.read_text().endswith(" copy-dropped agent=claude-code session=s1\n")
@@ -118,13 +118,14 @@ def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(
     desk: ClaudeUser,
 ) -> None:
     desk.session("old")
-    loaded, kept = config.load(), Keepsakes.of(config.load())
-    desk.spool.park(Job(Trigger("claude-code", "old"), {}, 1), "It was refused.")
+    loaded, kept = config.load(), SessionBackups.from_config(config.load())
+    desk.spool.quarantine(Job(Trigger("claude-code", "old"), {}, 1), "It was refused.")
     with Ledger(desk.folders.ledger) as ledger:
-        keeping.keep(desk.spool, ledger, loaded, Log(desk.folders.state), time.monotonic() + 60)
+        log = Log(desk.folders.state)
+        backups.back_up_queue(desk.spool, ledger, loaded, log, time.monotonic() + 60)
     (copy,) = kept.folder.iterdir()
     os.utime(copy, (1, 1))
-    desk.spool.drop(next(desk.spool.parked()).name, registry.heed)
+    desk.spool.drop(next(desk.spool.quarantined()).name, registry.heed)
     unreadable(desk, "s1")
     worker.main(seconds=3)
     assert not list(kept.folder.iterdir())
@@ -184,9 +185,9 @@ def test_session_that_is_rewritten_just_as_it_is_read_is_read_again_at_once(
 
 def tried_often(desk: ClaudeUser) -> None:
     """As if the only job had been tried as often as it may be."""
-    desk.spool.reduce(registry.heed)
+    desk.spool.ingest(registry.heed)
     (one,) = desk.spool.jobs()
-    desk.spool.keep(one, one.error, Tries(backoff.MOST_TRIES))
+    desk.spool.keep(one, one.error, Attempts(backoff.MOST_TRIES))
 
 
 def test_session_whose_agent_ended_in_the_middle_of_a_turn_arrives_as_far_as_it_got(
@@ -205,7 +206,7 @@ def test_session_whose_agent_ended_in_the_middle_of_a_turn_arrives_as_far_as_it_
     tried_often(desk)
     worker.main(seconds=2)
     editor.close()
-    assert (desk.spool.jobs(), list(desk.spool.parked())) == ([], [])
+    assert (desk.spool.jobs(), list(desk.spool.quarantined())) == ([], [])
     with Store(desk.folders.store) as store:
         found = store.session("s1")
     assert found
@@ -217,7 +218,7 @@ def test_session_that_can_never_be_read_is_set_aside_and_says_why(desk: ClaudeUs
     tried_often(desk)
     worker.main(seconds=3)
     assert desk.spool.jobs() == []
-    (aside,) = desk.spool.parked()
+    (aside,) = desk.spool.quarantined()
     assert "s1.jsonl" in (aside.error or "")
 
 
@@ -242,7 +243,7 @@ def test_hook_that_comes_unseen_does_not_wait_for_the_job_of_another(
     desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within one tick of a file system's clock its folder looks as it did before."""
-    monkeypatch.setattr(Spool, "moment", lambda _: 1)
+    monkeypatch.setattr(Spool, "mtime", lambda _: 1)
     monkeypatch.setattr(spool, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(backoff, "WAITS", (30_000, 30_000))
     unreadable(desk, "s1")
@@ -252,7 +253,7 @@ def test_hook_that_comes_unseen_does_not_wait_for_the_job_of_another(
         worker.main()
     assert desk.stored() == {"s2"}
     (waiting,) = desk.spool.jobs()
-    assert waiting.tries.count == 1
+    assert waiting.attempts.count == 1
 
 
 def test_project_that_is_excluded_while_a_worker_waits_stays_here(
@@ -296,7 +297,7 @@ def test_queue_that_cannot_be_written_is_told_by_its_name_and_is_no_bug(
 ) -> None:
     desk.session("s1")
     desk.event("s1")
-    desk.spool.reduce(registry.heed)
+    desk.spool.ingest(registry.heed)
 
     def refused(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(desk.folders.spool))

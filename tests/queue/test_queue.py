@@ -19,10 +19,10 @@ from opensync_hooks.config import load
 from opensync_hooks.errors import KeyRefusedError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import keeping
-from opensync_hooks.queue.backoff import Rest, Tries
-from opensync_hooks.queue.backups import Keepsakes
-from opensync_hooks.queue.cooldown import Resting, in_words
+from opensync_hooks.queue import backups
+from opensync_hooks.queue.backoff import Attempts, Cooldown
+from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.cooldown import CooldownRecord, describe
 from opensync_hooks.queue.job import Job
 from opensync_hooks.server.routes import Response
 from opensync_hooks.system.log import Log
@@ -80,8 +80,8 @@ def test_empty_queue_says_so(desk: Desk) -> None:
 
 def test_each_job_is_named_with_what_became_of_it(desk: Desk) -> None:
     one = desk.job("s1")
-    desk.spool.keep(one, "It cannot be read.", Tries(2, not_before=5))
-    desk.spool.park(desk.job("s2"), "It is refused.")
+    desk.spool.keep(one, "It cannot be read.", Attempts(2, not_before=5))
+    desk.spool.quarantine(desk.job("s2"), "It is refused.")
     (desk.folders.spool / "claude-code-x.job").write_bytes(b"{")
     ran = run("queue", "list")
     first, damaged, second = ran.stdout.splitlines()
@@ -117,7 +117,7 @@ def test_what_hooks_ask_for_while_one_session_is_tried_again_is_not_left_behind(
     """They find the queue taken, and start no worker."""
     desk.session("s1")
     desk.session("s2")
-    desk.spool.park(desk.job("s1"), "It was refused.")
+    desk.spool.quarantine(desk.job("s1"), "It was refused.")
     desk.event("s2")
     assert run("queue", "retry", "s1").returncode == 0
     assert (desk.texts("s1"), desk.texts("s2")) == (["prompt 1", "answer 1"],) * 2
@@ -129,7 +129,7 @@ def test_refused_message_is_named_in_status_and_queue_and_sent_when_it_may_be(de
     desk.fault = TOO_LARGE
     assert run("sync", "s1").returncode == 1
     (item,) = desk.listed()
-    assert (item["session_id"], item["message"], item["state"]) == ("s1", "msg_s1_1", "set aside")
+    assert (item["session_id"], item["message"], item["state"]) == ("s1", "msg_s1_1", "quarantined")
     assert "too large" in item["reason"]
     assert "Set aside:" in (said := run("status").stdout)
     assert "s1 message msg_s1_1: " in said
@@ -149,7 +149,7 @@ def test_refused_message_is_named_in_status_and_queue_and_sent_when_it_may_be(de
 def test_retry_tries_the_one_that_is_named_whatever_it_waits_for(desk: Desk) -> None:
     for name in ("s1", "s2"):
         desk.session(name)
-        desk.spool.keep(desk.job(name), "x", Tries(9, not_before=2_000_000_000_000))
+        desk.spool.keep(desk.job(name), "x", Attempts(9, not_before=2_000_000_000_000))
     assert run("queue", "retry", "s1").returncode == 0
     assert (desk.texts("s1"), desk.texts("s2")) == (["prompt 1", "answer 1"], [])
     assert run("queue", "retry", "--all").returncode == 0
@@ -159,7 +159,7 @@ def test_retry_tries_the_one_that_is_named_whatever_it_waits_for(desk: Desk) -> 
 
 def test_retry_brings_back_what_was_set_aside(desk: Desk) -> None:
     desk.session("s1")
-    desk.spool.park(desk.job("s1"), "It was refused.")
+    desk.spool.quarantine(desk.job("s1"), "It was refused.")
     assert run("queue", "retry", "s1").returncode == 0
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
     assert desk.listed() == []
@@ -169,7 +169,7 @@ def test_retry_asks_a_destination_that_rests_and_ends_the_rest(desk: Desk) -> No
     desk.session("s1")
     desk.job("s1")
     with Ledger(desk.folders.ledger) as ledger:
-        Resting.of(ledger, load()).begin(KeyRefusedError("The key is refused."))
+        CooldownRecord.from_config(ledger, load()).start(KeyRefusedError("The key is refused."))
     said = run("queue", "list").stdout.splitlines()[0]
     assert said.startswith("Not asked now: key refused since 20")
     assert said.endswith("The key is refused. Run: opensync-hooks login")
@@ -185,7 +185,7 @@ def test_retry_asks_a_destination_that_rests_and_ends_the_rest(desk: Desk) -> No
 def test_rest_is_told_with_the_time_at_which_it_began(desk: Desk) -> None:
     began = datetime.now().astimezone()
     with Ledger(desk.folders.ledger) as ledger:
-        Resting.of(ledger, load()).begin(KeyRefusedError("The key is refused."))
+        CooldownRecord.from_config(ledger, load()).start(KeyRefusedError("The key is refused."))
     told = re.search(r"since (\d+-\d+-\d+ \d+:\d+)\.", run("queue", "list").stdout)
     assert told
     assert abs(datetime.fromisoformat(told[1]).astimezone() - began) < timedelta(minutes=2)
@@ -193,9 +193,9 @@ def test_rest_is_told_with_the_time_at_which_it_began(desk: Desk) -> None:
 
 @pytest.mark.parametrize("reason", ["It is down.", "Is it down?", "It is down!", "It is down"])
 def test_rest_is_told_in_whole_sentences_even_by_a_clock_that_was_years_off(reason: str) -> None:
-    rest = Rest("unreachable", reason, 10**17, None, 1, "login")
+    rest = Cooldown("unreachable", reason, 10**17, None, 1, "login")
     whole = reason if reason.endswith((".", "?", "!")) else "It is down."
-    assert in_words(rest) == (
+    assert describe(rest) == (
         f"unreachable since an unknown time. {whole}"
         " Nothing is lost; `opensync-hooks sync` tries it now."
     )
@@ -208,7 +208,7 @@ def test_sync_of_all_tries_what_waits_at_once_also_what_only_its_hook_knew_where
     environ = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
     one = Job(Trigger("claude-code", "s1"), environ, 1_790_000_000_000)
     desk.spool.put(one)
-    desk.spool.keep(one, "It was away.", Tries(1, not_before=int(time.time() + 3_600) * 1_000))
+    desk.spool.keep(one, "It was away.", Attempts(1, not_before=int(time.time() + 3_600) * 1_000))
     assert run("sync").returncode == 0
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
     assert desk.listed() == []
@@ -222,14 +222,14 @@ def test_retry_that_fails_leaves_the_rest_for_the_hooks(
     monkeypatch.setenv("OPENSYNC_API_KEY", "osk_" + "x" * 32)
     assert run("queue", "retry", "--all").returncode == 5
     with Ledger(desk.folders.ledger) as ledger:
-        assert Resting.of(ledger, load()).holding()
+        assert CooldownRecord.from_config(ledger, load()).active()
     assert [item["session_id"] for item in desk.listed()] == ["s1"]
 
 
 def test_retry_leaves_the_work_to_a_worker_that_is_at_it(desk: Desk) -> None:
     desk.session("s1")
     desk.job("s1")
-    with desk.spool.alone():
+    with desk.spool.single_worker():
         ran = run("queue", "retry", "s1")
     assert (ran.returncode, "at it already" in ran.stderr) == (0, True)
     assert desk.texts("s1") == []
@@ -240,7 +240,7 @@ def test_drop_forgets_jobs_messages_and_damaged_files_and_nothing_of_the_agents(
     desk.fault = TOO_LARGE
     run("sync", "s1")
     desk.job("s2")
-    desk.spool.park(desk.job("s3"), "It was refused.")
+    desk.spool.quarantine(desk.job("s3"), "It was refused.")
     (desk.folders.spool / "claude-code-x.job").write_bytes(b"{")
     assert len(desk.listed()) == 4
     refused = run("queue", "drop", "--all")
@@ -259,8 +259,8 @@ def test_copy_goes_with_the_job_that_is_dropped_and_no_other_does(desk: Desk) ->
         desk.session(name)
         desk.job(name)
     with Ledger(desk.folders.ledger) as ledger:
-        keeping.keep(desk.spool, ledger, load(), Log(desk.folders.state), math.inf)
-    kept = Keepsakes.of(load())
+        backups.back_up_queue(desk.spool, ledger, load(), Log(desk.folders.state), math.inf)
+    kept = SessionBackups.from_config(load())
     assert kept.find("claude-code", "s1")
     assert run("queue", "drop", "s1", "--yes").returncode == 0
     assert kept.find("claude-code", "s1") is None
@@ -269,10 +269,10 @@ def test_copy_goes_with_the_job_that_is_dropped_and_no_other_does(desk: Desk) ->
 
 def test_session_that_arrives_by_hand_after_all_is_no_longer_set_aside(desk: Desk) -> None:
     desk.session("s1")
-    desk.spool.park(desk.job("s1"), "It was refused.")
+    desk.spool.quarantine(desk.job("s1"), "It was refused.")
     found = registry.find("s1")
     assert found
-    kept = Keepsakes.of(load())
+    kept = SessionBackups.from_config(load())
     assert kept.keep(*found, load())
     assert run("sync", "s1").returncode == 0
     assert desk.listed() == []
@@ -301,7 +301,7 @@ def test_unknown_session_and_no_session_are_named(desk: Desk) -> None:
 
 
 def test_hostile_id_does_not_steer_the_terminal(desk: Desk) -> None:
-    desk.spool.park(desk.job("\x1b[2Jx"), "bad\nbad")
+    desk.spool.quarantine(desk.job("\x1b[2Jx"), "bad\nbad")
     for said in (run("queue", "list").stdout, run("status").stdout):
         assert "\x1b" not in said
         assert "bad\nbad" not in said

@@ -42,7 +42,7 @@ def test_event_of_a_killed_hook_is_worked_on_and_its_text_is_gone(folder: Path, 
     leave(folder, TORN, b"\n" + PAYLOAD[: len(PAYLOAD) - cut], age=90)
     recovery.take_up(folder)
     spool = Spool(folder)
-    spool.reduce(registry.heed)
+    spool.ingest(registry.heed)
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
     assert not any(b"private" in path.read_bytes() for path in folder.iterdir())
 

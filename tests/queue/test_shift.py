@@ -19,11 +19,11 @@ from opensync_hooks.errors import UnclearError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import backoff, drain, shift, worker
-from opensync_hooks.queue.backoff import DAY, HOUR, MINUTE, Rest
-from opensync_hooks.queue.backups import Keepsakes
-from opensync_hooks.queue.cooldown import Resting
+from opensync_hooks.queue.backoff import DAY, HOUR, MINUTE, Cooldown
+from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.job import Job
-from opensync_hooks.queue.report import Item, Queue
+from opensync_hooks.queue.report import QueueItem, QueueReport
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server.routes import Response
 from opensync_hooks.system import clock
@@ -59,11 +59,11 @@ class Desk(ClaudeUser):
 
     def later(self, **tries: int) -> None:
         """As if the only job had been through more."""
-        self.spool.keep(self.job(), self.job().error, replace(self.job().tries, **tries))
+        self.spool.keep(self.job(), self.job().error, replace(self.job().attempts, **tries))
 
-    def rest(self) -> Rest | None:
+    def rest(self) -> Cooldown | None:
         with Ledger(self.folders.ledger) as ledger:
-            return Resting.of(ledger, config.load()).holding()
+            return CooldownRecord.from_config(ledger, config.load()).active()
 
     def fail_for_long(self, *, rested: bool = False) -> None:
         """As if the rest that holds had begun two hours ago, or were over."""
@@ -71,11 +71,11 @@ class Desk(ClaudeUser):
         with Ledger(self.folders.ledger) as ledger, ledger.at_once() as change:
             change("UPDATE rest SET since = since - ?, until = until + ?", 2 * HOUR, longer)
 
-    def queue(self) -> list[Item]:
+    def queue(self) -> list[QueueItem]:
         loaded = config.load()
         with Ledger(self.folders.ledger) as ledger:
-            here = Keepsakes.of(loaded)
-            return Queue(self.spool, ledger, here, loaded.url or "").items()
+            here = SessionBackups.from_config(loaded)
+            return QueueReport(self.spool, ledger, here, loaded.url or "").items()
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_one_failure_for_a_thousand_jobs(desk: Desk) -> None:
     desk.fault = down
     worker.main(seconds=30)
     assert desk.asked == 3
-    assert {job.tries.count for job in desk.spool.jobs()} == {0}
+    assert {job.attempts.count for job in desk.spool.jobs()} == {0}
 
 
 def test_refused_key_is_asked_for_once_and_not_again_until_it_changes(
@@ -212,7 +212,7 @@ def test_success_ends_the_rest_and_the_count(desk: Desk) -> None:
     worker.main(at_once=True)
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
     with Ledger(desk.folders.ledger) as ledger:
-        assert Resting.of(ledger, config.load()).known() is None
+        assert CooldownRecord.from_config(ledger, config.load()).last() is None
 
 
 def test_full_disk_is_not_the_destinations_fault(
@@ -229,7 +229,7 @@ def test_full_disk_is_not_the_destinations_fault(
         worker.main(seconds=30)
     assert desk.rest() is None
     assert "No space left" in (desk.job().error or "")
-    assert list(desk.spool.parked()) == []
+    assert list(desk.spool.quarantined()) == []
     worker.main(at_once=True)
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
 
@@ -246,7 +246,7 @@ def test_message_that_the_server_fails_on_waits_and_the_rest_goes_on(desk: Desk)
     assert desk.texts("s1") == ["prompt 1", "answer 1", "prompt 2", "prompt 3", "answer 3"]
     assert desk.texts("s2") == ["prompt 1", "answer 1"]
     assert desk.rest() is None
-    assert desk.job().tries.count == 1
+    assert desk.job().attempts.count == 1
     assert "answers 500" in (desk.job().error or "")
     desk.fault = lambda _: None
     worker.main(at_once=True)
@@ -261,14 +261,14 @@ def test_message_that_the_server_fails_on_for_a_day_is_set_aside_by_name(desk: D
     worker.main(seconds=30)
     for count in range(2, 8):
         worker.main(at_once=True)
-        assert desk.job().tries.count == count
-    first = desk.job().tries.since
+        assert desk.job().attempts.count == count
+    first = desk.job().attempts.since
     assert first, "the day is counted from the first time"
     desk.later(since=first - DAY)
     worker.main(at_once=True)
     assert desk.spool.waiting() == 0
     (item,) = desk.queue()
-    assert (item.state, item.session_id, item.message) == ("set aside", "s1", "msg_s1_2")
+    assert (item.state, item.session_id, item.message) == ("quarantined", "s1", "msg_s1_2")
     assert "answers 500" in (item.reason or "")
     desk.event("s1")
     asked = desk.asked
@@ -310,7 +310,7 @@ def test_sessions_that_are_failed_on_with_a_good_one_between_them_are_to_blame(d
     worker.main(seconds=30)
     assert desk.rest() is None
     assert desk.texts("s2") == ["prompt 1", "answer 1"]
-    assert [job.tries.count for job in desk.spool.jobs()] == [1, 1]
+    assert [job.attempts.count for job in desk.spool.jobs()] == [1, 1]
 
 
 # ---- deadlines -----------------------------------------------------------------------------------
@@ -340,9 +340,9 @@ def test_session_that_takes_too_long_makes_room_and_goes_on_where_it_was(
 def test_job_that_kills_every_worker_comes_last_and_is_set_aside_in_the_end(desk: Desk) -> None:
     desk.session("deadly")
     desk.event("deadly")
-    desk.spool.reduce(lambda *_: None)
+    desk.spool.ingest(lambda *_: None)
     desk.spool.put(Job(_trigger("deadly"), {}, 1))
-    desk.later(begun=1, deaths=backoff.MOST_DEATHS)
+    desk.later(begun=1, crashes=backoff.MAX_CRASHES)
     desk.session("s2")
     desk.event("s2")
     worker.main()
@@ -368,7 +368,7 @@ def test_worker_that_died_in_a_job_is_remembered(
         patch.setattr(drain.Drain, "_sync", die)
         with pytest.raises(Killed):
             worker.main()
-    assert (desk.job().tries.deaths, desk.job().tries.not_before) == (1, 0)
+    assert (desk.job().attempts.crashes, desk.job().attempts.not_before) == (1, 0)
     worker.main()
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
 
@@ -428,7 +428,7 @@ def test_session_that_is_gone_before_it_could_be_delivered_is_named(desk: Desk) 
     desk.fault = lambda _: None
     worker.main(at_once=True)
     (item,) = desk.queue()
-    assert (item.state, item.session_id) == ("set aside", "s1")
+    assert (item.state, item.session_id) == ("quarantined", "s1")
     assert "deleted it before it could be delivered" in (item.reason or "")
 
 
@@ -461,7 +461,7 @@ def test_what_happened_is_told_without_a_word_of_the_session(desk: Desk) -> None
 
 def test_one_line_of_the_log_says_all_that_became_of_a_session(tmp_path: Path) -> None:
     log = Log(tmp_path)
-    job = Job(_trigger("s1"), {}, 1, tries=backoff.Tries(2))
+    job = Job(_trigger("s1"), {}, 1, attempts=backoff.Attempts(2))
     shift.note(log, job, UnclearError("The server answers 500."))
     outcome = Outcome("s1", sent=3, unchanged=4, parked=5, unclear=6, is_partial=True)
     more = replace(outcome, masked={"key": 4, "token": 3}, lost={"bad lines": 8})

@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from opensync_hooks.agents import registry
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue.backoff import Tries
+from opensync_hooks.queue.backoff import Attempts
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 
@@ -84,13 +84,13 @@ def mode(path: Path) -> int:
 
 def test_event_becomes_one_job_that_points_at_the_session(spool: Spool, folder: Path) -> None:
     leave(folder, payload(), environ="CLAUDE_CONFIG_DIR=/c\0OTHER=a=b")
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     (found,) = spool.jobs()
     assert found.trigger.session_id == "s1"
     assert found.trigger.path == "/home/me/.claude/projects/-x/s1.jsonl"
     assert found.trigger.awaits
     assert found.environ == {"CLAUDE_CONFIG_DIR": "/c", "OTHER": "a=b"}
-    assert (found.received_at, found.tries, found.error) == (BEGAN, Tries(), None)
+    assert (found.received_at, found.attempts, found.error) == (BEGAN, Attempts(), None)
     assert events(folder) == []
 
 
@@ -101,7 +101,7 @@ def test_what_a_hook_really_leaves_becomes_a_job(folder: Path) -> None:
         subprocess.run(hook, input=payload(), check=True, timeout=10, capture_output=True)
     (event,) = events(folder)
     assert mode(event) == 0o600
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
 
 
@@ -110,10 +110,10 @@ def test_nothing_of_what_was_said_stays_in_the_queue(spool: Spool, folder: Path)
     leave(folder, b'{"session_id":"torn","prompt":"' + SECRET.encode(), pid=2)
     leave(folder, SECRET.encode(), pid=3)
     (folder / "nameless.event").write_text(SECRET)
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     (one, other) = spool.jobs()
-    spool.keep(one, "offline", Tries(1))
-    spool.park(other, "refused")
+    spool.keep(one, "offline", Attempts(1))
+    spool.quarantine(other, "refused")
     kept = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"launch" not in kept
     assert b"s1" in kept
@@ -124,7 +124,7 @@ def test_later_event_decides_but_path_and_end_that_were_seen_stay(
 ) -> None:
     leave(folder, payload(hook_event_name="SessionEnd", reason="clear"), BEGAN)
     leave(folder, payload(transcript_path=None), BEGAN + 5, pid=2)
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     (found,) = spool.jobs()
     assert found.trigger.event == "Stop"
     assert found.trigger.awaits
@@ -145,32 +145,32 @@ def test_the_later_wish_is_told_by_its_time_not_by_its_arrival(spool: Spool, tur
 
 def test_new_wish_is_tried_at_once_and_begins_its_tries_anew(spool: Spool) -> None:
     spool.put(job())
-    tries = Tries(1, not_before=BEGAN + 60_000)
+    tries = Attempts(1, not_before=BEGAN + 60_000)
     spool.keep(spool.jobs()[0], "unreadable", tries)
-    assert (spool.jobs()[0].tries, spool.jobs()[0].error) == (tries, "unreadable")
+    assert (spool.jobs()[0].attempts, spool.jobs()[0].error) == (tries, "unreadable")
     spool.put(job(at=BEGAN + 1))
-    assert (spool.jobs()[0].tries, spool.jobs()[0].error) == (Tries(), None)
+    assert (spool.jobs()[0].attempts, spool.jobs()[0].error) == (Attempts(), None)
 
 
 def test_what_the_server_fails_on_stays_counted_whatever_hooks_come(spool: Spool) -> None:
     spool.put(job())
-    spool.keep(spool.jobs()[0], "answers 500", Tries(7, not_before=BEGAN + 60_000, since=BEGAN))
+    spool.keep(spool.jobs()[0], "answers 500", Attempts(7, not_before=BEGAN + 60_000, since=BEGAN))
     spool.put(job(at=BEGAN + 1))
-    assert spool.jobs()[0].tries == Tries(7, since=BEGAN)
+    assert spool.jobs()[0].attempts == Attempts(7, since=BEGAN)
 
 
 def test_event_that_is_merged_twice_changes_nothing_of_its_tries(spool: Spool) -> None:
     spool.put(job())
-    spool.keep(spool.jobs()[0], "unreadable", Tries(3))
+    spool.keep(spool.jobs()[0], "unreadable", Attempts(3))
     spool.put(job())
-    assert (spool.jobs()[0].tries, spool.jobs()[0].error) == (Tries(3), "unreadable")
+    assert (spool.jobs()[0].attempts, spool.jobs()[0].error) == (Attempts(3), "unreadable")
 
 
 def test_job_that_a_command_dropped_does_not_come_back(spool: Spool) -> None:
     spool.put(job())
     at_work = spool.jobs()[0]
     spool.drop(at_work.name, registry.trigger)
-    spool.keep(at_work, "offline", Tries(1))
+    spool.keep(at_work, "offline", Attempts(1))
     assert spool.jobs() == []
 
 
@@ -178,20 +178,20 @@ def test_job_that_a_worker_has_taken_up_comes_after_the_others(spool: Spool) -> 
     for number, begun in enumerate((9, 5, 0, 0)):
         one = job(f"s{number}", BEGAN + number)
         spool.put(one)
-        spool.keep(one, None, Tries(begun=begun))
+        spool.keep(one, None, Attempts(begun=begun))
     assert [one.trigger.session_id for one in spool.jobs()] == ["s2", "s3", "s1", "s0"]
 
 
 def test_parked_job_that_is_retried_begins_anew(spool: Spool) -> None:
     spool.put(job())
-    spool.park(spool.jobs()[0], "refused")
-    spool.retry(next(spool.parked()))
-    assert [one.tries for one in spool.jobs()] == [Tries()]
-    assert list(spool.parked()) == []
+    spool.quarantine(spool.jobs()[0], "refused")
+    spool.retry(next(spool.quarantined()))
+    assert [one.attempts for one in spool.jobs()] == [Attempts()]
+    assert list(spool.quarantined()) == []
 
 
 def test_wait_ends_when_something_comes(spool: Spool, folder: Path) -> None:
-    moment = spool.moment()
+    moment = spool.mtime()
     began = time.monotonic()
     spool.wait(moment, 0.3)
     assert time.monotonic() - began >= 0.3
@@ -206,10 +206,10 @@ def test_worker_killed_between_job_and_event_does_the_same_again(
 ) -> None:
     event = leave(folder, payload())
     shutil.copy(event, tmp_path / "copy")
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     first = spool.jobs()
     shutil.copy(tmp_path / "copy", event)
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert spool.jobs() == first
     assert events(folder) == []
 
@@ -222,7 +222,7 @@ def test_jobs_come_oldest_wish_first(spool: Spool) -> None:
 
 def test_clock_that_is_ahead_makes_no_wish_of_the_future(spool: Spool, folder: Path) -> None:
     leave(folder, payload(), at=9_999_999_999_999)
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert spool.jobs()[0].received_at < 9_999_999_999_999
 
 
@@ -250,8 +250,8 @@ def test_done_job_is_gone(spool: Spool) -> None:
     "end",
     [
         Spool.done,
-        lambda spool, one: spool.park(one, "x"),
-        lambda spool, one: spool.keep(one, "x", Tries(1)),
+        lambda spool, one: spool.quarantine(one, "x"),
+        lambda spool, one: spool.keep(one, "x", Attempts(1)),
     ],
     ids=["done", "park", "keep"],
 )
@@ -265,24 +265,24 @@ def test_wish_that_came_while_the_job_was_at_work_survives_its_end(
     end(spool, at_work)
     (left,) = spool.jobs()
     assert (left.received_at, left.trigger.awaits) == (BEGAN + 7, "what was said since")
-    assert left.tries == Tries()
+    assert left.attempts == Attempts()
 
 
 def test_parked_job_is_set_apart_with_its_reason(spool: Spool) -> None:
     spool.put(job())
-    spool.park(spool.jobs()[0], "refused")
+    spool.quarantine(spool.jobs()[0], "refused")
     assert (spool.jobs(), spool.waiting()) == ([], 0)
-    (parked,) = spool.parked()
+    (parked,) = spool.quarantined()
     assert (parked.trigger.session_id, parked.error) == ("s1", "refused")
 
 
 def test_session_that_succeeds_later_is_no_longer_parked(spool: Spool) -> None:
     spool.put(job())
-    spool.park(spool.jobs()[0], "refused")
+    spool.quarantine(spool.jobs()[0], "refused")
     spool.put(job(at=BEGAN + 1))
-    assert list(spool.parked())
+    assert list(spool.quarantined())
     spool.done(spool.jobs()[0])
-    assert list(spool.parked()) == []
+    assert list(spool.quarantined()) == []
 
 
 # ---- names and modes -----------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def test_queue_is_the_users_alone_though_the_umask_hides_nothing(folder: Path) -
         spool = Spool(folder)
         spool.put(job("s1"))
         spool.put(job("s2"))
-        spool.park(job("s2"), "refused")
+        spool.quarantine(job("s2"), "refused")
     finally:
         os.umask(before)
     found = {path: mode(path) for path in (folder, *folder.rglob("*"))}
@@ -345,7 +345,7 @@ def test_queue_is_the_users_alone_though_the_umask_hides_nothing(folder: Path) -
 )
 def test_torn_event_still_names_its_session(spool: Spool, folder: Path, content: bytes) -> None:
     leave(folder, content)
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
 
 
@@ -363,7 +363,7 @@ def test_event_without_a_session_is_dropped_and_the_others_go_on(
 ) -> None:
     leave(folder, content, BEGAN)
     leave(folder, payload("after"), BEGAN + 1)
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert "after" in [one.trigger.session_id for one in spool.jobs()]
     assert not spool.has_events()
 
@@ -382,7 +382,7 @@ def test_event_with_a_strange_name_does_not_stop_the_others(
 ) -> None:
     (folder / name).write_bytes(b"\n" + payload("strange"))
     leave(folder, payload("after"))
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     found = {one.trigger.session_id for one in spool.jobs()}
     assert "after" in found
     assert not spool.has_events()
@@ -396,7 +396,7 @@ def test_event_that_is_no_file_is_left_alone(
 ) -> None:
     plant(folder / f"1-1.{AGENT}.event")
     leave(folder, payload("after"))
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert [one.trigger.session_id for one in spool.jobs()] == ["after"]
     assert not spool.has_events()
 
@@ -409,7 +409,7 @@ def test_event_that_may_not_be_read_is_kept_for_who_may(
     leave(folder, payload("after"), BEGAN + 1)
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, kind: path != locked and real(path, kind))
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert [one.trigger.session_id for one in spool.jobs()] == ["after"]
     assert not spool.has_events()
     assert locked.exists()
@@ -453,14 +453,14 @@ def test_damaged_job_stops_nobody_stays_visible_and_gives_way_to_the_next_wish(
     damaged.write_bytes(content)
     spool.put(job("s2", BEGAN + 1))
     leave(folder, payload("s3"), BEGAN + 2)
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert [one.trigger.session_id for one in spool.jobs()] == ["s2", "s3"]
     assert spool.waiting() == 3
     spool.put(job("s1", BEGAN + 3))
     assert [one.trigger.session_id for one in spool.jobs()] == ["s2", "s3", "s1"]
     (folder / "parked").mkdir()
     shutil.move(damaged, folder / "parked" / damaged.name)
-    assert len(list(spool.parked())) == 1
+    assert len(list(spool.quarantined())) == 1
 
 
 def test_job_of_an_older_or_a_newer_version_is_still_a_job(spool: Spool, folder: Path) -> None:
@@ -482,7 +482,7 @@ def test_no_bytes_whatever_stop_the_queue(
     leave(folder, event)
     (folder / f"{AGENT}-x.job").write_bytes(damaged)
     leave(folder, payload("after", hook_event_name="SessionEnd", reason=end_reason), pid=2)
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     found = {one.trigger.session_id: one.trigger.end_reason for one in spool.jobs()}
     assert found["after"] == end_reason
     assert not spool.has_events()
@@ -499,9 +499,9 @@ def test_full_disk_keeps_the_event_for_the_next_worker(
     with monkeypatch.context() as patch:
         patch.setattr("opensync_hooks.queue.spool.atomic_write", full)
         with pytest.raises(OSError, match="No space left"):
-            spool.reduce(registry.trigger)
+            spool.ingest(registry.trigger)
     assert event.exists()
-    spool.reduce(registry.trigger)
+    spool.ingest(registry.trigger)
     assert len(spool.jobs()) == 1
 
 
@@ -545,7 +545,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def reduce(self) -> None:
-        self.spool.reduce(_parse)
+        self.spool.ingest(_parse)
 
     @precondition(lambda self: self.at_work is None)
     @rule()
@@ -573,12 +573,12 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.at_work is not None)
     @rule()
     def park(self) -> None:
-        self.spool.park(self._settle(served=True), "refused")
+        self.spool.quarantine(self._settle(served=True), "refused")
 
     @precondition(lambda self: self.at_work is not None)
     @rule()
     def fails(self) -> None:
-        self.spool.keep(self._settle(served=False), "offline", Tries(1))
+        self.spool.keep(self._settle(served=False), "offline", Attempts(1))
 
     @precondition(lambda self: self.at_work is not None)
     @rule()
@@ -591,7 +591,7 @@ class AnyOrder(RuleBasedStateMachine):
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.folder, copy)
         later = Spool(copy)
-        later.reduce(_parse)
+        later.ingest(_parse)
         found = {one.trigger.session_id: one.received_at for one in later.jobs()}
         for session_id, wishes in self.open.items():
             assert not wishes or found.get(session_id, 0) >= max(wishes)
@@ -613,18 +613,18 @@ def test_hooks_that_probe_the_lock_keep_no_worker_away(spool: Spool) -> None:
         fcntl.flock(probe, fcntl.LOCK_SH)
         release = threading.Timer(0.4, fcntl.flock, (probe, fcntl.LOCK_UN))
         release.start()
-        with spool.alone() as is_alone:
+        with spool.single_worker() as is_alone:
             assert is_alone
         release.join()
-    with spool.alone() as first, Spool(spool.lock.parent).alone() as second:
+    with spool.single_worker() as first, Spool(spool.lock.parent).single_worker() as second:
         assert (first, second) == (True, False)
 
 
 def test_lock_of_the_one_worker_is_the_users_alone_and_keeps_others_out(spool: Spool) -> None:
-    with spool.alone() as first, spool.alone() as second:
+    with spool.single_worker() as first, spool.single_worker() as second:
         assert (first, second) == (True, False)
         assert mode(spool.lock) == 0o600
-    with spool.alone() as again:
+    with spool.single_worker() as again:
         assert again
 
 

@@ -110,7 +110,7 @@ def test_bug_in_one_session_stops_no_other_and_shows_no_text(
     assert said
     assert "KeyError" in said
     assert "words" not in said
-    (parked,) = desk.spool.parked()
+    (parked,) = desk.spool.quarantined()
     assert parked.trigger.session_id == "s1"
 
 
@@ -121,7 +121,7 @@ def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
     for name in ("s1", "s2"):
         desk.session(name)
         desk.event(name)
-    desk.spool.reduce(registry.trigger)
+    desk.spool.ingest(registry.trigger)
     worker.main()
     lock = next(iter(sorted(desk.folders.locks.glob("*.lock"))))
     for name in ("s1", "s2"):
@@ -150,7 +150,7 @@ def test_source_that_cannot_be_read_is_tried_again_then_set_aside(
         assert desk.spool.waiting() == 1
     worker.main(at_once=True)
     assert desk.spool.waiting() == 0
-    assert len(list(desk.spool.parked())) == 1
+    assert len(list(desk.spool.quarantined())) == 1
 
 
 def test_settings_that_cannot_be_used_keep_the_wish_without_its_text(desk: Desk) -> None:
@@ -184,6 +184,6 @@ def test_worker_that_hangs_for_good_is_ended_by_the_system_and_its_job_is_kept(d
     ran = subprocess.run([sys.executable, "-c", hang], cwd=ROOT, timeout=60, check=False)
     assert ran.returncode == -signal.SIGALRM
     (job,) = desk.spool.jobs()
-    assert job.tries.deaths == 1
+    assert job.attempts.crashes == 1
     worker.main()
     assert desk.stored() == {"s1"}

@@ -27,7 +27,7 @@ from opensync_hooks.hook.paths import KEPT
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import MOST_UNCLEAR
-from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -130,7 +130,7 @@ def _result(wish: Wish, syncer: Syncer, found: Found) -> Result:
 def _arrived(config: Config, agent: str, session_id: str) -> None:
     """What was set aside of it is not any more, and no copy is needed for when its agent goes."""
     if Spool(config.folders.spool).arrived(agent, session_id):
-        Keepsakes.of(config).drop(agent, session_id)
+        SessionBackups.from_config(config).drop(agent, session_id)
 
 
 @contextmanager

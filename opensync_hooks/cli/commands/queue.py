@@ -17,9 +17,9 @@ from opensync_hooks.delivery import factory
 from opensync_hooks.errors import OpenSyncError, UsageError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import cooldown
-from opensync_hooks.queue.backups import Keepsakes
+from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.drain import Drain, Result, drain_now
-from opensync_hooks.queue.report import Item, Queue
+from opensync_hooks.queue.report import QueueItem, QueueReport
 from opensync_hooks.queue.shift import note
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import ago, count
@@ -52,21 +52,21 @@ def _queue(arguments: argparse.Namespace) -> int:
         return code
 
 
-def _opened(loaded: config.Config, ledger: Ledger) -> Queue:
+def _opened(loaded: config.Config, ledger: Ledger) -> QueueReport:
     spool = Spool(loaded.folders.spool)
-    return Queue(spool, ledger, Keepsakes.of(loaded), loaded.destination)
+    return QueueReport(spool, ledger, SessionBackups.from_config(loaded), loaded.destination)
 
 
 def _list(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) -> int:
     items = _opened(loaded, ledger).items()
-    resting = cooldown.Resting.of(ledger, loaded).holding()
+    resting = cooldown.CooldownRecord.from_config(ledger, loaded).active()
     if arguments.json:
         at_rest = cooldown.as_json(resting) if resting else None
         listed = [item.as_json() for item in items]
         print(json.dumps({"rest": at_rest, "items": listed}, indent=2))
         return 0
     if resting:
-        print_line(f"Not asked now: {cooldown.in_words(resting)}")
+        print_line(f"Not asked now: {cooldown.describe(resting)}")
     for item in items:
         print_line(in_words(item))
     if not items:
@@ -74,7 +74,7 @@ def _list(arguments: argparse.Namespace, loaded: config.Config, ledger: Ledger) 
     return 0
 
 
-def in_words(item: Item) -> str:
+def in_words(item: QueueItem) -> str:
     """One line: what it is, what becomes of it, why."""
     name = f"{item.agent} {item.session_id}" if item.agent else str(item.job)
     what = f"{name} message {item.message}" if item.message is not None else name
@@ -86,7 +86,7 @@ def in_words(item: Item) -> str:
     return f"{what}: {', '.join(facts)}" + (f". {item.reason}" if item.reason else "")
 
 
-def _chosen(arguments: argparse.Namespace, queue: Queue) -> list[Item]:
+def _chosen(arguments: argparse.Namespace, queue: QueueReport) -> list[QueueItem]:
     items = queue.items()
     if arguments.all:
         return items
@@ -133,7 +133,7 @@ def _has_failed(session_id: str, result: Result) -> bool:
     return bool(left)
 
 
-def _ask_for(item: Item, spool: Spool) -> None:
+def _ask_for(item: QueueItem, spool: Spool) -> None:
     """The message comes with its session, if that is still there."""
     found = registry.find(item.session_id.partition("#")[0], item.agent)
     if found is None or not bulk_sync.queue([found], spool):
@@ -141,10 +141,10 @@ def _ask_for(item: Item, spool: Spool) -> None:
 
 
 @contextmanager
-def _trying(queue: Queue, loaded: config.Config, ledger: Ledger) -> Iterator[Drain | None]:
+def _trying(queue: QueueReport, loaded: config.Config, ledger: Ledger) -> Iterator[Drain | None]:
     spool = queue.spool
-    with cooldown.by_hand(ledger, loaded, spool), factory.syncer(loaded, ledger) as syncer:
-        with spool.alone() as is_alone:
+    with cooldown.manual_attempt(ledger, loaded, spool), factory.syncer(loaded, ledger) as syncer:
+        with spool.single_worker() as is_alone:
             yield Drain(spool, syncer, at_once=True) if is_alone else None
         if spool.has_events():  # hooks that came meanwhile have started no worker
             deque(drain_now(spool, syncer), maxlen=0)

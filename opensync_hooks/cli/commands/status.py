@@ -12,7 +12,7 @@ from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.status_data import Hooks, Status
 from opensync_hooks.config import EMBEDDED_STORE, Folders
 from opensync_hooks.queue import cooldown
-from opensync_hooks.queue.report import Item
+from opensync_hooks.queue.report import QueueItem
 from opensync_hooks.system.formatting import ago, count
 from opensync_hooks.system.terminal import print_line
 
@@ -100,7 +100,7 @@ def _sessions(hooks: Hooks) -> Iterator[str]:
 
 def _troubles(found: Status) -> Iterator[Line]:
     if found.rest:
-        yield "Not asked now", cooldown.in_words(found.rest)
+        yield "Not asked now", cooldown.describe(found.rest)
     for line in _set_aside(found.set_aside):
         yield "Set aside", line
     if found.lost:
@@ -111,7 +111,7 @@ def _troubles(found: Status) -> Iterator[Line]:
         yield "Last error", f"{found.last_error} ({ago(found.last_error_at)})"
 
 
-def _set_aside(items: tuple[Item, ...]) -> Iterator[str]:
+def _set_aside(items: tuple[QueueItem, ...]) -> Iterator[str]:
     for item in items[:_MOST_NAMED]:
         message = "" if item.message is None else f" message {item.message}"
         yield f"{item.session_id}{message}: {item.reason}"

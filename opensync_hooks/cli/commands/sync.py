@@ -103,7 +103,7 @@ def sync(wish: Wish, jobs: int = 1, *, wait: bool = False, as_json: bool = False
         end = time.monotonic() + (_PATIENCE if wait else 0)
         while True:
             try:
-                with cooldown.by_hand(ledger, loaded, Spool(loaded.folders.spool)):
+                with cooldown.manual_attempt(ledger, loaded, Spool(loaded.folders.spool)):
                     return run.go(syncer)
             except UnreachableError as error:
                 if time.monotonic() < end:
@@ -142,7 +142,7 @@ class _Run:
     def go(self, syncer: Syncer) -> int:
         self.counts.clear()
         where, spool = syncer.destination.name, Spool(syncer.config.folders.spool)
-        spool.hear(registry.heed)  # hooks alone know which sessions are private
+        spool.peek(registry.heed)  # hooks alone know which sessions are private
         if not self.wish.sessions:
             for waited in drain.drain_now(spool, syncer):
                 self.counts["failed"] += self._say("", "", waited, where)

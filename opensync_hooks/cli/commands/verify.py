@@ -50,7 +50,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     found = bulk_sync.select(wish)
     loaded = config.load()
-    Spool(loaded.folders.spool).hear(registry.heed)  # a repair sends nothing that is private
+    Spool(loaded.folders.spool).peek(registry.heed)  # a repair sends nothing that is private
     with Ledger(loaded.folders.ledger) as ledger, factory.destination(loaded) as archive:
         syncer = Syncer(loaded, archive, ledger, pricing.bundled())
         told = _Told(archive.name, shows=not arguments.json, names_all=bool(wish.sessions))

@@ -10,7 +10,7 @@ from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.ledger import readonly
 from opensync_hooks.queue import cooldown
-from opensync_hooks.queue.cooldown import Resting
+from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import ago, count
 
@@ -49,17 +49,19 @@ def _waiting(began: list[float]) -> Finding:
 def resting(config: Config) -> Iterator[Finding]:
     """Whether hooks leave the destination alone for now, and why."""
     with readonly.copied(config.folders.ledger) as ledger:
-        found = Resting.of(ledger, config).holding()
+        found = CooldownRecord.from_config(ledger, config).active()
     if found is None:
         yield ok("resting", "no: hooks deliver at once")
         return
-    said = cooldown.in_words(found)
+    said = cooldown.describe(found)
     yield warning("resting", f"hooks do not ask the destination now: {said}", _TRY)
 
 
 def set_aside(config: Config) -> Iterator[Finding]:
     """Messages and sessions that are given up on."""
-    jobs = len(list(Spool(config.folders.spool).parked())) if config.folders.spool.is_dir() else 0
+    jobs = (
+        len(list(Spool(config.folders.spool).quarantined())) if config.folders.spool.is_dir() else 0
+    )
     with readonly.copied(config.folders.ledger) as ledger:
         messages = ledger.summary(config.destination).parked
     if not jobs and not messages:
