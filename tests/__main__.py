@@ -40,13 +40,13 @@ def make_environment() -> None:
     """Made once, and again whenever what it must hold has changed."""
     described = (ROOT / "pyproject.toml").read_bytes()
     mark = VENV / "made-from"
-    wanted = hashlib.sha256(described).hexdigest()
-    if PYTHON.exists() and mark.exists() and mark.read_text() == wanted:
+    digest = hashlib.sha256(described).hexdigest()
+    if PYTHON.exists() and mark.exists() and mark.read_text() == digest:
         return
     print(f"Making {VENV} with what the tests need …", flush=True)
     project = tomllib.loads(described.decode())
     groups = project["dependency-groups"]
-    names = [one["include-group"] for one in groups["dev"]]
+    names = [group["include-group"] for group in groups["dev"]]
     needed = [
         *project["project"]["dependencies"],
         *(need for name in names for need in groups[name]),
@@ -60,7 +60,7 @@ def make_environment() -> None:
         ) from None
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, *needed], check=True)
-    mark.write_text(wanted)
+    mark.write_text(digest)
 
 
 if __name__ == "__main__":

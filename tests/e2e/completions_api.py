@@ -23,8 +23,8 @@ _ASKS_FOR_SUMMARY = ("context summarization", "summarizing conversations", "anch
 
 
 class _Handler(ScriptedHandler):
-    def respond(self, asked: dict[str, Any]) -> None:
-        reply = _choose(self.server.script, asked.get("messages", []))
+    def respond(self, request: dict[str, Any]) -> None:
+        reply = _choose(self.server.script, request.get("messages", []))
         if reply.status != 200:
             error = {"message": "made to fail", "type": "made_up", "code": str(reply.status)}
             return self.answer(reply.status, {"error": error})

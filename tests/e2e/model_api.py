@@ -17,15 +17,15 @@ from tests.e2e.scripted_api import ScriptedHandler, serving
 
 
 class _Handler(ScriptedHandler):
-    def respond(self, asked: dict[str, Any]) -> None:
+    def respond(self, request: dict[str, Any]) -> None:
         if "count_tokens" in self.path:
             return self.answer(200, {"input_tokens": 1})
-        reply = _choose(self.server.script, asked.get("messages", []))
+        reply = _choose(self.server.script, request.get("messages", []))
         if reply.status != 200:
             error = {"type": "invalid_request_error", "message": "made to fail"}
             return self.answer(reply.status, {"type": "error", "error": error})
-        message = _message(reply, next(self.server.numbers), asked.get("model"))
-        if asked.get("stream"):
+        message = _message(reply, next(self.server.numbers), request.get("model"))
+        if request.get("stream"):
             return self._stream(message, reply.pause)
         return self.answer(200, message)
 
@@ -38,15 +38,15 @@ class _Handler(ScriptedHandler):
 
 
 def _choose(script: Script, messages: list[dict[str, Any]]) -> Reply:
-    given = 0
+    replies = 0
     for message in reversed(messages):
         if message["role"] == "assistant":
-            given += 1
+            replies += 1
             continue
         words = _text(message["content"]).split()
-        known = next((word for word in reversed(words) if word in script), None)
-        if known:
-            return script[known][min(given, len(script[known]) - 1)]
+        keyword = next((word for word in reversed(words) if word in script), None)
+        if keyword:
+            return script[keyword][min(replies, len(script[keyword]) - 1)]
     return Reply([says("Nothing was asked for.")])
 
 
@@ -58,8 +58,8 @@ def _text(content: Any) -> str:
 
 def _message(reply: Reply, number: int, model: Any) -> dict[str, Any]:
     blocks = [
-        {**block, "id": f"toolu_{number:04}_{place}"} if block["type"] == "tool_use" else block
-        for place, block in enumerate(reply.blocks)
+        {**block, "id": f"toolu_{number:04}_{index}"} if block["type"] == "tool_use" else block
+        for index, block in enumerate(reply.blocks)
     ]
     asks = any(block["type"] == "tool_use" for block in blocks)
     return {
@@ -89,8 +89,8 @@ def _events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for index, block in enumerate(message["content"]):
         start, delta = _opening(block)
         yield {"type": "content_block_start", "index": index, "content_block": start}
-        for one in delta:
-            yield {"type": "content_block_delta", "index": index, "delta": one}
+        for part in delta:
+            yield {"type": "content_block_delta", "index": index, "delta": part}
         yield {"type": "content_block_stop", "index": index}
     stop = {"stop_reason": message["stop_reason"], "stop_sequence": None}
     yield {"type": "message_delta", "delta": stop, "usage": message["usage"]}

@@ -41,7 +41,7 @@ class ScriptedHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.respond(json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}"))
 
-    def respond(self, asked: dict[str, Any]) -> None:
+    def respond(self, request: dict[str, Any]) -> None:
         raise NotImplementedError
 
     def answer(self, status: int, value: Any) -> None:

@@ -40,9 +40,9 @@ class ClaudeWorld(World):
 
 @pytest.fixture
 def world(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClaudeWorld]:
-    with logged_in(partial(ClaudeWorld, tmp_path, home), tmp_path, monkeypatch) as made:
-        yield made
-        made.end_workers()
+    with logged_in(partial(ClaudeWorld, tmp_path, home), tmp_path, monkeypatch) as world:
+        yield world
+        world.end_workers()
 
 
 def test_stop_brings_the_turn_to_the_server_and_says_nothing(world: ClaudeWorld) -> None:
@@ -101,12 +101,12 @@ def test_server_that_was_down_all_session_has_it_all_once_somebody_says_so(
         world.fire(world.payload(pen, last_assistant_message=f"answer {number}"))
     world.fire(world.payload(pen, "SessionEnd", reason="other"))
     world.await_rest()
-    asked = world.asked
+    requests = world.asked
     other = world.pen("s2")
     other.turn(9)
     world.fire(world.payload(other))
     time.sleep(1)
-    assert world.asked == asked, "a hook within the rest asks nobody"
+    assert world.asked == requests, "a hook within the rest asks nobody"
     assert world.texts() == []
     assert world.is_working(), "and no second worker came"
     world.down = False
@@ -239,8 +239,8 @@ def test_senseless_input_ends_well_and_leaves_nothing(world: ClaudeWorld, payloa
 def test_input_cut_in_the_middle_still_names_its_session(world: ClaudeWorld) -> None:
     pen = world.pen()
     pen.turn(1)
-    whole = world.payload(pen, last_assistant_message="x" * 500)
-    world.fire(whole[:-200])
+    payload = world.payload(pen, last_assistant_message="x" * 500)
+    world.fire(payload[:-200])
     world.settle()
     assert world.texts() == turns(1)
 
@@ -248,8 +248,8 @@ def test_input_cut_in_the_middle_still_names_its_session(world: ClaudeWorld) -> 
 def test_input_that_is_never_closed_holds_the_agent_up_for_moments(world: ClaudeWorld) -> None:
     pen = world.pen()
     pen.turn(1)
-    whole = world.payload(pen)
-    assert any(2 * world.fire_unclosed(whole) < world.fire_unclosed(TORN) for _ in range(3))
+    payload = world.payload(pen)
+    assert any(2 * world.fire_unclosed(payload) < world.fire_unclosed(TORN) for _ in range(3))
     world.settle()
     assert world.texts() == turns(1)
 

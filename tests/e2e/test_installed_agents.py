@@ -59,7 +59,7 @@ def package(tmp_path: Path) -> Package:
 
 def sessions(ours: Path) -> list[str]:
     with Store(ours / "store.db") as store:
-        return [one["externalId"] for one in store.sessions(limit=10)]
+        return [session["externalId"] for session in store.sessions(limit=10)]
 
 
 @pytest.mark.skipif(not CLAUDE, reason="OPENSYNC_TEST_CLAUDE does not name a Claude Code")
@@ -69,8 +69,8 @@ def test_claude_code_that_was_never_started_fires_our_hooks(
     with scripted_model(SCRIPT) as model:
         terminal = Terminal(home, tmp_path / "ours", model)
         terminal.environ["PATH"] += f":{Path(CLAUDE).parent}"
-        said = package.run(terminal.environ, "install", "--no-backfill")
-        assert "Claude Code   registered in ~/.claude/settings.json" in said
+        output = package.run(terminal.environ, "install", "--no-backfill")
+        assert "Claude Code   registered in ~/.claude/settings.json" in output
         assert terminal.run("please greet", "--session-id", SESSION) == "Good day."
         terminal.settle()
         assert sessions(terminal.ours) == [SESSION]
@@ -89,8 +89,8 @@ def test_claude_code_fires_our_hooks_beside_the_users_and_no_longer_the_old_ones
     settings.write_bytes(before)
     with scripted_model(SCRIPT) as model:
         terminal = Terminal(home, tmp_path / "ours", model)
-        said = package.run(terminal.environ, "install", "--no-backfill", "--take-over")
-        assert "Retired       claude-code-sync" in said
+        output = package.run(terminal.environ, "install", "--no-backfill", "--take-over")
+        assert "Retired       claude-code-sync" in output
         assert OLD["command"] not in settings.read_text()
         assert terminal.run("please greet", "--session-id", SESSION) == "Good day."
         terminal.settle()
@@ -110,8 +110,8 @@ def test_opencode_loads_our_plugin_and_its_settings_without_the_old_entry(
         settings = user.config / "opencode.json"
         left = "// mine\n" + settings.read_text().replace("{", '{"plugin": [ /* none */ ],', 1)
         settings.write_text(left.replace("[ /*", '[ "opencode-sync-plugin@0.3.6", /*'))
-        said = package.run(user.environ, "install", "--no-backfill", "--take-over")
-        assert "Retired       opencode-sync-plugin" in said
+        output = package.run(user.environ, "install", "--no-backfill", "--take-over")
+        assert "Retired       opencode-sync-plugin" in output
         assert settings.read_text() == left
         assert "Good day." in user.run("please greet")
         user.settle()

@@ -117,26 +117,26 @@ class Terminal(User):
 @pytest.fixture
 def terminal(home: Path, tmp_path: Path) -> Iterator[Terminal]:
     with scripted_model(SCRIPT) as model:
-        made = Terminal(home, tmp_path / "ours", model)
-        made.register()
-        yield made
+        terminal = Terminal(home, tmp_path / "ours", model)
+        terminal.register()
+        yield terminal
 
 
 def stored(terminal: Terminal, session_id: str) -> Counter[str]:
     """What the embedded store holds of a session and its subagents, in the words of recount."""
     counts: Counter[str] = Counter()
     with Store(terminal.ours / "store.db") as store:
-        listed = [one["externalId"] for one in store.sessions(limit=100)]
+        listed = [session["externalId"] for session in store.sessions(limit=100)]
         for name in listed:
             if name.partition(":")[0] == session_id:
-                found = store.session(name)
-                assert found
-                _count(found, counts)
+                document = store.session(name)
+                assert document
+                _count(document, counts)
     return +counts
 
 
-def _count(found: dict[str, object], counts: Counter[str]) -> None:
-    session, messages = found["session"], found["messages"]
+def _count(document: dict[str, object], counts: Counter[str]) -> None:
+    session, messages = document["session"], document["messages"]
     assert isinstance(session, dict)
     assert isinstance(messages, list)
     extra = session["extra"]
@@ -170,8 +170,8 @@ def test_everything_in_the_transcript_is_in_the_store(
 ) -> None:
     session = sid(number)
     for prompt in prompts:
-        known = prompt != prompts[0]
-        terminal.run(prompt, "--resume" if known else "--session-id", session)
+        is_resumed = prompt != prompts[0]
+        terminal.run(prompt, "--resume" if is_resumed else "--session-id", session)
     terminal.settle()
     assert stored(terminal, session) == recount(*terminal.transcript(session))
 

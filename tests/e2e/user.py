@@ -51,5 +51,5 @@ class User:
             if names and not any(path.suffix in (".event", ".job") for path in names):
                 return
         log = self.ours / "hooks.log"
-        said = log.read_text() if log.exists() else "no worker came as far as the log"
-        raise AssertionError(f"no hook was started, or something stays queued: {names}\n{said}")
+        history = log.read_text() if log.exists() else "no worker came as far as the log"
+        raise AssertionError(f"no hook was started, or something stays queued: {names}\n{history}")

@@ -118,23 +118,25 @@ class World:
         return subprocess.Popen([sys.executable, "-I", "-c", WORKER, str(ROOT)])
 
     def texts(self, session_id: str = "s1") -> list[str]:
-        found = self.store.session(session_id)
-        return [one.get("textContent", "") for one in found["messages"]] if found else []
+        document = self.store.session(session_id)
+        return (
+            [message.get("textContent", "") for message in document["messages"]] if document else []
+        )
 
 
 def workers(ours: Path) -> list[int]:
     """The worker processes of this test, told by the folder in their environment."""
-    wanted = f"OPENSYNC_HOOKS_HOME={ours}".encode()
-    found = []
+    variable = f"OPENSYNC_HOOKS_HOME={ours}".encode()
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
             environ = (process / "environ").read_bytes()
         except OSError:
             continue
-        if b"worker.main" in command and wanted in environ.split(b"\0"):
-            found.append(int(process.name))
-    return found
+        if b"worker.main" in command and variable in environ.split(b"\0"):
+            pids.append(int(process.name))
+    return pids
 
 
 def hook(script: str) -> list[str]:
@@ -144,7 +146,7 @@ def hook(script: str) -> list[str]:
 
 def turns(*numbers: int) -> list[str]:
     """What is said in the turns with these numbers."""
-    return [f"{of} {number}" for number in numbers for of in ("prompt", "answer")]
+    return [f"{role} {number}" for number in numbers for role in ("prompt", "answer")]
 
 
 def median_ms(command: list[str], payload: bytes) -> float:

@@ -43,7 +43,7 @@ class Author(ABC):
     def forget(self) -> None:
         """The session is over: no reader has to pass by it any more."""
 
-    def said(self, number: int) -> tuple[str, str]:
+    def turn_texts(self, number: int) -> tuple[str, str]:
         return f"prompt {number}{self.filling}", f"answer {number}{self.filling}"
 
 
@@ -54,7 +54,7 @@ class ClaudeCode(Pen, Author):
         super().__init__(transcript_of(home, session), began=began)
 
     def turn(self, number: int) -> None:
-        prompt, answer = self.said(number)
+        prompt, answer = self.turn_texts(number)
         self.line("user", prompt)
         self.says(f"msg_{self.session_id}_{number}", text(answer))
 
@@ -105,15 +105,15 @@ class Cursor(_InDatabase):
 
     def turn(self, number: int) -> None:
         super().turn(number)
-        records = [line for one in self.numbers for line in self._records(one)]
+        records = [line for number in self.numbers for line in self._records(number)]
         self.path = cursor_home.transcript(
             self.home, records, f"{self.session}/{self.session}.jsonl"
         )
 
     def _records(self, number: int) -> tuple[dict[str, Any], ...]:
-        prompt, answer = self.said(number)
-        said = cursor_home.record("assistant", cursor_home.text(answer))
-        return cursor_home.said_by_user(prompt), said, cursor_home.ENDED
+        prompt, answer = self.turn_texts(number)
+        reply = cursor_home.record("assistant", cursor_home.text(answer))
+        return cursor_home.said_by_user(prompt), reply, cursor_home.ENDED
 
     def _insert(self) -> Any:
         editor = Editor(self.home)
@@ -121,7 +121,7 @@ class Cursor(_InDatabase):
         draft.at = self.began * 1000
         editor.db.execute("BEGIN")
         for number in self.numbers:
-            prompt, answer = self.said(number)
+            prompt, answer = self.turn_texts(number)
             draft.prompt(prompt, requestId=self._turn(number))
             draft.says(answer)
         draft.save()
@@ -132,7 +132,7 @@ class Cursor(_InDatabase):
         return f"{self.session}-turn-{number}"
 
     def payload(self) -> bytes:
-        told = {
+        payload = {
             "conversation_id": self.session,
             "generation_id": self._turn(self.numbers[-1]),
             "hook_event_name": "stop",
@@ -141,7 +141,7 @@ class Cursor(_InDatabase):
             "input_tokens": 1,
             "output_tokens": 5,
         }
-        return json.dumps(told).encode()
+        return json.dumps(payload).encode()
 
     def forget(self) -> None:
         self.path.unlink()
@@ -174,10 +174,10 @@ class OpenCode(_InDatabase):
             " ON CONFLICT (id) DO UPDATE SET time_updated = excluded.time_updated",
             (self.session, _VERSION, at, at),
         )
-        prompt, answer = self.said(self.numbers[-1])
-        asked = f"msg_{self.session}_{count:05}"
-        home.say(db, self.session, asked, {"role": "user", "time": {"created": at}}, prompt)
-        home.say(db, self.session, f"{asked}a", _answer(asked, at + 500), answer)
+        prompt, answer = self.turn_texts(self.numbers[-1])
+        prompt_id = f"msg_{self.session}_{count:05}"
+        home.say(db, self.session, prompt_id, {"role": "user", "time": {"created": at}}, prompt)
+        home.say(db, self.session, f"{prompt_id}a", _answer(prompt_id, at + 500), answer)
         db.execute(
             "INSERT OR REPLACE INTO event_sequence VALUES (?, ?, NULL)", (self.session, count)
         )
@@ -185,8 +185,8 @@ class OpenCode(_InDatabase):
         return db.close
 
     def payload(self) -> bytes:
-        told = {"session_id": self.session, "hook_event_name": "session.idle"}
-        return json.dumps(told).encode()
+        payload = {"session_id": self.session, "hook_event_name": "session.idle"}
+        return json.dumps(payload).encode()
 
     def forget(self) -> None:
         """Its rows are found by their key: nobody passes by them."""
@@ -205,6 +205,9 @@ def _answer(prompt: str, at: int) -> dict[str, Any]:
     }
 
 
-NAMES = tuple(one.agent for one in (ClaudeCode, Cursor, OpenCode))
-AUTHORS = {**{one.agent: one for one in (ClaudeCode, Cursor, OpenCode)}, "late cursor": LateCursor}
+NAMES = tuple(author.agent for author in (ClaudeCode, Cursor, OpenCode))
+AUTHORS = {
+    **{author.agent: author for author in (ClaudeCode, Cursor, OpenCode)},
+    "late cursor": LateCursor,
+}
 KINDS = tuple(AUTHORS)

@@ -58,7 +58,7 @@ def _session(figure: Figure, machine: Machine, name: str, *, live: bool) -> None
         if not machine.waiting():
             break
         CLOCK.skip(3700)
-    found = machine.audit()
-    figure.add(found.lost, found.doubled, f"{name} {found.names}")
+    audit = machine.audit()
+    figure.add(audit.lost, audit.doubled, f"{name} {audit.names}")
     figure.check(not machine.waiting(), f"{name}: waiting {machine.waiting()}")
     machine.forget(name)

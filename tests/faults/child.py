@@ -60,8 +60,8 @@ def ended(pid: int, seconds: float = _LONGEST_S) -> int:
     end = stopwatch() + seconds
     nap = 0.0002
     while stopwatch() < end:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
+        reaped, status = os.waitpid(pid, os.WNOHANG)
+        if reaped:
             return os.waitstatus_to_exitcode(status)
         pause(nap)
         nap = min(nap * 1.3, 0.01)
@@ -82,8 +82,8 @@ def lives(pid: int) -> bool:
 def killed_after(pid: int, seconds: float) -> bool:
     """Kill the child at that moment; whether it was still there."""
     pause(seconds)
-    found, _ = os.waitpid(pid, os.WNOHANG)
-    if found:
+    reaped, _ = os.waitpid(pid, os.WNOHANG)
+    if reaped:
         return False
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

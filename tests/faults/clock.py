@@ -58,8 +58,8 @@ class Clock:
         for name, function in patched.items():
             setattr(time, name, function)
 
-        def settimeout(one: socket.socket, value: float | None) -> None:
-            _real_settimeout(one, value / self.speed if value else value)
+        def settimeout(connection: socket.socket, value: float | None) -> None:
+            _real_settimeout(connection, value / self.speed if value else value)
 
         vars_of_socket: Any = socket.socket
         vars_of_socket.settimeout = settimeout

@@ -100,6 +100,6 @@ def _update_in_the_window(figure: Figure, folder: Path, jump: float) -> None:
 
 
 def _settle(figure: Figure, machine: Machine, where: str) -> None:
-    found = machine.audit()
-    figure.add(found.lost, found.doubled, f"{where} {found.names}")
+    audit = machine.audit()
+    figure.add(audit.lost, audit.doubled, f"{where} {audit.names}")
     figure.check(not machine.waiting(), f"{where}: waiting {machine.waiting()}")

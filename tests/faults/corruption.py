@@ -51,8 +51,8 @@ class _Bench:
         shutil.rmtree(self.machine.ours, ignore_errors=True)
         shutil.copytree(self.saved, self.machine.ours)
 
-    def check(self, holds: object, name: str, what: str) -> None:
-        self.figure.check(holds, f"{name}: {what}")
+    def check(self, holds: object, name: str, expectation: str) -> None:
+        self.figure.check(holds, f"{name}: {expectation}")
 
     def work(self, name: str) -> None:
         code = child.call(worker.main)
@@ -60,17 +60,17 @@ class _Bench:
 
     def says(self, name: str, *command: str) -> tuple[int, str]:
         """What the command answers, which must not be a crash."""
-        code, said = self.machine.command(*command)
-        broken = "Traceback" in said or "bug of opensync" in said or code in (3, child.BROKEN)
-        self.check(not broken, name, f"{' '.join(command)} ended with {code}: {said[-300:]}")
-        return code, said
+        code, output = self.machine.command(*command)
+        broken = "Traceback" in output or "bug of opensync" in output or code in (3, child.BROKEN)
+        self.check(not broken, name, f"{' '.join(command)} ended with {code}: {output[-300:]}")
+        return code, output
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
     """`rounds` damages of each of the six files, or 0 for all."""
 
-    def choose(found: Iterable[Damage]) -> list[Damage]:
-        every = list(found)
+    def choose(damages: Iterable[Damage]) -> list[Damage]:
+        every = list(damages)
         return dice.sample(every, rounds) if 0 < rounds < len(every) else every
 
     with CLOCK.running(1, skips=True):
@@ -86,8 +86,8 @@ def _ledger(figure: Figure, folder: Path, choose: Choose, dice: random.Random) -
         machine = Machine(folder / "machine", server)
         for damage, bench in _damaged(figure, machine, "ledger.db", choose, dice):
             bench.work(damage.name)
-            _, said = bench.says(damage.name, "status")
-            quiet = "Last error" not in said and bench.machine.audit().lost
+            _, output = bench.says(damage.name, "status")
+            quiet = "Last error" not in output and bench.machine.audit().lost
             bench.check(not quiet, damage.name, "not delivered, and status says nothing")
             _recovered(bench, damage.name)
 
@@ -104,9 +104,9 @@ def _ledger_log(figure: Figure, folder: Path, choose: Choose, dice: random.Rando
             _half_done(machine)
             bench.keep()
             log = machine.ours / "ledger.db-wal"
-            whole = log.read_bytes() if log.exists() else b""
-            figure.check(whole, "no log was left to be damaged")
-            for damage in choose(chain(of_pages(whole, dice), prefixes(whole, 512))):
+            content = log.read_bytes() if log.exists() else b""
+            figure.check(content, "no log was left to be damaged")
+            for damage in choose(chain(of_pages(content, dice), prefixes(content, 512))):
                 bench.restore()
                 log.write_bytes(damage.content)
                 bench.work(damage.name)
@@ -139,8 +139,8 @@ def _damaged(
         bench.keep()
         machine.turn("s", TURNS)
         path = machine.ours / name
-        whole = path.read_bytes()
-        for damage in choose(chain(of_pages(whole, dice, 3), prefixes(whole, 1024))):
+        content = path.read_bytes()
+        for damage in choose(chain(of_pages(content, dice, 3), prefixes(content, 1024))):
             bench.restore()
             path.write_bytes(damage.content)
             machine.hook("s")
@@ -154,8 +154,8 @@ def _recovered(bench: _Bench, name: str) -> None:
         CLOCK.skip(_HOURS)
         bench.machine.hook("s")
         bench.work(name)
-    found = bench.machine.audit()
-    bench.figure.add(found.lost, found.doubled, f"{name} {found.names}")
+    audit = bench.machine.audit()
+    bench.figure.add(audit.lost, audit.doubled, f"{name} {audit.names}")
     bench.check(not bench.machine.waiting(), name, f"waiting {bench.machine.waiting()}")
 
 
@@ -181,9 +181,9 @@ def _queued(figure: Figure, folder: Path, choose: Choose, dice: random.Random, s
             bench.keep()
             board["healed"] = 1
             path = next(machine.spool.glob(f"*{suffix}"))
-            whole = path.read_bytes()
-            flips = (flipped(whole, dice) for _ in range(100))
-            for damage in choose(chain(prefixes(whole, 1), flips)):
+            content = path.read_bytes()
+            flips = (flipped(content, dice) for _ in range(100))
+            for damage in choose(chain(prefixes(content, 1), flips)):
                 bench.restore()
                 path.write_bytes(damage.content)
                 name = f"{suffix} {damage.name}"
@@ -206,18 +206,18 @@ def _settings(figure: Figure, folder: Path, choose: Choose, dice: random.Random)
             path.write_text(text)
             bench = _Bench(figure, machine, folder / "saved")
             bench.keep()
-            whole = text.encode()
-            flips = (flipped(whole, dice) for _ in range(100))
-            for damage in choose(chain(prefixes(whole, 1), flips)):
+            content = text.encode()
+            flips = (flipped(content, dice) for _ in range(100))
+            for damage in choose(chain(prefixes(content, 1), flips)):
                 bench.restore()
                 path.write_bytes(damage.content)
                 machine.hook("s")
                 bench.work(damage.name)
-                code, said = bench.says(f"settings, {damage.name}", "status")
-                found = code or "Last error" in said or server.url in said
-                silent = f"settings, {damage.name}: nothing said: {said[:200]}"
-                figure.check(found or "embedded" in said, silent)
-                path.write_bytes(whole)
+                code, output = bench.says(f"settings, {damage.name}", "status")
+                is_reported = code or "Last error" in output or server.url in output
+                silent = f"settings, {damage.name}: nothing output: {output[:200]}"
+                figure.check(is_reported or "embedded" in output, silent)
+                path.write_bytes(content)
                 CLOCK.skip(_HOURS)
                 machine.hook("s")
                 bench.work(damage.name)
@@ -240,9 +240,9 @@ def _store(figure: Figure, folder: Path, choose: Choose, dice: random.Random) ->
         verify = bench.says(name, "verify", "--all")
         if "Last error" in status[1] or _wrong(doctor[1]) - well or verify[0]:
             continue
-        found = bench.machine.audit()  # nobody complains: then all must be there, each once
+        audit = bench.machine.audit()  # nobody complains: then all must be there, each once
         quiet += 1
-        figure.add(found.lost, found.doubled, f"{name} {found.names}")
+        figure.add(audit.lost, audit.doubled, f"{name} {audit.names}")
     figure.notes.append(f"{quiet} harmless to the store")
 
 
@@ -251,13 +251,13 @@ def _wrong_without_damage(bench: _Bench) -> set[str]:
     sick = bench.machine.ours.with_name("sick")
     bench.machine.ours.rename(sick)
     bench.restore()
-    found = _wrong(bench.says("no damage", "doctor", "--json")[1])
+    wrong = _wrong(bench.says("no damage", "doctor", "--json")[1])
     bench.check(bench.says("no damage", "verify", "--all")[0] in (0, 1), "no damage", "verify")
     shutil.rmtree(bench.machine.ours)
     sick.rename(bench.machine.ours)
-    return found
+    return wrong
 
 
 def _wrong(doctor: str) -> set[str]:
     checks = json.loads(doctor)["checks"]
-    return {one["check"] for one in checks if one["state"] != "ok"}
+    return {check["check"] for check in checks if check["state"] != "ok"}

@@ -51,7 +51,7 @@ def _rounds(figure: Figure, folder: Path, rounds: int, names: list[str], hooks: 
         machine = Machine(folder / "machine", server)
         with machine.used():
             for number, name in enumerate(names):
-                fired = [name or f"s{number // TURNS}-{one}" for one in range(hooks)]
+                fired = [name or f"s{number // TURNS}-{hook}" for hook in range(hooks)]
                 for session in dict.fromkeys(fired):
                     machine.turn(session, number)
                 began = stopwatch()
@@ -68,8 +68,10 @@ def _rounds(figure: Figure, folder: Path, rounds: int, names: list[str], hooks: 
     figure.doubled += twice
     figure.check(not twice, f"{twice} messages were sent more than once")
     figure.check(seen.overlaps == 0, f"{seen.overlaps} times two workers in one session")
-    for way, found in (("file", watch.met()), ("diary", watch.overlaps())):
-        figure.check(not found, f"by the {way} {len(found)} times two at once: {found[:2]}")
+    for way, overlaps in (("file", watch.met()), ("diary", watch.overlaps())):
+        figure.check(
+            not overlaps, f"by the {way} {len(overlaps)} times two at once: {overlaps[:2]}"
+        )
     figure.check(watch.stays() >= rounds * BY_HAND, "nobody was watched")
     figure.notes.append(f"slowest round {slowest:.1f} s")
 
@@ -125,7 +127,7 @@ def _settled(machine: Machine) -> list[str]:
 
 
 def _look(figure: Figure, machine: Machine, number: int) -> None:
-    found = machine.audit()
-    figure.add(found.lost, found.doubled, f"round {number} {found.names}")
+    audit = machine.audit()
+    figure.add(audit.lost, audit.doubled, f"round {number} {audit.names}")
     for session in list(machine.pens):
         machine.forget(session)

@@ -49,11 +49,11 @@ class Deployment:
             return stored_rows(db)
 
     def record(self) -> Record:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=None) as one:
-            one.sendall(f"GET {RECORD} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
-            with one.makefile("rb") as file:
-                said = json.loads(file.read().partition(b"\r\n\r\n")[2])
-        return Record(tuple(said["paths"]), said["messages"], said["overlaps"])
+        with socket.create_connection(("127.0.0.1", self.port), timeout=None) as connection:
+            connection.sendall(f"GET {RECORD} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+            with connection.makefile("rb") as file:
+                report = json.loads(file.read().partition(b"\r\n\r\n")[2])
+        return Record(tuple(report["paths"]), report["messages"], report["overlaps"])
 
     def stop(self) -> None:
         with suppress(ProcessLookupError):
@@ -94,11 +94,11 @@ def deployment(
     port = listener.getsockname()[1]
     listener.close()
     scheme, host = ("https", "localhost") if plan.secure else ("http", "127.0.0.1")
-    found = Deployment(f"{scheme}://{host}:{port}", key, path, pid, board, port)
+    deployment = Deployment(f"{scheme}://{host}:{port}", key, path, pid, board, port)
     try:
-        yield found
+        yield deployment
     finally:
-        found.stop()
+        deployment.stop()
         os.close(death)
 
 

@@ -50,12 +50,12 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
 
 
 def _injected(figure: Figure, machine: Machine, name: str, most: int, dice: random.Random) -> None:
-    known = {"hook": 0, "worker": 0}
-    for who in known:
-        known[who] = _round(figure, machine, f"{name}-{who}-whole", who, lambda *_: None)
+    calls = {"hook": 0, "worker": 0}
+    for who in calls:
+        calls[who] = _round(figure, machine, f"{name}-{who}-whole", who, lambda *_: None)
     cells = [
         (who, k, error, stays)
-        for who, count in known.items()
+        for who, count in calls.items()
         for k in range(count)
         for error in ERRORS
         for stays in (False, True)
@@ -97,8 +97,8 @@ def _recover(figure: Figure, machine: Machine, session: str) -> None:
     """There is room again: the next worker, whenever it comes, brings all."""
     CLOCK.skip(_HOURS)
     machine.work()
-    found = machine.audit()
-    figure.add(found.lost, found.doubled, f"{session} {found.names}")
+    audit = machine.audit()
+    figure.add(audit.lost, audit.doubled, f"{session} {audit.names}")
     figure.check(not machine.unreadable(), f"{session}: unreadable {machine.unreadable()}")
     figure.check(not machine.waiting(), f"{session}: waiting {machine.waiting()}")
     machine.forget(session)
@@ -153,8 +153,10 @@ def _full(figure: Figure, machine: Machine, number: int) -> None:
         figure.check(machine.hook(session) == 0, f"{session}: the hook failed")
         code = machine.work()
         figure.check(code in (0, 1), f"{session}: the worker ended with {code}")
-        code, said = machine.command("status")
-        figure.check("Traceback" not in said and "bug" not in said, f"{session}: {said[:200]}")
+        code, output = machine.command("status")
+        figure.check(
+            "Traceback" not in output and "bug" not in output, f"{session}: {output[:200]}"
+        )
         ballast.unlink()
         machine.hook(session)
         _recover(figure, machine, session)

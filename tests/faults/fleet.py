@@ -62,7 +62,7 @@ class Simulation:
     now: float = 0.0
     arrivals: Counter[int] = field(default_factory=Counter)
     refused: int = 0
-    said: int = 0
+    written: int = 0
     stored: int = 0
     caught_up: float = 0.0
     """When the last message of the outage was there."""
@@ -91,7 +91,7 @@ class Simulation:
     def _turn(self, machine: _Machine) -> None:
         """A turn of a user: two messages, one hook, which starts a worker if none runs."""
         machine.pending += 2
-        self.said += 2
+        self.written += 2
         if self.now < BEFORE_S + OUTAGE_S + AFTER_S:
             self._at(self.dice.expovariate(TURNS_AN_HOUR / 3600), lambda: self._turn(machine))
         if not machine.ends:
@@ -169,26 +169,28 @@ class Simulation:
         """Requests in each ten seconds from the server's return until all had caught up."""
         first = int((BEFORE_S + OUTAGE_S) / _BIN_S)
         last = max(first + 1, int(self.caught_up / _BIN_S))
-        return [self.arrivals[place] for place in range(first, last)]
+        return [self.arrivals[second] for second in range(first, last)]
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
     """`rounds` machines; once as they are, once as they would be if all asked every minute."""
     for grows in (True, False):
-        one = Simulation(rounds, dice, grows=grows)
-        one.run()
-        figure.lost += one.said - one.stored if grows else 0
-        bins = one.after()
+        simulation = Simulation(rounds, dice, grows=grows)
+        simulation.run()
+        figure.lost += simulation.written - simulation.stored if grows else 0
+        bins = simulation.after()
         mean, peak = sum(bins) / len(bins), max(bins)
-        calm = sum(one.arrivals[place] for place in range(30, 180)) / 150
+        calm = sum(simulation.arrivals[second] for second in range(30, 180)) / 150
         figure.notes.append(
             f"{'as it is' if grows else 'asking every minute'}: peak {peak / _BIN_S:.0f}/s, "
             f"{peak / mean:.1f} x the mean of {mean / _BIN_S:.0f}/s until all had caught up, "
-            f"{len(bins) * _BIN_S / 60:.0f} min after; {one.refused:,} refused; "
+            f"{len(bins) * _BIN_S / 60:.0f} min after; {simulation.refused:,} refused; "
             f"{calm / _BIN_S:.0f}/s on a calm day"
         )
         if grows:
-            figure.check(one.refused == 0, f"a stampede: {one.refused:,} requests refused")
+            figure.check(
+                simulation.refused == 0, f"a stampede: {simulation.refused:,} requests refused"
+            )
             calm_enough = peak / mean < MOST_PEAK or rounds < 10_000  # few machines are all noise
             figure.check(calm_enough, f"a stampede: {peak / mean:.1f} times the mean")
     figure.rounds = rounds

@@ -41,10 +41,10 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
                 code = machine.work()
                 drained = stopwatch() - began
             _wait(machine)
-            found = machine.audit()
+            audit = machine.audit()
     figure.rounds = rounds
     figure.check(code in (0, 1), f"the worker ended with {code}")
-    figure.add(found.lost, found.doubled, str(found.names))
+    figure.add(audit.lost, audit.doubled, str(audit.names))
     figure.check(not machine.waiting(), f"waiting {machine.waiting()[:3]}")
     figure.notes.append(
         f"{max(1, rounds // _SHARE)} real processes in {fired:.1f} s; {events:,} events drained in "
@@ -56,20 +56,22 @@ def _real_processes(figure: Figure, machine: Machine, sessions: list[str], count
     script = [sys.executable, "-I", "-S", str(ROOT / "hooks" / "claude_code.py")]
     running: list[subprocess.Popen[bytes]] = []
     for number in range(count):
-        one = subprocess.Popen(
+        process = subprocess.Popen(
             script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        assert one.stdin
-        one.stdin.write(machine.payload(sessions[number % SESSIONS]))
-        one.stdin.close()
-        running.append(one)
+        assert process.stdin
+        process.stdin.write(machine.payload(sessions[number % SESSIONS]))
+        process.stdin.close()
+        running.append(process)
         if len(running) == _AT_ONCE or number == count - 1:
             for process in running:
                 assert process.stdout
                 with process.stdout:
-                    said = process.stdout.read()
+                    output = process.stdout.read()
                 ended = process.wait(60)
-                figure.check(not said and ended == 0, f"a hook ended with {ended}: {said[:100]!r}")
+                figure.check(
+                    not output and ended == 0, f"a hook ended with {ended}: {output[:100]!r}"
+                )
             running.clear()
 
 

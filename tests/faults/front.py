@@ -61,10 +61,10 @@ class Front:
             if self.plan.secure and not asks_us:
                 connection = self.plan.secure[greeting].wrap_socket(raw, server_side=True)
             with connection, connection.makefile("rb") as file:
-                while self._one(connection, file):
+                while self._keep_alive(connection, file):
                     pass
 
-    def _one(self, connection: socket.socket, file: BinaryIO) -> bool:
+    def _keep_alive(self, connection: socket.socket, file: BinaryIO) -> bool:
         """One request; whether the connection stays open for another."""
         head = _head(file)
         if head is None:
@@ -97,8 +97,8 @@ class Front:
         if fault is None and truth is not None:
             connection.sendall(_response(truth, keeps_alive=keeps_alive))
             return keeps_alive
-        given = (fault.answer if fault else None) or truth or Response(500, b"")
-        return _misbehave(connection, given, fault.manner if fault else "nothing", self.board)
+        response = (fault.answer if fault else None) or truth or Response(500, b"")
+        return _misbehave(connection, response, fault.manner if fault else "nothing", self.board)
 
     def _truth(self, request: Request, authorization: str) -> Response:
         session = ""
@@ -110,34 +110,34 @@ class Front:
             self.overlaps += bool(session and self._working[session])
             self._working[session] += 1
         try:
-            asked = Asked(request.method, request.path, {}, authorization, request.body)
-            return respond(self.store, self.key, asked)
+            request_record = Asked(request.method, request.path, {}, authorization, request.body)
+            return respond(self.store, self.key, request_record)
         finally:
             with self._lock:
                 self._working[session] -= 1
 
     def _recorded(self) -> Response:
         with self._lock:
-            said = {
+            report = {
                 "paths": self.paths,
                 "messages": self.messages,
                 "overlaps": self.overlaps,
             }
-            return Response(200, json.dumps(said).encode())
+            return Response(200, json.dumps(report).encode())
 
 
-def _misbehave(connection: socket.socket, given: Response, manner: Manner, board: Board) -> bool:
-    whole = _response(given, keeps_alive=manner == "twice")
+def _misbehave(connection: socket.socket, response: Response, manner: Manner, board: Board) -> bool:
+    content = _response(response, keeps_alive=manner == "twice")
     if manner == "whole":
-        connection.sendall(whole)
+        connection.sendall(content)
     elif manner == "twice":
-        connection.sendall(whole + whole)
+        connection.sendall(content + content)
         return True
     elif manner == "slow":
         began = CLOCK.monotonic()
-        for place in range(len(whole)):
-            connection.sendall(whole[place : place + 1])
-            CLOCK.reach(began + place + 1)
+        for offset in range(len(content)):
+            connection.sendall(content[offset : offset + 1])
+            CLOCK.reach(began + offset + 1)
     elif manner == "hang":
         board.count("lost answers")
         board.hang(connection.getpeername()[1])
@@ -166,9 +166,9 @@ def _head(file: BinaryIO) -> tuple[str, str, dict[str, str]] | None:
     return line[0], line[1], headers
 
 
-def _response(given: Response, *, keeps_alive: bool) -> bytes:
-    length = given.headers.get("Content-Length", str(len(given.body)))
-    headers = {"Content-Type": "application/json", **given.headers, "Content-Length": length}
+def _response(response: Response, *, keeps_alive: bool) -> bytes:
+    length = response.headers.get("Content-Length", str(len(response.body)))
+    headers = {"Content-Type": "application/json", **response.headers, "Content-Length": length}
     headers["Connection"] = "keep-alive" if keeps_alive else "close"
-    lines = [f"HTTP/1.1 {given.status} Said", *(f"{n}: {v}" for n, v in headers.items())]
-    return "\r\n".join((*lines, "", "")).encode("latin-1") + given.body
+    lines = [f"HTTP/1.1 {response.status} Said", *(f"{n}: {v}" for n, v in headers.items())]
+    return "\r\n".join((*lines, "", "")).encode("latin-1") + response.body

@@ -71,8 +71,8 @@ def _kills(
     figure.rounds += killed.total()
     left = [path.name for path in machine.residue()]
     figure.check(not left, f"left lying about: {left[:3]}")
-    of = ", ".join(f"{count:,} {name}" for name, count in killed.items())
-    figure.notes.append(f"{machine.folder.name}: {killed.total():,} killed ({of})")
+    tally = ", ".join(f"{count:,} {name}" for name, count in killed.items())
+    figure.notes.append(f"{machine.folder.name}: {killed.total():,} killed ({tally})")
 
 
 def _session(
@@ -106,7 +106,7 @@ def _timed(pace: _Pace, run: object) -> None:
 
 
 def _look(figure: Figure, machine: Machine, session: str) -> None:
-    found = machine.audit()
-    figure.add(found.lost, found.doubled, f"{machine.folder.name} {session} {found.names}")
+    audit = machine.audit()
+    figure.add(audit.lost, audit.doubled, f"{machine.folder.name} {session} {audit.names}")
     figure.check(not machine.waiting(), f"{session}: still waiting {machine.waiting()}")
     figure.check(not machine.unreadable(), f"{session}: unreadable {machine.unreadable()}")

@@ -104,8 +104,10 @@ class Machine:
     def turn(self, session: str, number: int, *, began: int | None = None) -> None:
         """A prompt and its answer, written as their agent writes them."""
         if session not in self.pens:
-            made = agents.AUTHORS[self.agent]
-            self.pens[session] = made(self.home, session, agents.BEGAN if began is None else began)
+            author = agents.AUTHORS[self.agent]
+            self.pens[session] = author(
+                self.home, session, agents.BEGAN if began is None else began
+            )
             self.pens[session].filling = self.filling
             self.turns[session] = []
         self.pens[session].turn(number)
@@ -124,12 +126,12 @@ class Machine:
 
     def possessions(self) -> dict[str, str]:
         """The agents' own files, each with its hash; of SQLite's -shm only that it is there."""
-        found = {}
+        rows = {}
         for path in sorted(self.home.rglob("*")):
             if path.is_file():
                 kept = b"" if path.name.endswith("-shm") else path.read_bytes()
-                found[str(path.relative_to(self.home))] = hashlib.sha256(kept).hexdigest()
-        return found
+                rows[str(path.relative_to(self.home))] = hashlib.sha256(kept).hexdigest()
+        return rows
 
     # ---- what runs ----
 
@@ -159,15 +161,15 @@ class Machine:
     def command(self, *arguments: str) -> tuple[int, str]:
         """A command's exit code, and everything that it said."""
         with NamedTemporaryFile() as file:  # the machine's own disk may be full
-            said = Path(file.name)
-            code = child.call(lambda: main.main(arguments), output=said)
-            return code, said.read_text("utf-8", "replace")
+            output = Path(file.name)
+            code = child.call(lambda: main.main(arguments), output=output)
+            return code, output.read_text("utf-8", "replace")
 
     # ---- what came of it ----
 
     def waiting(self) -> list[str]:
         with suppress(FileNotFoundError):
-            return [one.name for one in self.spool.iterdir() if one.suffix in (".event", ".job")]
+            return [path.name for path in self.spool.iterdir() if path.suffix in (".event", ".job")]
         return []
 
     def is_worked(self) -> bool:
@@ -184,12 +186,12 @@ class Machine:
 
     def residue(self) -> list[Path]:
         """Files that nothing will ever look at again."""
-        known = (
+        expected = (
             *(".event", ".job", ".lock", ".txt", ".json", ".toml", ".log"),
             *(".db", ".db-wal", ".db-shm"),
         )
-        found = self.ours.rglob("*") if self.ours.exists() else iter(())
-        return [one for one in found if one.is_file() and one.suffix not in known]
+        paths = self.ours.rglob("*") if self.ours.exists() else iter(())
+        return [path for path in paths if path.is_file() and path.suffix not in expected]
 
     def rows(self) -> tuple[Counter[str], dict[str, Counter[str]]]:
         if self.deployment:
@@ -208,10 +210,10 @@ class Machine:
         doubled: Counter[str] = Counter()
         for session, numbers in self.turns.items():
             author = self.pens[session]
-            expected = Counter(text for number in numbers for text in author.said(number))
-            found = stored.get(session, Counter())
-            lost += Counter({f"{session}: {text}": n for text, n in (expected - found).items()})
-            doubled += Counter({f"{session}: {text}": n for text, n in (found - expected).items()})
+            expected = Counter(text for number in numbers for text in author.turn_texts(number))
+            counts = stored.get(session, Counter())
+            lost += Counter({f"{session}: {text}": n for text, n in (expected - counts).items()})
+            doubled += Counter({f"{session}: {text}": n for text, n in (counts - expected).items()})
         doubled += Counter({f"session {name}": n - 1 for name, n in sessions.items() if n > 1})
         names = tuple(name[:60] for name in (*list(lost)[:3], *list(doubled)[:3]))
         return Audit(lost.total(), doubled.total(), names)
@@ -226,9 +228,9 @@ class Machine:
                 bad.append(job.name)
         for database in self.ours.rglob("*.db"):
             with closing(sqlite3.connect(database)) as db:
-                ((said,),) = db.execute("PRAGMA integrity_check(1)").fetchall()
-            if said != "ok":
-                bad.append(f"{database.name}: {said}")
+                ((verdict,),) = db.execute("PRAGMA integrity_check(1)").fetchall()
+            if verdict != "ok":
+                bad.append(f"{database.name}: {verdict}")
         return bad
 
     def clear(self) -> None:

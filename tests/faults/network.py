@@ -22,7 +22,7 @@ from tests.faults.clock import CLOCK
 from tests.faults.deployment import Deployment, deployment
 from tests.faults.figure import Figure
 from tests.faults.machine import Machine
-from tests.faults.network_faults import FAULTS, NetworkFault, made
+from tests.faults.network_faults import FAULTS, NetworkFault, armed
 from tests.faults.plan import Board, Fault, Plan, Request
 from tests.faults.way import When, dead_ends, on_the_way
 
@@ -67,45 +67,45 @@ class Variety:
 
 
 class _Plan(Plan):
-    def __init__(self, what: _What, when: When, tls: Mapping[str, Any], trap: int) -> None:
-        self.what, self.when, self.trap = what, when, trap
-        self.keeps_alive = what.fault.name == "answer twice"
-        self.secure = tls if what.fault.needs_tls else None
+    def __init__(self, trial: _Trial, when: When, tls: Mapping[str, Any], trap: int) -> None:
+        self.trial, self.when, self.trap = trial, when, trap
+        self.keeps_alive = trial.fault.name == "answer twice"
+        self.secure = tls if trial.fault.needs_tls else None
 
     def connection(self, number: int) -> str:
         if not self.when.strikes(number):
             return "good"
-        if self.what.fault.needs_tls:
-            return self.what.variant
-        return "reset" if self.what.variant == "before" else "good"
+        if self.trial.fault.needs_tls:
+            return self.trial.variant
+        return "reset" if self.trial.variant == "before" else "good"
 
     def request(self, request: Request) -> Fault | None:
         if request.body:
-            CLOCK.skip(self.what.variety.thinks)
-        fault, variant = self.what.fault, self.what.variant
+            CLOCK.skip(self.trial.variety.thinks)
+        fault, variant = self.trial.fault, self.trial.variant
         made_here = fault.way == "answer" and variant != "before"
         if made_here and self.when.strikes(request.number):
-            return made(fault.name, variant, self.trap, self.what.variety.later)
+            return armed(fault.name, variant, self.trap, self.trial.variety.later)
         return None
 
 
 @dataclass(frozen=True, slots=True)
-class _What:
+class _Trial:
     """One fault, one variant of it, one place, one number of times."""
 
     fault: NetworkFault
     variant: str
-    place: str
+    position: str
     times: str
     variety: Variety
 
     def __str__(self) -> str:
-        return f"{self.fault.name} {self.variant}/{self.place}/{self.times} {self.variety}"
+        return f"{self.fault.name} {self.variant}/{self.position}/{self.times} {self.variety}"
 
 
 @dataclass(slots=True)
 class _Cell:
-    what: _What
+    trial: _Trial
     when: When
     machine: Machine
     figure: Figure
@@ -121,21 +121,21 @@ class _Cell:
         self._check(took < worker.MOST_SECONDS + SLACK_S, f"took {took:.0f} s")
         self._check_class()
         self._check(self.machine.possessions() == owned, "the agent's files were changed")
-        if self.what.variety.grows:
-            self.machine.turn(SESSION, self.what.variety.turns)
+        if self.trial.variety.grows:
+            self.machine.turn(SESSION, self.trial.variety.turns)
         self._heal()
-        found = self.machine.audit()
+        audit = self.machine.audit()
         waiting = self.machine.waiting()
-        lost = 0 if waiting else found.lost
-        self.figure.add(lost, found.doubled, f"{self.what} {found.names}")
+        lost = 0 if waiting else audit.lost
+        self.figure.add(lost, audit.doubled, f"{self.trial} {audit.names}")
         self._check(not waiting, f"waiting in the end: {waiting}")
 
-    def _check(self, holds: object, what: str) -> None:
-        self.figure.check(holds, f"{self.what}: {what}")
+    def _check(self, holds: object, expectation: str) -> None:
+        self.figure.check(holds, f"{self.trial}: {expectation}")
 
     def _check_class(self) -> None:
         waiting, parked = self.machine.waiting(), self._parked()
-        fault, meaning = self.what.fault, self.what.fault.meaning
+        fault, meaning = self.trial.fault, self.trial.fault.meaning
         if meaning == "permanent":
             self._check(parked, "nothing was parked")
             self._check(not waiting, f"is still waiting: {waiting}")
@@ -143,19 +143,19 @@ class _Cell:
         self._check(not parked, "parked, though it would pass")
         done = self.machine.audit().lost == 0 and not waiting
         if meaning == "passing" and self.when.count == 1:
-            self._check(done, f"one passing fault was not outlived: {self._said()}")
+            self._check(done, f"one passing fault was not outlived: {self._status_report()}")
         if self.when.count > 3 and fault.name not in _HARMLESS:
             self._check(waiting, "nothing waits, though nothing can arrive")
         if meaning == "stop":
             self._check(waiting, "went on after an answer that should stop the queue")
         if waiting:
-            self._check("Last error" in self._said(), "status says nothing of it")
+            self._check("Last error" in self._status_report(), "status says nothing of it")
 
     def _parked(self) -> int:
-        said = self._said()
-        return len(self.machine.parked()) + ("Set aside" in said)
+        report = self._status_report()
+        return len(self.machine.parked()) + ("Set aside" in report)
 
-    def _said(self) -> str:
+    def _status_report(self) -> str:
         return self.machine.command("status")[1]
 
     def _heal(self) -> None:
@@ -164,9 +164,9 @@ class _Cell:
         CLOCK.skip(_HOURS)
         self.machine.hook(SESSION)
         self.machine.work()
-        if self.what.fault.meaning != "passing":
+        if self.trial.fault.meaning != "passing":
             self.machine.command("sync")
-        if self.what.fault.meaning == "permanent":
+        if self.trial.fault.meaning == "permanent":
             self.machine.command("sync", "--force", SESSION)
 
 
@@ -178,18 +178,20 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
     """`rounds` cells: all of them so many times over, and of the rest some."""
     passed = 0
     with CLOCK.running(1, skips=True), dead_ends() as ends, _tls(folder) as tls:
-        whole, rest = divmod(rounds, len(CELLS))
-        for number, (fault, place, times) in enumerate([*CELLS * whole, *dice.sample(CELLS, rest)]):
+        repeats, rest = divmod(rounds, len(CELLS))
+        for number, (fault, position, times) in enumerate(
+            [*CELLS * repeats, *dice.sample(CELLS, rest)]
+        ):
             if fault.needs_tls and not tls:
                 continue
             variety = Variety.by_chance(dice)
-            found = Figure("cell")
+            cell = Figure("cell")
             for variant in fault.variants:
-                what = _What(fault, variant, place, times, variety)
-                _cell(found, folder / f"{number}{variant}", what, ends, tls)
-            figure.take(found)
+                trial = _Trial(fault, variant, position, times, variety)
+                _cell(cell, folder / f"{number}{variant}", trial, ends, tls)
+            figure.take(cell)
             figure.rounds += 1
-            passed += found.passed
+            passed += cell.passed
     figure.notes.append(f"{passed} of {figure.rounds} cells")
     if not tls:
         figure.notes.append("no openssl: certificates left out")
@@ -198,16 +200,16 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
 def _cell(
     figure: Figure,
     folder: Path,
-    what: _What,
+    trial: _Trial,
     ends: tuple[int, int],
     tls: Mapping[str, Any],
 ) -> None:
     board = Board()
-    when = When(_place(folder, what), TIMES[what.times], board)
-    with deployment(folder, _Plan(what, when, tls, ends[0]), board) as server:
-        machine = _machine(folder, server, what.variety)
-        with machine.used(), on_the_way(what.fault, when, ends[1]):
-            _Cell(what, when, machine, figure).run()
+    when = When(_request_number(folder, trial), TIMES[trial.times], board)
+    with deployment(folder, _Plan(trial, when, tls, ends[0]), board) as server:
+        machine = _machine(folder, server, trial.variety)
+        with machine.used(), on_the_way(trial.fault, when, ends[1]):
+            _Cell(trial, when, machine, figure).run()
 
 
 def _machine(folder: Path, server: Deployment, variety: Variety) -> Machine:
@@ -217,14 +219,14 @@ def _machine(folder: Path, server: Deployment, variety: Variety) -> Machine:
     return machine
 
 
-_known: dict[tuple[str, int], tuple[str, ...]] = {}
+_request_paths: dict[tuple[str, int], tuple[str, ...]] = {}
 
 
-def _place(folder: Path, what: _What) -> int:
+def _request_number(folder: Path, trial: _Trial) -> int:
     """The number of the request at that place, in a delivery that nothing happens to."""
-    variety = what.variety
+    variety = trial.variety
     key = variety.agent, variety.turns
-    if key not in _known:
+    if key not in _request_paths:
         plan = Plan()
         plan.keeps_alive = False
         with deployment(folder / "baseline", plan) as server:
@@ -232,12 +234,12 @@ def _place(folder: Path, what: _What) -> int:
             with machine.used():
                 machine.hook(SESSION)
                 machine.work()
-                _known[key] = server.record().paths
-    paths = list(enumerate(_known[key]))
+                _request_paths[key] = server.record().paths
+    paths = list(enumerate(_request_paths[key]))
     sessions = [at for at, path in paths if path == "/sync/session"]
     messages = [at for at, path in paths if path == "/sync/message"]
     message = messages[variety.message]
-    return {PLACES[0]: sessions[0], PLACES[1]: message, PLACES[2]: sessions[-1]}[what.place]
+    return {PLACES[0]: sessions[0], PLACES[1]: message, PLACES[2]: sessions[-1]}[trial.position]
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> 
     return Fault(answer=Response(status, json.dumps({"error": text}).encode(), headers or {}))
 
 
-def made(name: str, variant: str, trap: int, seconds: int) -> Fault:
+def armed(name: str, variant: str, trap: int, seconds: int) -> Fault:
     """What the server does for it. `trap`: a port that nobody may be sent to.
 
     `seconds`: for which it asks a client to wait, where it asks for that.

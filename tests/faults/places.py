@@ -23,8 +23,8 @@ NOBODY = 65_534
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`spoil` makes the place bad, `enter` runs in each process there. `works`: nothing is wrong
+class Spot:
+    """`spoil` makes the spot bad, `enter` runs in each process there. `works`: nothing is wrong
     enough to keep us from working.
     """
 
@@ -37,50 +37,52 @@ class Place:
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
     """`rounds` of the places."""
     with CLOCK.running(1, skips=True):
-        for place in PLACES[:rounds]:
-            if place.enter is _nobody and os.geteuid() != 0:
-                figure.notes.append(f"{place.name}: left out, needs root")
+        for spot in SPOTS[:rounds]:
+            if spot.enter is _nobody and os.geteuid() != 0:
+                figure.notes.append(f"{spot.name}: left out, needs root")
                 continue
-            _place(figure, Machine(folder / place.name.replace(" ", "-")), place)
+            _try_spot(figure, Machine(folder / spot.name.replace(" ", "-")), spot)
             figure.rounds += 1
     del dice
 
 
-def _place(figure: Figure, machine: Machine, place: Place) -> None:
+def _try_spot(figure: Figure, machine: Machine, spot: Spot) -> None:
     machine.folder.mkdir(mode=0o755, parents=True)
     with machine.used():
         machine.turn("s", 0)
-        place.spoil(machine)
-        said = machine.folder / "said by hook"
-        said.touch(mode=0o666)
-        said.chmod(0o666)
-        code = child.call(_in(place, machine.hook_run()), stdin=machine.payload("s"), output=said)
-        figure.check(code == 0, f"{place.name}: the hook ended with {code}")
-        figure.check(not said.read_bytes(), f"{place.name}: the hook said {said.read_text()[:200]}")
-        code = child.call(_in(place, worker.main), output=said)
-        figure.check(code in (0, 1), f"{place.name}: the worker ended with {code}")
+        spot.spoil(machine)
+        output = machine.folder / "said by hook"
+        output.touch(mode=0o666)
+        output.chmod(0o666)
+        code = child.call(_in(spot, machine.hook_run()), stdin=machine.payload("s"), output=output)
+        figure.check(code == 0, f"{spot.name}: the hook ended with {code}")
+        figure.check(
+            not output.read_bytes(), f"{spot.name}: the hook output {output.read_text()[:200]}"
+        )
+        code = child.call(_in(spot, worker.main), output=output)
+        figure.check(code in (0, 1), f"{spot.name}: the worker ended with {code}")
         for command in (["status"], ["sync"]):
-            code = child.call(_in(place, partial(main.main, command)), output=said)
-            _check(figure, place, command[0], code, said.read_text("utf-8", "replace"))
+            code = child.call(_in(spot, partial(main.main, command)), output=output)
+            _check(figure, spot, command[0], code, output.read_text("utf-8", "replace"))
     for path in (machine.folder, *machine.folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)
 
 
-def _check(figure: Figure, place: Place, command: str, code: int, said: str) -> None:
-    where = f"{place.name}, {command}"
-    figure.check("Traceback" not in said, f"{where}: a traceback: {said[-300:]}")
-    figure.check("bug of opensync" not in said, f"{where}: {said[:300]}")
+def _check(figure: Figure, spot: Spot, command: str, code: int, output: str) -> None:
+    where = f"{spot.name}, {command}"
+    figure.check("Traceback" not in output, f"{where}: a traceback: {output[-300:]}")
+    figure.check("bug of opensync" not in output, f"{where}: {output[:300]}")
     figure.check(code != 3, f"{where}: ended with 3")
-    if not place.works:
-        named = code or "Last error" in said
-        figure.check(named, f"{where}: ended with 0 and said {said[:300]}")
-        figure.check(len(said) > 20, f"{where}: said nothing")
+    if not spot.works:
+        named = code or "Last error" in output
+        figure.check(named, f"{where}: ended with 0 and output {output[:300]}")
+        figure.check(len(output) > 20, f"{where}: said nothing")
 
 
-def _in(place: Place, run: child.Run) -> child.Run:
+def _in(spot: Spot, run: child.Run) -> child.Run:
     def inner() -> int | None:
-        place.enter()
+        spot.enter()
         return run()
 
     return inner
@@ -148,18 +150,18 @@ def _no_home(_: Machine) -> None:
     os.environ["OPENSYNC_HOOKS_HOME"] = "/proc/nowhere"
 
 
-PLACES = (
-    Place("read-only home", _read_only, _nobody),
-    Place("folder of another user", _of_another, _nobody),
-    Place("no home", _no_home),
-    Place("file for the folder", _file_at()),
-    Place("file for the spool", _file_at("spool")),
-    Place("file for the locks", _file_at("locks"), works=True),
-    Place("folder for the ledger", _folder_at("ledger.db")),
-    Place("folder for the store", _folder_at("store.db")),
-    Place("folder for the settings", _folder_at("config.toml")),
-    Place("folder for the lock", _folder_at("spool", "worker.lock"), works=True),
-    Place("link for the ledger", _link_at("ledger.db")),
-    Place("no locks", lambda _: None, _no_locks, works=True),
-    Place("no flock", lambda _: None, _no_such_call, works=True),
+SPOTS = (
+    Spot("read-only home", _read_only, _nobody),
+    Spot("folder of another user", _of_another, _nobody),
+    Spot("no home", _no_home),
+    Spot("file for the folder", _file_at()),
+    Spot("file for the spool", _file_at("spool")),
+    Spot("file for the locks", _file_at("locks"), works=True),
+    Spot("folder for the ledger", _folder_at("ledger.db")),
+    Spot("folder for the store", _folder_at("store.db")),
+    Spot("folder for the settings", _folder_at("config.toml")),
+    Spot("folder for the lock", _folder_at("spool", "worker.lock"), works=True),
+    Spot("link for the ledger", _link_at("ledger.db")),
+    Spot("no locks", lambda _: None, _no_locks, works=True),
+    Spot("no flock", lambda _: None, _no_such_call, works=True),
 )

@@ -69,12 +69,12 @@ class Board:
         self._lock = threading.Lock()
 
     def __getitem__(self, name: str) -> int:
-        place = _SLOTS.index(name) * 8
-        return int.from_bytes(self._page[place : place + 8], "little")
+        offset = _SLOTS.index(name) * 8
+        return int.from_bytes(self._page[offset : offset + 8], "little")
 
     def __setitem__(self, name: str, value: int) -> None:
-        place = _SLOTS.index(name) * 8
-        self._page[place : place + 8] = value.to_bytes(8, "little")
+        offset = _SLOTS.index(name) * 8
+        self._page[offset : offset + 8] = value.to_bytes(8, "little")
 
     def hangs(self, port: int) -> bool:
         """Whether the client at this port will never be answered."""

@@ -68,12 +68,12 @@ def _kind(figure: Figure, folder: Path, kind: str) -> None:
 
 
 def _check(figure: Figure, machine: Machine, kind: str) -> None:
-    found = machine.audit()
+    audit = machine.audit()
     figure.check(
-        found.names == (f"s: answer {_BAD}",) and found.lost == 1,
-        f"{kind}: missing are {found.lost}: {found.names}",
+        audit.names == (f"s: answer {_BAD}",) and audit.lost == 1,
+        f"{kind}: missing are {audit.lost}: {audit.names}",
     )
-    figure.doubled += found.doubled
-    code, said = machine.command("status")
-    figure.check("Set aside" in said and code == 0, f"{kind}: status says nothing of it")
+    figure.doubled += audit.doubled
+    code, output = machine.command("status")
+    figure.check("Set aside" in output and code == 0, f"{kind}: status says nothing of it")
     figure.check(not machine.waiting(), f"{kind}: waiting {machine.waiting()}")

@@ -26,7 +26,7 @@ from tests.faults.figure import Figure
 from tests.faults.machine import Machine
 from tests.faults.recording import Recording, tree
 from tests.faults.restart import AGENTS, Apart, Sessions, Watched
-from tests.faults.volatile import crashed, whole
+from tests.faults.volatile import crashed, final_tree
 
 _HOURS = 3 * 3_600
 _NEVER = "private"
@@ -80,10 +80,10 @@ class _Bench:
             self.recording.run(worker.main)
         self._turn("u", 0)
         self.recording.run(lambda: main.main(["sync"]), output=Path(os.devnull))
-        played = whole(self.recording) == tree(self.machine.folder, AGENTS)
+        played = final_tree(self.recording) == tree(self.machine.folder, AGENTS)
         self.figure.check(played, "the recording is not what was done")
-        found = self.machine.audit()
-        self.figure.add(found.lost, found.doubled, f"without any power cut {found.names}")
+        audit = self.machine.audit()
+        self.figure.add(audit.lost, audit.doubled, f"without any power cut {audit.names}")
         calls = len(self.recording.calls)
         self.figure.notes.append(f"{self.machine.folder.name}: {calls} calls recorded")
 
@@ -91,7 +91,7 @@ class _Bench:
         for turn in turns:
             self.machine.turn(session, turn)
         self.machine.turns.pop(_NEVER, None)
-        self.recording.note("sessions", Sessions.of(self.machine))
+        self.recording.note("sessions", Sessions.from_machine(self.machine))
 
     def cut(self, number: int, dice: random.Random) -> None:
         """One power cut, and the start after it."""
@@ -128,8 +128,10 @@ class _Bench:
         self._work(where)
 
     def _sync(self, where: str) -> None:
-        code, said = self.machine.command("sync")
-        self.figure.check(code == 0 and "Traceback" not in said, f"{where}: sync, {code}: {said}")
+        code, output = self.machine.command("sync")
+        self.figure.check(
+            code == 0 and "Traceback" not in output, f"{where}: sync, {code}: {output}"
+        )
 
     def _another(self, where: str) -> None:
         """What another session's hook does not bring, `status` names, and `sync` brings."""
@@ -137,9 +139,11 @@ class _Bench:
         self.machine.hook("another")
         self._work(where)
         if self.machine.audit().lost:
-            _, said = self.machine.command("status", "--json")
-            told = json.loads(said)
-            named = told["waiting"] + told["parked"] + sum(a["unsynced"] for a in told["agents"])
+            _, output = self.machine.command("status", "--json")
+            status = json.loads(output)
+            named = (
+                status["waiting"] + status["parked"] + sum(a["unsynced"] for a in status["agents"])
+            )
             self.figure.check(named, f"{where}: not delivered, and status says nothing")
             self.named += 1
         self._sync(where)
@@ -149,8 +153,8 @@ class _Bench:
         self.figure.check(code == 0, f"{where}: the worker ended with {code}")
 
     def _look(self, where: str) -> None:
-        found = self.machine.audit()
-        self.figure.add(found.lost, found.doubled, f"{where} {found.names}")
+        audit = self.machine.audit()
+        self.figure.add(audit.lost, audit.doubled, f"{where} {audit.names}")
         self.figure.check(not self.machine.waiting(), f"{where}: waits {self.machine.waiting()}")
         unreadable = self.machine.unreadable()
         self.figure.check(not unreadable, f"{where}: unreadable {unreadable}")

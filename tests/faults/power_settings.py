@@ -19,7 +19,7 @@ from tests.faults.deployment import Deployment
 from tests.faults.figure import Figure
 from tests.faults.machine import Machine
 from tests.faults.recording import Recording, Tree, tree
-from tests.faults.volatile import crashed, whole
+from tests.faults.volatile import crashed, final_tree
 
 _THEIRS = {
     ".claude/settings.json": b'{\n  "model": "opus",\n  "hooks": {"Stop": [{"hooks": []}]}\n}\n',
@@ -60,7 +60,7 @@ def trial(
             figure.check(code == 0, f"settings: a step ended with {code}")
             recording.note("done", len(states))
             states.append(tree(machine.folder))
-        figure.check(whole(recording) == states[-1], "settings: not what was done")
+        figure.check(final_tree(recording) == states[-1], "settings: not what was done")
         figure.notes.append(f"settings: {len(recording.calls)} calls recorded")
         for number in range(rounds):
             moment = dice.randint(0, len(recording.calls))
@@ -107,8 +107,10 @@ def _begin_again(
 ) -> None:
     """The same commands work on what is left; and what is theirs comes back to the byte."""
     restart.put(left, machine.folder, machine.ours, machine.home)
-    code, said = machine.command("status")
-    figure.check("Traceback" not in said and code != 3, f"{where}: status, {code}: {said[-300:]}")
+    code, output = machine.command("status")
+    figure.check(
+        "Traceback" not in output and code != 3, f"{where}: status, {code}: {output[-300:]}"
+    )
     for run, stdin in _steps(machine):
         code = child.call(run, stdin=stdin, output=_NOWHERE)
         figure.check(code == 0, f"{where}: the same again ended with {code}")

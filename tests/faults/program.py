@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     figures: list[Figure] = []
     for name in arguments.only or TRIALS:
-        figures.append(_one(name, arguments))
+        figures.append(_run_row(name, arguments))
         print(table(figures[-1:]).splitlines()[1], flush=True)
         for sentence in figures[-1].failures[:10]:
             print(f"    {sentence}", flush=True)
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _one(name: str, arguments: argparse.Namespace) -> Figure:
+def _run_row(name: str, arguments: argparse.Namespace) -> Figure:
     entry = TRIALS[name]
     rounds = entry.long if arguments.long else entry.quick if arguments.quick else entry.short
     if arguments.rounds is not None:
@@ -117,8 +117,8 @@ def _keep(figures: Sequence[Figure], path: Path | None) -> None:
     if path is None:
         return
     machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    said = {"machine": machine, "figures": [figure.as_json() for figure in figures]}
-    path.write_text(json.dumps(said, indent=2) + "\n", "utf-8")
+    report = {"machine": machine, "figures": [figure.as_json() for figure in figures]}
+    path.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class SyncNames:
 class Outside:
     """Something that no power cut here takes back: `what` of the world is `value` now."""
 
-    what: str
+    name: str
     value: object
 
 
@@ -92,7 +92,7 @@ class Recording:
     """The same, after all calls."""
     contents: dict[int, bytes] = field(default_factory=dict)
     """Of the files of `first`."""
-    known: dict[int, int] = field(default_factory=dict)
+    descriptors: dict[int, int] = field(default_factory=dict)
     """By inode."""
     before: Callable[[], None] = lambda: None
     """Looks at the world outside, before each call."""
@@ -107,7 +107,7 @@ class Recording:
 
     def new_file(self, path: Path) -> int:
         self._files += 1
-        self.known[path.stat().st_ino] = self._files
+        self.descriptors[path.stat().st_ino] = self._files
         return self._files
 
     def run(self, run: child.Run, stdin: bytes | None = None, output: Path | None = None) -> int:
@@ -117,10 +117,10 @@ class Recording:
     def outside(self, moment: int) -> dict[str, Any]:
         """The world outside after so many calls."""
         before = self.calls[:moment]
-        return {call.what: call.value for call in before if isinstance(call, Outside)}
+        return {call.name: call.value for call in before if isinstance(call, Outside)}
 
-    def note(self, what: str, value: object) -> None:
-        self.calls.append(Outside(what, value))
+    def note(self, name: str, value: object) -> None:
+        self.calls.append(Outside(name, value))
 
     def within(self, path: str) -> str | None:
         """The name of what is recorded; None for anything else."""
@@ -166,7 +166,7 @@ class _Recorder(syscalls.Tracer):
         if file is None:
             return
         data = self._memory(self._argument(1), count)
-        at = self._argument(3) if call == 18 else self._place(self._argument(0)) - count
+        at = self._argument(3) if call == 18 else self._offset(self._argument(0)) - count
         self._add(Write(file, at, data))
 
     def _changed(self, call: int) -> None:
@@ -219,10 +219,10 @@ class _Recorder(syscalls.Tracer):
             about = path.stat()
             # An inode is used again, perhaps by a file that is not recorded.
             if stat.S_ISREG(about.st_mode) and not str(path.readlink()).endswith(_UNKEPT):
-                return self.to.known.get(about.st_ino)
+                return self.to.descriptors.get(about.st_ino)
         return None
 
-    def _place(self, fd: int) -> int:
+    def _offset(self, fd: int) -> int:
         return int(Path(f"/proc/{self.pid}/fdinfo/{fd}").read_text().split()[1])
 
     def _memory(self, at: int, count: int) -> bytes:
@@ -231,18 +231,18 @@ class _Recorder(syscalls.Tracer):
             return memory.read(count)
 
     def _text(self, at: int) -> str:
-        found = b""
-        while b"\0" not in found:
-            start = at + len(found)
-            found += self._memory(start, 4096 - start % 4096)
-        return os.fsdecode(found.partition(b"\0")[0])
+        content = b""
+        while b"\0" not in content:
+            start = at + len(content)
+            content += self._memory(start, 4096 - start % 4096)
+        return os.fsdecode(content.partition(b"\0")[0])
 
 
 def tree(root: Path, apart: str = "\0") -> Tree:
     """All that there is under `root` but what lies under `apart`."""
-    found: Tree = {}
+    tree: Tree = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
         if not name.startswith(apart) and not name.endswith(_UNKEPT):
-            found[name] = None if path.is_dir() else path.read_bytes()
-    return found
+            tree[name] = None if path.is_dir() else path.read_bytes()
+    return tree

@@ -46,7 +46,7 @@ class Sessions:
     turns: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, machine: Machine) -> Sessions:
+    def from_machine(cls, machine: Machine) -> Sessions:
         paths = [pen.path for pen in machine.pens.values()]
         files = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
         pens = {session: copy.copy(pen) for session, pen in machine.pens.items()}
@@ -109,12 +109,12 @@ def forgotten(machine: Machine) -> list[str]:
     claimed = _rows(
         machine.state / "ledger.db", "SELECT session, id FROM message WHERE state = 'confirmed'"
     )
-    held = _rows(
+    rows = _rows(
         machine.data / "store.db",
         "SELECT session.externalId, substr(message.externalId, length(session.id) + 2)"
         " FROM message JOIN session ON session.id = message.session",
     )
-    return sorted(f"{session}: {name}" for session, name in claimed - held)
+    return sorted(f"{session}: {name}" for session, name in claimed - rows)
 
 
 def _rows(path: Path, query: str) -> set[tuple[str, str]]:

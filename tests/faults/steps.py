@@ -43,18 +43,18 @@ def _every(figure: Figure, machine: Machine, who: str, most: int, dice: random.R
     kill = _hook if who == "hook" else _worker
     name = f"{machine.folder.name} {machine.agent} {who}"
     session = f"ses_{name.replace(' ', '-')}"
-    known = [trace.steps for trace in _round(figure, machine, kill, f"{session}-whole", -1)]
-    numbers = list(range(max(map(len, known))))
+    counts = [trace.steps for trace in _round(figure, machine, kill, f"{session}-whole", -1)]
+    numbers = list(range(max(map(len, counts))))
     chosen = sorted(dice.sample(numbers, most)) if 0 < most < len(numbers) else numbers
     before = figure.rounds
     for k in chosen:
         for steps, trace in zip(
-            known, _round(figure, machine, kill, f"{session}-{k}", k), strict=True
+            counts, _round(figure, machine, kill, f"{session}-{k}", k), strict=True
         ):
             was = "not ended" if k < len(steps) else "ended"
             figure.check((trace.code == -9) == (k < len(steps)), f"{name} was {was} at step {k}")
             figure.rounds += trace.code == -9
-    figure.notes.append(f"{name}: {figure.rounds - before} of {sum(map(len, known))} steps")
+    figure.notes.append(f"{name}: {figure.rounds - before} of {sum(map(len, counts))} steps")
 
 
 def _round(figure: Figure, machine: Machine, kill: Kill, session: str, k: int) -> list[Trace]:
@@ -65,8 +65,8 @@ def _round(figure: Figure, machine: Machine, kill: Kill, session: str, k: int) -
         owned = machine.possessions()
         traces.append(kill(machine, session, k))
         machine.work()
-        found = machine.audit()
-        figure.add(found.lost, found.doubled, f"{session} {found.names}")
+        audit = machine.audit()
+        figure.add(audit.lost, audit.doubled, f"{session} {audit.names}")
         figure.check(not machine.waiting(), f"{session}: waiting {machine.waiting()}")
         figure.check(not machine.unreadable(), f"{session}: unreadable {machine.unreadable()}")
         figure.check(machine.possessions() == owned, f"{session}: the agent's files were changed")

@@ -128,20 +128,20 @@ class Tracer:
 @dataclass(slots=True)
 class _Stepper(Tracer):
     deed: Deed
-    wanted: dict[int, str]
+    numbers: dict[int, str]
     trace: Trace = field(default_factory=Trace)
     _failing: int = 0
 
     def enter(self, call: int) -> None:
-        name = self.wanted.get(call)
+        name = self.numbers.get(call)
         if name is None or not self._counts(name):
             return
-        what = self.deed(len(self.trace.steps), name)
+        deed = self.deed(len(self.trace.steps), name)
         self.trace.steps.append(name)
-        if what == KILL:
+        if deed == KILL:
             os.kill(self.pid, signal.SIGKILL)
-        elif what:
-            self._failing = what
+        elif deed:
+            self._failing = deed
             self.poke(_ORIG_RAX, -1)
 
     def leave(self, _call: int) -> None:

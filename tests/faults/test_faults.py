@@ -38,11 +38,11 @@ def test_nothing_is_lost_and_nothing_doubled(trial: str, tmp_path: Path) -> None
 
 
 def test_every_trial_is_in_the_list() -> None:
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "tests.faults", "--list"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert said.stdout.split("\n")[:-1] == list(TRIALS)
+    assert process.stdout.split("\n")[:-1] == list(TRIALS)
 
 
 def test_trial_that_lost_something_has_failed() -> None:
@@ -66,6 +66,6 @@ def test_two_in_one_place_are_noticed_in_both_ways(tmp_path: Path) -> None:
 
 
 def test_damage_never_leaves_a_file_as_it_was() -> None:
-    whole = bytes(range(256)) * 40
-    damages = [*of_pages(whole, random.Random(1), 3), *prefixes(whole, 100)]  # noqa: S311
-    assert all(damage.content != whole for damage in damages)
+    content = bytes(range(256)) * 40
+    damages = [*of_pages(content, random.Random(1), 3), *prefixes(content, 100)]  # noqa: S311
+    assert all(damage.content != content for damage in damages)

@@ -49,18 +49,18 @@ class _Disk:
     journal: int = 0
     """The calls before it were made before the last sync of anything."""
 
-    def take(self, place: int, call: Call) -> None:
+    def take(self, index: int, call: Call) -> None:
         match call:
             case Write() | Cut():
                 self.data.setdefault(call.file, []).append(call)
             case Names():
-                self.names.append((call, place))
+                self.names.append((call, index))
             case Sync():
                 self.synced[call.file] = len(self.data.get(call.file, ()))
-                self.journal = place
+                self.journal = index
             case SyncNames():
-                self.settled |= {at for one, at in self.names if _touches(one, call.folder)}
-                self.journal = place
+                self.settled |= {at for name, at in self.names if _touches(name, call.folder)}
+                self.journal = index
             case Outside():
                 pass
 
@@ -72,21 +72,21 @@ def _touches(call: Names, folder: str) -> bool:
 def crashed(recording: Recording, moment: int, dice: random.Random) -> Tree:
     """What may lie there when the power failed after so many calls."""
     disk = _Disk(recording.contents)
-    for place, call in enumerate(recording.calls[:moment]):
-        disk.take(place, call)
+    for index, call in enumerate(recording.calls[:moment]):
+        disk.take(index, call)
     upto = dice.randint(disk.journal, moment) if dice.random() < 0.4 else None
     names = _names(recording, disk, upto, dice)
     files = {file: _content(disk, file, dice) for file in sorted(set(names.values()) - {FOLDER})}
-    found = {name: None if file == FOLDER else files[file] for name, file in sorted(names.items())}
-    return {name: content for name, content in found.items() if _has_folder(name, found)}
+    tree = {name: None if file == FOLDER else files[file] for name, file in sorted(names.items())}
+    return {name: content for name, content in tree.items() if _has_folder(name, tree)}
 
 
-def whole(recording: Recording) -> Tree:
+def final_tree(recording: Recording) -> Tree:
     """What lies there when nothing is lost."""
     disk = _Disk(recording.contents)
-    for place, call in enumerate(recording.calls):
-        disk.take(place, call)
-        disk.settled.add(place)
+    for index, call in enumerate(recording.calls):
+        disk.take(index, call)
+        disk.settled.add(index)
     disk.synced = {file: len(calls) for file, calls in disk.data.items()}
     names = _names(recording, disk, None, random.Random(0))  # noqa: S311
     return {
@@ -98,23 +98,23 @@ def whole(recording: Recording) -> Tree:
 def _names(
     recording: Recording, disk: _Disk, upto: int | None, dice: random.Random
 ) -> dict[str, int]:
-    found = recording.first.copy()
+    tree = recording.first.copy()
     chance = dice.choice(_CHANCES)
-    for call, place in disk.names:
-        is_there = place in disk.settled if upto is None else place < upto
+    for call, index in disk.names:
+        is_there = index in disk.settled if upto is None else index < upto
         is_kept = is_there or (upto is None and dice.random() < chance)
         for name, file in call.changed if is_kept else ():
             if file is None:
-                found.pop(name, None)
+                tree.pop(name, None)
             else:
-                found[name] = file
-    return found
+                tree[name] = file
+    return tree
 
 
-def _has_folder(name: str, found: Tree) -> bool:
+def _has_folder(name: str, tree: Tree) -> bool:
     """What lies in a folder that is lost is lost with it."""
     parent = name.rpartition("/")[0]
-    return not parent or (parent in found and found[parent] is None and _has_folder(parent, found))
+    return not parent or (parent in tree and tree[parent] is None and _has_folder(parent, tree))
 
 
 def _content(disk: _Disk, file: int, dice: random.Random) -> bytes:

@@ -63,7 +63,7 @@ def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: rando
         else:
             met_one += 1
         figure.rounds += 1
-        if not _heard(machine):
+        if not _is_ingested(machine):
             figure.lost += 1
             figure.fail(f"event {number} waits, and no worker comes")
             if figure.lost >= _MOST_LOST:
@@ -77,18 +77,18 @@ def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: rando
 
 def _close_lock(spool: str) -> None:
     """What the end of a hook's process does: the probe's lock is let go."""
-    wanted = f"{spool}/worker.lock"
+    lock = f"{spool}/worker.lock"
     for fd in range(3, 64):
         with suppress(OSError):
-            if str(Path(f"/proc/self/fd/{fd}").readlink()) == wanted:
+            if str(Path(f"/proc/self/fd/{fd}").readlink()) == lock:
                 os.close(fd)
 
 
-def _heard(machine: Machine) -> bool:
+def _is_ingested(machine: Machine) -> bool:
     """Whether the event is taken up."""
     end = stopwatch() + _LONGEST_S
     while stopwatch() < end:
-        if not any(one.endswith(".event") for one in os.listdir(machine.spool)):  # noqa: PTH208
+        if not any(name.endswith(".event") for name in os.listdir(machine.spool)):  # noqa: PTH208
             return True
         pause(0.0001)
     return False

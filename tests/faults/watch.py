@@ -50,20 +50,20 @@ class Watch:
         watched[0].alone, watched[1].alone = worker_alone, session_alone
 
     @contextmanager
-    def inside(self, place: str) -> Iterator[None]:
+    def inside(self, section: str) -> Iterator[None]:
         """Somebody is there for as long as this lasts."""
-        only = self.folder / f"{place}.only"
+        only = self.folder / f"{section}.only"
         is_first = True
         try:
             os.close(os.open(only, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             is_first = False
-            self._note("met", place)
+            self._note("met", section)
         began = stopwatch()
         try:
             yield
         finally:
-            self._note("diary", f"{place}\t{began}\t{stopwatch()}")
+            self._note("diary", f"{section}\t{began}\t{stopwatch()}")
             if is_first:
                 only.unlink()
 
@@ -81,13 +81,13 @@ class Watch:
         """The places where one came, by the diary, before the other had gone."""
         times: dict[str, list[tuple[float, float]]] = defaultdict(list)
         for line in self._lines("diary"):
-            place, began, ended = line.split("\t")
-            times[place].append((float(began), float(ended)))
-        found = []
-        for place, stays in times.items():
+            section, began, ended = line.split("\t")
+            times[section].append((float(began), float(ended)))
+        overlaps = []
+        for section, stays in times.items():
             stays.sort()
-            found += [place for before, after in pairwise(stays) if after[0] < before[1]]
-        return found
+            overlaps += [section for before, after in pairwise(stays) if after[0] < before[1]]
+        return overlaps
 
     def stays(self) -> int:
         """How often somebody was in any of the places."""

@@ -48,8 +48,8 @@ def dead_ends() -> Iterator[tuple[int, int]]:
             hole.listen(0)
             fillers = [_filler(hole.getsockname()) for _ in range(4)]
             yield trap.getsockname()[1], hole.getsockname()[1]
-            for one in fillers:
-                one.close()
+            for filler in fillers:
+                filler.close()
         try:
             trap.accept()
         except BlockingIOError:
@@ -58,10 +58,10 @@ def dead_ends() -> Iterator[tuple[int, int]]:
 
 
 def _filler(address: tuple[str, int]) -> socket.socket:
-    one = socket.socket()
-    one.setblocking(False)
-    one.connect_ex(address)
-    return one
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.connect_ex(address)
+    return connection
 
 
 @contextmanager
@@ -70,28 +70,28 @@ def on_the_way(fault: NetworkFault, when: When, dead_end: int) -> Iterator[None]
     look_up, connect, receive = socket.getaddrinfo, socket.socket.connect, socket.socket.recv_into
     board = when.board
 
-    def getaddrinfo(*given: Any, **named: Any) -> Any:
+    def getaddrinfo(*arguments: Any, **named: Any) -> Any:
         if fault.name == "name unknown" and when.strikes(board["connects"]):
             board.count("connects")
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return look_up(*given, **named)
+        return look_up(*arguments, **named)
 
-    def connecting(one: socket.socket, address: Any) -> None:
+    def connecting(connection: socket.socket, address: Any) -> None:
         number = board.count("connects")
         if fault.name == "refused" and when.strikes(number):
             raise ConnectionRefusedError(111, "Connection refused")
         if fault.name == "connect timeout" and when.strikes(number):
-            _into_nowhere(one, connect, dead_end)
-        connect(one, address)
+            _into_nowhere(connection, connect, dead_end)
+        connect(connection, address)
 
-    def receiving(one: socket.socket, *given: Any) -> int:
-        while not select.select([one], [], [], _LOOK_S)[0]:
-            port = one.getsockname()[1]
+    def receiving(connection: socket.socket, *arguments: Any) -> int:
+        while not select.select([connection], [], [], _LOOK_S)[0]:
+            port = connection.getsockname()[1]
             if board.hangs(port):
                 board.hang(port, hangs=False)
-                CLOCK.skip(one.gettimeout() or 0)
+                CLOCK.skip(connection.gettimeout() or 0)
                 raise TimeoutError("timed out")
-        return receive(one, *given)
+        return receive(connection, *arguments)
 
     patched: Any = socket.socket
     socket.getaddrinfo, patched.connect, patched.recv_into = getaddrinfo, connecting, receiving
@@ -102,11 +102,11 @@ def on_the_way(fault: NetworkFault, when: When, dead_end: int) -> Iterator[None]
         socket.getaddrinfo, patched.connect, patched.recv_into = look_up, connect, receive
 
 
-def _into_nowhere(one: socket.socket, connect: Any, dead_end: int) -> None:
+def _into_nowhere(connection: socket.socket, connect: Any, dead_end: int) -> None:
     """Nobody answers there within a moment, nor would within any longer time."""
-    seconds = one.gettimeout() or 0
-    one.settimeout(4 * _LOOK_S)
+    seconds = connection.gettimeout() or 0
+    connection.settimeout(4 * _LOOK_S)
     try:
-        connect(one, ("127.0.0.1", dead_end))
+        connect(connection, ("127.0.0.1", dead_end))
     finally:
         CLOCK.skip(seconds)

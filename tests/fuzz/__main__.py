@@ -103,10 +103,10 @@ class _Run:
             "-verbosity=0",
             f"-artifact_prefix={self.own}/",
         ]
-        atheris.Setup(command, self.one, custom_mutator=changed)
+        atheris.Setup(command, self.run_input, custom_mutator=changed)
         atheris.Fuzz()
 
-    def one(self, data: bytes) -> None:
+    def run_input(self, data: bytes) -> None:
         began = time.monotonic()
         signal.setitimer(signal.ITIMER_REAL, SECONDS_FOR_ONE)
         try:
@@ -126,16 +126,16 @@ class _Run:
             f for f in traceback.extract_tb(error.__traceback__) if "opensync_hooks/" in f.filename
         ]
         last = (ours or traceback.extract_tb(error.__traceback__))[-1]
-        place = f"{type(error).__name__} {last.filename.rpartition('/')[2]}:{last.lineno}"
-        if place in self.found:
+        location = f"{type(error).__name__} {last.filename.rpartition('/')[2]}:{last.lineno}"
+        if location in self.found:
             return
         folder = self.arguments.findings
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.arguments.target}-{len(self.found)}"
         path.write_bytes(data)
         path.with_suffix(".txt").write_text("".join(traceback.format_exception(error))[-6_000:])
-        self.found[place] = str(path)
-        print(f"found: {place}: {str(error)[:200]!r} ({path})", flush=True)
+        self.found[location] = str(path)
+        print(f"found: {location}: {str(error)[:200]!r} ({path})", flush=True)
 
     def finish(self) -> None:
         minutes = (time.monotonic() - self.began) / 60

@@ -69,19 +69,21 @@ def _double(lines: list[bytes], rng: random.Random, _: Sequence[bytes]) -> None:
 
 
 def _swap(lines: list[bytes], rng: random.Random, _: Sequence[bytes]) -> None:
-    one, two = rng.randrange(len(lines)), rng.randrange(len(lines))
-    lines[one], lines[two] = lines[two], lines[one]
+    first, second = rng.randrange(len(lines)), rng.randrange(len(lines))
+    lines[first], lines[second] = lines[second], lines[first]
 
 
 def _borrow(lines: list[bytes], rng: random.Random, other: Sequence[bytes]) -> None:
     if other:
-        found = rng.choice(other).split(b"\n")
-        lines.insert(rng.randrange(len(lines) + 1), rng.choice(found))
+        fragments = rng.choice(other).split(b"\n")
+        lines.insert(rng.randrange(len(lines) + 1), rng.choice(fragments))
 
 
 def _rename(lines: list[bytes], rng: random.Random, _: Sequence[bytes]) -> None:
     """What one text named in two places has two names now, or two have one: links break."""
-    words = [one for line in lines for one in line[:4_000].split(b'"')[1::2] if 3 < len(one) < 80]
+    words = [
+        word for line in lines for word in line[:4_000].split(b'"')[1::2] if 3 < len(word) < 80
+    ]
     if words:
         old, new = rng.choice(words), rng.choice(words)
         at = rng.randrange(len(lines))
@@ -91,8 +93,8 @@ def _rename(lines: list[bytes], rng: random.Random, _: Sequence[bytes]) -> None:
 def _bytes(lines: list[bytes], rng: random.Random, _: Sequence[bytes]) -> None:
     at = rng.randrange(len(lines))
     line = bytearray(lines[at])
-    place = rng.randrange(len(line) + 1)
-    line[place : place + rng.randrange(3)] = rng.randbytes(rng.randrange(4))
+    offset = rng.randrange(len(line) + 1)
+    line[offset : offset + rng.randrange(3)] = rng.randbytes(rng.randrange(4))
     lines[at] = bytes(line)
 
 
@@ -111,28 +113,28 @@ _CHANGES: tuple[Change, ...] = (
 
 
 def _with_value(line: bytes, rng: random.Random) -> bytes:
-    head, found, raw = _json_in(line)
+    head, has_json, raw = _json_in(line)
     try:
-        value = json.loads(raw) if found else None
+        value = json.loads(raw) if has_json else None
     except (ValueError, RecursionError):
         value = None
     places = list(_places(value, 2_000))
     if not places:
         return line
     holder, key = rng.choice(places)
-    what = rng.random()
-    if what < 0.12:
+    choice = rng.random()
+    if choice < 0.12:
         del holder[key]
-    elif what < 0.2 and isinstance(holder, dict):
+    elif choice < 0.2 and isinstance(holder, dict):
         holder[rng.choice(("", "$x", "é", "type", "id", "__proto__", "a" * 3_000))] = holder.pop(
             key
         )
-    elif what < 0.3:
-        other, of = rng.choice(places)
-        holder[key] = json.loads(json.dumps(other[of]))
-    elif what < 0.4:
+    elif choice < 0.3:
+        other, key = rng.choice(places)
+        holder[key] = json.loads(json.dumps(other[key]))
+    elif choice < 0.4:
         holder[key] = _RAW % rng.randrange(len(_RAWS))
-    elif what < 0.47:
+    elif choice < 0.47:
         holder[key] = json.dumps(holder[key])
     else:
         holder[key] = rng.choice(HOSTILE)

@@ -22,8 +22,8 @@ from opensync_hooks.ledger.session_record import Entry, Head
 from opensync_hooks.model import Json, Session
 
 _AT_HOME = tuple(
-    os.path.realpath(one)
-    for one in (sys.prefix, sys.base_prefix, Path(__file__).parents[2], "/usr/share", os.devnull)
+    os.path.realpath(folder)
+    for folder in (sys.prefix, sys.base_prefix, Path(__file__).parents[2], "/usr/share", os.devnull)
 )
 _PRICES = pricing.bundled()
 
@@ -86,10 +86,10 @@ def read_all(source: Source, folder: Path) -> int:
     """Every session that is found, read and delivered; how many. SourceErrors are foreseen."""
     count = 0
     try:
-        found = list(source.sessions())
+        locations = list(source.sessions())
     except SourceError:
         return 0
-    for located in found:
+    for located in locations:
         with suppress(SourceError):
             source.find(located.session_id)
         for session in _foreseen(source.read(located)):
@@ -148,7 +148,7 @@ class _Watch:
 
 
 def _is_below(path: str, folders: Iterable[str]) -> bool:
-    return any(path == one or path.startswith(one + "/") for one in folders)
+    return any(path == folder or path.startswith(folder + "/") for folder in folders)
 
 
 _watch = _Watch()

@@ -77,8 +77,8 @@ class Claude(Target):
     def seeds() -> Iterator[bytes]:
         for path in sorted((DATA / "claude").glob("*/*.jsonl")):
             agents = sorted((path.with_suffix("") / "subagents").glob("*.jsonl"))
-            whole = (b"\n" + _DIVIDER + b"\n").join(one.read_bytes() for one in (path, *agents))
-            yield from _in_pieces(whole, 40)
+            content = (b"\n" + _DIVIDER + b"\n").join(path.read_bytes() for path in (path, *agents))
+            yield from _in_pieces(content, 40)
 
     def __call__(self, data: bytes) -> None:
         main, *agents = data.split(_DIVIDER + b"\n")[:4]
@@ -185,13 +185,13 @@ class OpenCodeRows(Target):
             row = json.loads(raw.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             row = {"id": f"raw{len(raw)}", "data": raw.decode("utf-8", "replace")}
-        known = {c: row.get(c) for c in self.columns[table]} if isinstance(row, dict) else {}
-        if known:
-            places = ", ".join("CAST(? AS TEXT)" if _is_text(v) else "?" for v in known.values())
+        values = {c: row.get(c) for c in self.columns[table]} if isinstance(row, dict) else {}
+        if values:
+            places = ", ".join("CAST(? AS TEXT)" if _is_text(v) else "?" for v in values.values())
             with suppress(sqlite3.Error, OverflowError):
-                names = ", ".join(f'"{one}"' for one in known)
+                names = ", ".join(f'"{column}"' for column in values)
                 query = f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({places})"  # noqa: S608
-                self.db.execute(query, [_cell(value) for value in known.values()])
+                self.db.execute(query, [_cell(value) for value in values.values()])
 
 
 class CursorRows(Target):
@@ -246,7 +246,7 @@ class CursorChats(Target):
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
-        said = (
+        payload = (
             cursor_home.user("do it", "r1"),
             cursor_home.assistant(
                 cursor_home.text("yes"), cursor_home.call("c1", "Shell", command="ls")
@@ -255,7 +255,7 @@ class CursorChats(Target):
             cursor_home.assistant(cursor_home.text("done")),
         )
         for running in (False, True):
-            yield _blob_lines(cursor_home.graph((*cursor_home.PREAMBLE, *said), running=running))
+            yield _blob_lines(cursor_home.graph((*cursor_home.PREAMBLE, *payload), running=running))
         with closing(sqlite3.connect(DATA / "cursor" / "sdk" / "closed" / "store.db")) as db:
             yield _blob_lines(dict(db.execute("SELECT id, data FROM blobs").fetchall()))
 
@@ -438,8 +438,8 @@ class ServerRoutes(Target):
         self.answered = b""
         self.store = Store(folder / "store.db")
         self.access = Access(1)
-        given = self.access.enter(self.access.login_path.partition("=")[2])
-        self.cookie = str(given).partition(";")[0]
+        cookie = self.access.enter(self.access.login_path.partition("=")[2])
+        self.cookie = str(cookie).partition(";")[0]
 
     @classmethod
     def seeds(cls) -> Iterator[bytes]:
@@ -450,8 +450,8 @@ class ServerRoutes(Target):
         bodies = {"/sync/session": session, "/sync/message": message, "/sync/batch": batch}
         for method, path in ROUTES:
             body = json.dumps(bodies[path]).encode() if path in bodies else b""
-            one = "?id=SESSION&format=markdown"
-            query = one if path in ("/api/export", "/api/sessions/get") else "?limit=5"
+            query = "?id=SESSION&format=markdown"
+            query = query if path in ("/api/export", "/api/sessions/get") else "?limit=5"
             yield cls._request(method, path + ("" if body else query), body)
         yield b"".join(
             cls._request("POST", path, json.dumps(b).encode()) for path, b in bodies.items()
@@ -475,13 +475,13 @@ class ServerRoutes(Target):
 
     def __call__(self, data: bytes) -> None:
         self._start_anew()
-        known = self.store.put_session({"externalId": "known", "title": "<b>T</b>"}, {})
-        said: dict[str, Any] = {"sessionExternalId": "known", "externalId": "m1", "role": "tool"}
-        message = self.store.put_message({**said, "textContent": "<i>hi"}, {}, replaces=True)
-        whole = data.replace(b"KEY", self.key.encode()).replace(b"SESSION", known.encode())
-        whole = whole.replace(b"PAGES/", self.access.home.encode())
-        whole = whole.replace(b"COOKIE", self.cookie.encode())
-        wire = _Wire(whole.replace(b"MESSAGE", message.encode()))
+        session_id = self.store.put_session({"externalId": "known", "title": "<b>T</b>"}, {})
+        message: dict[str, Any] = {"sessionExternalId": "known", "externalId": "m1", "role": "tool"}
+        message_id = self.store.put_message({**message, "textContent": "<i>hi"}, {}, replaces=True)
+        request = data.replace(b"KEY", self.key.encode()).replace(b"SESSION", session_id.encode())
+        request = request.replace(b"PAGES/", self.access.home.encode())
+        request = request.replace(b"COOKIE", self.cookie.encode())
+        wire = _Wire(request.replace(b"MESSAGE", message_id.encode()))
         listener: Any = self
         with staying_inside(self.folder):
             Connection(wire, ("127.0.0.1", 1), listener)  # type: ignore[arg-type]
@@ -492,12 +492,12 @@ class ServerRoutes(Target):
             assert b'"sessionId"' not in answer
             assert b'"sessions"' not in answer
         assert self.key.encode() not in answer or b"KEY" in data
-        self._check_pages(answer, known=b"COOKIE" in data)
+        self._check_pages(answer, has_cookie=b"COOKIE" in data)
 
-    def _check_pages(self, answer: bytes, *, known: bool) -> None:
-        for found in re.finditer(rb"(?s)HTTP/1\.1 (\d+) .*?(<!doctype html>.*?</html>)", answer):
-            assert known or found[1] != b"200"
-            Page(found[2].decode())
+    def _check_pages(self, answer: bytes, *, has_cookie: bool) -> None:
+        for page in re.finditer(rb"(?s)HTTP/1\.1 (\d+) .*?(<!doctype html>.*?</html>)", answer):
+            assert has_cookie or page[1] != b"200"
+            Page(page[2].decode())
         assert self.cookie.encode() not in answer
 
     def _start_anew(self) -> None:
@@ -516,10 +516,10 @@ ALL: dict[str, type[Target]] = {
 }
 
 
-def _in_pieces(whole: bytes, most: int) -> Iterator[bytes]:
+def _in_pieces(content: bytes, most: int) -> Iterator[bytes]:
     """The whole, and pieces of it: short inputs are changed more thoroughly."""
-    yield whole
-    lines = whole.split(b"\n")
+    yield content
+    lines = content.split(b"\n")
     if len(lines) > most:
         for start in range(0, len(lines), most):
             yield b"\n".join(lines[start : start + most]) + b"\n"
@@ -548,13 +548,13 @@ def _recorded(version: str) -> sqlite3.Connection:
 
 def _schema(db: sqlite3.Connection) -> list[str]:
     """Without constraints: damaged rows must get in."""
-    columns = ((table, (f'"{one}"' for one in _columns(db, table))) for table in _tables(db))
+    columns = ((table, (f'"{column}"' for column in _columns(db, table))) for table in _tables(db))
     return [f"CREATE TABLE {table} ({', '.join(names)})" for table, names in columns]
 
 
 def _tables(db: sqlite3.Connection) -> list[str]:
-    found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    return [row[0] for row in found.fetchall()]
+    tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return [row[0] for row in tables.fetchall()]
 
 
 def _columns(db: sqlite3.Connection, table: str) -> list[str]:

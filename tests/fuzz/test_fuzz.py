@@ -51,8 +51,8 @@ def _row(table: str, **columns: Any) -> str:
 
 
 def _composer(**document: Any) -> str:
-    known = {"_v": 18, "composerId": "s1", "fullConversationHeadersOnly": [], "createdAt": 1}
-    return f"composerData:s1\t{json.dumps({**known, **document})}"
+    composer = {"_v": 18, "composerId": "s1", "fullConversationHeadersOnly": [], "createdAt": 1}
+    return f"composerData:s1\t{json.dumps({**composer, **document})}"
 
 
 def _answer(**info: Any) -> str:
@@ -74,7 +74,9 @@ FOUND = {
     ),
     "a part without an id": (
         "opencode-rows",
-        "\n".join((_SESSION, _MESSAGE, *(_row("part", id=one, **_PART) for one in (None, "p")))),
+        "\n".join(
+            (_SESSION, _MESSAGE, _row("part", id=None, **_PART), _row("part", id="p", **_PART))
+        ),
     ),
     "a message without an id": (
         "opencode-rows",
