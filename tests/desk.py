@@ -14,7 +14,7 @@ from opensync_hooks import pricing
 from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import load
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger
@@ -42,7 +42,7 @@ class Desk:
     def record(self, name: str) -> None:
         shutil.copytree(DATA / name, self.folder / "projects" / "-tmp-demo-project")
 
-    def sync(self, session_id: str = "s1", *, force: bool = False, reason: str = "") -> Outcome:
+    def sync(self, session_id: str = "s1", *, force: bool = False, reason: str = "") -> SyncOutcome:
         located = self.source.find(session_id)
         assert located
         self.requests.clear()
@@ -110,7 +110,7 @@ def session(*messages: Message, name: str = "s1", **more: Any) -> Session:
     return Session(name, Told.agent, messages, **{"charges": charges, **more})
 
 
-def told(desk: Desk, *messages: Message, **more: Any) -> Outcome:
+def told(desk: Desk, *messages: Message, **more: Any) -> SyncOutcome:
     return desk.syncer.sync(*source(session(*messages, **more)))
 
 

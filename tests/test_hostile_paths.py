@@ -328,7 +328,7 @@ def _log(ours: Path) -> None:
 
 def _ledger(ours: Path) -> None:
     with Ledger(ours / "ledger.db") as ledger:
-        ledger.note("last error", "x")
+        ledger.set_note("last error", "x")
 
 
 def _store(ours: Path) -> None:

@@ -14,6 +14,7 @@ from opensync_hooks.delivery import factory
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.summary import complete_sessions, summarize
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue.backoff import Cooldown
 from opensync_hooks.queue.backups import SessionBackups
@@ -83,10 +84,10 @@ def gather() -> Status:
     reachable, authorised, problem = _probe(config)
     spool = Spool(config.folders.spool)
     with Ledger(config.folders.ledger) as ledger:
-        summary = ledger.summary(config.destination)
-        noted = ledger.noted("last error")
+        summary = summarize(ledger, config.destination)
+        noted = ledger.note("last error")
         backlog = of_agents(config, ledger)
-        delivered = ledger.by_agent(config.destination)
+        delivered = complete_sessions(ledger, config.destination)
         queue = QueueReport(spool, ledger, SessionBackups.from_config(config), config.destination)
         set_aside = tuple(item for item in queue.items() if item.state == "quarantined")
         resting = CooldownRecord.from_config(ledger, config).active()

@@ -11,15 +11,20 @@ from typing import Literal
 
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import payloads
+from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.destinations.protocol import Destination, rename
 from opensync_hooks.errors import LateError, RejectedError, UnclearError
-from opensync_hooks.ledger import losses
-from opensync_hooks.ledger.session_record import Account, Entry, Head, State
+from opensync_hooks.ledger.session_record import (
+    MessageRecord,
+    MessageState,
+    RemoteSession,
+    SessionRecord,
+)
 from opensync_hooks.model import Charge, Json, Message, Session, Usage
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.privacy.cleaning import clean_message, clean_session
 
-Outcome = Literal["sent", "unchanged", "parked", "never sent", "unclear"]
+MessageOutcome = Literal["sent", "unchanged", "quarantined", "never sent", "unclear"]
 MOST_UNCLEAR = 3
 """Messages in a row that a server fails on: more are not its messages' fault."""
 
@@ -29,10 +34,10 @@ class SessionLostError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class Costs:
     """What a session itself cost, without the API calls that it copied from another one."""
 
-    costs: dict[str, float | None]
+    by_charge: dict[str, float | None]
     """Of each call that is the session's own; None where its model has no price."""
     usage: Usage
     unpriced: tuple[str, ...]
@@ -40,17 +45,17 @@ class Bill:
 
     @classmethod
     def of(
-        cls, session: Session, account: Account, prices: PriceTable, *, claims: bool = True
-    ) -> Bill:
+        cls, session: Session, record: SessionRecord, prices: PriceTable, *, claims: bool = True
+    ) -> Costs:
         """`claims`: the session owns from now on what no other one has claimed before it."""
-        owners_of = account.claim if claims else account.owners
+        owners_of = record.claim_charges if claims else record.charge_owners
         owners = owners_of(charge.id for charge in session.charges)
         own = [charge for charge in session.charges if owners[charge.id] == session.id]
-        costs = {charge.id: prices.cost(charge) for charge in own}
-        unpriced = {charge.model for charge in own if charge.model and costs[charge.id] is None}
+        by_charge = {charge.id: prices.cost(charge) for charge in own}
+        unpriced = {charge.model for charge in own if charge.model and by_charge[charge.id] is None}
         copied_from = [owner for owner in owners.values() if owner != session.id]
         return cls(
-            costs=costs,
+            by_charge=by_charge,
             usage=sum((charge.usage for charge in own), Usage()),
             unpriced=tuple(sorted(unpriced)),
             forked_from=copied_from[-1] if copied_from else None,
@@ -58,18 +63,18 @@ class Bill:
 
     @property
     def cost(self) -> float | None:
-        known = [cost for cost in self.costs.values() if cost is not None]
+        known = [cost for cost in self.by_charge.values() if cost is not None]
         return sum(known) if known else None
 
     def own(self, charge: Charge | None) -> Charge | None:
-        return charge if charge and charge.id in self.costs else None
+        return charge if charge and charge.id in self.by_charge else None
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Limits:
     """How much a delivery may ask for."""
 
-    patience: float = 30
+    lock_timeout: float = 30
     """Seconds to wait for another run on the same session."""
     until: float | None = None
     """When to stop, by the monotonic clock; what is confirmed by then stays confirmed."""
@@ -77,7 +82,7 @@ class Terms:
     """Set aside what the server still fails on without saying why."""
 
 
-FREELY = Terms()
+NO_LIMITS = Limits()
 
 
 @dataclass(slots=True)
@@ -85,19 +90,19 @@ class Delivery:
     """One session on its way; afterwards, what came of it."""
 
     session: Session
-    bill: Bill
+    costs: Costs
     destination: Destination
-    account: Account
+    record: SessionRecord
     config: Config
-    terms: Terms = FREELY
-    counts: dict[Outcome, int] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
+    counts: dict[MessageOutcome, int] = field(default_factory=dict)
     reason: str | None = None
     """Why the last message was parked, or has to wait."""
-    lost: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
     """What of the session could not be kept whole, by kind."""
     remote_id: str | None = None
-    known: Head | None = None
-    masked: Counter[str] = field(default_factory=Counter)
+    known: RemoteSession | None = None
+    redacted: Counter[str] = field(default_factory=Counter)
     """The secrets that were taken out of what this run sent, by kind."""
 
     def __post_init__(self) -> None:
@@ -105,17 +110,17 @@ class Delivery:
 
     def run(self) -> None:
         """Raises SessionLostError where the destination deleted the session since the last run."""
-        self.known = self.account.head()
+        self.known = self.record.remote_session()
         in_a_row = 0
-        for message, body, extra, masked in self.messages():
+        for message, body, extra, redacted, cuts in self.messages():
             self._check_time()
-            self.lost += losses.of_body(body)
+            self.losses += cuts
             outcome = self._put(message, body, extra, bears_failure=in_a_row < MOST_UNCLEAR - 1)
             self.counts[outcome] = self.counts.get(outcome, 0) + 1
             in_a_row = {"unclear": in_a_row + 1, "sent": 0}.get(outcome, in_a_row)
             if outcome == "sent":
-                self.masked += masked
-        self.lost += Counter(self.session.skipped)  # which some sources learn as they go
+                self.redacted += redacted
+        self.losses += Counter(self.session.skipped)  # which some sources learn as they go
         self._close()
 
     def _check_time(self) -> None:
@@ -123,63 +128,64 @@ class Delivery:
 
         before the first new message every time, and the session never arrive.
         """
-        is_late = self.terms.until is not None and time.monotonic() > self.terms.until
+        is_late = self.limits.until is not None and time.monotonic() > self.limits.until
         if is_late and self.remote_id is not None:
             raise LateError(f"{self.session.id}: takes long; the other sessions come first.")
 
-    def messages(self) -> Iterator[tuple[Message, Json, Json, Counter[str]]]:
+    def messages(self) -> Iterator[tuple[Message, Json, Json, Counter[str], Counter[str]]]:
         """Every message with its bodies, in an order that its times do not contradict."""
         latest: int | None = None
         for whole in self.session.messages:
-            masked = Counter[str]()
-            message = clean_message(whole, self.config, masked)
+            redacted = Counter[str]()
+            message = clean_message(whole, self.config, redacted)
             if not message.parts:
                 continue
             times = [at for at in (latest, message.created_at) if at is not None]
             latest = max(times, default=None)
-            own = self.bill.own(message.charge)
-            cost = self.bill.costs[own.id] if own else None
-            body = payloads.message_body(replace(message, charge=own), latest)
-            extra = payloads.message_extra(
-                own, cost, undone=message.undone, aliases=message.aliases
-            )
-            yield message, body, self._extra(extra), masked
+            own = self.costs.own(message.charge)
+            cost = self.costs.by_charge[own.id] if own else None
+            body, cuts = payloads.message_body(replace(message, charge=own), latest)
+            extra = payloads.message_extra(message, own, cost)
+            yield message, body, self._extra(extra), redacted, cuts
 
-    def _put(self, message: Message, body: Json, extra: Json, *, bears_failure: bool) -> Outcome:
+    def _put(
+        self, message: Message, body: Json, extra: Json, *, bears_failure: bool
+    ) -> MessageOutcome:
         hashed = payloads.digest(body, extra)
-        name, entry = self.known_as(message)
-        if not is_due(message, hashed, entry):
-            return "unchanged" if entry else "never sent"
+        name, existing = self.known_as(message)
+        if not is_due(message, hashed, existing):
+            return "unchanged" if existing else "never sent"
         ids = {
-            "sessionExternalId": payloads.fitting(self.session.id),
-            "externalId": payloads.fitting(f"{self._open()}:{name}"),
+            "sessionExternalId": truncate(self.session.id),
+            "externalId": truncate(f"{self._open()}:{name}"),
             "source": self.session.agent,
         }
-        self.account.write(name, hashed, "in doubt")
+        self.record.set_message(name, hashed, MessageState.PENDING)
         try:
             # Left out, an earlier version's text would stay where the user took all text back.
-            whole = {**({"textContent": ""} if entry else {}), **ids, **body}
-            self.destination.put_message(whole, extra, replaces=entry is not None)
+            whole = {**({"textContent": ""} if existing else {}), **ids, **body}
+            self.destination.put_message(whole, extra, replaces=existing is not None)
         except RejectedError as error:
             self.reason = str(error)
-            self.account.write(name, hashed, "parked", self.reason)
-            return "parked"
+            self.record.set_message(name, hashed, MessageState.QUARANTINED, self.reason)
+            return "quarantined"
         except UnclearError as error:
             if not bears_failure:
                 raise
             self.reason = str(error)
-            state: State = "parked" if self.terms.is_last_try else "in doubt"
-            self.account.write(name, hashed, state, self.reason)
-            return "parked" if self.terms.is_last_try else "unclear"
-        self.account.write(name, hashed, "confirmed")
+            is_last = self.limits.is_last_try
+            state = MessageState.QUARANTINED if is_last else MessageState.PENDING
+            self.record.set_message(name, hashed, state, self.reason)
+            return "quarantined" if is_last else "unclear"
+        self.record.set_message(name, hashed, MessageState.CONFIRMED)
         return "sent"
 
-    def known_as(self, message: Message) -> tuple[str, Entry | None]:
+    def known_as(self, message: Message) -> tuple[str, MessageRecord | None]:
         """The name that the message was delivered under, from whichever place it was read then."""
         for name in (message.id, *message.aliases):
-            entry = self.account.entry(name)
-            if entry is not None:
-                return name, entry
+            existing = self.record.message(name)
+            if existing is not None:
+                return name, existing
         return message.id, None
 
     def _open(self) -> str:
@@ -188,7 +194,7 @@ class Delivery:
             self.remote_id = self._put_session(with_title=self.known is None)
             if self.known and self.known.remote_id != self.remote_id:
                 raise SessionLostError
-            self.account.opened(self.remote_id)
+            self.record.set_remote_id(self.remote_id)
         return self.remote_id
 
     def _close(self) -> None:
@@ -201,10 +207,10 @@ class Delivery:
         self._open()
         title = head.get("title")
         if title and self.known and self.known.title != title:
-            rename(self.destination, payloads.fitting(self.session.id), title)
+            rename(self.destination, truncate(self.session.id), title)
         if sent and self._put_session(with_title=False) != self.remote_id:
             raise SessionLostError  # deleted while it was being sent
-        self.account.closed(hashed, title, self._end_reason, self.bill.unpriced)
+        self.record.confirm_session(hashed, title, self._end_reason, self.costs.unpriced)
 
     def _put_session(self, *, with_title: bool) -> str:
         """A known session is sent without its title: with it, the server may ignore the rest."""
@@ -214,8 +220,8 @@ class Delivery:
 
     def head(self) -> tuple[Json, Json]:
         session = replace(self.session, end_reason=self._end_reason)
-        extra = payloads.session_extra(session, self.bill.usage, self.bill.forked_from)
-        return payloads.session_body(session, self.bill.usage, self.bill.cost), self._extra(extra)
+        extra = payloads.session_extra(session, self.costs.usage, self.costs.forked_from)
+        return payloads.session_body(session, self.costs.usage, self.costs.cost), self._extra(extra)
 
     def _extra(self, extra: Json) -> Json:
         return extra if self.destination.keeps_extra else {}
@@ -226,16 +232,16 @@ class Delivery:
         return self.session.end_reason or (self.known.end_reason if self.known else None)
 
 
-def is_due(message: Message, hashed: str, entry: Entry | None) -> bool:
-    """Whether it is to be sent, as `hashed`; `entry` is what the ledger knows of it."""
-    if entry is None:
+def is_due(message: Message, hashed: str, existing: MessageRecord | None) -> bool:
+    """Whether it is to be sent, as `hashed`; `existing` is what the ledger knows of it."""
+    if existing is None:
         return not message.undone
-    if entry.hash == hashed:
-        return entry.state == "in doubt"
+    if existing.hash == hashed:
+        return existing.state is MessageState.PENDING
     return not message.spare  # what was sent before is richer
 
 
-def weight(message: Message, config: Config) -> int:
+def size_in_bytes(message: Message, config: Config) -> int:
     """About how many bytes the message takes at the destination."""
-    body = payloads.message_body(clean_message(message, config), None)
+    body, _ = payloads.message_body(clean_message(message, config), None)
     return len(json.dumps(body, ensure_ascii=False).encode())

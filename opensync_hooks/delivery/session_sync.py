@@ -12,12 +12,18 @@ from filelock import FileLock, Timeout
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import split
-from opensync_hooks.delivery.delivery import FREELY, Bill, Delivery, SessionLostError, Terms, weight
+from opensync_hooks.delivery.delivery import (
+    NO_LIMITS,
+    Costs,
+    Delivery,
+    Limits,
+    SessionLostError,
+    size_in_bytes,
+)
 from opensync_hooks.destinations.protocol import Destination
 from opensync_hooks.errors import BusyError
-from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.ledger.session_record import Account
+from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Message, Session
 from opensync_hooks.pricing import PriceTable
 from opensync_hooks.pricing.estimate import estimated
@@ -29,7 +35,7 @@ _MOST_LOSSES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SyncOutcome:
     """What came of one session and its subagents, message by message."""
 
     session_id: str
@@ -37,7 +43,7 @@ class Outcome:
     sessions: int = 0
     sent: int = 0
     unchanged: int = 0
-    parked: int = 0
+    quarantined: int = 0
     unclear: int = 0
     """Messages that the server failed on, perhaps not for good."""
     reason: str | None = None
@@ -46,9 +52,9 @@ class Outcome:
     """The agent was still writing the session."""
     excluded: str | None = None
     """Why nothing of it was delivered, nor will be: what the user decided, not a failure."""
-    masked: Mapping[str, int] = field(default_factory=Counter)
+    redacted: Mapping[str, int] = field(default_factory=Counter)
     """The secrets that were taken out of what was sent, by kind."""
-    lost: Mapping[str, int] = field(default_factory=Counter)
+    losses: Mapping[str, int] = field(default_factory=Counter)
     """What of the sessions could not be kept whole, by kind."""
 
 
@@ -76,19 +82,19 @@ class Syncer:
         *,
         end_reason: str | None = None,
         force: bool = False,
-        terms: Terms = FREELY,
-    ) -> Outcome:
+        limits: Limits = NO_LIMITS,
+    ) -> SyncOutcome:
         """Bring the destination up to date with the session; nothing unchanged is sent.
 
         Raises SourceError, BusyError, UnreachableError, KeyRefusedError, WrongAddressError; and
         RejectedError where the session itself is refused. A refused message is parked instead, and
         the rest goes on; LateError once the time is over that the terms allow.
         """
-        outcome = Outcome(located.session_id)
+        outcome = SyncOutcome(located.session_id)
         exclusions = Exclusions.of(self.config)
         if excluded := exclusions.private(source.agent, located.session_id):
             return replace(outcome, excluded=excluded)
-        with self.alone(source.agent, located.session_id, terms.patience):
+        with self.alone(source.agent, located.session_id, limits.lock_timeout):
             for session, excluded in self._read(source, located):
                 exclusions.remember(source.agent, session.id, excluded)
                 is_main = session.id == located.session_id
@@ -99,12 +105,12 @@ class Syncer:
                 whole = replace(session, end_reason=end_reason) if is_main else session
                 for volume in self._volumes(whole):
                     if force:
-                        self._account(volume.agent, volume.id).doubt()
-                    delivery = self._deliver(volume, terms)
+                        self._record(volume.agent, volume.id).mark_pending()
+                    delivery = self._deliver(volume, limits)
                     outcome = _added(outcome, delivery, goes_on=volume.id != session.id)
             if not outcome.is_partial and not outcome.unclear:
-                account = self._account(source.agent, located.session_id)
-                account.finished(located.fingerprint)
+                record = self._record(source.agent, located.session_id)
+                record.set_fingerprint(located.fingerprint)
         return outcome
 
     def preview(self, source: Source, located: Located) -> Iterator[Delivery | Excluded]:
@@ -121,14 +127,14 @@ class Syncer:
                 yield Excluded(session.id, excluded)
                 continue
             for volume in self._volumes(session):
-                account = self._account(volume.agent, volume.id)
-                bill = Bill.of(volume, account, self.prices, claims=False)
-                yield Delivery(volume, bill, self.destination, account, self.config)
+                record = self._record(volume.agent, volume.id)
+                costs = Costs.of(volume, record, self.prices, claims=False)
+                yield Delivery(volume, costs, self.destination, record, self.config)
 
     def is_current(self, source: Source, located: Located) -> bool:
         """Whether nothing of the session has changed on the disk since all of it was confirmed."""
-        known = self.ledger.fingerprint(self.destination.name, source.agent, located.session_id)
-        return known == located.fingerprint
+        record = self._record(source.agent, located.session_id)
+        return record.fingerprint() == located.fingerprint
 
     def _read(self, source: Source, located: Located) -> Iterator[tuple[Session, str | None]]:
         """The session, then its subagents, each with why it stays here.
@@ -142,19 +148,19 @@ class Syncer:
             if excluded and session.id == located.session_id:
                 return
 
-    def _account(self, agent: str, session_id: str) -> Account:
-        return self.ledger.account(self.destination.name, agent, session_id)
+    def _record(self, agent: str, session_id: str) -> SessionRecord:
+        return SessionRecord(self.ledger, self.destination.name, agent, session_id)
 
     @contextmanager
-    def alone(self, agent: str, session_id: str, patience: float) -> Iterator[None]:
+    def alone(self, agent: str, session_id: str, lock_timeout: float) -> Iterator[None]:
         """Two runs on one session would each send what the other is about to confirm."""
         name = session_file_stem(agent, session_id) + ".lock"
         lock = FileLock(ensure_private_folder(self.config.folders.locks) / name, mode=0o600)
         try:
-            lock.acquire(timeout=patience)
+            lock.acquire(timeout=lock_timeout)
         except Timeout:
             raise BusyError(
-                f"{session_id}: another run has been syncing it for {patience:.0f} s.",
+                f"{session_id}: another run has been syncing it for {lock_timeout:.0f} s.",
                 "It is taken up again by the next hook, or by `opensync-hooks sync`.",
             ) from None
         try:
@@ -167,31 +173,31 @@ class Syncer:
         session = estimated(session) if self.config.estimate_tokens else session
         if self.destination.keeps_extra:
             return (session,)
-        more = self._account(session.agent, split.name(session.id, 2))
-        if more.head() is None and not split.is_large(session):
+        more = self._record(session.agent, split.name(session.id, 2))
+        if more.remote_session() is None and not split.is_large(session):
             return (session,)
 
         def holds(session_id: str, message: Message) -> bool:
-            account = self._account(session.agent, session_id)
-            return any(account.entry(name) for name in (message.id, *message.aliases))
+            record = self._record(session.agent, session_id)
+            return any(record.message(name) for name in (message.id, *message.aliases))
 
-        owners = more.claimed(one.id for one in session.charges)
-        return split.split(session, lambda message: weight(message, self.config), holds, owners)
+        owners = more.claimed_charges(one.id for one in session.charges)
+        return split.split(
+            session, lambda message: size_in_bytes(message, self.config), holds, owners
+        )
 
-    def _deliver(self, session: Session, terms: Terms) -> Delivery:
-        account = self._account(session.agent, session.id)
-        bill = Bill.of(session, account, self.prices)
+    def _deliver(self, session: Session, limits: Limits) -> Delivery:
+        record = self._record(session.agent, session.id)
+        costs = Costs.of(session, record, self.prices)
         for _ in range(_MOST_LOSSES):
-            delivery = Delivery(session, bill, self.destination, account, self.config, terms)
+            delivery = Delivery(session, costs, self.destination, record, self.config, limits)
             try:
                 delivery.run()
             except SessionLostError:
                 # Deleted at the destination since: what it confirmed is gone, so all is sent again.
-                account.forget()
+                record.forget()
                 continue
-            losses.note(
-                self.ledger, self.destination.name, session.agent, session.id, delivery.lost
-            )
+            record.set_losses(delivery.losses)
             return delivery
         raise BusyError(
             f"{session.id}: the destination deletes it while it is being sent.",
@@ -199,20 +205,20 @@ class Syncer:
         )
 
 
-def _added(outcome: Outcome, delivery: Delivery, *, goes_on: bool) -> Outcome:
+def _added(outcome: SyncOutcome, delivery: Delivery, *, goes_on: bool) -> SyncOutcome:
     """`goes_on`: it is no session of its own, but more of the one before."""
     exists = not goes_on and (delivery.known is not None or delivery.remote_id is not None)
     counts = delivery.counts
-    return Outcome(
+    return SyncOutcome(
         session_id=outcome.session_id,
         title=outcome.title or delivery.session.title,
         sessions=outcome.sessions + exists,
         sent=outcome.sent + counts.get("sent", 0),
         unchanged=outcome.unchanged + counts.get("unchanged", 0),
-        parked=outcome.parked + counts.get("parked", 0),
+        quarantined=outcome.quarantined + counts.get("quarantined", 0),
         unclear=outcome.unclear + counts.get("unclear", 0),
         reason=delivery.reason or outcome.reason,
         is_partial=delivery.session.is_partial or outcome.is_partial,
-        masked=Counter(outcome.masked) + delivery.masked,
-        lost=Counter(outcome.lost) + delivery.lost,
+        redacted=Counter(outcome.redacted) + delivery.redacted,
+        losses=Counter(outcome.losses) + delivery.losses,
     )

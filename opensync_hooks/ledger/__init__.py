@@ -1,1 +1,1 @@
-"""What each destination has confirmed."""
+"""What each destination and account has confirmed."""

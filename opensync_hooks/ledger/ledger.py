@@ -1,7 +1,8 @@
-"""What each destination has confirmed, by content hash; and which session owns each API call.
+"""The ledger's file: what each destination has confirmed, and which session owns each API call.
 
-One SQLite file. A row is written before a message is sent and confirmed after the answer, each in a
-transaction of its own: a kill in between leaves the row in doubt, and the message is sent again.
+A SQLite database. The other modules of this package read and write its tables. A message's row is
+written before the message is sent and again after the answer, each in a transaction of its own: a
+kill in between leaves the message pending, and the next run sends it again.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from opensync_hooks.errors import UnreachableError
-from opensync_hooks.ledger.session_record import Account, Run
 from opensync_hooks.system import clock
 from opensync_hooks.system.sqlite import LOCK_TIMEOUT_S, DamagedError, Schema, SqliteFile, file_id
+
+Execute = Callable[..., list[tuple[Any, ...]]]
+"""Executes one statement with its values and returns the rows."""
 
 _SCHEMA = Schema(
     application_id=0x4F534C47,
@@ -45,51 +47,48 @@ _SCHEMA = Schema(
             destination TEXT, agent TEXT, session TEXT, kind TEXT, count INTEGER,
             PRIMARY KEY (destination, agent, session, kind)) WITHOUT ROWID""",
     ),
-    # NORMAL: a confirmation that a power cut takes back costs one more request, and no row.
+    # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One destination at a glance, for `status`."""
+class Note(NamedTuple):
+    """A line of text, and when it was written in ms since 1970."""
 
-    sessions: int
-    messages: int
-    parked: int
-    last_sync: int | None
-    unpriced: tuple[str, ...]
+    text: str
+    at: int
 
 
 class Ledger:
-    """Safe for several processes; each waits `patience` seconds for the others.
+    """An open ledger, for any number of threads and processes.
 
-    Every method raises UnreachableError, or WrongAddressError where there can be no file.
+    Every method raises UnreachableError, or WrongAddressError where the path cannot hold a file.
     """
 
-    def __init__(self, path: Path, *, patience: float = LOCK_TIMEOUT_S) -> None:
+    def __init__(self, path: Path, *, lock_timeout: float = LOCK_TIMEOUT_S) -> None:
+        """Open the file, or create it; `lock_timeout`: seconds to wait for another writer."""
         self._path = path
-        self._is_ruined = False
-        found = file_id(path)
+        self._is_damaged = False
+        existing = file_id(path)
         try:
-            self._file = SqliteFile(path, _SCHEMA, patience)
+            self._database = SqliteFile(path, _SCHEMA, lock_timeout)
         except DamagedError:
-            self._set_aside(found)
-            self._file = SqliteFile(path, _SCHEMA, patience)
+            self._move_aside(existing)
+            self._database = SqliteFile(path, _SCHEMA, lock_timeout)
 
-    def _set_aside(self, ruin: tuple[int, int] | None) -> None:
-        """A ruined ledger costs only work: all is sent again, and stored once all the same.
+    def _move_aside(self, damaged: tuple[int, int] | None) -> None:
+        """Make room for a new ledger, unless another run has already begun one at this path.
 
-        But not the one that another run may have begun in its place.
+        A lost ledger costs only work: everything is sent again, and the destination stores it once.
         """
-        if file_id(self._path) != ruin:
+        if file_id(self._path) != damaged:
             return
-        for suffix in ("-wal", "-shm"):  # first: once the path is free, they may be a new one's
+        for suffix in ("-wal", "-shm"):  # first: once the path is free, they may be a new ledger's
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        aside = self._path.with_name(f"{self._path.name}.ruined-{time.time_ns()}")
+        backup = self._path.with_name(f"{self._path.name}.damaged-{time.time_ns()}")
         with suppress(FileNotFoundError):
-            self._path.replace(aside)
+            self._path.replace(backup)
 
     def __enter__(self) -> Self:
         return self
@@ -98,77 +97,54 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        self._file.close()
-        if self._is_ruined:
-            self._set_aside(self._file.file_id)
+        self._database.close()
+        if self._is_damaged:
+            self._move_aside(self._database.file_id)
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with self._damage_noted(), self._database.reading() as connection:
+            return _execute(connection, query, *values)
 
     @contextmanager
-    def _noticing(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[Execute]:
+        """Execute statements, all of them or none."""
+        with self._damage_noted(), self._database.writing() as connection:
+            yield partial(_execute, connection)
+
+    @contextmanager
+    def _damage_noted(self) -> Iterator[None]:
         try:
             yield
         except DamagedError as error:
-            self._is_ruined = True
-            raise UnreachableError(str(error), "The next run begins a new one.") from error
+            self._is_damaged = True
+            raise UnreachableError(str(error), "The next run starts a new ledger.") from error
 
-    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """What the query finds. For the pages of this ledger only."""
-        with self._noticing(), self._file.reading() as db:
-            return _run(db, query, *values)
-
-    @contextmanager
-    def at_once(self) -> Iterator[Run]:
-        """Runs statements, all of them or none. For the pages of this ledger only."""
-        with self._noticing(), self._file.writing() as db:
-            yield partial(_run, db)
-
-    def account(self, destination: str, agent: str, session_id: str) -> Account:
-        return Account(self, destination, agent, session_id)
-
-    def fingerprint(self, destination: str, agent: str, session_id: str) -> str | None:
-        """How the session looked on the disk when all of it had been confirmed."""
-        query = "SELECT fingerprint FROM session WHERE destination = ? AND agent = ? AND id = ?"
-        rows = self.rows(query, destination, agent, session_id)
-        return rows[0][0] if rows else None
-
-    def summary(self, destination: str) -> Summary:
-        of = "WHERE destination = ?"
-        heads = f"SELECT count(remote_id), max(synced_at) FROM session {of}"  # noqa: S608
-        states = f"SELECT state, count(*) FROM message {of} GROUP BY state"  # noqa: S608
-        prices = f"SELECT unpriced FROM session {of} AND unpriced <> ''"  # noqa: S608
-        ((sessions, last_sync),) = self.rows(heads, destination)
-        counts = dict(self.rows(states, destination))
-        names = {one for (lines,) in self.rows(prices, destination) for one in lines.split("\n")}
-        confirmed, parked = counts.get("confirmed", 0), counts.get("parked", 0)
-        return Summary(sessions, confirmed, parked, last_sync, tuple(sorted(names)))
-
-    def by_agent(self, destination: str) -> dict[str, tuple[int, int]]:
-        """How many sessions of each agent were delivered whole, and when the last one was."""
-        whole = "WHERE destination = ? AND fingerprint IS NOT NULL GROUP BY agent"
-        query = f"SELECT agent, count(*), max(synced_at) FROM session {whole}"  # noqa: S608
-        return {agent: (count, last) for agent, count, last in self.rows(query, destination)}
-
-    def note(self, name: str, text: str | None) -> None:
-        """Keep one line of text under a name, with the time; None takes it away."""
-        with self.at_once() as run:
-            run("DELETE FROM note WHERE name = ?", name)
-            if text is not None:
-                run("INSERT INTO note VALUES (?, ?, ?)", name, text, clock.now())
-
-    def noted(self, name: str) -> tuple[str, int] | None:
+    def note(self, name: str) -> Note | None:
         rows = self.rows("SELECT text, at FROM note WHERE name = ?", name)
-        return (rows[0][0], rows[0][1]) if rows else None
+        return Note(*rows[0]) if rows else None
+
+    def set_note(self, name: str, text: str | None) -> None:
+        """Keep one line of text under a name, with the time; None deletes it."""
+        with self.transaction() as execute:
+            execute("DELETE FROM note WHERE name = ?", name)
+            if text is not None:
+                execute("INSERT INTO note VALUES (?, ?, ?)", name, text, clock.now())
 
 
-def _run(db: sqlite3.Connection, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    rows = db.execute(statement, [_bound(value) for value in values]).fetchall()
-    return [tuple(map(_unbound, row)) for row in rows]
+def _execute(
+    connection: sqlite3.Connection, statement: str, *values: object
+) -> list[tuple[Any, ...]]:
+    rows = connection.execute(statement, [_to_sql(value) for value in values]).fetchall()
+    return [tuple(map(_from_sql, row)) for row in rows]
 
 
-def _bound(value: object) -> object:
-    """SQLite takes no lone surrogates, which an agent's ids may hold: then it gets the bytes."""
-    lone = isinstance(value, str) and _SURROGATE.search(value)
-    return str(value).encode("utf-8", "surrogatepass") if lone else value
+def _to_sql(value: object) -> object:
+    """Encode text with lone surrogates as bytes: agents' ids may hold them, SQLite refuses them."""
+    if isinstance(value, str) and _SURROGATE.search(value):
+        return value.encode("utf-8", "surrogatepass")
+    return value
 
 
-def _unbound(value: object) -> object:
+def _from_sql(value: object) -> object:
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value

@@ -1,4 +1,4 @@
-"""The ledger as it stands, in a copy: to open it would make it or mend it."""
+"""A copy of the ledger for commands that only look: opening the ledger may create or repair it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from opensync_hooks.ledger.ledger import Ledger
 
 @contextmanager
 def copied(path: Path) -> Iterator[Ledger]:
-    """An empty one where there is none, or none that can be read."""
+    """Yield a temporary copy; an empty ledger where there is none or it cannot be read."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         if path.exists():
-            with suppress(sqlite3.Error):
-                _copy(path, copy)
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            with (
+                suppress(sqlite3.Error),
+                closing(sqlite3.connect(uri, uri=True)) as source,
+                closing(sqlite3.connect(copy)) as target,
+            ):
+                source.backup(target)
         with Ledger(copy) as ledger:
             yield ledger
-
-
-def _copy(path: Path, copy: Path) -> None:
-    whence = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    with closing(whence), closing(sqlite3.connect(copy)) as whither:
-        whence.backup(whither)

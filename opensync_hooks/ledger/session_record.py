@@ -1,150 +1,197 @@
-"""The ledger's page of one session at one destination: what was sent, and what came of it."""
+"""What the ledger knows of one session at one destination."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from enum import StrEnum
 
+from opensync_hooks.ledger import losses
+from opensync_hooks.ledger.ledger import Execute, Ledger
 from opensync_hooks.system import clock
 
-State = Literal["in doubt", "confirmed", "parked", "dropped"]
-Run = Callable[..., list[tuple[Any, ...]]]
-"""Runs one statement with its values; the rows it gives."""
+_WHERE_SESSION = "WHERE destination = ? AND agent = ? AND id = ?"
+_WHERE_MESSAGES = "WHERE destination = ? AND agent = ? AND session = ?"
+_MAX_KIND_LENGTH = 60
 
 
-class Book(Protocol):
-    """What a page needs of the whole ledger."""
+class MessageState(StrEnum):
+    """What became of a message; the values are those in the file."""
 
-    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """What the query finds."""
-        ...
+    PENDING = "in doubt"
+    """It was sent, or is to be sent again, and the answer is not known."""
+    CONFIRMED = "confirmed"
+    QUARANTINED = "parked"
+    """The destination refuses it; `queue` shows why, and `queue retry` sends it again."""
+    DISMISSED = "dropped"
+    """It was quarantined, and the user does not want to see it any more."""
 
-    def at_once(self) -> AbstractContextManager[Run]:
-        """Runs statements, all of them or none."""
-        ...
+    @classmethod
+    def _missing_(cls, _value: object) -> MessageState:
+        """Have a message sent again whose state is damaged."""
+        return cls.PENDING
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What the ledger knows of one message: the version that was last sent, and what came of it."""
+class MessageRecord:
+    """The version of a message that was sent last, and what became of it."""
 
     hash: str
-    state: State
+    state: MessageState
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What the destination has of a session besides its messages."""
+class RemoteSession:
+    """The session's row at the destination, as it was confirmed last."""
 
     remote_id: str
     hash: str | None
+    """Of title, totals and the like; None until they were confirmed."""
     title: str | None
     end_reason: str | None
 
 
-class Account:
-    """The ledger's page of one session at one destination."""
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """One session at one destination. Methods raise what the ledger raises."""
 
-    def __init__(self, ledger: Book, destination: str, agent: str, session_id: str) -> None:
-        self._ledger = ledger
-        self._key = (destination, agent, session_id)
+    ledger: Ledger
+    destination: str
+    agent: str
+    session_id: str
 
-    def head(self) -> Head | None:
-        rows = self._ledger.rows(
-            "SELECT remote_id, head, title, end_reason FROM session"
-            " WHERE destination = ? AND agent = ? AND id = ? AND remote_id IS NOT NULL",
-            *self._key,
-        )
-        return Head(*rows[0]) if rows else None
+    @property
+    def _key(self) -> tuple[str, str, str]:
+        return self.destination, self.agent, self.session_id
 
-    def opened(self, remote_id: str) -> None:
-        self._put(remote_id=remote_id)
+    def remote_session(self) -> RemoteSession | None:
+        """Return the session's row at the destination; None if it never answered with an id."""
+        columns = "remote_id, head, title, end_reason"
+        query = f"SELECT {columns} FROM session {_WHERE_SESSION} AND remote_id IS NOT NULL"  # noqa: S608 - names of our own
+        rows = self.ledger.rows(query, *self._key)
+        return RemoteSession(*rows[0]) if rows else None
 
-    def closed(
-        self, hashed: str, title: str | None, end_reason: str | None, unpriced: Iterable[str]
+    def set_remote_id(self, remote_id: str) -> None:
+        self._update_session(remote_id=remote_id)
+
+    def confirm_session(
+        self, content_hash: str, title: str | None, end_reason: str | None, unpriced: Iterable[str]
     ) -> None:
-        self._put(head=hashed, title=title, end_reason=end_reason, unpriced="\n".join(unpriced))
-
-    def finished(self, fingerprint: str) -> None:
-        """Also of a session that had nothing to send: it is not looked through again either."""
-        self._put(fingerprint=fingerprint, synced_at=clock.now())
-
-    def _put(self, **columns: object) -> None:
-        with self._ledger.at_once() as run:
-            self._upsert(run, columns)
-
-    def _upsert(self, run: Run, columns: dict[str, object]) -> None:
-        names = ", ".join(columns)
-        places = ", ?" * len(columns)
-        changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
-        run(
-            f"INSERT INTO session (destination, agent, id, {names})"  # noqa: S608 - names of our own
-            f" VALUES (?, ?, ?{places}) ON CONFLICT DO UPDATE SET {changes}",
-            *(*self._key, *columns.values()),
+        """Remember title and totals as confirmed; `unpriced`: the models without a price."""
+        self._update_session(
+            head=content_hash, title=title, end_reason=end_reason, unpriced="\n".join(unpriced)
         )
 
-    def doubt(self, message_ids: Iterable[str] | None = None) -> None:
-        """Have all of the session sent again, or these messages, as new versions of what is there.
+    def fingerprint(self) -> str | None:
+        """Return how the session looked on disk when all of it had been confirmed."""
+        rows = self.ledger.rows(f"SELECT fingerprint FROM session {_WHERE_SESSION}", *self._key)  # noqa: S608
+        return rows[0][0] if rows else None
 
-        Also its title and totals.
-        """
-        of = "WHERE destination = ? AND agent = ? AND session = ?"
-        with self._ledger.at_once() as run:
-            self._upsert(run, {"head": None, "title": None, "fingerprint": None})
-            update = f"UPDATE message SET state = 'in doubt' {of}"  # noqa: S608
+    def set_fingerprint(self, fingerprint: str) -> None:
+        """Remember that all was confirmed, also where there was nothing to send."""
+        self._update_session(fingerprint=fingerprint, synced_at=clock.now())
+
+    def message(self, message_id: str) -> MessageRecord | None:
+        query = f"SELECT hash, state FROM message {_WHERE_MESSAGES} AND id = ?"  # noqa: S608
+        rows = self.ledger.rows(query, *self._key, message_id)
+        return MessageRecord(rows[0][0], MessageState(rows[0][1])) if rows else None
+
+    def set_message(
+        self, message_id: str, content_hash: str, state: MessageState, reason: str | None = None
+    ) -> None:
+        row = (*self._key, message_id, content_hash, state.value, reason)
+        with self.ledger.transaction() as execute:
+            execute("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+
+    def dismiss_message(self, message_id: str) -> None:
+        """Stop reporting a quarantined message, and do not send it again as it is."""
+        update = f"UPDATE message SET state = ? {_WHERE_MESSAGES} AND id = ? AND state = ?"  # noqa: S608
+        states = MessageState.DISMISSED.value, MessageState.QUARANTINED.value
+        with self.ledger.transaction() as execute:
+            execute(update, states[0], *self._key, message_id, states[1])
+
+    def mark_pending(self, message_ids: Iterable[str] | None = None) -> None:
+        """Have these messages sent again, or all of them; in any case also title and totals."""
+        update = f"UPDATE message SET state = ? {_WHERE_MESSAGES}"  # noqa: S608
+        values = (MessageState.PENDING.value, *self._key)
+        with self.ledger.transaction() as execute:
+            self._upsert_session(execute, {"head": None, "title": None, "fingerprint": None})
             if message_ids is None:
-                run(update, *self._key)
-            for one in message_ids or ():
-                run(f"{update} AND id = ?", *self._key, one)
+                execute(update, *values)
+            for message_id in message_ids or ():
+                execute(f"{update} AND id = ?", *values, message_id)
 
     def forget(self) -> None:
-        """The destination lost the session: nothing of it is confirmed any more."""
-        of = "WHERE destination = ? AND agent = ?"
-        with self._ledger.at_once() as run:
-            run(f"DELETE FROM message {of} AND session = ?", *self._key)  # noqa: S608
-            run(f"DELETE FROM session {of} AND id = ?", *self._key)  # noqa: S608
+        """Forget what was confirmed: the destination no longer has the session."""
+        with self.ledger.transaction() as execute:
+            execute(f"DELETE FROM message {_WHERE_MESSAGES}", *self._key)  # noqa: S608
+            execute(f"DELETE FROM session {_WHERE_SESSION}", *self._key)  # noqa: S608
 
-    def entry(self, message_id: str) -> Entry | None:
-        of = "WHERE destination = ? AND agent = ? AND session = ? AND id = ?"
-        rows = self._ledger.rows(f"SELECT hash, state FROM message {of}", *self._key, message_id)  # noqa: S608
-        return Entry(*rows[0]) if rows else None
-
-    def write(self, message_id: str, hashed: str, state: State, reason: str | None = None) -> None:
-        row = (*self._key, message_id, hashed, state, reason)
-        with self._ledger.at_once() as run:
-            run("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
-
-    def drop(self, message_id: str) -> None:
-        """Say no more of a parked message, and do not send it again as it is."""
-        of = "WHERE destination = ? AND agent = ? AND session = ? AND id = ? AND state = 'parked'"
-        with self._ledger.at_once() as run:
-            run(f"UPDATE message SET state = 'dropped' {of}", *self._key, message_id)  # noqa: S608
-
-    def claim(self, charge_ids: Iterable[str]) -> dict[str, str]:
-        """The session that owns each API call: the first that ever claimed it, perhaps this one.
+    def claim_charges(self, charge_ids: Iterable[str]) -> dict[str, str]:
+        """Return the session that owns each API call: the first one that ever claimed it.
 
         A fork copies the calls of the session it came from; they are billed to one of the two.
         """
-        destination, agent, session_id = self._key
         insert = "INSERT OR IGNORE INTO charge VALUES (?, ?, ?, ?)"
-        select = "SELECT session FROM charge WHERE destination = ? AND agent = ? AND id = ?"
+        select = f"SELECT session FROM charge {_WHERE_SESSION}"  # noqa: S608
         owners: dict[str, str] = {}
-        with self._ledger.at_once() as run:
-            for one in charge_ids:
-                run(insert, destination, agent, one, session_id)
-                ((owners[one],),) = run(select, destination, agent, one)
+        with self.ledger.transaction() as execute:
+            for charge_id in charge_ids:
+                charge_key = (self.destination, self.agent, charge_id)
+                execute(insert, *charge_key, self.session_id)
+                ((owners[charge_id],),) = execute(select, *charge_key)
         return owners
 
-    def owners(self, charge_ids: Iterable[str]) -> dict[str, str]:
-        """What `claim` would say, without claiming any."""
-        asked = tuple(charge_ids)
-        return dict.fromkeys(asked, self._key[2]) | self.claimed(asked)
+    def charge_owners(self, charge_ids: Iterable[str]) -> dict[str, str]:
+        """Return what `claim_charges` would, without claiming anything."""
+        ids = tuple(charge_ids)
+        return dict.fromkeys(ids, self.session_id) | self.claimed_charges(ids)
 
-    def claimed(self, charge_ids: Iterable[str]) -> dict[str, str]:
-        """The owners of those that any session has claimed so far."""
-        destination, agent, _ = self._key
-        select = "SELECT session FROM charge WHERE destination = ? AND agent = ? AND id = ?"
-        found = {one: self._ledger.rows(select, destination, agent, one) for one in charge_ids}
-        return {one: rows[0][0] for one, rows in found.items() if rows}
+    def claimed_charges(self, charge_ids: Iterable[str]) -> dict[str, str]:
+        """Return the owners of the charges that any session has claimed so far."""
+        select = f"SELECT session FROM charge {_WHERE_SESSION}"  # noqa: S608
+        owners: dict[str, str] = {}
+        for charge_id in charge_ids:
+            for (owner,) in self.ledger.rows(select, self.destination, self.agent, charge_id):
+                owners[charge_id] = owner
+        return owners
+
+    def set_losses(self, counts: Mapping[str, int]) -> None:
+        """Replace what is known to be missing from the session, by kind; dropped copies stay."""
+        where = f"{_WHERE_MESSAGES} AND kind <> ?"
+        values = (*self._key, losses.DROPPED_COPIES)
+        printable = {_printable(kind): count for kind, count in counts.items() if count}
+        rows = self.ledger.rows(f"SELECT kind, count FROM loss {where}", *values)  # noqa: S608
+        if dict(rows) == printable:
+            return
+        with self.ledger.transaction() as execute:
+            execute(f"DELETE FROM loss {where}", *values)  # noqa: S608
+            for kind, count in printable.items():
+                execute(
+                    "INSERT OR REPLACE INTO loss VALUES (?, ?, ?, ?, ?)", *self._key, kind, count
+                )
+
+    def note_dropped_copy(self) -> None:
+        """Remember that the session's backup was dropped, perhaps the only copy of it."""
+        row = (*self._key, losses.DROPPED_COPIES, 1)
+        with self.ledger.transaction() as execute:
+            execute("INSERT OR REPLACE INTO loss VALUES (?, ?, ?, ?, ?)", *row)
+
+    def _update_session(self, **columns: object) -> None:
+        with self.ledger.transaction() as execute:
+            self._upsert_session(execute, columns)
+
+    def _upsert_session(self, execute: Execute, columns: dict[str, object]) -> None:
+        names = ", ".join(columns)
+        marks = ", ?" * len(columns)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
+        execute(
+            f"INSERT INTO session (destination, agent, id, {names}) VALUES (?, ?, ?{marks})"  # noqa: S608
+            f" ON CONFLICT DO UPDATE SET {changes}",
+            *(*self._key, *columns.values()),
+        )
+
+
+def _printable(kind: str) -> str:
+    """Some sources name a loss after the agent's own term, which may hold control characters."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in kind)[:_MAX_KIND_LENGTH]

@@ -26,8 +26,8 @@ from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
-from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Charge, Message, Session, Trigger, Usage
 from opensync_hooks.privacy.cleaning import clean_message, clean_session
 from opensync_hooks.privacy.exclusion import Exclusions
@@ -267,7 +267,7 @@ def back_up_queue(spool: Spool, ledger: Ledger, config: Config, log: Log, end: f
             if _back_up(job, backups, config):
                 log.write("copied", agent=job.trigger.agent, session=job.trigger.session_id)
     for agent, session_id in backups.tidy():
-        losses.note_copy(ledger, config.destination, agent, session_id)
+        SessionRecord(ledger, config.destination, agent, session_id).note_dropped_copy()
         log.write("copy-dropped", agent=agent, session=session_id)
 
 

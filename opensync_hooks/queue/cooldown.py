@@ -59,13 +59,14 @@ class CooldownRecord:
     def clear(self) -> None:
         """The destination has answered."""
         if self.last():
-            with self.ledger.at_once() as run:
-                run("DELETE FROM rest WHERE destination = ?", self.destination)
+            with self.ledger.transaction() as execute:
+                execute("DELETE FROM rest WHERE destination = ?", self.destination)
 
     def _write(self, rest: Cooldown) -> None:
         row = (rest.cause, rest.reason, rest.since, rest.until, rest.tries, rest.login)
-        with self.ledger.at_once() as run:
-            run("INSERT OR REPLACE INTO rest VALUES (?, ?, ?, ?, ?, ?, ?)", self.destination, *row)
+        insert = "INSERT OR REPLACE INTO rest VALUES (?, ?, ?, ?, ?, ?, ?)"
+        with self.ledger.transaction() as execute:
+            execute(insert, self.destination, *row)
 
 
 _CURES = {
@@ -102,5 +103,5 @@ def manual_attempt(ledger: Ledger, config: Config, spool: Spool) -> Iterator[Non
         record.start(error)
         raise
     record.clear()
-    ledger.note("last error", None)
+    ledger.set_note("last error", None)
     spool.notify()

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
-from opensync_hooks.delivery.delivery import Terms
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.delivery import Limits
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.errors import (
     BusyError,
     LateError,
@@ -41,7 +41,7 @@ _AGAIN_SECONDS = 0.2
 _PAUSE = 0.05
 _REDUCE_SECONDS = 1.0
 
-Result = Outcome | OpenSyncError
+Result = SyncOutcome | OpenSyncError
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ class Drain:
             if outcome:
                 yield outcome
 
-    def _ended(self, job: Job, outcome: Outcome | None) -> None:
+    def _ended(self, job: Job, outcome: SyncOutcome | None) -> None:
         reason = (outcome and outcome.reason) or ""
         if outcome and outcome.unclear:
             self._failed(job, "unclear", OpenSyncError(reason))
@@ -173,7 +173,7 @@ class Drain:
         else:
             self.spool.quarantine(job, str(error))
 
-    def _sync(self, job: Job) -> Outcome | None:
+    def _sync(self, job: Job) -> SyncOutcome | None:
         """None where there is nothing: an agent that was opened and closed leaves no session."""
         source = registry.source(job.trigger.agent, job.surroundings(os.environ))
         if source is None:
@@ -187,7 +187,7 @@ class Drain:
             time.sleep(_AGAIN_SECONDS)
             return self._deliver(job, source, source.locate(job.trigger) or located)
 
-    def _sync_copy(self, job: Job) -> Outcome | None:
+    def _sync_copy(self, job: Job) -> SyncOutcome | None:
         whose = (job.trigger.agent, job.trigger.session_id)
         found = self._keepsakes.find(*whose)
         if found:
@@ -201,12 +201,12 @@ class Drain:
 
     def _deliver(
         self, job: Job, source: Source, located: Located, syncer: Syncer | None = None
-    ) -> Outcome:
+    ) -> SyncOutcome:
         return (syncer or self.syncer).sync(
             source,
             located,
             end_reason=job.trigger.end_reason,
-            terms=Terms(
+            limits=Limits(
                 until=self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end),
                 is_last_try=job.attempts.is_last(clock.now()),
             ),

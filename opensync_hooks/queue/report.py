@@ -8,6 +8,8 @@ from typing import Literal
 
 from opensync_hooks.agents import registry
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.ledger.summary import quarantined_messages
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
@@ -56,20 +58,18 @@ class QueueReport:
         return {job.name: job for job in (*heard, *self.spool.jobs())}
 
     def _messages(self) -> Iterator[QueueItem]:
-        query = (
-            "SELECT agent, session, id, reason FROM message"
-            " WHERE destination = ? AND state = 'parked' ORDER BY agent, session, id"
-        )
-        for agent, session, name, reason in self.ledger.rows(query, self.destination):
-            yield QueueItem("quarantined", agent, session, message=name, reason=reason)
+        for agent, session_id, message_id, reason in quarantined_messages(
+            self.ledger, self.destination
+        ):
+            yield QueueItem("quarantined", agent, session_id, message=message_id, reason=reason)
 
     def retry(self, items: Iterable[QueueItem]) -> None:
         """Have them tried again: jobs at once, messages when their session is next looked at."""
         jobs = {job.name: job for job in self.spool.quarantined()} | self._jobs()
         for item in items:
             if item.message is not None:
-                account = self.ledger.account(self.destination, item.agent, item.session_id)
-                account.doubt([item.message])
+                record = SessionRecord(self.ledger, self.destination, item.agent, item.session_id)
+                record.mark_pending([item.message])
             elif item.job in jobs:
                 self.spool.retry(jobs[item.job])
 
@@ -77,8 +77,8 @@ class QueueReport:
         """Forget them, and the copies of their sessions. What was delivered stays delivered."""
         for item in items:
             if item.message is not None:
-                account = self.ledger.account(self.destination, item.agent, item.session_id)
-                account.drop(item.message)
+                record = SessionRecord(self.ledger, self.destination, item.agent, item.session_id)
+                record.dismiss_message(item.message)
             elif item.job:
                 self.spool.drop(item.job, registry.heed)
                 self.keepsakes.drop(item.agent, item.session_id)

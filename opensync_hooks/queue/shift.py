@@ -84,10 +84,10 @@ class Shift:
             rest = record.start(error)
             if rest is None or self.at_once:
                 raise
-            self.ledger.note("last error", str(error))
+            self.ledger.set_note("last error", str(error))
             self.log.write("rest", why=rest.cause.replace(" ", "-"), tries=rest.tries)
             return False
-        self.ledger.note("last error", failure)
+        self.ledger.set_note("last error", failure)
         if failure:
             self._keep_copies(config)
         return hold()
@@ -113,8 +113,8 @@ def note(log: Log, job: Job, result: Result) -> None:
     if isinstance(result, OpenSyncError):
         log.write("failed", **whose, why=type(result).__name__, tries=job.attempts.count + 1)
         return
-    left_out = {kind.replace(" ", "-"): count for kind, count in result.lost.items()}
-    counts = {"sent": result.sent, "unchanged": result.unchanged, "parked": result.parked}
-    masked = sum(result.masked.values())
+    left_out = {kind.replace(" ", "-"): count for kind, count in result.losses.items()}
+    counts = {"sent": result.sent, "unchanged": result.unchanged, "parked": result.quarantined}
+    masked = sum(result.redacted.values())
     more = {"unclear": result.unclear, "masked": masked, "partial": result.is_partial}
     log.write("synced", **whose, **counts, **more, **left_out)

@@ -56,7 +56,7 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
                 return 0
     except (OSError, OpenSyncError) as error:  # the events stay, the next worker finds them
         with suppress(OSError, OpenSyncError), Ledger(folders.ledger) as ledger:
-            ledger.note("last error", str(as_ours(error)))
+            ledger.set_note("last error", str(as_ours(error)))
         return 1
 
 
@@ -69,7 +69,7 @@ def _work(spool: Spool, folders: settings.Folders, end: float, *, at_once: bool 
             Shift(spool, ledger, log, end, at_once=at_once).run()
         except Exception as error:
             known = as_ours(error)
-            ledger.note("last error", str(known))
+            ledger.set_note("last error", str(known))
             log.write("bug" if isinstance(known, BugError) else "stopped", why=type(error).__name__)
             if known is not error:
                 raise

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.delivery import split
-from opensync_hooks.delivery.delivery import FREELY, MOST_UNCLEAR, Terms
-from opensync_hooks.delivery.payloads import LONGEST_TEXT
-from opensync_hooks.delivery.session_sync import Outcome
+from opensync_hooks.delivery.delivery import MOST_UNCLEAR, NO_LIMITS, Limits
+from opensync_hooks.delivery.json_values import MAX_TEXT_BYTES
+from opensync_hooks.delivery.session_sync import SyncOutcome
 from opensync_hooks.errors import LateError, UnclearError
 from opensync_hooks.ledger import losses
+from opensync_hooks.ledger.session_record import MessageState, SessionRecord
+from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.model import Charge, Json, Reasoning, ToolCall, Usage
 from opensync_hooks.server.routes import Response
 from tests.desk import Desk, at_opensync, at_the_store, said, session, source, told
@@ -49,11 +51,11 @@ def held(desk: Desk, session_id: str = "s1") -> tuple[Json, list[Json]]:
     return found["session"], found["messages"]
 
 
-def state(desk: Desk, message_id: str) -> str | None:
+def state(desk: Desk, message_id: str) -> MessageState | None:
     """What the ledger says of a message."""
-    account = desk.syncer.ledger.account(desk.syncer.destination.name, "cursor", "s1")
-    entry = account.entry(message_id)
-    return entry.state if entry else None
+    record = SessionRecord(desk.syncer.ledger, desk.syncer.destination.name, "cursor", "s1")
+    existing = record.message(message_id)
+    return existing.state if existing else None
 
 
 # ---- the bill ------------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ def test_fork_of_a_fork_is_linked_to_the_nearest_one(embedded: Desk) -> None:
 def test_models_without_a_price_are_named_and_no_others(embedded: Desk) -> None:
     calls = [charge("c1"), charge("c2", UNKNOWN), charge("c3", None), charge("c4", "another-one")]
     told(embedded, *(said(one.id, charge=one) for one in calls))
-    summary = embedded.syncer.ledger.summary(embedded.store.name)
+    summary = summarize(embedded.syncer.ledger, embedded.store.name)
     assert summary.unpriced == (UNKNOWN, "another-one")
 
 
@@ -160,8 +162,8 @@ def test_text_stands_beside_the_parts_only_where_there_is_or_was_one(desk: Desk)
 def test_secrets_are_counted_when_they_are_sent_and_not_again(desk: Desk) -> None:
     secret = "ghp_" + "a1B2c3D4e5" * 3 + "F6g7H8"
     messages = [said("m1", f"use {secret}"), said("m2"), said("m3", f"not {secret}")]
-    assert sum(told(desk, *messages).masked.values()) == 2
-    assert told(desk, *messages).masked == {}
+    assert sum(told(desk, *messages).redacted.values()) == 2
+    assert told(desk, *messages).redacted == {}
     assert "ghp_" not in json.dumps(desk.store.session("s1"))
 
 
@@ -174,14 +176,14 @@ def test_title_is_masked_as_the_messages_are(desk: Desk) -> None:
 
 
 def test_all_that_was_cut_is_counted_once_however_often_it_is_sent(embedded: Desk) -> None:
-    long = "x" * (LONGEST_TEXT + 1)
+    long = "x" * (MAX_TEXT_BYTES + 1)
     whole = session(said("m1", long), said("m2"), said("m3", long), skipped={"torn lines": 2})
     for force in (False, True):
         outcome = embedded.syncer.sync(*source(whole), force=force)
-        assert outcome.lost == {losses.CUT: 2, "torn lines": 2}
-        assert losses.total(embedded.syncer.ledger, embedded.store.name) == outcome.lost
+        assert outcome.losses == {losses.CUT_TEXTS: 2, "torn lines": 2}
+        assert losses.total(embedded.syncer.ledger, embedded.store.name) == outcome.losses
     told(embedded, said("m1", long), name="s2")
-    assert losses.total(embedded.syncer.ledger, embedded.store.name)[losses.CUT] == 3
+    assert losses.total(embedded.syncer.ledger, embedded.store.name)[losses.CUT_TEXTS] == 3
 
 
 # ---- a server that fails -------------------------------------------------------------------------
@@ -197,15 +199,15 @@ def failing(desk: Desk, fault: Fault, *texts: str) -> None:
     )
 
 
-def five(desk: Desk, terms: Terms = FREELY) -> Outcome:
+def five(desk: Desk, limits: Limits = NO_LIMITS) -> SyncOutcome:
     messages = [said(f"m{number}") for number in range(1, 6)]
-    return desk.syncer.sync(*source(session(*messages)), terms=terms)
+    return desk.syncer.sync(*source(session(*messages)), limits=limits)
 
 
 def test_refused_message_is_known_with_its_reason_and_not_sent_again_as_it_was(desk: Desk) -> None:
     failing(desk, REFUSED, "m2", "m4")
     outcome = five(desk)
-    assert (outcome.sent, outcome.parked, outcome.unclear) == (3, 2, 0)
+    assert (outcome.sent, outcome.quarantined, outcome.unclear) == (3, 2, 0)
     reason = f"{desk.syncer.destination.name}: refused (500). Error: Value is too large"
     assert outcome.reason == reason
     rows = desk.syncer.ledger.rows("SELECT id, reason FROM message WHERE state = 'parked'")
@@ -220,9 +222,9 @@ def test_refused_message_is_known_with_its_reason_and_not_sent_again_as_it_was(d
 def test_message_that_the_server_fails_on_is_sent_by_the_next_run(desk: Desk) -> None:
     failing(desk, UNCLEAR, "m2")
     outcome = five(desk)
-    assert (outcome.sent, outcome.parked, outcome.unclear) == (4, 0, 1)
+    assert (outcome.sent, outcome.quarantined, outcome.unclear) == (4, 0, 1)
     assert outcome.reason == f"{desk.syncer.destination.name}: answers 500 for now. Server Error"
-    assert state(desk, "m2") == "in doubt"
+    assert state(desk, "m2") is MessageState.PENDING
     assert desk.syncer.ledger.rows("SELECT reason FROM message WHERE id = 'm2'") == [
         (outcome.reason,)
     ]
@@ -233,9 +235,9 @@ def test_message_that_the_server_fails_on_is_sent_by_the_next_run(desk: Desk) ->
 
 def test_message_that_the_server_still_fails_on_at_the_last_try_is_set_aside(desk: Desk) -> None:
     failing(desk, UNCLEAR, "m2")
-    outcome = five(desk, terms=Terms(is_last_try=True))
-    assert (outcome.sent, outcome.parked, outcome.unclear) == (4, 1, 0)
-    assert state(desk, "m2") == "parked"
+    outcome = five(desk, limits=Limits(is_last_try=True))
+    assert (outcome.sent, outcome.quarantined, outcome.unclear) == (4, 1, 0)
+    assert state(desk, "m2") is MessageState.QUARANTINED
     assert desk.syncer.is_current(*source(session(said("m1"))))
     desk.fault = lambda _path, _body: None
     assert five(desk).unchanged == 5
@@ -246,7 +248,7 @@ def test_server_that_fails_on_three_messages_in_a_row_is_left_alone(desk: Desk) 
     with pytest.raises(UnclearError):
         five(desk)
     assert [state(desk, f"m{n}") for n in range(1, 6)] == [
-        "confirmed", "in doubt", "in doubt", "in doubt", None,
+        MessageState.CONFIRMED, *[MessageState.PENDING] * 3, None,
     ]  # fmt: skip
     assert MOST_UNCLEAR == 3
 
@@ -268,10 +270,10 @@ def test_delivery_whose_time_is_over_sends_one_message_and_leaves_the_rest_for_l
 ) -> None:
     for number in range(1, 5):
         with pytest.raises(LateError) as caught:
-            five(desk, terms=Terms(until=time.monotonic() - 1))
+            five(desk, limits=Limits(until=time.monotonic() - 1))
         assert str(caught.value) == "s1: takes long; the other sessions come first."
         assert desk.texts() == [f"m{n}" for n in range(1, number + 1)]
-    assert five(desk, terms=Terms(until=time.monotonic() + 3600)).sent == 1
+    assert five(desk, limits=Limits(until=time.monotonic() + 3600)).sent == 1
 
 
 # ---- the session ---------------------------------------------------------------------------------

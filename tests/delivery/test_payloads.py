@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.delivery import payloads
+from opensync_hooks.delivery.json_values import MAX_TEXT_BYTES, clean, truncate
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.ledger import losses
 from opensync_hooks.model import (
     Attachment,
     Charge,
@@ -41,8 +43,12 @@ def message(*parts: Part, **fields: Any) -> Message:
     return Message("m1", "assistant", parts, **fields)
 
 
+def message_body(message: Message, created_at: int | None = None) -> Json:
+    return payloads.message_body(message, created_at)[0]
+
+
 def body(*parts: Part, **fields: Any) -> Json:
-    return payloads.message_body(message(*parts, **fields), None)
+    return message_body(message(*parts, **fields))
 
 
 def contents(*parts: Part, **fields: Any) -> list[Any]:
@@ -93,7 +99,7 @@ def keeps(sent: Any, meant: Any) -> bool:
 def _spellings(meant: Any) -> list[str]:
     """A value's JSON text; also the one in which its depths are a text already."""
     found = []
-    for value in (meant, payloads.clean(meant)):
+    for value in (meant, clean(meant)):
         try:
             found.append(whole(json.dumps(value, ensure_ascii=False)))
         except (RecursionError, ValueError):
@@ -184,10 +190,10 @@ def test_depth_that_nothing_can_write_is_named() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "é", "日", "🚀"])
 def test_cut_falls_between_letters_and_says_how_much_is_missing(letter: str) -> None:
-    sent = payloads.fitting(letter * 900_001)
+    sent = truncate(letter * 900_001)
     assert says_all(sent, letter * 900_001)
-    assert len(sent.encode()) < payloads.LONGEST_TEXT + 100
-    assert payloads.fitting("x" * payloads.LONGEST_TEXT) == "x" * payloads.LONGEST_TEXT
+    assert len(sent.encode()) < MAX_TEXT_BYTES + 100
+    assert truncate("x" * MAX_TEXT_BYTES) == "x" * MAX_TEXT_BYTES
 
 
 def test_parts_that_are_too_much_together_are_all_there_and_each_says_what_it_lacks() -> None:
@@ -200,21 +206,19 @@ def test_parts_that_are_too_much_together_are_all_there_and_each_says_what_it_la
     assert [one["id"] for one in sent[:-1]] == [part.call_id for part in parts]
     assert all(says_all(one["result"], meant) for one, meant in zip(sent, outputs, strict=False))
     assert sent[-1] == short.text
-    assert sum(len(json.dumps(one)) for one in sent) > payloads.MOST_BYTES // 4
+    assert sum(len(json.dumps(one)) for one in sent) > payloads.MAX_PARTS_BYTES // 4
 
 
 def test_many_long_parts_are_taken() -> None:
-    parts = [
-        ToolCall("i" * 9000, "n" * 9000, {"x": "z" * 9000}) for _ in range(payloads.MOST_PARTS)
-    ]
+    parts = [ToolCall("i" * 9000, "n" * 9000, {"x": "z" * 9000}) for _ in range(payloads.MAX_PARTS)]
     accept(body(*parts))
 
 
 def test_parts_beyond_the_most_are_counted() -> None:
-    sent = body(*[Text(str(number)) for number in range(payloads.MOST_PARTS + 5)])
+    sent = body(*[Text(str(number)) for number in range(payloads.MAX_PARTS + 5)])
     accept(sent)
     assert sent["parts"][-1] == {"type": "text", "content": "[5 more parts left out]"}
-    assert sent["textContent"].endswith(str(payloads.MOST_PARTS + 4))
+    assert sent["textContent"].endswith(str(payloads.MAX_PARTS + 4))
 
 
 def test_text_of_a_message_is_its_texts_and_nothing_else() -> None:
@@ -265,7 +269,7 @@ def test_undone_message_says_so_in_its_text_and_in_its_parts(
 
 
 def test_undone_message_of_the_most_parts_is_taken() -> None:
-    parts = [ToolCall("t", "Bash", {})] * (payloads.MOST_PARTS + 1)
+    parts = [ToolCall("t", "Bash", {})] * (payloads.MAX_PARTS + 1)
     sent = body(*parts, undone=True)
     accept(sent)
     assert sent["parts"][-1]["content"].startswith("[undone] [1 more")
@@ -278,7 +282,7 @@ def test_what_is_not_known_is_not_sent() -> None:
     assert body(Text("hi")) == {
         "role": "assistant", "textContent": "hi", "parts": [{"type": "text", "content": "hi"}],
     }  # fmt: skip
-    assert payloads.message_extra(None, None, undone=False) == {}
+    assert payloads.message_extra(message(), None, None) == {}
 
 
 @pytest.mark.parametrize(
@@ -301,7 +305,7 @@ def test_prompt_tokens_are_all_that_the_model_read() -> None:
     charge = Charge("c", None, Usage(1, 20, 300, 4_000, 50_000, 7))
     sent = body(Text("hi"), charge=charge)
     assert (sent["promptTokens"], sent["completionTokens"]) == (54_301, 20)
-    extra = payloads.message_extra(charge, 0.5, undone=True)
+    extra = payloads.message_extra(message(undone=True), charge, 0.5)
     assert (extra["cost"], extra["undone"], extra["cacheReadTokens"]) == (0.5, True, 300)
 
 
@@ -312,9 +316,7 @@ def test_number_that_can_be_no_count_is_left_out(number: Any) -> None:
     sent = payloads.session_body(session, usage, number)
     assert sent.keys() == {"externalId", "source", "completionTokens"}
     validation.session(sent)
-    accept(
-        payloads.message_body(message(charge=Charge("c", None, usage), duration_ms=number), number)
-    )
+    accept(message_body(message(charge=Charge("c", None, usage), duration_ms=number), number))
     extra = payloads.session_extra(session, usage, None)
     assert "inputTokens" not in extra
     assert "reasoningTokens" not in extra
@@ -347,13 +349,36 @@ def test_path_that_a_system_can_have_is_never_cut() -> None:
     assert sent["projectPath"] == path
 
 
+# ---- what was cut --------------------------------------------------------------------------------
+
+
+def cuts(*parts: Part) -> dict[str, int]:
+    return payloads.message_body(message(*parts), None)[1]
+
+
+def test_message_that_arrives_whole_has_no_cuts() -> None:
+    assert cuts() == {}
+    assert cuts(Text("hello"), ToolCall("t", "Bash", {"a": [1]}), ToolResult("t", "B", "ok")) == {}
+
+
+def test_text_that_looks_like_a_cut_is_not_counted() -> None:
+    assert cuts(Text("quoted:\n[cut here: 7 more bytes]"), Text("[3 more parts left out]")) == {}
+
+
+def test_cut_texts_and_omitted_parts_are_counted() -> None:
+    long = "x" * (MAX_TEXT_BYTES + 5)
+    parts = (Text(long), ToolResult("t", "Bash", long), ToolCall("t", "Bash", {"a": long}))
+    assert cuts(*parts) == {losses.CUT_TEXTS: 3}
+    assert cuts(*[Text("x")] * (payloads.MAX_PARTS + 7)) == {losses.OMITTED_PARTS: 7}
+
+
 # ---- digests -------------------------------------------------------------------------------------
 
 
 def test_digest_is_the_one_that_ledgers_hold_already() -> None:
     """Another digest of the same content would send every message of every user again."""
     parts = (Text("hi"), ToolCall("t", "Bash", {"b": 1, "a": "é"}))
-    sent = payloads.message_body(message(*parts, model="m"), 1_700_000_000_000)
+    sent = message_body(message(*parts, model="m"), 1_700_000_000_000)
     assert payloads.digest(sent, {})[:16] == "69af4db6a5808a28"
 
 
@@ -378,7 +403,7 @@ def test_digest_does_not_care_for_the_order_of_names() -> None:
 )
 def test_digest_changes_with_what_is_sent(change: Callable[[Message], Message]) -> None:
     one = message(Text("a"), Text("b"), model="m", duration_ms=7)
-    before, after = (payloads.digest(payloads.message_body(each, 1)) for each in (one, change(one)))
+    before, after = (payloads.digest(message_body(each, 1)) for each in (one, change(one)))
     assert before != after
 
 
@@ -449,8 +474,8 @@ _anything = settings(max_examples=40, deadline=None, suppress_health_check=list(
 def test_every_message_is_stored(
     tmp_path: Path, one: Message, created_at: int | None, cost: float | None
 ) -> None:
-    sent = payloads.message_body(one, created_at)
-    extra = payloads.message_extra(one.charge, cost, undone=one.undone)
+    sent = message_body(one, created_at)
+    extra = payloads.message_extra(one, one.charge, cost)
     accept(sent)
     ids = {"sessionExternalId": "s", "externalId": "r:m", "source": "claude-code"}
     with Store(tmp_path / "store.db") as store:

@@ -13,10 +13,11 @@ import pytest
 
 from opensync_hooks.config import load
 from opensync_hooks.delivery import split
-from opensync_hooks.delivery.delivery import Terms
-from opensync_hooks.delivery.session_sync import Excluded, Outcome
+from opensync_hooks.delivery.delivery import Limits
+from opensync_hooks.delivery.session_sync import Excluded, SyncOutcome
 from opensync_hooks.errors import BusyError, SourceError, UnreachableError
 from opensync_hooks.ledger import losses
+from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Charge, Session, Text, ToolCall, Usage
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.server.routes import Response
@@ -219,7 +220,7 @@ def test_refused_message_is_set_aside_and_the_rest_goes_on(desk: Desk) -> None:
     refusal = Fault(Response(500, b'{"error": "Error: Value is too large"}'))
     desk.fault = lambda _, body: refusal if b"answer 2" in body else None
     outcome = desk.sync()
-    assert (outcome.sent, outcome.parked) == (5, 1)
+    assert (outcome.sent, outcome.quarantined) == (5, 1)
     assert outcome.reason
     assert "too large" in outcome.reason
     assert desk.sync().sent == 0, "what was refused is not sent again as it was"
@@ -269,7 +270,7 @@ def test_every_recorded_session_is_taken_by_the_real_rules(desk: Desk) -> None:
         shutil.copytree(folder, desk.folder / "projects" / f"-{folder.name}")
     for located in list(desk.source.sessions()):
         outcome = desk.sync(located.session_id)
-        assert (outcome.parked, outcome.unchanged) == (0, 0)
+        assert (outcome.quarantined, outcome.unchanged) == (0, 0)
         assert outcome.sent > 0
 
 
@@ -421,7 +422,7 @@ def test_excluded_project_is_named_remembered_and_neither_sent_nor_previewed(
     monkeypatch.setattr(desk, "syncer", syncer)
     outcome = desk.sync()
     why = "its project matches `/work` under exclude in config.toml"
-    assert outcome == Outcome("s1", excluded=why)
+    assert outcome == SyncOutcome("s1", excluded=why)
     assert desk.paths == {}
     located = desk.source.find("s1")
     assert located
@@ -434,7 +435,7 @@ def test_session_of_a_project_that_is_gone_stays_here_as_it_did_before(desk: Des
     written = source(session(said("m1"), project_path="/nowhere/at/all"))
     Exclusions.of(desk.syncer.config).remember("cursor", "s1", "its project was closed")
     assert list(desk.syncer.preview(*written)) == [Excluded("s1", "its project was closed")]
-    assert desk.syncer.sync(*written) == Outcome("s1", excluded="its project was closed")
+    assert desk.syncer.sync(*written) == SyncOutcome("s1", excluded="its project was closed")
     assert desk.paths == {}
 
 
@@ -463,7 +464,7 @@ def test_private_session_is_not_even_read(desk: Desk) -> None:
         desk.syncer.sync(desk.source, located)
     Exclusions.of(desk.syncer.config).keep_private(desk.source.agent, "s1")
     why = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
-    assert desk.syncer.sync(desk.source, located) == Outcome("s1", excluded=why)
+    assert desk.syncer.sync(desk.source, located) == SyncOutcome("s1", excluded=why)
     assert list(desk.syncer.preview(desk.source, located)) == [Excluded("s1", why)]
     assert desk.paths == {}
 
@@ -473,25 +474,27 @@ def test_preview_takes_no_call_away_from_the_session_that_will_pay_for_it(desk: 
     located = desk.source.find("s1")
     assert located
     list(desk.syncer.preview(desk.source, located))
-    other = desk.syncer.ledger.account(desk.syncer.destination.name, desk.source.agent, "fork")
-    assert set(other.claim(["msg_s1_1"]).values()) == {"fork"}
+    other = SessionRecord(
+        desk.syncer.ledger, desk.syncer.destination.name, desk.source.agent, "fork"
+    )
+    assert set(other.claim_charges(["msg_s1_1"]).values()) == {"fork"}
 
 
 def test_second_run_on_a_session_waits_its_turn_and_then_says_who_is_busy(desk: Desk) -> None:
     desk.pen().turn(1)
     located = desk.source.find("s1")
     assert located
-    terms = Terms(patience=0.05)
+    limits = Limits(lock_timeout=0.05)
     agent = desk.source.agent
     with desk.syncer.alone(agent, "s1", 1), pytest.raises(BusyError) as caught:
-        desk.syncer.sync(desk.source, located, terms=terms)
+        desk.syncer.sync(desk.source, located, limits=limits)
     assert str(caught.value) == "s1: another run has been syncing it for 0 s."
     hint = "It is taken up again by the next hook, or by `opensync-hooks sync`."
     assert caught.value.hint == hint
     assert desk.paths == {}
     with desk.syncer.alone("cursor", "s1", 1):
-        assert desk.syncer.sync(desk.source, located, terms=terms).sent == 2
-    assert desk.syncer.sync(desk.source, located, terms=terms).unchanged == 2
+        assert desk.syncer.sync(desk.source, located, limits=limits).sent == 2
+    assert desk.syncer.sync(desk.source, located, limits=limits).unchanged == 2
 
 
 def test_locks_are_for_their_user_alone(desk: Desk) -> None:
@@ -508,7 +511,7 @@ def test_preview_is_what_a_sync_then_delivers(embedded: Desk) -> None:
     (shown,) = embedded.syncer.preview(*source(whole))
     assert not isinstance(shown, Excluded)
     head, extra = shown.head()
-    messages = [(body, more) for _, body, more, _ in shown.messages()]
+    messages = [(body, more) for _, body, more, *_ in shown.messages()]
     assert embedded.store.session_ids() == []
     embedded.syncer.sync(*source(whole))
     found = embedded.store.session("s1")
@@ -532,12 +535,12 @@ def test_outcome_tells_of_a_session_and_its_subagents_together(embedded: Desk) -
     )
     written = source(main, child, session(name="silent"))
     outcome = embedded.syncer.sync(*written)
-    assert outcome == Outcome(
+    assert outcome == SyncOutcome(
         "s1", title="Main", sessions=2, sent=3, is_partial=True,
-        masked=outcome.masked, lost={"torn lines": 3},
+        redacted=outcome.redacted, losses={"torn lines": 3},
     )  # fmt: skip
-    assert list(outcome.masked.values()) == [2]
-    assert embedded.syncer.sync(*written) == replace(outcome, sent=0, unchanged=3, masked={})
+    assert list(outcome.redacted.values()) == [2]
+    assert embedded.syncer.sync(*written) == replace(outcome, sent=0, unchanged=3, redacted={})
 
 
 def test_reason_of_a_failure_outlives_what_goes_well_after_it(desk: Desk) -> None:
@@ -545,7 +548,7 @@ def test_reason_of_a_failure_outlives_what_goes_well_after_it(desk: Desk) -> Non
     desk.fault = lambda _, body: refusal if b"m1" in body else None
     written = source(session(said("m1")), session(said("c1"), name="child"))
     outcome = desk.syncer.sync(*written)
-    assert (outcome.sent, outcome.parked) == (1, 1)
+    assert (outcome.sent, outcome.quarantined) == (1, 1)
     assert (
         outcome.reason
         == f"{desk.syncer.destination.name}: refused (500). Error: Value is too large"
@@ -557,7 +560,7 @@ def test_masked_secrets_are_counted_by_kind(desk: Desk) -> None:
     pen = desk.pen()
     pen.line("user", f"use {secret}")
     pen.says("m1", text(f"no, not {secret}"))
-    masked = desk.sync().masked
+    masked = desk.sync().redacted
     assert sum(masked.values()) >= 2
     assert all(count > 0 for count in masked.values())
 

@@ -19,7 +19,7 @@ from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Folders, load
 from opensync_hooks.delivery import split
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import BusyError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
@@ -69,7 +69,7 @@ class Machine:
             settings = replace(load(), folders=own)
             yield Syncer(settings, client, ledger, pricing.bundled())
 
-    def sync(self, session_id: str = "s1") -> Outcome:
+    def sync(self, session_id: str = "s1") -> SyncOutcome:
         located = self.source.find(session_id)
         assert located
         with self.syncer() as syncer:
@@ -267,7 +267,7 @@ def test_emoji_at_the_cut_of_the_search_text_poisons_nothing(cloud: Cloud, shift
     located = Located("s1", Path("/nowhere"), 0, "mark")
     with cloud.machine().syncer() as syncer:
         outcome = syncer.sync(cast("Source", Told()), located)
-    assert (outcome.sent, outcome.parked) == (4, 0)
+    assert (outcome.sent, outcome.quarantined) == (4, 0)
     assert len(cloud.texts()) == 4
 
 

@@ -14,11 +14,11 @@ from urllib.parse import unquote
 from opensync_hooks import pricing
 from opensync_hooks.agents.source import Source
 from opensync_hooks.config import Config, Folders
-from opensync_hooks.delivery.delivery import Bill, Delivery
+from opensync_hooks.delivery.delivery import Costs, Delivery
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.errors import RejectedError, SourceError
-from opensync_hooks.ledger.session_record import Entry, Head
+from opensync_hooks.ledger.session_record import MessageRecord, RemoteSession
 from opensync_hooks.model import Json, Session
 
 _AT_HOME = tuple(
@@ -56,30 +56,30 @@ class Sink:
         return BatchReply(len(body.get("sessions", ())), 0)
 
 
-class Page:
-    """An account of the ledger's that forgets all."""
+class ForgetfulRecord:
+    """A session record that remembers nothing."""
 
-    def head(self) -> Head | None:
+    def remote_session(self) -> RemoteSession | None:
         return None
 
-    def opened(self, remote_id: str) -> None: ...
+    def set_remote_id(self, remote_id: str) -> None: ...
 
-    def closed(self, *_: object) -> None: ...
+    def confirm_session(self, *_: object) -> None: ...
 
-    def entry(self, message_id: str) -> Entry | None: ...
+    def message(self, message_id: str) -> MessageRecord | None: ...
 
-    def write(self, *_: object) -> None: ...
+    def set_message(self, *_: object) -> None: ...
 
-    def claim(self, charge_ids: Iterable[str]) -> dict[str, str]:
+    def claim_charges(self, charge_ids: Iterable[str]) -> dict[str, str]:
         return dict.fromkeys(charge_ids, "")
 
 
 def deliver(session: Session, folder: Path) -> None:
     """All that the worker does with a session, but for the network and the disk."""
-    page: Any = Page()
+    record: Any = ForgetfulRecord()
     config = Config(Folders(folder, folder, folder), thinking=True)
-    bill = Bill.of(session, page, _PRICES)
-    Delivery(session, bill, Sink(), page, config).run()
+    costs = Costs.of(session, record, _PRICES)
+    Delivery(session, costs, Sink(), record, config).run()
 
 
 def read_all(source: Source, folder: Path) -> int:

@@ -146,7 +146,7 @@ def test_waiting_hook_is_silent_also_where_a_bug_ends_it(
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
     with Ledger(Folders.of(os.environ).ledger) as ledger:
-        assert "KeyError" in (ledger.noted("last error") or ("",))[0]
+        assert "KeyError" in (ledger.note("last error") or ("",))[0]
 
 
 def test_relative_home_and_missing_packages_end_with_a_sentence_not_in_a_loop(

@@ -19,8 +19,14 @@ import pytest
 
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger import readonly
-from opensync_hooks.ledger.ledger import Ledger, Summary
-from opensync_hooks.ledger.session_record import Account, Entry, Head
+from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import (
+    MessageRecord,
+    MessageState,
+    RemoteSession,
+    SessionRecord,
+)
+from opensync_hooks.ledger.summary import Summary, complete_sessions, summarize
 from opensync_hooks.system.sqlite import DamagedError, SqliteFile
 
 ROOT = Path(__file__).parents[2]
@@ -41,129 +47,142 @@ def ledger(path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def account(ledger: Ledger) -> Account:
-    return ledger.account(HERE, AGENT, "s1")
+def record(ledger: Ledger) -> SessionRecord:
+    return session_record(ledger)
+
+
+def session_record(ledger: Ledger, session_id: str = "s1") -> SessionRecord:
+    return SessionRecord(ledger, HERE, AGENT, session_id)
+
+
+def confirmed(content_hash: str) -> MessageRecord:
+    return MessageRecord(content_hash, MessageState.CONFIRMED)
 
 
 def fill(path: Path, messages: int = 500) -> None:
     with Ledger(path) as ledger:
-        account = ledger.account(HERE, AGENT, "s1")
-        account.opened("r1")
+        record = session_record(ledger)
+        record.set_remote_id("r1")
         for number in range(messages):
-            account.write(f"m{number}", "h" * 64, "confirmed")
+            record.set_message(f"m{number}", "h" * 64, MessageState.CONFIRMED)
 
 
 def is_usable(path: Path) -> bool:
     with Ledger(path) as ledger:
-        account = ledger.account(HERE, AGENT, "fresh")
-        account.opened("r9")
-        account.write("m1", "h1", "confirmed")
-        return account.entry("m1") == Entry("h1", "confirmed")
+        record = session_record(ledger, "fresh")
+        record.set_remote_id("r9")
+        record.set_message("m1", "h1", MessageState.CONFIRMED)
+        return record.message("m1") == confirmed("h1")
 
 
 # ---- the page of one session ---------------------------------------------------------------------
 
 
-def test_message_is_as_it_was_written_last(account: Account) -> None:
-    assert account.entry("m1") is None
-    account.write("m1", "h1", "in doubt")
-    assert account.entry("m1") == Entry("h1", "in doubt")
-    account.write("m1", "h1", "confirmed")
-    assert account.entry("m1") == Entry("h1", "confirmed")
-    account.write("m1", "h2", "parked", "too large")
-    assert account.entry("m1") == Entry("h2", "parked")
+def test_message_is_as_it_was_written_last(record: SessionRecord) -> None:
+    assert record.message("m1") is None
+    record.set_message("m1", "h1", MessageState.PENDING)
+    assert record.message("m1") == MessageRecord("h1", MessageState.PENDING)
+    record.set_message("m1", "h1", MessageState.CONFIRMED)
+    assert record.message("m1") == confirmed("h1")
+    record.set_message("m1", "h2", MessageState.QUARANTINED, "too large")
+    assert record.message("m1") == MessageRecord("h2", MessageState.QUARANTINED)
 
 
-def test_session_is_known_once_the_destination_named_it(account: Account) -> None:
-    account.finished("f1")
-    assert account.head() is None
-    account.opened("r1")
-    assert account.head() == Head("r1", None, None, None)
-    account.closed("h1", "Title", "clear", ["model-x"])
-    assert account.head() == Head("r1", "h1", "Title", "clear")
-    account.opened("r2")
-    assert account.head() == Head("r2", "h1", "Title", "clear")
+def test_session_is_known_once_the_destination_named_it(record: SessionRecord) -> None:
+    record.set_fingerprint("f1")
+    assert record.remote_session() is None
+    record.set_remote_id("r1")
+    assert record.remote_session() == RemoteSession("r1", None, None, None)
+    record.confirm_session("h1", "Title", "clear", ["model-x"])
+    assert record.remote_session() == RemoteSession("r1", "h1", "Title", "clear")
+    record.set_remote_id("r2")
+    assert record.remote_session() == RemoteSession("r2", "h1", "Title", "clear")
 
 
 @pytest.mark.parametrize("opened", [True, False], ids=["with messages", "with nothing to send"])
 def test_session_that_was_read_to_its_end_is_remembered_as_it_looked(
-    ledger: Ledger, account: Account, opened: bool
+    ledger: Ledger, record: SessionRecord, opened: bool
 ) -> None:
     if opened:
-        account.opened("r1")
-    assert ledger.fingerprint(HERE, AGENT, "s1") is None
-    account.finished("f1")
-    account.finished("f2")
-    assert ledger.fingerprint(HERE, AGENT, "s1") == "f2"
-    assert ledger.summary(HERE).sessions == opened
+        record.set_remote_id("r1")
+    assert session_record(ledger).fingerprint() is None
+    record.set_fingerprint("f1")
+    record.set_fingerprint("f2")
+    assert session_record(ledger).fingerprint() == "f2"
+    assert summarize(ledger, HERE).sessions == opened
 
 
 def test_doubt_has_everything_sent_again_and_keeps_the_ids(
-    ledger: Ledger, account: Account
+    ledger: Ledger, record: SessionRecord
 ) -> None:
-    account.opened("r1")
-    account.write("m1", "h1", "confirmed")
-    account.write("m2", "h2", "parked", "refused")
-    account.closed("h", "Title", None, [])
-    account.finished("f1")
-    account.doubt()
-    assert account.head() == Head("r1", None, None, None)
-    assert account.entry("m1") == Entry("h1", "in doubt")
-    assert account.entry("m2") == Entry("h2", "in doubt")
-    assert ledger.fingerprint(HERE, AGENT, "s1") is None
+    record.set_remote_id("r1")
+    record.set_message("m1", "h1", MessageState.CONFIRMED)
+    record.set_message("m2", "h2", MessageState.QUARANTINED, "refused")
+    record.confirm_session("h", "Title", None, [])
+    record.set_fingerprint("f1")
+    record.mark_pending()
+    assert record.remote_session() == RemoteSession("r1", None, None, None)
+    assert record.message("m1") == MessageRecord("h1", MessageState.PENDING)
+    assert record.message("m2") == MessageRecord("h2", MessageState.PENDING)
+    assert session_record(ledger).fingerprint() is None
 
 
-def test_doubt_of_some_messages_leaves_the_others_confirmed(account: Account) -> None:
-    account.opened("r1")
-    account.write("m1", "h1", "confirmed")
-    account.write("m2", "h2", "confirmed")
-    account.closed("h", "Title", None, [])
-    account.doubt(["m2"])
-    assert account.head() == Head("r1", None, None, None)
-    assert account.entry("m1") == Entry("h1", "confirmed")
-    assert account.entry("m2") == Entry("h2", "in doubt")
+def test_doubt_of_some_messages_leaves_the_others_confirmed(record: SessionRecord) -> None:
+    record.set_remote_id("r1")
+    record.set_message("m1", "h1", MessageState.CONFIRMED)
+    record.set_message("m2", "h2", MessageState.CONFIRMED)
+    record.confirm_session("h", "Title", None, [])
+    record.mark_pending(["m2"])
+    assert record.remote_session() == RemoteSession("r1", None, None, None)
+    assert record.message("m1") == confirmed("h1")
+    assert record.message("m2") == MessageRecord("h2", MessageState.PENDING)
 
 
-def test_owners_are_told_without_claiming_anything(ledger: Ledger, account: Account) -> None:
-    other = ledger.account(HERE, AGENT, "s2")
-    other.claim(["c1"])
-    assert account.owners(["c1", "c2"]) == {"c1": "s2", "c2": "s1"}
-    assert other.owners(["c2"]) == {"c2": "s2"}
+def test_owners_are_told_without_claiming_anything(ledger: Ledger, record: SessionRecord) -> None:
+    other = session_record(ledger, "s2")
+    other.claim_charges(["c1"])
+    assert record.charge_owners(["c1", "c2"]) == {"c1": "s2", "c2": "s1"}
+    assert other.charge_owners(["c2"]) == {"c2": "s2"}
 
 
 def test_forgotten_session_is_unknown_but_its_calls_stay_its_own(
-    ledger: Ledger, account: Account
+    ledger: Ledger, record: SessionRecord
 ) -> None:
-    account.opened("r1")
-    account.write("m1", "h1", "confirmed")
-    account.finished("f1")
-    account.claim(["c1"])
-    account.forget()
-    assert (account.head(), account.entry("m1")) == (None, None)
-    assert ledger.fingerprint(HERE, AGENT, "s1") is None
-    assert ledger.account(HERE, AGENT, "fork").claim(["c1"]) == {"c1": "s1"}
+    record.set_remote_id("r1")
+    record.set_message("m1", "h1", MessageState.CONFIRMED)
+    record.set_fingerprint("f1")
+    record.claim_charges(["c1"])
+    record.forget()
+    assert (record.remote_session(), record.message("m1")) == (None, None)
+    assert session_record(ledger).fingerprint() is None
+    assert session_record(ledger, "fork").claim_charges(["c1"]) == {"c1": "s1"}
 
 
-@pytest.mark.parametrize("undo", [Account.forget, Account.doubt], ids=["forget", "doubt"])
+@pytest.mark.parametrize(
+    "undo", [SessionRecord.forget, SessionRecord.mark_pending], ids=["forget", "mark"]
+)
 @pytest.mark.parametrize(
     "key",
     [(THERE, AGENT, "s1"), (HERE, "cursor", "s1"), (HERE, AGENT, "s2")],
     ids=["another destination", "another agent", "another session"],
 )
-def test_pages_do_not_touch_each_other(
-    ledger: Ledger, account: Account, undo: Callable[[Account], None], key: tuple[str, str, str]
+def test_records_do_not_touch_each_other(
+    ledger: Ledger,
+    record: SessionRecord,
+    undo: Callable[[SessionRecord], None],
+    key: tuple[str, str, str],
 ) -> None:
-    other = ledger.account(*key)
-    other.opened("r2")
-    other.closed("h2", "Other", None, [])
-    other.write("m1", "h2", "confirmed")
-    other.finished("f2")
-    account.opened("r1")
-    account.write("m1", "h1", "parked")
-    undo(account)
-    assert other.head() == Head("r2", "h2", "Other", None)
-    assert other.entry("m1") == Entry("h2", "confirmed")
-    assert ledger.fingerprint(*key) == "f2"
+    other = SessionRecord(ledger, *key)
+    other.set_remote_id("r2")
+    other.confirm_session("h2", "Other", None, [])
+    other.set_message("m1", "h2", MessageState.CONFIRMED)
+    other.set_fingerprint("f2")
+    record.set_remote_id("r1")
+    record.set_message("m1", "h1", MessageState.QUARANTINED)
+    undo(record)
+    assert other.remote_session() == RemoteSession("r2", "h2", "Other", None)
+    assert other.message("m1") == confirmed("h2")
+    assert SessionRecord(ledger, *key).fingerprint() == "f2"
 
 
 @pytest.mark.parametrize(
@@ -173,52 +192,58 @@ def test_pages_do_not_touch_each_other(
 )
 def test_any_text_may_be_an_id_a_title_or_a_models_name(ledger: Ledger, text: str) -> None:
     """JSON can escape a lone surrogate, SQLite takes none."""
-    account = ledger.account(HERE, AGENT, text)
-    account.opened("r1")
-    account.write(text, "h1", "parked", text)
-    account.closed("h", text, text, [text])
-    ledger.note("last error", text)
-    assert account.entry(text) == Entry("h1", "parked")
-    assert account.head() == Head("r1", "h", text, text)
-    assert account.claim([text]) == {text: text}
-    assert ledger.noted("last error")
-    assert ledger.summary(HERE).unpriced == ((text,) if text else ())
+    record = session_record(ledger, text)
+    record.set_remote_id("r1")
+    record.set_message(text, "h1", MessageState.QUARANTINED, text)
+    record.confirm_session("h", text, text, [text])
+    ledger.set_note("last error", text)
+    assert record.message(text) == MessageRecord("h1", MessageState.QUARANTINED)
+    assert record.remote_session() == RemoteSession("r1", "h", text, text)
+    assert record.claim_charges([text]) == {text: text}
+    assert ledger.note("last error")
+    assert summarize(ledger, HERE).unpriced == ((text,) if text else ())
 
 
 # ---- who owns a call -----------------------------------------------------------------------------
 
 
 def test_call_belongs_to_the_first_that_claimed_it(ledger: Ledger) -> None:
-    first, fork = ledger.account(HERE, AGENT, "s1"), ledger.account(HERE, AGENT, "fork")
-    assert first.claim(["a", "b", "a"]) == {"a": "s1", "b": "s1"}
-    assert fork.claim(["b", "c"]) == {"b": "s1", "c": "fork"}
-    assert first.claim(["a", "c"]) == {"a": "s1", "c": "fork"}
-    assert ledger.account(THERE, AGENT, "fork").claim(["a"]) == {"a": "fork"}
-    assert first.claim([]) == {}
+    first, fork = (
+        session_record(ledger),
+        session_record(ledger, "fork"),
+    )
+    assert first.claim_charges(["a", "b", "a"]) == {"a": "s1", "b": "s1"}
+    assert fork.claim_charges(["b", "c"]) == {"b": "s1", "c": "fork"}
+    assert first.claim_charges(["a", "c"]) == {"a": "s1", "c": "fork"}
+    assert SessionRecord(ledger, THERE, AGENT, "fork").claim_charges(["a"]) == {"a": "fork"}
+    assert first.claim_charges([]) == {}
 
 
-def test_claim_that_breaks_in_the_middle_claims_nothing(ledger: Ledger, account: Account) -> None:
+def test_claim_that_breaks_in_the_middle_claims_nothing(
+    ledger: Ledger, record: SessionRecord
+) -> None:
     def charges() -> Iterator[str]:
         yield "a"
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        account.claim(charges())
-    assert ledger.account(HERE, AGENT, "fork").claim(["a"]) == {"a": "fork"}
+        record.claim_charges(charges())
+    assert session_record(ledger, "fork").claim_charges(["a"]) == {"a": "fork"}
 
 
 _CLAIM = """
 import json, sys
 from pathlib import Path
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import SessionRecord
 path, name = sys.argv[1:]
 owners = {}
 print("ready", flush=True)
 sys.stdin.readline()
 with Ledger(Path(path)) as ledger:
-    account = ledger.account("here", "claude-code", name)
+    record = SessionRecord(ledger, "here", "claude-code", name)
     for start in range(0, 200, 10):
-        owners |= account.claim(f"c{number}" for number in range(start, start + 10))
+        owners |= record.claim_charges(f"c{number}" for number in range(start, start + 10))
 print(json.dumps(owners))
 """
 
@@ -305,7 +330,7 @@ def test_ruined_ledger_is_set_aside_and_a_new_one_takes_its_place(
     ruin(path)
     ruined = path.read_bytes()
     assert is_usable(path)
-    aside = list(path.parent.glob("ledger.db.ruined-*"))
+    aside = list(path.parent.glob("ledger.db.damaged-*"))
     assert [one.read_bytes() for one in aside] == ([ruined] if ruined else [])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -318,13 +343,13 @@ def test_damage_found_in_mid_use_is_an_error_of_ours_and_gone_at_the_next_start(
         file.seek(4096)  # behind the page with the schema
         file.write(b"\xff" * (path.stat().st_size - 4096))
     with Ledger(path) as ledger:
-        account = ledger.account(HERE, AGENT, "s1")
-        with pytest.raises(UnreachableError, match="is damaged"):
-            account.entry("m1")
-        with pytest.raises(UnreachableError, match="is damaged"):
-            account.claim(["c"])
+        record = session_record(ledger)
+        with pytest.raises(UnreachableError, match="damaged"):
+            record.message("m1")
+        with pytest.raises(UnreachableError, match="damaged"):
+            record.claim_charges(["c"])
     assert is_usable(path)
-    assert len(list(path.parent.glob("ledger.db.ruined-*"))) == 1
+    assert len(list(path.parent.glob("ledger.db.damaged-*"))) == 1
 
 
 def _damaged_behind_the_schema(path: Path) -> None:
@@ -338,17 +363,17 @@ def test_second_run_that_met_the_damage_leaves_the_new_ledger_where_it_is(path: 
     _damaged_behind_the_schema(path)
     first, second = Ledger(path), Ledger(path)
     for one in (first, second):
-        with pytest.raises(UnreachableError, match="is damaged"):
-            one.account(HERE, AGENT, "s1").entry("m1")
+        with pytest.raises(UnreachableError, match="damaged"):
+            session_record(one).message("m1")
     first.close()
     with Ledger(path) as new:
-        account = new.account(HERE, AGENT, "s1")
-        account.write("m1", "h", "confirmed")
+        record = session_record(new)
+        record.set_message("m1", "h", MessageState.CONFIRMED)
         second.close()
-        assert account.entry("m1") == Entry("h", "confirmed")
-        account.write("m2", "h", "confirmed")
+        assert record.message("m1") == confirmed("h")
+        record.set_message("m2", "h", MessageState.CONFIRMED)
     with Ledger(path) as again:
-        assert again.account(HERE, AGENT, "s1").entry("m2")
+        assert session_record(again).message("m2")
 
 
 def test_run_that_could_not_open_a_ruined_ledger_takes_no_new_one_for_it(
@@ -359,23 +384,23 @@ def test_run_that_could_not_open_a_ruined_ledger_takes_no_new_one_for_it(
 
     def meanwhile(*given: Any) -> Any:
         """Another run is there first, as soon as this one has met the damage."""
-        monkeypatch.setattr("opensync_hooks.ledger.ledger.Database", SqliteFile)
+        monkeypatch.setattr("opensync_hooks.ledger.ledger.SqliteFile", SqliteFile)
         try:
             return SqliteFile(*given)
         except DamagedError:
             fill(path, 1)
             raise
 
-    monkeypatch.setattr("opensync_hooks.ledger.ledger.Database", meanwhile)
+    monkeypatch.setattr("opensync_hooks.ledger.ledger.SqliteFile", meanwhile)
     with Ledger(path) as ledger:
-        assert ledger.account(HERE, AGENT, "s1").entry("m0"), "what the other run has written"
+        assert session_record(ledger).message("m0"), "what the other run has written"
 
 
 def test_all_files_are_the_users_alone_though_the_umask_hides_nothing(path: Path) -> None:
     before = os.umask(0)
     try:
         with Ledger(path) as ledger:
-            ledger.note("last error", "x")
+            ledger.set_note("last error", "x")
             modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
     finally:
         os.umask(before)
@@ -444,43 +469,43 @@ def test_folder_that_cannot_be_written_is_an_error_of_ours(
             Ledger(Path("ledger.db"))
     finally:
         folder.chmod(0o755)
-    assert not list(folder.glob("*ruined*"))
+    assert not list(folder.glob("*damaged*"))
 
 
 def test_ledger_that_another_process_holds_is_an_error_that_passes(path: Path) -> None:
     fill(path, 1)
     with (
         closing(sqlite3.connect(path, isolation_level=None)) as other,
-        Ledger(path, patience=0.05) as ledger,
+        Ledger(path, lock_timeout=0.05) as ledger,
     ):
-        account = ledger.account(HERE, AGENT, "s1")
+        record = session_record(ledger)
         other.execute("BEGIN IMMEDIATE")
         for write in (
-            lambda: account.write("m1", "h", "confirmed"),
-            lambda: account.claim(["c"]),
-            account.forget,
-            account.doubt,
-            lambda: account.finished("f"),
-            lambda: ledger.note("last error", "x"),
+            lambda: record.set_message("m1", "h", MessageState.CONFIRMED),
+            lambda: record.claim_charges(["c"]),
+            record.forget,
+            record.mark_pending,
+            lambda: record.set_fingerprint("f"),
+            lambda: ledger.set_note("last error", "x"),
         ):
             with pytest.raises(UnreachableError, match="another process is writing") as caught:
                 write()
             assert caught.value.hint
-        assert account.entry("m0") == Entry("h" * 64, "confirmed")
+        assert record.message("m0") == confirmed("h" * 64)
         other.execute("ROLLBACK")
-        account.write("m1", "h", "confirmed")
-        assert account.entry("m1")
+        record.set_message("m1", "h", MessageState.CONFIRMED)
+        assert record.message("m1")
 
 
 def test_ledger_that_is_held_at_the_start_is_not_taken_for_a_ruined_one(path: Path) -> None:
     fill(path, 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with Ledger(path, patience=0.05) as ledger:
-            assert ledger.account(HERE, AGENT, "s1").entry("m0"), "reading waits for nobody"
+        with Ledger(path, lock_timeout=0.05) as ledger:
+            assert session_record(ledger).message("m0"), "reading waits for nobody"
     with Ledger(path) as ledger:
-        assert ledger.account(HERE, AGENT, "s1").entry("m0")
-    assert not list(path.parent.glob("*ruined*"))
+        assert session_record(ledger).message("m0")
+    assert not list(path.parent.glob("*damaged*"))
 
 
 def test_full_disk_is_an_error_that_passes_and_loses_nothing_that_was_confirmed(
@@ -488,29 +513,30 @@ def test_full_disk_is_an_error_that_passes_and_loses_nothing_that_was_confirmed(
 ) -> None:
     fill(path)
     with Ledger(path) as ledger:
-        account = ledger.account(HERE, AGENT, "s1")
-        (pages,) = ledger._file._db.execute("PRAGMA page_count").fetchone()
-        ledger._file._db.execute(f"PRAGMA max_page_count = {pages}")
+        record = session_record(ledger)
+        (pages,) = ledger._database._db.execute("PRAGMA page_count").fetchone()
+        ledger._database._db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(UnreachableError, match="full"):
-            account.claim(f"charge {number}" for number in range(10_000))
+            record.claim_charges(f"charge {number}" for number in range(10_000))
         with pytest.raises(UnreachableError, match="full"):
-            account.write("n", "h" * 100_000, "confirmed")
-        assert account.entry("m499") == Entry("h" * 64, "confirmed")
-        ledger._file._db.execute("PRAGMA max_page_count = 1000000")
-        assert account.claim(["charge 1"]) == {"charge 1": "s1"}
-    assert not list(path.parent.glob("*ruined*"))
+            record.set_message("n", "h" * 100_000, MessageState.CONFIRMED)
+        assert record.message("m499") == confirmed("h" * 64)
+        ledger._database._db.execute("PRAGMA max_page_count = 1000000")
+        assert record.claim_charges(["charge 1"]) == {"charge 1": "s1"}
+    assert not list(path.parent.glob("*damaged*"))
 
 
 _WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 path, run = sys.argv[1:]
 with Ledger(Path(path)) as ledger:
-    account = ledger.account("here", "claude-code", "s1")
-    account.opened("r1")
+    record = SessionRecord(ledger, "here", "claude-code", "s1")
+    record.set_remote_id("r1")
     for number in range(10**9):
-        account.write(f"{run}-{number}", "h" * 64, "confirmed")
+        record.set_message(f"{run}-{number}", "h" * 64, MessageState.CONFIRMED)
         print(f"{run}-{number}", flush=True)
 """
 
@@ -525,10 +551,10 @@ def test_kill_in_the_middle_of_writing_loses_no_row_that_was_written(path: Path)
             written += [writer.stdout.readline().strip() for _ in range(40 + run * 7)]
             writer.kill()
     with Ledger(path) as ledger:
-        account = ledger.account("here", "claude-code", "s1")
+        record = SessionRecord(ledger, "here", "claude-code", "s1")
         assert len(written) == 270
-        assert all(account.entry(one) == Entry("h" * 64, "confirmed") for one in written)
-    assert not list(path.parent.glob("*ruined*"))
+        assert all(record.message(one) == confirmed("h" * 64) for one in written)
+    assert not list(path.parent.glob("*damaged*"))
 
 
 def test_second_ledger_in_one_process_does_not_loosen_the_firsts_hold(path: Path) -> None:
@@ -538,13 +564,13 @@ def test_second_ledger_in_one_process_does_not_loosen_the_firsts_hold(path: Path
     """
     script = (
         "import sys; from pathlib import Path; from opensync_hooks.ledger.ledger import Ledger\n"
-        "with Ledger(Path(sys.argv[1])) as ledger: print(ledger.noted('last error'))"
+        "with Ledger(Path(sys.argv[1])) as ledger: print(ledger.note('last error'))"
     )
     command = [sys.executable, "-c", script, str(path)]
     with Ledger(path) as first:
         Ledger(path).close()
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-        first.note("last error", "written afterwards")
+        first.set_note("last error", "written afterwards")
         seen = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     assert "written afterwards" in seen.stdout
 
@@ -555,36 +581,36 @@ def test_second_ledger_in_one_process_does_not_loosen_the_firsts_hold(path: Path
 def test_summary_counts_what_one_destination_has(ledger: Ledger) -> None:
     began = time.time_ns() // 1_000_000
     for session, unpriced in (("s1", ["my model", "model-a"]), ("s2", ["model-a"]), ("s3", [])):
-        account = ledger.account(HERE, AGENT, session)
-        account.opened(f"r-{session}")
-        account.closed("h", None, None, unpriced)
-        account.write("m1", "h1", "confirmed")
-        account.write("m2", "h2", "parked", "refused")
-        account.write("m3", "h3", "in doubt")
-    ledger.account(HERE, AGENT, "s1").finished("f1")
-    there = ledger.account(THERE, AGENT, "s1")
-    there.opened("r9")
-    there.write("m1", "h1", "confirmed")
-    summary = ledger.summary(HERE)
+        record = session_record(ledger, session)
+        record.set_remote_id(f"r-{session}")
+        record.confirm_session("h", None, None, unpriced)
+        record.set_message("m1", "h1", MessageState.CONFIRMED)
+        record.set_message("m2", "h2", MessageState.QUARANTINED, "refused")
+        record.set_message("m3", "h3", MessageState.PENDING)
+    session_record(ledger).set_fingerprint("f1")
+    there = SessionRecord(ledger, THERE, AGENT, "s1")
+    there.set_remote_id("r9")
+    there.set_message("m1", "h1", MessageState.CONFIRMED)
+    summary = summarize(ledger, HERE)
     assert summary.last_sync is not None
     assert began <= summary.last_sync <= time.time_ns() // 1_000_000
     assert summary == Summary(3, 3, 3, summary.last_sync, ("model-a", "my model"))
-    assert ledger.summary(THERE) == Summary(1, 1, 0, None, ())
-    assert ledger.summary("nowhere") == Summary(0, 0, 0, None, ())
+    assert summarize(ledger, THERE) == Summary(1, 1, 0, None, ())
+    assert summarize(ledger, "nowhere") == Summary(0, 0, 0, None, ())
 
 
 def test_sessions_that_were_delivered_whole_are_counted_for_each_agent(ledger: Ledger) -> None:
     for agent, session, whole in (
         (AGENT, "s1", True), (AGENT, "s2", True), (AGENT, "s3", False), ("cursor", "s1", True),
     ):  # fmt: skip
-        account = ledger.account(HERE, agent, session)
-        account.opened(f"r-{session}")
+        record = SessionRecord(ledger, HERE, agent, session)
+        record.set_remote_id(f"r-{session}")
         if whole:
-            account.finished("f")
-    ledger.account(THERE, AGENT, "s9").finished("f")
-    found = ledger.by_agent(HERE)
+            record.set_fingerprint("f")
+    SessionRecord(ledger, THERE, AGENT, "s9").set_fingerprint("f")
+    found = complete_sessions(ledger, HERE)
     assert {agent: count for agent, (count, _) in found.items()} == {AGENT: 2, "cursor": 1}
-    last = ledger.summary(HERE).last_sync
+    last = summarize(ledger, HERE).last_sync
     assert last == max(at for _, at in found.values())
 
 
@@ -593,43 +619,43 @@ def test_look_at_the_ledger_finds_what_was_just_confirmed_and_changes_no_byte_of
 ) -> None:
     fill(path, 5)
     with Ledger(path) as worker:
-        worker.account(HERE, AGENT, "s1").write("m9", "h9", "confirmed")
+        session_record(worker).set_message("m9", "h9", MessageState.CONFIRMED)
         files = [path, path.with_name("ledger.db-wal")]
         before = [one.read_bytes() for one in files]
         with readonly.copied(path) as seen:
-            assert seen.account(HERE, AGENT, "s1").entry("m9") == Entry("h9", "confirmed")
-            seen.note("last error", "noted in the copy only")
+            assert session_record(seen).message("m9") == MessageRecord("h9", MessageState.CONFIRMED)
+            seen.set_note("last error", "noted in the copy only")
         assert [one.read_bytes() for one in files] == before
-        assert worker.noted("last error") is None
+        assert worker.note("last error") is None
 
 
 def test_look_at_a_ledger_that_is_not_there_or_ruined_finds_nothing_and_mends_nothing(
     path: Path,
 ) -> None:
     with readonly.copied(path) as seen:
-        assert seen.summary(HERE) == Summary(0, 0, 0, None, ())
+        assert summarize(seen, HERE) == Summary(0, 0, 0, None, ())
     assert not path.parent.exists()
     path.parent.mkdir()
     _random_bytes(path)
     before = path.read_bytes()
     with readonly.copied(path) as seen:
-        assert seen.summary(HERE) == Summary(0, 0, 0, None, ())
+        assert summarize(seen, HERE) == Summary(0, 0, 0, None, ())
     assert {one: one.read_bytes() for one in path.parent.iterdir()} == {path: before}
 
 
 def test_note_is_kept_with_its_time_until_it_is_taken_away(path: Path) -> None:
     began = time.time_ns() // 1_000_000
     with Ledger(path) as ledger:
-        assert ledger.noted("last error") is None
-        ledger.note("last error", "one")
-        ledger.note("last error", "two")
+        assert ledger.note("last error") is None
+        ledger.set_note("last error", "one")
+        ledger.set_note("last error", "two")
     with Ledger(path) as ledger:
-        noted = ledger.noted("last error")
+        noted = ledger.note("last error")
         assert noted
         assert noted[0] == "two"
         assert began <= noted[1] <= time.time_ns() // 1_000_000
-        ledger.note("last error", None)
-        assert ledger.noted("last error") is None
+        ledger.set_note("last error", None)
+        assert ledger.note("last error") is None
 
 
 def test_file_says_in_its_header_whose_it_is(path: Path) -> None:

@@ -24,7 +24,7 @@ from opensync_hooks import pricing
 from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.config import Config, load
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger
@@ -215,7 +215,7 @@ def plant_all(folder: Path, plants: list[Plant]) -> ClaudeCode:
     return ClaudeCode(folder)
 
 
-def sync_all(syncer: Syncer, source: ClaudeCode, plants: list[Plant]) -> list[Outcome]:
+def sync_all(syncer: Syncer, source: ClaudeCode, plants: list[Plant]) -> list[SyncOutcome]:
     outcomes = []
     for plant in plants:
         located = source.find(plant.session_id)
@@ -250,8 +250,8 @@ def test_planted_secrets_are_nowhere_in_store_ledger_and_locks(tmp_path: Path) -
         sessions = store.sessions(limit=len(plants) + 1)
     assert len(sessions) == len(plants)
     for outcome in outcomes:
-        assert (outcome.sent, outcome.parked) == (2, 0)
-        assert sum(outcome.masked.values()) >= PLACES
+        assert (outcome.sent, outcome.quarantined) == (2, 0)
+        assert sum(outcome.redacted.values()) >= PLACES
     for path in config.folders.data.rglob("*"):
         assert path.is_dir() or not leaks(path.read_bytes()), path
 
@@ -343,7 +343,7 @@ def test_secrets_are_counted_once_however_often_a_session_is_synced(tmp_path: Pa
         def masked() -> dict[str, int]:
             located = source.find("s1")
             assert located
-            return dict(syncer.sync(source, located).masked)
+            return dict(syncer.sync(source, located).redacted)
 
         assert masked() == {"password": 1}
         pen.says("m1", text("and two more: " + ASSIGNED + " " + ASSIGNED))

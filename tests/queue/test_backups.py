@@ -27,6 +27,8 @@ from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.ledger.summary import complete_sessions
 from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, ToolResult, Usage
 from opensync_hooks.privacy.cleaning import clean_message
 from opensync_hooks.privacy.exclusion import Exclusions
@@ -134,8 +136,10 @@ def test_copy_arrives_as_the_session_itself_would_have(
         assert found
         settings = kept.settings(config.load(), "cursor", "s1")
         again = replace(syncer, config=settings).sync(*found)
-        assert ledger.by_agent(EMBEDDED_STORE).keys() == {"cursor"}, "it counts as delivered"
-        assert ledger.fingerprint(EMBEDDED_STORE, "cursor", "s1") != "mark", (
+        assert complete_sessions(ledger, EMBEDDED_STORE).keys() == {"cursor"}, (
+            "it counts as delivered"
+        )
+        assert SessionRecord(ledger, EMBEDDED_STORE, "cursor", "s1").fingerprint() != "mark", (
             "if the agent's comes back, it is looked through"
         )
     assert (first.sent, again.sent, again.unchanged) == (1, 0, 1)

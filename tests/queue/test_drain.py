@@ -17,7 +17,7 @@ from opensync_hooks.agents.claude_code.source import ClaudeCode
 from opensync_hooks.agents.source import Located
 from opensync_hooks.config import settings
 from opensync_hooks.delivery import factory
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger.ledger import Ledger
@@ -147,7 +147,7 @@ def test_text_of_a_hook_that_comes_meanwhile_is_gone_before_the_next_session(
     monkeypatch.setattr(drain, "_REDUCE_SECONDS", 0.0)
     sync, events_left = Syncer.sync, []
 
-    def then_talk(self: Syncer, *given: Any, **more: Any) -> Outcome:
+    def then_talk(self: Syncer, *given: Any, **more: Any) -> SyncOutcome:
         events_left.append(desk.spool.has_events())
         outcome = sync(self, *given, **more)
         if len(events_left) == 1:
@@ -169,7 +169,7 @@ def test_session_that_is_rewritten_just_as_it_is_read_is_read_again_at_once(
 ) -> None:
     sync, calls = Syncer.sync, []
 
-    def moved_once(self: Syncer, *given: Any, **more: Any) -> Outcome:
+    def moved_once(self: Syncer, *given: Any, **more: Any) -> SyncOutcome:
         calls.append(given)
         if len(calls) == 1:
             raise SourceError("s1.jsonl: is not there.")
@@ -278,7 +278,7 @@ def test_settings_that_change_within_a_queue_hold_from_the_next_session_on(
 ) -> None:
     sync = Syncer.sync
 
-    def then_exclude(self: Syncer, *given: Any, **more: Any) -> Outcome:
+    def then_exclude(self: Syncer, *given: Any, **more: Any) -> SyncOutcome:
         outcome = sync(self, *given, **more)
         settings.change(os.environ, "exclude", ["/work"])
         return outcome
@@ -305,7 +305,7 @@ def test_queue_that_cannot_be_written_is_told_by_its_name_and_is_no_bug(
     monkeypatch.setattr(Spool, "keep", refused)
     assert worker.main() == 1
     with Ledger(desk.folders.ledger) as ledger:
-        noted = ledger.noted("last error")
+        noted = ledger.note("last error")
     assert noted
     assert noted[0] == f"{desk.folders.spool}: Permission denied."
 
@@ -336,7 +336,7 @@ def test_event_that_cannot_become_a_job_is_told_in_status(
     assert worker.main() == 1
     assert desk.spool.has_events()
     with Ledger(desk.folders.ledger) as ledger:
-        noted = ledger.noted("last error")
+        noted = ledger.note("last error")
     assert noted
     assert noted[0] == "/x/spool/jobs.lock: Permission denied."
 

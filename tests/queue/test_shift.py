@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import config
-from opensync_hooks.delivery.session_sync import Outcome
+from opensync_hooks.delivery.session_sync import SyncOutcome
 from opensync_hooks.errors import UnclearError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
@@ -68,7 +68,7 @@ class Desk(ClaudeUser):
     def fail_for_long(self, *, rested: bool = False) -> None:
         """As if the rest that holds had begun two hours ago, or were over."""
         longer = -2 * HOUR if rested else HOUR // 2
-        with Ledger(self.folders.ledger) as ledger, ledger.at_once() as change:
+        with Ledger(self.folders.ledger) as ledger, ledger.transaction() as change:
             change("UPDATE rest SET since = since - ?, until = until + ?", 2 * HOUR, longer)
 
     def queue(self) -> list[QueueItem]:
@@ -463,8 +463,8 @@ def test_one_line_of_the_log_says_all_that_became_of_a_session(tmp_path: Path) -
     log = Log(tmp_path)
     job = Job(_trigger("s1"), {}, 1, attempts=backoff.Attempts(2))
     shift.note(log, job, UnclearError("The server answers 500."))
-    outcome = Outcome("s1", sent=3, unchanged=4, parked=5, unclear=6, is_partial=True)
-    more = replace(outcome, masked={"key": 4, "token": 3}, lost={"bad lines": 8})
+    outcome = SyncOutcome("s1", sent=3, unchanged=4, quarantined=5, unclear=6, is_partial=True)
+    more = replace(outcome, redacted={"key": 4, "token": 3}, losses={"bad lines": 8})
     shift.note(log, job, more)
     failed, synced = (line.split(maxsplit=2)[2] for line in log.path.read_text().splitlines())
     whose = "agent=claude-code session=s1"

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from opensync_hooks.agents import registry
 from opensync_hooks.config import Folders
-from opensync_hooks.delivery.delivery import Terms
+from opensync_hooks.delivery.delivery import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 class Desk(ClaudeUser):
     def last_error(self) -> str | None:
         with Ledger(self.folders.ledger) as ledger:
-            noted = ledger.noted("last error")
+            noted = ledger.note("last error")
         return noted[0] if noted else None
 
 
@@ -117,7 +117,7 @@ def test_bug_in_one_session_stops_no_other_and_shows_no_text(
 def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drain, "Terms", partial(Terms, patience=0.05))
+    monkeypatch.setattr(drain, "Limits", partial(Limits, lock_timeout=0.05))
     for name in ("s1", "s2"):
         desk.session(name)
         desk.event(name)

@@ -11,6 +11,7 @@ from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.privacy.exclusion import Exclusions
 
 
@@ -33,6 +34,6 @@ def of_agents(config: Config, ledger: Ledger) -> dict[str, Backlog]:
 
 def is_due(config: Config, ledger: Ledger, source: Source, located: Located) -> bool:
     """Whether the destination lacks anything of the session as it lies here, and should have it."""
-    known = ledger.fingerprint(config.destination, source.agent, located.session_id)
+    record = SessionRecord(ledger, config.destination, source.agent, located.session_id)
     stays = Exclusions.of(config).remembers(source.agent, located.session_id)
-    return known != located.fingerprint and not stays
+    return record.fingerprint() != located.fingerprint and not stays

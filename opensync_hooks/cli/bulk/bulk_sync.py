@@ -13,7 +13,7 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.bulk.thread_pool import run_parallel
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import factory
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.errors import (
     BusyError,
     OpenSyncError,
@@ -32,7 +32,7 @@ from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 
-Result = Outcome | OpenSyncError | None
+Result = SyncOutcome | OpenSyncError | None
 Found = tuple[Source, Located]
 
 

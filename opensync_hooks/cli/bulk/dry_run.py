@@ -17,6 +17,7 @@ from opensync_hooks.delivery.delivery import Delivery, is_due
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.ledger import readonly
+from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.model import Json
 
 
@@ -79,13 +80,13 @@ def rehearse(
 
 
 def _weighed(delivery: Delivery, *, force: bool) -> Rehearsed:
-    known = delivery.known = delivery.account.head()
+    known = delivery.known = delivery.record.remote_session()
     messages = parts = weight = 0
     masked = Counter[str]()
-    for message, body, extra, taken in delivery.messages():
+    for message, body, extra, taken, _ in delivery.messages():
         _, entry = delivery.known_as(message)
         if force and entry:
-            entry = replace(entry, state="in doubt")
+            entry = replace(entry, state=MessageState.PENDING)
         if is_due(message, payloads.digest(body, extra), entry):
             messages += 1
             parts += len(body["parts"])

@@ -125,7 +125,7 @@ def _has_failed(session_id: str, result: Result) -> bool:
     if isinstance(result, OpenSyncError):
         print_error(result)
         return True
-    left = result.parked + result.unclear
+    left = result.quarantined + result.unclear
     why = f", {left} not ({result.reason})" if left else ""
     print_line(
         f"{session_id}: {count(result.sent, 'message')} sent, {result.unchanged} unchanged{why}"

@@ -18,7 +18,7 @@ from opensync_hooks.cli.commands import dry_run
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.progress import Progress
 from opensync_hooks.delivery import factory
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import cooldown, drain
@@ -163,12 +163,12 @@ class _Run:
     def _state(self, agent: str, session_id: str, result: bulk_sync.Result, where: str) -> str:
         if result is None:
             return "current"
-        if isinstance(result, Outcome) and result.excluded and not self.wish.sessions:
+        if isinstance(result, SyncOutcome) and result.excluded and not self.wish.sessions:
             return "excluded"
         return "failed" if self._say(agent, session_id, result, where) else "done"
 
     def _say(
-        self, agent: str, session_id: str, result: Outcome | OpenSyncError, where: str
+        self, agent: str, session_id: str, result: SyncOutcome | OpenSyncError, where: str
     ) -> bool:
         if not self.as_json:
             return report(session_id, result, where)
@@ -191,7 +191,7 @@ class _Run:
         )
 
 
-def report(session_id: str, result: Outcome | OpenSyncError, where: str) -> bool:
+def report(session_id: str, result: SyncOutcome | OpenSyncError, where: str) -> bool:
     """Say in one line what came of a session; whether it failed."""
     if isinstance(result, OpenSyncError):
         print_error(result)
@@ -199,34 +199,34 @@ def report(session_id: str, result: Outcome | OpenSyncError, where: str) -> bool
     if result.excluded:
         print_line(f"{session_id or result.session_id}: stays here, {result.excluded}")
         return False
-    subagents, masked = result.sessions - 1, sum(result.masked.values())
+    subagents, masked = result.sessions - 1, sum(result.redacted.values())
     said = [
         f"{count(result.sent, 'message')} sent to {where}",
         f"{result.unchanged} unchanged",
         *([count(subagents, "subagent")] if subagents > 0 else []),
         *([f"{count(masked, 'secret')} masked"] if masked else []),
-        *([f"{result.parked} set aside ({result.reason})"] if result.parked else []),
+        *([f"{result.quarantined} set aside ({result.reason})"] if result.quarantined else []),
         *([f"{result.unclear} have to wait ({result.reason})"] if result.unclear else []),
     ]
     print_line(
         f"{session_id or result.session_id}: {', '.join(said)}  {result.title or ''}".rstrip()
     )
-    return bool(result.parked or result.unclear)
+    return bool(result.quarantined or result.unclear)
 
 
-def _as_json(result: Outcome | OpenSyncError) -> dict[str, object]:
+def _as_json(result: SyncOutcome | OpenSyncError) -> dict[str, object]:
     if isinstance(result, OpenSyncError):
         return {"state": "failed", "error": str(result), "hint": result.hint}
-    state = "failed" if result.parked or result.unclear else "synced"
+    state = "failed" if result.quarantined or result.unclear else "synced"
     return {
         "session": result.session_id,
         "state": "excluded" if result.excluded else state,
         "sent": result.sent,
         "unchanged": result.unchanged,
-        "set_aside": result.parked,
+        "set_aside": result.quarantined,
         "waiting": result.unclear,
         "sessions": result.sessions,
-        "masked": dict(result.masked),
+        "masked": dict(result.redacted),
         "reason": result.excluded or result.reason,
     }
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.ledger import readonly
+from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.spool import Spool
@@ -63,7 +64,7 @@ def set_aside(config: Config) -> Iterator[Finding]:
         len(list(Spool(config.folders.spool).quarantined())) if config.folders.spool.is_dir() else 0
     )
     with readonly.copied(config.folders.ledger) as ledger:
-        messages = ledger.summary(config.destination).parked
+        messages = summarize(ledger, config.destination).quarantined
     if not jobs and not messages:
         yield ok("set aside", "nothing")
         return
@@ -74,7 +75,7 @@ def set_aside(config: Config) -> Iterator[Finding]:
 
 def last_error(config: Config) -> Iterator[Finding]:
     with readonly.copied(config.folders.ledger) as ledger:
-        noted = ledger.noted("last error")
+        noted = ledger.note("last error")
     if noted is None:
         yield ok("last error", "none")
         return

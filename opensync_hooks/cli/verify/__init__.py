@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify.comparison import Comparison, Difference, Sent
 from opensync_hooks.delivery.delivery import Delivery
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.destinations.protocol import ReadableDestination
+from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Json
 
 _BEYOND_REPAIR = ("double message", "set aside")
@@ -60,19 +61,19 @@ class Verification:
                     verdict = Verdict(located.session_id, excluded=one.reason)
         return verdict
 
-    def repair(self, source: Source, located: Located, verdict: Verdict) -> Outcome:
+    def repair(self, source: Source, located: Located, verdict: Verdict) -> SyncOutcome:
         """Send again exactly what differs. Raises what `sync` raises."""
         for session_id in dict.fromkeys(one.session_id for one in verdict.differences):
-            account = self.syncer.ledger.account(self.archive.name, source.agent, session_id)
+            record = SessionRecord(self.syncer.ledger, self.archive.name, source.agent, session_id)
             mine = [one for one in verdict.differences if one.session_id == session_id]
             if any(one.kind == "missing session" for one in mine):
-                account.forget()
-            elif account.head() is not None:
-                account.doubt([one.message_id for one in mine if one.message_id])
+                record.forget()
+            elif record.remote_session() is not None:
+                record.mark_pending([one.message_id for one in mine if one.message_id])
         return self.syncer.sync(source, located)
 
     def _judged(self, verdict: Verdict, delivery: Delivery) -> Verdict:
-        known = delivery.known = delivery.account.head()
+        known = delivery.known = delivery.record.remote_session()
         sent = list(_sent(delivery))
         held = self.archive.fetch(delivery.session.id, known.remote_id if known else None)
         compared = Comparison(delivery.session.id, str(held["session"]["id"]) if held else "")
@@ -90,7 +91,7 @@ class Verification:
 
 
 def _sent(delivery: Delivery) -> Iterator[Sent]:
-    for message, body, extra, _ in delivery.messages():
+    for message, body, extra, *_ in delivery.messages():
         name, entry = delivery.known_as(message)
         others = (one for one in (message.id, *message.aliases) if one != name)
         yield Sent((name, *others), body, extra, entry, message.undone, message.spare)

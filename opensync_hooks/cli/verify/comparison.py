@@ -13,7 +13,8 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from opensync_hooks.delivery import payloads
-from opensync_hooks.ledger.session_record import Entry
+from opensync_hooks.delivery.json_values import truncate
+from opensync_hooks.ledger.session_record import MessageRecord, MessageState
 from opensync_hooks.model import Json
 
 Kind = Literal[
@@ -54,7 +55,7 @@ class Sent:
     """Its ids within the session, the first of them for a first delivery."""
     body: Json
     extra: Json
-    entry: Entry | None
+    entry: MessageRecord | None
     """What the ledger says of it."""
     undone: bool = False
     spare: bool = False
@@ -124,7 +125,7 @@ class Comparison:
         label, entry = _label(number, message), message.entry
         if entry is None and not message.undone:
             yield Difference("not synced", self.session_id, f"{label} is not synced yet")
-        elif entry is not None and entry.state == "parked":
+        elif entry is not None and entry.state is MessageState.QUARANTINED:
             what = f"{label} is set aside, as the destination refuses it"
             yield Difference("set aside", self.session_id, what)
         elif entry is not None:
@@ -132,7 +133,7 @@ class Comparison:
             yield Difference("missing message", self.session_id, f"{label} is missing", name)
 
     def _remote(self, name: str) -> str:
-        return payloads.fitting(f"{self.remote_id}:{name}")
+        return truncate(f"{self.remote_id}:{name}")
 
     def _count(self, kind: Kind, name: str, sent: Json, there: Json) -> Iterator[Difference]:
         wanted, found = sent.get(name, 0), there.get(name) or 0

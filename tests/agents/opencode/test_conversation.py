@@ -84,7 +84,7 @@ def test_title_of_a_tool_goes_along_without_secrets_and_contents() -> None:
     call = ToolCall("c1", "bash", {}, title=f"echo {secret}")
     written = ToolCall("c2", "write", {}, title="alpha\nbeta")
     message = clean_message(Message("m", "assistant", (call, written)), config.load())
-    parts = [part["content"] for part in payloads.message_body(message, None)["parts"]]
+    parts = [part["content"] for part in payloads.message_body(message, None)[0]["parts"]]
     assert [one.get("title") for one in parts] == ["echo [redacted:github-token]", None]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from opensync_hooks.agents import registrations
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock, formatting
 from tests.commandline import FIRST, run
@@ -40,8 +41,9 @@ def test_status_counts_what_arrived_and_what_waits(ours: Path) -> None:
     spool = Spool(ours / "spool")
     (ours / "spool" / "1-1.claude-code.event").write_bytes(b"\n{}")
     with Ledger(ours / "ledger.db") as ledger:
-        ledger.note("last error", "the server was away")
-        ledger.account("embedded store", "claude-code", "s").write("m", "h", "parked", "too large")
+        ledger.set_note("last error", "the server was away")
+        record = SessionRecord(ledger, "embedded store", "claude-code", "s")
+        record.set_message("m", "h", MessageState.QUARANTINED, "too large")
     said = run("status", OPENSYNC_HOOKS_THINKING="1").stdout
     assert "Sessions synced:   1 (8 messages)" in said
     assert "Waiting:           1 job\n" in said
@@ -133,8 +135,8 @@ def test_status_says_so_when_the_hook_is_of_another_version(tmp_path: Path) -> N
 
 def test_title_of_what_was_set_aside_does_not_steer_the_terminal(ours: Path) -> None:
     with Ledger(ours / "ledger.db") as ledger:
-        account = ledger.account("embedded store", "claude-code", "\x1b[31ms")
-        account.write("m", "h", "parked", "\x07 refused")
+        record = SessionRecord(ledger, "embedded store", "claude-code", "\x1b[31ms")
+        record.set_message("m", "h", MessageState.QUARANTINED, "\x07 refused")
     said = run("status").stdout
     assert "refused" in said
     assert "\x1b" not in said

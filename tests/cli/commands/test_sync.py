@@ -19,7 +19,7 @@ import pytest
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.commands.progress import Progress
-from opensync_hooks.delivery.session_sync import Outcome, Syncer
+from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from tests.commandline import (
     DATA,
     FIRST,
@@ -394,7 +394,7 @@ def test_bug_in_one_session_is_told_and_the_others_are_synced(
         Pen(projects / f"{name}.jsonl").turn(1)
     sync = Syncer.sync
 
-    def stumble(self: Syncer, source: Source, located: Located, **more: Any) -> Outcome:
+    def stumble(self: Syncer, source: Source, located: Located, **more: Any) -> SyncOutcome:
         if located.session_id == "s1":
             raise KeyError("the user's own words")
         return sync(self, source, located, **more)

@@ -405,7 +405,9 @@ def test_report_holds_neither_content_nor_secret_nor_name(
     (ours / "config.toml").chmod(0o600)
     with Ledger(ours / "ledger.db") as ledger:
         where = f"https://hidden-name-123.convex.site: refused; {user}/x; {secret}"
-        ledger.note("last error", f"{where}; /srv/topsecretproject/a.py; {socket.gethostname()}")
+        ledger.set_note(
+            "last error", f"{where}; /srv/topsecretproject/a.py; {socket.gethostname()}"
+        )
     (ours / "hooks.log").write_text(f"{user}/.claude/projects/-home-topsecretproject/own.jsonl\n")
     monkeypatch.setenv("https_proxy", NOBODY_LISTENS)
     ran = run("doctor", "--bundle", str(tmp_path / "report.json"))

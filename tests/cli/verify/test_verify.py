@@ -17,6 +17,7 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify import Verdict, Verification
 from opensync_hooks.destinations.opensync.reader import Reader
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.server.routes import Response
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, WITH_SUBAGENTS, Ran, run, sessions_in
 from tests.opensync import Fault, real_opensync
@@ -419,7 +420,7 @@ def test_copy_beside_the_agents_folder_is_compared_too(
     if not there.environ:
         assert "copy" in sessions_in(ours)
         with Ledger(ours / "ledger.db") as ledger:
-            assert ledger.summary("embedded store").sessions == 2
+            assert summarize(ledger, "embedded store").sessions == 2
 
 
 def test_bug_in_one_session_is_told_and_the_others_are_compared(

@@ -1,0 +1,83 @@
+"""Texts and JSON values as OpenSync's server takes them.
+
+The server answers 500 to a single lone surrogate or a `$` key and stores nothing of the message.
+What it does not take as it is becomes its own JSON text, and what is cut off is named where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+MAX_TEXT_BYTES = 900_000
+MAX_INTEGER = 2**53
+"""The largest that the server's numbers hold exactly."""
+_MAX_ITEMS = 8_000
+_MAX_FIELDS = 1_000
+_MAX_DEPTH = 12
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN_KEY = re.compile(r"(?!\$|__proto__\Z)[\x20-\x7e]{0,1000}")
+
+
+@dataclass(slots=True)
+class Truncator:
+    """Truncates texts, and counts those that it had to cut."""
+
+    max_bytes: int = MAX_TEXT_BYTES
+    cuts: int = 0
+
+    def __call__(self, text: str, max_bytes: int | None = None) -> str:
+        """Return the text without lone surrogates, ending with a mark where it was cut."""
+        text = _SURROGATE.sub("\ufffd", text)
+        encoded = text.encode()
+        limit = self.max_bytes if max_bytes is None else max_bytes
+        if len(encoded) <= limit:
+            return text
+        self.cuts += 1
+        start = encoded[:limit].decode(errors="ignore")
+        return f"{start}\n[cut here: {len(encoded) - len(start.encode())} more bytes]"
+
+
+def truncate(text: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    return Truncator(max_bytes)(text)
+
+
+def clean(value: Any, depth: int = 0) -> Any:
+    """Return a JSON value as the server takes it; what it refuses becomes its own JSON text.
+
+    Truncates nothing: a second cut further out would take the mark of the first one away.
+    """
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        fits = len(value) <= _MAX_FIELDS and depth < _MAX_DEPTH
+        if not fits or not all(_PLAIN_KEY.fullmatch(key) for key in value):
+            return to_text(value)
+        return {key: clean(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list):
+        if len(value) > _MAX_ITEMS or depth >= _MAX_DEPTH:
+            return to_text(value)
+        return [clean(inner, depth + 1) for inner in value]
+    if isinstance(value, int | float):
+        is_exact = abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
+        return value if is_exact else to_text(value)
+    return value
+
+
+def size_in_bytes(value: Any) -> int:
+    """Return the size of a clean value, never less than the server counts: 9 for any number."""
+    if isinstance(value, str):
+        return len(value.encode()) + 2
+    if isinstance(value, dict):
+        return 2 + sum(len(key) + 1 + size_in_bytes(inner) for key, inner in value.items())
+    return 2 + sum(map(size_in_bytes, value)) if isinstance(value, list) else 9
+
+
+def to_text(value: Any) -> str:
+    try:
+        return _SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+    except (RecursionError, ValueError):  # ValueError: Python writes no number of 4,301 digits
+        return "[too deep or too long a value to be kept]"

@@ -1,0 +1,66 @@
+"""What the ledger knows of all sessions at one destination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.session_record import MessageState
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One destination in figures."""
+
+    sessions: int
+    messages: int
+    quarantined: int
+    """Messages that the destination refuses."""
+    last_sync: int | None
+    """When a session was last delivered completely, in ms since 1970."""
+    unpriced: tuple[str, ...]
+    """The models without a price."""
+
+
+class QuarantinedMessage(NamedTuple):
+    agent: str
+    session_id: str
+    message_id: str
+    reason: str | None
+
+
+def summarize(ledger: Ledger, destination: str) -> Summary:
+    ((sessions, last_sync),) = ledger.rows(
+        "SELECT count(remote_id), max(synced_at) FROM session WHERE destination = ?", destination
+    )
+    states = "SELECT state, count(*) FROM message WHERE destination = ? GROUP BY state"
+    counts = dict(ledger.rows(states, destination))
+    models = "SELECT unpriced FROM session WHERE destination = ? AND unpriced <> ''"
+    unpriced = {name for (names,) in ledger.rows(models, destination) for name in names.split("\n")}
+    return Summary(
+        sessions=sessions,
+        messages=counts.get(MessageState.CONFIRMED.value, 0),
+        quarantined=counts.get(MessageState.QUARANTINED.value, 0),
+        last_sync=last_sync,
+        unpriced=tuple(sorted(unpriced)),
+    )
+
+
+def complete_sessions(ledger: Ledger, destination: str) -> dict[str, tuple[int, int]]:
+    """Return, by agent, how many sessions were delivered completely, and when the last one was."""
+    query = (
+        "SELECT agent, count(*), max(synced_at) FROM session"
+        " WHERE destination = ? AND fingerprint IS NOT NULL GROUP BY agent"
+    )
+    return {agent: (count, last) for agent, count, last in ledger.rows(query, destination)}
+
+
+def quarantined_messages(ledger: Ledger, destination: str) -> Iterator[QuarantinedMessage]:
+    query = (
+        "SELECT agent, session, id, reason FROM message"
+        " WHERE destination = ? AND state = ? ORDER BY agent, session, id"
+    )
+    for row in ledger.rows(query, destination, MessageState.QUARANTINED.value):
+        yield QuarantinedMessage(*row)
