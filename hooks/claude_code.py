@@ -8,5 +8,11 @@ sys.path.insert(0, root)
 
 from opensync_hooks.hook import entry  # noqa: E402
 
+VARIABLES = (
+    "CLAUDE_CONFIG_DIR",
+    *("CURSOR_STATE_DB", "CURSOR_IDE_DIR", "CURSOR_PROJECTS_DIR", "CURSOR_CONFIG_DIR"),
+    *("CURSOR_DATA_DIR", "CURSOR_CODE_REMOTE", "XDG_CONFIG_HOME", "APPDATA"),
+)
+
 if __name__ == "__main__":
-    raise SystemExit(entry.run("claude-code", root))
+    raise SystemExit(entry.run("claude-code", root, VARIABLES))

@@ -8,5 +8,10 @@ sys.path.insert(0, root)
 
 from opensync_hooks.hook import entry  # noqa: E402
 
+VARIABLES = (
+    *("CURSOR_STATE_DB", "CURSOR_IDE_DIR", "CURSOR_PROJECTS_DIR", "CURSOR_CONFIG_DIR"),
+    *("CURSOR_DATA_DIR", "CURSOR_CODE_REMOTE", "XDG_CONFIG_HOME", "APPDATA"),
+)
+
 if __name__ == "__main__":
-    raise SystemExit(entry.run("cursor", root))
+    raise SystemExit(entry.run("cursor", root, VARIABLES, b"{}\n"))

@@ -8,5 +8,7 @@ sys.path.insert(0, root)
 
 from opensync_hooks.hook import entry  # noqa: E402
 
+VARIABLES = ("OPENCODE_DB", "OPENCODE_DISABLE_CHANNEL_DB", "XDG_DATA_HOME")
+
 if __name__ == "__main__":
-    raise SystemExit(entry.run("opencode", root))
+    raise SystemExit(entry.run("opencode", root, VARIABLES))

@@ -204,3 +204,13 @@ class Trigger:
     end_reason: str | None = None
     hook_facts: HookFacts | None = None
     """Kept before the job is queued, and no part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookEvent:
+    """Everything that one hook call reports."""
+
+    trigger: Trigger
+    facts: HookFacts | None = None
+    is_private: bool = False
+    """The user asked for this session to stay on the machine."""

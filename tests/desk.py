@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from opensync_hooks import pricing
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import load
 from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
@@ -32,7 +32,7 @@ class Desk:
         self.folder = folder
         self.syncer = syncer
         self.store = store
-        self.source = ClaudeCode(folder)
+        self.source = ClaudeCodeSource(folder)
         self.requests: list[tuple[str, str]] = []
         self.fault: Callable[[str, bytes], Fault | None] = lambda _path, _body: None
 

@@ -149,8 +149,6 @@ def test_late_import_is_late(name: str, target: str) -> None:
 
 @pytest.mark.parametrize("name", modules_in("agents"))
 def test_agents_know_nothing_of_where_sessions_go(name: str) -> None:
-    if name == "agents.registry":  # until it no longer consults the exclusions
-        return
     rooms = ("destinations", "delivery", "queue", "ledger", "cli")
     assert reachable(name).isdisjoint(target for room in rooms for target in modules_in(room))
 
@@ -193,9 +191,8 @@ def test_entry_script_has_no_logic(script: Path) -> None:
     text = script.read_text(encoding="utf-8")
     tree = ast.parse(text)
     assert ast.get_docstring(tree)
-    assert len(text.splitlines()) <= 15
-    agent = f"{NAME}.agents.{script.stem}"
-    assert {*imports(ast.walk(tree))} <= {"sys", f"{NAME}.hook.entry", f"{NAME}.agents", agent}
+    assert len(text.splitlines()) <= 20
+    assert {*imports(ast.walk(tree))} == {"sys", f"{NAME}.hook.entry"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the hook of Windows is another module")

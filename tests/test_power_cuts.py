@@ -132,7 +132,7 @@ def test_hook_waits_for_the_disk_only_for_what_keeps_a_session_private(
     monkeypatch.setattr(sys, "argv", ["claude_code.py"])
     payload = b'{"session_id":"s1","hook_event_name":"Stop"}'
     trace = syscalls.traced(
-        lambda: entry.run(AGENT, str(ROOT)), lambda _number, _name: None, stdin=payload
+        lambda: entry.run(AGENT, str(ROOT), ()), lambda _number, _name: None, stdin=payload
     )
     kinds = [step for step in trace.steps if step in ("write", "fsync", "rename")]
     assert kinds == (["write", "fsync", "rename", "fsync"] if private else ["write", "rename"])

@@ -1,4 +1,8 @@
-"""Every agent that there is a source for, by the name it has on the wire."""
+"""The one list of agents: what each is, how its sessions are read, and how to register with it.
+
+A new agent is one folder beside this module, one script in hooks/ and one entry in `AGENTS`. No
+other module names an agent.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,47 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents import claude_code, cursor, opencode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.cursor.source import Cursor
-from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.agents.description import Description
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import paths
-from opensync_hooks.model import Trigger
-from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.model import HookEvent, Json
 
-_SOURCES: dict[str, Callable[[Mapping[str, str], str], Source]] = {
-    ClaudeCode.agent: ClaudeCode.from_environ,
-    OpenCodeSource.agent: OpenCodeSource.from_environ,
-    Cursor.agent: Cursor.from_environ,
-}
-NAMES = tuple(_SOURCES)
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent."""
+
+    description: Description
+    open_source: Callable[[Mapping[str, str], str], Source]
+    """Takes an environment and the home folder."""
+
+    @property
+    def name(self) -> str:
+        return self.description.name
+
+    @property
+    def label(self) -> str:
+        return self.description.label
+
+
+AGENTS = (
+    Agent(claude_code.DESCRIPTION, ClaudeCodeSource.from_environ),
+    Agent(opencode.DESCRIPTION, OpenCodeSource.from_environ),
+    Agent(cursor.DESCRIPTION, Cursor.from_environ),
+)
+NAMES = tuple(agent.name for agent in AGENTS)
+_BY_NAME = {agent.name: agent for agent in AGENTS}
+_LABELS = {agent.description.opensync_name or agent.name: agent.label for agent in AGENTS}
+_LABELS |= {agent.name: agent.label for agent in AGENTS}
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _FIELD = re.compile(
     rb'"(session_id|conversation_id|transcript_path|hook_event_name|cursor_version)":'
@@ -34,83 +58,90 @@ _FIELD = re.compile(
 )
 
 
+def get(name: str) -> Agent | None:
+    """Return the agent of this name; None for one that this version does not know."""
+    return _BY_NAME.get(name)
+
+
 def source(agent: str, environ: Mapping[str, str] = os.environ) -> Source | None:
-    """The source as it looks from an environment; None for an agent that has none."""
-    made = _SOURCES.get(agent)
-    return made(environ, paths.home(environ.get)) if made else None
+    """Return an agent's sessions as an environment places them; None for an unknown agent."""
+    entry = get(agent)
+    return entry.open_source(environ, paths.home(environ.get)) if entry else None
 
 
 def all_sources(environ: Mapping[str, str] = os.environ) -> Iterator[Source]:
-    for name in NAMES:
-        found = source(name, environ)
-        if found:
-            yield found
+    home = paths.home(environ.get)
+    for agent in AGENTS:
+        yield agent.open_source(environ, home)
 
 
-def find(wanted: str, agent: str | None = None) -> tuple[Source, Located] | None:
-    """The session with this id or path, with the agent it belongs to.
+def session_variables(agent: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that say where the agent keeps its sessions, as far as they are set."""
+    entry = get(agent)
+    names = entry.description.variables if entry else ()
+    return {name: environ[name] for name in names if name in environ}
 
-    Cursor knows its transcripts by their folder; Claude Code would take any that ends in `.jsonl`.
-    Raises SourceError where it may be in what cannot be read now, and is nowhere else.
+
+def find(session: str, agent: str | None = None) -> tuple[Source, Located] | None:
+    """Find a session by its id or its file, in one agent or in all of them.
+
+    Raises SourceError if no agent has it and one could not be read.
     """
-    trouble: SourceError | None = None
-    for one in sorted(all_sources(), key=lambda one: one.agent != Cursor.agent):
+    failure: SourceError | None = None
+    # Claude Code comes last: it takes any file that ends in `.jsonl`, where Cursor knows its own.
+    for candidate in reversed([*all_sources()]):
         try:
-            located = one.find(wanted) if agent in (None, one.agent) else None
+            located = candidate.find(session) if agent in (None, candidate.agent) else None
         except SourceError as error:
-            if is_file(Path(wanted)):  # that is this agent's own
+            if is_file(Path(session)):  # an unreadable file belongs to the agent that recognised it
                 raise
-            trouble = trouble or error
+            failure = failure or error
             continue
         if located:
-            return one, located
-    if trouble:
-        raise trouble
+            return candidate, located
+    if failure:
+        raise failure
     return None
 
 
-def trigger(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | None:
-    """What a hook asks for. Cursor runs Claude Code's hooks too: its payload is not Claude's."""
-    value = _fields(payload)
-    if "cursor_version" in value or "conversation_id" in value:
-        agent = Cursor.agent
-    found = source(agent, environ)
-    asked = found.trigger(value) if found else None
-    if asked is None:
+def label(wire_name: str) -> str:
+    """Return what its users call an agent; the name itself where another program sent it."""
+    return _LABELS.get(wire_name, wire_name)
+
+
+def parse_event(agent: str, environ: Mapping[str, str], payload: bytes) -> HookEvent | None:
+    """Return what a hook's payload says; None if it names no session of an agent that we know."""
+    fields = _fields(payload)
+    # Cursor also runs the hooks that were registered with Claude Code.
+    owners = (entry.name for entry in AGENTS if entry.description.payload_fields & fields.keys())
+    reader = source(next(owners, agent), environ)
+    trigger = reader.trigger(fields) if reader else None
+    if trigger is None:
         return None
-    # These two are queued as they are, and nothing but a plain word belongs there.
-    return replace(asked, event=_word(asked.event) or "", end_reason=_word(asked.end_reason))
+    facts = trigger.hook_facts
+    # These two are queued as they are, so only a plain word may pass.
+    event, reason = _word(trigger.event) or "", _word(trigger.end_reason)
+    trigger = replace(trigger, event=event, end_reason=reason, hook_facts=None)
+    return HookEvent(trigger, facts, is_private=fields.get("private") is True)
 
 
 def _word(text: str | None) -> str | None:
     return text if text and _WORD.fullmatch(text) else None
 
 
-def heed(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | None:
-    """What a hook asks for, after what it alone can say has been noted. Raises OSError."""
-    found = trigger(agent, environ, payload)
-    if found and _fields(payload).get("private") is True:  # as the hook left it
-        Exclusions.of_user().keep_private(found.agent, found.session_id)
-        return None
-    if found is None or found.hook_facts is None:
-        return found
-    HookNotes.of_user(found.agent).add(found.session_id, found.hook_facts)
-    return replace(found, hook_facts=None)
-
-
-def _fields(payload: bytes) -> dict[str, Any]:
-    """The payload's object; of one that was cut short, the fields that name the session."""
+def _fields(payload: bytes) -> Json:
+    """Return the payload's object; from a truncated one, the fields that name the session."""
     try:
         value = json.loads(payload.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
-        found = (match.groups() for match in _FIELD.finditer(payload[:65536]))
-        value = {name.decode(): _text(raw) for name, raw in found}
+        matches = (match.groups() for match in _FIELD.finditer(payload[:65536]))
+        value = {name.decode(): _text(raw) for name, raw in matches}
         value["private"] = payload.startswith(b'{"private":true')
     return value if isinstance(value, dict) else {}
 
 
 def _text(raw: bytes) -> str:
-    """What stands between the quotes; where it is no JSON, as it is: a path of Windows, say."""
+    """Decode a JSON string's inside; a Windows path with its bare backslashes stays as it is."""
     try:
         return str(json.loads(b'"%s"' % raw))
     except ValueError:

@@ -58,11 +58,11 @@ def synchronous_hook(agent: str, payload: bytes) -> None:
     Fails in silence, for an agent takes any other end as an objection of ours.
     """
     from opensync_hooks.agents import registry  # noqa: PLC0415
-    from opensync_hooks.queue import worker  # noqa: PLC0415 - needs the packages as well
+    from opensync_hooks.queue import events, worker  # noqa: PLC0415 - needs the packages as well
 
-    environ = {name: os.environ[name] for name in paths.KEPT[agent] if name in os.environ}
+    environ = registry.session_variables(agent)
     with suppress(Exception):  # also a bug, which the worker has noted for `status`
-        trigger = registry.heed(agent, os.environ, payload)
+        trigger = events.record_and_parse(agent, os.environ, payload)
         if trigger is not None:
             worker.serve(trigger, environ)
 

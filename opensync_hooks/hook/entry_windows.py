@@ -15,7 +15,6 @@ from opensync_hooks.hook.entry import (
     IS_PRIVATE,
     LONGEST_WAIT_MS,
     PRIVATE,
-    SAID,
     WORKER,
     given,
     is_private,
@@ -25,14 +24,14 @@ from opensync_hooks.hook.entry import (
 _DETACHED = 0x00000008 | 0x00000200 | 0x01000000  # no console, own group, out of the job object
 
 
-def hook(agent: str, root: str) -> int:
+def hook(agent: str, root: str, variables: tuple[str, ...], answer: bytes) -> int:
     """Never raises, never waits longer than a second; a second worker finds the first and ends."""
     with suppress(OSError):
         payload = take()
         if payload:
-            _leave(Path(paths.spool(os.environ.get)), agent, payload)
+            _leave(Path(paths.spool(os.environ.get)), agent, variables, payload)
             _start_worker(root)
-    say(SAID.get(agent, b""))
+    say(answer)
     os._exit(0)
 
 
@@ -61,10 +60,10 @@ def _drain() -> bytes:
     return b"".join(chunks)
 
 
-def _leave(spool: Path, agent: str, payload: bytes) -> None:
+def _leave(spool: Path, agent: str, variables: tuple[str, ...], payload: bytes) -> None:
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kept = ((name, os.environ.get(name)) for name in paths.KEPT[agent])
-    head = "\0".join(f"{name}={value}" for name, value in kept if value)
+    environ = ((name, os.environ.get(name)) for name in variables)
+    head = "\0".join(f"{name}={value}" for name, value in environ if value)
     path = spool / f"{time.time_ns()}-{os.getpid()}.{agent}"
     with path.open("wb") as file:
         file.write(os.fsencode(head) + b"\n" + payload)

@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     """Reads one environment variable."""
 
 NAME = "opensync-hooks"
-_OF_CURSOR = (
-    *("CURSOR_STATE_DB", "CURSOR_IDE_DIR", "CURSOR_PROJECTS_DIR", "CURSOR_CONFIG_DIR"),
-    *("CURSOR_DATA_DIR", "CURSOR_CODE_REMOTE", "XDG_CONFIG_HOME", "APPDATA"),
-)
-KEPT = {
-    "claude-code": ("CLAUDE_CONFIG_DIR", *_OF_CURSOR),  # which runs Claude Code's hooks as well
-    "opencode": ("OPENCODE_DB", "OPENCODE_DISABLE_CHANNEL_DB", "XDG_DATA_HOME"),
-    "cursor": _OF_CURSOR,
-}
-"""The variables that say where an agent keeps its sessions: the worker may have others."""
 
 
 def config(env: "Lookup") -> str:

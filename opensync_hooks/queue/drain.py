@@ -29,6 +29,7 @@ from opensync_hooks.errors import (
 from opensync_hooks.queue import backoff, recovery
 from opensync_hooks.queue.backoff import Failure
 from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Parse, Spool
 from opensync_hooks.system import clock
@@ -71,7 +72,7 @@ class Drain:
         take_in = self.spool.ingest if only is None else self.spool.peek
         while self._may_go_on():
             moment = self.spool.mtime()
-            take_in(registry.heed)
+            take_in(record_and_parse)
             jobs = self.spool.jobs()
             wanted = (job for job in jobs if only is None or job.trigger.session_id in only)
             due = [job for job in wanted if self._is_due(job)]
@@ -108,7 +109,7 @@ class Drain:
             if not self._may_go_on():
                 return
             if time.monotonic() - reduced > _REDUCE_SECONDS:  # no event's text lies about for long
-                take_in(registry.heed)
+                take_in(record_and_parse)
                 reduced = time.monotonic()
             current = self.spool.current(job)
             if current:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from opensync_hooks.hook.paths import KEPT
+from opensync_hooks.agents import registry
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import Attempts
 from opensync_hooks.system.files import session_file_stem
@@ -46,10 +46,9 @@ class Job:
 
         The worker may have been started by the hook of an agent with other folders.
         """
-        own = KEPT.get(self.trigger.agent, ())
-        return {name: value for name, value in environ.items() if name not in own} | {
-            **self.environ
-        }
+        own = registry.session_variables(self.trigger.agent, environ)
+        rest = {name: value for name, value in environ.items() if name not in own}
+        return {**rest, **self.environ}
 
     def merged(self, request: Job) -> Job:
         """Combine two requests: the later one decides, but an end that was seen is kept."""

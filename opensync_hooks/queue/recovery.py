@@ -15,7 +15,6 @@ from pathlib import Path
 
 from opensync_hooks.agents import registry
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.hook.paths import KEPT
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import EVENT, Spool
@@ -66,10 +65,10 @@ def repair_jobs(spool: Spool) -> None:
     """
     damaged = set(spool.damaged())
     for source in registry.all_sources() if damaged else ():
-        kept = {name: os.environ[name] for name in KEPT[source.agent] if name in os.environ}
+        environ = registry.session_variables(source.agent)
         with suppress(OpenSyncError, OSError):  # one agent's trouble, and no reason to stop
             for located in source.sessions():
                 trigger = Trigger(source.agent, located.session_id, path=str(located.path))
-                job = Job(trigger, kept, clock.now())
+                job = Job(trigger, environ, clock.now())
                 if job.name in damaged:
                     spool.put(job)

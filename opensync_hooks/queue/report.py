@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from opensync_hooks.agents import registry
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.ledger.summary import quarantined_messages
 from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 
@@ -54,7 +54,7 @@ class QueueReport:
 
     def _jobs(self) -> dict[str, Job]:
         """By name; also what a hook asks for that no worker has heard yet."""
-        heard = self.spool.peek(registry.heed).values()
+        heard = self.spool.peek(record_and_parse).values()
         return {job.name: job for job in (*heard, *self.spool.jobs())}
 
     def _messages(self) -> Iterator[QueueItem]:
@@ -80,7 +80,7 @@ class QueueReport:
                 record = SessionRecord(self.ledger, self.destination, item.agent, item.session_id)
                 record.dismiss_message(item.message)
             elif item.job:
-                self.spool.drop(item.job, registry.heed)
+                self.spool.drop(item.job, record_and_parse)
                 self.keepsakes.drop(item.agent, item.session_id)
 
 

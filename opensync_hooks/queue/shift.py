@@ -10,12 +10,12 @@ import time
 from dataclasses import dataclass
 
 from opensync_hooks import config as settings
-from opensync_hooks.agents import registry
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue.backoff import Cooldown
 from opensync_hooks.queue.cooldown import CooldownRecord
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -45,7 +45,7 @@ class Shift:
         is_copied = False
         while time.monotonic() < self.end:
             moment = self.spool.mtime()
-            self.spool.ingest(registry.heed)
+            self.spool.ingest(record_and_parse)
             config = settings.load()  # anew: while this worker waited, the login may have changed
             record = CooldownRecord.from_config(self.ledger, config)
             rest = None if self.at_once else record.active()

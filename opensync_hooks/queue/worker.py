@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from opensync_hooks import config as settings
-from opensync_hooks.agents import registry
 from opensync_hooks.errors import BugError, OpenSyncError, as_ours
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import recovery
 from opensync_hooks.queue.cooldown import CooldownRecord
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.shift import Shift
 from opensync_hooks.queue.spool import Spool
@@ -48,7 +48,7 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
                 if not is_alone:
                     return 0
                 recovery.take_up(folders.spool)
-                spool.ingest(registry.heed)
+                spool.ingest(record_and_parse)
                 recovery.repair_jobs(spool)
                 _work(spool, folders, end, at_once=at_once)
             # A hook that came while the lock was held started no worker: look once more.

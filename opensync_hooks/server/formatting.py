@@ -8,18 +8,6 @@ from typing import Any
 from opensync_hooks.model import Json
 from opensync_hooks.server.html import Html, element
 
-_AGENTS = {
-    "claude-code": "Claude Code",
-    "opencode": "OpenCode",
-    "cursor": "Cursor",
-    "cursor-sync": "Cursor",
-}
-
-
-def agent(source: str) -> str:
-    """The name that its users know; another program's sessions have the one it gave them."""
-    return _AGENTS.get(source, source)
-
 
 def day(ms: Any) -> str:
     at = _moment(ms)

@@ -6,8 +6,8 @@ from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
 
+from opensync_hooks.agents import registry
 from opensync_hooks.destinations.store.search import SearchQuery
-from opensync_hooks.server.formatting import agent
 from opensync_hooks.server.html import Html, element, join
 from opensync_hooks.server.routes import Response
 
@@ -47,7 +47,7 @@ def search_form(wanted: SearchQuery, agents: list[str]) -> Html:
 
 
 def _agents(wanted: SearchQuery, agents: list[str]) -> Html:
-    known = [("", "All agents"), *((one, agent(one)) for one in agents)]
+    known = [("", "All agents"), *((one, registry.label(one)) for one in agents)]
     options = [
         element("option", label, value=value, selected=value == wanted.agent)
         for value, label in known

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from sys import maxsize
 
+from opensync_hooks.agents import registry
 from opensync_hooks.destinations.store.search import SearchHit, SearchQuery
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.model import Json
 from opensync_hooks.server import sessions_html
 from opensync_hooks.server.access import Access
-from opensync_hooks.server.formatting import agent
 from opensync_hooks.server.html import NOTHING, Html, address, element
 from opensync_hooks.server.layout import notice, page, search_form
 from opensync_hooks.server.messages_html import anchor, conversation
@@ -103,7 +103,7 @@ def _number(query: Query) -> int:
 
 def _heading(wanted: SearchQuery) -> str:
     words = f" with “{' '.join(wanted.words)}”" if wanted.words else ""
-    of = f" of {agent(wanted.agent)}" if wanted.agent else ""
+    of = f" of {registry.label(wanted.agent)}" if wanted.agent else ""
     place = f" in {wanted.project}" if wanted.project else ""
     return f"Sessions{of}{words}{place}"
 

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 from itertools import groupby
 
+from opensync_hooks.agents import registry
 from opensync_hooks.destinations.store.search import SearchHit
 from opensync_hooks.model import Json
-from opensync_hooks.server.formatting import agent, cost, day, moment, tokens
+from opensync_hooks.server.formatting import cost, day, moment, tokens
 from opensync_hooks.server.html import NOTHING, Html, address, element, html, join
 from opensync_hooks.server.messages_html import anchor
 from opensync_hooks.system.formatting import count, duration
@@ -101,7 +102,7 @@ def _facts(session: Json) -> Html:
 
 
 def _agent(session: Json) -> str:
-    return agent(str(session.get("source") or ""))
+    return registry.label(str(session.get("source") or ""))
 
 
 def _project(session: Json, name: str) -> Html:

@@ -1,23 +1,25 @@
-"""Which agent a hook's payload, an id or a path belongs to."""
+"""The list of agents, and which of them a payload, an id or a path belongs to."""
 
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opensync_hooks.agents import registry
-from opensync_hooks.hook import paths
-from opensync_hooks.model import Trigger
+from opensync_hooks.agents import claude_code, cursor, registry
+from opensync_hooks.agents.registry import Agent
+from opensync_hooks.hook import entry
+from opensync_hooks.model import HookEvent, Trigger
 from tests.cursor_home import ENDED, record, said_by_user, text, transcript
 
-_AGENTS = registry.NAMES
+ROOT = Path(__file__).parents[2]
 
 
-class Asked(dict[str, str]):
-    """An environment that remembers what it was asked for."""
+class RecordingEnviron(dict[str, str]):
+    """An environment that remembers which variables were read."""
 
     def __init__(self, **values: str) -> None:
         super().__init__(values)
@@ -28,59 +30,113 @@ class Asked(dict[str, str]):
         return super().get(name, default)
 
 
+def parse(payload: dict[str, Any]) -> HookEvent | None:
+    return registry.parse_event("claude-code", {"HOME": "/h"}, json.dumps(payload).encode())
+
+
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
-@pytest.mark.parametrize("agent", _AGENTS)
-def test_whatever_decides_where_a_session_lies_is_handed_to_the_worker(
-    monkeypatch: pytest.MonkeyPatch, home: Path, agent: str, platform: str
+@pytest.mark.parametrize("agent", registry.AGENTS, ids=registry.NAMES)
+def test_worker_gets_every_variable_that_says_where_a_session_is(
+    monkeypatch: pytest.MonkeyPatch, home: Path, agent: Agent, platform: str
 ) -> None:
-    """Or it would look for the session in its own places, and find none."""
-    environ = Asked(HOME=str(home))
+    """Or it would look for the session in its own folders, and find none."""
+    environ = RecordingEnviron(HOME=str(home))
     monkeypatch.setattr("sys.platform", platform)
-    source = registry.source(agent, environ)
+    source = registry.source(agent.name, environ)
     assert source
     assert list(source.sessions()) == []
     assert environ.names
-    assert environ.names <= {"HOME", "USERPROFILE", *paths.KEPT[agent]}
+    assert environ.names <= {"HOME", "USERPROFILE", *agent.description.variables}
 
 
-def test_agent_that_nobody_knows_has_no_source_and_asks_for_nothing() -> None:
+def test_only_variables_that_are_set_are_handed_on() -> None:
+    environ = {"OPENCODE_DB": "x", "CLAUDE_CONFIG_DIR": "y"}
+    assert registry.session_variables("opencode", environ) == {"OPENCODE_DB": "x"}
+    assert registry.session_variables("emacs", environ) == {}
+
+
+@pytest.mark.parametrize("agent", registry.AGENTS, ids=registry.NAMES)
+def test_entry_script_passes_on_what_the_description_says(
+    monkeypatch: pytest.MonkeyPatch, agent: Agent
+) -> None:
+    """It has its own copy of these values, because an import would slow down every hook call."""
+    calls: list[tuple[object, ...]] = []
+
+    def run(name: str, root: str, variables: tuple[str, ...], answer: bytes = b"") -> int:
+        calls.append((name, root, variables, answer))
+        return 0
+
+    monkeypatch.setattr(entry, "run", run)
+    script = ROOT / "hooks" / f"{agent.name.replace('-', '_')}.py"
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(script), run_name="__main__")
+    facts = agent.description
+    assert calls == [(facts.name, str(ROOT), facts.variables, facts.hook_answer)]
+
+
+def test_cursors_variables_come_along_when_it_runs_claude_codes_hooks() -> None:
+    assert {*cursor.DESCRIPTION.variables} < {*claude_code.DESCRIPTION.variables}
+
+
+def test_unknown_agent_has_no_source_and_parses_no_event() -> None:
     assert registry.source("emacs") is None
-    assert registry.trigger("emacs", {"HOME": "/nowhere"}, b'{"session_id": "s1"}') is None
+    assert registry.parse_event("emacs", {"HOME": "/h"}, b'{"session_id": "s1"}') is None
 
 
-@pytest.mark.parametrize("sign", ["cursor_version", "conversation_id"])
-def test_claude_codes_hook_that_cursor_ran_speaks_of_cursors_session(home: Path, sign: str) -> None:
-    payload = {"session_id": "s1", "hook_event_name": "stop", sign: "s1"}
-    found = registry.trigger("claude-code", {"HOME": str(home)}, json.dumps(payload).encode())
-    assert found
-    assert (found.agent, found.session_id) == ("cursor", "s1")
+@pytest.mark.parametrize(
+    ("wire_name", "label"),
+    [
+        ("claude-code", "Claude Code"),
+        ("opencode", "OpenCode"),
+        ("cursor", "Cursor"),
+        ("cursor-sync", "Cursor"),
+        ("codex-cli", "codex-cli"),
+        ("", ""),
+    ],
+)
+def test_label_is_the_name_that_users_know(wire_name: str, label: str) -> None:
+    assert registry.label(wire_name) == label
 
 
-def test_transcript_of_cursors_is_not_taken_for_one_of_claude_codes(home: Path) -> None:
+@pytest.mark.parametrize("field", ["cursor_version", "conversation_id"])
+def test_payload_of_cursor_in_claude_codes_hook_names_cursors_session(field: str) -> None:
+    event = parse({"session_id": "s1", "hook_event_name": "stop", field: "s1"})
+    assert event
+    assert (event.trigger.agent, event.trigger.session_id) == ("cursor", "s1")
+
+
+def test_transcript_of_cursor_is_not_taken_for_claude_codes(home: Path) -> None:
     path = transcript(
         home, (said_by_user("go"), record("assistant", text("gone")), ENDED), "s1/s1.jsonl"
     )
-    for wanted in (str(path), "s1"):
-        found = registry.find(wanted)
-        assert found
-        assert found[0].agent == "cursor"
+    for session in (str(path), "s1"):
+        match = registry.find(session)
+        assert match
+        assert match[0].agent == "cursor"
     assert registry.find("s1", "claude-code") is None
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".db", ".txt", ""])
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 5_000, "a\0b", "\udcff" * 300])
-def test_what_can_be_no_path_is_no_session_and_no_error(home: Path, name: str, suffix: str) -> None:
+def test_name_that_cannot_be_a_path_finds_nothing(home: Path, name: str, suffix: str) -> None:
     assert home.is_dir()
     assert registry.find(name + suffix) is None
 
 
-def test_event_and_reason_are_queued_only_if_they_are_plain_words(home: Path) -> None:
-    payload = {"session_id": "s1", "hook_event_name": "SessionEnd", "reason": "other"}
-    for reason in ("other", "two words", "x" * 41, ""):
-        event = {**payload, "reason": reason}
-        found = registry.trigger("claude-code", {"HOME": str(home)}, json.dumps(event).encode())
-        wanted = reason if reason == "other" else None
-        assert found == Trigger("claude-code", "s1", "SessionEnd", end_reason=wanted)
-    event = {**payload, "hook_event_name": "a secret\nof two lines"}
-    found = registry.trigger("claude-code", {"HOME": str(home)}, json.dumps(event).encode())
-    assert found == Trigger("claude-code", "s1")
+@pytest.mark.parametrize("reason", ["other", "two words", "x" * 41, ""])
+def test_end_reason_is_queued_only_if_it_is_a_plain_word(reason: str) -> None:
+    event = parse({"session_id": "s1", "hook_event_name": "SessionEnd", "reason": reason})
+    queued = reason if reason == "other" else None
+    assert event == HookEvent(Trigger("claude-code", "s1", "SessionEnd", end_reason=queued))
+
+
+def test_event_name_is_queued_only_if_it_is_a_plain_word() -> None:
+    event = parse({"session_id": "s1", "hook_event_name": "a secret\nof two lines"})
+    assert event == HookEvent(Trigger("claude-code", "s1"))
+
+
+@pytest.mark.parametrize(("private", "is_private"), [(True, True), (False, False), ("no", False)])
+def test_event_says_whether_the_session_is_private(private: object, *, is_private: bool) -> None:
+    event = parse({"session_id": "s1", "private": private})
+    assert event
+    assert event.is_private is is_private

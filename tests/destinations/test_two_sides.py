@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 
 from opensync_hooks import pricing
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Folders, load
 from opensync_hooks.delivery import split
@@ -50,7 +50,7 @@ class Machine:
     def __init__(self, folder: Path, cloud: Cloud) -> None:
         self.folder = folder
         self.cloud = cloud
-        self.source = ClaudeCode(folder / "claude")
+        self.source = ClaudeCodeSource(folder / "claude")
 
     def pen(self, session_id: str = "s1", **more: int) -> Pen:
         path = self.folder / "claude" / "projects" / "-work" / f"{session_id}.jsonl"

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from opensync_hooks.agents import registry
 from opensync_hooks.cli import main
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook import entry
@@ -148,7 +149,7 @@ class Machine:
                 sys.argv += [entry.EVENT, self.payload(session).decode()]
             if agent == agents.Cursor.agent:  # it is answered, and nobody here wants to read that
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            return entry.run(agent, str(ROOT))
+            return entry.run(agent, str(ROOT), tuple(registry.session_variables(agent)))
 
         return run
 

@@ -55,7 +55,7 @@ def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: rando
     spool = str(machine.spool)
     met_one = 0
     for number in range(rounds):
-        entry._leave(spool, AGENT, machine.payload(f"nobody{number % 7}"))
+        entry._leave(spool, AGENT, (), machine.payload(f"nobody{number % 7}"))
         is_free = entry._worker_is_free(spool + "/worker.lock")
         _close_lock(spool)
         if is_free:

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents import registry
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.config import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook.entry import names_only
-from opensync_hooks.hook.paths import KEPT
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection
@@ -68,7 +68,7 @@ class Claude(Target):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.source = ClaudeCode(folder)
+        self.source = ClaudeCodeSource(folder)
         self.main = folder / "projects" / "-work" / f"{_ID}.jsonl"
         self.agents = self.main.with_suffix("") / "subagents"
         self.agents.mkdir(parents=True)
@@ -379,7 +379,7 @@ class Payloads(Target):
                 yield bytes((letter,)) + json.dumps(value, indent=1).encode()[:-1]
 
     def __call__(self, data: bytes) -> None:
-        agents = tuple(KEPT)
+        agents = registry.NAMES
         agent = agents[data[0] % len(agents)] if data else agents[0]
         payload = data[1:]
         environ = f"CLAUDE_CONFIG_DIR={self.folder}/c\0XDG_DATA_HOME={self.folder}/d".encode()
@@ -387,7 +387,7 @@ class Payloads(Target):
             event = self.folder / "spool" / f"{number + 1}-1.{agent}.event"
             event.write_bytes(environ + b"\n" + body)
         with staying_inside(self.folder):
-            self.spool.ingest(registry.heed)
+            self.spool.ingest(record_and_parse)
             assert not self.spool.has_events()
             for job in self.spool.jobs():
                 source = registry.source(job.trigger.agent, {**os.environ, **job.environ})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located
 from opensync_hooks.config import Folders
 from opensync_hooks.destinations.store.store import Store
@@ -124,10 +124,10 @@ def test_latest_session_that_cannot_be_looked_for_is_one_sentence(
 ) -> None:
     from opensync_hooks.cli import foreground  # noqa: PLC0415
 
-    def held(_: ClaudeCode) -> list[Located]:
+    def held(_: ClaudeCodeSource) -> list[Located]:
         raise SourceError("/x/state.db: its owner lets nobody read.", "Try again.")
 
-    monkeypatch.setattr(ClaudeCode, "sessions", held)
+    monkeypatch.setattr(ClaudeCodeSource, "sessions", held)
     assert foreground.main("claude-code", ["--latest"]) == 1
     said = capsys.readouterr().err
     assert said == "/x/state.db: its owner lets nobody read.\nhint: Try again.\n"

@@ -14,6 +14,7 @@ import pytest
 
 from opensync_hooks.agents import registry
 from opensync_hooks.hook.entry import names_only
+from opensync_hooks.queue.events import record_and_parse
 from tests.fuzz.mutation import HOSTILE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="owners, modes and pipes of POSIX")
@@ -113,7 +114,7 @@ def test_place_that_is_not_ours_is_left_alone_and_named(
 def test_payload_of_any_shape_is_dealt_with(payload: bytes) -> None:
     for agent in registry.NAMES:
         for given in (payload, names_only(payload)):
-            registry.trigger(agent, os.environ, given)
+            registry.parse_event(agent, os.environ, given)
 
 
 @pytest.mark.parametrize("value", [value for value in HOSTILE if not isinstance(value, float)])
@@ -123,20 +124,20 @@ def test_value_of_any_kind_in_any_field_is_dealt_with(value: object) -> None:
     for name in (*fields, *more, "cursor_version", "input_tokens"):
         payload = json.dumps({"session_id": "abc", "hook_event_name": "Stop", name: value}).encode()
         for agent in registry.NAMES:
-            registry.trigger(agent, os.environ, payload)
+            registry.parse_event(agent, os.environ, payload)
 
 
 @pytest.mark.parametrize("rest", [b"", b', "cwd": "C:\\Us', b', "x": [', b"\n"])
 def test_torn_payload_with_a_path_of_windows_keeps_its_session(rest: bytes) -> None:
     payload = b'{"transcript_path": "C:\\Users\\me", "session_id": "abc"' + rest
-    found = registry.trigger("claude-code", os.environ, payload)
+    found = registry.parse_event("claude-code", os.environ, payload)
     assert found
-    assert (found.session_id, found.path) == ("abc", "C:\\Users\\me")
+    assert (found.trigger.session_id, found.trigger.path) == ("abc", "C:\\Users\\me")
 
 
 def test_private_session_stays_private_when_its_event_cannot_be_parsed() -> None:
     event = names_only(b'{"session_id": "a\\"b", "conversation_id": "c"}')
     with pytest.raises(ValueError, match="delimiter"):
         json.loads(event)
-    assert registry.trigger("cursor", os.environ, event)
-    assert registry.heed("cursor", os.environ, event) is None
+    assert registry.parse_event("cursor", os.environ, event)
+    assert record_and_parse("cursor", os.environ, event) is None

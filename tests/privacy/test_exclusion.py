@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents import registry
 from opensync_hooks.config import load
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook import entry
 from opensync_hooks.privacy.exclusion import IGNORE, Exclusions
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from tests.cursor_home import assistant, chat, text, user
 from tests.opencode_home import Home
@@ -157,7 +157,7 @@ def test_private_event_without_a_name_says_nothing(payload: bytes) -> None:
 @pytest.mark.parametrize("agent", ["claude-code", "cursor"])
 def test_private_hook_is_heeded_whoever_reads_it(agent: str, home: Path) -> None:
     payload = entry.names_only(b'{"session_id": "s1"}')
-    assert registry.heed(agent, {"HOME": str(home)}, payload) is None
+    assert record_and_parse(agent, {"HOME": str(home)}, payload) is None
     assert Exclusions.of_user().private(agent, "s1")
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks import pricing
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.config import Config, load
 from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
@@ -209,13 +209,13 @@ def leaks(content: bytes) -> list[str]:
     return [found[max(0, one.start() - 60) : one.end() + 20] for one in TRAP.finditer(found)]
 
 
-def plant_all(folder: Path, plants: list[Plant]) -> ClaudeCode:
+def plant_all(folder: Path, plants: list[Plant]) -> ClaudeCodeSource:
     for plant in plants:
         write(Pen(folder / "projects" / "-work" / f"{plant.session_id}.jsonl"), plant.example)
-    return ClaudeCode(folder)
+    return ClaudeCodeSource(folder)
 
 
-def sync_all(syncer: Syncer, source: ClaudeCode, plants: list[Plant]) -> list[SyncOutcome]:
+def sync_all(syncer: Syncer, source: ClaudeCodeSource, plants: list[Plant]) -> list[SyncOutcome]:
     outcomes = []
     for plant in plants:
         located = source.find(plant.session_id)
@@ -335,7 +335,7 @@ def test_generated_secrets_are_masked_in_every_place() -> None:
 def test_secrets_are_counted_once_however_often_a_session_is_synced(tmp_path: Path) -> None:
     pen = Pen(tmp_path / "projects" / "-work" / "s1.jsonl")
     pen.line("user", ASSIGNED)
-    source = ClaudeCode(tmp_path)
+    source = ClaudeCodeSource(tmp_path)
     config = load()
     with Store(config.folders.store) as store, Ledger(config.folders.ledger) as ledger:
         syncer = Syncer(config, store, ledger, pricing.bundled())
@@ -352,7 +352,7 @@ def test_secrets_are_counted_once_however_often_a_session_is_synced(tmp_path: Pa
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> Iterator[tuple[Syncer, Store, ClaudeCode]]:
+def recorded(tmp_path: Path) -> Iterator[tuple[Syncer, Store, ClaudeCodeSource]]:
     """All recorded sessions of Claude Code, and a syncer to the embedded store."""
     for folder in sorted((DATA / "claude").iterdir()):
         shutil.copytree(folder, tmp_path / "claude" / "projects" / f"-{folder.name}")
@@ -361,7 +361,7 @@ def recorded(tmp_path: Path) -> Iterator[tuple[Syncer, Store, ClaudeCode]]:
         yield (
             Syncer(config, store, ledger, pricing.bundled()),
             store,
-            ClaudeCode(tmp_path / "claude"),
+            ClaudeCodeSource(tmp_path / "claude"),
         )
 
 
@@ -384,7 +384,7 @@ def file_parts(store: Store) -> list[Any]:
 
 
 def test_contents_of_files_in_recorded_sessions_stay_here(
-    recorded: tuple[Syncer, Store, ClaudeCode],
+    recorded: tuple[Syncer, Store, ClaudeCodeSource],
 ) -> None:
     syncer, store, source = recorded
     for located in source.sessions():
@@ -398,7 +398,7 @@ def test_contents_of_files_in_recorded_sessions_stay_here(
 
 
 def test_contents_of_files_go_along_where_the_user_says_so(
-    recorded: tuple[Syncer, Store, ClaudeCode],
+    recorded: tuple[Syncer, Store, ClaudeCodeSource],
 ) -> None:
     syncer, store, source = recorded
     open_handed = replace(syncer, config=replace(syncer.config, file_contents=True))
@@ -417,7 +417,7 @@ PATHS = {"file_path", "filePath", "path", "target_file"}
 def claude_code(home: Path) -> Iterator[Session]:
     for folder in sorted((DATA / "claude").iterdir()):
         shutil.copytree(folder, home / "projects" / f"-{folder.name}")
-    source = ClaudeCode(home)
+    source = ClaudeCodeSource(home)
     for located in source.sessions():
         yield from source.read(located)
 

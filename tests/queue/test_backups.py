@@ -20,7 +20,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from opensync_hooks import config, pricing
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import EMBEDDED_STORE
 from opensync_hooks.delivery.session_sync import Syncer
@@ -81,7 +81,7 @@ def test_every_recorded_session_comes_back_as_it_was_permitted(
 ) -> None:
     for folder in sorted(DATA.iterdir()):
         shutil.copytree(folder, tmp_path / "claude" / "projects" / f"-{folder.name}")
-    source = ClaudeCode(tmp_path / "claude")
+    source = ClaudeCodeSource(tmp_path / "claude")
     compared = 0
     for place in source.sessions():
         assert kept.keep(source, place, config.load())

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks import config
-from opensync_hooks.agents import registry
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located
 from opensync_hooks.config import settings
 from opensync_hooks.delivery import factory
@@ -25,6 +24,7 @@ from opensync_hooks.model import Trigger
 from opensync_hooks.queue import backoff, backups, drain, shift, spool, worker
 from opensync_hooks.queue.backoff import Attempts
 from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.log import Log
@@ -58,14 +58,14 @@ def test_session_that_cannot_be_looked_for_now_leaves_the_others_their_copies(
     desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database that its owner holds, say."""
-    locate = ClaudeCode.locate
+    locate = ClaudeCodeSource.locate
 
-    def held(self: ClaudeCode, trigger: Trigger) -> Located | None:
+    def held(self: ClaudeCodeSource, trigger: Trigger) -> Located | None:
         if trigger.session_id == "s1":
             raise SourceError("its owner lets nobody read")
         return locate(self, trigger)
 
-    monkeypatch.setattr(ClaudeCode, "locate", held)
+    monkeypatch.setattr(ClaudeCodeSource, "locate", held)
     for at, name in enumerate(("s1", "s2")):
         desk.session(name)
         desk.spool.put(Job(Trigger("claude-code", name), {}, at))
@@ -125,7 +125,7 @@ def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(
         backups.back_up_queue(desk.spool, ledger, loaded, log, time.monotonic() + 60)
     (copy,) = kept.folder.iterdir()
     os.utime(copy, (1, 1))
-    desk.spool.drop(next(desk.spool.quarantined()).name, registry.heed)
+    desk.spool.drop(next(desk.spool.quarantined()).name, record_and_parse)
     unreadable(desk, "s1")
     worker.main(seconds=3)
     assert not list(kept.folder.iterdir())
@@ -185,7 +185,7 @@ def test_session_that_is_rewritten_just_as_it_is_read_is_read_again_at_once(
 
 def tried_often(desk: ClaudeUser) -> None:
     """As if the only job had been tried as often as it may be."""
-    desk.spool.ingest(registry.heed)
+    desk.spool.ingest(record_and_parse)
     (one,) = desk.spool.jobs()
     desk.spool.keep(one, one.error, Attempts(backoff.MOST_TRIES))
 
@@ -297,7 +297,7 @@ def test_queue_that_cannot_be_written_is_told_by_its_name_and_is_no_bug(
 ) -> None:
     desk.session("s1")
     desk.event("s1")
-    desk.spool.ingest(registry.heed)
+    desk.spool.ingest(record_and_parse)
 
     def refused(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(desk.folders.spool))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents import registry
 from opensync_hooks.queue import recovery
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 
 TORN = "1767225600000000000-4711.claude-code"
@@ -42,7 +42,7 @@ def test_event_of_a_killed_hook_is_worked_on_and_its_text_is_gone(folder: Path, 
     leave(folder, TORN, b"\n" + PAYLOAD[: len(PAYLOAD) - cut], age=90)
     recovery.take_up(folder)
     spool = Spool(folder)
-    spool.ingest(registry.heed)
+    spool.ingest(record_and_parse)
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
     assert not any(b"private" in path.read_bytes() for path in folder.iterdir())
 

@@ -22,9 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from opensync_hooks.agents import registry
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import Attempts
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 
@@ -84,7 +84,7 @@ def mode(path: Path) -> int:
 
 def test_event_becomes_one_job_that_points_at_the_session(spool: Spool, folder: Path) -> None:
     leave(folder, payload(), environ="CLAUDE_CONFIG_DIR=/c\0OTHER=a=b")
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     (found,) = spool.jobs()
     assert found.trigger.session_id == "s1"
     assert found.trigger.path == "/home/me/.claude/projects/-x/s1.jsonl"
@@ -101,7 +101,7 @@ def test_what_a_hook_really_leaves_becomes_a_job(folder: Path) -> None:
         subprocess.run(hook, input=payload(), check=True, timeout=10, capture_output=True)
     (event,) = events(folder)
     assert mode(event) == 0o600
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
 
 
@@ -110,7 +110,7 @@ def test_nothing_of_what_was_said_stays_in_the_queue(spool: Spool, folder: Path)
     leave(folder, b'{"session_id":"torn","prompt":"' + SECRET.encode(), pid=2)
     leave(folder, SECRET.encode(), pid=3)
     (folder / "nameless.event").write_text(SECRET)
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     (one, other) = spool.jobs()
     spool.keep(one, "offline", Attempts(1))
     spool.quarantine(other, "refused")
@@ -124,7 +124,7 @@ def test_later_event_decides_but_path_and_end_that_were_seen_stay(
 ) -> None:
     leave(folder, payload(hook_event_name="SessionEnd", reason="clear"), BEGAN)
     leave(folder, payload(transcript_path=None), BEGAN + 5, pid=2)
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     (found,) = spool.jobs()
     assert found.trigger.event == "Stop"
     assert found.trigger.awaits
@@ -169,7 +169,7 @@ def test_event_that_is_merged_twice_changes_nothing_of_its_tries(spool: Spool) -
 def test_job_that_a_command_dropped_does_not_come_back(spool: Spool) -> None:
     spool.put(job())
     at_work = spool.jobs()[0]
-    spool.drop(at_work.name, registry.trigger)
+    spool.drop(at_work.name, record_and_parse)
     spool.keep(at_work, "offline", Attempts(1))
     assert spool.jobs() == []
 
@@ -206,10 +206,10 @@ def test_worker_killed_between_job_and_event_does_the_same_again(
 ) -> None:
     event = leave(folder, payload())
     shutil.copy(event, tmp_path / "copy")
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     first = spool.jobs()
     shutil.copy(tmp_path / "copy", event)
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert spool.jobs() == first
     assert events(folder) == []
 
@@ -222,7 +222,7 @@ def test_jobs_come_oldest_wish_first(spool: Spool) -> None:
 
 def test_clock_that_is_ahead_makes_no_wish_of_the_future(spool: Spool, folder: Path) -> None:
     leave(folder, payload(), at=9_999_999_999_999)
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert spool.jobs()[0].received_at < 9_999_999_999_999
 
 
@@ -345,7 +345,7 @@ def test_queue_is_the_users_alone_though_the_umask_hides_nothing(folder: Path) -
 )
 def test_torn_event_still_names_its_session(spool: Spool, folder: Path, content: bytes) -> None:
     leave(folder, content)
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
 
 
@@ -363,7 +363,7 @@ def test_event_without_a_session_is_dropped_and_the_others_go_on(
 ) -> None:
     leave(folder, content, BEGAN)
     leave(folder, payload("after"), BEGAN + 1)
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert "after" in [one.trigger.session_id for one in spool.jobs()]
     assert not spool.has_events()
 
@@ -382,7 +382,7 @@ def test_event_with_a_strange_name_does_not_stop_the_others(
 ) -> None:
     (folder / name).write_bytes(b"\n" + payload("strange"))
     leave(folder, payload("after"))
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     found = {one.trigger.session_id for one in spool.jobs()}
     assert "after" in found
     assert not spool.has_events()
@@ -396,7 +396,7 @@ def test_event_that_is_no_file_is_left_alone(
 ) -> None:
     plant(folder / f"1-1.{AGENT}.event")
     leave(folder, payload("after"))
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert [one.trigger.session_id for one in spool.jobs()] == ["after"]
     assert not spool.has_events()
 
@@ -409,7 +409,7 @@ def test_event_that_may_not_be_read_is_kept_for_who_may(
     leave(folder, payload("after"), BEGAN + 1)
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, kind: path != locked and real(path, kind))
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert [one.trigger.session_id for one in spool.jobs()] == ["after"]
     assert not spool.has_events()
     assert locked.exists()
@@ -453,7 +453,7 @@ def test_damaged_job_stops_nobody_stays_visible_and_gives_way_to_the_next_wish(
     damaged.write_bytes(content)
     spool.put(job("s2", BEGAN + 1))
     leave(folder, payload("s3"), BEGAN + 2)
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert [one.trigger.session_id for one in spool.jobs()] == ["s2", "s3"]
     assert spool.waiting() == 3
     spool.put(job("s1", BEGAN + 3))
@@ -482,7 +482,7 @@ def test_no_bytes_whatever_stop_the_queue(
     leave(folder, event)
     (folder / f"{AGENT}-x.job").write_bytes(damaged)
     leave(folder, payload("after", hook_event_name="SessionEnd", reason=end_reason), pid=2)
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     found = {one.trigger.session_id: one.trigger.end_reason for one in spool.jobs()}
     assert found["after"] == end_reason
     assert not spool.has_events()
@@ -499,9 +499,9 @@ def test_full_disk_keeps_the_event_for_the_next_worker(
     with monkeypatch.context() as patch:
         patch.setattr("opensync_hooks.queue.spool.atomic_write", full)
         with pytest.raises(OSError, match="No space left"):
-            spool.ingest(registry.trigger)
+            spool.ingest(record_and_parse)
     assert event.exists()
-    spool.ingest(registry.trigger)
+    spool.ingest(record_and_parse)
     assert len(spool.jobs()) == 1
 
 

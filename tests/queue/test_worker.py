@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from opensync_hooks.agents import registry
 from opensync_hooks.config import Folders
 from opensync_hooks.delivery.delivery import Limits
 from opensync_hooks.delivery.session_sync import Syncer
@@ -21,6 +20,7 @@ from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import backoff, drain, shift, worker
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from tests.claude_user import ClaudeUser
@@ -121,7 +121,7 @@ def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
     for name in ("s1", "s2"):
         desk.session(name)
         desk.event(name)
-    desk.spool.ingest(registry.trigger)
+    desk.spool.ingest(record_and_parse)
     worker.main()
     lock = next(iter(sorted(desk.folders.locks.glob("*.lock"))))
     for name in ("s1", "s2"):

@@ -16,7 +16,7 @@ import pytest
 
 from opensync_hooks import setup
 from opensync_hooks.agents import registrations
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import (
     command_link,
@@ -489,7 +489,7 @@ def test_a_sample_that_does_not_arrive_is_a_failure_with_its_cause(
 
 def test_the_sample_reads_as_one_turn_with_two_tools(home: Path) -> None:
     put_session(home)
-    source = ClaudeCode.from_environ({}, str(home))
+    source = ClaudeCodeSource.from_environ({}, str(home))
     (located,) = source.sessions()
     (session,) = source.read(located)
     messages = list(session.messages)

@@ -25,14 +25,14 @@ _SUBAGENT = "agent-"
 _TAIL = 4 << 20
 
 
-class ClaudeCode:
+class ClaudeCodeSource:
     agent = sessions.AGENT
 
     def __init__(self, config: Path) -> None:
         self._projects = config / "projects"
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], home: str) -> ClaudeCode:
+    def from_environ(cls, environ: Mapping[str, str], home: str) -> ClaudeCodeSource:
         return cls(Path(environ.get("CLAUDE_CONFIG_DIR") or home + "/.claude"))
 
     def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from opensync_hooks.errors import (
     UsageError,
     as_ours,
 )
-from opensync_hooks.hook.paths import KEPT
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import MOST_UNCLEAR
@@ -148,6 +146,6 @@ def queue(found: Iterable[Found], spool: Spool) -> bool:
         if again is None or again.path.resolve() != located.path.resolve():
             findable = False  # a copy outside the agent's folder
             continue
-        kept = {name: os.environ[name] for name in KEPT[source.agent] if name in os.environ}
-        spool.put(Job(trigger, kept, clock.now()))
+        environ = registry.session_variables(source.agent)
+        spool.put(Job(trigger, environ, clock.now()))
     return findable

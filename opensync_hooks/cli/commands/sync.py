@@ -22,6 +22,7 @@ from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import cooldown, drain
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import count
 from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
@@ -142,7 +143,7 @@ class _Run:
     def go(self, syncer: Syncer) -> int:
         self.counts.clear()
         where, spool = syncer.destination.name, Spool(syncer.config.folders.spool)
-        spool.peek(registry.heed)  # hooks alone know which sessions are private
+        spool.peek(record_and_parse)  # hooks alone know which sessions are private
         if not self.wish.sessions:
             for waited in drain.drain_now(spool, syncer):
                 self.counts["failed"] += self._say("", "", waited, where)

@@ -19,6 +19,7 @@ from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import BusyError, OpenSyncError, RejectedError, SourceError, as_ours
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import count
 from opensync_hooks.system.terminal import print_error, print_line
@@ -50,7 +51,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     found = bulk_sync.select(wish)
     loaded = config.load()
-    Spool(loaded.folders.spool).peek(registry.heed)  # a repair sends nothing that is private
+    Spool(loaded.folders.spool).peek(record_and_parse)  # a repair sends nothing that is private
     with Ledger(loaded.folders.ledger) as ledger, factory.destination(loaded) as archive:
         syncer = Syncer(loaded, archive, ledger, pricing.bundled())
         told = _Told(archive.name, shows=not arguments.json, names_all=bool(wish.sessions))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from tests.agents.claude_code.recordings import DATA
 from tests.transcripts import Pen
 
@@ -18,7 +18,7 @@ def pen(tmp_path: Path) -> Pen:
 
 
 @pytest.fixture
-def claude(tmp_path: Path) -> ClaudeCode:
+def claude(tmp_path: Path) -> ClaudeCodeSource:
     projects = tmp_path / "claude" / "projects"
     shutil.copytree(DATA / "02-subagents", projects / "-tmp-demo-project")
-    return ClaudeCode(tmp_path / "claude")
+    return ClaudeCodeSource(tmp_path / "claude")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.model import Session
 
 DATA = Path(__file__).parents[2] / "data" / "claude"
 
 
 def read(path: Path) -> list[Session]:
-    source = ClaudeCode(Path("/nowhere"))
+    source = ClaudeCodeSource(Path("/nowhere"))
     located = source.find(str(path))
     assert located
     return list(source.read(located))

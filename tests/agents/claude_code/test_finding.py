@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.claude_code import line_types
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.model import Trigger
 from tests.transcripts import Pen, text
 
@@ -18,7 +18,7 @@ def payload(**fields: Any) -> dict[str, Any]:
     return {"session_id": "s1", "hook_event_name": "Stop", **fields}
 
 
-def test_session_is_found_by_id_by_path_and_by_a_subagents_path(claude: ClaudeCode) -> None:
+def test_session_is_found_by_id_by_path_and_by_a_subagents_path(claude: ClaudeCodeSource) -> None:
     by_id = claude.find("00000002-0000-4000-8000-000000000002")
     assert by_id
     agent_file = next((by_id.path.with_suffix("") / "subagents").glob("*.jsonl"))
@@ -27,7 +27,7 @@ def test_session_is_found_by_id_by_path_and_by_a_subagents_path(claude: ClaudeCo
     assert claude.find("../../etc/passwd") is None
 
 
-def test_fingerprint_changes_when_only_a_subagent_goes_on(claude: ClaudeCode) -> None:
+def test_fingerprint_changes_when_only_a_subagent_goes_on(claude: ClaudeCodeSource) -> None:
     before = claude.find("00000002-0000-4000-8000-000000000002")
     assert before
     agent_file = next((before.path.with_suffix("") / "subagents").glob("*.jsonl"))
@@ -38,14 +38,14 @@ def test_fingerprint_changes_when_only_a_subagent_goes_on(claude: ClaudeCode) ->
     assert before.fingerprint != after.fingerprint
 
 
-def test_file_that_is_named_like_no_session_is_not_listed(claude: ClaudeCode) -> None:
+def test_file_that_is_named_like_no_session_is_not_listed(claude: ClaudeCodeSource) -> None:
     known = {located.session_id for located in claude.sessions()}
     folder = next(iter(claude.sessions())).path.parent
     Pen(folder / "a copy.jsonl").line("user", "go")
     assert {located.session_id for located in claude.sessions()} == known
 
 
-def test_sessions_are_listed_newest_first(claude: ClaudeCode) -> None:
+def test_sessions_are_listed_newest_first(claude: ClaudeCodeSource) -> None:
     old = claude.find("00000003-0000-4000-8000-000000000003")
     assert old
     for path in (old.path, *old.path.with_suffix("").rglob("*")):
@@ -53,14 +53,16 @@ def test_sessions_are_listed_newest_first(claude: ClaudeCode) -> None:
     assert [one.session_id[:8] for one in claude.sessions()] == ["00000002", "00000003"]
 
 
-def test_path_outside_the_agents_folder_is_not_opened(claude: ClaudeCode, tmp_path: Path) -> None:
+def test_path_outside_the_agents_folder_is_not_opened(
+    claude: ClaudeCodeSource, tmp_path: Path
+) -> None:
     planted = tmp_path / "evil" / "projects" / "x" / "s9.jsonl"
     Pen(planted).line("user", "secret")
     assert claude.locate(Trigger("claude-code", "s9", path=str(planted))) is None
 
 
 def test_path_of_another_session_is_not_taken_for_the_one_that_the_hook_names(
-    claude: ClaudeCode,
+    claude: ClaudeCodeSource,
 ) -> None:
     wanted, other = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (2, 3))
     path = claude.find(other)
@@ -69,7 +71,9 @@ def test_path_of_another_session_is_not_taken_for_the_one_that_the_hook_names(
     assert found == claude.find(wanted)
 
 
-def test_moved_transcript_is_found_though_the_hook_named_the_old_place(claude: ClaudeCode) -> None:
+def test_moved_transcript_is_found_though_the_hook_named_the_old_place(
+    claude: ClaudeCodeSource,
+) -> None:
     wanted = "00000002-0000-4000-8000-000000000002"
     located = claude.find(wanted)
     assert located
@@ -81,7 +85,9 @@ def test_moved_transcript_is_found_though_the_hook_named_the_old_place(claude: C
     assert found.path == moved
 
 
-def test_trigger_holds_a_digest_of_the_awaited_message_and_no_text(claude: ClaudeCode) -> None:
+def test_trigger_holds_a_digest_of_the_awaited_message_and_no_text(
+    claude: ClaudeCodeSource,
+) -> None:
     trigger = claude.trigger(payload(last_assistant_message="very private"))
     assert trigger
     assert trigger.awaits
@@ -90,7 +96,7 @@ def test_trigger_holds_a_digest_of_the_awaited_message_and_no_text(claude: Claud
 
 @pytest.mark.parametrize(("path", "wanted"), [("/a/s1.jsonl", "/a/s1.jsonl"), (7, None)])
 def test_path_that_a_hook_names_is_handed_on(
-    claude: ClaudeCode, path: object, wanted: str | None
+    claude: ClaudeCodeSource, path: object, wanted: str | None
 ) -> None:
     trigger = claude.trigger(payload(transcript_path=path))
     assert trigger
@@ -98,12 +104,12 @@ def test_path_that_a_hook_names_is_handed_on(
 
 
 @pytest.mark.parametrize("session_id", [None, 7, "", "../x", "a/b", "x" * 129, "a\nb"])
-def test_id_that_is_none_asks_for_nothing(claude: ClaudeCode, session_id: Any) -> None:
+def test_id_that_is_none_asks_for_nothing(claude: ClaudeCodeSource, session_id: Any) -> None:
     assert claude.trigger(payload(session_id=session_id)) is None
 
 
 def test_stop_is_settled_once_the_shown_message_is_written(pen: Pen) -> None:
-    claude = ClaudeCode(pen.path.parent.parent.parent)
+    claude = ClaudeCodeSource(pen.path.parent.parent.parent)
     trigger = claude.trigger(payload(last_assistant_message="second block\n"))
     assert trigger
     pen.says("m1", text("first block"))
@@ -113,7 +119,7 @@ def test_stop_is_settled_once_the_shown_message_is_written(pen: Pen) -> None:
     assert claude.settled(trigger)
 
 
-def test_session_end_waits_for_nothing(claude: ClaudeCode) -> None:
+def test_session_end_waits_for_nothing(claude: ClaudeCodeSource) -> None:
     trigger = claude.trigger(payload(hook_event_name="SessionEnd", reason="clear"))
     assert trigger
     assert claude.settled(trigger)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.agents.claude_code import lines
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Message
@@ -129,7 +129,7 @@ def test_unknown_types_blocks_and_fields_are_left_alone(pen: Pen) -> None:
 
 def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(pen: Pen) -> None:
     pen.line("user", "one")
-    source = ClaudeCode(pen.path.parent.parent.parent)
+    source = ClaudeCodeSource(pen.path.parent.parent.parent)
     located = source.find("s1")
     assert located
     session = next(source.read(located))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensync_hooks.agents.claude_code.branches import START, Node, undone
-from opensync_hooks.agents.claude_code.source import ClaudeCode
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from tests.agents.claude_code.recordings import read
 from tests.sessions import told
 from tests.transcripts import Pen, call, text
@@ -62,7 +62,7 @@ def test_subagent_in_a_file_beside_its_session_is_linked_to_it(pen: Pen) -> None
     whose: dict[str, Any] = {"sessionId": "s1", "agentId": "a1b2c3d4", "isSidechain": True}
     beside.line("user", "look around", **whose)
     beside.says("m2", text("looked"), **whose)
-    source = ClaudeCode(pen.path.parents[2])
+    source = ClaudeCodeSource(pen.path.parents[2])
     found = {one.id: one for located in source.sessions() for one in source.read(located)}
     assert found.keys() == {"s1", "agent-a1b2c3d4"}
     child = found["agent-a1b2c3d4"]
@@ -93,7 +93,7 @@ def test_subagents_that_share_a_file_are_kept_apart(pen: Pen) -> None:
 
 @pytest.mark.parametrize("meta", [b"", b"{", b"[1]", b"[" * 100_000, b'{"description": 7}'])
 def test_note_on_a_subagent_that_makes_no_sense_costs_only_its_title(
-    claude: ClaudeCode, meta: bytes
+    claude: ClaudeCodeSource, meta: bytes
 ) -> None:
     located = claude.find("00000002-0000-4000-8000-000000000002")
     assert located

@@ -1,0 +1,27 @@
+"""What the rest of the package has to know about an agent, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The facts about one agent that are true on every machine."""
+
+    name: str
+    """The name in commands, in file names of ours and on the wire."""
+    label: str
+    """The name that its users know."""
+    variables: tuple[str, ...]
+    """The environment variables that say where a hook's session is; the worker may have others."""
+    oldest_version: tuple[int, ...]
+    """The first version that fires the hooks that we register."""
+    tested_major: int | None = None
+    """The newest major version that this package was tried with, where major versions count."""
+    hook_answer: bytes = b""
+    """What its hook has to print, whatever became of the event."""
+    payload_fields: frozenset[str] = frozenset()
+    """Fields that give its payload away in a hook that was registered with another agent."""
+    opensync_name: str = ""
+    """The name under which OpenSync shows its sessions, where that is another one."""
