@@ -18,7 +18,7 @@ class ClaudeUser:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.folders = Folders.of(os.environ)
+        self.folders = Folders.from_environ(os.environ)
         self.spool = Spool(self.folders.spool)
 
     def session(self, name: str, turns: int = 1) -> Pen:

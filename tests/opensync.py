@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from opensync_hooks.config import new_key
+from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Clock, Store
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks import config
 from opensync_hooks.agents import registry, sqlite_snapshot
 from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.config.credentials import save_login
 from opensync_hooks.destinations.store.schema import SCHEMA
 from opensync_hooks.errors import NotConfiguredError, OpenSyncError, SourceError
 from opensync_hooks.ledger.ledger import Ledger
@@ -312,7 +312,7 @@ def test_database_that_is_no_file_or_has_none_beside_it_is_refused(
 
 
 def _settings(_ours: Path) -> None:
-    config.save_login(os.environ, "https://x.convex.site", "osk_new")
+    save_login(os.environ, "https://x.convex.site", "osk_new")
 
 
 def _note(ours: Path) -> None:

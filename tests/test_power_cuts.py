@@ -52,7 +52,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def spool(monkeypatch: pytest.MonkeyPatch) -> Spool:
     monkeypatch.setattr(shift, "LINGER_SECONDS", 0.0)
-    return Spool(Folders.of(os.environ).spool)
+    return Spool(Folders.from_environ(os.environ).spool)
 
 
 def session(home: Path, name: str) -> None:
@@ -63,19 +63,19 @@ def torn_job(spool: Spool, name: str) -> Path:
     """What a power cut can leave of a job: its name."""
     job = Job(Trigger(AGENT, name), {}, 1)
     spool.put(job)
-    path = Folders.of(os.environ).spool / job.name
+    path = Folders.from_environ(os.environ).spool / job.name
     path.write_bytes(b"")
     return path
 
 
 def event(name: str) -> None:
     payload = json.dumps({"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"})
-    path = Folders.of(os.environ).spool / f"{time.time_ns()}-1.{AGENT}.event"
+    path = Folders.from_environ(os.environ).spool / f"{time.time_ns()}-1.{AGENT}.event"
     path.write_bytes(b"\n" + payload.encode())
 
 
 def stored() -> set[str]:
-    with Store(Folders.of(os.environ).store) as store:
+    with Store(Folders.from_environ(os.environ).store) as store:
         return set(store.session_ids())
 
 
@@ -101,7 +101,7 @@ def test_job_that_is_set_aside_is_on_the_disk_before_it_leaves_the_queue(
     spool.put(job)
     synced.clear()
     spool.quarantine(job, "refused")
-    assert synced[-1] == str(Folders.of(os.environ).spool / "parked")
+    assert synced[-1] == str(Folders.from_environ(os.environ).spool / "parked")
 
 
 @linux

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from opensync_hooks.agents import registrations as agents
 from opensync_hooks.cli.bulk.backlog import Backlog, of_agents
 from opensync_hooks.cli.doctor import registrations
-from opensync_hooks.config import Config, load, mask
+from opensync_hooks.config import Config, load
+from opensync_hooks.config.credentials import mask_key
 from opensync_hooks.delivery import factory
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
 from opensync_hooks.ledger import losses
@@ -95,7 +96,7 @@ def gather() -> Status:
     error, at = (problem, clock.now()) if problem else noted or (None, None)
     return Status(
         destination=config.destination,
-        key=mask(config.api_key) if config.api_key else None,
+        key=mask_key(config.api_key) if config.api_key else None,
         reachable=reachable,
         authorised=authorised,
         sessions=summary.sessions,
@@ -112,7 +113,7 @@ def gather() -> Status:
         thinking=config.thinking,
         redact=config.redact,
         file_contents=config.file_contents,
-        excluded=Exclusions.of(config).count(),
+        excluded=Exclusions.from_config(config).count(),
         agents=tuple(_hooks(backlog, delivered, spool)),
     )
 

@@ -1,4 +1,4 @@
-"""What can be set, by name: its value now, where that comes from, and how it is changed."""
+"""Settings by name, for `opensync-hooks config`: value, origin, and how to change one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opensync_hooks import config
+from opensync_hooks.config.config import Config, load, read_document, update
+from opensync_hooks.config.credentials import mask_key
 from opensync_hooks.errors import NotConfiguredError, UsageError
 
 Origin = Literal["environment", "config.toml", "default"]
@@ -15,22 +16,22 @@ Origin = Literal["environment", "config.toml", "default"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One name in config.toml, or a pattern of the user's own."""
+    """One name in config.toml, or one of the user's own patterns."""
 
     name: str
     table: tuple[str, ...] = ()
     kind: type = bool
-    by_login: bool = False
-    """URL and key belong together, and are asked for together."""
+    is_login: bool = False
+    """Set by `login` only: URL and key belong together."""
 
     @property
     def variable(self) -> str:
-        return "OPENSYNC_" + ("" if self.by_login else "HOOKS_") + self.name.upper()
+        return "OPENSYNC_" + ("" if self.is_login else "HOOKS_") + self.name.upper()
 
 
-ALL = (
-    Setting("url", kind=str, by_login=True),
-    Setting("api_key", kind=str, by_login=True),
+SETTINGS = (
+    Setting("url", kind=str, is_login=True),
+    Setting("api_key", kind=str, is_login=True),
     Setting("thinking", ("privacy",)),
     Setting("redact", ("privacy",)),
     Setting("file_contents", ("privacy",)),
@@ -39,63 +40,70 @@ ALL = (
     Setting("patterns", ("privacy",), kind=dict),
     Setting("estimate_tokens"),
 )
-_PATTERN = "patterns."
+_PATTERN_TABLE = ("privacy", "patterns")
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """What a setting is now; the key masked."""
+class SettingValue:
+    """The present value of a setting, the API key masked."""
 
     setting: Setting
     value: Any
     origin: Origin
 
 
-def named(name: str) -> Setting:
-    """Raises UsageError for a name that nothing has."""
+def find(name: str) -> Setting:
+    """Return the setting of this name, also of `patterns.NAME`. Raises UsageError if unknown."""
     plain = name.removeprefix("privacy.")
-    if plain.startswith(_PATTERN) and len(plain) > len(_PATTERN):
-        return Setting(plain.removeprefix(_PATTERN), ("privacy", "patterns"), kind=str)
-    found = next((one for one in ALL if one.name == plain), None)
-    if found is None:
-        known = ", ".join(one.name for one in ALL)
-        raise UsageError(f"{name}: no setting has this name.", f"There are: {known}.")
-    return found
+    if plain.startswith("patterns.") and plain != "patterns.":
+        return Setting(plain.removeprefix("patterns."), _PATTERN_TABLE, kind=str)
+    for setting in SETTINGS:
+        if setting.name == plain:
+            return setting
+    names = ", ".join(setting.name for setting in SETTINGS)
+    raise UsageError(f"{name}: no setting has this name.", f"The settings are {names}.")
 
 
-def values(environ: Mapping[str, str]) -> Iterator[Value]:
-    """Every setting as it holds now, the key masked. Raises NotConfiguredError."""
-    loaded = config.load(environ)
-    document = config.document(environ)
-    for one in ALL:
-        yield Value(one, _shown(loaded, document, one), _origin(environ, document, one))
+def values(environ: Mapping[str, str]) -> Iterator[SettingValue]:
+    """Yield every setting with its present value. Raises NotConfiguredError."""
+    config = load(environ)
+    document = read_document(environ)
+    for setting in SETTINGS:
+        value = _present_value(config, document, setting)
+        if environ.get(setting.variable) and setting.kind in (str, bool):
+            origin: Origin = "environment"
+        elif setting.name in _get_table(document, setting.table):
+            origin = "config.toml"
+        else:
+            origin = "default"
+        yield SettingValue(setting, value, origin)
 
 
-def unread(environ: Mapping[str, str]) -> list[str]:
-    """The names in config.toml that nothing reads. Raises NotConfiguredError."""
-    known = {(*one.table, one.name)[0] for one in ALL} | {"server"}
-    return [name for name in config.document(environ) if name not in known]
+def value(environ: Mapping[str, str], name: str) -> SettingValue:
+    """Return one setting with its present value. Raises UsageError, NotConfiguredError."""
+    setting = find(name)
+    if setting.table == _PATTERN_TABLE:
+        patterns = _get_table(read_document(environ), _PATTERN_TABLE)
+        return SettingValue(setting, patterns.get(setting.name), "config.toml")
+    return next(present for present in values(environ) if present.setting == setting)
 
 
-def value(environ: Mapping[str, str], name: str) -> Value:
-    """Raises UsageError, NotConfiguredError."""
-    wanted = named(name)
-    if wanted.table == ("privacy", "patterns"):
-        patterns = _at(config.document(environ), wanted.table)
-        return Value(wanted, patterns.get(wanted.name), "config.toml")
-    return next(one for one in values(environ) if one.setting == wanted)
+def unread_names(environ: Mapping[str, str]) -> list[str]:
+    """Return the names in config.toml that nothing reads. Raises NotConfiguredError."""
+    names = {(*setting.table, setting.name)[0] for setting in SETTINGS} | {"server"}
+    return [name for name in read_document(environ) if name not in names]
 
 
-def change(environ: Mapping[str, str], name: str, texts: list[str] | None) -> Value:
-    """Set it to what the texts say, or back to its default; all of config.toml stays usable.
+def change(environ: Mapping[str, str], name: str, texts: list[str] | None) -> SettingValue:
+    """Set a setting to the command line's words, or with None back to its default.
 
-    Raises UsageError, and NotConfiguredError for what config.toml would not be loaded with; then
-    nothing has changed.
+    Raises UsageError, or NotConfiguredError if config.toml would be unusable afterwards; in both
+    cases nothing was changed.
     """
-    setting = named(name)
-    if setting.by_login:
+    setting = find(name)
+    if setting.is_login:
         raise UsageError(
-            f"{name}: a key belongs to one URL, and both are tried before they are kept.",
+            f"{name}: a key belongs to one URL, and both are tried before they are saved.",
             "Run `opensync-hooks login`, or `opensync-hooks logout`.",
         )
     if setting.kind is dict and texts is not None:
@@ -103,47 +111,47 @@ def change(environ: Mapping[str, str], name: str, texts: list[str] | None) -> Va
             f"{name}: every pattern has a name.", "opensync-hooks config set patterns.NAME REGEX"
         )
 
-    def put(document: dict[str, Any]) -> None:
-        table = _at(document, setting.table)
+    def edit(document: dict[str, Any]) -> None:
         if texts is None:
-            table.pop(setting.name, None)
+            _get_table(document, setting.table).pop(setting.name, None)
             return
+        _get_table(document, setting.table)  # raises where something else has its name
         table = document
         for part in setting.table:
             table = table.setdefault(part, {})
-        table[setting.name] = _parsed(setting, texts)
+        table[setting.name] = _parse(setting, texts)
 
-    config.update(environ, put)
+    update(environ, edit)
     return value(environ, name)
 
 
-def _parsed(setting: Setting, texts: list[str]) -> Any:
-    """A yes or no in TOML's words; lists as several words, or in TOML's brackets."""
+def _parse(setting: Setting, texts: list[str]) -> Any:
+    """Return the value of a command line's words: lists as several words, or in TOML's brackets."""
     if setting.kind is list:
-        one = _toml(texts[0]) if len(texts) == 1 else None
-        return one if isinstance(one, list) else texts
+        parsed = _parse_toml(texts[0]) if len(texts) == 1 else None
+        return parsed if isinstance(parsed, list) else texts
     if len(texts) > 1:
-        raise UsageError(f"{setting.name}: takes one value, and {len(texts)} were given.")
+        raise UsageError(f"{setting.name}: takes one value, not {len(texts)}.")
     if setting.kind is str:
         return texts[0]
-    said = _toml(texts[0].lower())
-    if not isinstance(said, bool):
+    flag = _parse_toml(texts[0].lower())
+    if not isinstance(flag, bool):
         raise UsageError(
             f"{setting.name}: is either true or false.",
             f"opensync-hooks config set {setting.name} true",
         )
-    return said
+    return flag
 
 
-def _toml(text: str) -> Any:
+def _parse_toml(text: str) -> Any:
     try:
         return tomllib.loads(f"x = {text}")["x"]
     except (ValueError, KeyError):
         return None
 
 
-def _at(document: dict[str, Any], table: tuple[str, ...]) -> dict[str, Any]:
-    """What the table holds; nothing where it is missing. Raises NotConfiguredError for no table."""
+def _get_table(document: dict[str, Any], table: tuple[str, ...]) -> dict[str, Any]:
+    """Return the table, empty if it is missing. Raises NotConfiguredError if it is not a table."""
     for part in table:
         document = document.get(part, {})
         if not isinstance(document, dict):
@@ -153,16 +161,10 @@ def _at(document: dict[str, Any], table: tuple[str, ...]) -> dict[str, Any]:
     return document
 
 
-def _shown(loaded: config.Config, document: dict[str, Any], setting: Setting) -> Any:
+def _present_value(config: Config, document: dict[str, Any], setting: Setting) -> Any:
     if setting.name == "api_key":
-        return config.mask(loaded.api_key) if loaded.api_key else None
-    if setting.kind in (list, dict) and setting.name != "exclude":
-        return _at(document, setting.table).get(setting.name, setting.kind())
-    found = getattr(loaded, setting.name)
-    return list(found) if setting.kind is list else found
-
-
-def _origin(environ: Mapping[str, str], document: dict[str, Any], setting: Setting) -> Origin:
-    if environ.get(setting.variable) and setting.kind in (str, bool):
-        return "environment"
-    return "config.toml" if setting.name in _at(document, setting.table) else "default"
+        return mask_key(config.api_key) if config.api_key else None
+    if setting.name in ("allow", "patterns"):  # Config holds them compiled
+        return _get_table(document, setting.table).get(setting.name, setting.kind())
+    present = getattr(config, setting.name)
+    return list(present) if setting.kind is list else present

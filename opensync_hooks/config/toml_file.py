@@ -1,4 +1,4 @@
-"""config.toml on the disk: read with suspicion, changed by one process at a time."""
+"""config.toml on disk: read only if it is private, changed by one process at a time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any
 
 from filelock import FileLock
 
-from opensync_hooks.config import toml_text
+from opensync_hooks.config import toml_edit
 from opensync_hooks.errors import NotConfiguredError
 from opensync_hooks.system.files import atomic_write, ensure_private_folder, open_regular_file
 
-_ANY_KEY = re.compile(r"osk_[\w-]+")
+_API_KEY = re.compile(r"osk_[\w-]+")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Nothing where there is no file. Raises NotConfiguredError for one that cannot be used."""
+    """Return the document, empty if there is no file. Raises NotConfiguredError if unusable."""
     try:
         with open_regular_file(path) as file:
             _check_private(path, os.fstat(file.fileno()))
@@ -30,53 +30,47 @@ def read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError) as error:
-        said = _ANY_KEY.sub("osk_…", str(error))
+        reason = _API_KEY.sub("osk_…", str(error))
         raise NotConfiguredError(
-            f"{path}: not valid TOML ({said}).", "Correct it; until then nothing is sent."
+            f"{path}: not valid TOML ({reason}).", "Correct it; nothing is sent until then."
         ) from None
     except OSError as error:
         raise NotConfiguredError(
             f"{path}: {error.strerror}.",
-            "Put a file there that only you can read and write; until then nothing is sent.",
+            "Replace it by a file that only you can read and write; nothing is sent until then.",
         ) from None
 
 
 def is_empty(path: Path) -> bool:
-    """Whether there is a file of no bytes, which nothing of ours leaves behind."""
+    """Return whether there is a file of 0 bytes. This package never leaves one."""
     try:
         return path.stat().st_size == 0
     except OSError:
         return False
 
 
-def change(path: Path, locks: Path, changing: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """The document after the change. Raises NotConfiguredError, as `read` does.
-
-    Sweeps what a killed process had begun to write, for the key may be in it.
-    """
+def change(path: Path, locks: Path, edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Apply `edit` to the document in the file and return it. Raises NotConfiguredError."""
     with FileLock(ensure_private_folder(locks) / "config.lock", mode=0o600):
-        for scrap in path.parent.glob(f".{path.name}.????????"):
-            scrap.unlink(missing_ok=True)
+        # A killed process may have left its temporary file, and the key may be in it.
+        for leftover in path.parent.glob(f".{path.name}.????????"):
+            leftover.unlink(missing_ok=True)
         document = read(path)
         before = copy.deepcopy(document)
-        changing(document)
+        edit(document)
         if document != before:
             ensure_private_folder(path.parent)
-            _write(path, document)
+            text = path.read_text("utf-8") if path.exists() else ""
+            rewritten = toml_edit.rewrite(text, document)
+            if rewritten:
+                atomic_write(path, rewritten.encode())
+            else:
+                path.unlink()  # an empty file would count as one that lost its content
     return document
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
-    text = path.read_text("utf-8") if path.exists() else ""
-    changed = toml_text.rewritten(text, document)
-    if changed:
-        atomic_write(path, changed.encode())
-    else:
-        path.unlink()  # an empty file would be taken for one that lost what it held
-
-
 def _check_private(path: Path, status: os.stat_result) -> None:
-    """Whoever can read the file has the key; whoever can write it, says where the key is sent."""
+    """Whoever can read the file has the key; whoever can write it decides where the key goes."""
     if os.name != "posix":
         return
     if stat.S_IMODE(status.st_mode) & 0o077:

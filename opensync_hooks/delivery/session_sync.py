@@ -91,7 +91,7 @@ class Syncer:
         the rest goes on; LateError once the time is over that the terms allow.
         """
         outcome = SyncOutcome(located.session_id)
-        exclusions = Exclusions.of(self.config)
+        exclusions = Exclusions.from_config(self.config)
         if excluded := exclusions.private(source.agent, located.session_id):
             return replace(outcome, excluded=excluded)
         with self.alone(source.agent, located.session_id, limits.lock_timeout):
@@ -118,7 +118,7 @@ class Syncer:
 
         Raises SourceError.
         """
-        private = Exclusions.of(self.config).private(source.agent, located.session_id)
+        private = Exclusions.from_config(self.config).private(source.agent, located.session_id)
         if private:
             yield Excluded(located.session_id, private)
             return
@@ -141,7 +141,7 @@ class Syncer:
 
         They stay with the session, so nothing comes after one that does.
         """
-        exclusions = Exclusions.of(self.config)
+        exclusions = Exclusions.from_config(self.config)
         for session in source.read(located):
             excluded = exclusions.reason(source.agent, session.id, session.project_path)
             yield session, excluded

@@ -28,11 +28,11 @@ class Exclusions:
     globs: tuple[str, ...] = ()
 
     @classmethod
-    def of_user(cls, globs: tuple[str, ...] = ()) -> Exclusions:
+    def for_user(cls, globs: tuple[str, ...] = ()) -> Exclusions:
         return cls(Path(paths.state(os.environ.get)) / "excluded", globs)
 
     @classmethod
-    def of(cls, config: Config) -> Exclusions:
+    def from_config(cls, config: Config) -> Exclusions:
         return cls(config.folders.state / "excluded", config.exclude)
 
     def keep_private(self, agent: str, session_id: str) -> None:

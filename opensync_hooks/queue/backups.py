@@ -188,7 +188,7 @@ class _Messages:
 
 
 def _lines(source: Source, located: Located, config: Config) -> Iterator[bytes]:
-    exclusions = Exclusions.of(config)
+    exclusions = Exclusions.from_config(config)
     if exclusions.private(source.agent, located.session_id):
         return
     for session in source.read(located):

@@ -20,7 +20,7 @@ def record_and_parse(agent: str, environ: Mapping[str, str], payload: bytes) -> 
         return None
     trigger = event.trigger
     if event.is_private:
-        Exclusions.of_user().keep_private(trigger.agent, trigger.session_id)
+        Exclusions.for_user().keep_private(trigger.agent, trigger.session_id)
         return None
     if event.facts is not None:
         HookNotes.of_user(trigger.agent).add(trigger.session_id, event.facts)

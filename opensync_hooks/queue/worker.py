@@ -40,7 +40,7 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
     if alone and sys.platform != "win32":
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(seconds) + GRACE_SECONDS)
-    folders = settings.Folders.of(os.environ)
+    folders = settings.Folders.from_environ(os.environ)
     try:
         spool = Spool(folders.spool)
         while True:
@@ -80,7 +80,7 @@ def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
 
     Raises NotConfiguredError and what the ledger raises; the job stays.
     """
-    folders = settings.Folders.of(os.environ)
+    folders = settings.Folders.from_environ(os.environ)
     spool = Spool(folders.spool)
     job = Job(trigger, environ, clock.now())
     spool.put(job)

@@ -110,12 +110,13 @@ def _take_login(found: list[Found], environ: Mapping[str, str]) -> bool:
 
 
 def _log_in(url: str, key: str, environ: Mapping[str, str]) -> str:
-    from opensync_hooks import config  # noqa: PLC0415
+    from opensync_hooks.config.credentials import save_login  # noqa: PLC0415
+    from opensync_hooks.config.urls import base_url  # noqa: PLC0415
     from opensync_hooks.destinations.opensync.login_check import check_login  # noqa: PLC0415
 
-    url = config.base_url(url)
+    url = base_url(url)
     check_login(url, key, known=False)
-    config.save_login(environ, url, key)
+    save_login(environ, url, key)
     return url
 
 

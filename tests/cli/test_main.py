@@ -78,7 +78,7 @@ def test_unknown_command_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     [
         ("url = [", "not valid TOML", "Correct it"),
         ('url = "x"\napi_key = "osk_x"', "This is not a URL", "It looks like"),
-        ('url = "https://x.convex.site"', "no API key is known", "opensync-hooks login"),
+        ('url = "https://x.convex.site"', "no API key is set", "opensync-hooks login"),
         ("# open to all", "other users can read it", "chmod 600"),
     ],
     ids=["no TOML", "no URL", "no key", "open to others"],
@@ -93,7 +93,7 @@ def test_settings_that_cannot_be_used_end_every_command_with_4(
     assert (ran.returncode, ran.stdout) == (4, "")
     first, second = ran.stderr.splitlines()
     assert complaint in first
-    assert str(ours / "config.toml") in first or complaint == "no API key is known"
+    assert str(ours / "config.toml") in first or complaint == "no API key is set"
     assert second.startswith("hint: ")
     assert hint in second
 

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from opensync_hooks import config
 from opensync_hooks.config import Config, Folders
+from opensync_hooks.config.credentials import forget_login, mask_key, save_login, server_key
+from opensync_hooks.config.urls import base_url
 from opensync_hooks.errors import NotConfiguredError, OpenSyncError, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +29,7 @@ URL = "https://x.convex.site"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    found = Folders.of(os.environ).settings
+    found = Folders.from_environ(os.environ).settings
     assert tmp_path in found.parents
     found.parent.mkdir(mode=0o700, parents=True)
     return found
@@ -68,8 +70,8 @@ def login(url: str = URL, key: str = KEY) -> str:
     ],
 )
 def test_address_is_made_of_what_the_dashboard_shows(text: str, address: str) -> None:
-    assert config.base_url(text) == address
-    assert config.base_url(address) == address
+    assert base_url(text) == address
+    assert base_url(address) == address
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_address_is_made_of_what_the_dashboard_shows(text: str, address: str) ->
 def test_what_is_no_address_is_refused_and_not_repeated(text: str) -> None:
     """It may be the key, pasted into the wrong place."""
     with pytest.raises(UsageError) as caught:
-        config.base_url(text)
+        base_url(text)
     assert str(caught.value) == "This is not a URL."
     assert "https://" in caught.value.hint
 
@@ -104,7 +106,7 @@ def test_what_is_no_address_is_refused_and_not_repeated(text: str) -> None:
 )
 def test_address_with_more_than_an_address_in_it_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"more than an address|not a URL") as caught:
-        config.base_url(text)
+        base_url(text)
     assert "secret" not in str(caught.value)
 
 
@@ -117,17 +119,17 @@ def test_address_with_more_than_an_address_in_it_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_key_never_travels_unencrypted_to_another_machine(text: str) -> None:
     with pytest.raises(UsageError, match="unencrypted"):
-        config.base_url(text)
+        base_url(text)
 
 
 @given(st.text() | st.from_regex(r"https?://[^/]{0,20}(:\d*)?(/.*)?"))
 def test_any_text_is_an_address_or_a_usage_error(text: str) -> None:
     try:
-        address = config.base_url(text)
+        address = base_url(text)
     except UsageError:
         return
     assert address.startswith(("https://", "http://"))
-    assert config.base_url(address) == address
+    assert base_url(address) == address
 
 
 # ---- where settings come from --------------------------------------------------------------------
@@ -177,7 +179,7 @@ def test_environment_and_file_complete_each_other(
 def test_key_of_the_file_is_not_sent_to_another_url(path: Path) -> None:
     """Whoever can set a variable, as a project's settings can, would get the key else."""
     write(path, login())
-    with pytest.raises(NotConfiguredError, match="no API key is known") as caught:
+    with pytest.raises(NotConfiguredError, match="no API key is set") as caught:
         config.load({**os.environ, "OPENSYNC_URL": "https://evil.example"})
     assert "https://evil.example" in str(caught.value)
 
@@ -192,7 +194,7 @@ def test_thinking_is_sent_only_on_a_clear_word(value: str, sent: bool) -> None:
 
 
 def test_one_variable_moves_all_folders(tmp_path: Path) -> None:
-    found = Folders.of({"OPENSYNC_HOOKS_HOME": str(tmp_path)})
+    found = Folders.from_environ({"OPENSYNC_HOOKS_HOME": str(tmp_path)})
     assert {found.config, found.data, found.state} == {tmp_path}
     assert found.settings == tmp_path / "config.toml"
     assert found.ledger.parent == found.store.parent == found.spool.parent == found.locks.parent
@@ -248,9 +250,9 @@ def test_broken_file_is_named_with_a_cure_and_without_the_key(
 @pytest.mark.parametrize(
     "change",
     [
-        lambda: config.save_login(os.environ, URL, KEY),
-        lambda: config.forget_login(os.environ),
-        lambda: config.server_key(os.environ),
+        lambda: save_login(os.environ, URL, KEY),
+        lambda: forget_login(os.environ),
+        lambda: server_key(os.environ),
     ],
     ids=["login", "logout", "server key"],
 )
@@ -264,21 +266,21 @@ def test_file_that_cannot_be_read_is_never_written(path: Path, change: Callable[
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("url = 7", "`url` is not a text"),
-        (f'url = "{URL}"\napi_key = 7', "`api_key` is not a text"),
+        ("url = 7", "`url` is not a string"),
+        (f'url = "{URL}"\napi_key = 7', "`api_key` is not a string"),
         ('server = "x"', "`server` is not a table"),
         ("privacy = 1", "`privacy` is not a table"),
-        ("[server]\nkey = 1", "`key` is not a text"),
+        ("[server]\nkey = 1", "`key` is not a string"),
         ('[privacy]\nthinking = "no"', "`thinking` is neither true nor false"),
         (login(url="x.convex.site"), "This is not a URL"),
         (login(url="http://x.convex.site"), "unencrypted"),
-        (f'url = "{URL}"', "no API key is known"),
+        (f'url = "{URL}"', "no API key is set"),
         (login(key="osk_ä"), "characters that no key has"),
         (login(key="osk_a\\nb"), "characters that no key has"),
-        (f'api_key = "{KEY}"', "an API key and no `url`"),
+        (f'api_key = "{KEY}"', "an API key without a `url`"),
         ("[privacy]\nexlude = ['x']", r"\[privacy\] has no setting `exlude`"),
-        (f"[privacy]\n{KEY} = 1", "has no setting of one of its names"),
-        ("exclude = ['x']", r"`exclude` stands outside \[privacy\]"),
+        (f"[privacy]\n{KEY} = 1", "has no setting with one of its names"),
+        ("exclude = ['x']", r"`exclude` is outside \[privacy\]"),
         ("", "is empty"),
     ],
     ids=lambda text: text.split("\n")[-1][:30],
@@ -341,7 +343,7 @@ def test_no_error_whatever_repeats_the_key(url: str, key: str) -> None:
     [(KEY, "osk_…2345"), ("osk_short", "…"), ("", "…"), ("x" * 15, "…")],
 )
 def test_masked_key_can_be_told_but_not_used(key: str, shown: str) -> None:
-    assert config.mask(key) == shown
+    assert mask_key(key) == shown
 
 
 # ---- what is written -----------------------------------------------------------------------------
@@ -349,7 +351,7 @@ def test_masked_key_can_be_told_but_not_used(key: str, shown: str) -> None:
 
 def test_login_keeps_what_else_stands_in_the_file(path: Path) -> None:
     write(path, '[privacy]\nthinking = true\n[mine]\nnumbers = [1, 2]\ntext = "ü"\n')
-    config.save_login(os.environ, URL, KEY)
+    save_login(os.environ, URL, KEY)
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     assert document == {
         "url": URL,
@@ -358,7 +360,7 @@ def test_login_keeps_what_else_stands_in_the_file(path: Path) -> None:
         "mine": {"numbers": [1, 2], "text": "ü"},
     }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    config.save_login(os.environ, "https://y.convex.site", OTHER)
+    save_login(os.environ, "https://y.convex.site", OTHER)
     found = config.load()
     assert (found.url, found.api_key) == ("https://y.convex.site", OTHER)
 
@@ -366,59 +368,59 @@ def test_login_keeps_what_else_stands_in_the_file(path: Path) -> None:
 def test_login_makes_the_file_and_its_folder_private() -> None:
     before = os.umask(0)
     try:
-        config.save_login(os.environ, URL, KEY)
+        save_login(os.environ, URL, KEY)
     finally:
         os.umask(before)
-    path = Folders.of(os.environ).settings
+    path = Folders.from_environ(os.environ).settings
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 def test_logout_takes_the_login_away_and_nothing_else(path: Path) -> None:
     write(path, login() + f'[server]\nkey = "{OTHER}"\n[mine]\na = 1\n')
-    assert config.forget_login(os.environ) is True
+    assert forget_login(os.environ) is True
     found = config.load()
     assert (found.url, found.api_key, found.server_key) == (None, None, OTHER)
     assert tomllib.loads(path.read_text())["mine"] == {"a": 1}
     assert KEY not in path.read_text()
-    assert config.forget_login(os.environ) is False
+    assert forget_login(os.environ) is False
 
 
 def test_logout_leaves_no_empty_file_behind(path: Path) -> None:
     write(path, login())
-    assert config.forget_login(os.environ) is True
+    assert forget_login(os.environ) is True
     assert not path.exists()
     assert config.load().url is None
 
 
 def test_login_mends_an_empty_file(path: Path) -> None:
     write(path, "")
-    config.save_login(os.environ, URL, KEY)
+    save_login(os.environ, URL, KEY)
     assert config.load().url == URL
 
 
 def test_logout_without_a_login_leaves_the_file_as_it_is(path: Path) -> None:
-    assert config.forget_login(os.environ) is False
+    assert forget_login(os.environ) is False
     assert not path.exists()
     write(path, "# a comment of mine\n[mine]\na = 1\n")
-    assert config.forget_login(os.environ) is False
+    assert forget_login(os.environ) is False
     assert path.read_text() == "# a comment of mine\n[mine]\na = 1\n"
 
 
 def test_servers_key_is_made_once_and_stays(path: Path) -> None:
-    first = config.server_key(os.environ)
+    first = server_key(os.environ)
     assert first.startswith("osk_")
     assert len(first) == 36
-    assert config.server_key(os.environ) == first
-    config.save_login(os.environ, URL, KEY)
-    assert config.server_key(os.environ) == first == config.load().server_key
+    assert server_key(os.environ) == first
+    save_login(os.environ, URL, KEY)
+    assert server_key(os.environ) == first == config.load().server_key
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_processes_that_ask_at_once_get_the_same_key() -> None:
     script = (
-        "import os, sys; from opensync_hooks import config\n"
-        "print('ready', flush=True); sys.stdin.readline(); print(config.server_key(os.environ))"
+        "import os, sys; from opensync_hooks.config.credentials import server_key\n"
+        "print('ready', flush=True); sys.stdin.readline(); print(server_key(os.environ))"
     )
     asking = [
         subprocess.Popen(

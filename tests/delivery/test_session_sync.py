@@ -427,13 +427,13 @@ def test_excluded_project_is_named_remembered_and_neither_sent_nor_previewed(
     located = desk.source.find("s1")
     assert located
     assert list(syncer.preview(desk.source, located)) == [Excluded("s1", why)]
-    exclusions = Exclusions.of(syncer.config)
+    exclusions = Exclusions.from_config(syncer.config)
     assert exclusions.remembers(desk.source.agent, "s1")
 
 
 def test_session_of_a_project_that_is_gone_stays_here_as_it_did_before(desk: Desk) -> None:
     written = source(session(said("m1"), project_path="/nowhere/at/all"))
-    Exclusions.of(desk.syncer.config).remember("cursor", "s1", "its project was closed")
+    Exclusions.from_config(desk.syncer.config).remember("cursor", "s1", "its project was closed")
     assert list(desk.syncer.preview(*written)) == [Excluded("s1", "its project was closed")]
     assert desk.syncer.sync(*written) == SyncOutcome("s1", excluded="its project was closed")
     assert desk.paths == {}
@@ -462,7 +462,7 @@ def test_private_session_is_not_even_read(desk: Desk) -> None:
     pen.path.symlink_to("/etc/passwd")
     with pytest.raises(SourceError):
         desk.syncer.sync(desk.source, located)
-    Exclusions.of(desk.syncer.config).keep_private(desk.source.agent, "s1")
+    Exclusions.from_config(desk.syncer.config).keep_private(desk.source.agent, "s1")
     why = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
     assert desk.syncer.sync(desk.source, located) == SyncOutcome("s1", excluded=why)
     assert list(desk.syncer.preview(desk.source, located)) == [Excluded("s1", why)]

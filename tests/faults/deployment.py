@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensync_hooks.config import new_key
+from opensync_hooks.config.credentials import new_key
 from tests.faults import child
 from tests.faults.clock import CLOCK
 from tests.faults.front import RECORD, Front

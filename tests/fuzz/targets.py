@@ -22,7 +22,7 @@ from opensync_hooks.agents import registry
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.agents.opencode.source import OpenCodeSource
-from opensync_hooks.config import new_key
+from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook.entry import names_only
 from opensync_hooks.queue.events import record_and_parse

@@ -34,7 +34,7 @@ def hook(*arguments: str, agent: str = "claude_code") -> list[str]:
 
 @pytest.fixture
 def spool() -> Spool:
-    return Spool(Folders.of(os.environ).spool)
+    return Spool(Folders.from_environ(os.environ).spool)
 
 
 def events(spool: Spool) -> list[bytes]:
@@ -76,7 +76,7 @@ def test_waiting_hook_does_not_wait_for_a_pipe_that_is_never_closed(home: Path) 
     assert (running.stdout.read(), running.stderr.read()) == (b"", b"")
     for stream in (running.stdin, running.stdout, running.stderr):
         stream.close()
-    with Store(Folders.of(os.environ).store) as store:
+    with Store(Folders.from_environ(os.environ).store) as store:
         assert list(store.session_ids()) == ["s1"]
 
 
@@ -145,7 +145,7 @@ def test_waiting_hook_is_silent_also_where_a_bug_ends_it(
     monkeypatch.setattr(Shift, "run", stumble)
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
-    with Ledger(Folders.of(os.environ).ledger) as ledger:
+    with Ledger(Folders.from_environ(os.environ).ledger) as ledger:
         assert "KeyError" in (ledger.note("last error") or ("",))[0]
 
 

@@ -158,7 +158,7 @@ def test_private_event_without_a_name_says_nothing(payload: bytes) -> None:
 def test_private_hook_is_heeded_whoever_reads_it(agent: str, home: Path) -> None:
     payload = entry.names_only(b'{"session_id": "s1"}')
     assert record_and_parse(agent, {"HOME": str(home)}, payload) is None
-    assert Exclusions.of_user().private(agent, "s1")
+    assert Exclusions.for_user().private(agent, "s1")
 
 
 WORD = "play:tools"

@@ -164,7 +164,7 @@ def test_contents_that_may_no_longer_leave_do_not_leave_with_a_copy_either(
 
 
 def test_private_session_is_not_copied(kept: SessionBackups) -> None:
-    Exclusions.of(config.load()).keep_private("cursor", "s1")
+    Exclusions.from_config(config.load()).keep_private("cursor", "s1")
     asked: list[Located] = []
 
     class Unread(Told):
@@ -184,7 +184,7 @@ def test_session_of_an_excluded_project_is_not_copied_and_the_others_with_it_are
     here = replace(session("s1"), project_path="/work")
     there = replace(session("sub1"), project_path="/secret/plan")
     known = replace(session("sub2"), project_path="/gone")
-    Exclusions.of(loaded).remember("cursor", "sub2", "it was opted out before it was deleted")
+    Exclusions.from_config(loaded).remember("cursor", "sub2", "was opted out before it was deleted")
     last = replace(session("sub3"), project_path="/work")
     told = cast("Source", Told(here, there, known, last))
     assert kept.keep(told, located(), loaded)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import config
+from opensync_hooks.config.credentials import save_login
 from opensync_hooks.delivery.session_sync import SyncOutcome
 from opensync_hooks.errors import UnclearError
 from opensync_hooks.ledger.ledger import Ledger
@@ -483,13 +484,13 @@ def test_worker_that_waits_takes_the_new_login_as_soon_as_it_is_there(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, key = os.environ["OPENSYNC_URL"], os.environ["OPENSYNC_API_KEY"]
-    config.save_login(os.environ, "http://127.0.0.1:1", key)
+    save_login(os.environ, "http://127.0.0.1:1", key)
     monkeypatch.delenv("OPENSYNC_URL")
     monkeypatch.delenv("OPENSYNC_API_KEY")
     wait = Spool.wait
 
     def log_in(spool: Spool, since: int, seconds: float) -> None:
-        config.save_login(os.environ, url, key)
+        save_login(os.environ, url, key)
         wait(spool, since, min(seconds, 0.1))
 
     monkeypatch.setattr(Spool, "wait", log_in)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.config import new_key
+from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.server import connection, routes
 from opensync_hooks.server import server as server_module

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from opensync_hooks.cli import main
-from opensync_hooks.config import new_key
+from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
 from opensync_hooks.model import Json

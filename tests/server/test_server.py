@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from opensync_hooks.config import new_key
+from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, UsageError, WrongAddressError
 from opensync_hooks.model import Json

@@ -14,6 +14,7 @@ from opensync_hooks import config, setup
 from opensync_hooks.agents.registrations import ALL as AGENTS
 from opensync_hooks.agents.registrations import ClaudeCodeRegistration
 from opensync_hooks.agents.settings_files.file_change import apply_all
+from opensync_hooks.config.credentials import save_login
 from opensync_hooks.setup import (
     initial_sync,
     installation,
@@ -246,7 +247,7 @@ def test_login_of_the_environment_is_what_that_plugin_used(
 def test_settings_of_ours_that_cannot_be_read_keep_no_hook_from_being_registered(
     machine: Machine, argv: tuple[str, ...]
 ) -> None:
-    settings = config.Folders.of(machine.env).settings
+    settings = config.Folders.from_environ(machine.env).settings
     machine.write(settings, "url = ")
     settings.chmod(0o600)
     assert machine.install(*argv) == 0
@@ -256,7 +257,7 @@ def test_settings_of_ours_that_cannot_be_read_keep_no_hook_from_being_registered
 
 
 def test_login_of_ours_stays(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    config.save_login(machine.env, "https://mine.example", "osk_mine")
+    save_login(machine.env, "https://mine.example", "osk_mine")
     machine.install("--take-over")
     assert config.load(machine.env).api_key == "osk_mine"
     assert machine.old_hooks() == []
@@ -293,7 +294,7 @@ def test_sessions_of_an_agent_without_an_old_plugin_are_not_said_to_be_there(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.install("--take-over", "--agents", "cursor")
-    config.save_login(machine.env, "https://mine.example", "osk_mine")
+    save_login(machine.env, "https://mine.example", "osk_mine")
     capsys.readouterr()
     monkeypatch.setattr(initial_sync, "run", lambda *_: None)
     here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])

@@ -35,5 +35,5 @@ def of_agents(config: Config, ledger: Ledger) -> dict[str, Backlog]:
 def is_due(config: Config, ledger: Ledger, source: Source, located: Located) -> bool:
     """Whether the destination lacks anything of the session as it lies here, and should have it."""
     record = SessionRecord(ledger, config.destination, source.agent, located.session_id)
-    stays = Exclusions.of(config).remembers(source.agent, located.session_id)
+    stays = Exclusions.from_config(config).remembers(source.agent, located.session_id)
     return record.fingerprint() != located.fingerprint and not stays

@@ -41,7 +41,7 @@ def _show(arguments: argparse.Namespace) -> None:
         return
     for one in found:
         print_line(f"{one.setting.name:<16} {_said(one.value):<32} {one.origin}")
-    print(f"config.toml is {Folders.of(os.environ).settings}")
+    print(f"config.toml is {Folders.from_environ(os.environ).settings}")
 
 
 def _get(arguments: argparse.Namespace) -> None:

@@ -7,8 +7,11 @@ import getpass
 import os
 import sys
 
-from opensync_hooks import config
 from opensync_hooks.cli.commands.command import Command
+from opensync_hooks.config import Folders
+from opensync_hooks.config.config import read_document
+from opensync_hooks.config.credentials import forget_login, save_login
+from opensync_hooks.config.urls import base_url
 from opensync_hooks.errors import NotConfiguredError, UsageError
 from opensync_hooks.system.terminal import print_line
 
@@ -19,12 +22,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _login(arguments: argparse.Namespace) -> int:
-    url = config.base_url(arguments.url or os.environ.get("OPENSYNC_URL") or _ask_url())
+    url = base_url(arguments.url or os.environ.get("OPENSYNC_URL") or _ask_url())
     key = _ask_key(from_stdin=arguments.api_key_stdin)
     from opensync_hooks.destinations.opensync.login_check import check_login  # noqa: PLC0415 - requests costs 70 ms
 
     check_login(url, key, known=_is_known(url, key))
-    config.save_login(os.environ, url, key)
+    save_login(os.environ, url, key)
     print(f"Logged in: sessions go to {url} from now on. `opensync-hooks sync` sends what is here.")
     _say_of_environment("wins over this login")
     return 0
@@ -56,16 +59,16 @@ def _ask_key(*, from_stdin: bool) -> str:
 def _is_known(url: str, key: str) -> bool:
     """Whether this very login was accepted before."""
     try:
-        document = config.document(os.environ)
+        document = read_document(os.environ)
     except NotConfiguredError:  # said when the login is to be saved
         return False
     return (document.get("url"), document.get("api_key")) == (url, key)
 
 
 def _logout(_: argparse.Namespace) -> int:
-    where = config.Folders.of(os.environ)
-    url = config.document(os.environ).get("url")
-    if config.forget_login(os.environ):
+    where = Folders.from_environ(os.environ)
+    url = read_document(os.environ).get("url")
+    if forget_login(os.environ):
         print_line(f"Logged out: URL and key are out of {where.settings}.")
         print_line(f"Sessions that are at {url} stay there, and the key goes on working there.")
     else:

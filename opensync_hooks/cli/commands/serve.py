@@ -7,8 +7,9 @@ import os
 import sys
 from contextlib import suppress
 
-from opensync_hooks import config
 from opensync_hooks.cli.commands.command import Command
+from opensync_hooks.config import Folders
+from opensync_hooks.config.credentials import server_key
 from opensync_hooks.system.terminal import INTERRUPTED
 
 
@@ -20,9 +21,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415
     from opensync_hooks.server.server import Server  # noqa: PLC0415 - only this command serves
 
-    key = config.server_key(os.environ)
+    key = server_key(os.environ)
     with (
-        Store(config.Folders.of(os.environ).store) as store,
+        Store(Folders.from_environ(os.environ).store) as store,
         Server(store, key, arguments.port) as server,
     ):
         # Flushed: a pipe or a log would show it when all is over.

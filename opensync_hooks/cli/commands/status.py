@@ -30,7 +30,7 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(found.as_json(), indent=2))
         return 0
-    for line in render(found, Folders.of(os.environ)):
+    for line in render(found, Folders.from_environ(os.environ)):
         print_line(line)
     return 0
 

@@ -18,7 +18,7 @@ Check = tuple[str, Callable[[], Iterator[Finding]]]
 
 def examine(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     """Every finding as soon as it is there. Never raises: a check that cannot be made failed."""
-    folders = Folders.of(environ)
+    folders = Folders.from_environ(environ)
     try:
         config = load(environ)
     except OpenSyncError as error:
@@ -51,7 +51,7 @@ def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None)
 
 
 def _unread(environ: Mapping[str, str], folders: Folders) -> Iterator[Finding]:
-    for name in settings.unread(environ):
+    for name in settings.unread_names(environ):
         what = f"{folders.settings}: nothing reads `{name}`."
         yield warning("settings", what, "Correct its name, if it is misspelled, or take it out.")
 

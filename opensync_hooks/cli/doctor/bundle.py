@@ -51,7 +51,7 @@ def report(found: list[Finding], environ: Mapping[str, str] = os.environ) -> str
         "settings": _settings(environ),
         "status": _status(),
         "environment": sorted(name for name in environ if _KNOWN.fullmatch(name)),
-        "log": list(_log(Folders.of(environ).state)),
+        "log": list(_log(Folders.from_environ(environ).state)),
     }
     return json.dumps(discretion.value(told), indent=2, ensure_ascii=False) + "\n"
 

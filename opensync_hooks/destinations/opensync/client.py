@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 from opensync_hooks import __version__
-from opensync_hooks.config import LOOPBACK
+from opensync_hooks.config.urls import LOOPBACK
 from opensync_hooks.destinations.opensync.deadline import TooLateError, within
 from opensync_hooks.destinations.opensync.network_errors import why
 from opensync_hooks.destinations.opensync.responses import parse_response, refusal

@@ -63,7 +63,7 @@ def test_late_title_which_fires_nothing_is_due_again_and_found_by_sync(there: Ho
 
 @pytest.mark.usefixtures("there")
 def test_what_the_user_excluded_is_not_held_out_to_him() -> None:
-    Exclusions.of(config.load()).keep_private("opencode", TOOLS)
+    Exclusions.from_config(config.load()).keep_private("opencode", TOOLS)
     assert backlog() == Backlog(2, 1)
 
 

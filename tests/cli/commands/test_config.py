@@ -11,7 +11,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.config import toml_text
+from opensync_hooks.config import toml_edit
 from tests.commandline import KEY, NOBODY_LISTENS, run
 
 MINE = f"""# my settings
@@ -127,8 +127,8 @@ def test_file_of_comments_alone_keeps_them(ours: Path) -> None:
         (("set", "url", "https://x.convex.site"), 2, "a key belongs to one URL"),
         (("set", "api_key", KEY), 2, "a key belongs to one URL"),
         (("set", "patterns", "x"), 2, "every pattern has a name"),
-        (("set", "patterns.x", "("), 4, "is no regular expression"),
-        (("set", "patterns.x", "a*"), 4, "matches what is empty"),
+        (("set", "patterns.x", "("), 4, "is not a regular expression"),
+        (("set", "patterns.x", "a*"), 4, "matches the empty text"),
         (("set", "patterns.a b", "x"), 4, "the name of a pattern"),
         (("get", "nothing"), 2, "no setting has this name"),
         ((), 2, "usage:"),
@@ -152,7 +152,7 @@ def test_config_that_is_no_file_is_named_with_the_next_step(ours: Path) -> None:
     assert ran.returncode == 4
     assert ran.stderr == (
         f"{ours / 'config.toml'}: not a regular file.\n"
-        "hint: Put a file there that only you can read and write; until then nothing is sent.\n"
+        "hint: Replace it by a file that only you can read and write; nothing is sent until then.\n"
     )
 
 
@@ -182,10 +182,10 @@ DOCUMENTS = st.dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(before=DOCUMENTS, after=DOCUMENTS)
 def test_text_says_exactly_what_it_should(
-    before: toml_text.Document, after: toml_text.Document
+    before: toml_edit.Document, after: toml_edit.Document
 ) -> None:
     text = f"# a comment\n{tomli_w.dumps(before)}"
-    changed = toml_text.rewritten(text, after)
+    changed = toml_edit.rewrite(text, after)
     assert tomllib.loads(changed) == after
     if before == after:
         assert changed == text
@@ -204,9 +204,9 @@ def test_text_says_exactly_what_it_should(
     ids=["comment", "mark in a text", "table", "several lines", "inline: anew", "nothing yet"],
 )
 def test_comments_stay_where_lines_can_be_changed(
-    text: str, after: toml_text.Document, wanted: str
+    text: str, after: toml_edit.Document, wanted: str
 ) -> None:
-    assert toml_text.rewritten(text, after) == wanted
+    assert toml_edit.rewrite(text, after) == wanted
 
 
 @pytest.mark.parametrize("text", ["privacy = 3", "privacy = []", "[privacy]\npatterns = 3"])

@@ -214,9 +214,9 @@ def test_logout_leaves_no_key_behind_in_what_a_killed_login_had_begun(
         (ours / "config.toml").unlink()
     begun = """
 import os, pathlib, sys
-from opensync_hooks import config
+from opensync_hooks.config.credentials import save_login
 pathlib.Path.replace = lambda *_: os.kill(os.getpid(), 9)
-config.save_login(os.environ, sys.argv[1], sys.argv[2])
+save_login(os.environ, sys.argv[1], sys.argv[2])
 """
     command = [sys.executable, "-c", begun, NOBODY_LISTENS, KEY[:-4] + "kill"]
     killed = subprocess.run(command, cwd=ROOT, check=False)

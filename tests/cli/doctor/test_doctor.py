@@ -234,7 +234,7 @@ def test_what_a_worker_takes_away_meanwhile_is_no_fault(
     ours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("sync")
-    folders, gone = Folders.of(os.environ), ours / "spool" / "1.event"
+    folders, gone = Folders.from_environ(os.environ), ours / "spool" / "1.event"
     monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
     monkeypatch.setattr(places, "_walk", lambda _: iter([(gone.parent, [], [gone.name])]))
     monkeypatch.delattr(Path, "walk", raising=False)

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks import config
+from opensync_hooks.config.credentials import forget_login, save_login
 from opensync_hooks.destinations.opensync import client as client_module
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import CertificateError, OpenSyncError, UnreachableError
@@ -156,7 +157,7 @@ class User:
         }
         self.said = b""
         (folder / "home").mkdir(parents=True)
-        config.save_login(self.environ, url, KEY)
+        save_login(self.environ, url, KEY)
         self.pen = Pen(folder / "home" / ".claude" / "projects" / "-work" / "s1.jsonl")
         self.pen.turn(1)
 
@@ -266,7 +267,7 @@ def test_key_of_the_environment_is_not_kept_by_a_hook(
     """It is the user's own there; neither event nor job may carry it on."""
     listener = listen(_hang)
     with users(tmp_path, {"u": f"http://127.0.0.1:{listener.port}"}) as (user,):
-        config.forget_login(user.environ)
+        forget_login(user.environ)
         user.environ |= {
             "OPENSYNC_API_KEY": KEY,
             "OPENSYNC_URL": f"http://127.0.0.1:{listener.port}",
@@ -342,7 +343,7 @@ def test_no_exception_holds_the_key_or_the_request(
         assert KEY[4:20] not in shown
         assert "own words" not in shown
         assert KEY not in repr(client)
-        assert KEY not in str(config.Config(config.Folders.of(os.environ), url, KEY))
+        assert KEY not in str(config.Config(config.Folders.from_environ(os.environ), url, KEY))
 
 
 def test_answer_that_is_cut_is_told_in_plain_words(

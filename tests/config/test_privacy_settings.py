@@ -15,7 +15,7 @@ from opensync_hooks.errors import NotConfiguredError
 
 @pytest.fixture
 def settings() -> Path:
-    path = config.Folders.of(os.environ).settings
+    path = config.Folders.from_environ(os.environ).settings
     path.parent.mkdir(parents=True)
     return path
 
@@ -77,13 +77,13 @@ def test_environment_wins_and_nonsense_in_it_opens_nothing(
     [
         ("[privacy]\nredact = 1", ["`redact`", "neither true nor false"]),
         ("[privacy]\nfile_contents = 'no'", ["`file_contents`", "neither true nor false"]),
-        ("[privacy]\nexclude = '~/x'", ["`exclude`", "not a list of texts"]),
-        ("[privacy]\nallow = ['']", ["`allow`", "not a list of texts"]),
-        ("[privacy]\nallow = ['/(/']", ["`allow`", "no regular expression"]),
+        ("[privacy]\nexclude = '~/x'", ["`exclude`", "not a list of strings"]),
+        ("[privacy]\nallow = ['']", ["`allow`", "not a list of strings"]),
+        ("[privacy]\nallow = ['/(/']", ["`allow`", "not a regular expression"]),
         ("[privacy]\npatterns = 'x'", ["`patterns`", "not a table"]),
-        ("[privacy.patterns]\nmine = '('", ["`mine`", "no regular expression"]),
+        ("[privacy.patterns]\nmine = '('", ["`mine`", "not a regular expression"]),
         ("[privacy.patterns]\nmine = 'x*'", ["`mine`", "empty"]),
-        ("[privacy.patterns]\nmine = 7", ["`mine`", "no text"]),
+        ("[privacy.patterns]\nmine = 7", ["`mine`", "not a string"]),
         ("[privacy.patterns]\n'no name' = 'x'", ["name of a pattern"]),
     ],
 )

@@ -1,0 +1,169 @@
+"""All settings as one Config: the environment first, then config.toml, then the defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opensync_hooks.config import privacy_settings, toml_file
+from opensync_hooks.config.folders import Folders
+from opensync_hooks.config.urls import base_url
+from opensync_hooks.errors import NotConfiguredError, UsageError
+from opensync_hooks.system import core_dumps
+
+EMBEDDED_STORE = "embedded store"
+"""The destination's name without a login."""
+_KEY = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings. Without `url` the destination is the embedded store."""
+
+    folders: Folders
+    url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    thinking: bool = False
+    redact: bool = True
+    file_contents: bool = False
+    patterns: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    """The user's own secret formats, each with the name that its mask shows."""
+    allow: tuple[re.Pattern[str], ...] = ()
+    """Texts that look like secrets and are not; each pattern has to match the full text."""
+    exclude: tuple[str, ...] = ()
+    """Globs of project folders whose sessions are not delivered."""
+    estimate_tokens: bool = False
+    """Estimate the tokens of sessions whose agent counted none."""
+    server_key: str | None = field(default=None, repr=False)
+
+    @property
+    def destination(self) -> str:
+        """The name of the destination, as the destination itself and the ledger use it."""
+        return self.url or EMBEDDED_STORE
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Config:
+    """Return the settings in force.
+
+    Raises NotConfiguredError for a file or a value that cannot be used. Turns core dumps off for
+    this process, because from now on its memory holds the API key.
+    """
+    core_dumps.disable()
+    folders = Folders.from_environ(environ)
+    config = parse(folders, toml_file.read(folders.settings), environ)
+    if config.url is None and toml_file.is_empty(folders.settings):
+        raise NotConfiguredError(
+            f"{folders.settings}: is empty. A login in it is lost.",
+            "Run `opensync-hooks login`; or delete the file to use the embedded store.",
+        )
+    return config
+
+
+def read_document(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return config.toml as it is on disk. Raises NotConfiguredError if it is unusable."""
+    return toml_file.read(Folders.from_environ(environ).settings)
+
+
+def update(environ: Mapping[str, str], edit: Callable[[dict[str, Any]], object]) -> None:
+    """Apply `edit` to config.toml.
+
+    Raises NotConfiguredError and changes nothing if the edited file would be unusable without the
+    environment's help.
+    """
+    folders = Folders.from_environ(environ)
+
+    def edit_and_check(document: dict[str, Any]) -> None:
+        was_usable = _is_usable(folders, document)
+        edit(document)
+        try:
+            parse(folders, document, {})
+        except NotConfiguredError as error:
+            if was_usable:  # its hint speaks of a broken file, and the file is fine
+                raise NotConfiguredError(str(error), "Nothing was changed.") from None
+            raise
+
+    toml_file.change(folders.settings, folders.locks, edit_and_check)
+
+
+def _is_usable(folders: Folders, document: dict[str, Any]) -> bool:
+    try:
+        parse(folders, document, {})
+    except NotConfiguredError:
+        return False
+    return True
+
+
+def parse(folders: Folders, document: dict[str, Any], environ: Mapping[str, str]) -> Config:
+    """Return the settings of a parsed config.toml, overridden by the environment."""
+    path = folders.settings
+    server = _get_table(document, "server", path)
+    privacy = _get_table(document, "privacy", path)
+    privacy_settings.refuse_misplaced(document, path)
+    url, api_key = _login(environ, document, path)
+    return Config(
+        folders=folders,
+        url=url,
+        api_key=api_key,
+        **privacy_settings.read(privacy, environ, path),
+        estimate_tokens=privacy_settings.get_flag(
+            environ, document, "estimate_tokens", path, default=False
+        ),
+        server_key=_get_text(server, "key", path),
+    )
+
+
+def _login(
+    environ: Mapping[str, str], document: dict[str, Any], path: Path
+) -> tuple[str | None, str | None]:
+    """Return URL and key; the key in the file is only ever used with the URL in the file."""
+    url_in_environ, url_in_file = environ.get("OPENSYNC_URL"), _get_text(document, "url", path)
+    if not url_in_environ and not url_in_file:
+        if _get_text(document, "api_key", path):
+            raise NotConfiguredError(
+                f"{path}: holds an API key without a `url`.",
+                "Run `opensync-hooks login`, or remove the key.",
+            )
+        return None, None
+    if url_in_environ:
+        url = _checked_url(url_in_environ, "OPENSYNC_URL")
+    else:
+        url = _checked_url(url_in_file or "", path)
+    key = environ.get("OPENSYNC_API_KEY")
+    if not key and (url_in_file is None or _checked_url(url_in_file, path) == url):
+        key = _get_text(document, "api_key", path)
+    if not key:
+        raise NotConfiguredError(
+            f"{url}: no API key is set for this URL.",
+            "Run `opensync-hooks login`, or set OPENSYNC_API_KEY.",
+        )
+    if not _KEY.fullmatch(key.strip()):
+        raise NotConfiguredError(
+            f"{url}: its API key contains characters that no key has.",
+            "Copy it from OpenSync's settings page, and run `opensync-hooks login`.",
+        )
+    return url, key.strip()
+
+
+def _checked_url(url: str, origin: object) -> str:
+    try:
+        return base_url(url)
+    except UsageError as error:
+        raise NotConfiguredError(f"{origin}: {error}", error.hint) from None
+
+
+def _get_table(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    value = document.get(name, {})
+    if not isinstance(value, dict):
+        raise NotConfiguredError(f"{path}: `{name}` is not a table.", f"Write it as [{name}].")
+    return value
+
+
+def _get_text(table: dict[str, Any], name: str, path: Path) -> str | None:
+    value = table.get(name)
+    if value is not None and not isinstance(value, str):
+        raise NotConfiguredError(f"{path}: `{name}` is not a string.", "Put it in quotes.")
+    return value or None

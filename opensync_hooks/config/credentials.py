@@ -1,0 +1,57 @@
+"""The login and the server's key in config.toml: made, saved, removed, and masked for display."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from opensync_hooks.config import toml_file
+from opensync_hooks.config.config import load
+from opensync_hooks.config.folders import Folders
+
+
+def new_key() -> str:
+    """Return a random key in the format of OpenSync's settings page."""
+    return "osk_" + secrets.token_urlsafe(24)
+
+
+def mask_key(key: str) -> str:
+    """Return the ends of a key: enough for its owner to recognize it, too little to use it."""
+    return f"{key[:4]}…{key[-4:]}" if len(key) >= 16 else "…"
+
+
+def save_login(environ: Mapping[str, str], url: str, api_key: str) -> None:
+    folders = Folders.from_environ(environ)
+
+    def save(document: dict[str, Any]) -> None:
+        document.update(url=url, api_key=api_key)
+
+    toml_file.change(folders.settings, folders.locks, save)
+
+
+def forget_login(environ: Mapping[str, str]) -> bool:
+    """Remove URL and key from config.toml; returns whether there were any."""
+    folders = Folders.from_environ(environ)
+    removed: list[str] = []
+
+    def remove(document: dict[str, Any]) -> None:
+        removed.extend(name for name in ("url", "api_key") if document.pop(name, None) is not None)
+
+    if folders.config.is_dir():  # also without config.toml: leftovers of it may hold the key
+        toml_file.change(folders.settings, folders.locks, remove)
+    return bool(removed)
+
+
+def server_key(environ: Mapping[str, str]) -> str:
+    """Return the key of the server that `serve` starts; creates it on first use."""
+    existing = load(environ).server_key
+    if existing:
+        return existing
+    folders = Folders.from_environ(environ)
+
+    def save(document: dict[str, Any]) -> None:
+        server = document.setdefault("server", {})
+        server["key"] = server.get("key") or new_key()  # another process may have been faster
+
+    return str(toml_file.change(folders.settings, folders.locks, save)["server"]["key"])

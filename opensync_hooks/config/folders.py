@@ -1,0 +1,43 @@
+"""The folders and files of this user, by the conventions of the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opensync_hooks.hook import paths
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The three folders that hold all of our files. None of them needs to exist yet."""
+
+    config: Path
+    data: Path
+    state: Path
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Folders:
+        env = environ.get
+        return cls(Path(paths.config(env)), Path(paths.data(env)), Path(paths.state(env)))
+
+    @property
+    def settings(self) -> Path:
+        return self.config / "config.toml"
+
+    @property
+    def store(self) -> Path:
+        return self.data / "store.db"
+
+    @property
+    def spool(self) -> Path:
+        return self.state / "spool"
+
+    @property
+    def locks(self) -> Path:
+        return self.state / "locks"
+
+    @property
+    def ledger(self) -> Path:
+        return self.state / "ledger.db"
