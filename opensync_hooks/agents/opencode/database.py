@@ -1,7 +1,7 @@
-"""One SQLite file of OpenCode's, in which a session may lie as 1.x or as 2.x keeps it, or as both.
+"""One SQLite file of OpenCode's, with sessions in the tables of 1.x, of 2.x, or in both.
 
-A file that 2.x has taken over still holds the rows of 1.x, which nobody keeps up any more: of one
-id `session_v2` counts. A session in `session` may have its messages in either kind of table.
+A file that 2.x has taken over still has the rows of 1.x, which are no longer updated: `session_v2`
+wins. A session in `session` may have its messages in the tables of either version.
 """
 
 from __future__ import annotations
@@ -11,105 +11,127 @@ from pathlib import Path
 from typing import TypeVar
 
 from opensync_hooks.agents import sqlite_snapshot
+from opensync_hooks.agents.json_access import get_int, get_str
 from opensync_hooks.agents.opencode import tables_v1, tables_v2
-from opensync_hooks.agents.opencode.layouts import Mark, Pulse, Record, digest
-from opensync_hooks.agents.opencode.tables_v1 import Row, View, plain
-from opensync_hooks.agents.opencode.values import number, text
+from opensync_hooks.agents.opencode.layouts import (
+    SessionStamp,
+    StoredSession,
+    TailState,
+    fingerprint,
+)
+from opensync_hooks.agents.opencode.table_reader import Row, TableReader, as_text
 
-_WANTED = (
+_COLUMNS = (
     *("id", "parent_id", "fork_session_id", "directory", "title", "version", "revert"),
     *("time_created", "time_updated", "time_idle", "time_archived"),
     *("cost", "tokens_input", "tokens_output"),
 )
-"""What a session is made of, and what tells that it changed. Columns came with the versions."""
-_SECRET = frozenset({"account", "account_state", "control_account", "credential", "session_share"})
-"""Tables with logins and keys, which lie in the same file."""
-_MOST = 10_000
-"""Of children that are followed: a database is anybody's."""
+"""What a session consists of, and what tells that it has changed."""
+_IS_V2 = "is_new"
+"""Marks a row of `session_v2`. The name is part of fingerprints that ledgers already hold."""
+_SECRET_TABLES = frozenset(
+    {"account", "account_state", "control_account", "credential", "session_share"}
+)
+"""Logins and keys, which OpenCode keeps in the same file."""
+_MAX_FAMILY = 10_000
+"""A damaged database must not name children without end."""
 
 T = TypeVar("T")
 
 
-class Database:
+class OpenCodeDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def marks(self, hidden: Container[str]) -> list[Mark]:
-        def shown(view: View) -> Iterator[Row]:
-            return (row for row in _rows(view, "") if plain(row["id"]) not in hidden)
+    def stamps(self, exclude: Container[str]) -> list[SessionStamp]:
+        return self._read(
+            lambda reader: [
+                self._stamp(reader, row)
+                for row in _sessions(reader, "")
+                if as_text(row["id"]) not in exclude
+            ]
+        )
 
-        return self._read(lambda view: [self._mark(view, row) for row in shown(view)])
+    def family(self, session_id: str) -> list[SessionStamp]:
+        return self._read(
+            lambda reader: [self._stamp(reader, row) for row in _family(reader, session_id)]
+        )
 
-    def family(self, session_id: str) -> list[Mark]:
-        return self._read(lambda view: [self._mark(view, row) for row in _family(view, session_id)])
+    def load(self, session_ids: list[str]) -> Iterator[StoredSession]:
+        """Take all rows out in one transaction, which ends before the first is parsed."""
+        parsers = self._read(lambda reader: list(_fetch(reader, session_ids)))
+        return (parse() for parse in parsers)
 
-    def records(self, session_ids: list[str]) -> Iterator[Record]:
-        """All rows are taken out in one transaction, before the first record is given."""
-        return iter(self._read(lambda view: list(_records(view, session_ids))))
+    def tail(self, session_id: str) -> TailState | None:
+        return self._read(lambda reader: _tail(reader, session_id))
 
-    def pulse(self, session_id: str) -> Pulse | None:
-        return self._read(lambda view: _pulse(view, session_id))
+    def _read(self, work: Callable[[TableReader], T]) -> T:
+        return sqlite_snapshot.read(
+            self.path, lambda db: work(TableReader(db)), forbidden=_SECRET_TABLES
+        )
 
-    def _read(self, work: Callable[[View], T]) -> T:
-        return sqlite_snapshot.read(self.path, lambda db: work(View(db)), forbidden=_SECRET)
-
-    def _mark(self, view: View, row: Row) -> Mark:
-        session_id = plain(row["id"])
-        trace = tables_v1.trace if _is_old(view, row) else tables_v2.trace
-        known = sorted((name, plain(value)) for name, value in row.items())
-        return Mark(
+    def _stamp(self, reader: TableReader, row: Row) -> SessionStamp:
+        session_id = as_text(row["id"])
+        tables = tables_v1 if _is_in_v1(reader, row) else tables_v2
+        columns = {name: as_text(value) for name, value in row.items()}
+        marker = tables.change_marker(reader, session_id)
+        return SessionStamp(
             session_id=session_id,
-            parent_id=text({"id": plain(row.get("parent_id"))}, "id"),
+            parent_id=get_str(columns, "parent_id"),
             path=self.path,
-            changed_at=number(row, "time_updated") or 0,
-            digest=digest(known, trace(view, session_id)),
+            changed_at=get_int(columns, "time_updated") or 0,
+            fingerprint=fingerprint(sorted(columns.items()), marker),
         )
 
 
-def _rows(view: View, where: str, *values: object) -> Iterator[Row]:
-    """Rows of sessions, each id once, as 2.x has it where it has it."""
+def _sessions(reader: TableReader, condition: str, *values: object) -> Iterator[Row]:
+    """Yield the rows of sessions, each id once, from `session_v2` where it is there."""
     seen: set[bytes] = set()
-    for row in view.rows("session_v2", _WANTED, where, *values):
+    for row in reader.select("session_v2", _COLUMNS, condition, *values):
         if isinstance(row["id"], bytes) and row["id"] not in seen:
             seen.add(row["id"])
-            yield {**row, "is_new": True}
-    for row in view.rows("session", _WANTED, where, *values):
-        known = isinstance(row["id"], bytes) and row["id"] not in seen
+            yield {**row, _IS_V2: True}
+    for row in reader.select("session", _COLUMNS, condition, *values):
+        if not isinstance(row["id"], bytes) or row["id"] in seen:
+            continue
         seen.add(row["id"])
-        if known and not view.rows("session_v2", ("id",), "WHERE id = ?", plain(row["id"])):
+        # The condition may hold for this row, and no longer for its successor.
+        if not reader.select("session_v2", ("id",), "WHERE id = ?", as_text(row["id"])):
             yield row
 
 
-def _family(view: View, session_id: str) -> list[Row]:
-    found = list(_rows(view, "WHERE id = ?", session_id))
-    seen = {row["id"] for row in found}
-    for row in found:
-        children = _rows(view, "WHERE parent_id = ?", plain(row["id"]))
+def _family(reader: TableReader, session_id: str) -> list[Row]:
+    """Return the session's row, then those of its descendants."""
+    family = list(_sessions(reader, "WHERE id = ?", session_id))
+    seen = {row["id"] for row in family}
+    for row in family:
+        children = _sessions(reader, "WHERE parent_id = ?", as_text(row["id"]))
         fresh = [child for child in children if child["id"] not in seen]
         fresh.sort(key=lambda child: child["id"], reverse=True)  # ids fall with time
         seen.update(child["id"] for child in fresh)
-        found += fresh[: _MOST - len(found)]
-    return found
+        family += fresh[: _MAX_FAMILY - len(family)]
+    return family
 
 
-def _records(view: View, session_ids: list[str]) -> Iterator[Record]:
+def _fetch(reader: TableReader, session_ids: list[str]) -> Iterator[Callable[[], StoredSession]]:
     for session_id in session_ids:
-        for row in _rows(view, "WHERE id = ?", session_id):
-            if _is_old(view, row):
-                yield tables_v1.record(view, row)
+        for row in _sessions(reader, "WHERE id = ?", session_id):
+            if _is_in_v1(reader, row):
+                yield tables_v1.fetch(reader, row)
             else:
-                yield tables_v2.record(view, row, is_priced="is_new" in row)
+                yield tables_v2.fetch(reader, row, has_cost=_IS_V2 in row)
 
 
-def _pulse(view: View, session_id: str) -> Pulse | None:
-    for row in _rows(view, "WHERE id = ?", session_id):
-        if _is_old(view, row):
-            return tables_v1.pulse(view, session_id)
-        return tables_v2.pulse(view, session_id)
+def _tail(reader: TableReader, session_id: str) -> TailState | None:
+    for row in _sessions(reader, "WHERE id = ?", session_id):
+        if _is_in_v1(reader, row):
+            return tables_v1.tail(reader, session_id)
+        return tables_v2.tail(reader, session_id)
     return None
 
 
-def _is_old(view: View, row: Row) -> bool:
-    """Whether the messages lie in `message`; 1.15 noted mere switches in the other table too."""
-    found = view.rows("message", ("id",), "WHERE session_id = ? LIMIT 1", plain(row["id"]))
-    return "is_new" not in row and bool(found)
+def _is_in_v1(reader: TableReader, row: Row) -> bool:
+    """Whether the messages are in `message`: 1.15 noted mere switches in session_message, too."""
+    condition = "WHERE session_id = ? LIMIT 1"
+    messages = reader.select("message", ("id",), condition, as_text(row["id"]))
+    return _IS_V2 not in row and bool(messages)

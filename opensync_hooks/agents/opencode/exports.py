@@ -1,8 +1,8 @@
-"""Sessions as a JSON file each: what `opencode export` prints, and what OpenSync's pages speak of.
+"""Sessions as one JSON file each, as `opencode export` prints them and OpenSync's docs name them.
 
     ~/.opencode/sessions/<session>.json     {info, messages: [{info, parts}]}
 
-No version of OpenCode writes this folder by itself. Where it exists, it is read.
+No version of OpenCode writes this folder by itself; it is read where the user has one.
 """
 
 from __future__ import annotations
@@ -11,89 +11,101 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from opensync_hooks.agents.json_access import Value
-from opensync_hooks.agents.opencode.layouts import Entry, Head, Mark, Pulse, Record, digest
-from opensync_hooks.agents.opencode.values import load, mapping, number, objects, text
+from opensync_hooks.agents.json_access import get_dict, get_dicts, get_int, get_str
+from opensync_hooks.agents.opencode.json_file import read_object
+from opensync_hooks.agents.opencode.layouts import (
+    UNREADABLE_MESSAGE,
+    SessionHeader,
+    SessionStamp,
+    StoredMessage,
+    StoredSession,
+    TailState,
+    fingerprint,
+)
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.errors import SourceError
+from opensync_hooks.model import Json
 
-_NS_IN_MS = 1_000_000
+_NS_PER_MS = 1_000_000
 
 
-class Exports:
+class ExportFolder:
     def __init__(self, folder: Path) -> None:
         self.path = folder
 
-    def marks(self, hidden: Container[str]) -> list[Mark]:
-        found = (mark(file) for file in sorted(self.path.glob("*.json")))
-        return [one for one in found if one and one.session_id not in hidden]
+    def stamps(self, exclude: Container[str]) -> list[SessionStamp]:
+        stamps = (stamp_of(path) for path in sorted(self.path.glob("*.json")))
+        return [stamp for stamp in stamps if stamp and stamp.session_id not in exclude]
 
-    def family(self, session_id: str) -> list[Mark]:
-        """A file is named by its session, or by nothing in particular."""
-        named = self.path / f"{session_id}.json"
-        found = mark(named) if is_file(named) else None
-        if found is None:
-            found = next((one for one in self.marks(()) if one.session_id == session_id), None)
-        return [found] if found and found.session_id == session_id else []
+    def family(self, session_id: str) -> list[SessionStamp]:
+        """Look at the file named after the session first; a file may have any name."""
+        path = self.path / f"{session_id}.json"
+        stamp = stamp_of(path) if is_file(path) else None
+        if stamp is None:
+            stamp = next((any_ for any_ in self.stamps(()) if any_.session_id == session_id), None)
+        return [stamp] if stamp and stamp.session_id == session_id else []
 
-    def records(self, session_ids: list[str]) -> Iterator[Record]:
+    def load(self, session_ids: list[str]) -> Iterator[StoredSession]:
         for session_id in session_ids:
-            for found in self.family(session_id):
-                yield record(found.path)
+            for stamp in self.family(session_id):
+                yield load_file(stamp.path)
 
-    def pulse(self, session_id: str) -> Pulse | None:
-        """Written at once, when the session had ended."""
-        return next((Pulse(is_final=True, at=0) for _ in self.family(session_id)), None)
+    def tail(self, session_id: str) -> TailState | None:
+        """An export is written in one go, after the session has ended."""
+        return TailState(is_final=True, changed_at=0) if self.family(session_id) else None
 
 
-def mark(file: Path) -> Mark | None:
-    """Of the session in this file; None where it holds none."""
+def stamp_of(path: Path) -> SessionStamp | None:
+    """Return the stamp of the session in this file; None if it has none."""
     try:
-        value = load(file)
-        status = file.stat()
+        header = _header(path, read_object(path) or {})
+        status = path.stat()
     except (SourceError, OSError):
         return None
-    head = _head(file, value) if value else None
-    if head is None:
+    if header is None:
         return None
-    changed_at = status.st_mtime_ns
-    mark = digest(changed_at, status.st_size)
-    return Mark(head.id, head.parent_id, file, changed_at // _NS_IN_MS, mark)
+    return SessionStamp(
+        session_id=header.id,
+        parent_id=header.parent_id,
+        path=path,
+        changed_at=status.st_mtime_ns // _NS_PER_MS,
+        fingerprint=fingerprint(status.st_mtime_ns, status.st_size),
+    )
 
 
-def record(file: Path) -> Record:
-    value = load(file)
-    head = _head(file, value) if value else None
-    if value is None or head is None:
-        raise SourceError(f"{file}: holds no session of OpenCode.", "Name another file.")
+def load_file(path: Path) -> StoredSession:
+    value = read_object(path) or {}
+    header = _header(path, value)
+    if header is None:
+        raise SourceError(f"{path}: holds no session of OpenCode.", "Name another file.")
+    messages: list[StoredMessage] = []
     skipped: Counter[str] = Counter()
-    return Record(head, _entries(value, skipped), skipped)
+    for index, message in enumerate(get_dicts(value, "messages")):
+        info = get_dict(message, "info") or message
+        if get_str(info, "role"):
+            parts = tuple(get_dicts(message, "parts")) or tuple(_contents(message))
+            message_id = get_str(info, "id") or f"message-{index}"
+            messages.append(StoredMessage(message_id, _with_time(info), parts))
+        else:
+            skipped[UNREADABLE_MESSAGE] += 1
+    return StoredSession(header, tuple(messages), skipped)
 
 
-def _head(file: Path, value: Value) -> Head | None:
+def _header(path: Path, value: Json) -> SessionHeader | None:
     if not isinstance(value.get("messages"), list):
         return None
-    info = mapping(value, "info") or value
-    return Head.of_info(text(info, "id") or file.stem, info)
+    info = get_dict(value, "info") or value
+    return SessionHeader.parse(get_str(info, "id") or path.stem, info)
 
 
-def _entries(value: Value, skipped: Counter[str]) -> Iterator[Entry]:
-    for place, item in enumerate(objects(value, "messages")):
-        info = mapping(item, "info") or item
-        parts = tuple(objects(item, "parts")) or tuple(_said(item))
-        if not text(info, "role"):
-            skipped["unreadable message"] += 1
-        else:
-            yield Entry(text(info, "id") or f"message-{place}", _timed(info), parts)
+def _contents(message: Json) -> Iterator[Json]:
+    """Yield the parts of a message in the form that other tools write: a text, or a list."""
+    text = get_str(message, "content") or get_str(message, "text")
+    if text:
+        yield {"type": "text", "text": text}
+    yield from get_dicts(message, "content")
 
 
-def _said(item: Value) -> Iterator[Value]:
-    said = text(item, "content") or text(item, "text")
-    if said:
-        yield {"type": "text", "text": said}
-    yield from objects(item, "content")
-
-
-def _timed(info: Value) -> Value:
-    created_at = number(info, "time", "created") or number(info, "createdAt")
-    return {**info, "time": {"created": created_at, **mapping(info, "time")}}
+def _with_time(info: Json) -> Json:
+    created_at = get_int(info, "time", "created") or get_int(info, "createdAt")
+    return {**info, "time": {"created": created_at, **get_dict(info, "time")}}

@@ -1,4 +1,4 @@
-"""OpenCode 1.0 and 1.1: a tree of JSON files, copied into SQLite by 1.2 and left behind.
+"""OpenCode 1.0 and 1.1: a tree of JSON files, which 1.2 copied into SQLite and left behind.
 
 storage/session/<project>/<session>.json
 storage/message/<session>/<message>.json
@@ -11,106 +11,113 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from opensync_hooks.agents.json_access import Value
+from opensync_hooks.agents.json_access import get_int, get_str
+from opensync_hooks.agents.opencode.json_file import read_object
 from opensync_hooks.agents.opencode.layouts import (
-    Entry,
-    Head,
-    Mark,
-    Pulse,
-    Record,
-    by_parent,
-    digest,
-    offspring,
+    UNREADABLE_MESSAGE,
+    UNREADABLE_PART,
+    SessionHeader,
+    SessionStamp,
+    StoredMessage,
+    StoredSession,
+    TailState,
+    children_by_parent,
+    fingerprint,
+    with_descendants,
 )
-from opensync_hooks.agents.opencode.values import load, number, text
 from opensync_hooks.agents.safe_open import files_within
+from opensync_hooks.model import Json
 
-_NS_IN_MS = 1_000_000
+_NS_PER_MS = 1_000_000
 
 
-class Tree:
-    """The tree of 1.x, and base of the older ones, which only lie elsewhere."""
+class JsonTree:
+    """The tree of 1.x, and the base of the older one, which has its files elsewhere."""
 
     def __init__(self, data: Path) -> None:
         self.path = data
 
-    def _files(self, session_id: str = "*") -> list[Path]:
+    def _session_files(self, session_id: str = "*") -> list[Path]:
         return files_within(self.path, self.path, f"storage/session/*/{session_id}.json")
 
-    def _messages(self, file: Path) -> list[Path]:
-        return files_within(self.path, self.path / "storage" / "message" / file.stem, "*.json")
+    def _message_files(self, session_file: Path) -> list[Path]:
+        folder = self.path / "storage" / "message" / session_file.stem
+        return files_within(self.path, folder, "*.json")
 
-    def _parts(self, message: Path) -> list[Path]:
-        return files_within(self.path, self.path / "storage" / "part" / message.stem, "*.json")
+    def _part_files(self, message_file: Path) -> list[Path]:
+        folder = self.path / "storage" / "part" / message_file.stem
+        return files_within(self.path, folder, "*.json")
 
-    def _entry(self, message: Path, value: Value) -> Entry:
-        return Entry(message.stem, value)
+    def _message(self, message_id: str, value: Json) -> StoredMessage:
+        """Return a message file as a message, with the parts that are in the file itself."""
+        return StoredMessage(message_id, value)
 
-    def marks(self, hidden: Container[str]) -> list[Mark]:
-        return [self._mark(file) for file in self._files() if file.stem not in hidden]
+    def stamps(self, exclude: Container[str]) -> list[SessionStamp]:
+        return [self._stamp(path) for path in self._session_files() if path.stem not in exclude]
 
-    def family(self, session_id: str) -> list[Mark]:
-        """Children begin after their parent, and ids fall with time: only lower ones are read."""
-        found: list[Mark] = []
-        for file in self._files(session_id)[:1]:
-            younger = (one for one in file.parent.glob("*.json") if one.name < file.name)
-            root = self._mark(file)
-            kin = [(text(load(one), "parentID"), one) for one in younger]
-            found = offspring(root, by_parent(self._mark(one) for parent, one in kin if parent))
-        return found
+    def family(self, session_id: str) -> list[SessionStamp]:
+        for path in self._session_files(session_id)[:1]:
+            # A child begins after its parent, and ids fall with time: only lower ones are read.
+            lower = (sibling for sibling in path.parent.glob("*.json") if sibling.name < path.name)
+            children = [sibling for sibling in lower if get_str(read_object(sibling), "parentID")]
+            return with_descendants(
+                self._stamp(path), children_by_parent(self._stamp(child) for child in children)
+            )
+        return []
 
-    def records(self, session_ids: list[str]) -> Iterator[Record]:
+    def load(self, session_ids: list[str]) -> Iterator[StoredSession]:
         for session_id in session_ids:
-            for file in self._files(session_id)[:1]:
+            for path in self._session_files(session_id)[:1]:
                 skipped: Counter[str] = Counter()
-                head = Head.of_info(session_id, load(file) or {})
-                yield Record(head, self._entries(file, skipped), skipped)
+                header = SessionHeader.parse(session_id, read_object(path) or {})
+                yield StoredSession(header, tuple(self._messages(path, skipped)), skipped)
 
-    def pulse(self, session_id: str) -> Pulse | None:
-        for file in self._files(session_id)[:1]:
-            for message in self._messages(file)[-1:]:
-                at = max(_stamp(one)[0] for one in (message, *self._parts(message)))
-                info = self._entry(message, load(message) or {}).info
-                return Pulse.of_info(info, at // _NS_IN_MS)
+    def tail(self, session_id: str) -> TailState | None:
+        for session_file in self._session_files(session_id)[:1]:
+            for path in self._message_files(session_file)[-1:]:
+                info = self._message(path.stem, read_object(path) or {}).info
+                written_at = max(
+                    _mtime_and_size(file)[0] for file in (path, *self._part_files(path))
+                )
+                return TailState.of_message(info, written_at // _NS_PER_MS)
         return None
 
-    def _mark(self, file: Path) -> Mark:
-        messages = self._messages(file)
-        parts = (part for message in messages for part in self._parts(message))
-        stamps = [_stamp(one) for one in (file, *messages, *parts)]
-        return Mark(
-            session_id=file.stem,
-            parent_id=text(load(file), "parentID"),
-            path=file,
-            changed_at=max(stamps)[0] // _NS_IN_MS,
-            digest=digest(len(stamps), max(stamps), sum(size for _, size in stamps)),
+    def _stamp(self, session_file: Path) -> SessionStamp:
+        messages = self._message_files(session_file)
+        parts = (part for message in messages for part in self._part_files(message))
+        states = [_mtime_and_size(path) for path in (session_file, *messages, *parts)]
+        return SessionStamp(
+            session_id=session_file.stem,
+            parent_id=get_str(read_object(session_file), "parentID"),
+            path=session_file,
+            changed_at=max(states)[0] // _NS_PER_MS,
+            fingerprint=fingerprint(len(states), max(states), sum(size for _, size in states)),
         )
 
-    def _entries(self, file: Path, skipped: Counter[str]) -> Iterator[Entry]:
-        found: list[tuple[int, Path, Value]] = []
-        for message in self._messages(file):
-            value = load(message)
+    def _messages(self, session_file: Path, skipped: Counter[str]) -> list[StoredMessage]:
+        """Return the messages by time: a clock that was set back gives later ones lower ids."""
+        messages: list[StoredMessage] = []
+        for path in self._message_files(session_file):
+            value = read_object(path)
             if value is None:
-                skipped["unreadable message"] += 1
-            else:
-                info = self._entry(message, value).info
-                found.append((number(info, "time", "created") or 0, message, value))
-        for _, message, value in sorted(found, key=lambda one: one[:2]):
-            entry = self._entry(message, value)
-            parts = tuple(self._values(message, skipped))
-            yield Entry(entry.id, entry.info, entry.parts + parts)
+                skipped[UNREADABLE_MESSAGE] += 1
+                continue
+            message = self._message(path.stem, value)
+            parts = (*message.parts, *self._parts(path, skipped))
+            messages.append(StoredMessage(message.id, message.info, parts))
+        return sorted(messages, key=lambda message: get_int(message.info, "time", "created") or 0)
 
-    def _values(self, message: Path, skipped: Counter[str]) -> Iterator[Value]:
-        for file in self._parts(message):
-            value = load(file)
+    def _parts(self, message_file: Path, skipped: Counter[str]) -> Iterator[Json]:
+        for path in self._part_files(message_file):
+            value = read_object(path)
             if value is None:
-                skipped["unreadable part"] += 1
+                skipped[UNREADABLE_PART] += 1
             else:
                 yield value
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """When a file was written, in ns, and its size; a file that is gone by now has neither."""
+def _mtime_and_size(path: Path) -> tuple[int, int]:
+    """Return the file's mtime in ns and its size, both 0 if it no longer exists."""
     try:
         status = path.stat()
     except OSError:

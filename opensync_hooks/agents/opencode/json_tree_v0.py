@@ -2,9 +2,9 @@
 
     project/<slug>/storage/session/info/<session>.json
     project/<slug>/storage/session/message/<session>/<message>.json
-    project/<slug>/storage/session/part/<session>/<message>/<part>.json   not before 0.2 or so
+    project/<slug>/storage/session/part/<session>/<message>/<part>.json   from about 0.2 on
 
-Before there were files for parts, a message held them itself, and all else under `metadata`.
+Before there were files for parts, a message had them inside, and its info under `metadata`.
 """
 
 from __future__ import annotations
@@ -12,70 +12,72 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from opensync_hooks.agents.json_access import Value
-from opensync_hooks.agents.opencode.json_tree import Tree
-from opensync_hooks.agents.opencode.layouts import Entry
-from opensync_hooks.agents.opencode.values import mapping, objects, text
+from opensync_hooks.agents.json_access import get_dict, get_dicts, get_str
+from opensync_hooks.agents.opencode.json_tree import JsonTree
+from opensync_hooks.agents.opencode.layouts import StoredMessage
 from opensync_hooks.agents.safe_open import files_within
+from opensync_hooks.model import Json
 
 
-class ProjectTree(Tree):
-    def _files(self, session_id: str = "*") -> list[Path]:
+class JsonTreeV0(JsonTree):
+    def _session_files(self, session_id: str = "*") -> list[Path]:
         pattern = f"project/*/storage/session/info/{session_id}.json"
         return files_within(self.path, self.path, pattern)
 
-    def _messages(self, file: Path) -> list[Path]:
-        folder = file.parent.parent / "message" / file.stem
+    def _message_files(self, session_file: Path) -> list[Path]:
+        folder = session_file.parent.parent / "message" / session_file.stem
         return files_within(self.path, folder, "*.json")
 
-    def _parts(self, message: Path) -> list[Path]:
-        folder = message.parent
-        parts = folder.parent.parent / "part" / folder.name / message.stem
-        return files_within(self.path, parts, "*.json")
+    def _part_files(self, message_file: Path) -> list[Path]:
+        messages = message_file.parent
+        folder = messages.parent.parent / "part" / messages.name / message_file.stem
+        return files_within(self.path, folder, "*.json")
 
-    def _entry(self, message: Path, value: Value) -> Entry:
+    def _message(self, message_id: str, value: Json) -> StoredMessage:
         if "metadata" not in value:
-            return Entry(message.stem, value)
-        return Entry(message.stem, _info(value), tuple(_parts(value)))
+            return StoredMessage(message_id, value)
+        metadata = get_dict(value, "metadata")
+        info = {
+            **get_dict(metadata, "assistant"),
+            "role": value.get("role"),
+            "time": get_dict(metadata, "time"),
+            "error": metadata.get("error"),
+        }
+        return StoredMessage(message_id, info, tuple(_parts(value)))
 
 
-def _info(value: Value) -> Value:
-    metadata = mapping(value, "metadata")
-    return {
-        **mapping(metadata, "assistant"),
-        "role": value.get("role"),
-        "time": mapping(metadata, "time"),
-        "error": metadata.get("error"),
-    }
-
-
-def _parts(value: Value) -> Iterator[Value]:
-    """A text came in pieces, each of which is a part; what stands between two texts parts them."""
-    known = mapping(value, "metadata", "tool")
-    said = ""
-    for part in (*objects(value, "parts"), {}):
+def _parts(value: Json) -> Iterator[Json]:
+    """Join the pieces of a text, each of which was stored as a part of its own."""
+    calls = get_dict(value, "metadata", "tool")
+    text = ""
+    for part in get_dicts(value, "parts"):
         if part.get("type") == "text":
-            said += text(part, "text") or ""
+            text += get_str(part, "text") or ""
             continue
-        if said:
-            yield {"type": "text", "text": said}
-            said = ""
-        call = mapping(part, "toolInvocation")
-        yield from [_tool(call, known)] if call else [part] if part else []
+        if text:
+            yield {"type": "text", "text": text}
+            text = ""
+        call = get_dict(part, "toolInvocation")
+        if call:
+            yield _tool(call, calls)
+        elif part:
+            yield part
+    if text:
+        yield {"type": "text", "text": text}
 
 
-def _tool(call: Value, known: Value) -> Value:
-    call_id = text(call, "toolCallId") or ""
-    about = mapping(known, call_id)
+def _tool(call: Json, calls: Json) -> Json:
+    call_id = get_str(call, "toolCallId") or ""
+    details = get_dict(calls, call_id)
     status = "completed" if call.get("state") == "result" else "running"
     return {
         "type": "tool",
-        "tool": text(call, "toolName"),
+        "tool": get_str(call, "toolName"),
         "callID": call_id,
         "state": {
-            "status": "error" if about.get("error") else status,
+            "status": "error" if details.get("error") else status,
             "input": call.get("args"),
-            "output": text(call, "result"),
-            "error": text(about, "message") or text(call, "result"),
+            "output": get_str(call, "result"),
+            "error": get_str(details, "message") or get_str(call, "result"),
         },
     }

@@ -1,6 +1,7 @@
-"""What every layout of OpenCode's data is turned into first: messages as OpenCode 1.x shapes them.
+"""The common form of OpenCode's storage layouts: messages as OpenCode 1.x shapes them.
 
-A message has an `info` with role, model, tokens, times; and parts of type text, tool, file, others.
+A message has an `info` with role, model, tokens and times, and parts of type text, tool, file and
+others.
 """
 
 from __future__ import annotations
@@ -8,33 +9,37 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from opensync_hooks.agents.json_access import Value
-from opensync_hooks.agents.opencode.values import number, parse, text
+from opensync_hooks.agents.json_access import as_dict, get_int, get_str
+from opensync_hooks.model import Json
+
+UNREADABLE_MESSAGE = "unreadable message"
+UNREADABLE_PART = "unreadable part"
+"""Under these names skipped content is counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Revert:
-    """Where the user went back to; what follows is deleted once the session goes on."""
+class RevertPoint:
+    """The message that the user went back to; all after it goes once the session continues."""
 
     message_id: str
-    is_within: bool
-    """Only parts of the message itself are taken back, and which ones is not told apart."""
+    is_within_message: bool
+    """Only some parts of the message itself are undone; OpenCode does not tell which."""
 
     @classmethod
-    def of(cls, value: Any) -> Revert | None:
-        """From the object, or the JSON, that a session has under `revert`."""
-        value = value if isinstance(value, dict) else parse(value)
-        message_id = text(value, "messageID")
-        return cls(message_id, bool(text(value, "partID"))) if message_id else None
+    def parse(cls, raw: Any) -> RevertPoint | None:
+        """Read the object, or its JSON, that a session has under `revert`."""
+        revert = as_dict(raw)
+        message_id = get_str(revert, "messageID")
+        return cls(message_id, bool(get_str(revert, "partID"))) if message_id else None
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What is known of a session besides its messages. Times are ms since 1970 UTC."""
+class SessionHeader:
+    """A session apart from its messages. Times are in ms since 1970 UTC."""
 
     id: str
     title: str | None = None
@@ -44,113 +49,115 @@ class Head:
     version: str | None = None
     created_at: int | None = None
     updated_at: int | None = None
-    revert: Revert | None = None
+    revert: RevertPoint | None = None
 
     @classmethod
-    def of_info(cls, session_id: str, info: Value) -> Head:
-        """From a session as OpenCode's files and its `export` have it."""
+    def parse(cls, session_id: str, info: Json) -> SessionHeader:
+        """Read a session as OpenCode's JSON files and `opencode export` have it."""
         return cls(
             id=session_id,
-            title=text(info, "title"),
-            directory=text(info, "directory"),
-            parent_id=text(info, "parentID"),
-            version=text(info, "version"),
-            created_at=number(info, "time", "created"),
-            updated_at=number(info, "time", "updated"),
-            revert=Revert.of(info.get("revert")),
+            title=get_str(info, "title"),
+            directory=get_str(info, "directory"),
+            parent_id=get_str(info, "parentID"),
+            version=get_str(info, "version"),
+            created_at=get_int(info, "time", "created"),
+            updated_at=get_int(info, "time", "updated"),
+            revert=RevertPoint.parse(info.get("revert")),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredMessage:
     id: str
-    info: Value
-    parts: tuple[Value, ...] = ()
+    info: Json
+    parts: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One session. `entries` can be walked once, which also completes `skipped`."""
+class StoredSession:
+    """One session as it is stored; `skipped` counts what could not be read of it."""
 
-    head: Head
-    entries: Iterable[Entry]
-    skipped: Counter[str] = field(default_factory=Counter)
+    header: SessionHeader
+    messages: tuple[StoredMessage, ...]
+    skipped: Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """Tells whether anything of one session has changed, without reading all of it."""
+class SessionStamp:
+    """Tells whether anything of a session has changed, without reading all of it."""
 
     session_id: str
     parent_id: str | None
     path: Path
     changed_at: int
-    digest: str
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
-    """The end of a session: whether its last message is complete, and when it last changed."""
+class TailState:
+    """Whether the last message of a session is complete, and when it last changed, in ms."""
 
     is_final: bool
-    at: int
+    changed_at: int
 
     @classmethod
-    def of_info(cls, info: Value | None, at: int) -> Pulse:
-        """A step that ended with a call of tools is followed by the next one."""
-        info = info or {}
-        ended = bool(info.get("error")) or number(info, "time", "completed") is not None
-        goes_on = text(info, "finish") == "tool-calls" and not info.get("error")
-        return cls(info.get("role") == "assistant" and ended and not goes_on, at)
+    def of_message(cls, info: Json, changed_at: int) -> TailState:
+        """Judge the last message: a step that ended with tool calls is followed by another."""
+        has_failed = bool(info.get("error"))
+        has_ended = has_failed or get_int(info, "time", "completed") is not None
+        goes_on = get_str(info, "finish") == "tool-calls" and not has_failed
+        return cls(info.get("role") == "assistant" and has_ended and not goes_on, changed_at)
 
 
-class Layout(Protocol):
-    """One place with sessions in it. Every method raises SourceError if it cannot be read now."""
+class StorageLayout(Protocol):
+    """One place with sessions. Every method raises SourceError if it cannot be read now."""
 
     path: Path
 
-    def marks(self, hidden: Container[str]) -> Iterable[Mark]:
-        """All sessions that lie here, children too, but for those that are `hidden`."""
+    def stamps(self, exclude: Container[str]) -> Iterable[SessionStamp]:
+        """Return all sessions here, subagents included, except those in `exclude`."""
         ...
 
-    def family(self, session_id: str) -> list[Mark]:
-        """The session, then all that it started, also through others; empty if it is not here."""
+    def family(self, session_id: str) -> list[SessionStamp]:
+        """Return the session, then all its descendants; empty if it is not here."""
         ...
 
-    def records(self, session_ids: list[str]) -> Iterator[Record]:
-        """These sessions, all in one state."""
+    def load(self, session_ids: list[str]) -> Iterator[StoredSession]:
+        """Return these sessions, all as of one moment."""
         ...
 
-    def pulse(self, session_id: str) -> Pulse | None: ...
+    def tail(self, session_id: str) -> TailState | None: ...
 
 
-def digest(*values: object) -> str:
+def fingerprint(*values: object) -> str:
     return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def families(marks: Iterable[Mark]) -> Iterator[list[Mark]]:
-    """Each session whose parent is not there, followed by all that it started."""
-    marks = list(marks)
-    known = {mark.session_id for mark in marks}
-    children = by_parent(marks)
-    for mark in marks:
-        if mark.parent_id not in known:
-            yield offspring(mark, children)
+def families(stamps: list[SessionStamp]) -> Iterator[list[SessionStamp]]:
+    """Yield each session whose parent is not among the stamps, followed by its descendants."""
+    session_ids = {stamp.session_id for stamp in stamps}
+    children = children_by_parent(stamps)
+    for stamp in stamps:
+        if stamp.parent_id not in session_ids:
+            yield with_descendants(stamp, children)
 
 
-def by_parent(marks: Iterable[Mark]) -> dict[str | None, list[Mark]]:
-    children: dict[str | None, list[Mark]] = {}
-    for mark in marks:
-        children.setdefault(mark.parent_id, []).append(mark)
+def children_by_parent(stamps: Iterable[SessionStamp]) -> dict[str | None, list[SessionStamp]]:
+    children: dict[str | None, list[SessionStamp]] = {}
+    for stamp in stamps:
+        children.setdefault(stamp.parent_id, []).append(stamp)
     return children
 
 
-def offspring(root: Mark, children: dict[str | None, list[Mark]]) -> list[Mark]:
-    """The root, then its children with theirs; each once, also where parents go in a circle."""
-    found = {root.session_id: root}
-    waiting = [root]
-    for mark in waiting:
-        fresh = [one for one in children.get(mark.session_id, ()) if one.session_id not in found]
-        found |= {one.session_id: one for one in fresh}
-        waiting += fresh
-    return list(found.values())
+def with_descendants(
+    root: SessionStamp, children: dict[str | None, list[SessionStamp]]
+) -> list[SessionStamp]:
+    """Return the root and its descendants; each once, even if the parents form a circle."""
+    family = {root.session_id: root}
+    pending = [root]
+    for stamp in pending:
+        for child in children.get(stamp.session_id, ()):
+            if child.session_id not in family:
+                family[child.session_id] = child
+                pending.append(child)
+    return list(family.values())

@@ -1,4 +1,4 @@
-"""An entry of OpenCode's as messages of ours: none, one, or a prompt and what was put beside it."""
+"""Turns a stored message into messages of ours: none, one, or a prompt and what came with it."""
 
 from __future__ import annotations
 
@@ -6,71 +6,68 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from opensync_hooks.agents.json_access import Value
+from opensync_hooks.agents.json_access import get_int, get_str
 from opensync_hooks.agents.opencode import parts
-from opensync_hooks.agents.opencode.layouts import Entry
-from opensync_hooks.agents.opencode.values import number, text
+from opensync_hooks.agents.opencode.layouts import StoredMessage
 from opensync_hooks.model import Charge, Message, Role, Text
 
-_SHELL = "The following tool was executed by the user"
+_SHELL_NOTE = "The following tool was executed by the user"
 
 
-class Reader:
-    """Reads the entries of one session in their order, and counts what it could not."""
+class MessageConverter:
+    """Converts the messages of one session in their order, and counts what it skips."""
 
     def __init__(self, skipped: Counter[str]) -> None:
         self._skipped = skipped
-        self._commands: set[str] = set()
-        """The prompts that stand for a command which the user ran in a shell."""
+        self._shell_prompts: set[str] = set()
+        """Ids of the prompts that stand for a shell command of the user's."""
 
-    def messages(self, entry: Entry, paid: Charge | None, *, undone: bool) -> Iterator[Message]:
-        role = entry.info.get("role")
+    def convert(
+        self, stored: StoredMessage, charge: Charge | None, *, undone: bool
+    ) -> Iterator[Message]:
+        role = stored.info.get("role")
         if role == "assistant":
-            made = self._answer(entry, paid)
+            messages = self._response(stored, charge)
         elif role in ("user", "system"):
-            made = self._prompt(entry)
+            messages = self._prompt(stored)
         else:
-            made = iter(())
+            messages = iter(())
             self._skipped[f"message of type {str(role)[:40]}"] += 1
-        for message in made:
-            yield replace(message, undone=undone)
+        return (replace(message, undone=undone) for message in messages)
 
-    def _prompt(self, entry: Entry) -> Iterator[Message]:
-        beside = tuple(parts.injected(entry.parts))
-        own = tuple(parts.asked(entry.parts, self._skipped))
-        if any(isinstance(part, Text) and part.text == _SHELL for part in beside):
-            self._commands.add(entry.id)
-        created_at = number(entry.info, "time", "created")
-        if own:
-            role: Role = "system" if entry.info.get("role") == "system" else "user"
-            yield Message(entry.id, role, own, created_at)
-        if beside:
-            name = f"{entry.id}:injected" if own else entry.id
-            yield Message(name, "system", beside, created_at)
+    def _prompt(self, message: StoredMessage) -> Iterator[Message]:
+        injected = tuple(parts.injected_parts(message.parts))
+        typed = tuple(parts.prompt_parts(message.parts, self._skipped))
+        if Text(_SHELL_NOTE) in injected:
+            self._shell_prompts.add(message.id)
+        created_at = get_int(message.info, "time", "created")
+        if typed:
+            role: Role = "system" if message.info.get("role") == "system" else "user"
+            yield Message(message.id, role, typed, created_at)
+        if injected:
+            message_id = f"{message.id}:injected" if typed else message.id
+            yield Message(message_id, "system", injected, created_at)
 
-    def _answer(self, entry: Entry, paid: Charge | None) -> Iterator[Message]:
-        info = entry.info
-        said = tuple(parts.answered(entry.parts, self._skipped))
-        by_user = bool(info.get("by_user")) or text(info, "parentID") in self._commands
-        is_injected = by_user or info.get("summary") is True
-        role: Role = "system" if is_injected or not said else "assistant"
-        error = parts.complaint(info.get("error"))
+    def _response(self, message: StoredMessage, charge: Charge | None) -> Iterator[Message]:
+        info = message.info
+        content = tuple(parts.response_parts(message.parts, self._skipped))
+        by_user = bool(info.get("by_user")) or get_str(info, "parentID") in self._shell_prompts
+        is_by_model = bool(content) and not by_user and info.get("summary") is not True
+        error = parts.error_text(info.get("error"))
         if error:
-            said = (*said, Text(f"[{error}]"))
-        if said:
+            content = (*content, Text(f"[{error}]"))
+        created_at = get_int(info, "time", "created")
+        completed_at = get_int(info, "time", "completed")
+        duration = None
+        if created_at is not None and completed_at is not None:
+            duration = max(0, completed_at - created_at)
+        if content:
             yield Message(
-                id=entry.id,
-                role=role,
-                parts=said,
-                created_at=number(info, "time", "created"),
-                model=text(info, "modelID"),
-                charge=paid,
-                duration_ms=_duration(info),
+                id=message.id,
+                role="assistant" if is_by_model else "system",
+                parts=content,
+                created_at=created_at,
+                model=get_str(info, "modelID"),
+                charge=charge,
+                duration_ms=duration,
             )
-
-
-def _duration(info: Value) -> int | None:
-    created_at, completed_at = number(info, "time", "created"), number(info, "time", "completed")
-    if created_at is None or completed_at is None:
-        return None
-    return max(0, completed_at - created_at)

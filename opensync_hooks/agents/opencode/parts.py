@@ -1,4 +1,4 @@
-"""The parts of OpenCode's messages as parts of ours."""
+"""Turns the parts of OpenCode's messages into parts of ours."""
 
 from __future__ import annotations
 
@@ -10,145 +10,144 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from opensync_hooks.agents.json_access import Value
-from opensync_hooks.agents.opencode.values import mapping, number, objects, text
-from opensync_hooks.model import Attachment, Part, Reasoning, Text, ToolCall, ToolResult
+from opensync_hooks.agents.json_access import get_dict, get_dicts, get_int, get_str
+from opensync_hooks.model import Attachment, Json, Part, Reasoning, Text, ToolCall, ToolResult
 
 _BOOKKEEPING = ("step-start", "step-finish", "patch", "snapshot")
-_CALLED = re.compile(r"Called the (\w+) tool with the following input: (.*)", re.DOTALL)
+_READ_NOTE = re.compile(r"Called the (\w+) tool with the following input: (.*)", re.DOTALL)
 
 
-def answered(parts: Iterable[Value], skipped: Counter[str]) -> Iterator[Part]:
-    """What a model said and did, in order; each call of a tool is followed by its result."""
+def response_parts(parts: Iterable[Json], skipped: Counter[str]) -> Iterator[Part]:
+    """Yield a response in its order; each tool call is followed by its result."""
     for part in parts:
-        of = part.get("type")
-        if of == "text":
+        kind = part.get("type")
+        if kind == "text":
             yield from _text(part)
-        elif of == "reasoning":
-            thought = text(part, "text")
-            yield from [Reasoning(thought)] if thought and thought.strip() else []
-        elif of == "tool":
+        elif kind == "reasoning":
+            yield from (Reasoning(text.text) for text in _text(part))
+        elif kind == "tool":
             yield from _tool(part)
-        elif of == "file":
+        elif kind == "file":
             yield attachment(part)
-        elif of == "retry":
-            yield Text(f"[retry {number(part, 'attempt') or ''}: {complaint(part.get('error'))}]")
-        elif of not in _BOOKKEEPING:
-            skipped[f"part of type {str(of)[:40]}"] += 1
+        elif kind == "retry":
+            attempt = get_int(part, "attempt") or ""
+            yield Text(f"[retry {attempt}: {error_text(part.get('error'))}]")
+        elif kind not in _BOOKKEEPING:
+            skipped[f"part of type {str(kind)[:40]}"] += 1
 
 
-def asked(parts: Iterable[Value], skipped: Counter[str]) -> Iterator[Part]:
-    """What the user typed, named and attached."""
+def prompt_parts(parts: Iterable[Json], skipped: Counter[str]) -> Iterator[Part]:
+    """Yield what the user typed, named and attached."""
     parts = list(parts)
-    typed = "\n".join(text(part, "text") or "" for part in parts if is_typed(part))
+    typed = "\n".join(get_str(part, "text") or "" for part in parts if _is_typed(part))
     for part in parts:
-        of = part.get("type")
-        if is_typed(part):
+        kind = part.get("type")
+        if _is_typed(part):
             yield from _text(part)
-        elif of == "file":
+        elif kind == "file":
             yield attachment(part)
-        elif of == "agent":
-            name = f"@{text(part, 'name') or 'agent'}"
+        elif kind == "agent":
+            name = f"@{get_str(part, 'name') or 'agent'}"
             yield from [] if name in typed else [Text(name)]
-        elif of == "subtask":
-            yield Text(_subtask(part))
-        elif of not in (*_BOOKKEEPING, "text", "compaction"):
-            skipped[f"part of type {str(of)[:40]}"] += 1
+        elif kind == "subtask":
+            yield _subtask(part)
+        elif kind not in (*_BOOKKEEPING, "text", "compaction"):
+            skipped[f"part of type {str(kind)[:40]}"] += 1
 
 
-def is_typed(part: Value) -> bool:
-    injected = part.get("synthetic") or part.get("ignored")
-    return part.get("type") == "text" and not injected
+def injected_parts(parts: Iterable[Json]) -> Iterator[Part]:
+    """Yield what OpenCode itself added to a prompt.
 
-
-def injected(parts: Iterable[Value]) -> Iterator[Part]:
-    """What OpenCode itself put beside a prompt. Of a file that was attached it tells as of a call:
-
-    "Called the Read tool with the following input: {...}", then the contents as the next text.
+    An attached file comes as the note of a call, "Called the Read tool with the following input:
+    {...}", and its contents as the next text: they become a tool call and its result.
     """
     call: ToolCall | None = None
     for part in parts:
         if part.get("type") == "compaction":
             how = "automatically" if part.get("auto") else "by the user"
             yield Text(f"[conversation compacted {how}]")
-        elif part.get("type") == "text" and not is_typed(part):
-            said = text(part, "text") or ""
-            found = _CALLED.fullmatch(said)
-            if found:
-                call = ToolCall(str(part.get("id", "")), found[1].lower(), _object(found[2]))
+        elif part.get("type") == "text" and not _is_typed(part):
+            text = get_str(part, "text") or ""
+            note = _READ_NOTE.fullmatch(text)
+            if note:
+                call = ToolCall(str(part.get("id", "")), note[1].lower(), _arguments(note[2]))
                 yield call
             elif call:
-                yield ToolResult(call.id, call.name, said)
+                yield ToolResult(call.id, call.name, text)
                 call = None
             else:
                 yield from _text(part)
 
 
-def _object(raw: str) -> Any:
+def _is_typed(part: Json) -> bool:
+    is_injected = part.get("synthetic") or part.get("ignored")
+    return part.get("type") == "text" and not is_injected
+
+
+def _arguments(raw: str) -> Any:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
         return {"input": raw}
 
 
-def _text(part: Value) -> Iterator[Text]:
-    said = text(part, "text")
-    if said and said.strip():
-        yield Text(said)
+def _text(part: Json) -> Iterator[Text]:
+    text = get_str(part, "text")
+    if text and text.strip():
+        yield Text(text)
 
 
-def _subtask(part: Value) -> str:
-    command, agent = text(part, "command"), text(part, "agent")
-    head = " ".join(filter(None, (f"/{command}" if command else "", f"@{agent}" if agent else "")))
-    return "\n".join(filter(None, (head, text(part, "prompt"))))
+def _subtask(part: Json) -> Text:
+    """Return the command and the agent in one line, and the prompt below."""
+    command, agent = get_str(part, "command"), get_str(part, "agent")
+    names = filter(None, (command and f"/{command}", agent and f"@{agent}"))
+    return Text("\n".join(filter(None, (" ".join(names), get_str(part, "prompt")))))
 
 
-def _tool(part: Value) -> Iterator[Part]:
-    """A call that is still pending, running, or was cut off has no result."""
-    state = mapping(part, "state")
-    name = text(part, "tool") or "unknown"
-    call_id = text(part, "callID") or str(part.get("id", ""))
-    title = text(state, "title") or ""
-    yield ToolCall(call_id, name, state.get("input"), title=title)
-    status = state.get("status")
-    if status in ("completed", "error"):
-        failed = status == "error" or bool(number(state, "metadata", "exit"))
-        output = text(state, "output") or ""
-        error = text(state, "error", "message") or text(state, "error")
-        said = output if status == "completed" else (error or output)
-        yield ToolResult(call_id, name, said, failed)
-    for file in objects(state, "attachments"):
+def _tool(part: Json) -> Iterator[Part]:
+    """Yield the call, and its result unless it is pending, running, or was cut off."""
+    state = get_dict(part, "state")
+    name = get_str(part, "tool") or "unknown"
+    call_id = get_str(part, "callID") or str(part.get("id", ""))
+    yield ToolCall(call_id, name, state.get("input"), title=get_str(state, "title") or "")
+    output = get_str(state, "output") or ""
+    if state.get("status") == "completed":
+        yield ToolResult(call_id, name, output, bool(get_int(state, "metadata", "exit")))
+    elif state.get("status") == "error":
+        error = get_str(state, "error", "message") or get_str(state, "error")
+        yield ToolResult(call_id, name, error or output, is_error=True)
+    for file in get_dicts(state, "attachments"):
         yield attachment(file)
 
 
-def complaint(error: Any) -> str:
-    """An error in words: of an API's answer neither headers nor body, which may hold anything."""
+def error_text(error: Any) -> str:
+    """Describe an error; empty for none.
+
+    Headers and body of an API's answer stay out: they may hold anything.
+    """
     if isinstance(error, str):
         return error
-    name = text(error, "name") or text(error, "type")
-    status = number(error, "data", "statusCode")
-    said = text(error, "data", "message") or text(error, "message")
+    name = get_str(error, "name") or get_str(error, "type")
     if name == "MessageAbortedError":
         return "aborted"
-    head = " ".join(str(one) for one in (name, status) if one)
-    return ": ".join(filter(None, (head, said)))
+    status = get_int(error, "data", "statusCode")
+    message = get_str(error, "data", "message") or get_str(error, "message")
+    head = " ".join(str(word) for word in (name, status) if word)
+    return ": ".join(filter(None, (head, message)))
 
 
-def attachment(part: Value) -> Attachment:
-    """A file by its path, or an image that lies in the message whole, as a data URL."""
-    url = text(part, "url") or text(part, "uri") or ""
-    media_type = text(part, "mime") or text(part, "mediaType") or "file"
-    name = text(part, "filename") or text(part, "name") or ""
+def attachment(part: Json) -> Attachment:
+    """Return a file by its path, or an image that is in the message as a data URL by its size."""
+    url = get_str(part, "url") or get_str(part, "uri") or ""
+    media_type = get_str(part, "mime") or get_str(part, "mediaType") or "file"
+    name = get_str(part, "filename") or get_str(part, "name") or ""
     if url.startswith("data:"):
         head, _, data = url.partition(",")
         size = len(data) * 3 // 4 - data[-2:].count("=") if head.endswith(";base64") else len(data)
         return Attachment(media_type, size, name)
-    return Attachment(media_type, None, _path(url) or name)
-
-
-def _path(url: str) -> str:
     try:
-        found = urlsplit(url)
+        location = urlsplit(url)
     except ValueError:
-        return ""
-    return str(Path(unquote(found.path))) if found.scheme == "file" else url
+        return Attachment(media_type, None, name)
+    path = str(Path(unquote(location.path))) if location.scheme == "file" else url
+    return Attachment(media_type, None, path or name)

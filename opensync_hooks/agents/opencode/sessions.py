@@ -1,84 +1,87 @@
-"""A record as a Session value: its title, its totals, what was taken back."""
+"""Turns a stored session into a Session: its title, its totals, and what was undone."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from opensync_hooks.agents import titles
-from opensync_hooks.agents.json_access import Value
-from opensync_hooks.agents.opencode.layouts import Entry, Head, Record
-from opensync_hooks.agents.opencode.messages import Reader
-from opensync_hooks.agents.opencode.usage import charge
-from opensync_hooks.agents.opencode.values import number, text
-from opensync_hooks.model import Charge, Message, Session
+from opensync_hooks.agents.json_access import get_int, get_str
+from opensync_hooks.agents.opencode.layouts import SessionHeader, StoredMessage, StoredSession
+from opensync_hooks.agents.opencode.messages import MessageConverter
+from opensync_hooks.agents.opencode.usage import charge_of
+from opensync_hooks.model import Charge, Json, Message, Session
 
 AGENT = "opencode"
-_UNTITLED = re.compile(r"(?:New|Child) [Ss]ession - \d{4}-\d\d-\d\dT[\d:.]+Z")
-_OF_AGENT = re.compile(r"\((@[^()]+ subagent)\)$")
-_TIME_OF_ID = 16
-"""`ses_` and the twelve digits behind it, which stand for the time and tell sessions apart."""
+_DEFAULT_TITLE = re.compile(r"(?:New|Child) [Ss]ession - \d{4}-\d\d-\d\dT[\d:.]+Z")
+_AGENT_SUFFIX = re.compile(r"\((@[^()]+ subagent)\)$")
+_SHORT_ID_LENGTH = 16
+"""`ses_` and the twelve digits after it, which encode the time and tell sessions apart."""
 
 T = TypeVar("T")
 
 
-def session(record: Record) -> Session:
-    """The record's one walk; nothing is left on the disk to be read."""
-    head, read = record.head, Reader(record.skipped)
-    told: list[Message] = []
-    paid: list[Charge] = []
-    answers: list[Value] = []
-    for entry, undone in _entries(record):
-        cost = charge(entry) if entry.info.get("role") == "assistant" else None
-        told += read.messages(entry, cost, undone=undone)
-        paid += [cost] if cost else []
-        answers += [entry.info] if entry.info.get("role") == "assistant" else []
+def read_session(stored: StoredSession) -> Session:
+    header, skipped = stored.header, Counter(stored.skipped)
+    converter = MessageConverter(skipped)
+    messages: list[Message] = []
+    charges: list[Charge] = []
+    responses: list[Json] = []
+    for message, undone in _with_undone(stored):
+        charge = None
+        if message.info.get("role") == "assistant":
+            charge = charge_of(message)
+            responses.append(message.info)
+        messages += converter.convert(message, charge, undone=undone)
+        charges += [charge] if charge else []
+    times = [get_int(info, "time", "completed") for info in responses]
+    times += [header.updated_at, *(message.created_at for message in messages)]
     return Session(
-        id=head.id,
+        id=header.id,
         agent=AGENT,
-        messages=tuple(told),
-        charges=tuple(paid),
-        title=_title(head, told),
-        project_path=head.directory or _first(text(info, "path", "cwd") for info in answers),
-        model=_first(text(info, "modelID") for info in reversed(answers)),
-        provider=_first(text(info, "providerID") for info in reversed(answers)),
-        created_at=head.created_at or _first(message.created_at for message in told),
-        updated_at=_latest(head, told, answers),
-        duration_ms=sum(message.duration_ms or 0 for message in told),
-        agent_version=head.version,
-        parent_id=head.parent_id,
-        forked_from=head.forked_from,
-        skipped=record.skipped,
+        messages=tuple(messages),
+        charges=tuple(charges),
+        title=_title(header, messages),
+        project_path=header.directory or _first(get_str(info, "path", "cwd") for info in responses),
+        model=_first(get_str(info, "modelID") for info in reversed(responses)),
+        provider=_first(get_str(info, "providerID") for info in reversed(responses)),
+        created_at=header.created_at or _first(message.created_at for message in messages),
+        updated_at=max((time for time in times if time is not None), default=None),
+        duration_ms=sum(message.duration_ms or 0 for message in messages),
+        agent_version=header.version,
+        parent_id=header.parent_id,
+        forked_from=header.forked_from,
+        skipped=skipped,
     )
 
 
-def _entries(record: Record) -> Iterator[tuple[Entry, bool]]:
-    """Each entry, and whether the user has taken it back."""
-    revert, undone = record.head.revert, False
-    for entry in record.entries:
-        here = revert if revert and revert.message_id == entry.id else None
-        yield entry, undone or (here is not None and not here.is_within)
-        undone = undone or here is not None
+def _with_undone(stored: StoredSession) -> Iterator[tuple[StoredMessage, bool]]:
+    """Yield each message with whether the user has undone it."""
+    revert, undone = stored.header.revert, False
+    for message in stored.messages:
+        if revert and revert.message_id == message.id:
+            yield message, undone or not revert.is_within_message
+            undone = True
+        else:
+            yield message, undone
 
 
-def _latest(head: Head, told: Iterable[Message], answers: Iterable[Value]) -> int | None:
-    times = [number(info, "time", "completed") for info in answers]
-    times += [head.updated_at, *(message.created_at for message in told)]
-    return max((at for at in times if at is not None), default=None)
-
-
-def _title(head: Head, told: Iterable[Message]) -> str | None:
-    """OpenCode's own, unless it had no time to find one. A child's also names its parent."""
-    own = head.title if head.title and not _UNTITLED.fullmatch(head.title) else None
-    own = own or titles.one_line(_first(one.text for one in told if one.role == "user"))
-    if head.parent_id is None:
-        return own
-    parent = head.parent_id[:_TIME_OF_ID]
-    named, count = _OF_AGENT.subn(lambda of: f"({of[1]} of {parent})", own or "")
-    return named if count else titles.of_subagent(own, parent)
+def _title(header: SessionHeader, messages: Iterable[Message]) -> str | None:
+    """Return OpenCode's title, or else the first prompt. A child's title also names its parent."""
+    title = header.title
+    if not title or _DEFAULT_TITLE.fullmatch(title):
+        prompts = (message.text for message in messages if message.role == "user")
+        title = titles.one_line(_first(prompts))
+    if header.parent_id is None:
+        return title
+    parent = header.parent_id[:_SHORT_ID_LENGTH]
+    if title and _AGENT_SUFFIX.search(title):
+        return _AGENT_SUFFIX.sub(lambda suffix: f"({suffix[1]} of {parent})", title)
+    return titles.of_subagent(title, parent)
 
 
 def _first(values: Iterable[T | None]) -> T | None:
-    """The first that is there and says something."""
+    """Return the first value that is not empty."""
     return next((value for value in values if value), None)

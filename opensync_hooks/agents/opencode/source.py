@@ -1,7 +1,7 @@
-"""OpenCode: sessions in a SQLite file, or in the trees of JSON files of its older versions.
+"""OpenCode's sessions, in a SQLite file or in the JSON files of its older versions.
 
-Years of use leave several generations side by side in one folder. Of one id the newest counts, and
-a child is looked for where its parent lies.
+Years of use leave several generations side by side in one folder. The newest one that has a
+session's id wins, and its children are read from where the parent is.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents.opencode import exports, locations
-from opensync_hooks.agents.opencode.layouts import Layout, Mark, Pulse, digest, families
-from opensync_hooks.agents.opencode.sessions import AGENT, session
+from opensync_hooks.agents.opencode.layouts import (
+    SessionStamp,
+    StorageLayout,
+    TailState,
+    families,
+    fingerprint,
+)
+from opensync_hooks.agents.opencode.sessions import AGENT, read_session
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
 from opensync_hooks.errors import SourceError
@@ -22,14 +28,14 @@ from opensync_hooks.model import Session, Trigger
 
 _SESSION_ID = re.compile(r"ses[A-Za-z0-9_-]{1,125}")
 QUIET_S = 0.5
-"""After an abort OpenCode says twice that it is idle, 100 ms apart, and writes in between."""
+"""After an abort OpenCode reports twice, 100 ms apart, that it is idle, and writes in between."""
 
 
 class OpenCodeSource:
     agent = AGENT
 
     def __init__(
-        self, layouts: Callable[[], list[Layout]], *, now: Callable[[], float] = time.time
+        self, layouts: Callable[[], list[StorageLayout]], *, now: Callable[[], float] = time.time
     ) -> None:
         self._layouts = layouts
         self._now = now
@@ -45,55 +51,53 @@ class OpenCodeSource:
         event = payload.get("hook_event_name")
         return Trigger(self.agent, session_id, event if isinstance(event, str) else "")
 
-    def find(self, wanted: str) -> Located | None:
-        path = Path(wanted)
+    def find(self, id_or_path: str) -> Located | None:
+        path = Path(id_or_path)
         if path.suffix == ".json" and is_file(path):
-            return self._in_file(path)
-        if not _SESSION_ID.fullmatch(wanted):
-            return None
-        layout, family = self._family(wanted)
-        return _located(family) if layout else None
+            return self._find_file(path)
+        family = self._family(id_or_path)[1] if _SESSION_ID.fullmatch(id_or_path) else []
+        return _located(family) if family else None
 
-    def _in_file(self, path: Path) -> Located | None:
-        """An exported session; or one of the tree, by the file that its head is in."""
-        mark = exports.mark(path)
-        if mark:
-            return _located([mark])
-        layout, family = self._family(path.stem) if _SESSION_ID.fullmatch(path.stem) else (None, [])
-        ours = layout and family[0].path.resolve() == path.resolve()
-        return _located(family) if ours else None
+    def _find_file(self, path: Path) -> Located | None:
+        """Find an exported session, or one of a JSON tree by the file of the session itself."""
+        stamp = exports.stamp_of(path)
+        if stamp:
+            return _located([stamp])
+        family = self._family(path.stem)[1] if _SESSION_ID.fullmatch(path.stem) else []
+        is_in_tree = bool(family) and family[0].path.resolve() == path.resolve()
+        return _located(family) if is_in_tree else None
 
     def locate(self, trigger: Trigger) -> Located | None:
         return self.find(trigger.session_id)
 
     def sessions(self) -> Iterable[Located]:
-        """Those that no other one started. A file that cannot be read now stands for its sessions:
+        """Return the sessions that are no other's children, newest first.
 
-        to read it names the reason.
+        A file that cannot be read now stands for its sessions; reading it names the reason.
         """
-        seen: set[str] = set()
-        found: list[Located] = []
+        session_ids: set[str] = set()
+        located: list[Located] = []
         for layout in self._layouts():
             try:
-                marks = list(layout.marks(seen))
+                stamps = list(layout.stamps(session_ids))
             except SourceError:
-                found.append(Located(layout.path.name, layout.path, _touched(layout.path), ""))
+                located.append(_unreadable(layout.path))
                 continue
-            found += (_located(family) for family in families(marks))
-            seen.update(mark.session_id for mark in marks)
-        return sorted(found, key=lambda one: one.changed_at, reverse=True)
+            located += (_located(family) for family in families(stamps))
+            session_ids.update(stamp.session_id for stamp in stamps)
+        return sorted(located, key=lambda session: session.changed_at, reverse=True)
 
     def settled(self, trigger: Trigger) -> bool:
         """Whether the last message is complete, and nothing has been written for a moment.
 
-        Waits that moment out: what OpenCode adds when it is idle comes within it.
+        Waits for the rest of that moment: what OpenCode adds when it is idle comes within it.
         """
         try:
             before = self._state(trigger.session_id)
-            pulse, located = before
-            if pulse is None or located is None or not pulse.is_final:
-                return pulse is None
-            rest = max(pulse.at, located.changed_at) / 1000 + QUIET_S - self._now()
+            tail, located = before
+            if tail is None or located is None or not tail.is_final:
+                return tail is None
+            rest = max(tail.changed_at, located.changed_at) / 1000 + QUIET_S - self._now()
             if rest <= 0:
                 return True
             time.sleep(min(rest, QUIET_S))
@@ -103,47 +107,48 @@ class OpenCodeSource:
 
     def read(self, located: Located) -> Iterator[Session]:
         layout, family = self._family(located.session_id)
-        if layout is None and exports.mark(located.path):
-            yield session(exports.record(located.path))
-        elif layout is None:
-            raise SourceError(f"{located.path}: {located.session_id} is no longer there.")
+        if layout:
+            stored = layout.load([stamp.session_id for stamp in family])
+        elif exports.stamp_of(located.path):
+            stored = iter([exports.load_file(located.path)])
         else:
-            for record in layout.records([mark.session_id for mark in family]):
-                yield session(record)
+            raise SourceError(f"{located.path}: {located.session_id} is no longer there.")
+        yield from map(read_session, stored)
 
-    def _family(self, session_id: str) -> tuple[Layout | None, list[Mark]]:
-        """Where the session lies, and what lies there of it and of all that it started."""
-        newer: list[Layout] = []
+    def _family(self, session_id: str) -> tuple[StorageLayout | None, list[SessionStamp]]:
+        """Return the layout with the session, and the stamps of it and its descendants there."""
+        newer: list[StorageLayout] = []
         for layout in self._layouts():
             family = layout.family(session_id)
             if family:
-                rest = (one for one in family[1:] if not _is_in(newer, one.session_id))
-                return layout, [family[0], *rest]
+                descendants = [
+                    stamp
+                    for stamp in family[1:]
+                    if not any(newer_layout.family(stamp.session_id) for newer_layout in newer)
+                ]
+                return layout, [family[0], *descendants]
             newer.append(layout)
         return None, []
 
-    def _state(self, session_id: str) -> tuple[Pulse | None, Located | None]:
+    def _state(self, session_id: str) -> tuple[TailState | None, Located | None]:
         layout, family = self._family(session_id)
-        return (layout.pulse(session_id), _located(family)) if layout else (None, None)
+        return (layout.tail(session_id), _located(family)) if layout else (None, None)
 
 
-def _touched(path: Path) -> int:
-    """In ms: what cannot be read has to be named also to who asks for the newest."""
-    try:
-        return int(path.stat().st_mtime * 1000)
-    except OSError:
-        return 0
-
-
-def _is_in(layouts: list[Layout], session_id: str) -> bool:
-    return any(layout.family(session_id) for layout in layouts)
-
-
-def _located(family: list[Mark]) -> Located:
-    digests = sorted((mark.session_id, mark.digest) for mark in family)
+def _located(family: list[SessionStamp]) -> Located:
+    fingerprints = sorted((stamp.session_id, stamp.fingerprint) for stamp in family)
     return Located(
         session_id=family[0].session_id,
         path=family[0].path,
-        changed_at=max(mark.changed_at for mark in family),
-        fingerprint=digest(digests),
+        changed_at=max(stamp.changed_at for stamp in family),
+        fingerprint=fingerprint(fingerprints),
     )
+
+
+def _unreadable(path: Path) -> Located:
+    """Stand for the sessions in a file, with its time, so that it is among the newest, too."""
+    try:
+        changed_at = int(path.stat().st_mtime * 1000)
+    except OSError:
+        changed_at = 0
+    return Located(path.name, path, changed_at, "")

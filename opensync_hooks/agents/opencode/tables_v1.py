@@ -1,140 +1,123 @@
 """OpenCode 1.2 to 1.18: the tables session, message and part of one SQLite file.
 
-    session(id, parent_id, directory, title, version, revert, time_created, time_updated, ...)
-    message(id, session_id, time_created, time_updated, data)   data: role, model, tokens, times
-    part(id, message_id, session_id, time_updated, data)        data: one part; the ids are columns
-
-Columns came and went with the versions, so each is looked for before it is asked for.
+session(id, parent_id, directory, title, version, revert, time_created, time_updated, ...)
+message(id, session_id, time_created, time_updated, data)   data: role, model, tokens, times
+part(id, message_id, session_id, time_updated, data)        data: one part; the ids are columns
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from opensync_hooks.agents.json_access import Value
-from opensync_hooks.agents.opencode.layouts import Entry, Head, Pulse, Record, Revert
-from opensync_hooks.agents.opencode.values import number, parse, text
-
-Row = dict[str, Any]
-
-
-class View:
-    """One state of the file, and what its tables look like, which is asked for once."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        self._columns: dict[str, frozenset[str]] = {}
-
-    def columns(self, table: str) -> frozenset[str]:
-        """The names of a table's columns; none if there is no such table."""
-        if table not in self._columns:
-            found = self._db.execute(f"PRAGMA table_info({table})").fetchall()
-            self._columns[table] = frozenset(plain(row[1]) for row in found)
-        return self._columns[table]
-
-    def rows(self, table: str, wanted: tuple[str, ...], where: str, *values: object) -> list[Row]:
-        """The columns that are there, of the rows that match; nothing if there is no table."""
-        names = [name for name in wanted if name in self.columns(table)]
-        if wanted[0] not in names:
-            return []
-        found = self.run(f"SELECT {', '.join(names)} FROM {table} {where}", *values)  # noqa: S608 - names of our own
-        return [dict(zip(names, row, strict=True)) for row in found]
-
-    def run(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._db.execute(query, values).fetchall()
+from opensync_hooks.agents.json_access import decode_dict, get_int, get_str
+from opensync_hooks.agents.opencode.layouts import (
+    UNREADABLE_MESSAGE,
+    UNREADABLE_PART,
+    RevertPoint,
+    SessionHeader,
+    StoredMessage,
+    StoredSession,
+    TailState,
+)
+from opensync_hooks.agents.opencode.table_reader import Row, TableReader, as_text
+from opensync_hooks.model import Json
 
 
-def plain(value: Any) -> Any:
-    """Texts come from the file as bytes, whatever they hold."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def head(row: Row) -> Head:
-    """Of a row of `session`, or of its heir `session_v2`."""
-    found = {name: plain(value) for name, value in row.items()}
-    return Head(
-        id=found["id"],
-        title=text(found, "title"),
-        directory=text(found, "directory"),
-        parent_id=text(found, "parent_id"),
-        forked_from=text(found, "fork_session_id"),
-        version=text(found, "version"),
-        created_at=number(found, "time_created"),
-        updated_at=number(found, "time_updated"),
-        revert=Revert.of(row.get("revert")),
+def header(row: Row) -> SessionHeader:
+    """Read a row of `session`, or of its successor `session_v2`."""
+    columns = {name: as_text(value) for name, value in row.items()}
+    return SessionHeader(
+        id=columns["id"],
+        title=get_str(columns, "title"),
+        directory=get_str(columns, "directory"),
+        parent_id=get_str(columns, "parent_id"),
+        forked_from=get_str(columns, "fork_session_id"),
+        version=get_str(columns, "version"),
+        created_at=get_int(columns, "time_created"),
+        updated_at=get_int(columns, "time_updated"),
+        revert=RevertPoint.parse(row.get("revert")),
     )
 
 
-def record(view: View, row: Row) -> Record:
-    """All rows of the session, taken out now; they are read as JSON when the record is walked."""
-    session_id = plain(row["id"])
-    of = "WHERE session_id = ?"
-    messages = view.run(
-        f"SELECT id, time_created, data FROM message {of} ORDER BY time_created, id",  # noqa: S608
+def fetch(reader: TableReader, row: Row) -> Callable[[], StoredSession]:
+    """Take out all rows of a session; the returned function reads them as JSON."""
+    session_id = as_text(row["id"])
+    messages = reader.run(
+        "SELECT id, time_created, data FROM message WHERE session_id = ? ORDER BY time_created, id",
         session_id,
     )
-    parts = view.run(f"SELECT message_id, id, data FROM part {of}", session_id)  # noqa: S608
+    parts = reader.run("SELECT message_id, id, data FROM part WHERE session_id = ?", session_id)
+    return partial(_parse, row, messages, parts)
+
+
+def _parse(
+    row: Row, messages: list[tuple[Any, ...]], parts: list[tuple[Any, ...]]
+) -> StoredSession:
     skipped: Counter[str] = Counter()
-    return Record(head(row), _entries(messages, parts, skipped), skipped)
-
-
-def _entries(
-    messages: list[tuple[Any, ...]], parts: list[tuple[Any, ...]], skipped: Counter[str]
-) -> Iterator[Entry]:
-    by_message: dict[Any, list[tuple[Any, Any]]] = {}
+    parts_by_message: dict[Any, list[tuple[str, object]]] = {}
     for message_id, part_id, data in parts:
-        by_message.setdefault(message_id, []).append((part_id, data))
+        parts_by_message.setdefault(message_id, []).append((str(as_text(part_id)), data))
+    stored: list[StoredMessage] = []
     for message_id, created_at, data in messages:
-        info = parse(data)
+        info = decode_dict(data)
         if info is None or not isinstance(message_id, bytes):
-            skipped["unreadable message"] += 1
+            skipped[UNREADABLE_MESSAGE] += 1
             continue
         info.setdefault("time", {"created": created_at})
-        own = sorted(by_message.pop(message_id, []), key=lambda one: str(plain(one[0])))
-        yield Entry(plain(message_id), info, tuple(_parts(own, skipped)))
+        own = _parse_parts(parts_by_message.pop(message_id, []), skipped)
+        stored.append(StoredMessage(as_text(message_id), info, tuple(own)))
+    return StoredSession(header(row), tuple(stored), skipped)
 
 
-def _parts(found: list[tuple[Any, Any]], skipped: Counter[str]) -> Iterator[Value]:
-    for part_id, data in found:
-        part = parse(data)
+def _parse_parts(rows: list[tuple[str, object]], skipped: Counter[str]) -> list[Json]:
+    parts = []
+    for part_id, data in sorted(rows, key=lambda row: row[0]):
+        part = decode_dict(data)
         if part is None:
-            skipped["unreadable part"] += 1
+            skipped[UNREADABLE_PART] += 1
         else:
-            yield {**part, "id": plain(part_id)}
+            parts.append({**part, "id": part_id})
+    return parts
 
 
-def sequence(view: View, session_id: str) -> object:
-    """How many changes there have been; None where they were not counted."""
-    rows = view.rows("event_sequence", ("seq",), "WHERE aggregate_id = ?", session_id)
+def event_count(reader: TableReader, session_id: str) -> object:
+    """Return how many changes there have been; None where they were not counted."""
+    rows = reader.select("event_sequence", ("seq",), "WHERE aggregate_id = ?", session_id)
     return rows[0]["seq"] if rows else None
 
 
-def trace(view: View, session_id: str) -> tuple[object, ...]:
-    """Changes with everything that is written of the session's messages.
+def change_marker(reader: TableReader, session_id: str) -> tuple[object, ...]:
+    """Return values that change with whatever is written of the session's messages.
 
-    Since 1.16 a sequence counts every change. Before, the last part of a message changes the time
-    of that part alone.
+    Since 1.16 a sequence counts every change. Before, the end of a message's last part changes the
+    time of that part alone.
     """
-    of = "WHERE session_id = ?"
-    events = sequence(view, session_id)
+    events = event_count(reader, session_id)
     if events is not None:
-        return view.run(f"SELECT count(*) FROM message {of}", session_id)[0][0], events  # noqa: S608
-    changed = (
-        view.run(f"SELECT count(*), max(time_updated) FROM {table} {of}", session_id)  # noqa: S608
+        count = "SELECT count(*) FROM message WHERE session_id = ?"
+        return reader.run(count, session_id)[0][0], events
+    return tuple(
+        reader.run(
+            f"SELECT count(*), max(time_updated) FROM {table} WHERE session_id = ?",  # noqa: S608
+            session_id,
+        )[0]
         for table in ("message", "part")
     )
-    return tuple(found[0] for found in changed)
 
 
-def pulse(view: View, session_id: str) -> Pulse | None:
-    last = "ORDER BY time_created DESC, id DESC LIMIT 1"
-    query = f"SELECT id, time_updated, data FROM message WHERE session_id = ? {last}"  # noqa: S608
-    for message_id, updated_at, data in view.run(query, session_id):
-        of_parts = "SELECT max(time_updated) FROM part WHERE message_id = ?"
-        touched = view.run(of_parts, plain(message_id))[0][0]
-        times = {"message": updated_at, "parts": touched}
-        return Pulse.of_info(parse(data), max(number(times, name) or 0 for name in times))
+def tail(reader: TableReader, session_id: str) -> TailState | None:
+    messages = reader.run(
+        "SELECT id, time_updated, data FROM message WHERE session_id = ?"
+        " ORDER BY time_created DESC, id DESC LIMIT 1",
+        session_id,
+    )
+    for message_id, updated_at, data in messages:
+        part_times = "SELECT max(time_updated) FROM part WHERE message_id = ?"
+        parts_updated_at = reader.run(part_times, as_text(message_id))[0][0]
+        times = {"message": updated_at, "parts": parts_updated_at}
+        changed_at = max(get_int(times, name) or 0 for name in times)
+        return TailState.of_message(decode_dict(data) or {}, changed_at)
     return None

@@ -3,149 +3,162 @@
     session_message(id, session_id, type, seq, time_created, time_updated, data)
     type: user assistant synthetic system skill shell compaction idle *-switched
 
-An answer holds its content, calls and results in `data`; here it becomes what 1.x made of it.
-Shapes as packages/schema/src/session-message.ts of anomalyco/opencode has them.
+A response has its content, its tool calls and their results in `data`; they are read into what 1.x
+would have stored. The shapes are those of packages/schema/src/session-message.ts in
+anomalyco/opencode.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from opensync_hooks.agents.json_access import Value
-from opensync_hooks.agents.opencode.layouts import Entry, Pulse, Record
-from opensync_hooks.agents.opencode.tables_v1 import Row, View, head, plain, sequence
-from opensync_hooks.agents.opencode.values import mapping, number, objects, parse, text
+from opensync_hooks.agents.json_access import decode_dict, get_dict, get_dicts, get_int, get_str
+from opensync_hooks.agents.opencode.layouts import (
+    UNREADABLE_MESSAGE,
+    StoredMessage,
+    StoredSession,
+    TailState,
+)
+from opensync_hooks.agents.opencode.table_reader import Row, TableReader, as_text
+from opensync_hooks.agents.opencode.tables_v1 import event_count, header
+from opensync_hooks.model import Json
 
-_SILENT = ("idle", "agent-switched", "model-switched", "location-switched")
-
-
-def record(view: View, row: Row, *, is_priced: bool) -> Record:
-    """`is_priced`: whether a cost of nothing is meant; 1.18 did not count here yet."""
-    wanted = ("id", "type", "time_created", "data")
-    where = "WHERE session_id = ? ORDER BY seq"
-    there = is_there(view)
-    found = view.rows("session_message", wanted, where, plain(row["id"])) if there else []
-    skipped: Counter[str] = Counter()
-    return Record(head(row), _entries(found, skipped, is_priced=is_priced), skipped)
+_NOT_MESSAGES = ("idle", "agent-switched", "model-switched", "location-switched")
 
 
-def is_there(view: View) -> bool:
-    """In 1.15 the table had no `seq` yet, and noted nothing but switches of agent and model."""
-    return {"session_id", "seq"} <= view.columns("session_message")
+def has_messages(reader: TableReader) -> bool:
+    """In 1.15 the table had no `seq` yet, and only noted switches of agent and model."""
+    return {"session_id", "seq"} <= reader.columns("session_message")
 
 
-def trace(view: View, session_id: str) -> tuple[object, ...]:
-    """Changes with everything that is written of the session's messages."""
-    if not is_there(view):
+def fetch(reader: TableReader, row: Row, *, has_cost: bool) -> Callable[[], StoredSession]:
+    """Take out all rows of a session; the returned function reads them as JSON.
+
+    `has_cost` tells whether a cost of 0 is meant; 1.18 did not count the cost of these yet.
+    """
+    columns = ("id", "type", "time_created", "data")
+    condition = "WHERE session_id = ? ORDER BY seq"
+    rows: list[Row] = []
+    if has_messages(reader):
+        rows = reader.select("session_message", columns, condition, as_text(row["id"]))
+    return partial(_parse, row, rows, has_cost=has_cost)
+
+
+def change_marker(reader: TableReader, session_id: str) -> tuple[object, ...]:
+    """Return values that change with whatever is written of the session's messages."""
+    if not has_messages(reader):
         return ()
-    what = "count(*), max(seq), max(time_updated)"
-    found = view.run(f"SELECT {what} FROM session_message WHERE session_id = ?", session_id)  # noqa: S608
-    return *found[0], sequence(view, session_id)
+    query = "SELECT count(*), max(seq), max(time_updated) FROM session_message WHERE session_id = ?"
+    return *reader.run(query, session_id)[0], event_count(reader, session_id)
 
 
-def pulse(view: View, session_id: str) -> Pulse | None:
-    wanted = ("type", "time_updated", "data")
-    where = "WHERE session_id = ? ORDER BY seq DESC LIMIT 1"
-    for row in view.rows("session_message", wanted, where, session_id) if is_there(view) else ():
-        of, at = plain(row["type"]), number(row, "time_updated") or 0
-        if of == "assistant":
-            return Pulse.of_info({"role": of, **(parse(row["data"]) or {})}, at)
-        return Pulse(of != "user", at)
+def tail(reader: TableReader, session_id: str) -> TailState | None:
+    if not has_messages(reader):
+        return None
+    columns = ("type", "time_updated", "data")
+    condition = "WHERE session_id = ? ORDER BY seq DESC LIMIT 1"
+    for row in reader.select("session_message", columns, condition, session_id):
+        kind, changed_at = as_text(row["type"]), get_int(row, "time_updated") or 0
+        if kind != "assistant":
+            return TailState(kind != "user", changed_at)
+        return TailState.of_message({"role": kind, **(decode_dict(row["data"]) or {})}, changed_at)
     return None
 
 
-def _entries(found: list[Row], skipped: Counter[str], *, is_priced: bool) -> Iterator[Entry]:
-    for row in found:
-        name, kind, value = plain(row["id"]), plain(row["type"]), parse(row["data"])
-        if kind in _SILENT:
+def _parse(session_row: Row, rows: list[Row], *, has_cost: bool) -> StoredSession:
+    messages: list[StoredMessage] = []
+    skipped: Counter[str] = Counter()
+    for row in rows:
+        message_id, kind = as_text(row["id"]), as_text(row["type"])
+        data = decode_dict(row["data"])
+        if kind in _NOT_MESSAGES:
             continue
-        if value is None or not isinstance(name, str):
-            skipped["unreadable message"] += 1
+        if data is None or not isinstance(message_id, str):
+            skipped[UNREADABLE_MESSAGE] += 1
             continue
-        value.setdefault("time", {"created": row["time_created"]})
-        entry = _entry(name, kind, value)
-        if not is_priced:
-            entry.info["unpriced"] = True
-        yield entry
+        data.setdefault("time", {"created": row["time_created"]})
+        info, parts = _convert(kind, data)
+        info = info if has_cost else {**info, "unpriced": True}
+        messages.append(StoredMessage(message_id, info, tuple(parts)))
+    return StoredSession(header(session_row), tuple(messages), skipped)
 
 
-def _entry(name: str, kind: str, value: Value) -> Entry:
-    time = mapping(value, "time")
+def _convert(kind: str, data: Json) -> tuple[Json, list[Json]]:
+    """Return the info and the parts of a message as 1.x would have stored them."""
+    time = get_dict(data, "time")
     if kind == "user":
-        return Entry(name, {"role": "user", "time": time}, tuple(_asked(value)))
+        return {"role": "user", "time": time}, list(_prompt_parts(data))
     if kind in ("synthetic", "system", "skill"):
-        part = {"type": "text", "synthetic": True, "text": text(value, "text")}
-        return Entry(name, {"role": "user", "time": time}, (part,))
+        part = {"type": "text", "synthetic": True, "text": get_str(data, "text")}
+        return {"role": "user", "time": time}, [part]
     if kind == "assistant":
-        return Entry(name, _answer(value), tuple(_content(value)))
+        return _response_info(data), list(_response_parts(data))
     if kind == "shell":
-        return Entry(name, {"role": "assistant", "time": time, "by_user": True}, (_shell(value),))
+        return {"role": "assistant", "time": time, "by_user": True}, [_shell_part(data)]
     if kind == "compaction":
-        summary = {"type": "text", "text": text(value, "summary")}
-        return Entry(name, {**_answer(value), "summary": True}, (summary,))
-    return Entry(name, {"role": kind, "time": time})
+        summary = {"type": "text", "text": get_str(data, "summary")}
+        return {**_response_info(data), "summary": True}, [summary]
+    return {"role": kind, "time": time}, []
 
 
-def _asked(value: Value) -> Iterator[Value]:
-    yield {"type": "text", "text": text(value, "text")}
-    yield from ({**file, "type": "file"} for file in objects(value, "files"))
-    yield from ({**agent, "type": "agent"} for agent in objects(value, "agents"))
+def _prompt_parts(data: Json) -> Iterator[Json]:
+    yield {"type": "text", "text": get_str(data, "text")}
+    yield from ({**file, "type": "file"} for file in get_dicts(data, "files"))
+    yield from ({**agent, "type": "agent"} for agent in get_dicts(data, "agents"))
 
 
-def _answer(value: Value) -> Value:
-    tokens = mapping(value, "tokens")
+def _response_info(data: Json) -> Json:
+    tokens = get_dict(data, "tokens")
+    counted = (("input",), ("output",), ("reasoning",), ("cache", "read"), ("cache", "write"))
+    # 1.x stored the total; without one, `output` would be taken to include the reasoning.
+    total = sum(get_int(tokens, *keys) or 0 for keys in counted)
     return {
         "role": "assistant",
-        "time": mapping(value, "time"),
-        "agent": text(value, "agent"),
-        "modelID": text(value, "model", "id"),
-        "providerID": text(value, "model", "providerID"),
-        "finish": text(value, "finish"),
-        "cost": value.get("cost"),
-        "tokens": {**tokens, "total": _total(tokens)},
-        "error": value.get("error"),
+        "time": get_dict(data, "time"),
+        "agent": get_str(data, "agent"),
+        "modelID": get_str(data, "model", "id"),
+        "providerID": get_str(data, "model", "providerID"),
+        "finish": get_str(data, "finish"),
+        "cost": data.get("cost"),
+        "tokens": {**tokens, "total": total},
+        "error": data.get("error"),
     }
 
 
-def _total(tokens: Value) -> int:
-    """What 1.x called so: here `output` never holds the reasoning."""
-    ways = (("input",), ("output",), ("reasoning",), ("cache", "read"), ("cache", "write"))
-    return sum(number(tokens, *way) or 0 for way in ways)
+def _response_parts(data: Json) -> Iterator[Json]:
+    for content in get_dicts(data, "content"):
+        yield _tool_part(content) if content.get("type") == "tool" else content
+    if data.get("retry"):
+        yield {**get_dict(data, "retry"), "type": "retry"}
 
 
-def _content(value: Value) -> Iterator[Value]:
-    for item in objects(value, "content"):
-        yield _tool(item) if item.get("type") == "tool" else item
-    if value.get("retry"):
-        yield {**mapping(value, "retry"), "type": "retry"}
-
-
-def _tool(item: Value) -> Value:
-    state = mapping(item, "state")
-    said = [text(one, "text") or "" for one in objects(state, "content") if "text" in one]
+def _tool_part(content: Json) -> Json:
+    state = get_dict(content, "state")
+    output = get_dicts(state, "content")
     return {
         "type": "tool",
-        "tool": text(item, "name"),
-        "callID": text(item, "id"),
+        "tool": get_str(content, "name"),
+        "callID": get_str(content, "id"),
         "state": {
             **state,
-            "output": "\n".join(said),
-            "metadata": mapping(state, "metadata") or mapping(state, "structured"),
-            "attachments": [one for one in objects(state, "content") if one.get("type") == "file"],
+            "output": "\n".join(get_str(part, "text") or "" for part in output if "text" in part),
+            "metadata": get_dict(state, "metadata") or get_dict(state, "structured"),
+            "attachments": [part for part in output if part.get("type") == "file"],
         },
     }
 
 
-def _shell(value: Value) -> Value:
+def _shell_part(data: Json) -> Json:
     return {
         "type": "tool",
         "tool": "shell",
-        "callID": text(value, "shellID"),
+        "callID": get_str(data, "shellID"),
         "state": {
-            "status": "running" if value.get("status") == "running" else "completed",
-            "input": {"command": text(value, "command")},
-            "output": text(value, "output", "text") or text(value, "output"),
-            "metadata": {"exit": value.get("exit")},
+            "status": "running" if data.get("status") == "running" else "completed",
+            "input": {"command": get_str(data, "command")},
+            "output": get_str(data, "output", "text") or get_str(data, "output"),
+            "metadata": {"exit": data.get("exit")},
         },
     }

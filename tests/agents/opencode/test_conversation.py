@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks import config
-from opensync_hooks.agents.opencode.usage import usage
+from opensync_hooks.agents.opencode.usage import usage_of
 from opensync_hooks.delivery import payloads
 from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
 from opensync_hooks.privacy.cleaning import clean_message
@@ -98,20 +98,20 @@ def test_reasoning_counts_as_output_in_every_version() -> None:
     """1.3 counts it within `output`, 1.15 beside it; the total is the same."""
     before = {"input": 1500, "output": 60, "reasoning": 11, "cache": {"read": 200, "write": 0}}
     since = {**before, "output": 49, "total": 1760}
-    assert usage(before) == usage(since)
-    assert usage(since).completion_tokens == 60
-    assert usage(since).prompt_tokens == 1700
-    assert usage(since).reasoning_tokens == 11
+    assert usage_of(before) == usage_of(since)
+    assert usage_of(since).completion_tokens == 60
+    assert usage_of(since).prompt_tokens == 1700
+    assert usage_of(since).reasoning_tokens == 11
 
 
 def test_what_went_into_the_cache_is_no_output() -> None:
-    counted = usage({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": 25})
+    counted = usage_of({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": 25})
     assert (counted.prompt_tokens, counted.completion_tokens) == (15, 10)
 
 
 @pytest.mark.parametrize("total", [None, 0, 5, "many", -3])
 def test_total_that_cannot_be_takes_nothing_away(total: object) -> None:
-    counted = usage({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": total})
+    counted = usage_of({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": total})
     assert (counted.prompt_tokens, counted.completion_tokens) == (15, 7)
 
 

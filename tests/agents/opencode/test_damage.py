@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.agents import sqlite_snapshot
-from opensync_hooks.agents.opencode import values
+from opensync_hooks.agents.opencode.json_file import read_object
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Trigger
 from tests.agents.opencode.recordings import TOOLS, changing
@@ -28,7 +28,7 @@ def test_file_that_is_half_written_is_read_again(
     path = there.path / "half.json"
     path.write_text('{"a": ')
     monkeypatch.setattr(time, "sleep", lambda _: path.write_text('{"a": 1}'))
-    assert values.load(path) == {"a": 1}
+    assert read_object(path) == {"a": 1}
 
 
 def test_files_that_stay_broken_are_counted_and_the_rest_goes_on(there: Home) -> None:

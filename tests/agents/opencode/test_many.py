@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents import sqlite_snapshot
-from opensync_hooks.agents.opencode.database import Database
+from opensync_hooks.agents.opencode.database import OpenCodeDatabase
 from opensync_hooks.model import Trigger
 from tests.agents.opencode.recordings import DELEGATE
 from tests.opencode_home import Home
 
 
-def _many(there: Home, count: int, name: str) -> Database:
+def _many(there: Home, count: int, name: str) -> OpenCodeDatabase:
     there.put("1.18.33", name)
     with there.writing(name) as db:
         db.execute("BEGIN")
@@ -34,7 +34,7 @@ def _many(there: Home, count: int, name: str) -> Database:
             ):
                 _copy(db, table, key, change)
         db.execute("COMMIT")
-    return Database(there.data / name)
+    return OpenCodeDatabase(there.data / name)
 
 
 def _copy(db: sqlite3.Connection, table: str, key: str, change: Mapping[str, str | None]) -> None:
@@ -87,11 +87,11 @@ def test_one_session_out_of_5000_costs_what_one_out_of_50_does(there: Home) -> N
     assert min(ratios) <= 1.2, ratios
 
 
-def _cpu(database: Database) -> float:
+def _cpu(database: OpenCodeDatabase) -> float:
     times = []
     for _ in range(40):
         began = time.process_time()
         family = database.family("ses_7")
-        list(database.records([one.session_id for one in family]))
+        list(database.load([one.session_id for one in family]))
         times.append(time.process_time() - began)
     return statistics.median(times)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.opencode.database import Database
-from opensync_hooks.agents.opencode.layouts import Pulse
+from opensync_hooks.agents.opencode.database import OpenCodeDatabase
+from opensync_hooks.agents.opencode.layouts import TailState
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Text, Trigger
@@ -50,7 +50,7 @@ def test_every_generation_says_when_it_is_settled(there: Home, version: str) -> 
 def test_last_message_says_whether_the_turn_is_over(
     info: dict[str, Any] | None, is_final: bool
 ) -> None:
-    assert Pulse.of_info(info, 0).is_final == is_final
+    assert TailState.of_message(info or {}, 0).is_final == is_final
 
 
 def test_step_that_called_a_tool_is_followed_by_another(recorded: Home) -> None:
@@ -192,6 +192,6 @@ def test_logins_in_the_same_file_cannot_be_read(recorded: Home) -> None:
     with recorded.writing() as db:
         db.execute("INSERT INTO credential VALUES ('c', 'i', 'l', 'canary', '', '', 1, 1, 1)")
     assert "canary" not in repr(list(everything(recorded.source())))
-    database = Database(recorded.data / "opencode.db")
+    database = OpenCodeDatabase(recorded.data / "opencode.db")
     with pytest.raises(SourceError):
         database._read(lambda view: view.run("SELECT value FROM credential"))
