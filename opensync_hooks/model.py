@@ -169,6 +169,10 @@ class Session:
     """The agent had not written all of it when it was read; the rest comes soon, or never."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """What the source could not read, by name, each with its count."""
+    origin: str | None = None
+    """Which of the agent's copies this was read from, where the agent keeps several."""
+    richer_origin: str | None = None
+    """A copy that holds more. Once that one has been delivered, this one is not delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +191,6 @@ class HookFacts:
     turns: tuple[TurnUsage, ...] = ()
     cwd: str | None = None
     agent_version: str | None = None
-    place: str | None = None
-    """The richest kind of place that the session was ever read from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ class HookNotes:
     def of_user(cls, agent: str) -> HookNotes:
         return cls(Path(paths.state(os.environ.get)) / "notes", agent)
 
-    def of(self, session_id: str) -> HookFacts:
-        """All that was heard of the session; nothing where the note is missing or damaged."""
+    def facts(self, session_id: str) -> HookFacts:
+        """Everything hooks reported about the session; empty if the note is missing or damaged."""
         try:
             value = json.loads(read_file(self._path(session_id)))
             return HookFacts(tuple(_turns(value)), *(_text(value, name) for name in _TEXTS))
@@ -48,11 +48,11 @@ class HookNotes:
 
     def add(self, session_id: str, hook_facts: HookFacts) -> None:
         """Durable when it returns. Adding the same again changes nothing. Raises OSError."""
-        known = self.of(session_id)
+        known = self.facts(session_id)
         if merged(known, hook_facts) == known:
             return
         with FileLock(ensure_private_folder(self.folder) / "notes.lock", mode=0o600):
-            known = self.of(session_id)
+            known = self.facts(session_id)
             both = merged(known, hook_facts)
             if both != known:
                 atomic_write(self._path(session_id), json.dumps(asdict(both)).encode())
@@ -61,7 +61,7 @@ class HookNotes:
         return self.folder / (session_file_stem(self.agent, session_id) + ".json")
 
 
-_TEXTS = ("cwd", "agent_version", "place")
+_TEXTS = ("cwd", "agent_version")
 
 
 def merged(known: HookFacts, fresh: HookFacts) -> HookFacts:
@@ -70,7 +70,6 @@ def merged(known: HookFacts, fresh: HookFacts) -> HookFacts:
         turns=tuple(_once((*known.turns, *fresh.turns))),
         cwd=fresh.cwd or known.cwd,
         agent_version=fresh.agent_version or known.agent_version,
-        place=fresh.place or known.place,
     )
 
 

@@ -17,6 +17,7 @@ from opensync_hooks.agents import claude_code, cursor, opencode
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.agents.description import Description
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located, Source
@@ -42,10 +43,14 @@ class Agent:
         return self.description.label
 
 
+def _cursor_source(environ: Mapping[str, str], home: str) -> Cursor:
+    return Cursor.from_environ(environ, home, HookNotes.of_user(cursor.DESCRIPTION.name).facts)
+
+
 AGENTS = (
     Agent(claude_code.DESCRIPTION, ClaudeCodeSource.from_environ),
     Agent(opencode.DESCRIPTION, OpenCodeSource.from_environ),
-    Agent(cursor.DESCRIPTION, Cursor.from_environ),
+    Agent(cursor.DESCRIPTION, _cursor_source),
 )
 NAMES = tuple(agent.name for agent in AGENTS)
 _BY_NAME = {agent.name: agent for agent in AGENTS}

@@ -104,6 +104,7 @@ class Delivery:
     known: RemoteSession | None = None
     redacted: Counter[str] = field(default_factory=Counter)
     """The secrets that were taken out of what this run sent, by kind."""
+    _is_origin_known: bool = False
 
     def __post_init__(self) -> None:
         self.session = clean_session(self.session, self.config)
@@ -154,6 +155,8 @@ class Delivery:
         hashed = payloads.digest(body, extra)
         name, existing = self.known_as(message)
         if not is_due(message, hashed, existing):
+            if existing and existing.state == MessageState.CONFIRMED:
+                self._remember_origin()
             return "unchanged" if existing else "never sent"
         ids = {
             "sessionExternalId": truncate(self.session.id),
@@ -178,7 +181,14 @@ class Delivery:
             self.record.set_message(name, hashed, state, self.reason)
             return "quarantined" if is_last else "unclear"
         self.record.set_message(name, hashed, MessageState.CONFIRMED)
+        self._remember_origin()
         return "sent"
+
+    def _remember_origin(self) -> None:
+        """Only a confirmed message counts: a copy that was merely read must bar no other one."""
+        if self.session.origin and not self._is_origin_known:
+            self.record.set_origin(self.session.origin)
+            self._is_origin_known = True
 
     def known_as(self, message: Message) -> tuple[str, MessageRecord | None]:
         """The name that the message was delivered under, from whichever place it was read then."""

@@ -139,14 +139,21 @@ class Syncer:
     def _read(self, source: Source, located: Located) -> Iterator[tuple[Session, str | None]]:
         """The session, then its subagents, each with why it stays here.
 
-        They stay with the session, so nothing comes after one that does.
+        They stay with the session, so nothing comes after one that does. A copy is left out where
+        the destination has a richer one: its messages would arrive a second time under other ids.
         """
         exclusions = Exclusions.from_config(self.config)
         for session in source.read(located):
             excluded = exclusions.reason(source.agent, session.id, session.project_path)
+            if not excluded and self._has_richer_copy(session):
+                continue
             yield session, excluded
             if excluded and session.id == located.session_id:
                 return
+
+    def _has_richer_copy(self, session: Session) -> bool:
+        richer = session.richer_origin
+        return richer is not None and richer == self._record(session.agent, session.id).origin()
 
     def _record(self, agent: str, session_id: str) -> SessionRecord:
         return SessionRecord(self.ledger, self.destination.name, agent, session_id)

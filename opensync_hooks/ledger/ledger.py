@@ -25,11 +25,11 @@ Execute = Callable[..., list[tuple[Any, ...]]]
 
 _SCHEMA = Schema(
     application_id=0x4F534C47,
-    version=2,
+    version=3,
     create_statements=(
         """CREATE TABLE IF NOT EXISTS session (
             destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
-            end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT,
+            end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT, origin TEXT,
             PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
         """CREATE TABLE IF NOT EXISTS message (
             destination TEXT, agent TEXT, session TEXT, id TEXT, hash TEXT, state TEXT, reason TEXT,
@@ -47,6 +47,7 @@ _SCHEMA = Schema(
             destination TEXT, agent TEXT, session TEXT, kind TEXT, count INTEGER,
             PRIMARY KEY (destination, agent, session, kind)) WITHOUT ROWID""",
     ),
+    migrations=((3, "ALTER TABLE session ADD COLUMN origin TEXT"),),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),
 )

@@ -91,6 +91,16 @@ class SessionRecord:
         """Remember that all was confirmed, also where there was nothing to send."""
         self._update_session(fingerprint=fingerprint, synced_at=clock.now())
 
+    def origin(self) -> str | None:
+        """Return which of the agent's copies of the session was delivered."""
+        rows = self.ledger.rows(f"SELECT origin FROM session {_WHERE_SESSION}", *self._key)  # noqa: S608
+        return rows[0][0] if rows else None
+
+    def set_origin(self, origin: str) -> None:
+        """Remember the copy that a confirmed message came from."""
+        if self.origin() != origin:
+            self._update_session(origin=origin)
+
     def message(self, message_id: str) -> MessageRecord | None:
         query = f"SELECT hash, state FROM message {_WHERE_MESSAGES} AND id = ?"  # noqa: S608
         rows = self.ledger.rows(query, *self._key, message_id)

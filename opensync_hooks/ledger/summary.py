@@ -49,10 +49,14 @@ def summarize(ledger: Ledger, destination: str) -> Summary:
 
 
 def complete_sessions(ledger: Ledger, destination: str) -> dict[str, tuple[int, int]]:
-    """Return, by agent, how many sessions were delivered completely, and when the last one was."""
+    """Return, by agent, how many sessions were delivered completely, and when the last one was.
+
+    A session without a message is not among them: the destination never opened it.
+    """
     query = (
         "SELECT agent, count(*), max(synced_at) FROM session"
-        " WHERE destination = ? AND fingerprint IS NOT NULL GROUP BY agent"
+        " WHERE destination = ? AND fingerprint IS NOT NULL AND remote_id IS NOT NULL"
+        " GROUP BY agent"
     )
     return {agent: (count, last) for agent, count, last in ledger.rows(query, destination)}
 

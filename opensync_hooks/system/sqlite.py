@@ -37,6 +37,8 @@ class Schema:
     """Each creates what is missing, and keeps what an older version has created."""
     pragmas: tuple[str, ...]
     """Run on every connection."""
+    migrations: tuple[tuple[int, str], ...] = ()
+    """Statements that change existing tables, each with the version that introduced it."""
 
 
 # One statement: two could see the file before and after another process sets it up.
@@ -236,6 +238,10 @@ def _create_schema(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
         return
     db.execute("BEGIN IMMEDIATE")
     if not _has_schema(db, path, schema):  # another process may have been faster
+        ((version,),) = db.execute("PRAGMA user_version").fetchall()
+        for since, migration in schema.migrations:
+            if 0 < version < since:
+                db.execute(migration)
         for statement in schema.create_statements:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {schema.application_id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def note(notebook: HookNotes) -> Path:
 
 
 def test_unknown_session_was_not_heard_of(notebook: HookNotes) -> None:
-    assert notebook.of("s1") == HookFacts()
+    assert notebook.facts("s1") == HookFacts()
     assert not notebook.folder.exists()
 
 
@@ -47,18 +48,18 @@ def test_turns_of_many_events_add_up_in_order(notebook: HookNotes) -> None:
     for name in "abc":
         notebook.add("s1", HookFacts((turn(name),), "/work", "3.18"))
     notebook.add("s2", HookFacts((turn("z"),)))
-    assert notebook.of("s1") == HookFacts((turn("a"), turn("b"), turn("c")), "/work", "3.18")
-    assert notebook.of("s2").turns == (turn("z"),)
+    assert notebook.facts("s1") == HookFacts((turn("a"), turn("b"), turn("c")), "/work", "3.18")
+    assert notebook.facts("s2").turns == (turn("z"),)
 
 
 def test_turn_that_is_told_twice_counts_once(notebook: HookNotes) -> None:
     notebook.add("s1", HookFacts((turn("a", 5, input_tokens=9),)))
     notebook.add("s1", HookFacts((turn("a", 7), turn("a", 2))))
-    assert notebook.of("s1").turns == (turn("a", 7, input_tokens=9),)
+    assert notebook.facts("s1").turns == (turn("a", 7, input_tokens=9),)
 
 
 def test_what_a_later_event_does_not_know_stays() -> None:
-    known = HookFacts((), "/work", "3.18", "database")
+    known = HookFacts((), "/work", "3.18")
     assert merged(known, HookFacts()) == known
     assert merged(known, HookFacts(cwd="/other")).cwd == "/other"
 
@@ -82,15 +83,22 @@ DAMAGED = (
 def test_damaged_note_is_as_good_as_none(notebook: HookNotes, content: bytes) -> None:
     notebook.add("s1", HookFacts((turn("a"),)))
     note(notebook).write_bytes(content)
-    assert notebook.of("s1") == HookFacts()
+    assert notebook.facts("s1") == HookFacts()
     notebook.add("s1", HookFacts((turn("b"),)))
-    assert notebook.of("s1").turns == (turn("b"),)
+    assert notebook.facts("s1").turns == (turn("b"),)
+
+
+def test_note_of_an_older_version_is_still_readable(notebook: HookNotes) -> None:
+    notebook.add("s1", HookFacts((turn("a"),), "/work"))
+    older = json.loads(note(notebook).read_text()) | {"place": "database"}
+    note(notebook).write_text(json.dumps(older))
+    assert notebook.facts("s1") == HookFacts((turn("a"),), "/work")
 
 
 @pytest.mark.parametrize("session_id", ["../../x", "a\nb", "x" * 5_000, "\ud800", "C:\\x"])
 def test_session_id_never_becomes_a_path(notebook: HookNotes, session_id: str) -> None:
     notebook.add(session_id, HookFacts((turn("a"),)))
-    assert notebook.of(session_id).turns == (turn("a"),)
+    assert notebook.facts(session_id).turns == (turn("a"),)
     assert {one.parent for one in notebook.folder.rglob("*")} == {notebook.folder}
 
 
@@ -99,7 +107,9 @@ def test_processes_at_once_lose_no_turn(notebook: HookNotes) -> None:
     arguments = [sys.executable, "-c", ADDER, str(ROOT), str(notebook.folder)]
     adders = [subprocess.Popen([*arguments, *some]) for some in names]
     assert [adder.wait(30) for adder in adders] == [0, 0, 0]
-    assert {one.id for one in notebook.of("s1").turns} == {name for some in names for name in some}
+    assert {one.id for one in notebook.facts("s1").turns} == {
+        name for some in names for name in some
+    }
 
 
 def test_disk_that_takes_nothing_is_an_error_of_the_disk(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from opensync_hooks.config import load
 from opensync_hooks.delivery import split
 from opensync_hooks.delivery.delivery import Limits
 from opensync_hooks.delivery.session_sync import Excluded, SyncOutcome
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import BusyError, SourceError, UnreachableError
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import SessionRecord
@@ -308,6 +309,66 @@ def test_spare_copy_stays_away_from_a_richer_one_that_is_in_doubt(desk: Desk) ->
     poor = session(said("m1", "poor", spare=True))
     assert desk.syncer.sync(*source(poor), force=True).sent == 0
     assert desk.texts() == ["rich"]
+
+
+RICH = {"origin": "database"}
+POOR = {"origin": "transcript", "richer_origin": "database"}
+
+
+def test_poorer_copy_adds_nothing_once_the_richer_one_was_delivered(desk: Desk) -> None:
+    """Its messages have other ids: every text would be there twice."""
+    told(desk, said("m1", "text"), **RICH)
+    outcome = told(desk, said("line-1", "text"), **POOR)
+    assert (outcome.sent, outcome.sessions) == (0, 0)
+    assert list(desk.syncer.preview(*source(session(said("line-1", "text"), **POOR)))) == []
+    assert desk.texts() == ["text"]
+
+
+def test_richer_copy_replaces_the_poorer_one_message_by_message(desk: Desk) -> None:
+    told(desk, said("line-1", "poor"), **POOR)
+    told(desk, said("m1", "rich", aliases=("line-1",)), **RICH)
+    assert desk.texts() == ["rich"]
+
+
+def test_richer_copy_that_was_only_looked_at_bars_nothing(desk: Desk) -> None:
+    list(desk.syncer.preview(*source(session(said("m1", "text"), **RICH))))
+    assert told(desk, said("line-1", "text"), **POOR).sent == 1
+
+
+def test_richer_copy_without_a_message_bars_nothing(desk: Desk) -> None:
+    assert told(desk, **RICH).sessions == 0
+    assert told(desk, said("line-1", "text"), **POOR).sent == 1
+
+
+def test_richer_copy_that_never_arrived_bars_nothing(desk: Desk) -> None:
+    desk.fault = lambda path, _: Fault() if path == "/sync/message" else None
+    with pytest.raises(UnreachableError):
+        told(desk, said("m1", "text"), **RICH)
+    desk.fault = lambda _path, _body: None
+    assert told(desk, said("line-1", "text"), **POOR).sent == 1
+
+
+def test_richer_copy_that_arrived_in_part_bars_the_poorer_one(desk: Desk) -> None:
+    desk.fault = lambda _, body: Fault() if b"second" in body else None
+    with pytest.raises(UnreachableError):
+        told(desk, said("m1", "first"), said("m2", "second"), **RICH)
+    desk.fault = lambda _path, _body: None
+    assert told(desk, said("line-1", "first"), said("line-2", "second"), **POOR).sent == 0
+
+
+def test_what_one_destination_has_bars_nothing_from_another(desk: Desk, tmp_path: Path) -> None:
+    told(desk, said("m1", "text"), **RICH)
+    with Store(tmp_path / "other.db") as store:
+        other = replace(desk.syncer, destination=store)
+        assert other.sync(*source(session(said("line-1", "text"), **POOR))).sent == 1
+
+
+def test_copy_that_was_delivered_by_an_older_version_is_remembered_as_soon_as_it_is_read(
+    desk: Desk,
+) -> None:
+    told(desk, said("m1", "text"))
+    told(desk, said("m1", "text"), **RICH)
+    assert told(desk, said("line-1", "text"), **POOR).sent == 0
 
 
 def test_text_that_was_taken_back_is_taken_back_there_too(desk: Desk) -> None:

@@ -248,6 +248,60 @@ def test_transcript_and_then_the_editors_rows_are_one_session(
     assert sorted(world.texts()) == sorted(turns(1, 2))
 
 
+def session_in_two_copies(world: CursorWorld, editor: Editor) -> None:
+    """The first turn of s1 as the editor's rows and, with the same text, as a transcript."""
+    draft = editor.draft()
+    draft.turn(1)
+    draft.save()
+    lines = (said_by_user("prompt 1"), record("assistant", text("answer 1")), ENDED)
+    transcript(world.home, lines, "s1/s1.jsonl")
+
+
+LOOKING = (("doctor",), ("verify",), ("sync", "--all", "--dry-run"))
+
+
+@pytest.mark.parametrize("arguments", LOOKING, ids=" ".join)
+def test_command_that_only_looks_writes_nothing_and_bars_no_copy(
+    world: CursorWorld, editor: Editor, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    session_in_two_copies(world, editor)
+    world.command(*arguments)
+    assert not list((tmp_path / "ours").rglob("notes"))
+    editor.db.execute("DELETE FROM cursorDiskKV")
+    assert world.command("sync").returncode == 0
+    assert world.texts() == turns(1)
+
+
+def test_copy_that_could_not_be_delivered_bars_no_other(world: CursorWorld, editor: Editor) -> None:
+    session_in_two_copies(world, editor)
+    world.down = True
+    assert world.command("sync").returncode != 0
+    world.down = False
+    editor.db.execute("DELETE FROM cursorDiskKV")
+    assert world.command("sync").returncode == 0
+    assert world.texts() == turns(1)
+
+
+def test_transcript_doubles_nothing_after_the_editor_lost_a_delivered_session(
+    world: CursorWorld, editor: Editor
+) -> None:
+    session_in_two_copies(world, editor)
+    world.command("sync")
+    editor.db.execute("DELETE FROM cursorDiskKV")
+    assert world.command("sync", "--all").returncode == 0
+    assert world.texts() == turns(1)
+
+
+def test_empty_session_in_the_editor_bars_no_transcript(world: CursorWorld, editor: Editor) -> None:
+    editor.draft().save()
+    by_hand("s1", "--wait")
+    transcript(
+        world.home, (said_by_user("prompt 1"), record("assistant", text("answer 1"))), "s1/s1.jsonl"
+    )
+    by_hand("s1", "--wait")
+    assert world.texts() == turns(1)
+
+
 def test_chat_of_the_command_line_arrives_at_its_end(world: CursorWorld, home: Path) -> None:
     """Print mode fires nothing but sessionEnd."""
     chat(home, [user("prompt 1", "r1"), answered(text("answer 1"))], "c1", name="Its name")

@@ -99,6 +99,35 @@ def test_session_is_known_once_the_destination_named_it(record: SessionRecord) -
     assert record.remote_session() == RemoteSession("r2", "h1", "Title", "clear")
 
 
+def test_origin_of_the_delivered_copy_is_kept_until_the_session_is_forgotten(
+    ledger: Ledger, record: SessionRecord
+) -> None:
+    assert record.origin() is None
+    record.set_origin("transcript")
+    record.set_origin("database")
+    record.mark_pending()
+    assert record.origin() == "database"
+    assert SessionRecord(ledger, THERE, AGENT, "s1").origin() is None
+    record.forget()
+    assert record.origin() is None
+
+
+def test_ledger_of_version_2_is_upgraded_in_place(path: Path) -> None:
+    fill(path, 5)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("ALTER TABLE session DROP COLUMN origin")
+        db.execute("PRAGMA user_version = 2")
+        db.commit()
+    with readonly.copied(path) as copy:
+        assert SessionRecord(copy, HERE, AGENT, "s1").origin() is None
+    for _ in range(2):
+        with Ledger(path) as ledger:
+            record = SessionRecord(ledger, HERE, AGENT, "s1")
+            assert record.message("m4") is not None
+            record.set_origin("database")
+            assert record.origin() == "database"
+
+
 @pytest.mark.parametrize("opened", [True, False], ids=["with messages", "with nothing to send"])
 def test_session_that_was_read_to_its_end_is_remembered_as_it_looked(
     ledger: Ledger, record: SessionRecord, opened: bool
@@ -600,6 +629,7 @@ def test_summary_counts_what_one_destination_has(ledger: Ledger) -> None:
 
 
 def test_sessions_that_were_delivered_whole_are_counted_for_each_agent(ledger: Ledger) -> None:
+    SessionRecord(ledger, HERE, AGENT, "without a message").set_fingerprint("f")
     for agent, session, whole in (
         (AGENT, "s1", True), (AGENT, "s2", True), (AGENT, "s3", False), ("cursor", "s1", True),
     ):  # fmt: skip

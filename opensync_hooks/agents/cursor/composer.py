@@ -14,11 +14,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps, tools
-from opensync_hooks.agents.cursor.conversation import Conversation, Step, known_model
+from opensync_hooks.agents.cursor.conversation import (
+    RICHEST_ORIGIN,
+    Conversation,
+    Step,
+    known_model,
+)
 from opensync_hooks.agents.cursor.message_ids import Names
 from opensync_hooks.agents.json_access import Value, items, part, record, string
 
-PLACE = "database"
 _TOOLS_OF_OLD = 15
 
 
@@ -84,7 +88,7 @@ def conversation(session_id: str, found: state_db.Rows) -> Conversation:
     steps = Steps(tuple(live), found.bubbles, embedded, _old_tools(document))
     return Conversation(
         session_id=session_id,
-        place=PLACE,
+        origin=RICHEST_ORIGIN,
         steps=replace(steps, places=tuple(_with_undone(steps))),
         name=string(document, "name") or string(listed, "name"),
         project_path=projects.of_document(document) or projects.of_document(listed),

@@ -20,6 +20,7 @@ from opensync_hooks.model import (
 )
 
 AGENT = "cursor"
+RICHEST_ORIGIN = "database"
 _NO_TITLES = ("New Agent", "New Chat")
 _NO_MODELS = ("", "default", "auto")
 _MOST_PARTS = 500
@@ -53,7 +54,7 @@ class Conversation:
     """One session in one place. `steps` may be walked more than once."""
 
     session_id: str
-    place: str
+    origin: str
     steps: Iterable[Step] = ()
     name: str | None = None
     project_path: str | None = None
@@ -232,6 +233,10 @@ def session(found: Conversation, hook_facts: HookFacts) -> Session:
         parent_id=found.parent_id,
         is_partial=not found.is_settled,
         skipped=found.skipped,
+        origin=found.origin,
+        # The editor loses or resets its database at times. The messages of its other copies have
+        # other ids: all that was delivered would be delivered again, and poorer.
+        richer_origin=None if found.origin == RICHEST_ORIGIN else RICHEST_ORIGIN,
     )
 
 

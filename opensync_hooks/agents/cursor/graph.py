@@ -19,7 +19,7 @@ from opensync_hooks.agents.cursor.message_ids import Names
 from opensync_hooks.agents.json_access import Value, items, part, record, string
 from opensync_hooks.model import Part, Reasoning, ToolCall, ToolResult
 
-PLACE = "graph"
+ORIGIN = "graph"
 _MESSAGES, _RUNNING, _FOLDERS, _STARTED = 1, 4, 9, 26
 _BLOB_ID = 32
 
@@ -124,7 +124,7 @@ def conversation(session_id: str, graph: Graph) -> Conversation:
     """The session as far as its graph goes: no times but the prompts', no tokens."""
     return Conversation(
         session_id=session_id,
-        place=PLACE,
+        origin=ORIGIN,
         steps=Steps(graph),
         created_at=graph.started_at,
         is_settled=not graph.is_running and _is_answered(graph),

@@ -7,16 +7,15 @@ in our notebook.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.agents.cursor import composer, conversation, locations
+from opensync_hooks.agents.cursor import conversation, locations
 from opensync_hooks.agents.cursor.conversation import Conversation, known_model
 from opensync_hooks.agents.cursor.locations import Places
 from opensync_hooks.agents.cursor.paths import Roots
-from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.agents.json_access import count, string, strings
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
@@ -28,18 +27,27 @@ _LONG_AGO_MS = 3_600_000
 _MOST_FAMILY = 1_000
 """Sessions that are delivered with one: its subagents, theirs, and so on."""
 
+HookFactsLookup = Callable[[str], HookFacts]
+"""What hooks have reported about the session with this id."""
+
+
+def _no_facts(_session_id: str) -> HookFacts:
+    return HookFacts()
+
 
 class Cursor:
     agent = conversation.AGENT
 
-    def __init__(self, roots: Roots, notebook: HookNotes) -> None:
+    def __init__(self, roots: Roots, hook_facts: HookFactsLookup) -> None:
         self._places = Places.of(roots)
         self._roots = roots
-        self._notebook = notebook
+        self._hook_facts = hook_facts
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], home: str) -> Cursor:
-        return cls(Roots.of(environ, home), HookNotes.of_user(cls.agent))
+    def from_environ(
+        cls, environ: Mapping[str, str], home: str, hook_facts: HookFactsLookup = _no_facts
+    ) -> Cursor:
+        return cls(Roots.of(environ, home), hook_facts)
 
     def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:
         fields = dict(payload)
@@ -75,14 +83,14 @@ class Cursor:
         return self._locate(trigger.session_id)
 
     def _locate(self, session_id: str) -> Located | None:
-        return self._places.locate(session_id, self._notebook.of(session_id).cwd)
+        return self._places.locate(session_id, self._hook_facts(session_id).cwd)
 
     def sessions(self) -> Iterable[Located]:
         return sorted(self._places.all(), key=lambda one: one.changed_at, reverse=True)
 
     def settled(self, trigger: Trigger) -> bool:
         """Whether the last turn is written whole, and is the one that has just ended."""
-        hook_facts = self._notebook.of(trigger.session_id)
+        hook_facts = self._hook_facts(trigger.session_id)
         found = self._places.richest(trigger.session_id, hook_facts.cwd)
         if found is None or not found.is_settled:
             return False
@@ -104,25 +112,18 @@ class Cursor:
             told = None if session_id in seen else self._told(session_id, parent)
             seen.add(session_id)
             if told:
-                found = conversation.session(told, self._notebook.of(session_id))
+                found = conversation.session(told, self._hook_facts(session_id))
                 newest = max(found.updated_at or 0, located.changed_at)
                 yield replace(found, is_partial=found.is_partial and _is_recent(newest))
                 family += ((child, told) for child in told.children)
 
     def _told(self, session_id: str, parent: Conversation | None) -> Conversation | None:
-        """The session; not from a transcript once the editor's database has had more to say.
-
-        The editor loses or resets its database at times. Its messages have other ids there, so all
-        that was delivered would be delivered again, and poorer.
-        """
-        hook_facts = self._notebook.of(session_id)
+        hook_facts = self._hook_facts(session_id)
         told = self._places.richest(
             session_id, hook_facts.cwd or (parent.project_path if parent else None)
         )
-        if told is None or (hook_facts.place == composer.PLACE != told.place):
+        if told is None:
             return None
-        if told.place == composer.PLACE != hook_facts.place:
-            self._notebook.add(session_id, HookFacts(place=told.place))
         return replace(told, parent_id=told.parent_id or (parent.session_id if parent else None))
 
     def _is_inside(self, path: Path) -> bool:

@@ -19,7 +19,7 @@ from opensync_hooks.agents.cursor.conversation import Conversation
 from opensync_hooks.agents.safe_open import is_within, open_regular, within
 from opensync_hooks.errors import SourceError
 
-PLACE = "transcript"
+ORIGIN = "transcript"
 _FOLDER = "agent-transcripts"
 _LONGEST_NAME = 200
 _LARGEST = 512 << 20
@@ -161,7 +161,7 @@ def conversation(file: File, session_id: str, folders: Iterable[str] = ()) -> Co
     matching = (path for path in folders if projects.slug(path) == file.project)
     return Conversation(
         session_id=session_id,
-        place=PLACE,
+        origin=ORIGIN,
         steps=found.steps,
         project_path=next(matching, None),
         parent_id=file.parent,

@@ -166,7 +166,9 @@ class _Run:
             return "current"
         if isinstance(result, SyncOutcome) and result.excluded and not self.wish.sessions:
             return "excluded"
-        return "failed" if self._say(agent, session_id, result, where) else "done"
+        if self._say(agent, session_id, result, where):
+            return "failed"
+        return "done" if isinstance(result, SyncOutcome) and result.sessions else "empty"
 
     def _say(
         self, agent: str, session_id: str, result: SyncOutcome | OpenSyncError, where: str
@@ -218,7 +220,9 @@ def report(session_id: str, result: SyncOutcome | OpenSyncError, where: str) -> 
 def _as_json(result: SyncOutcome | OpenSyncError) -> dict[str, object]:
     if isinstance(result, OpenSyncError):
         return {"state": "failed", "error": str(result), "hint": result.hint}
-    state = "failed" if result.quarantined or result.unclear else "synced"
+    state = "synced" if result.sessions else "empty"
+    if result.quarantined or result.unclear:
+        state = "failed"
     return {
         "session": result.session_id,
         "state": "excluded" if result.excluded else state,

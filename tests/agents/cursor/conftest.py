@@ -20,7 +20,7 @@ def notebook(tmp_path: Path) -> HookNotes:
 
 @pytest.fixture
 def source(home: Path, notebook: HookNotes) -> Cursor:
-    return Cursor(Roots.of({}, str(home)), notebook)
+    return Cursor(Roots.of({}, str(home)), notebook.facts)
 
 
 @pytest.fixture

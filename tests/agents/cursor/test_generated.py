@@ -126,7 +126,7 @@ def test_whatever_cursor_wrote_arrives_in_order_at_its_time_and_nothing_else(
     before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
     ours = tmp_path / "ours"
     config = Config(Folders(ours, ours, ours), thinking=True)
-    source = Cursor(Roots.of({}, str(home)), HookNotes(ours / "notes", "cursor"))
+    source = Cursor(Roots.of({}, str(home)), HookNotes(ours / "notes", "cursor").facts)
     with Ledger(config.folders.ledger) as ledger, Store(config.folders.store) as store:
         syncer = Syncer(config, store, ledger, pricing.bundled())
         for located in source.sessions():

@@ -93,7 +93,7 @@ def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
         stderr=subprocess.PIPE,
     )
     assert writer.stdout
-    source = Cursor(Roots.of({}, str(home)), HookNotes(tmp_path / "ours" / "notes", "cursor"))
+    source = Cursor(Roots.of({}, str(home)), HookNotes(tmp_path / "ours" / "notes", "cursor").facts)
     seen: list[dict[str, str]] = []
     refused: list[str] = []
     while not select.select([writer.stdout], [], [], 0.01)[0]:

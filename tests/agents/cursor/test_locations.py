@@ -12,7 +12,7 @@ from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, Message
 from tests.agents.cursor.conversations import AS_TRANSCRIPT, TURN
 from tests.cursor_home import ENDED, Editor, chat, record, said_by_user, text, transcript, window
-from tests.sessions import family, only, told
+from tests.sessions import only, told
 
 
 def test_hollow_transcript_never_hides_the_editors_session(
@@ -64,17 +64,19 @@ def test_message_is_known_again_when_the_editors_rows_come_after_the_transcript(
     assert all(name in aliases(message) for name, message in zip(first, then, strict=True))
 
 
-def test_transcript_does_not_take_over_when_the_editor_lost_the_session(
+def test_session_names_the_copy_it_was_read_from_and_the_richer_one(
     home: Path, source: Cursor, editor: Editor
 ) -> None:
     draft = editor.draft("c1")
     draft.turn(1)
     draft.save()
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
-    assert len(family(source, "c1")) == 1
+    from_rows = only(source, "c1")
+    assert (from_rows.origin, from_rows.richer_origin) == ("database", None)
     editor.db.execute("DELETE FROM cursorDiskKV")
-    assert source.find("c1")
-    assert family(source, "c1") == []
+    from_file = only(source, "c1")
+    assert (from_file.origin, from_file.richer_origin) == ("transcript", "database")
+    assert told(from_file)
 
 
 def test_project_of_a_transcript_is_the_folder_whose_name_fits(

@@ -58,9 +58,9 @@ def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook:
         {"CURSOR_IDE_DIR": str(user / "globalStorage")},
         {"XDG_CONFIG_HOME": str(tmp_path / "elsewhere" / ".config")},
     ):
-        assert Cursor(Roots.of(environ, str(home)), notebook).find("s1"), environ
+        assert Cursor(Roots.of(environ, str(home)), notebook.facts).find("s1"), environ
         remote = {**environ, "CURSOR_CODE_REMOTE": "true"}
-        assert not Cursor(Roots.of(remote, str(home)), notebook).find("s1"), environ
+        assert not Cursor(Roots.of(remote, str(home)), notebook.facts).find("s1"), environ
 
 
 def test_nightly_builds_have_a_folder_of_their_own(home: Path, source: Cursor) -> None:
@@ -113,7 +113,7 @@ def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
     transcript(home, said, "s1/s1.jsonl")
     assert told(only(source, "s1"))[1] == ("assistant", "answer 1")
     roots = Roots.of({"CURSOR_CODE_REMOTE": "true"}, str(home))
-    there = Cursor(roots, HookNotes(home / "notes there", "cursor"))
+    there = Cursor(roots, HookNotes(home / "notes there", "cursor").facts)
     assert told(only(there, "s1"))[1] == ("assistant", "told there")
 
 

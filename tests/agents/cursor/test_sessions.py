@@ -126,7 +126,7 @@ def test_of_the_table_with_the_login_one_row_is_asked_for_and_no_other(
     monkeypatch.setattr(sqlite_snapshot, "read", traced)
     editor.draft("a", 13).save()
     home = editor.path.parents[4]
-    only(Cursor(Roots.of({}, str(home)), HookNotes(home / "notes", "cursor")), "a")
+    only(Cursor(Roots.of({}, str(home)), HookNotes(home / "notes", "cursor").facts), "a")
     asked = {one for one in said if "FROM ItemTable" in one}
     assert asked == {"SELECT value FROM ItemTable WHERE key = 'composer.composerHeaders'"}
 

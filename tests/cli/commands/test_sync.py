@@ -153,8 +153,16 @@ def test_unreadable_session_fails_alone(recorded: int, projects: Path) -> None:
 
 def test_session_without_a_message_is_looked_through_once(projects: Path) -> None:
     Pen(projects / "empty.jsonl")
-    assert "1 session synced" in run("sync").stdout
+    assert "0 sessions synced to embedded store, 0 were up to date" in run("sync").stdout
     assert "0 sessions synced to embedded store, 1 was up to date" in run("sync").stdout
+
+
+def test_session_without_a_message_does_not_count_as_synced(projects: Path) -> None:
+    Pen(projects / "empty.jsonl")
+    (line,) = run("sync", "--json").stdout.splitlines()
+    assert (json.loads(line)["state"], json.loads(line)["sessions"]) == ("empty", 0)
+    agents = json.loads(run("status", "--json").stdout)["agents"]
+    assert {agent["agent"]: agent["synced"] for agent in agents}["claude-code"] == 0
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
