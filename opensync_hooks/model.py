@@ -5,8 +5,8 @@ Sources make these values, every other room only reads them. Times are milliseco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Json = dict[str, Any]
@@ -173,6 +173,21 @@ class Session:
     """Which of the agent's copies this was read from, where the agent keeps several."""
     richer_origin: str | None = None
     """A copy that holds more. Once that one has been delivered, this one is not delivered."""
+
+    def map_messages(self, function: Callable[[Message], Message]) -> Session:
+        """Return the session with a function applied to every message, each time it is walked."""
+        return replace(self, messages=_MappedMessages(self.messages, function))
+
+
+@dataclass(frozen=True, slots=True)
+class _MappedMessages:
+    """Maps lazily: a long session is never in memory as a whole."""
+
+    messages: Iterable[Message]
+    function: Callable[[Message], Message]
+
+    def __iter__(self) -> Iterator[Message]:
+        return map(self.function, self.messages)
 
 
 @dataclass(frozen=True, slots=True)

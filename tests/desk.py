@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from opensync_hooks import pricing
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import load
@@ -72,7 +71,7 @@ def at_opensync(folder: Path) -> Iterator[Desk]:
         OpenSyncClient(server.url, key, sleep=lambda _: None) as client,
         Ledger(folder / "ledger.db") as ledger,
     ):
-        syncer = Syncer(load(), client, ledger, pricing.bundled())
+        syncer = Syncer(load(), client, ledger)
         made = Desk(folder / "claude", syncer, store)
         yield made
 
@@ -81,7 +80,7 @@ def at_opensync(folder: Path) -> Iterator[Desk]:
 def at_the_store(folder: Path) -> Iterator[Desk]:
     """Delivers to the embedded store."""
     with Store(folder / "store.db") as store, Ledger(folder / "ledger.db") as ledger:
-        syncer = Syncer(load(), store, ledger, pricing.bundled())
+        syncer = Syncer(load(), store, ledger)
         yield Desk(folder / "claude", syncer, store)
 
 

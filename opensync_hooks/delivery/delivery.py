@@ -21,7 +21,8 @@ from opensync_hooks.ledger.session_record import (
     SessionRecord,
 )
 from opensync_hooks.model import Charge, Json, Message, Session, Usage
-from opensync_hooks.pricing import PriceTable
+from opensync_hooks.pricing.cost import cost
+from opensync_hooks.pricing.table import PriceTable
 from opensync_hooks.privacy.cleaning import clean_message, clean_session
 
 MessageOutcome = Literal["sent", "unchanged", "quarantined", "never sent", "unclear"]
@@ -51,7 +52,7 @@ class Costs:
         owners_of = record.claim_charges if claims else record.charge_owners
         owners = owners_of(charge.id for charge in session.charges)
         own = [charge for charge in session.charges if owners[charge.id] == session.id]
-        by_charge = {charge.id: prices.cost(charge) for charge in own}
+        by_charge = {charge.id: cost(charge, prices) for charge in own}
         unpriced = {charge.model for charge in own if charge.model and by_charge[charge.id] is None}
         copied_from = [owner for owner in owners.values() if owner != session.id]
         return cls(
@@ -144,9 +145,9 @@ class Delivery:
             times = [at for at in (latest, message.created_at) if at is not None]
             latest = max(times, default=None)
             own = self.costs.own(message.charge)
-            cost = self.costs.by_charge[own.id] if own else None
+            usd = self.costs.by_charge[own.id] if own else None
             body, cuts = payloads.message_body(replace(message, charge=own), latest)
-            extra = payloads.message_extra(message, own, cost)
+            extra = payloads.message_extra(message, own, usd)
             yield message, body, self._extra(extra), redacted, cuts
 
     def _put(

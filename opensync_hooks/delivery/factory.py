@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opensync_hooks import pricing
 from opensync_hooks.config import Config
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
@@ -30,4 +29,4 @@ def destination(config: Config) -> Iterator[ReadableDestination]:
 @contextmanager
 def syncer(config: Config, ledger: Ledger) -> Iterator[Syncer]:
     with destination(config) as where:
-        yield Syncer(config, where, ledger, pricing.bundled())
+        yield Syncer(config, where, ledger)

@@ -25,8 +25,8 @@ from opensync_hooks.errors import BusyError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Message, Session
-from opensync_hooks.pricing import PriceTable
-from opensync_hooks.pricing.estimate import estimated
+from opensync_hooks.pricing.estimate import estimate_tokens
+from opensync_hooks.pricing.table import PriceTable, bundled_table
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.system.files import ensure_private_folder, session_file_stem
 
@@ -73,7 +73,7 @@ class Syncer:
     config: Config
     destination: Destination
     ledger: Ledger
-    prices: PriceTable
+    prices: PriceTable = field(default_factory=bundled_table)
 
     def sync(
         self,
@@ -177,7 +177,7 @@ class Syncer:
 
     def _volumes(self, session: Session) -> Iterable[Session]:
         """The session in pieces that OpenSync can open; our own store opens any."""
-        session = estimated(session) if self.config.estimate_tokens else session
+        session = estimate_tokens(session) if self.config.estimate_tokens else session
         if self.destination.keeps_extra:
             return (session,)
         more = self._record(session.agent, split.name(session.id, 2))

@@ -1,38 +1,37 @@
-"""A guess at the tokens of a session whose agent counted none: a quarter of its characters.
+"""An estimate of the tokens of a session whose agent counted none: a quarter of its characters.
 
-Only for users who switched it on. What was counted, however little, is never mixed with a guess.
+Only for users who switched it on. Counted tokens are never mixed with an estimate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
-from opensync_hooks.model import Charge, Part, Session, ToolResult, Usage, length
+from opensync_hooks.model import Charge, Session, ToolResult, Usage, length
 
 MARK = "(tokens estimated)"
-_LETTERS_A_TOKEN = 4
+_CHARACTERS_PER_TOKEN = 4
 
 
-def estimated(session: Session) -> Session:
-    """The session with a guess, and the mark of one, where there is no count; else unchanged."""
-    if any(one.usage != Usage() for one in session.charges):
+def estimate_tokens(session: Session) -> Session:
+    """Return the session with an estimated charge, named in its provider, where none counts."""
+    if any(charge.usage != Usage() for charge in session.charges):
         return session
-    read = written = 0
+    characters_in = characters_out = 0
     for message in session.messages:
-        is_answer = message.role == "assistant"
-        results = [part for part in message.parts if isinstance(part, ToolResult)]
-        own = _letters(part for part in message.parts if not isinstance(part, ToolResult))
-        read += _letters(results) + (0 if is_answer else own)
-        written += own if is_answer else 0
-    usage = Usage(input_tokens=read // _LETTERS_A_TOKEN, output_tokens=written // _LETTERS_A_TOKEN)
+        for part in message.parts:
+            if message.role == "assistant" and not isinstance(part, ToolResult):
+                characters_out += length(part)
+            else:
+                characters_in += length(part)
+    usage = Usage(
+        input_tokens=characters_in // _CHARACTERS_PER_TOKEN,
+        output_tokens=characters_out // _CHARACTERS_PER_TOKEN,
+    )
     if usage == Usage():
         return session
-    stated = 0.0 if any(one.cost is not None for one in session.charges) else None
-    guess = Charge(f"{session.id}:estimate", session.model, usage, stated)
+    # The agent's own cost is complete: an estimate beside it must not add the table's price.
+    has_cost = any(charge.cost is not None for charge in session.charges)
+    charge = Charge(f"{session.id}:estimate", session.model, usage, 0.0 if has_cost else None)
     provider = f"{session.provider or session.agent} {MARK}"
-    return replace(session, charges=(*session.charges, guess), provider=provider)
-
-
-def _letters(parts: Iterable[Part]) -> int:
-    return sum(map(length, parts))
+    return replace(session, charges=(*session.charges, charge), provider=provider)

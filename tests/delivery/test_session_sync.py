@@ -636,7 +636,7 @@ def test_tokens_are_guessed_only_where_that_was_asked_for(
         seen.append(session.id)
         return session
 
-    monkeypatch.setattr("opensync_hooks.delivery.session_sync.estimated", guess)
+    monkeypatch.setattr("opensync_hooks.delivery.session_sync.estimate_tokens", guess)
     desk.syncer = replace(desk.syncer, config=replace(desk.syncer.config, estimate_tokens=wanted))
     desk.pen().turn(1)
     located = desk.source.find("s1")

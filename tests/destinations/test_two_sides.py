@@ -14,7 +14,6 @@ from typing import cast
 
 import pytest
 
-from opensync_hooks import pricing
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Folders, load
@@ -67,7 +66,7 @@ class Machine:
         ):
             own = Folders(self.folder, self.folder, self.folder)
             settings = replace(load(), folders=own)
-            yield Syncer(settings, client, ledger, pricing.bundled())
+            yield Syncer(settings, client, ledger)
 
     def sync(self, session_id: str = "s1") -> SyncOutcome:
         located = self.source.find(session_id)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from opensync_hooks import pricing
 from opensync_hooks.agents.source import Source
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.delivery import Costs, Delivery
@@ -20,12 +19,13 @@ from opensync_hooks.destinations.store import validation
 from opensync_hooks.errors import RejectedError, SourceError
 from opensync_hooks.ledger.session_record import MessageRecord, RemoteSession
 from opensync_hooks.model import Json, Session
+from opensync_hooks.pricing.table import bundled_table
 
 _AT_HOME = tuple(
     os.path.realpath(folder)
     for folder in (sys.prefix, sys.base_prefix, Path(__file__).parents[2], "/usr/share", os.devnull)
 )
-_PRICES = pricing.bundled()
+_PRICES = bundled_table()
 
 
 class Sink:

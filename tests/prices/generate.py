@@ -1,8 +1,10 @@
-"""Writes table.json from the public price data of genai-prices; for maintainers, never at run time.
+"""Write opensync_hooks/pricing/table.json from the public price data of genai-prices.
 
     python -m tests.prices.generate [--date YYYY-MM-DD]
 
-The package states no date of its data, so --date names the day whose prices are wanted.
+For maintainers; the group `prices` in pyproject.toml pins the package. It states no date of its
+data, so --date names the day whose prices are meant. A row with a `source` was added by hand: it
+stays until the package knows all of its names.
 """
 
 from __future__ import annotations
@@ -25,12 +27,11 @@ from genai_prices.types import (
     ClauseRegex,
     ClauseStartsWith,
     MatchLogic,
-    ModelInfo,
     ModelPrice,
     TieredPrices,
 )
 
-from opensync_hooks.pricing import canonical, spellings
+from opensync_hooks.pricing.model_names import canonical, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 SOURCE = "genai-prices"
 TABLE = Path(__file__).parents[2] / "opensync_hooks" / "pricing" / "table.json"
 
-# Makers before resellers: who comes first owns a name that several of them list.
+# Makers before resellers: the first one owns a name that several of them list.
 # Hosts of open weights (Groq, Together, ...) are left out: the model's name does not tell the host.
 PROVIDERS = (
     "anthropic",
@@ -53,18 +54,10 @@ PROVIDERS = (
     "cursor",
 )
 # No coding agent talks to these; gpt-oss is open weights, see above.
-UNWANTED = re.compile(
+EXCLUDED = re.compile(
     r"^ft:|\.ft\b|\b(?:ada|audio|babbage|curie|davinci|embed|embedding|image|live|ocr|oss|realtime"
     r"|robotics|transcribe|tts|voice|voxtral)\b"
 )
-# Earlier models of Cursor's own, by cursor.com/docs/models: the package knows the newest alone.
-# Input, output and cache read; a written token is billed as the input it is.
-COMPOSERS = {
-    "composer-1": ("1.25", "10", "0.125"),
-    "composer-1.5": ("3.5", "17.5", "0.35"),
-    "composer-2": ("0.5", "2.5", "0.2"),
-}
-ONE = Decimal(1)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,72 +79,68 @@ def table(day: date) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
+    """A model with its rates, by one provider."""
+
     provider: str
-    model: ModelInfo
+    names: tuple[str, ...]
     rates: dict[str, Any]
+    nicknames: tuple[str, ...] = ()
+    """Count only where no offer uses the name for a model of its own."""
 
 
 def rows(day: date) -> Iterator[dict[str, Any]]:
-    offers = [*offers_on(day), *composers()]
+    offers = [*packaged_offers(day), *manual_offers()]
     owners = owners_of_names(offers)
     for offer in offers:
         names = [
-            written
-            for name, (owner, written) in owners.items()
+            spelling
+            for name, (owner, spelling) in owners.items()
             if owner is offer and not implied(name, owners)
         ]
         if names:
             yield {"provider": offer.provider, "names": names, **offer.rates}
 
 
-def offers_on(day: date) -> Iterator[Offer]:
-    # Off-peak discounts follow the clock, a table cannot: noon lies in every vendor's longest band.
+def packaged_offers(day: date) -> Iterator[Offer]:
+    # Off-peak discounts follow the clock, a table cannot: noon is in every vendor's longest band.
     noon = datetime.combine(day, time(12), UTC)
     by_id = {provider.id: provider for provider in providers}
     for provider in PROVIDERS:
         for model in sorted(by_id[provider].models, key=lambda model: model.id.lower()):
             rates = rates_of(model.get_prices(noon), anthropic=provider == "anthropic")
-            if rates and not UNWANTED.search(model.id.lower()):
-                yield Offer(provider, model, rates)
+            if rates and not EXCLUDED.search(model.id.lower()):
+                names = (model.id.lower(), *map(str.lower, clause_names(model.match)))
+                yield Offer(provider, names, rates, nicknames(provider, model.id))
 
 
-def composers() -> Iterator[Offer]:
-    """What the package will know itself one day, and then counts instead."""
-    for name, prices in COMPOSERS.items():
-        fresh, output, read = map(Decimal, prices)
-        model = ModelInfo(id=name, match=ClauseEquals(equals=name))
-        price = ModelPrice(input_mtok=fresh, output_mtok=output, cache_read_mtok=read)
-        yield Offer("cursor", model, rates_at(price, 0, anthropic=False))
+def nicknames(provider: str, model: str) -> tuple[str, ...]:
+    """Return Cursor's spellings of the model."""
+    if provider == "cursor":
+        return (f"cursor-{model}",)
+    return (model.removesuffix("-preview"),) if provider == "google" else ()
+
+
+def manual_offers() -> Iterator[Offer]:
+    for row in json.loads(TABLE.read_text(encoding="utf-8"))["models"]:
+        if "source" in row:
+            yield Offer(row.pop("provider"), tuple(row.pop("names")), row)
 
 
 def owners_of_names(offers: Sequence[Offer]) -> dict[str, tuple[Offer, str]]:
-    """Every canonical name, with the offer it stands for and how the source writes it."""
+    """Return every canonical name, with the first offer that has it and the offer's spelling."""
+    named = [(offer, name) for offer in offers for name in offer.names]
+    named += [(offer, name) for offer in offers for name in offer.nicknames]
     owners: dict[str, tuple[Offer, str]] = {}
-    for names in (own_names, nicknames):
-        for offer in offers:
-            for name in names(offer):
-                if not UNWANTED.search(name):
-                    owners.setdefault(canonical(name), (offer, name))
+    for offer, name in named:
+        if not EXCLUDED.search(name):
+            owners.setdefault(canonical(name), (offer, name))
     return owners
 
 
 def implied(name: str, owners: Mapping[str, tuple[Offer, str]]) -> bool:
-    """Whether the reader finds the same offer through a shorter name, as with dated snapshots."""
+    """Whether a lookup finds the same offer by a shorter name, as with dated snapshots."""
     shorter = (owners[other][0] for other in spellings(name) if other != name and other in owners)
     return next(shorter, None) is owners[name][0]
-
-
-def own_names(offer: Offer) -> Iterator[str]:
-    yield offer.model.id.lower()
-    yield from (name.lower() for name in clause_names(offer.model.match))
-
-
-def nicknames(offer: Offer) -> Iterator[str]:
-    """Cursor's spellings, which count only where no vendor uses the name for a model of its own."""
-    if offer.provider == "cursor":
-        yield f"cursor-{offer.model.id}"
-    if offer.provider == "google":
-        yield offer.model.id.removesuffix("-preview")
 
 
 def clause_names(clause: MatchLogic) -> Iterator[str]:
@@ -183,20 +172,20 @@ def rates_of(prices: ModelPrice, *, anthropic: bool) -> dict[str, Any] | None:
 
 
 def rates_at(prices: ModelPrice, prompt: int, *, anthropic: bool) -> dict[str, Any]:
-    """All five rates for a prompt of that many tokens; no gap is left to the reader."""
-    given = {key: price_at(value, prompt) for key, value in vars(prices).items()}
-    fresh = given["input_mtok"]
+    """Return all five rates for a prompt of that many tokens."""
+    published = {key: price_at(value, prompt) for key, value in vars(prices).items()}
+    fresh = published["input_mtok"]
     # Anthropic publishes its cache writes as multiples of the input price: 1.25 for five minutes,
-    # 2 for one hour. Who has no such price bills a written or read token as the input it is.
-    write = given.get("cache_write_mtok", fresh * (Decimal("1.25") if anthropic else ONE))
+    # 2 for one hour. A vendor without such a price bills a cached token as the input it is.
+    write = published.get("cache_write_mtok", fresh * Decimal("1.25") if anthropic else fresh)
     rates = {
         "input": fresh,
-        "output": given["output_mtok"],
-        "cache_read": given.get("cache_read_mtok", fresh),
+        "output": published["output_mtok"],
+        "cache_read": published.get("cache_read_mtok", fresh),
         "cache_write_5m": write,
-        "cache_write_1h": given.get("cache_write_1h_mtok", fresh * 2 if anthropic else write),
+        "cache_write_1h": published.get("cache_write_1h_mtok", fresh * 2 if anthropic else write),
     }
-    return {key: int(value) if value % ONE == 0 else float(value) for key, value in rates.items()}
+    return {key: int(value) if value % 1 == 0 else float(value) for key, value in rates.items()}
 
 
 def price_at(price: Decimal | TieredPrices, prompt: int) -> Decimal:

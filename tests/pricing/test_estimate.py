@@ -1,4 +1,4 @@
-"""Tokens are guessed only where nobody counted them, and a guess says that it is one."""
+"""Tokens are estimated only where the agent counted none, and the session says so."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from opensync_hooks.model import (
     ToolResult,
     Usage,
 )
-from opensync_hooks.pricing.estimate import estimated
+from opensync_hooks.pricing.estimate import estimate_tokens
 
 MESSAGES = (
     Message("m1", "user", (Text("x" * 40),)),
@@ -39,33 +39,30 @@ def session(*charges: Charge) -> Session:
     return Session("s1", "cursor", MESSAGES, charges, model="composer-2.5", provider="cursor")
 
 
-def test_a_quarter_of_the_letters_is_the_guess_and_the_provider_says_so() -> None:
-    found = estimated(session())
-    assert found.provider == "cursor (tokens estimated)"
-    (guess,) = found.charges
-    assert (guess.id, guess.model, guess.cost) == ("s1:estimate", "composer-2.5", None)
-    assert guess.usage == Usage(input_tokens=110, output_tokens=22)
+def test_quarter_of_the_characters_is_the_estimate_and_the_provider_names_it() -> None:
+    estimate = estimate_tokens(session())
+    assert estimate.provider == "cursor (tokens estimated)"
+    (charge,) = estimate.charges
+    assert (charge.id, charge.model, charge.cost) == ("s1:estimate", "composer-2.5", None)
+    assert charge.usage == Usage(input_tokens=110, output_tokens=22)
 
 
-def test_what_was_counted_is_never_mixed_with_a_guess() -> None:
+def test_counted_tokens_are_never_mixed_with_an_estimate() -> None:
     counted = session(Charge("c1", None, Usage(output_tokens=1)))
-    assert estimated(counted) is counted
+    assert estimate_tokens(counted) is counted
 
 
-def test_cost_that_the_agent_states_is_not_joined_by_a_guess() -> None:
-    found = estimated(session(Charge("c1", None, Usage(), 0.12)))
-    assert sum(one.cost or 0 for one in found.charges) == 0.12
-    assert None not in [one.cost for one in found.charges]
+def test_estimate_adds_nothing_to_a_cost_that_the_agent_states() -> None:
+    estimate = estimate_tokens(session(Charge("c1", None, Usage(), 0.12)))
+    assert [charge.cost for charge in estimate.charges] == [0.12, 0.0]
 
 
-def test_session_that_says_nothing_has_nothing_to_guess_at() -> None:
+def test_empty_session_has_no_estimate() -> None:
     empty = Session("s1", "cursor")
-    assert estimated(empty) is empty
+    assert estimate_tokens(empty) is empty
 
 
-def test_guessing_is_off_unless_it_is_switched_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_estimate_is_off_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tmp_path / "ours" / "config.toml"
     settings.parent.mkdir(parents=True)
     assert load().estimate_tokens is False

@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks import pricing
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.config import Config, load
@@ -244,7 +243,7 @@ def test_planted_secrets_are_nowhere_in_store_ledger_and_locks(tmp_path: Path) -
     source = plant_all(tmp_path / "claude", plants)
     config = load()
     with Store(config.folders.store) as store, Ledger(config.folders.ledger) as ledger:
-        outcomes = sync_all(Syncer(config, store, ledger, pricing.bundled()), source, plants)
+        outcomes = sync_all(Syncer(config, store, ledger), source, plants)
         for path in config.folders.state.rglob("*"):  # also what is not yet in the main file
             assert path.is_dir() or not leaks(path.read_bytes()), path
         sessions = store.sessions(limit=len(plants) + 1)
@@ -270,7 +269,7 @@ def test_planted_secrets_are_nowhere_on_the_way_to_a_server(tmp_path: Path) -> N
         OpenSyncClient(server.url, key, sleep=lambda _: None) as client,
         Ledger(tmp_path / "ledger.db") as ledger,
     ):
-        outcomes = sync_all(Syncer(load(), client, ledger, pricing.bundled()), source, plants)
+        outcomes = sync_all(Syncer(load(), client, ledger), source, plants)
         assert sum(outcome.sent for outcome in outcomes) == 2 * len(plants)
         assert not leaks(json.dumps(list(store.search_text.values())).encode())
     assert len(bodies) >= 4 * len(plants)
@@ -338,7 +337,7 @@ def test_secrets_are_counted_once_however_often_a_session_is_synced(tmp_path: Pa
     source = ClaudeCodeSource(tmp_path)
     config = load()
     with Store(config.folders.store) as store, Ledger(config.folders.ledger) as ledger:
-        syncer = Syncer(config, store, ledger, pricing.bundled())
+        syncer = Syncer(config, store, ledger)
 
         def masked() -> dict[str, int]:
             located = source.find("s1")
@@ -359,7 +358,7 @@ def recorded(tmp_path: Path) -> Iterator[tuple[Syncer, Store, ClaudeCodeSource]]
     config = load()
     with Store(config.folders.store) as store, Ledger(config.folders.ledger) as ledger:
         yield (
-            Syncer(config, store, ledger, pricing.bundled()),
+            Syncer(config, store, ledger),
             store,
             ClaudeCodeSource(tmp_path / "claude"),
         )

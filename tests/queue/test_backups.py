@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from opensync_hooks import config, pricing
+from opensync_hooks import config
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import EMBEDDED_STORE
@@ -129,7 +129,7 @@ def test_copy_arrives_as_the_session_itself_would_have(
     write = ToolCall("t1", "Write", {"file_path": "/a", "content": f"secret = {SECRET}\n" * 3})
     whole = session("s1", Text(f"token {SECRET}"), write, ToolResult("t1", "Write", "done"))
     with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
-        syncer = Syncer(config.load(), store, ledger, pricing.bundled())
+        syncer = Syncer(config.load(), store, ledger)
         first = syncer.sync(cast("Source", Told(whole)), located())
         keep(kept, whole)
         found = kept.find("cursor", "s1")
@@ -156,7 +156,7 @@ def test_contents_that_may_no_longer_leave_do_not_leave_with_a_copy_either(
     assert found
     withholding = kept.settings(replace(loaded, file_contents=False), "cursor", "s1")
     with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
-        sent = Syncer(withholding, store, ledger, pricing.bundled()).sync(*found).sent
+        sent = Syncer(withholding, store, ledger).sync(*found).sent
     assert sent == 1
     everything = b"".join(one.read_bytes() for one in tmp_path.glob("store.db*"))
     assert b"/a" in everything

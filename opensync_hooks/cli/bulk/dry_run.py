@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from opensync_hooks import pricing
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import payloads
@@ -65,7 +64,7 @@ def stage(config: Config) -> Iterator[Syncer]:
     """A syncer that knows what was confirmed, and that nothing can be sent with."""
     nowhere = _Nowhere(config.destination, keeps_extra=not config.url)
     with readonly.copied(config.folders.ledger) as ledger:
-        yield Syncer(config, nowhere, ledger, pricing.bundled())
+        yield Syncer(config, nowhere, ledger)
 
 
 def rehearse(

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from opensync_hooks import config, pricing
+from opensync_hooks import config
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.bulk import bulk_sync
@@ -53,7 +53,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     loaded = config.load()
     Spool(loaded.folders.spool).peek(record_and_parse)  # a repair sends nothing that is private
     with Ledger(loaded.folders.ledger) as ledger, factory.destination(loaded) as archive:
-        syncer = Syncer(loaded, archive, ledger, pricing.bundled())
+        syncer = Syncer(loaded, archive, ledger)
         told = _Told(archive.name, shows=not arguments.json, names_all=bool(wish.sessions))
         for result in _results(found, Verification(syncer, archive), repairs=arguments.repair):
             told.hear(*result)

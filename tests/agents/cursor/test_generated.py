@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import pytest
 
-from opensync_hooks import pricing
 from opensync_hooks.agents.cursor.paths import Roots
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.agents.hook_notes import HookNotes
@@ -128,7 +127,7 @@ def test_whatever_cursor_wrote_arrives_in_order_at_its_time_and_nothing_else(
     config = Config(Folders(ours, ours, ours), thinking=True)
     source = Cursor(Roots.of({}, str(home)), HookNotes(ours / "notes", "cursor").facts)
     with Ledger(config.folders.ledger) as ledger, Store(config.folders.store) as store:
-        syncer = Syncer(config, store, ledger, pricing.bundled())
+        syncer = Syncer(config, store, ledger)
         for located in source.sessions():
             syncer.sync(source, located)
         for author in authors:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks import pricing
 from opensync_hooks.agents.cursor.paths import Roots
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.agents.hook_notes import HookNotes
@@ -66,7 +65,7 @@ def syncer(tmp_path: Path) -> Iterator[Syncer]:
     ours = tmp_path / "ours"
     config = Config(Folders(ours, ours, ours))
     with Ledger(config.folders.ledger) as ledger, Store(config.folders.store) as store:
-        yield Syncer(config, store, ledger, pricing.bundled())
+        yield Syncer(config, store, ledger)
 
 
 def stored(syncer: Syncer) -> list[dict[str, Any]]:

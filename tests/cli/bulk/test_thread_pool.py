@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks import pricing
 from opensync_hooks.cli.bulk.thread_pool import run_parallel
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.session_sync import Syncer
@@ -24,7 +23,7 @@ from opensync_hooks.ledger.ledger import Ledger
 def open_syncer(folder: Path) -> Iterator[Syncer]:
     config = Config(Folders(folder, folder, folder))
     with Ledger(folder / "ledger.db") as ledger, Store(folder / "store.db") as store:
-        yield Syncer(config, store, ledger, pricing.bundled())
+        yield Syncer(config, store, ledger)
 
 
 def run(
