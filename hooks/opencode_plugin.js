@@ -1,72 +1,68 @@
-// opensync-hooks: install.py wrote this file, renews it and takes it away again. Changes are lost.
+// opensync-hooks: install.py wrote this file, updates it and removes it. Changes are lost.
 //
-// A mere bridge: whatever may end a turn of a session starts hooks/opencode.py, in a session of its
-// own, with --event {"session_id", "hook_event_name"}, and waits for nothing. `opencode run` ends 30 ms
-// after its last event, and a terminal that is closed takes all that belongs to it along. An argument,
-// because what is written to a child's stdin leaves OpenCode a tick later, and is lost if it is killed.
-// Checked against OpenCode 0.5.29 to 1.18.33; the events of 2.x are those that it documents.
+// A bridge without logic: each event that may end a turn starts hooks/opencode.py as a detached process
+// with --event {"session_id", "hook_event_name"}, and nothing waits for it. It is detached because
+// `opencode run` exits 30 ms after its last event, and a closed terminal ends the whole process group.
+// It is an argument because a child's stdin is written one tick later, which a killed OpenCode never
+// reaches. Tested with OpenCode 0.5.29 to 1.18.33; the events of 2.x are the documented ones.
 import { spawn } from "node:child_process"
 
 const COMMAND = [] // install.py: the Python and the script
 
-const FIRES = new Set([
+const TRIGGERS = new Set([
   "session.idle", "session.error", "session.compacted", "session.updated", // 1.x
   "session.execution.succeeded", "session.execution.failed", "session.execution.interrupted", // 2.x
   "session.renamed", "session.compaction.ended", "session.revert.committed",
 ])
-const BEGINS = new Set(["session.created", "session.status", "message.part.updated"])
-const WINDOW_MS = 250 // for longer than this the worker waits until nothing is written any more
+const ACTIVITY = new Set(["session.created", "session.status", "message.part.updated"])
+const WINDOW_MS = 250 // one start covers the events of this time; the worker waits until all is written
 const OPTIONS = { detached: true, stdio: "ignore", windowsHide: true }
 
-const touched = new Set() // sessions of which something was heard since they were started last
-const started = new Map() // when
+const pending = new Set() // sessions with events since their last start
+const startedAt = new Map()
 const busy = new Set()
 
-function start(id, name) {
-  if (Date.now() - (started.get(id) ?? 0) < WINDOW_MS) return
-  started.set(id, Date.now())
-  touched.delete(id)
-  const event = JSON.stringify({ session_id: id, hook_event_name: name })
+function start(sessionID, eventName) {
+  if (Date.now() - (startedAt.get(sessionID) ?? 0) < WINDOW_MS) return
+  startedAt.set(sessionID, Date.now())
+  pending.delete(sessionID)
+  const event = JSON.stringify({ session_id: sessionID, hook_event_name: eventName })
   const child = spawn(COMMAND[0], [...COMMAND.slice(1), "--event", event], OPTIONS)
-  child.on("error", () => {}) // Python is gone; without a listener that would end OpenCode
+  child.on("error", () => {}) // without a listener, a missing Python would end OpenCode
   child.unref()
 }
 
-function heard(event) {
+function handle(event) {
   try {
-    const said = event.properties ?? event.data ?? {}
-    const own = String(said.info?.id ?? "").startsWith("ses") ? said.info.id : undefined
-    const id = said.sessionID ?? said.info?.sessionID ?? own ?? said.part?.sessionID
+    const payload = event.properties ?? event.data ?? {}
+    const infoID = String(payload.info?.id ?? "").startsWith("ses") ? payload.info.id : undefined
+    const id = payload.sessionID ?? payload.info?.sessionID ?? infoID ?? payload.part?.sessionID
     if (!COMMAND.length || typeof id !== "string") return
-    if (event.type === "session.deleted") return void touched.delete(id)
-    touched.add(id)
-    const rests = event.type === "session.idle" || said.status?.type === "idle"
-    if (rests) busy.delete(id)
-    else if (BEGINS.has(event.type)) busy.add(id)
-    // In the middle of a turn a new title is no reason: the end of the turn will bring it along.
-    const waits = event.type === "session.updated" && busy.has(id)
-    if (rests || (FIRES.has(event.type) && !waits)) start(id, event.type)
+    if (event.type === "session.deleted") return void pending.delete(id)
+    pending.add(id)
+    const isIdle = event.type === "session.idle" || payload.status?.type === "idle"
+    if (isIdle) busy.delete(id)
+    else if (ACTIVITY.has(event.type)) busy.add(id)
+    // A new title in the middle of a turn starts nothing: the end of the turn delivers it.
+    const isMidTurn = event.type === "session.updated" && busy.has(id)
+    if (isIdle || (TRIGGERS.has(event.type) && !isMidTurn)) start(id, event.type)
   } catch {}
-}
-
-async function server() {
-  return {
-    event: async ({ event }) => heard(event),
-    dispose: async () => flush(),
-  }
 }
 
 function flush() {
   try {
-    for (const id of touched) start(id, "dispose")
+    for (const id of pending) start(id, "dispose")
   } catch {}
 }
 
+async function server() {
+  return { event: async ({ event }) => handle(event), dispose: async () => flush() }
+}
+
 async function setup(context) {
-  const subscribe = context?.event?.subscribe
-  if (!subscribe) return // OpenCode 1.18 calls this beside server()
+  if (!context?.event?.subscribe) return // OpenCode 1.18 calls this, too, beside server()
   const stop = new AbortController()
-  listen(context, stop.signal)
+  listen(context, stop.signal) // not awaited: the stream has no end
   return () => {
     stop.abort()
     flush()
@@ -75,9 +71,9 @@ async function setup(context) {
 
 async function listen(context, signal) {
   try {
-    for await (const event of context.event.subscribe({ signal })) heard(event)
+    for await (const event of context.event.subscribe({ signal })) handle(event)
   } catch {}
 }
 
 export const OpenSyncHooks = server
-export default { id: "opensync-hooks", server, setup } // from 1.2.11 on; before, no other export may be
+export default { id: "opensync-hooks", server, setup } // 1.2.6 and older accept only functions

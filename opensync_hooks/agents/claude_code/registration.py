@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from opensync_hooks.agents.claude_code import DESCRIPTION
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
 from opensync_hooks.agents.settings_files.hooks_json import Handler, HooksFile, LocatedHandler
 from opensync_hooks.hook import paths
 
 
 class ClaudeCodeRegistration(HooksFile):
-    name = "claude-code"
-    label = "Claude Code"
+    name = DESCRIPTION.name
+    label = DESCRIPTION.label
     script = "claude_code.py"
     programs = ("claude",)
     activation_hint = "works at once, also in open sessions, in every folder that you trust it with"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from opensync_hooks.agents.cursor import DESCRIPTION
 from opensync_hooks.agents.settings_files import json_edit
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.hooks_json import (
@@ -37,8 +38,8 @@ _COMMENTS = (re.compile(r"//.*$", re.MULTILINE), re.compile(r"/\*.*?\*/", re.DOT
 
 
 class CursorRegistration(HooksFile):
-    name = "cursor"
-    label = "Cursor"
+    name = DESCRIPTION.name
+    label = DESCRIPTION.label
     script = "cursor.py"
     programs = ("cursor", "cursor-agent")
     activation_hint = "if nothing arrives, restart the windows that are open"

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from opensync_hooks.agents.opencode import DESCRIPTION
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.agents.settings_files.hook_command import command_blocker
@@ -38,8 +39,8 @@ _NO_RETRIES = "fetch-retries=0"
 
 
 class OpenCodeRegistration:
-    name = "opencode"
-    label = "OpenCode"
+    name = DESCRIPTION.name
+    label = DESCRIPTION.label
     script = "opencode.py"
     activation_hint = "restart OpenCode where it is running: it loads plugins at its start"
     file_name = "opensync-hooks.js"

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from opensync_hooks.agents import titles
 from opensync_hooks.agents.json_access import get_int, get_str
+from opensync_hooks.agents.opencode import DESCRIPTION
 from opensync_hooks.agents.opencode.layouts import SessionHeader, StoredMessage, StoredSession
 from opensync_hooks.agents.opencode.messages import MessageConverter
 from opensync_hooks.agents.opencode.usage import charge_of
 from opensync_hooks.model import Charge, Json, Message, Session
 
-AGENT = "opencode"
 _DEFAULT_TITLE = re.compile(r"(?:New|Child) [Ss]ession - \d{4}-\d\d-\d\dT[\d:.]+Z")
 _AGENT_SUFFIX = re.compile(r"\((@[^()]+ subagent)\)$")
 _SHORT_ID_LENGTH = 16
@@ -40,7 +40,7 @@ def read_session(stored: StoredSession) -> Session:
     times += [header.updated_at, *(message.created_at for message in messages)]
     return Session(
         id=header.id,
-        agent=AGENT,
+        agent=DESCRIPTION.name,
         messages=tuple(messages),
         charges=tuple(charges),
         title=_title(header, messages),

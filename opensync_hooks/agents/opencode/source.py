@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.agents.opencode import exports, locations
+from opensync_hooks.agents.opencode import DESCRIPTION, exports, locations
 from opensync_hooks.agents.opencode.layouts import (
     SessionStamp,
     StorageLayout,
@@ -20,7 +20,7 @@ from opensync_hooks.agents.opencode.layouts import (
     families,
     fingerprint,
 )
-from opensync_hooks.agents.opencode.sessions import AGENT, read_session
+from opensync_hooks.agents.opencode.sessions import read_session
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
 from opensync_hooks.errors import SourceError
@@ -32,7 +32,7 @@ QUIET_S = 0.5
 
 
 class OpenCodeSource:
-    agent = AGENT
+    agent = DESCRIPTION.name
 
     def __init__(
         self, layouts: Callable[[], list[StorageLayout]], *, now: Callable[[], float] = time.time
