@@ -18,13 +18,13 @@ DATABASES = ("1.2.1", "1.15.13", "1.18.33", "2.x")
 TREES = ("0.1.174", "0.5.29", "1.0.162", "1.1.65")
 
 
-class Home:
+class OpenCodeHome:
     def __init__(self, home: Path) -> None:
         self.path = home
         self.data = home / ".local" / "share" / "opencode"
         self.data.mkdir(parents=True, exist_ok=True)
 
-    def put(self, version: str, name: str = "opencode.db") -> Home:
+    def put(self, version: str, name: str = "opencode.db") -> OpenCodeHome:
         """The recording of a version, beside whatever lies there."""
         if version in TREES:
             self._put_tree(version)

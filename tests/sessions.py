@@ -1,4 +1,4 @@
-"""Sessions as a source reads them, and what they say in the words of the tests."""
+"""Sessions as a source reads them, and shorthand for what is in them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from opensync_hooks.agents.source import Source
 from opensync_hooks.model import Message, Session, ToolResult
 
 
-def family(source: Source, wanted: str) -> list[Session]:
-    """The session that is found, and the subagents that are delivered with it."""
-    located = source.find(wanted)
-    assert located, wanted
+def family(source: Source, session_id: str) -> list[Session]:
+    """Return the session and the subagents that are delivered with it."""
+    located = source.find(session_id)
+    assert located, session_id
     return list(source.read(located))
 
 
-def only(source: Source, wanted: str) -> Session:
-    (session,) = family(source, wanted)
+def only(source: Source, session_id: str) -> Session:
+    (session,) = family(source, session_id)
     return session
 
 
 def everything(source: Source) -> Iterator[Session]:
-    """All that there is, the oldest first."""
+    """Yield all sessions of the source, the oldest first."""
     for located in reversed(list(source.sessions())):
         yield from source.read(located)
 
 
-def told(session: Session) -> list[tuple[str, str]]:
+def dialogue(session: Session) -> list[tuple[str, str]]:
+    """Return the role and the text of each message."""
     return [(message.role, message.text) for message in session.messages]
 
 

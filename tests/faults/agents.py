@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from tests import cursor_home
 from tests.cursor_home import Editor
 from tests.faults import child
-from tests.opencode_home import Home
+from tests.opencode_home import OpenCodeHome
 from tests.transcripts import Pen, text
 
 BEGAN = 1_767_225_600
@@ -160,7 +160,7 @@ class OpenCode(_InDatabase):
     agent = "opencode"
 
     def _insert(self) -> Any:
-        home = Home(self.home)
+        home = OpenCodeHome(self.home)
         self.path = home.data / "opencode.db"
         if not self.path.exists():
             home.put(_VERSION)

@@ -21,7 +21,7 @@ from opensync_hooks.privacy.exclusion import IGNORE, Exclusions
 from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from tests.cursor_home import assistant, chat, text, user
-from tests.opencode_home import Home
+from tests.opencode_home import OpenCodeHome
 from tests.transcripts import Pen
 
 ROOT = Path(__file__).parents[2]
@@ -190,7 +190,7 @@ def told_by_cursor(home: Path, project: Path) -> Told:
 
 
 def told_by_opencode(home: Path, project: Path) -> Told:
-    opencode = Home(home).put("1.15.13")
+    opencode = OpenCodeHome(home).put("1.15.13")
     with opencode.writing() as db:
         found = db.execute(
             "SELECT id, title FROM session WHERE parent_id IS NULL ORDER BY id"

@@ -42,7 +42,7 @@ from opensync_hooks.privacy.redaction.rule import Example, Rule
 from opensync_hooks.privacy.redaction.table import RULES
 from tests.cursor_home import Editor
 from tests.e2e.world import workers
-from tests.opencode_home import DATABASES, TREES, Home
+from tests.opencode_home import DATABASES, TREES, OpenCodeHome
 from tests.opensync import real_opensync
 from tests.privacy.test_redaction import FOLDS, cut_in, fold_places
 from tests.transcripts import Pen, text
@@ -423,7 +423,7 @@ def claude_code(home: Path) -> Iterator[Session]:
 
 def opencode(home: Path) -> Iterator[Session]:
     for version in (*DATABASES, *TREES):
-        source = Home(home / version).put(version).source()
+        source = OpenCodeHome(home / version).put(version).source()
         for located in source.sessions():
             yield from source.read(located)
 

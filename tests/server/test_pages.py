@@ -26,7 +26,7 @@ from opensync_hooks.server.html import harmless
 from opensync_hooks.server.pages import MOST_MESSAGES, MOST_SESSIONS
 from opensync_hooks.server.server import Server
 from tests import cursor_home
-from tests.opencode_home import Home
+from tests.opencode_home import OpenCodeHome
 from tests.page_reader import Page
 
 BEGAN = 1_790_000_000_000
@@ -755,7 +755,7 @@ def test_body_of_a_page_request_is_not_kept(browser: Browser, server: Server) ->
 def test_every_recorded_session_of_all_agents_can_be_read_whole(
     home: Path, ours: Path, recorded: int
 ) -> None:
-    Home(home).put("1.18.33")
+    OpenCodeHome(home).put("1.18.33")
     with closing(cursor_home.Editor(home)) as editor:
         draft = editor.draft("s1")
         draft.turn(1)

@@ -17,7 +17,7 @@ from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Message
 from tests.agents.claude_code.recordings import DATA, read, session_of
-from tests.sessions import told
+from tests.sessions import dialogue
 from tests.transcripts import Pen, text
 
 _JSON = st.recursive(
@@ -83,7 +83,7 @@ def test_torn_last_line_is_left_for_the_next_time(pen: Pen) -> None:
     pen.line("user", "torn")
     pen.path.write_bytes(pen.path.read_bytes()[:-1])
     (session,) = read(pen.path)
-    assert told(session) == [("user", "whole")]
+    assert dialogue(session) == [("user", "whole")]
     assert session.skipped == {"torn last line": 1}
     assert pen.path.read_bytes().startswith(whole)
 
@@ -94,12 +94,12 @@ def test_line_separators_inside_a_string_split_nothing(pen: Pen) -> None:
         {"type": "user", "uuid": "u", "message": {"content": said}}, ensure_ascii=False
     )
     pen.raw(value.encode() + b"\n")
-    assert told(read(pen.path)[0]) == [("user", said)]
+    assert dialogue(read(pen.path)[0]) == [("user", said)]
 
 
 def test_broken_utf8_costs_a_character_not_a_line(pen: Pen) -> None:
     pen.raw(b'{"type":"user","uuid":"u","message":{"content":"a\xffb"}}\n')
-    assert told(read(pen.path)[0]) == [("user", "a\ufffdb")]
+    assert dialogue(read(pen.path)[0]) == [("user", "a\ufffdb")]
 
 
 def test_line_of_64_mb_is_one_message(pen: Pen) -> None:
@@ -116,7 +116,7 @@ def test_line_over_the_limit_is_counted_and_the_rest_is_read(
     pen.line("user", "x" * 3000)
     pen.line("user", "after", parent=None)
     (session,) = read(pen.path)
-    assert (told(session), session.skipped) == ([("user", "after")], {"line too long": 1})
+    assert (dialogue(session), session.skipped) == ([("user", "after")], {"line too long": 1})
 
 
 def test_unknown_types_blocks_and_fields_are_left_alone(pen: Pen) -> None:
@@ -124,7 +124,7 @@ def test_unknown_types_blocks_and_fields_are_left_alone(pen: Pen) -> None:
     pen.line("hologram", "?")
     pen.says("m1", {"type": "hologram", "depth": 3})
     pen.says("m1", text("hello"))
-    assert told(read(pen.path)[0]) == [("user", "go"), ("assistant", "hello")]
+    assert dialogue(read(pen.path)[0]) == [("user", "go"), ("assistant", "hello")]
 
 
 def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(pen: Pen) -> None:
@@ -134,7 +134,7 @@ def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(pen: Pen) 
     assert located
     session = next(source.read(located))
     pen.line("user", "two")
-    assert told(session) == [("user", "one")]
+    assert dialogue(session) == [("user", "one")]
 
 
 def test_file_replaced_while_it_is_read_is_an_error_not_a_mixture(pen: Pen) -> None:

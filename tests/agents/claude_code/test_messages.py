@@ -8,7 +8,7 @@ import pytest
 
 from opensync_hooks.model import Attachment, Text, ToolResult, Usage
 from tests.agents.claude_code.recordings import read
-from tests.sessions import told
+from tests.sessions import dialogue
 from tests.transcripts import Pen, call, result, text
 
 
@@ -99,7 +99,7 @@ def test_what_a_command_of_claude_codes_printed_is_a_system_text(pen: Pen) -> No
     pen.line("system", "Compacted.", subtype="local_command")
     pen.line("system", "said", subtype="informational")
     pen.line("system", "a trace", subtype="turn_duration")
-    assert [role for role, _ in told(read(pen.path)[0])] == ["system", "system"]
+    assert [role for role, _ in dialogue(read(pen.path)[0])] == ["system", "system"]
 
 
 def test_answer_that_nothing_comes_before_took_no_known_time(pen: Pen) -> None:

@@ -11,7 +11,7 @@ import pytest
 from opensync_hooks.model import Reasoning, Session, Text, ToolCall, ToolResult, Usage
 from tests.agents.claude_code.recordings import DATA, read, session_of
 from tests.recount import recount
-from tests.sessions import told
+from tests.sessions import dialogue
 
 TRANSCRIPTS = sorted(path for path in DATA.glob("*/*.jsonl"))
 UNDONE = {"00000006-0000-4000-8000-000000000006": Counter(prompts=1, responses=1)}
@@ -71,7 +71,7 @@ def test_subagents_are_sessions_of_their_own_under_their_parent() -> None:
     assert quick.id == f"{parent.id}:agent-a97d6040605cff485"
     assert {quick.parent_id, slow.parent_id} == {parent.id}
     assert quick.title == "Helper B (subagent of 00000002)"
-    assert told(quick) == [
+    assert dialogue(quick) == [
         ("user", "play:subquick B please"),
         ("assistant", "Quick sub report."),
     ]
@@ -79,9 +79,9 @@ def test_subagents_are_sessions_of_their_own_under_their_parent() -> None:
 
 def test_task_notification_is_not_taken_for_a_prompt() -> None:
     session = read(DATA / "02-subagents" / "00000003-0000-4000-8000-000000000003.jsonl")[0]
-    injected = [text for role, text in told(session) if role == "system"]
+    injected = [text for role, text in dialogue(session) if role == "system"]
     assert injected[-1].startswith("<task-notification>")
-    assert [text for role, text in told(session) if role == "user"] == [
+    assert [text for role, text in dialogue(session) if role == "user"] == [
         "play:agentbg delegate in background"
     ]
 
@@ -95,7 +95,7 @@ def test_first_prompt_is_the_title_where_there_is_no_other() -> None:
 
 
 def test_what_came_before_a_compaction_stays_and_its_summary_is_nobodys_prompt() -> None:
-    said = told(session_of("03-interactive-title-bash-rename-compact"))
+    said = dialogue(session_of("03-interactive-title-bash-rename-compact"))
     summary = next(
         n for n, (_, text) in enumerate(said) if text.startswith("This session is being")
     )
@@ -112,7 +112,7 @@ def test_rewound_branch_is_marked_undone_and_its_tokens_still_count() -> None:
 
 
 def test_interrupted_answer_is_kept_and_the_interruption_is_a_system_text() -> None:
-    said = told(session_of("04-interrupt-rewind-clear"))
+    said = dialogue(session_of("04-interrupt-rewind-clear"))
     assert ("assistant", "Slow start ") in said
     assert ("system", "[Request interrupted by user]") in said
 

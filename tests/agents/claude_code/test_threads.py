@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from opensync_hooks.agents.claude_code.branches import START, Node, undone
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from tests.agents.claude_code.recordings import read
-from tests.sessions import told
+from tests.sessions import dialogue
 from tests.transcripts import Pen, call, text
 
 
@@ -66,7 +66,7 @@ def test_subagent_in_a_file_beside_its_session_is_linked_to_it(pen: Pen) -> None
     found = {one.id: one for located in source.sessions() for one in source.read(located)}
     assert found.keys() == {"s1", "agent-a1b2c3d4"}
     child = found["agent-a1b2c3d4"]
-    assert told(child) == [("user", "look around"), ("assistant", "looked")]
+    assert dialogue(child) == [("user", "look around"), ("assistant", "looked")]
     assert (child.parent_id, child.title) == ("s1", "look around (subagent of s1)")
     assert [charge.id for charge in child.charges] == ["m2"]
 
@@ -83,7 +83,7 @@ def test_subagents_that_share_a_file_are_kept_apart(pen: Pen) -> None:
     pen.says("m-c", text("from c"), parent=first, isSidechain=True)
     pen.says("m-c", text("more of c"), parent="lost", isSidechain=True)
     _, *children = read(pen.path)
-    assert [[said for _, said in told(child)] for child in children] == [
+    assert [[said for _, said in dialogue(child)] for child in children] == [
         ["to a", "from a"],
         ["to b", "from b"],
         ["to c", "from c\n\nmore of c"],

@@ -12,7 +12,7 @@ from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
 from tests.agents.cursor.conversations import a_turn_of_everything
 from tests.cursor_home import CANARY, Editor
-from tests.sessions import only, told
+from tests.sessions import dialogue, only
 
 
 def answer_of(editor: Editor, source: Cursor, **fields: Any) -> Message:
@@ -137,7 +137,7 @@ def test_prompt_that_nobody_typed_is_no_prompt(editor: Editor, source: Cursor) -
     draft.prompt("Task 7 is done.", isSimulatedMsg=True, simulatedMsgReason="background_task")
     draft.bubble(2, {"text": "Summary of all that was said.", "capabilityType": 22})
     draft.save()
-    assert [role for role, _ in told(only(source, "s1"))] == ["user", "system", "system"]
+    assert [role for role, _ in dialogue(only(source, "s1"))] == ["user", "system", "system"]
 
 
 def test_files_go_by_name_alone(editor: Editor, source: Cursor) -> None:

@@ -32,7 +32,7 @@ from tests.cursor_home import (
     user,
 )
 from tests.cursor_home import graph as blobs_of
-from tests.sessions import only, outputs, told
+from tests.sessions import dialogue, only, outputs
 
 DATA = Path(__file__).parents[2] / "data" / "cursor"
 
@@ -62,7 +62,7 @@ def test_chat_that_cursors_own_code_wrote(home: Path, source: Cursor, state: str
     folder = home / ".cursor" / "chats" / "0" / "c1"
     shutil.copytree(DATA / "sdk" / state, folder)
     session = only(source, "c1")
-    assert told(session) == [
+    assert dialogue(session) == [
         ("user", "list files"),
         ("assistant", "Listing.\n\nThere are two files."),
     ]
@@ -86,9 +86,9 @@ def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
     chat(home, TURN, cwd="/work/app")
     chat(home, [user("elsewhere"), assistant(text("NONE"))], cwd="/work/other")
     notebook.add("c1", HookFacts(cwd="/work/app"))
-    assert told(only(source, "c1"))[0] == ("user", "list files")
+    assert dialogue(only(source, "c1"))[0] == ("user", "list files")
     notebook.add("c1", HookFacts(cwd="/work/other"))
-    assert told(only(source, "c1"))[0] == ("user", "elsewhere")
+    assert dialogue(only(source, "c1"))[0] == ("user", "elsewhere")
 
 
 def test_chat_began_when_it_says_so_or_the_note_beside_it(home: Path, source: Cursor) -> None:
@@ -113,7 +113,7 @@ def test_missing_blob_costs_only_its_message(home: Path, source: Cursor) -> None
     db.execute("DELETE FROM blobs WHERE instr(data, CAST('two files' AS BLOB))")
     db.close()
     session = only(source, "c1")
-    assert told(session) == [("user", "list files"), ("assistant", "Listing.")]
+    assert dialogue(session) == [("user", "list files"), ("assistant", "Listing.")]
     assert session.skipped == {"blob missing": 1}
 
 
@@ -184,7 +184,7 @@ def test_session_whose_bubbles_are_gone_is_read_from_its_graph(home: Path, sourc
     draft.save()
     editor.close()
     session = only(source, "s1")
-    assert told(session)[0] == ("user", "list files")
+    assert dialogue(session)[0] == ("user", "list files")
     assert outputs(session) == ["a.txt\nb.txt"]
     assert (session.title, session.created_at) == ("Its name", BEGAN)
 

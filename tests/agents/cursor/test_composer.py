@@ -17,7 +17,7 @@ from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, ToolCall, ToolResult, Trigger, TurnUsage, Usage
 from tests.agents.cursor.conversations import a_turn_of_everything
 from tests.cursor_home import BEGAN, Draft, Editor
-from tests.sessions import kinds, only, told
+from tests.sessions import dialogue, kinds, only
 
 DATA = Path(__file__).parents[2] / "data" / "cursor"
 VERSIONS = (1, 2, 3, 9, 10, 13, 16, 17, 18)
@@ -53,7 +53,7 @@ def test_order_is_that_of_the_headers_and_each_bubble_comes_once(
         draft.turn(number)
     draft.headers = [*draft.headers[::-1], *draft.headers]
     draft.save()
-    said = [text for _, text in told(only(source, "s1"))]
+    said = [text for _, text in dialogue(only(source, "s1"))]
     assert said == [f"{of} {n}" for n in range(5, -1, -1) for of in ("answer", "prompt")]
 
 
@@ -67,7 +67,7 @@ def test_missing_and_empty_rows_lose_nothing_but_themselves(editor: Editor, sour
     editor.put(draft.key(empty), None)
     editor.put(None, None)
     session = only(source, "s1")
-    assert told(session) == [
+    assert dialogue(session) == [
         ("assistant", "three"),
         ("user", "prompt 4"),
         ("assistant", "answer 4"),
@@ -247,7 +247,12 @@ def test_list_of_headers_that_was_lost_is_made_again_by_the_times(
     draft.headers.clear()
     draft.save()
     session = only(source, "s1")
-    assert [text for _, text in told(session)] == ["prompt 1", "answer 1", "prompt 2", "answer 2"]
+    assert [text for _, text in dialogue(session)] == [
+        "prompt 1",
+        "answer 1",
+        "prompt 2",
+        "answer 2",
+    ]
     assert session.skipped == {"order lost": 1}
     assert not any(message.undone for message in session.messages)
 
@@ -298,7 +303,7 @@ def test_text_blob_and_broken_utf8_are_read_alike(editor: Editor, source: Cursor
     editor.db.execute(
         "INSERT INTO cursorDiskKV VALUES (?, CAST(? AS TEXT))", (draft.key(broken), raw)
     )
-    assert [text for _, text in told(only(source, "s1"))] == ["as blob", "cut \ufffd"]
+    assert [text for _, text in dialogue(only(source, "s1"))] == ["as blob", "cut \ufffd"]
 
 
 JSON = st.recursive(
@@ -362,7 +367,7 @@ def test_any_json_in_a_bubble_costs_only_that_bubble(
     editor.put(draft.key("odd"), {"toolFormerData": tool, **bubble})
     draft.prompt("after")
     draft.save()
-    said = [text for role, text in told(only(source, "s1")) if role == "user"]
+    said = [text for role, text in dialogue(only(source, "s1")) if role == "user"]
     assert (said[0], said[-1]) == ("before", "after")
 
 

@@ -12,7 +12,7 @@ from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, Message
 from tests.agents.cursor.conversations import AS_TRANSCRIPT, TURN
 from tests.cursor_home import ENDED, Editor, chat, record, said_by_user, text, transcript, window
-from tests.sessions import only, told
+from tests.sessions import dialogue, only
 
 
 def test_hollow_transcript_never_hides_the_editors_session(
@@ -23,7 +23,7 @@ def test_hollow_transcript_never_hides_the_editors_session(
     draft.save()
     transcript(home, (ENDED,), "c1/c1.jsonl")
     chat(home, TURN)
-    assert told(only(source, "c1")) == [("user", "prompt 1"), ("assistant", "answer 1")]
+    assert dialogue(only(source, "c1")) == [("user", "prompt 1"), ("assistant", "answer 1")]
     assert [one.session_id for one in source.sessions()] == ["c1"]
 
 
@@ -34,7 +34,7 @@ def test_empty_document_does_not_hide_the_transcript_but_gives_it_its_name(
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
     session = only(source, "c1")
     assert session.title == "Its name"
-    assert len(told(session)) == 2
+    assert len(dialogue(session)) == 2
     assert [one.session_id for one in source.sessions()] == ["c1"]
 
 
@@ -76,7 +76,7 @@ def test_session_names_the_copy_it_was_read_from_and_the_richer_one(
     editor.db.execute("DELETE FROM cursorDiskKV")
     from_file = only(source, "c1")
     assert (from_file.origin, from_file.richer_origin) == ("transcript", "database")
-    assert told(from_file)
+    assert dialogue(from_file)
 
 
 def test_project_of_a_transcript_is_the_folder_whose_name_fits(
@@ -112,7 +112,7 @@ def test_file_outside_of_cursors_folders_is_read_by_itself(
     located = source.find(str(path))
     assert located
     (session,) = source.read(located)
-    assert told(session)[0] == ("user", "list files")
+    assert dialogue(session)[0] == ("user", "list files")
     assert source.find(str(tmp_path / "nothing.jsonl")) is None
     (tmp_path / "other.jsonl").write_text("{}")
     assert source.find(str(tmp_path / "other.jsonl")) is None

@@ -17,7 +17,7 @@ from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.cli import main
 from opensync_hooks.errors import SourceError
 from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, user_folder
-from tests.sessions import only, told
+from tests.sessions import dialogue, only
 from tests.transcripts import Pen
 
 
@@ -111,10 +111,10 @@ def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
     draft.save()
     said = (said_by_user("prompt 1"), record("assistant", text("told there")), ENDED)
     transcript(home, said, "s1/s1.jsonl")
-    assert told(only(source, "s1"))[1] == ("assistant", "answer 1")
+    assert dialogue(only(source, "s1"))[1] == ("assistant", "answer 1")
     roots = Roots.of({"CURSOR_CODE_REMOTE": "true"}, str(home))
     there = Cursor(roots, HookNotes(home / "notes there", "cursor").facts)
-    assert told(only(there, "s1"))[1] == ("assistant", "told there")
+    assert dialogue(only(there, "s1"))[1] == ("assistant", "told there")
 
 
 def test_database_of_2024_holds_nothing_and_a_file_that_is_none_is_an_error(

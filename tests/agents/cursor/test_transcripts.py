@@ -18,7 +18,7 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall
 from tests.agents.cursor.conversations import AS_TRANSCRIPT
 from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, use
-from tests.sessions import family, only, told
+from tests.sessions import dialogue, family, only
 
 DATA = Path(__file__).parents[2] / "data" / "cursor"
 
@@ -56,7 +56,7 @@ def write(home: Path, layout: str) -> Path:
 def test_transcript_is_found_in_every_layout(home: Path, source: Cursor, layout: str) -> None:
     path = write(home, layout)
     session = only(source, "c1")
-    assert told(session)[0] == ("user", "list files")
+    assert dialogue(session)[0] == ("user", "list files")
     calls = [
         part for message in session.messages for part in message.parts if isinstance(part, ToolCall)
     ]
@@ -109,7 +109,7 @@ def test_line_of_a_kind_that_nobody_knows_is_counted(home: Path, source: Cursor)
     odd = ({"type": "hologram"}, {"type": "metadata"}, {"role": "oracle"})
     transcript(home, (*odd, *AS_TRANSCRIPT), "c1/c1.jsonl")
     session = only(source, "c1")
-    assert len(told(session)) == 2
+    assert len(dialogue(session)) == 2
     assert session.skipped == {"unknown line hologram": 1, "unknown line oracle": 1}
 
 
@@ -187,10 +187,10 @@ def test_session_that_was_resumed_elsewhere_is_taken_from_where_the_hook_ran(
         shutil.copytree(DATA / "recordings" / "session-resume" / project, folder)
     notebook.add(session_id, HookFacts(cwd="/work/repo"))
     session = only(source, session_id)
-    assert [role for role, _ in told(session)] == ["user", "assistant"] * 2
+    assert [role for role, _ in dialogue(session)] == ["user", "assistant"] * 2
     assert session.project_path == "/work/repo"
     notebook.add(session_id, HookFacts(cwd="/work/elsewhere"))
-    assert [text for _, text in told(only(source, session_id))][1:] == ["NONE"]
+    assert [text for _, text in dialogue(only(source, session_id))][1:] == ["NONE"]
 
 
 def test_sibling_transcript_of_a_subagent_is_a_session_of_its_own(
@@ -271,7 +271,7 @@ def test_id_in_a_file_name_never_leaves_the_folder(
     assert source.find(session_id) is None
     if name.strip("."):
         transcript(home, AS_TRANSCRIPT, f"{name}/{name}.jsonl")
-        assert len(told(only(source, session_id))) == 2
+        assert len(dialogue(only(source, session_id))) == 2
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.opencode_home import Home
+from tests.opencode_home import OpenCodeHome
 
 
 @pytest.fixture
-def there(home: Path) -> Home:
-    return Home(home)
+def there(home: Path) -> OpenCodeHome:
+    return OpenCodeHome(home)
 
 
 @pytest.fixture
-def recorded(there: Home) -> Home:
+def recorded(there: OpenCodeHome) -> OpenCodeHome:
     """The recording of 1.18.33, which has most in it."""
     return there.put("1.18.33")

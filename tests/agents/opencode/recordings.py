@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.opencode_home import Home
+from tests.opencode_home import OpenCodeHome
 
 TRUTH: dict[str, dict[str, tuple[float, ...]]] = {
     "0.1.174": {
@@ -77,10 +77,10 @@ CONTINUE = (
 NEW, MIGRATED = "ses_ee23aaaaaffeConstructedParnt", "ses_ee24bbbbbffeConstructedMigr1"
 
 
-def changing(statement: str, *values: object) -> Callable[[Home], None]:
+def changing(statement: str, *values: object) -> Callable[[OpenCodeHome], None]:
     """A change of the database, as OpenCode would make it."""
 
-    def change(there: Home) -> None:
+    def change(there: OpenCodeHome) -> None:
         with there.writing() as db:
             db.execute(statement, values)
 

@@ -13,18 +13,18 @@ from opensync_hooks.delivery import payloads
 from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
 from opensync_hooks.privacy.cleaning import clean_message
 from tests.agents.opencode.recordings import CHILD, CONTINUE, DELEGATE, FORK, REVERTED, TOOLS, TRUTH
-from tests.opencode_home import DATABASES, TREES, Home, tally
-from tests.sessions import everything, outputs, told
+from tests.opencode_home import DATABASES, TREES, OpenCodeHome, tally
+from tests.sessions import dialogue, everything, outputs
 
 
 @pytest.mark.parametrize("version", TRUTH)
-def test_recording_holds_what_a_count_by_hand_finds(there: Home, version: str) -> None:
+def test_recording_holds_what_a_count_by_hand_finds(there: OpenCodeHome, version: str) -> None:
     found = {one.id: tuple(tally(one).values()) for one in everything(there.put(version).source())}
     assert found == TRUTH[version]
 
 
 @pytest.mark.parametrize("version", [*TREES, *DATABASES])
-def test_recording_is_read_without_a_gap(there: Home, version: str) -> None:
+def test_recording_is_read_without_a_gap(there: OpenCodeHome, version: str) -> None:
     sessions = list(everything(there.put(version).source()))
     assert len(sessions) == len(TRUTH[version])
     for session in sessions:
@@ -36,11 +36,11 @@ def test_recording_is_read_without_a_gap(there: Home, version: str) -> None:
         assert session.created_at <= session.updated_at
 
 
-def test_turn_with_tools_is_told_in_order(recorded: Home) -> None:
+def test_turn_with_tools_is_told_in_order(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read(TOOLS)
     assert session.title == 'Fake title: "please write a notes file'
     assert session.agent_version == "1.18.33"
-    assert told(session) == [
+    assert dialogue(session) == [
         ("user", '"please write a notes file play:tools"'),
         ("assistant", "I will create a file."),
         ("assistant", ""),
@@ -63,7 +63,7 @@ def test_turn_with_tools_is_told_in_order(recorded: Home) -> None:
     assert (len(took), session.duration_ms) == (7, sum(took))
 
 
-def test_tool_goes_by_the_title_that_opencode_shows(recorded: Home) -> None:
+def test_tool_goes_by_the_title_that_opencode_shows(recorded: OpenCodeHome) -> None:
     titles = {
         part.name: part.title
         for message in recorded.read(TOOLS)[0].messages
@@ -88,7 +88,7 @@ def test_title_of_a_tool_goes_along_without_secrets_and_contents() -> None:
     assert [one.get("title") for one in parts] == ["echo [redacted:github-token]", None]
 
 
-def test_reasoning_is_kept_apart_from_what_was_said(recorded: Home) -> None:
+def test_reasoning_is_kept_apart_from_what_was_said(recorded: OpenCodeHome) -> None:
     first = list(recorded.read(TOOLS)[0].messages)[1]
     assert first.parts[0] == Reasoning("First write a file, then list.")
     assert first.text == "I will create a file."
@@ -115,7 +115,7 @@ def test_total_that_cannot_be_takes_nothing_away(total: object) -> None:
     assert (counted.prompt_tokens, counted.completion_tokens) == (15, 7)
 
 
-def test_failed_tools_are_marked_and_say_why(recorded: Home) -> None:
+def test_failed_tools_are_marked_and_say_why(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04558521ffeT593dgM1Qdg10m")
     results = [
         part for one in session.messages for part in one.parts if isinstance(part, ToolResult)
@@ -128,7 +128,7 @@ def test_failed_tools_are_marked_and_say_why(recorded: Home) -> None:
     assert results[0].output == "File not found: /home/dev/proj/does-not-exist.txt"
 
 
-def test_what_opencode_put_beside_a_prompt_is_nobodys_prompt(recorded: Home) -> None:
+def test_what_opencode_put_beside_a_prompt_is_nobodys_prompt(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04546e0bffeJQOFHK8EL2fjnQ")
     prompt, injected, answer, shell, ran = session.messages
     assert prompt.parts == (
@@ -145,7 +145,7 @@ def test_what_opencode_put_beside_a_prompt_is_nobodys_prompt(recorded: Home) -> 
 
 
 def test_attached_file_goes_by_its_path_and_its_contents_as_the_reading_tool_s(
-    recorded: Home,
+    recorded: OpenCodeHome,
 ) -> None:
     """So that whoever withholds what tools read withholds this as well."""
     (session,) = recorded.read("ses_e04557a58ffedNZB6cwvgy6oTV")
@@ -159,7 +159,7 @@ def test_attached_file_goes_by_its_path_and_its_contents_as_the_reading_tool_s(
     assert "# fake project" in result.output
 
 
-def test_agent_that_the_prompt_names_already_is_not_named_again(recorded: Home) -> None:
+def test_agent_that_the_prompt_names_already_is_not_named_again(recorded: OpenCodeHome) -> None:
     said = json.dumps({"type": "text", "text": "ask @general"})
     with recorded.writing() as db:
         db.execute("UPDATE part SET data = ? WHERE data LIKE '%see image%'", (said,))
@@ -167,7 +167,7 @@ def test_agent_that_the_prompt_names_already_is_not_named_again(recorded: Home) 
     assert prompt.text == "ask @general"
 
 
-def test_only_the_text_behind_a_call_is_its_result(recorded: Home) -> None:
+def test_only_the_text_behind_a_call_is_its_result(recorded: OpenCodeHome) -> None:
     more = json.dumps({"type": "text", "synthetic": True, "text": "by the way"})
     session_id = "ses_e04557a58ffedNZB6cwvgy6oTV"
     with recorded.writing() as db:
@@ -180,16 +180,16 @@ def test_only_the_text_behind_a_call_is_its_result(recorded: Home) -> None:
     assert [type(part) for part in beside.parts] == [ToolCall, ToolResult, Text]
 
 
-def test_command_that_runs_as_a_subtask_is_the_users_prompt(recorded: Home) -> None:
+def test_command_that_runs_as_a_subtask_is_the_users_prompt(recorded: OpenCodeHome) -> None:
     parent, child = recorded.read("ses_e0454697cffee7LfmyQ4gmQHqa")
-    assert told(parent)[0] == ("user", "/sub @general\nDo a sub job now play:sub")
-    assert told(parent)[2][0] == "system"
+    assert dialogue(parent)[0] == ("user", "/sub @general\nDo a sub job now play:sub")
+    assert dialogue(parent)[2][0] == "system"
     assert child.title == "x (@general subagent of ses_e0454697cffe)"
 
 
-def test_compaction_is_told_by_no_one(recorded: Home) -> None:
+def test_compaction_is_told_by_no_one(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04546791ffegNBOqPB7cto6kY")
-    assert told(session)[2:5] == [
+    assert dialogue(session)[2:5] == [
         ("system", "[conversation compacted automatically]"),
         ("system", "## Goal\nFake compaction summary.\n\n## Next\nCarry on."),
         ("system", CONTINUE),
@@ -199,7 +199,7 @@ def test_compaction_is_told_by_no_one(recorded: Home) -> None:
     assert summary.charge.usage.prompt_tokens == 1200
 
 
-def test_reverted_messages_are_undone_and_still_paid_for(recorded: Home) -> None:
+def test_reverted_messages_are_undone_and_still_paid_for(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read(REVERTED)
     assert session.title == "Renamed, reverted and archived"
     assert [one.undone for one in session.messages] == [False, False, True, True]
@@ -207,7 +207,7 @@ def test_reverted_messages_are_undone_and_still_paid_for(recorded: Home) -> None
 
 
 def test_revert_within_a_message_undoes_all_that_follows_and_not_the_message(
-    recorded: Home,
+    recorded: OpenCodeHome,
 ) -> None:
     """As OpenCode 1.18 does: the next prompt deletes what stands behind the message."""
     first = next(iter(recorded.read(REVERTED)[0].messages))
@@ -218,23 +218,23 @@ def test_revert_within_a_message_undoes_all_that_follows_and_not_the_message(
     assert undone == [False, True, True, True]
 
 
-def test_aborted_answer_is_kept_as_far_as_it_came(recorded: Home) -> None:
+def test_aborted_answer_is_kept_as_far_as_it_came(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04545d1cffe1ZjVqne9kHy747")
-    assert told(session)[1] == ("assistant", "One two three four five \n\n[aborted]")
+    assert dialogue(session)[1] == ("assistant", "One two three four five \n\n[aborted]")
 
 
-def test_api_error_is_told_without_headers_or_body(recorded: Home) -> None:
+def test_api_error_is_told_without_headers_or_body(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04558e25ffe7EuBs70o6E6RZ4")
-    assert told(session)[1] == ("system", "[APIError 400: fake bad request]")
+    assert dialogue(session)[1] == ("system", "[APIError 400: fake bad request]")
     assert "fakellm" not in repr(session)
 
 
-def test_answer_that_never_came_leaves_its_prompt(recorded: Home) -> None:
+def test_answer_that_never_came_leaves_its_prompt(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04542bb1ffeZcfkmF6H6qhBz5")
-    assert told(session) == [("user", '"killed play:slow"')]
+    assert dialogue(session) == [("user", '"killed play:slow"')]
 
 
-def test_children_follow_their_parent_also_when_nobody_named_them(recorded: Home) -> None:
+def test_children_follow_their_parent_also_when_nobody_named_them(recorded: OpenCodeHome) -> None:
     parent, child = recorded.read(DELEGATE)
     assert (parent.id, child.id) == (DELEGATE, CHILD)
     assert child.parent_id == DELEGATE
@@ -242,14 +242,14 @@ def test_children_follow_their_parent_also_when_nobody_named_them(recorded: Home
     assert [one.id for one in recorded.read(CHILD)] == [CHILD]
 
 
-def test_children_of_children_come_with_the_first_and_a_circle_ends(recorded: Home) -> None:
+def test_children_of_children_come_with_the_first_and_a_circle_ends(recorded: OpenCodeHome) -> None:
     with recorded.writing() as db:
         db.execute("UPDATE session SET parent_id = ? WHERE id = ?", (CHILD, TOOLS))
         db.execute("UPDATE session SET parent_id = ? WHERE id = ?", (TOOLS, DELEGATE))
     assert [one.id for one in recorded.read(DELEGATE)] == [DELEGATE, CHILD, TOOLS]
 
 
-def test_fork_has_the_calls_of_the_session_it_came_from(recorded: Home) -> None:
+def test_fork_has_the_calls_of_the_session_it_came_from(recorded: OpenCodeHome) -> None:
     """By the same ids, so that they are paid once."""
     (first,), (fork,) = recorded.read(TOOLS), recorded.read(FORK)
     theirs = [charge.id for charge in first.charges]
@@ -266,15 +266,17 @@ def test_fork_has_the_calls_of_the_session_it_came_from(recorded: Home) -> None:
         "",
     ],
 )
-def test_session_without_a_title_goes_by_its_first_prompt(recorded: Home, title: str) -> None:
+def test_session_without_a_title_goes_by_its_first_prompt(
+    recorded: OpenCodeHome, title: str
+) -> None:
     with recorded.writing() as db:
         db.execute("UPDATE session SET title = ? WHERE id = ?", (title, TOOLS))
     assert recorded.read(TOOLS)[0].title == '"please write a notes file play:tools"'
 
 
-def test_text_that_0_1_kept_in_pieces_is_whole_again(there: Home) -> None:
+def test_text_that_0_1_kept_in_pieces_is_whole_again(there: OpenCodeHome) -> None:
     (session,) = there.put("0.1.174").read("ses_e0456db59ffeTbijX5BnpR7wLR")
-    assert told(session) == [
+    assert dialogue(session) == [
         ("user", "please write a notes file play:tools"),
         (
             "assistant",
@@ -286,7 +288,9 @@ def test_text_that_0_1_kept_in_pieces_is_whole_again(there: Home) -> None:
 
 
 @pytest.mark.parametrize("version", ["0.5.29", "1.1.65"])
-def test_messages_of_a_tree_are_in_the_order_of_their_times(there: Home, version: str) -> None:
+def test_messages_of_a_tree_are_in_the_order_of_their_times(
+    there: OpenCodeHome, version: str
+) -> None:
     """A clock that was set back gives later messages lower ids."""
     session_id = next(iter(TRUTH[version]))
     there.put(version)
@@ -294,10 +298,10 @@ def test_messages_of_a_tree_are_in_the_order_of_their_times(there: Home, version
     value = json.loads(first.read_text())
     value["time"]["created"] += 10**9
     first.write_text(json.dumps(value))
-    assert told(there.read(session_id)[0])[-1][1].startswith(("please", '"please'))
+    assert dialogue(there.read(session_id)[0])[-1][1].startswith(("please", '"please'))
 
 
-def test_call_that_lost_its_name_and_its_id_is_told_all_the_same(recorded: Home) -> None:
+def test_call_that_lost_its_name_and_its_id_is_told_all_the_same(recorded: OpenCodeHome) -> None:
     tool = {"type": "tool", "state": {"status": "error", "output": "as far as it came"}}
     with recorded.writing() as db:
         db.execute("UPDATE part SET data = ? WHERE session_id = ?", (json.dumps(tool), CHILD))
@@ -308,14 +312,16 @@ def test_call_that_lost_its_name_and_its_id_is_told_all_the_same(recorded: Home)
     assert result == ToolResult(call.id, "unknown", "as far as it came", is_error=True)
 
 
-def test_child_that_says_nothing_and_has_no_title_still_names_its_parent(recorded: Home) -> None:
+def test_child_that_says_nothing_and_has_no_title_still_names_its_parent(
+    recorded: OpenCodeHome,
+) -> None:
     with recorded.writing() as db:
         db.execute("DELETE FROM message WHERE session_id = ?", (CHILD,))
         db.execute("UPDATE session SET title = '' WHERE id = ?", (CHILD,))
     assert recorded.read(CHILD)[0].title == "Subagent (subagent of ses_e04559947ffe)"
 
 
-def test_answer_that_states_a_cost_and_no_tokens_is_paid_for(recorded: Home) -> None:
+def test_answer_that_states_a_cost_and_no_tokens_is_paid_for(recorded: OpenCodeHome) -> None:
     with recorded.writing() as db:
         db.execute("UPDATE message SET data = json_remove(data, '$.tokens')")
     (session,) = recorded.read(TOOLS)
@@ -323,7 +329,7 @@ def test_answer_that_states_a_cost_and_no_tokens_is_paid_for(recorded: Home) -> 
     assert tally(session)["read"] == 0
 
 
-def test_model_that_is_free_stays_free(recorded: Home) -> None:
+def test_model_that_is_free_stays_free(recorded: OpenCodeHome) -> None:
     """OpenCode says so; no table has to guess."""
     with recorded.writing() as db:
         db.execute("UPDATE message SET data = json_set(data, '$.cost', 0)")
@@ -332,7 +338,7 @@ def test_model_that_is_free_stays_free(recorded: Home) -> None:
 
 
 @pytest.mark.parametrize("about", [{"error": True, "message": "No."}, {"error": True}, {}])
-def test_tool_that_failed_in_0_1_says_why(there: Home, about: dict[str, Any]) -> None:
+def test_tool_that_failed_in_0_1_says_why(there: OpenCodeHome, about: dict[str, Any]) -> None:
     session_id = "ses_e0456db59ffeTbijX5BnpR7wLR"
     there.put("0.1.174")
     before = outputs(there.read(session_id)[0])

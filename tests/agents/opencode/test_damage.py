@@ -18,12 +18,12 @@ from opensync_hooks.agents.opencode.json_file import read_object
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Trigger
 from tests.agents.opencode.recordings import TOOLS, changing
-from tests.opencode_home import Home
-from tests.sessions import everything, told
+from tests.opencode_home import OpenCodeHome
+from tests.sessions import dialogue, everything
 
 
 def test_file_that_is_half_written_is_read_again(
-    there: Home, monkeypatch: pytest.MonkeyPatch
+    there: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = there.path / "half.json"
     path.write_text('{"a": ')
@@ -31,7 +31,7 @@ def test_file_that_is_half_written_is_read_again(
     assert read_object(path) == {"a": 1}
 
 
-def test_files_that_stay_broken_are_counted_and_the_rest_goes_on(there: Home) -> None:
+def test_files_that_stay_broken_are_counted_and_the_rest_goes_on(there: OpenCodeHome) -> None:
     there.put("1.1.65")
     session_id = "ses_e0456045dffegAp1T5tNEv5uc8"
     message = max(there.data.glob(f"storage/message/{session_id}/*.json"))
@@ -41,10 +41,10 @@ def test_files_that_stay_broken_are_counted_and_the_rest_goes_on(there: Home) ->
         os.utime(broken, (0, 0))
     (session,) = there.read(session_id)
     assert session.skipped == {"unreadable message": 1, "unreadable part": 1}
-    assert told(session)[0][0] == "user"
+    assert dialogue(session)[0][0] == "user"
 
 
-def test_link_in_place_of_a_message_is_not_followed(there: Home, tmp_path: Path) -> None:
+def test_link_in_place_of_a_message_is_not_followed(there: OpenCodeHome, tmp_path: Path) -> None:
     there.put("1.1.65")
     session_id = "ses_e0456045dffegAp1T5tNEv5uc8"
     message = max(there.data.glob(f"storage/message/{session_id}/*.json"))
@@ -57,7 +57,9 @@ def test_link_in_place_of_a_message_is_not_followed(there: Home, tmp_path: Path)
 @pytest.mark.parametrize(
     "content", [b"", b"no database at all", b"SQLite format 3\0" + b"\xff" * 4096]
 )
-def test_file_that_is_no_database_says_so_and_hides_nothing(there: Home, content: bytes) -> None:
+def test_file_that_is_no_database_says_so_and_hides_nothing(
+    there: OpenCodeHome, content: bytes
+) -> None:
     """In the list it stands for whatever was in it, so that nobody takes it for empty."""
     there.put("1.1.65")
     (there.data / "opencode.db").write_bytes(content)
@@ -73,7 +75,7 @@ def test_file_that_is_no_database_says_so_and_hides_nothing(there: Home, content
 
 
 def test_database_that_lets_nobody_read_is_an_error_and_not_empty(
-    there: Home, monkeypatch: pytest.MonkeyPatch
+    there: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_snapshot, "PATIENCE_S", 0.05)
     there.put("1.2.1")
@@ -87,7 +89,7 @@ def test_database_that_lets_nobody_read_is_an_error_and_not_empty(
     db.close()
 
 
-def test_session_that_is_gone_by_now_is_an_error(recorded: Home) -> None:
+def test_session_that_is_gone_by_now_is_an_error(recorded: OpenCodeHome) -> None:
     source = recorded.source()
     located = source.find(TOOLS)
     assert located
@@ -96,7 +98,7 @@ def test_session_that_is_gone_by_now_is_an_error(recorded: Home) -> None:
         list(source.read(located))
 
 
-def test_what_no_version_had_yet_is_counted_and_not_fatal(recorded: Home) -> None:
+def test_what_no_version_had_yet_is_counted_and_not_fatal(recorded: OpenCodeHome) -> None:
     odd = {"type": "hologram", "text": "?"}
     with recorded.writing() as db:
         db.execute("ALTER TABLE session ADD COLUMN mood TEXT")
@@ -115,7 +117,7 @@ def test_what_no_version_had_yet_is_counted_and_not_fatal(recorded: Home) -> Non
     }
 
 
-def test_columns_of_1_18_that_older_files_lack_are_not_asked_for(there: Home) -> None:
+def test_columns_of_1_18_that_older_files_lack_are_not_asked_for(there: OpenCodeHome) -> None:
     with there.put("1.2.1").writing() as db:
         for column in ("revert", "version", "time_archived"):
             db.execute(f"ALTER TABLE session DROP COLUMN {column}")
@@ -155,7 +157,7 @@ OBJECTS = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), 
 def test_any_json_at_all_is_survived(
     tmp_path_factory: pytest.TempPathFactory, table: str, value: dict[str, Any]
 ) -> None:
-    there = Home(tmp_path_factory.mktemp("h") / "home")
+    there = OpenCodeHome(tmp_path_factory.mktemp("h") / "home")
     there.put("1.18.33" if table != "session_message" else "2.x")
     with there.writing() as db:
         role = {} if table == "session_message" else {"role": value.get("role", "assistant")}

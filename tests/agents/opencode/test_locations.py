@@ -13,11 +13,11 @@ from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.cli import foreground
 from opensync_hooks.model import Trigger
 from tests.agents.opencode.recordings import NEW, TOOLS, TRUTH
-from tests.opencode_home import RECORDED, TREES, Home, tally
-from tests.sessions import everything, told
+from tests.opencode_home import RECORDED, TREES, OpenCodeHome, tally
+from tests.sessions import dialogue, everything
 
 
-def test_years_of_use_in_one_folder_are_all_found_once(there: Home) -> None:
+def test_years_of_use_in_one_folder_are_all_found_once(there: OpenCodeHome) -> None:
     for version in ("0.1.174", "0.5.29", "1.0.162", "1.1.65", "1.15.13"):
         there.put(version)
     found = [one.id for one in everything(there.source())]
@@ -28,7 +28,9 @@ def test_years_of_use_in_one_folder_are_all_found_once(there: Home) -> None:
 
 
 @pytest.mark.parametrize("older", ["1.1.65", "1.0.162", "0.5.29", "0.1.174"])
-def test_of_one_session_in_two_generations_the_newer_counts(there: Home, older: str) -> None:
+def test_of_one_session_in_two_generations_the_newer_counts(
+    there: OpenCodeHome, older: str
+) -> None:
     there.put("1.18.33").put(older)
     stale = next(iter(TRUTH[older]))
     with there.writing() as db:
@@ -40,7 +42,9 @@ def test_of_one_session_in_two_generations_the_newer_counts(there: Home, older: 
     assert [one.session_id for one in there.source().sessions()].count(stale) == 1
 
 
-def test_child_that_a_newer_generation_has_is_not_taken_from_an_older_one(there: Home) -> None:
+def test_child_that_a_newer_generation_has_is_not_taken_from_an_older_one(
+    there: OpenCodeHome,
+) -> None:
     there.put("1.0.162").put("1.18.33")
     parent, child = "ses_e045615d2ffeY56bI8EW3NC9Mc", "ses_e0456158bffe454f2MpIoJwXje"
     with there.writing() as db:
@@ -49,14 +53,14 @@ def test_child_that_a_newer_generation_has_is_not_taken_from_an_older_one(there:
     assert there.read(child)[0].agent_version == "1.18.33"
 
 
-def test_fresh_file_of_2_x_needs_no_tables_of_1_x(there: Home) -> None:
+def test_fresh_file_of_2_x_needs_no_tables_of_1_x(there: OpenCodeHome) -> None:
     with there.put("2.x").writing() as db:
         for table in ("session", "message", "part"):
             db.execute(f"DROP TABLE {table}")
     assert there.read(NEW)[0].id == NEW
 
 
-def test_table_of_switches_that_1_15_kept_is_no_conversation(there: Home) -> None:
+def test_table_of_switches_that_1_15_kept_is_no_conversation(there: OpenCodeHome) -> None:
     """It has no `seq`; and a session that was just begun has no messages anywhere."""
     with there.put("1.15.13").writing() as db:
         db.execute("DELETE FROM message")
@@ -76,7 +80,7 @@ def test_table_of_switches_that_1_15_kept_is_no_conversation(there: Home) -> Non
     ],
 )
 def test_database_is_found_as_opencode_finds_it(
-    there: Home, environ: dict[str, str], names: list[str]
+    there: OpenCodeHome, environ: dict[str, str], names: list[str]
 ) -> None:
     for name in ("opencode.db", "opencode-dev.db", "opencode-local.db", "mine.db"):
         (there.data / name).touch()
@@ -85,7 +89,7 @@ def test_database_is_found_as_opencode_finds_it(
     assert bool(found) == bool(names)
 
 
-def test_absolute_path_and_data_home_are_heeded(there: Home, tmp_path: Path) -> None:
+def test_absolute_path_and_data_home_are_heeded(there: OpenCodeHome, tmp_path: Path) -> None:
     there.put("1.18.33", "elsewhere.db").put("1.1.65")
     moved = tmp_path / "moved" / "opencode"
     moved.mkdir(parents=True)
@@ -95,7 +99,7 @@ def test_absolute_path_and_data_home_are_heeded(there: Home, tmp_path: Path) -> 
     assert there.source().find(TOOLS) is None
 
 
-def test_session_is_found_by_its_file_in_a_tree(there: Home) -> None:
+def test_session_is_found_by_its_file_in_a_tree(there: OpenCodeHome) -> None:
     there.put("1.1.65")
     (file,) = there.data.glob("storage/session/*/ses_e0456045dffegAp1T5tNEv5uc8.json")
     source = there.source()
@@ -104,7 +108,9 @@ def test_session_is_found_by_its_file_in_a_tree(there: Home) -> None:
     assert source.find(str(message)) is None
 
 
-def test_exported_session_is_read_by_its_file_or_from_the_folder_of_the_docs(there: Home) -> None:
+def test_exported_session_is_read_by_its_file_or_from_the_folder_of_the_docs(
+    there: OpenCodeHome,
+) -> None:
     export = there.path / "some export.json"
     shutil.copy(RECORDED / "export.json", export)
     source = there.source()
@@ -119,7 +125,9 @@ def test_exported_session_is_read_by_its_file_or_from_the_folder_of_the_docs(the
     assert there.read(TOOLS)[0].messages == session.messages
 
 
-def test_export_of_a_session_that_opencode_still_has_is_no_second_one(recorded: Home) -> None:
+def test_export_of_a_session_that_opencode_still_has_is_no_second_one(
+    recorded: OpenCodeHome,
+) -> None:
     folder = recorded.path / ".opencode" / "sessions"
     folder.mkdir(parents=True)
     shutil.copy(RECORDED / "export.json", folder / "any.json")
@@ -134,7 +142,7 @@ def test_export_of_a_session_that_opencode_still_has_is_no_second_one(recorded: 
     assert [one.id for one in exported.messages] == [one.id for one in kept.messages]
 
 
-def test_file_named_after_another_session_is_not_that_one(there: Home) -> None:
+def test_file_named_after_another_session_is_not_that_one(there: OpenCodeHome) -> None:
     folder = there.path / ".opencode" / "sessions"
     folder.mkdir(parents=True)
     shutil.copy(RECORDED / "export.json", folder / "ses_other.json")
@@ -142,7 +150,9 @@ def test_file_named_after_another_session_is_not_that_one(there: Home) -> None:
     assert there.read(TOOLS)
 
 
-def test_plain_session_file_with_contents_instead_of_parts_is_understood(there: Home) -> None:
+def test_plain_session_file_with_contents_instead_of_parts_is_understood(
+    there: OpenCodeHome,
+) -> None:
     folder = there.path / ".opencode" / "sessions"
     folder.mkdir(parents=True)
     messages = [
@@ -155,7 +165,7 @@ def test_plain_session_file_with_contents_instead_of_parts_is_understood(there: 
     file = folder / "ses_plain.json"
     file.write_text(json.dumps({"id": "ses_plain", "title": "T", "messages": messages}))
     (session,) = there.read("ses_plain")
-    assert told(session) == [("user", "hi"), ("assistant", "hello"), ("user", "thanks")]
+    assert dialogue(session) == [("user", "hi"), ("assistant", "hello"), ("user", "thanks")]
     assert [one.id for one in session.messages] == ["message-0", "message-1", "message-2"]
     assert (session.title, session.created_at) == ("T", 5)
     assert next(iter(session.messages)).created_at == 5
@@ -163,7 +173,7 @@ def test_plain_session_file_with_contents_instead_of_parts_is_understood(there: 
 
 
 @pytest.mark.parametrize("wanted", ["nothing", "ses_", "../../etc/passwd", "ses_a/b", "x.json"])
-def test_what_is_no_session_is_not_found(recorded: Home, wanted: str) -> None:
+def test_what_is_no_session_is_not_found(recorded: OpenCodeHome, wanted: str) -> None:
     assert recorded.source().find(wanted) is None
 
 
@@ -174,7 +184,7 @@ def test_home_without_opencode_has_no_sessions(home: Path) -> None:
 
 
 def test_latest_session_by_hand_says_when_there_is_none(
-    there: Home, capsys: pytest.CaptureFixture[str]
+    there: OpenCodeHome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert foreground.main("opencode", ["--latest"]) == 2
     assert capsys.readouterr().err == (
@@ -186,7 +196,7 @@ def test_latest_session_by_hand_says_when_there_is_none(
     assert capsys.readouterr().out.startswith(newest)
 
 
-def test_payload_names_the_session(there: Home) -> None:
+def test_payload_names_the_session(there: OpenCodeHome) -> None:
     source = there.source()
     payload = {"session_id": TOOLS, "hook_event_name": "session.idle"}
     assert source.trigger(payload) == Trigger("opencode", TOOLS, "session.idle")

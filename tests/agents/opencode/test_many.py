@@ -15,10 +15,10 @@ from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.opencode.database import OpenCodeDatabase
 from opensync_hooks.model import Trigger
 from tests.agents.opencode.recordings import DELEGATE
-from tests.opencode_home import Home
+from tests.opencode_home import OpenCodeHome
 
 
-def _many(there: Home, count: int, name: str) -> OpenCodeDatabase:
+def _many(there: OpenCodeHome, count: int, name: str) -> OpenCodeDatabase:
     there.put("1.18.33", name)
     with there.writing(name) as db:
         db.execute("BEGIN")
@@ -52,7 +52,7 @@ def _copy(db: sqlite3.Connection, table: str, key: str, change: Mapping[str, str
 
 
 def test_one_session_is_found_by_index_alone(
-    recorded: Home, monkeypatch: pytest.MonkeyPatch
+    recorded: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans: list[str] = []
 
@@ -77,7 +77,7 @@ def test_one_session_is_found_by_index_alone(
     assert [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan] == []
 
 
-def test_one_session_out_of_5000_costs_what_one_out_of_50_does(there: Home) -> None:
+def test_one_session_out_of_5000_costs_what_one_out_of_50_does(there: OpenCodeHome) -> None:
     few, many = _many(there, 50, "few.db"), _many(there, 5000, "many.db")
     ratios = []
     for _ in range(6):

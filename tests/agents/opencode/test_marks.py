@@ -10,10 +10,10 @@ import pytest
 
 from opensync_hooks.agents.source import Located
 from tests.agents.opencode.recordings import CHILD, DELEGATE, MIGRATED, TRUTH, changing
-from tests.opencode_home import TREES, Home
+from tests.opencode_home import TREES, OpenCodeHome
 
 _LAST_PART = "(SELECT id FROM part WHERE session_id = ? ORDER BY id DESC LIMIT 1)"
-CHANGES: dict[str, Callable[[Home], None]] = {
+CHANGES: dict[str, Callable[[OpenCodeHome], None]] = {
     "late title": changing("UPDATE session SET title = 'late' WHERE id = ?", DELEGATE),
     "archive": changing("UPDATE session SET time_archived = 1 WHERE id = ?", DELEGATE),
     "undo": changing('UPDATE session SET revert = \'{"messageID":"m"}\' WHERE id = ?', DELEGATE),
@@ -35,7 +35,7 @@ CHANGES: dict[str, Callable[[Home], None]] = {
 @pytest.mark.parametrize("counted", [False, True], ids=["times", "counted events"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_whatever_is_written_of_a_session_changes_its_mark(
-    recorded: Home, change: Callable[[Home], None], counted: bool
+    recorded: OpenCodeHome, change: Callable[[OpenCodeHome], None], counted: bool
 ) -> None:
     bump = "UPDATE event_sequence SET seq = seq + 1"
     with recorded.writing() as db:
@@ -50,7 +50,7 @@ def test_whatever_is_written_of_a_session_changes_its_mark(
     assert counted or all(before[name] == after[name] for name in others)
 
 
-def _marks(there: Home) -> dict[str, Located]:
+def _marks(there: OpenCodeHome) -> dict[str, Located]:
     source = there.source()
     found = {located.session_id: located for located in source.sessions()}
     for located in found.values():
@@ -58,14 +58,14 @@ def _marks(there: Home) -> dict[str, Located]:
     return found
 
 
-def test_event_that_changed_no_time_changes_the_mark(recorded: Home) -> None:
+def test_event_that_changed_no_time_changes_the_mark(recorded: OpenCodeHome) -> None:
     before = _marks(recorded)
     changing("UPDATE event_sequence SET seq = seq + 1 WHERE aggregate_id = ?", CHILD)(recorded)
     after = _marks(recorded)
     assert [name for name in before if before[name] != after[name]] == [DELEGATE]
 
 
-def test_new_rows_of_2_x_change_the_mark(there: Home) -> None:
+def test_new_rows_of_2_x_change_the_mark(there: OpenCodeHome) -> None:
     before = _marks(there.put("2.x"))
     insert = "INSERT INTO session_message VALUES ('m', ?, 'idle', 99, 1, 1, '{}')"
     with there.writing() as db:
@@ -75,7 +75,9 @@ def test_new_rows_of_2_x_change_the_mark(there: Home) -> None:
 
 
 @pytest.mark.parametrize("version", TREES)
-def test_file_that_was_written_in_a_tree_changes_the_mark(there: Home, version: str) -> None:
+def test_file_that_was_written_in_a_tree_changes_the_mark(
+    there: OpenCodeHome, version: str
+) -> None:
     before = _marks(there.put(version))
     newest = next(iter(TRUTH[version]))
     names = ("part", "message")
@@ -85,7 +87,7 @@ def test_file_that_was_written_in_a_tree_changes_the_mark(there: Home, version: 
     assert [name for name in before if before[name] != after[name]] == [newest]
 
 
-def test_file_of_another_size_changes_the_mark_also_with_an_old_time(there: Home) -> None:
+def test_file_of_another_size_changes_the_mark_also_with_an_old_time(there: OpenCodeHome) -> None:
     before = _marks(there.put("1.1.65"))
     file = min(there.data.glob("storage/part/*/*.json"))
     stamp = file.stat().st_mtime_ns

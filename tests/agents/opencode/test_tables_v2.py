@@ -9,38 +9,38 @@ import pytest
 
 from opensync_hooks.model import Attachment, Text, ToolCall, ToolResult, Trigger
 from tests.agents.opencode.recordings import MIGRATED, NEW, OF_API
-from tests.opencode_home import Home
-from tests.sessions import told
+from tests.opencode_home import OpenCodeHome
+from tests.sessions import dialogue
 
 
-def test_session_of_2_x_reads_like_one_of_1_x(there: Home) -> None:
+def test_session_of_2_x_reads_like_one_of_1_x(there: OpenCodeHome) -> None:
     parent, child = there.put("2.x").read(NEW)
-    assert told(parent)[:2] == [
+    assert dialogue(parent)[:2] == [
         ("user", "How many files are here? Use a subagent."),
         ("assistant", "I will ask a subagent."),
     ]
     failed = [part for part in list(parent.messages)[2].parts if isinstance(part, ToolResult)]
     assert failed[0] == ToolResult("call_2", "read", "File not found: missing.txt", is_error=True)
     assert failed[1].output == "3\n"
-    assert told(parent)[4:] == [("system", ""), ("system", "## Goal\nCount files. Done.")]
+    assert dialogue(parent)[4:] == [("system", ""), ("system", "## Goal\nCount files. Done.")]
     assert (child.parent_id, child.title) == (NEW, "Count files (subagent of ses_ee23aaaaaffe)")
 
 
-def test_failed_answer_of_2_x_says_so_and_null_title_is_no_title(there: Home) -> None:
+def test_failed_answer_of_2_x_says_so_and_null_title_is_no_title(there: OpenCodeHome) -> None:
     (session,) = there.put("2.x").read("ses_ee23ccccc3feConstructedNoTtl")
     assert session.title == "This will fail"
-    assert told(session)[1] == ("system", "[provider: made up failure]")
+    assert dialogue(session)[1] == ("system", "[provider: made up failure]")
 
 
-def test_rows_that_2_x_left_behind_are_not_mixed_in(there: Home) -> None:
+def test_rows_that_2_x_left_behind_are_not_mixed_in(there: OpenCodeHome) -> None:
     (session,) = there.put("2.x").read(MIGRATED)
     assert session.title == "Old session, continued in 2.x"
-    assert [role for role, _ in told(session)] == [
+    assert [role for role, _ in dialogue(session)] == [
         *("user", "assistant", "system", "user", "system", "assistant")
     ]
 
 
-def test_prompt_of_2_x_names_its_files_and_agents(there: Home) -> None:
+def test_prompt_of_2_x_names_its_files_and_agents(there: OpenCodeHome) -> None:
     data = {
         "text": "see",
         "files": [
@@ -64,13 +64,15 @@ def test_prompt_of_2_x_names_its_files_and_agents(there: Home) -> None:
     assert prompt.created_at == 1791500000010
 
 
-def test_cost_that_1_18_did_not_count_yet_is_left_to_the_price_table(recorded: Home) -> None:
+def test_cost_that_1_18_did_not_count_yet_is_left_to_the_price_table(
+    recorded: OpenCodeHome,
+) -> None:
     (session,) = recorded.read(OF_API)
     assert [charge.cost for charge in session.charges] == [None] * 4
     assert session.title == "hello play:v2tools"
 
 
-def test_file_that_a_tool_of_2_x_gave_is_named_beside_its_words(there: Home) -> None:
+def test_file_that_a_tool_of_2_x_gave_is_named_beside_its_words(there: OpenCodeHome) -> None:
     content = [
         {"type": "text", "text": "one"},
         {"type": "file", "uri": "file:///a/plot.png", "mime": "image/png"},
@@ -103,7 +105,7 @@ def test_file_that_a_tool_of_2_x_gave_is_named_beside_its_words(there: Home) -> 
     ],
 )
 def test_last_row_of_2_x_says_whether_the_turn_is_over(
-    there: Home, kind: str, data: dict[str, Any], is_settled: bool
+    there: OpenCodeHome, kind: str, data: dict[str, Any], is_settled: bool
 ) -> None:
     insert = "INSERT INTO session_message VALUES ('m', ?, ?, 99, 1, 1, ?)"
     with there.put("2.x").writing() as db:

@@ -16,11 +16,11 @@ from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Text, Trigger
 from tests.agents.opencode.recordings import CHILD, DELEGATE, OF_API, TOOLS, TRUTH, changing
-from tests.opencode_home import RECORDED, TREES, Home
+from tests.opencode_home import RECORDED, TREES, OpenCodeHome
 from tests.sessions import everything
 
 
-def test_settled_is_a_session_whose_last_message_is_whole_and_old(recorded: Home) -> None:
+def test_settled_is_a_session_whose_last_message_is_whole_and_old(recorded: OpenCodeHome) -> None:
     source = recorded.source()
     assert source.settled(Trigger("opencode", TOOLS))
     assert not source.settled(Trigger("opencode", "ses_e04542bb1ffeZcfkmF6H6qhBz5"))
@@ -29,7 +29,7 @@ def test_settled_is_a_session_whose_last_message_is_whole_and_old(recorded: Home
 
 
 @pytest.mark.parametrize("version", [*TREES, "2.x"])
-def test_every_generation_says_when_it_is_settled(there: Home, version: str) -> None:
+def test_every_generation_says_when_it_is_settled(there: OpenCodeHome, version: str) -> None:
     source = OpenCodeSource(there.put(version).source()._layouts, now=lambda: time.time() + 60)
     assert all(source.settled(Trigger("opencode", name)) for name in TRUTH[version])
 
@@ -53,7 +53,7 @@ def test_last_message_says_whether_the_turn_is_over(
     assert TailState.of_message(info or {}, 0).is_final == is_final
 
 
-def test_step_that_called_a_tool_is_followed_by_another(recorded: Home) -> None:
+def test_step_that_called_a_tool_is_followed_by_another(recorded: OpenCodeHome) -> None:
     with recorded.writing() as db:
         (last,) = db.execute(
             "SELECT max(id) FROM message WHERE session_id = ?", (TOOLS,)
@@ -68,7 +68,7 @@ def test_step_that_called_a_tool_is_followed_by_another(recorded: Home) -> None:
 NOW = 1_800_000_000_000
 
 
-def at(there: Home, now: int) -> OpenCodeSource:
+def at(there: OpenCodeHome, now: int) -> OpenCodeSource:
     """The source, for which it is always the same time."""
     return OpenCodeSource(there.source()._layouts, now=lambda: now / 1000)
 
@@ -85,7 +85,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     ("ago", "waited"), [(100, [0.4]), (500, []), (60_000, []), (-(10**9), [0.5])]
 )
 def test_moment_after_the_last_write_is_waited_out(
-    recorded: Home, waits: list[float], ago: int, waited: list[float]
+    recorded: OpenCodeHome, waits: list[float], ago: int, waited: list[float]
 ) -> None:
     """What OpenCode adds when it is idle: the end of an abort, a summary of a prompt.
 
@@ -98,7 +98,7 @@ def test_moment_after_the_last_write_is_waited_out(
 
 
 def test_what_comes_within_the_moment_is_waited_for_as_well(
-    recorded: Home, monkeypatch: pytest.MonkeyPatch
+    recorded: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A child's end, a title, the counts that follow a compaction: none is of the last message."""
     changing("UPDATE session SET time_updated = ? WHERE id = ?", NOW, DELEGATE)(recorded)
@@ -111,7 +111,7 @@ def test_what_comes_within_the_moment_is_waited_for_as_well(
     assert source.settled(Trigger("opencode", DELEGATE))
 
 
-def test_session_is_never_torn_while_opencode_writes_it(recorded: Home) -> None:
+def test_session_is_never_torn_while_opencode_writes_it(recorded: OpenCodeHome) -> None:
     """A message and its three parts are written together, a hundred times a second."""
     row = "INSERT INTO session (id, project_id, slug, directory, title, version, time_created, "
     changing(f"{row} time_updated) VALUES ('ses_live', 'p', 's', '/d', 't', '1', 1, 1)")(recorded)
@@ -133,7 +133,7 @@ def test_session_is_never_torn_while_opencode_writes_it(recorded: Home) -> None:
     assert len(seen) > 5
 
 
-def _write(there: Home, stop: threading.Event) -> None:
+def _write(there: OpenCodeHome, stop: threading.Event) -> None:
     db = there.database()
     number = 0
     while not stop.is_set():
@@ -153,7 +153,7 @@ def _write(there: Home, stop: threading.Event) -> None:
     db.close()
 
 
-def _state(there: Home) -> dict[str, tuple[str, int]]:
+def _state(there: OpenCodeHome) -> dict[str, tuple[str, int]]:
     found = {}
     for path in sorted(there.data.iterdir()):
         if path.suffix != ".db-shm":  # the readers' own marks, in memory that all of them share
@@ -165,7 +165,7 @@ def _state(there: Home) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize("is_open", [True, False], ids=["while OpenCode runs", "afterwards"])
-def test_reading_changes_no_byte_and_leaves_no_file(recorded: Home, is_open: bool) -> None:
+def test_reading_changes_no_byte_and_leaves_no_file(recorded: OpenCodeHome, is_open: bool) -> None:
     db = recorded.database()
     db.execute("UPDATE session SET time_archived = 7")
     if not is_open:
@@ -179,7 +179,7 @@ def test_reading_changes_no_byte_and_leaves_no_file(recorded: Home, is_open: boo
     db.close()
 
 
-def test_what_lies_in_the_log_alone_is_read(there: Home) -> None:
+def test_what_lies_in_the_log_alone_is_read(there: OpenCodeHome) -> None:
     """`opencode run` leaves nearly all of its data there when it ends."""
     db = there.database()
     db.executescript((RECORDED / "1.18.33.sql").read_text())
@@ -188,7 +188,7 @@ def test_what_lies_in_the_log_alone_is_read(there: Home) -> None:
     db.close()
 
 
-def test_logins_in_the_same_file_cannot_be_read(recorded: Home) -> None:
+def test_logins_in_the_same_file_cannot_be_read(recorded: OpenCodeHome) -> None:
     with recorded.writing() as db:
         db.execute("INSERT INTO credential VALUES ('c', 'i', 'l', 'canary', '', '', 1, 1, 1)")
     assert "canary" not in repr(list(everything(recorded.source())))

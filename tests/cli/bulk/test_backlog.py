@@ -15,15 +15,15 @@ from opensync_hooks.cli.commands.status import render
 from opensync_hooks.delivery import factory
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.privacy.exclusion import Exclusions
-from tests.opencode_home import Home
+from tests.opencode_home import OpenCodeHome
 
 TOOLS = "ses_e0455ed23ffeEtIjW6fob3GFcK"
 
 
 @pytest.fixture
-def there(home: Path) -> Home:
+def there(home: Path) -> OpenCodeHome:
     """Two sessions and a child of one of them."""
-    return Home(home).put("1.2.1")
+    return OpenCodeHome(home).put("1.2.1")
 
 
 def sync(*sessions: str) -> None:
@@ -52,7 +52,7 @@ def test_what_was_delivered_is_not_due_any_more() -> None:
     assert backlog() == Backlog(2, 0)
 
 
-def test_late_title_which_fires_nothing_is_due_again_and_found_by_sync(there: Home) -> None:
+def test_late_title_which_fires_nothing_is_due_again_and_found_by_sync(there: OpenCodeHome) -> None:
     sync()
     with there.writing() as db:
         db.execute("UPDATE session SET title = 'late' WHERE id = ?", (TOOLS,))
@@ -67,7 +67,7 @@ def test_what_the_user_excluded_is_not_held_out_to_him() -> None:
     assert backlog() == Backlog(2, 1)
 
 
-def test_file_that_cannot_be_read_is_due_for_as_long_as_it_is_there(there: Home) -> None:
+def test_file_that_cannot_be_read_is_due_for_as_long_as_it_is_there(there: OpenCodeHome) -> None:
     (there.data / "opencode.db").write_bytes(b"nonsense" * 100)
     assert backlog() == Backlog(1, 1)
 
@@ -80,13 +80,15 @@ def test_status_names_the_command_that_brings_them() -> None:
     assert "2 of 2 sessions not synced yet: opensync-hooks sync --agent opencode" in said
 
 
-def test_looking_through_ten_times_as_many_sessions_takes_ten_times_as_long(there: Home) -> None:
+def test_looking_through_ten_times_as_many_sessions_takes_ten_times_as_long(
+    there: OpenCodeHome,
+) -> None:
     few = _cost(there, 500)
     many = _cost(there, 5000)
     assert many < 20 * few
 
 
-def _cost(there: Home, count: int) -> float:
+def _cost(there: OpenCodeHome, count: int) -> float:
     with there.writing() as db:
         db.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
