@@ -12,7 +12,7 @@ from typing import Literal
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.json_values import truncate
-from opensync_hooks.destinations.protocol import Destination, rename
+from opensync_hooks.destinations.protocol import Destination, set_title
 from opensync_hooks.errors import LateError, RejectedError, UnclearError
 from opensync_hooks.ledger.session_record import (
     MessageRecord,
@@ -218,7 +218,7 @@ class Delivery:
         self._open()
         title = head.get("title")
         if title and self.known and self.known.title != title:
-            rename(self.destination, truncate(self.session.id), title)
+            set_title(self.destination, truncate(self.session.id), title)
         if sent and self._put_session(with_title=False) != self.remote_id:
             raise SessionLostError  # deleted while it was being sent
         self.record.confirm_session(hashed, title, self._end_reason, self.costs.unpriced)

@@ -15,10 +15,10 @@ from opensync_hooks.ledger.ledger import Ledger
 def destination(config: Config) -> Iterator[ReadableDestination]:
     """The user's OpenSync where there is a login, the embedded store where there is none."""
     if config.url and config.api_key:
-        from opensync_hooks.destinations.opensync.reader import Reader  # noqa: PLC0415 - requests cost 70 ms
+        from opensync_hooks.destinations.opensync.client import OpenSyncClient  # noqa: PLC0415 - requests cost 70 ms
 
-        with Reader(config.url, config.api_key) as reader:
-            yield reader
+        with OpenSyncClient(config.url, config.api_key) as client:
+            yield client
     else:
         from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415
 

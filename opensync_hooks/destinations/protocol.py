@@ -1,7 +1,7 @@
-"""Where sessions go: the three calls that the OpenSync client and the embedded store share.
+"""What delivery needs of a place that sessions go to.
 
-Bodies are what OpenSync's own routes take. `extra` is what OpenSync has no field for: the embedded
-store keeps it, the client leaves it out.
+Both implementations, OpenSync over HTTP and the embedded store, take the bodies of OpenSync's own
+routes. `extra` is for what OpenSync has no fields for: the store keeps it, the client drops it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from opensync_hooks.model import Json
 
 @dataclass(frozen=True, slots=True)
 class BatchReply:
-    """What a batch stored. OpenSync says `ok` also when it stored nothing: look at `errors`."""
+    """What a batch stored. OpenSync answers `ok` even if it was nothing: look at `errors`."""
 
     sessions: int
     messages: int
@@ -22,46 +22,52 @@ class BatchReply:
 
 
 class Destination(Protocol):
-    """Takes sessions and messages, each call complete in itself and safe to repeat.
+    """Takes sessions and messages. Each call is complete in itself and safe to repeat.
 
-    All three raise UnreachableError, KeyRefusedError or WrongAddressError; the first two also
-    RejectedError for a body that will never be taken as it is.
+    All calls raise UnreachableError, KeyRefusedError or WrongAddressError; `put_session` and
+    `put_message` also raise RejectedError for a body that will never be accepted as it is.
     """
 
     @property
     def name(self) -> str:
-        """What the user calls it; also tells one destination's confirmations from another's."""
+        """The name for the user; the ledger keeps its records under it."""
         ...
 
     @property
     def keeps_extra(self) -> bool:
-        """Whether `extra` is kept; where it is not, a change of it is no reason to send."""
+        """Whether `extra` is stored; if not, a change of it alone need not be sent."""
         ...
 
     def put_session(self, body: Json, extra: Json) -> str:
-        """Insert or update by `externalId`; the destination's own id of the session."""
+        """Insert or update a session by its `externalId`; return the destination's own id."""
         ...
 
     def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:
-        """Insert or update by `externalId`, parts and all.
+        """Insert or update a message with its parts by its `externalId`; return its own id.
 
-        `replaces`: an older version of this message may be there already, and must not win.
+        `replaces`: an older version may be stored already, and must not survive.
         """
         ...
 
     def put_batch(self, body: Json) -> BatchReply:
-        """Only for what must not go the other way: a new title, and the cheapest check of a key."""
+        """Store lists of sessions and messages. A repeated message loses its parts on OpenSync.
+
+        Only for what must not be sent otherwise: a new title, and the cheapest check of a key.
+        """
         ...
 
 
 class ReadableDestination(Destination, Protocol):
-    """A destination that tells what it holds."""
+    """A destination that can return what it has stored."""
 
-    def fetch(self, external_id: str, remote_id: str | None, /) -> Json | None:
-        """`{session, messages}` in OpenSync's own shapes; None for what is not there."""
+    def fetch(self, external_id: str, remote_id: str | None) -> Json | None:
+        """Return `{session, messages}` in OpenSync's shapes; None for an unknown session.
+
+        `remote_id` is what `put_session` returned, if that is known.
+        """
         ...
 
 
-def rename(destination: Destination, session_id: str, title: str) -> None:
-    """Change a title without losing the session's search text, which put_session would reset."""
+def set_title(destination: Destination, session_id: str, title: str) -> None:
+    """Change a session's title. By `put_session`, OpenSync would lose the session's search text."""
     destination.put_batch({"sessions": [{"externalId": session_id, "title": title}]})

@@ -115,7 +115,7 @@ def _log_in(url: str, key: str, environ: Mapping[str, str]) -> str:
     from opensync_hooks.destinations.opensync.login_check import check_login  # noqa: PLC0415
 
     url = base_url(url)
-    check_login(url, key, known=False)
+    check_login(url, key, accepted_before=False)
     save_login(environ, url, key)
     return url
 

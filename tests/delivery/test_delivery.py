@@ -223,7 +223,7 @@ def test_message_that_the_server_fails_on_is_sent_by_the_next_run(desk: Desk) ->
     failing(desk, UNCLEAR, "m2")
     outcome = five(desk)
     assert (outcome.sent, outcome.quarantined, outcome.unclear) == (4, 0, 1)
-    assert outcome.reason == f"{desk.syncer.destination.name}: answers 500 for now. Server Error"
+    assert outcome.reason == f"{desk.syncer.destination.name}: server error 500. Server Error"
     assert state(desk, "m2") is MessageState.PENDING
     assert desk.syncer.ledger.rows("SELECT reason FROM message WHERE id = 'm2'") == [
         (outcome.reason,)

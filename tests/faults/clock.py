@@ -5,12 +5,14 @@ Installed before the package under test is imported, so that every `time.sleep` 
 
 from __future__ import annotations
 
+import concurrent.futures
 import mmap
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,6 +59,7 @@ class Clock:
         }
         for name, function in patched.items():
             setattr(time, name, function)
+        vars(concurrent.futures)["wait"] = self.wait
 
         def settimeout(connection: socket.socket, value: float | None) -> None:
             _real_settimeout(connection, value / self.speed if value else value)
@@ -102,6 +105,12 @@ class Clock:
             _real_sleep(0)
         else:
             _real_sleep(seconds / self.speed)
+
+    def wait(self, futures: Iterable[Future[Any]], timeout: float) -> None:
+        """As `concurrent.futures.wait`, which would go by the true time."""
+        end = self.monotonic() + timeout
+        while not all(future.done() for future in futures) and self.monotonic() < end:
+            _real_sleep(_TICK_S)
 
     @contextmanager
     def running(self, speed: float, *, skips: bool = False) -> Iterator[None]:

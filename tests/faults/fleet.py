@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks.destinations.opensync import client
+from opensync_hooks.destinations.opensync import transport
 from opensync_hooks.errors import UnreachableError
 from opensync_hooks.queue import backoff, worker
 from opensync_hooks.queue.backoff import Cooldown
@@ -148,8 +148,8 @@ class Simulation:
         self._work(machine)
 
     def _failed(self, machine: _Machine, tries: int) -> None:
-        if tries + 1 < client.TRIES:
-            pause = client._FIRST_WAIT * 2**tries * self.dice.uniform(0.8, 1.2)
+        if tries + 1 < transport.MAX_ATTEMPTS:
+            pause = transport.FIRST_RETRY_WAIT_S * 2**tries * self.dice.uniform(0.8, 1.2)
             self._at(pause, lambda: self._call(machine, tries + 1))
             return
         # What was confirmed before the failure stays so: only the rest is sent again.

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from opensync_hooks.destinations.opensync import deadline
 from tests.faults.clock import CLOCK
 from tests.faults.network_faults import NetworkFault
 from tests.faults.plan import Board
@@ -95,7 +94,6 @@ def on_the_way(fault: NetworkFault, when: When, dead_end: int) -> Iterator[None]
 
     patched: Any = socket.socket
     socket.getaddrinfo, patched.connect, patched.recv_into = getaddrinfo, connecting, receiving
-    vars(deadline)["_LOOK_SECONDS"] = _LOOK_S
     try:
         yield
     finally:

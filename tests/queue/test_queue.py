@@ -66,7 +66,7 @@ class Desk(ClaudeUser):
 
 @pytest.fixture
 def desk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr("opensync_hooks.destinations.opensync.client._FIRST_WAIT", 0.01)
+    monkeypatch.setattr("opensync_hooks.destinations.opensync.transport.FIRST_RETRY_WAIT_S", 0.01)
     with logged_in(partial(Desk, home), tmp_path, monkeypatch) as made:
         yield made
 

@@ -82,7 +82,7 @@ class Desk(ClaudeUser):
 @pytest.fixture
 def desk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(shift, "LINGER_SECONDS", 0.05)
-    monkeypatch.setattr("opensync_hooks.destinations.opensync.client._FIRST_WAIT", 0.01)
+    monkeypatch.setattr("opensync_hooks.destinations.opensync.transport.FIRST_RETRY_WAIT_S", 0.01)
     with logged_in(partial(Desk, home), tmp_path, monkeypatch) as made:
         yield made
 
@@ -248,7 +248,7 @@ def test_message_that_the_server_fails_on_waits_and_the_rest_goes_on(desk: Desk)
     assert desk.texts("s2") == ["prompt 1", "answer 1"]
     assert desk.rest() is None
     assert desk.job().attempts.count == 1
-    assert "answers 500" in (desk.job().error or "")
+    assert "server error 500" in (desk.job().error or "")
     desk.fault = lambda _: None
     worker.main(at_once=True)
     expected = [f"{of} {number}" for number in (1, 2, 3) for of in ("prompt", "answer")]
@@ -270,7 +270,7 @@ def test_message_that_the_server_fails_on_for_a_day_is_set_aside_by_name(desk: D
     assert desk.spool.waiting() == 0
     (item,) = desk.queue()
     assert (item.state, item.session_id, item.message) == ("quarantined", "s1", "msg_s1_2")
-    assert "answers 500" in (item.reason or "")
+    assert "server error 500" in (item.reason or "")
     desk.event("s1")
     asked = desk.asked
     worker.main()

@@ -26,7 +26,7 @@ def _login(arguments: argparse.Namespace) -> int:
     key = _ask_key(from_stdin=arguments.api_key_stdin)
     from opensync_hooks.destinations.opensync.login_check import check_login  # noqa: PLC0415 - requests costs 70 ms
 
-    check_login(url, key, known=_is_known(url, key))
+    check_login(url, key, accepted_before=_is_known(url, key))
     save_login(os.environ, url, key)
     print(f"Logged in: sessions go to {url} from now on. `opensync-hooks sync` sends what is here.")
     _say_of_environment("wins over this login")

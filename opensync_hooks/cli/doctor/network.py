@@ -68,9 +68,9 @@ def proxy(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _certificates(environ: Mapping[str, str]) -> Iterator[Finding]:
-    from opensync_hooks.destinations.opensync.client import CERTIFICATES  # noqa: PLC0415 - as above
+    from opensync_hooks.destinations.opensync.transport import CA_BUNDLE_VARIABLES  # noqa: PLC0415 - as above
 
-    variable = next((one for one in CERTIFICATES if environ.get(one)), "")
+    variable = next((one for one in CA_BUNDLE_VARIABLES if environ.get(one)), "")
     if variable and not os.path.exists(environ[variable]):  # noqa: PTH110 - never raises
         what = f"{variable} names {environ[variable]}, which does not exist."
         yield failed("TLS", what, f"Correct or unset {variable}.")

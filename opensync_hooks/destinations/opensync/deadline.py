@@ -1,47 +1,36 @@
-"""A call that must be over in time, whatever keeps it.
+"""A time limit for a call as a whole.
 
-A socket's own timeout begins anew with every byte: a server that sends one a second would hold us
-up for as long as it likes.
+A socket's own timeout restarts with every byte: a server that sends one byte a second would hold
+its caller for as long as it likes.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from concurrent.futures import Future, wait
+from typing import TypeVar
 
 T = TypeVar("T")
-_LOOK_SECONDS = 0.5
 
 
-class TooLateError(Exception):
-    """The call was left behind, in a thread that ends with the process at the latest."""
+class DeadlineError(Exception):
+    """The call did not finish in time; its thread is abandoned and ends with the process."""
 
 
-class _Call(threading.Thread, Generic[T]):
-    def __init__(self, call: Callable[[], T]) -> None:
-        super().__init__(daemon=True)
-        self._call = call
-        self.answers: list[T] = []
-        self.error: BaseException | None = None
+def run_within(seconds: float, call: Callable[[], T]) -> T:
+    """Return or raise what `call` does; raise DeadlineError if it takes longer than `seconds`."""
+    future: Future[T] = Future()
 
-    def run(self) -> None:
+    def run() -> None:
         try:
-            self.answers.append(self._call())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            self.error = error
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
+            future.set_exception(error)
 
-
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """What the call returns or raises; TooLateError when it does neither in time."""
-    running = _Call(call)
-    running.start()
-    end = time.monotonic() + seconds
-    while running.is_alive() and (left := end - time.monotonic()) > 0:
-        running.join(min(left, _LOOK_SECONDS))
-    if running.error:
-        raise running.error
-    if not running.answers:
-        raise TooLateError
-    return running.answers[0]
+    # Not an executor: the interpreter would wait at its exit for an executor's hanging thread.
+    threading.Thread(target=run, daemon=True).start()
+    wait((future,), timeout=seconds)
+    if not future.done():
+        raise DeadlineError
+    return future.result()

@@ -1,47 +1,73 @@
-"""Why a request got no answer, in a few words; the error's own text may hold what was sent."""
+"""Why a request got no response. The library's own text is not shown: it may hold what was sent."""
 
 from __future__ import annotations
 
 import errno
 import socket
+from enum import Enum
 
 import requests
 
-NO_NAME = "no host has this name"
-NO_NETWORK = "there is no network"
-NO_WAY = "there is no way to it"
-SILENT = "it does not answer"
-_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
-_BY_KIND = {
-    "NameResolutionError": NO_NAME,
-    "NewConnectionError": "nothing listens there",
-    "ConnectTimeoutError": SILENT,
-    "ReadTimeout": SILENT,
-    "ReadTimeoutError": SILENT,
-    "ProtocolError": "the connection broke",
-    "ChunkedEncodingError": "the connection broke",
-    "ConnectionError": "the connection broke",
-    "ProxyError": "the proxy refuses",
+from opensync_hooks.errors import UnreachableError
+
+
+class NetworkErrorKind(Enum):
+    """The kinds of network failure, each with its reason and its next step for the user."""
+
+    UNKNOWN_HOST = "unknown host name", "Check how the URL is spelled."
+    NO_NETWORK = "no network connection", "Try again when you are online."
+    NO_ROUTE = "no route to host", "Check the network."
+    NOT_LISTENING = "nothing is listening there", "Check the URL and its port."
+    NO_RESPONSE = "no response", "Try again later."
+    TOO_SLOW = "the response takes too long", "Try again later."
+    BROKEN = "the connection broke off", "Check the network, then the URL."
+    PROXY = "refused by the proxy", "Check the settings of the proxy."
+    OTHER = "network error", "Check the network, then the URL."
+
+
+class NetworkError(UnreachableError):
+    """The server sent no response, or not all of one."""
+
+    def __init__(self, url: str, kind: NetworkErrorKind, reason: str = "") -> None:
+        text, hint = kind.value
+        super().__init__(f"{url}: cannot be reached ({reason or text}).", hint)
+        self.kind = kind
+
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+_BY_CLASS_NAME = {
+    "NameResolutionError": NetworkErrorKind.UNKNOWN_HOST,
+    "NewConnectionError": NetworkErrorKind.NOT_LISTENING,
+    "ConnectTimeoutError": NetworkErrorKind.NO_RESPONSE,
+    "ReadTimeout": NetworkErrorKind.NO_RESPONSE,
+    "ReadTimeoutError": NetworkErrorKind.NO_RESPONSE,
+    "ProtocolError": NetworkErrorKind.BROKEN,
+    "ChunkedEncodingError": NetworkErrorKind.BROKEN,
+    "ConnectionError": NetworkErrorKind.BROKEN,
+    "ProxyError": NetworkErrorKind.PROXY,
 }
+"""By class of requests or urllib3; urllib3's are named here because it is not ours to import."""
 
 
-def why(error: requests.exceptions.RequestException) -> str:
-    """The cause as the system tells it, else the kind of error."""
-    said = _system(error)
-    if isinstance(said, socket.gaierror) and said.errno == socket.EAI_AGAIN:
-        return NO_NETWORK  # a name service that cannot be asked, where another one says no
-    if said is not None and said.errno in _NO_WAY:
-        return NO_WAY
+def network_error(url: str, error: requests.RequestException) -> NetworkError:
+    """Translate an exception of requests, by the operating system's code if there is one."""
+    system_error = _system_error(error)
+    if isinstance(system_error, socket.gaierror) and system_error.errno == socket.EAI_AGAIN:
+        # The name service is out of reach, whereas for an unknown name it would say so.
+        return NetworkError(url, NetworkErrorKind.NO_NETWORK)
+    if system_error is not None and system_error.errno in _NO_ROUTE:
+        return NetworkError(url, NetworkErrorKind.NO_ROUTE)
     inner = error.args[0] if error.args else None
     cause = getattr(inner, "reason", None) or inner
-    name = type(cause if isinstance(cause, BaseException) else error).__name__
-    return _BY_KIND.get(name, name)
+    class_name = type(cause if isinstance(cause, BaseException) else error).__name__
+    kind = _BY_CLASS_NAME.get(class_name, NetworkErrorKind.OTHER)
+    return NetworkError(url, kind, class_name if kind is NetworkErrorKind.OTHER else "")
 
 
-def _system(error: BaseException) -> OSError | None:
-    """What the operating system said, below the layers that are put around it."""
-    below = error.__cause__ or error.__context__
-    found = _system(below) if below else None
-    if found or not isinstance(error, OSError) or isinstance(error, requests.RequestException):
-        return found
+def _system_error(error: BaseException) -> OSError | None:
+    """Return the innermost OSError that is not an exception of requests."""
+    inner = error.__cause__ or error.__context__
+    deeper = _system_error(inner) if inner else None
+    if deeper or not isinstance(error, OSError) or isinstance(error, requests.RequestException):
+        return deeper
     return error

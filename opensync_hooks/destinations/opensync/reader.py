@@ -1,64 +1,62 @@
-"""OpenSync read back: what it holds of one session. Each read is a row in its API log."""
+"""Reads a session back from OpenSync. Each read adds a row to OpenSync's API log."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import quote
 
-from opensync_hooks.destinations.opensync.client import OpenSyncClient
-from opensync_hooks.errors import RejectedError, UnreachableError, WrongAddressError
+from opensync_hooks.destinations.opensync.responses import (
+    ForeignResponseError,
+    InvalidArgumentError,
+)
+from opensync_hooks.destinations.opensync.transport import Transport
+from opensync_hooks.errors import RejectedError, WrongAddressError
 from opensync_hooks.model import Json
 
-MOST_LISTED = 200
-"""Of the newest sessions: the list is read whole by the server, and a long one never answers."""
+MAX_LISTED_SESSIONS = 200
+"""The server reads the list as a whole, and for a long one it never answers."""
 
 
-class Reader(OpenSyncClient):
-    """A Client that also reads."""
+def fetch_session(transport: Transport, external_id: str, remote_id: str | None) -> Json | None:
+    """Return `{session, messages}` as OpenSync has them, or None if it has no such session.
 
-    def fetch(self, external_id: str, remote_id: str | None) -> Json | None:
-        """`{session, messages}`, or None for what is not there. Raises RejectedError for a session
-        that OpenSync itself cannot open any more.
-
-        `remote_id` is what `put_session` answered; without it only the newest sessions are looked
-        through, for OpenSync finds nothing by our own id.
-        """
-        asked = remote_id or self._listed(external_id)
-        return self._get(asked) if asked else None
-
-    def _listed(self, external_id: str) -> str | None:
-        listed = self._call("GET", f"/api/sessions?limit={MOST_LISTED}").get("sessions")
-        for one in listed if isinstance(listed, list) else ():
-            if isinstance(one, dict) and one.get("externalId") == external_id:
-                return str(one["id"])
+    Without the id that `put_session` returned, only the newest sessions are searched: OpenSync
+    cannot look up a session by `external_id`. Raises RejectedError for a session that is too large
+    for OpenSync itself to open.
+    """
+    remote_id = remote_id or _listed_id(transport, external_id)
+    if not remote_id:
         return None
-
-    def _get(self, remote_id: str) -> Json | None:
-        try:
-            held = self._call("GET", f"/api/sessions/get?id={quote(remote_id, safe='')}")
-        except RejectedError as error:
-            if "ArgumentValidationError" in str(error):  # the id of another deployment
-                return None
-            raise RejectedError(
-                f"{self.name}: cannot open this session any more, so it cannot be compared.",
-                "OpenSync opens 4,094 messages and 16 MiB at most.",
-            ) from error
-        except WrongAddressError:
-            self.put_batch({})  # where this is no OpenSync, it is what raises
-            return None
-        if not _is_whole(held):
-            raise UnreachableError(f"{self.name}: an answer that is not OpenSync's.")
-        return held
-
-
-def _is_whole(held: Json) -> bool:
-    """Whether the answer has the shape that can be compared."""
-    session, messages = held.get("session"), held.get("messages")
+    try:
+        reply = transport.call("GET", f"/api/sessions/get?id={quote(remote_id, safe='')}")
+    except InvalidArgumentError:  # the id is another deployment's
+        return None
+    except RejectedError as error:
+        raise RejectedError(
+            f"{transport.url}: can no longer open this session, so it cannot be compared.",
+            "OpenSync opens at most 4,094 messages and 16 MiB.",
+        ) from error
+    except WrongAddressError:
+        # A missing session and a server that is not OpenSync both answer 404.
+        transport.call("POST", "/sync/batch", {})
+        return None
+    session, messages = reply.get("session"), reply.get("messages")
     if not isinstance(session, dict) or not isinstance(session.get("id"), str):
-        return False
-    return isinstance(messages, list) and all(map(_is_message, messages))
+        raise ForeignResponseError(transport.url)
+    if not isinstance(messages, list) or not all(map(_is_message, messages)):
+        raise ForeignResponseError(transport.url)
+    return reply
 
 
-def _is_message(held: Any) -> bool:
-    parts = held.get("parts", []) if isinstance(held, dict) else None
+def _listed_id(transport: Transport, external_id: str) -> str | None:
+    reply = transport.call("GET", f"/api/sessions?limit={MAX_LISTED_SESSIONS}")
+    sessions = reply.get("sessions")
+    for session in sessions if isinstance(sessions, list) else ():
+        if isinstance(session, dict) and session.get("externalId") == external_id:
+            return str(session["id"])
+    return None
+
+
+def _is_message(value: Any) -> bool:
+    parts = value.get("parts", []) if isinstance(value, dict) else None
     return isinstance(parts, list) and all(isinstance(part, dict) for part in parts)

@@ -1,7 +1,8 @@
-"""What an answer of OpenSync means: the JSON that was asked for, or the error that it stands for.
+"""What a response of OpenSync means: the JSON object that was requested, or an error.
 
-A 500 of this server is often permanent, a 401 sometimes passing, a 200 sometimes no answer of its:
-the text decides. No answer is shown whole, for a refusal may echo what was sent.
+The status alone does not decide: this server answers 500 to what it will never accept, 401 while it
+is overloaded, and 200 from a login page in between. Its error text tells these apart, here and
+nowhere else. No text is shown in full, because a rejection may echo what was sent.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from opensync_hooks.errors import (
 )
 from opensync_hooks.model import Json
 
-_PASSING_STATUS = frozenset({408, 425, 429, 502, 503, 504})
-_PASSING_TEXT = (
+_TRANSIENT_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
+_TRANSIENT_PHRASES = (
     "changed while this mutation",
     "Too many concurrent",
     "Try again later",
@@ -33,8 +34,11 @@ _PASSING_TEXT = (
     "timed out",
     "API key validation failed",
 )
-_PERMANENT_TEXT = (
-    "ArgumentValidationError",
+_INVALID_ARGUMENT = "ArgumentValidationError"
+_SPLIT_EMOJI = "lone leading surrogate"
+_PERMANENT_PHRASES = (
+    _INVALID_ARGUMENT,
+    _SPLIT_EMOJI,
     "Invalid arguments",
     "Field name",
     "too large",
@@ -44,91 +48,111 @@ _PERMANENT_TEXT = (
     "Too many",
     "SyntaxError",
     "TypeError",
-    "lone leading surrogate",
 )
-
-
+_MAX_TEXT = 160
 _ANY_KEY = re.compile(r"osk_[\w-]+")
 
 
-def parse_response(url: str, response: requests.Response, key: str) -> Json:
-    """The answer's JSON object, or the error that the answer stands for, without the key in it."""
-    status = response.status_code
-    if status == 200:
-        return _object(url, response)
-    text = _error_text(response, key)
-    if status in _PASSING_STATUS or any(known in text for known in _PASSING_TEXT):
-        wait = _retry_after(response.headers.get("Retry-After"))
-        raise UnreachableError(
-            f"{url}: answers {status} for now. {text}".rstrip(), retry_after=wait
+class ForeignResponseError(UnreachableError):
+    """The response is not OpenSync's, but another site's or a captive portal's."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"{url}: the response is not from OpenSync.",
+            "Check the URL, and whether this network has a login page of its own.",
         )
-    raise _final(url, status, text)
 
 
-def refusal(url: str, said: str, key: str) -> OpenSyncError:
-    """What an error inside of a successful answer means."""
-    passing = any(known in said for known in _PASSING_TEXT)
-    shown = _shown(said, key)[:160]
-    return (UnreachableError if passing else RejectedError)(f"{url}: {shown}")
+class InvalidArgumentError(RejectedError):
+    """An argument has the wrong form, such as an id of another deployment."""
 
 
-def _final(url: str, status: int, text: str) -> OpenSyncError:
-    if status in (401, 403):
+class SplitEmojiError(RejectedError):
+    """The server's search text, cut at a fixed length, would end inside an emoji."""
+
+
+def parse_response(url: str, response: requests.Response, key: str) -> Json:
+    """Return the response's JSON object, or raise the error that it stands for."""
+    status = response.status_code
+    value = _parse_json(response)
+    if status == 200 and isinstance(value, dict):
+        return value
+    if status == 200:
+        raise ForeignResponseError(url)
+    text = _error_text(value, key)
+    if status in _TRANSIENT_STATUSES or _mentions(text, _TRANSIENT_PHRASES):
+        raise UnreachableError(
+            f"{url}: temporary error {status}. {text}".rstrip(),
+            retry_after=_retry_after(response.headers.get("Retry-After")),
+        )
+    raise _permanent_error(url, status, text)
+
+
+def batch_error(url: str, text: str, key: str) -> OpenSyncError:
+    """Return the error that one entry in the `errors` of a batch's response stands for."""
+    is_transient = _mentions(text, _TRANSIENT_PHRASES)
+    error_class = UnreachableError if is_transient else RejectedError
+    return error_class(f"{url}: {_printable(text, key)[:_MAX_TEXT]}")
+
+
+def _permanent_error(url: str, status: int, text: str) -> OpenSyncError:
+    if status in {401, 403}:
         return KeyRefusedError(
             f"{url}: the key is refused. {text}".rstrip(),
             "Copy it from OpenSync's settings page and run `opensync-hooks login`.",
         )
     if 300 <= status < 400:
         return WrongAddressError(
-            f"{url}: redirects elsewhere, where the key must not follow.", "Check the URL."
+            f"{url}: redirects to another address, which must not receive the key.",
+            "Check the URL.",
         )
-    if status in (404, 405):
-        return WrongAddressError(f"{url}: no OpenSync answers there.", "Check the URL.")
-    if status in (400, 413, 422) or any(known in text for known in _PERMANENT_TEXT):
-        return RejectedError(f"{url}: refused ({status}). {text}".rstrip())
-    return UnclearError(f"{url}: answers {status} for now. {text}".rstrip())
+    if status in {404, 405}:
+        return WrongAddressError(f"{url}: no OpenSync server there.", "Check the URL.")
+    if status in {400, 413, 422} or _mentions(text, _PERMANENT_PHRASES):
+        classes = {_SPLIT_EMOJI: SplitEmojiError, _INVALID_ARGUMENT: InvalidArgumentError}
+        error_class = next((classes[phrase] for phrase in classes if phrase in text), RejectedError)
+        return error_class(f"{url}: refused ({status}). {text}".rstrip())
+    return UnclearError(f"{url}: server error {status}. {text}".rstrip())
 
 
-def _object(url: str, response: requests.Response) -> Json:
-    value = _value(response)
-    if not isinstance(value, dict):
-        raise UnreachableError(
-            f"{url}: an answer that is not OpenSync's.",
-            "Is the URL another site's, or a network's login page in between?",
-        )
-    return value
+def _parse_json(response: requests.Response) -> Any:
+    """Return the body's JSON value, or None.
 
-
-def _value(response: requests.Response) -> Any:
-    """The JSON of an answer, None where there is none. No guess at its letters: that takes long."""
+    Not `response.json()`: it guesses the encoding, which takes long for a large body.
+    """
     try:
         return json.loads(response.content.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
 
 
-def _shown(said: str, key: str) -> str:
-    """Words of a server, which may repeat the key to us, or try to steer the terminal."""
-    hidden = _ANY_KEY.sub("osk_…", said.replace(key, "…") if key else said)
-    return "".join(letter if letter.isprintable() else " " for letter in hidden)
+def _error_text(value: Any, key: str) -> str:
+    """Return the start of the server's error text: enough to classify it, too little to leak."""
+    text = (value.get("error") or value.get("message")) if isinstance(value, dict) else None
+    first_line = text.strip().partition("\n")[0] if isinstance(text, str) else ""
+    # On a deployment a failed validation goes on with the object that was sent.
+    return _printable(first_line.partition("Object:")[0], key)[:_MAX_TEXT].strip()
 
 
-def _error_text(response: requests.Response, key: str) -> str:
-    """The first words of what the server says; enough to class it, too little to leak."""
-    value = _value(response)
-    said = (value.get("error") or value.get("message")) if isinstance(value, dict) else None
-    first_line = said.strip().split("\n", 1)[0] if isinstance(said, str) and said.strip() else ""
-    return _shown(first_line.split("Object:", 1)[0], key)[:160].strip()
+def _printable(text: str, key: str) -> str:
+    """Take out API keys, which the server may echo, and characters that steer a terminal."""
+    masked = _ANY_KEY.sub("osk_…", text.replace(key, "…") if key else text)
+    return "".join(character if character.isprintable() else " " for character in masked)
 
 
-def _retry_after(value: str | None) -> float | None:
-    if not value:
+def _mentions(text: str, phrases: tuple[str, ...]) -> bool:
+    return any(phrase in text for phrase in phrases)
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Return the seconds to wait, from either form of the header; None if it is unreadable."""
+    if not header:
         return None
     try:
-        return max(0.0, float(value))
+        return max(0.0, float(header))
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None

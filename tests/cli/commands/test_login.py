@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from opensync_hooks.destinations.opensync import transport
 from opensync_hooks.server.routes import Response
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, typed
 from tests.opensync import Fault, real_opensync
@@ -80,9 +81,9 @@ def attempt(kind: str, tmp_path: Path, patch: pytest.MonkeyPatch) -> Iterator[tu
         return answers.get(kind)
 
     if kind == "slow server":
-        patch.setattr("opensync_hooks.destinations.opensync.client.TIMEOUT", (5.0, 0.05))
+        patch.setattr(transport, "SOCKET_TIMEOUTS_S", (5.0, 0.05))
     if kind == "slow answer":
-        patch.setattr("opensync_hooks.destinations.opensync.client.DEADLINE", 0.05)
+        patch.setattr(transport, "REQUEST_DEADLINE_S", 0.05)
     with real_opensync(tmp_path, on_request=slow) as (server, _, key):
         named = f"https://{NAMED}"
         if kind == "wrong host":
@@ -111,25 +112,26 @@ def failing(error: Exception) -> Callable[..., object]:
 
 
 NAMED = "your-name.example"
-NO_OPENSYNC = "{url}: something answers there, but it is no OpenSync."
-ADDRESS = "It ends in .convex.site; of a self-hosted Convex it is the address of HTTP actions."
+NO_OPENSYNC = "{url}: a server responds there, but it is not OpenSync."
+ADDRESS = "The URL ends in .convex.site; for a self-hosted Convex it is that of HTTP actions."
 LATER = "Try again later."
+UNREACHABLE = "{url}: cannot be reached "
 WAYS = {
-    "wrong key": (
-        5, "{url}: no account there has this key.", "Copy it from OpenSync's settings page.",
-    ),
-    "wrong host": (1, f"{NAMED}: no host has this name.", "Check how it is spelt."),
+    "wrong key": (5, "{url}: unknown API key.", "Copy it from OpenSync's settings page."),
+    "wrong host": (1, UNREACHABLE + "(unknown host name).", "Check how the URL is spelled."),
     "not OpenSync": (1, NO_OPENSYNC, ADDRESS),
     "a web page": (1, NO_OPENSYNC, ADDRESS),
-    "no network": (6, "{url}: there is no network.", "Try again when there is one."),
-    "no way to it": (6, "{url}: there is no way to it.", "Check the network."),
+    "no network": (
+        6, UNREACHABLE + "(no network connection).", "Try again when you are online.",
+    ),
+    "no way to it": (6, UNREACHABLE + "(no route to host).", "Check the network."),
     "nobody listens": (
-        6, "{url}: cannot be reached (nothing listens there).", "Check the network, then the URL.",
+        6, UNREACHABLE + "(nothing is listening there).", "Check the URL and its port.",
     ),
     "http host": (2, "{url}: the key would travel unencrypted.", "Use its https address."),
-    "slow server": (6, "{url}: is too slow to answer.", LATER),
-    "slow answer": (6, "{url}: is too slow to answer.", LATER),
-    "overloaded": (6, "{url}: answers 503 for now.", LATER),
+    "slow server": (6, UNREACHABLE + "(no response).", LATER),
+    "slow answer": (6, UNREACHABLE + "(the response takes too long).", LATER),
+    "overloaded": (6, "{url}: temporary error 503.", LATER),
 }  # fmt: skip
 
 
@@ -139,7 +141,7 @@ def test_login_that_fails_says_why_and_changes_nothing(
 ) -> None:
     code, sentence, hint = WAYS[kind]
     with attempt(kind, tmp_path, monkeypatch) as (url, key), monkeypatch.context() as quick:
-        quick.setattr("opensync_hooks.destinations.opensync.client.random.uniform", lambda *_: 0)
+        quick.setattr("opensync_hooks.destinations.opensync.transport.random.uniform", lambda *_: 0)
         ran = run("login", "--url", url, "--api-key-stdin", said=key)
     assert (ran.returncode, ran.stdout) == (code, "")
     first, second = ran.stderr.splitlines()
@@ -151,7 +153,7 @@ def test_login_that_fails_says_why_and_changes_nothing(
 
 def test_every_way_has_a_sentence_of_its_own() -> None:
     told = {sentence for _, sentence, _ in WAYS.values()}
-    assert len(told) == len(WAYS) - 2, "only a foreign site and a slow one are met in two ways"
+    assert len(told) == len(WAYS) - 1, "only a foreign site is met in two ways"
 
 
 @pytest.mark.usefixtures("before")
@@ -176,10 +178,10 @@ def test_key_that_was_revoked_is_told_from_a_wrong_one(tmp_path: Path, ours: Pat
         other = run("login", "--url", server.url, "--api-key-stdin", said=KEY)
     assert (ran.returncode, other.returncode) == (5, 5)
     assert ran.stderr.splitlines() == [
-        f"{server.url}: the key that was accepted before is refused now.",
-        "hint: A new key in OpenSync's settings ends the old one: copy the new one from there.",
+        f"{server.url}: this API key is no longer valid.",
+        "hint: A new key in OpenSync's settings replaces the old one: copy the new one.",
     ]
-    assert "no account there has this key." in other.stderr
+    assert "unknown API key." in other.stderr
     assert (ours / "config.toml").read_bytes() == kept
 
 
@@ -190,7 +192,7 @@ def test_certificate_that_nobody_trusts_is_told(monkeypatch: pytest.MonkeyPatch)
     assert ran.returncode == 1
     assert ran.stderr.splitlines() == [
         f"https://{NAMED}: its certificate is not trusted.",
-        "hint: Behind a company proxy, name its certificates in REQUESTS_CA_BUNDLE.",
+        "hint: Behind a company proxy, set REQUESTS_CA_BUNDLE to the file of its certificates.",
     ]
 
 
@@ -276,7 +278,7 @@ def test_refused_key_is_told_by_login_sync_and_status(tmp_path: Path, ours: Path
         given = {"OPENSYNC_URL": server.url, "OPENSYNC_API_KEY": KEY}
         synced, told = run("sync", **given), run("status", **given)
     assert (logged_in.returncode, synced.returncode, told.returncode) == (5, 5, 0)
-    assert "no account there has this key" in logged_in.stderr
+    assert "unknown API key" in logged_in.stderr
     assert "run `opensync-hooks login`" in synced.stderr.partition("hint: ")[2]
     assert "Connected:         no, the key is refused" in told.stdout
     assert KEY not in logged_in.stderr + synced.stderr + told.stdout

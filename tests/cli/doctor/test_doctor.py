@@ -366,7 +366,7 @@ def test_rest_of_the_destination_is_told_with_its_cause(
     told = found("warning")
     assert "hooks do not ask the destination now: unreachable since" in told["resting"].fact
     assert "1 job waiting" in found()["queue"].fact
-    assert "nothing listens there" in found("failed")["destination"].fact
+    assert "nothing is listening there" in found("failed")["destination"].fact
 
 
 def test_one_checks_surprise_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

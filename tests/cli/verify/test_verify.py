@@ -15,7 +15,7 @@ import pytest
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify import Verdict, Verification
-from opensync_hooks.destinations.opensync.reader import Reader
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.server.routes import Response
@@ -315,8 +315,8 @@ def test_session_that_opensync_cannot_open_is_said_to_be_so(there: There) -> Non
     there.faults["/api/sessions/get"] = Fault(Response(500, json.dumps(too_much).encode()))
     ran = there.verify("own")
     assert ran.returncode == 1
-    assert "cannot open this session any more, so it cannot be compared." in ran.stderr
-    assert "hint: OpenSync opens 4,094 messages and 16 MiB at most." in ran.stderr
+    assert "can no longer open this session, so it cannot be compared." in ran.stderr
+    assert "hint: OpenSync opens at most 4,094 messages and 16 MiB." in ran.stderr
 
 
 @pytest.mark.usefixtures("own")
@@ -336,7 +336,7 @@ def test_another_site_at_the_address_is_no_deleted_session(there: There) -> None
         there.faults[path] = Fault(Response(404, b"Not Found"))
     ran = there.verify("own", "--repair")
     assert ran.returncode == 1
-    assert "no OpenSync answers there" in ran.stderr
+    assert "no OpenSync server there" in ran.stderr
     assert "missing" not in ran.stdout
 
 
@@ -356,7 +356,7 @@ def test_answer_of_another_shape_is_no_bug_of_ours(there: There, lie: object) ->
     there.faults["/api/sessions/get"] = Fault(Response(200, json.dumps(lie).encode()))
     ran = there.verify("own", "--repair")
     assert ran.returncode == 6
-    assert "an answer that is not OpenSync's" in ran.stderr
+    assert "the response is not from OpenSync" in ran.stderr
     assert ran.stdout == ""
 
 
@@ -367,7 +367,7 @@ def test_values_of_any_other_kind_are_differences_and_no_more(there: There) -> N
     for _ in range(400):
         deep = [deep]
     key = there.environ["OPENSYNC_API_KEY"]
-    with Reader(there.url, key) as reader:
+    with OpenSyncClient(there.url, key) as reader:
         held = reader.fetch("own", None)
     assert held
     for message in held["messages"]:
@@ -402,7 +402,7 @@ def test_reader_asks_only_for_what_it_needs(tmp_path: Path) -> None:
         server, store, key,
     ):  # fmt: skip
         mine = store.put_session({"externalId": "s", "title": "t"}, {})
-        with Reader(server.url, key) as reader:
+        with OpenSyncClient(server.url, key) as reader:
             assert reader.fetch("s", mine) == reader.fetch("s", None)
             assert reader.fetch("none", None) is None
             assert reader.fetch("s", "0" * 32) is None

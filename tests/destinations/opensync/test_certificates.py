@@ -13,21 +13,22 @@ import pytest
 
 from opensync_hooks import __version__
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
+from opensync_hooks.destinations.opensync.transport import CA_BUNDLE_VARIABLES
 from opensync_hooks.errors import CertificateError
 from tests.faults import certificates
 
 pytestmark = pytest.mark.skipif(not certificates.can_be_made(), reason="needs openssl")
 KEY = "osk_" + "k" * 32
-ANSWER = b'{"ok":true,"sessions":0,"messages":0,"errors":[]}'
+BODY = b'{"ok":true,"sessions":0,"messages":0,"errors":[]}'
 
 
-class Host:
-    """An https server on loopback that notes what it is told."""
+class HttpsServer:
+    """An https server on loopback that records what it receives."""
 
     def __init__(self, folder: Path) -> None:
         self.authority, self._contexts = certificates.make(folder)
         self.certificate = "good"
-        self.told = b""
+        self.received = b""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://localhost:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -37,71 +38,70 @@ class Host:
             while True:
                 raw, _ = self._listener.accept()
                 with raw, suppress(OSError):
-                    self._answer(self._contexts[self.certificate], raw)
+                    self._respond(self._contexts[self.certificate], raw)
 
-    def _answer(self, context: ssl.SSLContext, raw: socket.socket) -> None:
+    def _respond(self, context: ssl.SSLContext, raw: socket.socket) -> None:
         with context.wrap_socket(raw, server_side=True) as connection:
-            self.told += connection.recv(65_536)
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(ANSWER)}\r\nConnection: close\r\n\r\n"
-            connection.sendall(head.encode() + ANSWER)
+            self.received += connection.recv(65_536)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\nConnection: close\r\n\r\n"
+            connection.sendall(head.encode() + BODY)
 
     def close(self) -> None:
         self._listener.close()
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    made = Host(tmp_path)
-    yield made
-    made.close()
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpsServer]:
+    for variable in CA_BUNDLE_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    https_server = HttpsServer(tmp_path)
+    yield https_server
+    https_server.close()
 
 
-def test_certificate_of_a_trusted_authority_is_taken(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+def refusal(server: HttpsServer) -> CertificateError:
+    with OpenSyncClient(server.url, KEY) as client, pytest.raises(CertificateError) as caught:
+        client.put_batch({})
+    assert server.received == b""
+    return caught.value
+
+
+def test_certificate_of_a_trusted_authority_is_accepted(
+    server: HttpsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(host.authority))
-    with OpenSyncClient(host.url, KEY) as client:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.authority))
+    with OpenSyncClient(server.url, KEY) as client:
         assert client.put_batch({}).sessions == 0
-    said = host.told.decode().split("\r\n")
-    assert f"Authorization: Bearer {KEY}" in said
-    assert f"User-Agent: opensync-hooks/{__version__}" in said
-    assert "Content-Type: application/json" in said
+    headers = server.received.decode().split("\r\n")
+    assert f"Authorization: Bearer {KEY}" in headers
+    assert f"User-Agent: opensync-hooks/{__version__}" in headers
+    assert "Content-Type: application/json" in headers
 
 
 @pytest.mark.parametrize("certificate", ["good", "unknown"])
-def test_without_a_word_on_trust_only_the_systems_authorities_are_trusted(
-    host: Host, certificate: str, monkeypatch: pytest.MonkeyPatch
+def test_by_default_only_the_systems_authorities_are_trusted(
+    server: HttpsServer, certificate: str
 ) -> None:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    host.certificate = certificate
-    with OpenSyncClient(host.url, KEY) as client, pytest.raises(CertificateError) as caught:
-        client.put_batch({})
-    assert host.told == b""
-    assert str(caught.value) == f"{host.url}: its certificate is not trusted."
-    company = "Behind a company proxy, name its certificates in REQUESTS_CA_BUNDLE."
-    assert caught.value.hint == company
+    server.certificate = certificate
+    error = refusal(server)
+    assert str(error) == f"{server.url}: its certificate is not trusted."
+    assert error.hint.startswith("Behind a company proxy, set REQUESTS_CA_BUNDLE")
 
 
-def test_file_of_trusted_authorities_that_is_not_there_is_told(
-    host: Host, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("variable", CA_BUNDLE_VARIABLES)
+def test_missing_file_of_authorities_is_named(
+    server: HttpsServer, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at-all.pem")
-    with OpenSyncClient(host.url, KEY) as client, pytest.raises(CertificateError) as caught:
-        client.put_batch({})
-    assert str(caught.value) == f"{host.url}: the file of trusted certificates cannot be read."
-    assert caught.value.hint == "Correct REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE."
-    assert host.told == b""
+    monkeypatch.setenv(variable, "/nowhere/at-all.pem")
+    error = refusal(server)
+    assert str(error) == f"{server.url}: the file of trusted certificates cannot be read."
+    assert error.hint == "Check REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE."
 
 
 @pytest.mark.parametrize("certificate", ["unknown", "other host"])
 def test_key_never_reaches_a_host_with_a_wrong_certificate(
-    host: Host, certificate: str, monkeypatch: pytest.MonkeyPatch
+    server: HttpsServer, certificate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(host.authority))
-    host.certificate = certificate
-    with OpenSyncClient(host.url, KEY) as client, pytest.raises(CertificateError):
-        client.put_batch({})
-    assert host.told == b""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.authority))
+    server.certificate = certificate
+    refusal(server)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import email.utils
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opensync_hooks.destinations.opensync import client as clients
-from opensync_hooks.destinations.opensync.client import LONGEST_WAIT, TRIES, OpenSyncClient
-from opensync_hooks.destinations.protocol import BatchReply, rename
+from opensync_hooks.destinations.opensync import transport
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
+from opensync_hooks.destinations.opensync.transport import MAX_ATTEMPTS, MAX_RETRY_WAIT_S
+from opensync_hooks.destinations.protocol import BatchReply, set_title
 from opensync_hooks.errors import (
     KeyRefusedError,
     OpenSyncError,
@@ -26,12 +27,12 @@ from opensync_hooks.server.routes import Response
 from tests.opensync import Fault, RealStore, real_opensync
 
 WINDOW_AND_MARGIN = pytest.approx(5.5, abs=0.003)
-"""Seconds: what the server ignores, and half a second for two clocks that are read apart."""
+"""Seconds: the server's window, and half a second because two clocks never agree."""
 SESSION = {"externalId": "s1", "title": "One", "createdAt": 1_700_000_000_000}
 
 
-class Sent:
-    """Records every request; answers as `faults` say, one after the other, then truly."""
+class Traffic:
+    """Records every request; answers with `faults` in their order, then truly."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, Json]] = []
@@ -46,7 +47,7 @@ class Sent:
 
 
 class Clock:
-    """Time that passes only by sleeping: the client waits without anybody waiting for it."""
+    """Time that passes only when the client sleeps, so that no test has to wait."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -59,8 +60,8 @@ class Clock:
 
 
 @pytest.fixture
-def sent() -> Sent:
-    return Sent()
+def traffic() -> Traffic:
+    return Traffic()
 
 
 @pytest.fixture
@@ -70,14 +71,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def opensync(
-    tmp_path: Path, sent: Sent, clock: Clock
+    tmp_path: Path, traffic: Traffic, clock: Clock
 ) -> Iterator[tuple[OpenSyncClient, RealStore]]:
     def sleep(seconds: float) -> None:
-        sent.waits.append(seconds)
+        traffic.waits.append(seconds)
         clock.now += seconds
 
     with (
-        real_opensync(tmp_path, clock=clock.ms, on_request=sent) as (server, store, key),
+        real_opensync(tmp_path, clock=clock.ms, on_request=traffic) as (server, store, key),
         OpenSyncClient(server.url, key, sleep=sleep, clock=clock) as client,
     ):
         yield client, store
@@ -97,7 +98,7 @@ def message(remote_id: str, name: str = "m1", text: str = "hello", **more: Any) 
 def stored_texts(store: RealStore) -> list[str]:
     session = store.session("s1")
     assert session
-    return [part["content"] for one in session["messages"] for part in one["parts"]]
+    return [part["content"] for message in session["messages"] for part in message["parts"]]
 
 
 def test_session_and_message_arrive_with_their_own_times(
@@ -112,8 +113,8 @@ def test_session_and_message_arrive_with_their_own_times(
     assert session["messages"][0]["createdAt"] == 1_700_000_001_000
 
 
-def test_second_version_of_a_young_message_outwaits_the_window_and_wins(
-    opensync: tuple[OpenSyncClient, RealStore], clock: Clock, sent: Sent
+def test_second_version_of_a_young_message_waits_for_the_window_and_wins(
+    opensync: tuple[OpenSyncClient, RealStore], clock: Clock, traffic: Traffic
 ) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
@@ -121,13 +122,13 @@ def test_second_version_of_a_young_message_outwaits_the_window_and_wins(
     client.put_message(message(remote_id, text="half", createdAt=young), {}, replaces=False)
     client.put_message(message(remote_id, text="whole", createdAt=young), {}, replaces=True)
     assert stored_texts(store) == ["whole"]
-    assert sum(sent.waits) == WINDOW_AND_MARGIN
+    assert sum(traffic.waits) == WINDOW_AND_MARGIN
 
 
-def test_second_version_of_a_message_without_a_time_outwaits_the_window_once(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
+def test_second_version_of_an_undated_message_waits_for_the_window_once(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic
 ) -> None:
-    """The server dated it to its arrival: what came at once was taken, and never kept."""
+    """The server dates it by its own clock, and would ignore the second version."""
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
     for text in ("half", "whole"):
@@ -135,23 +136,23 @@ def test_second_version_of_a_message_without_a_time_outwaits_the_window_once(
         del body["createdAt"]
         client.put_message(body, {}, replaces=text == "whole")
     assert stored_texts(store) == ["whole"]
-    assert sum(sent.waits) == WINDOW_AND_MARGIN
+    assert sum(traffic.waits) == WINDOW_AND_MARGIN
     client.put_message(body, {}, replaces=True)
-    assert sum(sent.waits) == WINDOW_AND_MARGIN
+    assert sum(traffic.waits) == WINDOW_AND_MARGIN
 
 
-def test_second_version_of_an_old_message_waits_for_nothing(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
+def test_second_version_of_an_old_message_does_not_wait(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic
 ) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
     for text in ("half", "whole"):
         client.put_message(message(remote_id, text=text), {}, replaces=True)
     assert stored_texts(store) == ["whole"]
-    assert sum(sent.waits) == 0
+    assert sum(traffic.waits) == 0
 
 
-def test_time_in_the_servers_future_is_drawn_back_to_now(
+def test_time_in_the_servers_future_is_limited_to_now(
     opensync: tuple[OpenSyncClient, RealStore], clock: Clock
 ) -> None:
     client, store = opensync
@@ -167,30 +168,30 @@ def test_new_title_keeps_the_search_text(opensync: tuple[OpenSyncClient, RealSto
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
     client.put_message(message(remote_id, text="find me"), {}, replaces=False)
-    rename(client, "s1", "Two")
+    set_title(client, "s1", "Two")
     session = store.session("s1")
     assert session
     assert session["session"]["title"] == "Two"
     assert "find me" in store.search_text["s1"]
 
 
-def test_poisoned_cut_of_the_search_text_is_moved_and_the_message_stored(
+def test_message_whose_emoji_the_server_would_split_is_shifted_and_stored(
     opensync: tuple[OpenSyncClient, RealStore],
 ) -> None:
     client, store = opensync
     remote_id = client.put_session({**SESSION, "title": "x"}, {})
-    # "x", a blank, then an emoji of two UTF-16 units across the ten-thousandth
-    poison = "a" * 9_997 + "🎉" * 3
+    # "x" and a blank come first, so an emoji's two UTF-16 units straddle the 10,000th.
+    split = "a" * 9_997 + "🎉" * 3
     call = {"type": "tool-call", "content": {"id": "t1", "name": "Bash", "args": {}}}
-    texts = [{"type": "text", "content": text} for text in (poison, "the end")]
+    texts = [{"type": "text", "content": text} for text in (split, "the end")]
     client.put_message(message(remote_id, parts=[call, *texts]), {}, replaces=False)
     session = store.session("s1")
     assert session
     parts = session["messages"][0]["parts"]
-    assert [part["content"] for part in parts] == [call["content"], " " + poison, "the end"]
+    assert [part["content"] for part in parts] == [call["content"], " " + split, "the end"]
 
 
-def test_batch_that_stored_nothing_is_not_taken_for_a_success(
+def test_batch_that_stored_nothing_is_not_a_success(
     opensync: tuple[OpenSyncClient, RealStore],
 ) -> None:
     client, _ = opensync
@@ -198,140 +199,136 @@ def test_batch_that_stored_nothing_is_not_taken_for_a_success(
         client.put_batch({"sessions": [{"externalId": "s1", "createdAt": 1}]})
 
 
-# ---- classes of answers --------------------------------------------------------------------------
+# ---- classes of responses ------------------------------------------------------------------------
 
 
-def said(status: int, text: str, **headers: str) -> Fault:
+def error(status: int, text: str, **headers: str) -> Fault:
     return Fault(Response(status, json.dumps({"error": text}).encode(), headers))
 
 
 BROKEN = Fault()
-LOST = Fault(stored=True)
-PASSING = {
-    "connection breaks": BROKEN,
-    "408": said(408, "Request Timeout"),
-    "425": said(425, "Too Early"),
-    "429": said(429, "Too Many Requests"),
-    "502": said(502, "Bad Gateway"),
+LOST_RESPONSE = Fault(stored=True)
+TEMPORARY = {
+    "broken connection": BROKEN,
+    "408": error(408, "Request Timeout"),
+    "425": error(425, "Too Early"),
+    "429": error(429, "Too Many Requests"),
+    "502": error(502, "Bad Gateway"),
     "503 in html": Fault(Response(503, b"<html>busy</html>")),
-    "504": said(504, "Gateway Timeout"),
-    "500 conflict": said(
+    "504": error(504, "Gateway Timeout"),
+    "500 conflict": error(
         500, 'Documents read from or written to the "sessions" table changed while this mutation'
     ),
-    "500 overload": said(500, "Too many concurrent requests"),
-    "500 unclear": said(500, "Your request couldn't be completed. Try again later."),
-    "500 without a text": said(500, ""),
-    "401 while the key is looked up": said(401, "API key validation failed: Error: overloaded"),
+    "500 overload": error(500, "Too many concurrent requests"),
+    "500 incomplete": error(500, "Your request couldn't be completed. Try again later."),
+    "500 without a text": error(500, ""),
+    "401 during the key lookup": error(401, "API key validation failed: Error: overloaded"),
     "200 in html": Fault(Response(200, b"<html>hotel login</html>")),
     "200 cut short": Fault(Response(200, b'{"ok": tr')),
 }
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_passing_failure_is_tried_again_and_stored_once(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent, fault: Fault
+@pytest.mark.parametrize("fault", TEMPORARY.values(), ids=TEMPORARY)
+def test_temporary_failure_is_retried_and_stored_once(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic, fault: Fault
 ) -> None:
     client, store = opensync
-    sent.faults = [fault] * (TRIES - 1)
+    traffic.faults = [fault] * (MAX_ATTEMPTS - 1)
     client.put_session(SESSION, {})
-    assert len(sent.requests) == TRIES
+    assert len(traffic.requests) == MAX_ATTEMPTS
     assert store.stats()["sessionCount"] == 1
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_failure_that_lasts_is_unreachable_after_three_tries(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent, fault: Fault
+@pytest.mark.parametrize("fault", TEMPORARY.values(), ids=TEMPORARY)
+def test_lasting_failure_is_unreachable_after_three_attempts(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic, fault: Fault
 ) -> None:
     client, _ = opensync
-    sent.faults = [fault] * 9
+    traffic.faults = [fault] * 9
     with pytest.raises(UnreachableError):
         client.put_session(SESSION, {})
-    assert len(sent.requests) == TRIES
+    assert len(traffic.requests) == MAX_ATTEMPTS
 
 
-FINAL: dict[str, tuple[Fault, type[OpenSyncError]]] = {
-    "401": (said(401, "Invalid API key"), KeyRefusedError),
-    "403": (said(403, "Forbidden"), KeyRefusedError),
+PERMANENT: dict[str, tuple[Fault, type[OpenSyncError]]] = {
+    "401": (error(401, "Invalid API key"), KeyRefusedError),
+    "403": (error(403, "Forbidden"), KeyRefusedError),
     "404": (Fault(Response(404, b"No matching routes found")), WrongAddressError),
     "redirect": (Fault(Response(302, b"", {"Location": "http://127.0.0.1:1/"})), WrongAddressError),
-    "400": (said(400, "Missing externalId or sessionId"), RejectedError),
-    "413": (said(413, "too big"), RejectedError),
-    "422": (said(422, "no"), RejectedError),
-    "500 validation": (said(500, "Error: ArgumentValidationError: no"), RejectedError),
-    "500 field name": (said(500, "Error: Field name $ref starts with a '$'"), RejectedError),
-    "500 size": (said(500, "Error: Value is too large (2 MiB > 1 MiB)"), RejectedError),
-    "500 nesting": (said(500, "Error: Document is too nested"), RejectedError),
-    "500 reads": (said(500, "Too many reads in a single function execution"), RejectedError),
-    "500 type": (said(500, "TypeError: Cannot read properties of null"), RejectedError),
+    "400": (error(400, "Missing externalId or sessionId"), RejectedError),
+    "413": (error(413, "too big"), RejectedError),
+    "422": (error(422, "no"), RejectedError),
+    "500 validation": (error(500, "Error: ArgumentValidationError: no"), RejectedError),
+    "500 field name": (error(500, "Error: Field name $ref starts with a '$'"), RejectedError),
+    "500 size": (error(500, "Error: Value is too large (2 MiB > 1 MiB)"), RejectedError),
+    "500 nesting": (error(500, "Error: Document is too nested"), RejectedError),
+    "500 reads": (error(500, "Too many reads in a single function execution"), RejectedError),
+    "500 type": (error(500, "TypeError: Cannot read properties of null"), RejectedError),
 }
 
 
-@pytest.mark.parametrize(("fault", "expected"), FINAL.values(), ids=FINAL)
-def test_final_answer_is_not_asked_for_twice(
+@pytest.mark.parametrize(("fault", "expected"), PERMANENT.values(), ids=PERMANENT)
+def test_permanent_failure_is_not_retried(
     opensync: tuple[OpenSyncClient, RealStore],
-    sent: Sent,
+    traffic: Traffic,
     fault: Fault,
     expected: type[OpenSyncError],
 ) -> None:
     client, _ = opensync
-    sent.faults = [fault] * 9
+    traffic.faults = [fault] * 9
     with pytest.raises(expected):
         client.put_session(SESSION, {})
-    assert len(sent.requests) == 1
+    assert len(traffic.requests) == 1
 
 
-def test_lost_answers_store_a_message_once(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
+def test_lost_responses_store_a_message_once(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic
 ) -> None:
     client, store = opensync
     remote_id = client.put_session(SESSION, {})
-    sent.faults = [LOST, LOST]
+    traffic.faults = [LOST_RESPONSE, LOST_RESPONSE]
     client.put_message(message(remote_id), {}, replaces=False)
     assert stored_texts(store) == ["hello"]
     assert store.stats()["messageCount"] == 1
 
 
-def _in_seconds() -> str:
-    return "7"
-
-
-def _as_date() -> str:
-    return email.utils.formatdate(time.time() + 7, usegmt=True)
-
-
-@pytest.mark.parametrize("form", [_in_seconds, _as_date], ids=["seconds", "date"])
-def test_server_decides_how_long_to_wait(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent, form: Callable[[], str]
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_retry_after_in_either_form_is_waited_for(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic, form: str
 ) -> None:
     client, _ = opensync
-    sent.faults = [said(429, "slow down", **{"Retry-After": form()})]
+    date = email.utils.formatdate(time.time() + 7, usegmt=True)
+    retry_after = {"seconds": "7", "date": date}[form]
+    traffic.faults = [error(429, "slow down", **{"Retry-After": retry_after})]
     client.put_session(SESSION, {})
-    assert 5 < sum(sent.waits) <= 8
+    assert 5 < sum(traffic.waits) <= 8
 
 
 def test_wait_that_is_too_long_is_left_to_a_later_worker(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic
 ) -> None:
     client, _ = opensync
-    sent.faults = [said(503, "later", **{"Retry-After": str(LONGEST_WAIT + 1)})] * 3
+    traffic.faults = [error(503, "later", **{"Retry-After": str(MAX_RETRY_WAIT_S + 1)})] * 3
     with pytest.raises(UnreachableError):
         client.put_session(SESSION, {})
-    assert (len(sent.requests), sent.waits) == (1, [])
+    assert (len(traffic.requests), traffic.waits) == (1, [])
 
 
-def test_waits_between_tries_grow(opensync: tuple[OpenSyncClient, RealStore], sent: Sent) -> None:
+def test_waits_between_attempts_grow(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic
+) -> None:
     client, _ = opensync
-    sent.faults = [BROKEN] * 9
+    traffic.faults = [BROKEN] * 9
     with pytest.raises(UnreachableError):
         client.put_session(SESSION, {})
-    first, second = sent.waits
+    first, second = traffic.waits
     assert 0.4 <= first <= 0.6 < second <= 1.2
 
 
-def test_nobody_listening_is_unreachable() -> None:
+def test_closed_port_is_unreachable() -> None:
     with (
         OpenSyncClient("http://127.0.0.1:1", "osk_x", sleep=lambda _: None) as client,
-        pytest.raises(UnreachableError, match="nothing listens there"),
+        pytest.raises(UnreachableError, match="nothing is listening there"),
     ):
         client.put_batch({})
 
@@ -339,7 +336,7 @@ def test_nobody_listening_is_unreachable() -> None:
 # ---- the key -------------------------------------------------------------------------------------
 
 
-def test_entry_in_netrc_does_not_replace_the_key(tmp_path: Path, home: Path) -> None:
+def test_netrc_does_not_replace_the_key(tmp_path: Path, home: Path) -> None:
     (home / ".netrc").write_text("machine 127.0.0.1 login thief password osk_stolen\n")
     (home / ".netrc").chmod(0o600)
     with real_opensync(tmp_path) as (server, _, key), OpenSyncClient(server.url, key) as client:
@@ -347,23 +344,23 @@ def test_entry_in_netrc_does_not_replace_the_key(tmp_path: Path, home: Path) -> 
 
 
 def test_key_and_payload_stay_out_of_every_error(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic
 ) -> None:
     client, _ = opensync
-    secret = "the-users-own-words"
+    secret = "the-user's-prompt"
     echo = f"Error: ArgumentValidationError: Value does not match.\nObject: {{text: '{secret}'}}"
-    sent.faults = [said(500, echo)]
+    traffic.faults = [error(500, echo)]
     with pytest.raises(RejectedError) as caught:
         client.put_session({**SESSION, "title": secret}, {})
     assert secret not in str(caught.value)
     assert "osk_" not in repr(caught.value) + repr(client)
 
 
-def test_letters_travel_as_they_are_and_no_larger(tmp_path: Path) -> None:
-    """Escaped, a Chinese text takes twice the room that a request has for it."""
-    came: list[bytes] = []
+def test_non_ascii_text_is_sent_unescaped(tmp_path: Path) -> None:
+    """Escaped, a Chinese text would take twice the bytes."""
+    bodies: list[bytes] = []
     with (
-        real_opensync(tmp_path, on_request=lambda _, __, body: came.append(body)) as (
+        real_opensync(tmp_path, on_request=lambda _, __, body: bodies.append(body)) as (
             server, store, key,
         ),
         OpenSyncClient(server.url, key) as client,
@@ -371,37 +368,37 @@ def test_letters_travel_as_they_are_and_no_larger(tmp_path: Path) -> None:
         client.put_session({"externalId": "s1", "title": "会话" * 100}, {})
         (session,) = store.sessions(9)
     assert session["title"] == "会话" * 100
-    assert len(came[-1]) < 3 * 200 + 100
+    assert len(bodies[-1]) < 3 * 200 + 100
 
 
-def test_answer_is_read_up_to_the_longest_and_no_further(
-    opensync: tuple[OpenSyncClient, RealStore], sent: Sent, monkeypatch: pytest.MonkeyPatch
+def test_response_is_read_up_to_the_limit_and_no_further(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, _ = opensync
-    longest = json.dumps({"sessionId": "x" * 200_000}).encode()
-    monkeypatch.setattr(clients, "LONGEST_ANSWER", len(longest))
-    sent.faults = [Fault(Response(200, longest))]
+    largest = json.dumps({"sessionId": "x" * 200_000}).encode()
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", len(largest))
+    traffic.faults = [Fault(Response(200, largest))]
     assert client.put_session(SESSION, {}) == "x" * 200_000
-    sent.faults = [Fault(Response(200, longest + b" "))] * TRIES
-    with pytest.raises(UnreachableError, match=r"not OpenSync's"):
+    traffic.faults = [Fault(Response(200, largest + b" "))] * MAX_ATTEMPTS
+    with pytest.raises(UnreachableError, match="not from OpenSync"):
         client.put_session(SESSION, {})
 
 
-def test_extra_never_travels(opensync: tuple[OpenSyncClient, RealStore], sent: Sent) -> None:
+def test_extra_is_not_sent(opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic) -> None:
     client, _ = opensync
     client.put_session(SESSION, {"gitBranch": "main"})
-    assert "gitBranch" not in sent.requests[-1][2]
+    assert "gitBranch" not in traffic.requests[-1][2]
 
 
 def test_one_connection_serves_all_calls(opensync: tuple[OpenSyncClient, RealStore]) -> None:
     client, _ = opensync
     for _ in range(5):
         client.put_session(SESSION, {})
-    pools: Any = client._http.adapters["http://"].poolmanager.pools  # type: ignore[attr-defined]
+    pools: Any = client._transport._http.adapters["http://"].poolmanager.pools  # type: ignore[attr-defined]
     assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118
 
 
-def test_batch_tells_how_much_was_stored(opensync: tuple[OpenSyncClient, RealStore]) -> None:
+def test_batch_returns_how_much_was_stored(opensync: tuple[OpenSyncClient, RealStore]) -> None:
     client, _ = opensync
     session = {"sessions": [{"externalId": "s1", "title": "one"}]}
     messages = [
@@ -411,21 +408,19 @@ def test_batch_tells_how_much_was_stored(opensync: tuple[OpenSyncClient, RealSto
     assert client.put_batch({}) == BatchReply(0, 0)
 
 
-@pytest.mark.parametrize("beside", [-90.0, 90.0])
-def test_time_of_the_server_is_told_by_its_own_clock(
-    tmp_path: Path, clock: Clock, beside: float
-) -> None:
+@pytest.mark.parametrize("skew_s", [-90.0, 90.0])
+def test_server_time_follows_the_servers_clock(tmp_path: Path, clock: Clock, skew_s: float) -> None:
     with (
         real_opensync(tmp_path, clock=clock.ms) as (server, _, key),
-        OpenSyncClient(server.url, key, clock=lambda: clock() + beside) as client,
+        OpenSyncClient(server.url, key, clock=lambda: clock() + skew_s) as client,
     ):
         for _ in range(2):
             assert abs(client.server_time() - clock.ms()) <= 1
             clock.now += 60
 
 
-def test_message_without_a_time_is_replaced_at_once_when_its_window_is_over(
-    opensync: tuple[OpenSyncClient, RealStore], clock: Clock, sent: Sent
+def test_undated_message_is_replaced_at_once_after_its_window(
+    opensync: tuple[OpenSyncClient, RealStore], clock: Clock, traffic: Traffic
 ) -> None:
     client, _ = opensync
     undated = {"sessionExternalId": "s1", "externalId": "m1", "role": "user"}
@@ -433,6 +428,6 @@ def test_message_without_a_time_is_replaced_at_once_when_its_window_is_over(
     clock.now += 10
     dated = {**undated, "externalId": "m2", "createdAt": clock.ms()}
     client.put_message(dated, {}, replaces=False)
-    sent.waits.clear()
+    traffic.waits.clear()
     client.put_message(undated, {}, replaces=True)
-    assert sum(sent.waits) == 0
+    assert sum(traffic.waits) == 0

@@ -1,4 +1,4 @@
-"""Whatever keeps a call, somebody waits for it no longer than was said."""
+"""No call lasts longer than its deadline, whatever the server does."""
 
 from __future__ import annotations
 
@@ -12,105 +12,100 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.destinations.opensync import client as clients
+from opensync_hooks.destinations.opensync import transport
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
-from opensync_hooks.destinations.opensync.deadline import TooLateError, within
+from opensync_hooks.destinations.opensync.deadline import DeadlineError, run_within
 from opensync_hooks.errors import UnreachableError
 from tests.opensync import real_opensync
 
 
-def test_answer_and_error_come_through() -> None:
-    assert within(30, lambda: 7) == 7
+def test_result_and_error_of_the_call_come_through() -> None:
+    assert run_within(30, lambda: 7) == 7
     with pytest.raises(KeyError, match="mine"):
-        within(30, partial(getitem, {}, "mine"))
+        run_within(30, partial(getitem, {}, "mine"))
 
 
-def test_call_that_takes_too_long_is_left_behind() -> None:
-    over = threading.Event()
-    began = time.monotonic()
-    with pytest.raises(TooLateError):
-        within(0.2, lambda: over.wait(60))
-    assert time.monotonic() - began < 30
-    left = [one for one in threading.enumerate() if one is not threading.main_thread()]
-    assert all(one.daemon for one in left), "the process ends without it"
-    over.set()
+def test_call_that_takes_too_long_is_abandoned() -> None:
+    is_over = threading.Event()
+    start = time.monotonic()
+    with pytest.raises(DeadlineError):
+        run_within(0.2, lambda: is_over.wait(60))
+    assert time.monotonic() - start < 30
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    assert all(thread.daemon for thread in others), "the process can end without it"
+    is_over.set()
 
 
 @pytest.fixture
 def trickle() -> Iterator[str]:
-    """A server that never stops answering: much at once, and then a byte at a time."""
-    over = threading.Event()
+    """The URL of a server whose response never ends: much at first, then a byte at a time."""
+    is_over = threading.Event()
 
-    def serve(listening: socket.socket) -> None:
-        while not over.is_set():
+    def serve(listener: socket.socket) -> None:
+        while not is_over.is_set():
             try:
-                connection, _ = listening.accept()
+                connection, _ = listener.accept()
             except TimeoutError:
                 continue
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
+            threading.Thread(target=respond, args=(connection,), daemon=True).start()
 
-    def answer(connection: socket.socket) -> None:
+    def respond(connection: socket.socket) -> None:
         with connection:
             connection.recv(65_536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
             connection.sendall(b" " * 200_000)
-            while not over.wait(0.02):
+            while not is_over.wait(0.02):
                 try:
                     connection.sendall(b" ")
                 except OSError:
                     return
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(0.1)
-        serving = threading.Thread(target=serve, args=(listening,))
-        serving.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        over.set()
-        serving.join()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        is_over.set()
+        thread.join()
 
 
-def test_server_that_sends_a_byte_now_and_then_is_too_slow(
-    trickle: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clients, "DEADLINE", 0.3)
-    began = time.monotonic()
+def test_response_that_trickles_is_given_up(trickle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "REQUEST_DEADLINE_S", 0.3)
+    start = time.monotonic()
     with (
         OpenSyncClient(trickle, "osk_x", sleep=lambda _: None) as client,
         pytest.raises(UnreachableError) as caught,
     ):
         client.put_batch({})
-    assert str(caught.value) == f"{trickle}: answers too slowly."
-    assert caught.value.hint == "It is tried again later."
-    assert 0.9 <= time.monotonic() - began < 30
+    assert str(caught.value) == f"{trickle}: cannot be reached (the response takes too long)."
+    assert caught.value.hint == "Try again later."
+    assert 0.9 <= time.monotonic() - start < 30
 
 
-def test_answer_that_is_too_long_is_left_unread(
+def test_response_that_is_too_large_is_left_unread(
     trickle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "DEADLINE", 5.0)
-    monkeypatch.setattr(clients, "LONGEST_ANSWER", 100_000)
+    monkeypatch.setattr(transport, "REQUEST_DEADLINE_S", 5.0)
+    monkeypatch.setattr(transport, "MAX_RESPONSE_BYTES", 100_000)
     with (
         OpenSyncClient(trickle, "osk_x", sleep=lambda _: None) as client,
-        pytest.raises(UnreachableError) as caught,
+        pytest.raises(UnreachableError, match="the response is not from OpenSync"),
     ):
         client.put_batch({})
-    assert str(caught.value) == f"{trickle}: an answer that is not OpenSync's."
-    assert caught.value.hint == "Is the URL another site's, or a network's login page in between?"
 
 
-def test_server_that_was_too_slow_once_is_asked_again_with_the_key(
+def test_retry_after_a_deadline_uses_a_new_connection_with_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over a connection of its own: the first one is busy still."""
-    monkeypatch.setattr(clients, "DEADLINE", 1.0)
-    second = threading.Event()
-    asked: list[str] = []
+    monkeypatch.setattr(transport, "REQUEST_DEADLINE_S", 1.0)
+    second_request = threading.Event()
+    paths: list[str] = []
 
     def hold_the_first(_method: str, path: str, _body: bytes) -> None:
-        asked.append(path)
-        if len(asked) == 1:
-            second.wait(30)
-        second.set()
+        paths.append(path)
+        if len(paths) == 1:
+            second_request.wait(30)
+        second_request.set()
 
     with (
         real_opensync(tmp_path, on_request=hold_the_first) as (server, store, key),
@@ -119,22 +114,22 @@ def test_server_that_was_too_slow_once_is_asked_again_with_the_key(
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         client.put_session({"externalId": "s1", "title": "One"}, {})
         assert store.stats()["sessionCount"] == 1
-    assert len(asked) > 1
+    assert len(paths) > 1
 
 
-def test_large_message_on_a_slow_line_has_the_time_it_takes(
+def test_large_message_has_the_time_that_a_slow_line_needs(
     trickle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[float] = []
+    deadlines: list[float] = []
 
-    def note(seconds: float, _: object) -> None:
-        asked.append(seconds)
-        raise TooLateError
+    def record(seconds: float, _: object) -> None:
+        deadlines.append(seconds)
+        raise DeadlineError
 
-    monkeypatch.setattr(clients, "within", note)
+    monkeypatch.setattr(transport, "run_within", record)
     with OpenSyncClient(trickle, "osk_x", sleep=lambda _: None) as client:
         for text in ("", "x" * (8 << 20)):
             with pytest.raises(UnreachableError):
                 client.put_session({"externalId": text}, {})
-    assert asked[0] < 31
-    assert asked[-1] > 8 * 32, "a megabit a second"
+    assert deadlines[0] < 31
+    assert deadlines[-1] > 8 * 32, "a quarter of a megabit a second"

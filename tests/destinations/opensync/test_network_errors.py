@@ -1,4 +1,4 @@
-"""Why there was no answer, told apart by what really happened on the way to the server."""
+"""Why there was no response, told apart by what really happened on the network."""
 
 from __future__ import annotations
 
@@ -10,133 +10,144 @@ from contextlib import suppress
 
 import pytest
 
-from opensync_hooks.destinations.opensync import client as clients
+from opensync_hooks.destinations.opensync import transport
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
-from opensync_hooks.errors import UnreachableError
+from opensync_hooks.destinations.opensync.network_errors import NetworkError, NetworkErrorKind
 
-Response = Callable[[socket.socket], object]
-Listen = Callable[[Response], str]
+Respond = Callable[[socket.socket], object]
+Listen = Callable[[Respond], str]
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.fixture
-def over() -> threading.Event:
+def is_over() -> threading.Event:
     return threading.Event()
 
 
 @pytest.fixture
-def listen(over: threading.Event) -> Iterator[Listen]:
-    """Starts a server that does one thing with every request, and then hangs up; its address."""
-    opened: list[socket.socket] = []
+def listen(is_over: threading.Event) -> Iterator[Listen]:
+    """Starts a server that responds to every request in one way, then hangs up; returns its URL."""
+    listeners: list[socket.socket] = []
 
-    def serve(listening: socket.socket, answer: Response) -> None:
+    def serve(listener: socket.socket, respond: Respond) -> None:
         with suppress(OSError):
             while True:
-                connection, _ = listening.accept()
+                connection, _ = listener.accept()
                 with connection, suppress(OSError):
                     connection.recv(65_536)
-                    answer(connection)
+                    respond(connection)
 
-    def start(answer: Response) -> str:
-        opened.append(socket.create_server(("127.0.0.1", 0)))
-        threading.Thread(target=serve, args=(opened[-1], answer), daemon=True).start()
-        return f"http://127.0.0.1:{opened[-1].getsockname()[1]}"
+    def start(respond: Respond) -> str:
+        listeners.append(socket.create_server(("127.0.0.1", 0)))
+        threading.Thread(target=serve, args=(listeners[-1], respond), daemon=True).start()
+        return f"http://127.0.0.1:{listeners[-1].getsockname()[1]}"
 
     yield start
-    over.set()
-    for one in opened:
-        one.close()
+    is_over.set()
+    for listener in listeners:
+        listener.close()
 
 
-def cause(url: str) -> str:
-    """What is told in brackets of a server that cannot be reached."""
+def failure(url: str) -> tuple[NetworkErrorKind, str]:
+    """Return the kind of error that a request ends with, and the reason in its text."""
     with (
         OpenSyncClient(url, "osk_x", sleep=lambda _: None) as client,
-        pytest.raises(UnreachableError) as caught,
+        pytest.raises(NetworkError) as caught,
     ):
         client.put_batch({})
-    sentence, _, rest = str(caught.value).partition(" (")
+    sentence, _, reason = str(caught.value).partition(" (")
     assert sentence == f"{url}: cannot be reached"
-    assert caught.value.hint == "Check the network, then the URL."
-    return rest.removesuffix(").")
+    assert caught.value.hint == caught.value.kind.value[1]
+    return caught.value.kind, reason.removesuffix(").")
 
 
-def test_port_where_nobody_listens() -> None:
-    assert cause("http://127.0.0.1:1") == "nothing listens there"
+def kind(url: str) -> NetworkErrorKind:
+    error_kind, reason = failure(url)
+    assert reason == error_kind.value[0]
+    return error_kind
+
+
+def test_closed_port() -> None:
+    assert kind("http://127.0.0.1:1") is NetworkErrorKind.NOT_LISTENING
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"",
         b"what?\r\n\r\n",
         OK + b"Content-Length: 100\r\n\r\nhalf",
         OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
     ],
-    ids=["without a word", "with nonsense", "in the middle", "in a chunk"],
+    ids=["no response", "nonsense", "half a body", "half a chunk"],
 )
-def test_server_that_hangs_up(listen: Listen, answer: bytes) -> None:
-    assert cause(listen(lambda one: one.sendall(answer))) == "the connection broke"
+def test_server_that_hangs_up(listen: Listen, response: bytes) -> None:
+    url = listen(lambda connection: connection.sendall(response))
+    assert kind(url) is NetworkErrorKind.BROKEN
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", OK + b"Content-Length: 100\r\n\r\nhalf"], ids=["at once", "in the middle"]
+    "response", [b"", OK + b"Content-Length: 100\r\n\r\nhalf"], ids=["at once", "in the body"]
 )
 def test_server_that_falls_silent(
-    listen: Listen, over: threading.Event, monkeypatch: pytest.MonkeyPatch, answer: bytes
+    listen: Listen, is_over: threading.Event, monkeypatch: pytest.MonkeyPatch, response: bytes
 ) -> None:
     def fall_silent(connection: socket.socket) -> None:
-        connection.sendall(answer)
-        over.wait(0.5)
+        connection.sendall(response)
+        is_over.wait(0.5)
 
-    monkeypatch.setattr(clients, "TIMEOUT", (5.0, 0.05))
-    assert cause(listen(fall_silent)) == "it does not answer"
-
-
-def test_answer_that_cannot_be_read_is_told_by_its_kind(listen: Listen) -> None:
-    packed = OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\njunk"
-    assert cause(listen(lambda one: one.sendall(packed))) == "DecodeError"
+    monkeypatch.setattr(transport, "SOCKET_TIMEOUTS_S", (5.0, 0.05))
+    assert kind(listen(fall_silent)) is NetworkErrorKind.NO_RESPONSE
 
 
-def test_name_that_no_host_can_have() -> None:
-    assert cause("https://*.example") == "InvalidURL"
+def test_other_errors_are_named_by_their_class(listen: Listen) -> None:
+    response = OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\njunk"
+    url = listen(lambda connection: connection.sendall(response))
+    assert failure(url) == (NetworkErrorKind.OTHER, "DecodeError")
+    assert failure("https://*.example") == (NetworkErrorKind.OTHER, "InvalidURL")
 
 
 def test_proxy_that_refuses(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = b"HTTP/1.1 403 Forbidden\r\n\r\n"
-    monkeypatch.setenv("HTTPS_PROXY", listen(lambda one: one.sendall(refusal)))
-    assert cause("https://name.example") == "the proxy refuses"
+    proxy_url = listen(lambda connection: connection.sendall(refusal))
+    monkeypatch.setenv("HTTPS_PROXY", proxy_url)
+    assert kind("https://name.example") is NetworkErrorKind.PROXY
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
-    [(socket.EAI_NONAME, "no host has this name"), (socket.EAI_AGAIN, "there is no network")],
-    ids=["no such name", "nobody to ask"],
+    ("code", "expected"),
+    [
+        (socket.EAI_NONAME, NetworkErrorKind.UNKNOWN_HOST),
+        (socket.EAI_AGAIN, NetworkErrorKind.NO_NETWORK),
+    ],
+    ids=["unknown name", "no name service"],
 )
-def test_name_that_leads_nowhere(monkeypatch: pytest.MonkeyPatch, code: int, told: str) -> None:
+def test_host_name_that_does_not_resolve(
+    monkeypatch: pytest.MonkeyPatch, code: int, expected: NetworkErrorKind
+) -> None:
     def fail(*_: object, **__: object) -> object:
-        raise socket.gaierror(code, "as the system says it")
+        raise socket.gaierror(code, "the system's own text")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    assert cause("https://name.example") == told
+    assert kind("https://name.example") is expected
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
-        (OSError(errno.ENETUNREACH, ""), "there is no way to it"),
-        (OSError(errno.EHOSTUNREACH, ""), "there is no way to it"),
-        (OSError(errno.ENETDOWN, ""), "there is no way to it"),
-        (TimeoutError("timed out"), "it does not answer"),
-        (OSError(socket.EAI_AGAIN, "no word of a name service"), "nothing listens there"),
+        (OSError(errno.ENETUNREACH, ""), NetworkErrorKind.NO_ROUTE),
+        (OSError(errno.EHOSTUNREACH, ""), NetworkErrorKind.NO_ROUTE),
+        (OSError(errno.ENETDOWN, ""), NetworkErrorKind.NO_ROUTE),
+        (TimeoutError("timed out"), NetworkErrorKind.NO_RESPONSE),
+        (OSError(socket.EAI_AGAIN, "not from a name service"), NetworkErrorKind.NOT_LISTENING),
     ],
-    ids=["network", "host", "down", "silence", "anything else"],
+    ids=["network", "host", "down", "timeout", "anything else"],
 )
 def test_host_that_cannot_be_reached(
-    monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
+    monkeypatch: pytest.MonkeyPatch, error: OSError, expected: NetworkErrorKind
 ) -> None:
     def fail(*_: object) -> object:
         raise error
 
     monkeypatch.setattr(socket.socket, "connect", fail)
-    assert cause("http://127.0.0.1:1") == told
+    assert kind("http://127.0.0.1:1") is expected

@@ -1,4 +1,4 @@
-"""What a server is asked for and may answer when a session is read back from it."""
+"""What is requested, and what the server may answer, when a session is read back."""
 
 from __future__ import annotations
 
@@ -9,101 +9,105 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.destinations.opensync.reader import Reader
+from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import RejectedError, UnreachableError, WrongAddressError
+from opensync_hooks.model import Json
 from opensync_hooks.server.routes import Response
 from tests.opensync import Fault, RealStore, real_opensync
 
-GONE = Fault(Response(404, b"Not Found"))
+NOT_FOUND = Fault(Response(404, b"Not Found"))
 
 
-class Library:
-    """A running OpenSync with two sessions, its reader, and what was asked of it."""
+class Deployment:
+    """A running OpenSync with two sessions, a client of it, and the requests that it received."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
         self.faults: dict[str, Fault] = {}
         self.store: RealStore
-        self.reader: Reader
-        self.mine = ""
+        self.client: OpenSyncClient
+        self.remote_id = ""
 
     def __call__(self, method: str, path: str, body: bytes) -> Fault | None:
-        self.asked.append((method, path))
+        self.requests.append((method, path))
         self.bodies.append(body)
         return self.faults.get(path.partition("?")[0])
 
-    def answers(self, path: str, value: Any, status: int = 200) -> None:
+    def respond(self, path: str, value: Any, status: int = 200) -> None:
+        """Answer this path with a value from now on."""
         self.faults[path] = Fault(Response(status, json.dumps(value).encode()))
+
+    def fetch(self) -> Json | None:
+        return self.client.fetch("mine", self.remote_id)
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    made = Library()
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    running = Deployment()
     with (
-        real_opensync(tmp_path, on_request=made) as (server, made.store, key),
-        Reader(server.url, key, sleep=lambda _: None) as made.reader,
+        real_opensync(tmp_path, on_request=running) as (server, running.store, key),
+        OpenSyncClient(server.url, key, sleep=lambda _: None) as running.client,
     ):
-        made.store.put_session({"externalId": "other", "title": "Not this one"}, {})
-        made.mine = made.store.put_session({"externalId": "mine", "title": "This one"}, {})
-        said = {"sessionExternalId": "mine", "externalId": "m1", "role": "user"}
-        made.store.put_message({**said, "textContent": "hello"}, {}, replaces=False)
-        yield made
+        running.store.put_session({"externalId": "other", "title": "Not this"}, {})
+        running.remote_id = running.store.put_session({"externalId": "mine", "title": "This"}, {})
+        message = {"sessionExternalId": "mine", "externalId": "m1", "role": "user"}
+        running.store.put_message({**message, "textContent": "hello"}, {}, replaces=False)
+        yield running
 
 
-def test_session_is_asked_for_by_the_servers_own_id(library: Library) -> None:
-    found = library.reader.fetch("mine", library.mine)
-    assert found
-    assert found["session"]["title"] == "This one"
-    assert [one["textContent"] for one in found["messages"]] == ["hello"]
-    assert library.asked == [("GET", f"/api/sessions/get?id={library.mine}")]
-    assert library.bodies == [b""], "some proxies refuse a question with a body"
+def test_session_is_requested_by_the_servers_own_id(deployment: Deployment) -> None:
+    session = deployment.fetch()
+    assert session
+    assert session["session"]["title"] == "This"
+    assert [message["textContent"] for message in session["messages"]] == ["hello"]
+    assert deployment.requests == [("GET", f"/api/sessions/get?id={deployment.remote_id}")]
+    assert deployment.bodies == [b""], "some proxies refuse a GET with a body"
 
 
-def test_session_without_a_known_id_is_looked_for_among_the_newest(library: Library) -> None:
-    found = library.reader.fetch("mine", None)
-    assert found == library.reader.fetch("mine", library.mine)
-    assert library.asked[:2] == [
+def test_without_the_servers_id_the_newest_sessions_are_searched(deployment: Deployment) -> None:
+    session = deployment.client.fetch("mine", None)
+    assert session == deployment.fetch()
+    assert deployment.requests[:2] == [
         ("GET", "/api/sessions?limit=200"),
-        ("GET", f"/api/sessions/get?id={library.mine}"),
+        ("GET", f"/api/sessions/get?id={deployment.remote_id}"),
     ]
-    library.asked.clear()
-    assert library.reader.fetch("unknown", None) is None
-    assert library.asked == [("GET", "/api/sessions?limit=200")]
+    deployment.requests.clear()
+    assert deployment.client.fetch("unknown", None) is None
+    assert deployment.requests == [("GET", "/api/sessions?limit=200")]
 
 
-def test_id_of_another_deployment_finds_nothing_and_breaks_no_address(library: Library) -> None:
-    assert library.reader.fetch("mine", "an id/of?another&deployment") is None
-    asked = "/api/sessions/get?id=an%20id%2Fof%3Fanother%26deployment"
-    assert library.asked == [("GET", asked)]
+def test_id_of_another_deployment_is_quoted_and_matches_nothing(deployment: Deployment) -> None:
+    assert deployment.client.fetch("mine", "an id/of?another&deployment") is None
+    path = "/api/sessions/get?id=an%20id%2Fof%3Fanother%26deployment"
+    assert deployment.requests == [("GET", path)]
 
 
-def test_session_that_was_deleted_is_not_there(library: Library) -> None:
-    library.store.delete_session("mine")
-    assert library.reader.fetch("mine", library.mine) is None
-    assert library.asked[1:] == [("POST", "/sync/batch")], "only to see that it is an OpenSync"
+def test_deleted_session_is_none(deployment: Deployment) -> None:
+    deployment.store.delete_session("mine")
+    assert deployment.fetch() is None
+    assert deployment.requests[1:] == [("POST", "/sync/batch")], "only to see that it is OpenSync"
 
 
-def test_other_site_at_the_address_is_no_deleted_session(library: Library) -> None:
-    library.faults = {"/api/sessions/get": GONE, "/sync/batch": GONE}
-    with pytest.raises(WrongAddressError, match="no OpenSync answers there"):
-        library.reader.fetch("mine", library.mine)
+def test_other_site_at_the_url_is_not_a_deleted_session(deployment: Deployment) -> None:
+    deployment.faults = {"/api/sessions/get": NOT_FOUND, "/sync/batch": NOT_FOUND}
+    with pytest.raises(WrongAddressError, match="no OpenSync server there"):
+        deployment.fetch()
 
 
-def test_session_that_opensync_cannot_open_is_said_to_be_so(library: Library) -> None:
-    said = {"error": "Error: Too many bytes read in a single function execution"}
-    library.answers("/api/sessions/get", said, 500)
+def test_session_that_opensync_cannot_open_is_an_error_of_its_own(deployment: Deployment) -> None:
+    body = {"error": "Error: Too many bytes read in a single function execution"}
+    deployment.respond("/api/sessions/get", body, 500)
     with pytest.raises(RejectedError) as caught:
-        library.reader.fetch("mine", library.mine)
-    name = library.reader.name
+        deployment.fetch()
     assert str(caught.value) == (
-        f"{name}: cannot open this session any more, so it cannot be compared."
+        f"{deployment.client.name}: can no longer open this session, so it cannot be compared."
     )
-    assert caught.value.hint == "OpenSync opens 4,094 messages and 16 MiB at most."
+    assert caught.value.hint == "OpenSync opens at most 4,094 messages and 16 MiB."
 
 
 @pytest.mark.parametrize(
-    "lie",
+    "value",
     [
         {},
         {"session": None, "messages": []},
@@ -121,26 +125,26 @@ def test_session_that_opensync_cannot_open_is_said_to_be_so(library: Library) ->
     ],
     ids=range(13),
 )
-def test_answer_of_another_shape_is_not_opensyncs(library: Library, lie: Any) -> None:
-    library.answers("/api/sessions/get", lie)
+def test_response_of_another_shape_is_not_from_opensync(deployment: Deployment, value: Any) -> None:
+    deployment.respond("/api/sessions/get", value)
     with pytest.raises(UnreachableError) as caught:
-        library.reader.fetch("mine", library.mine)
-    assert str(caught.value) == f"{library.reader.name}: an answer that is not OpenSync's."
+        deployment.fetch()
+    assert str(caught.value) == f"{deployment.client.name}: the response is not from OpenSync."
 
 
-def test_message_without_parts_is_one_all_the_same(library: Library) -> None:
-    told = {"session": {"id": "x"}, "messages": [{"role": "user"}, {"parts": [{"type": "text"}]}]}
-    library.answers("/api/sessions/get", told)
-    assert library.reader.fetch("mine", library.mine) == told
+def test_message_without_parts_is_accepted(deployment: Deployment) -> None:
+    value = {"session": {"id": "x"}, "messages": [{"role": "user"}, {"parts": [{"type": "text"}]}]}
+    deployment.respond("/api/sessions/get", value)
+    assert deployment.fetch() == value
 
 
-@pytest.mark.parametrize("lie", [None, {}, 7, "mine", [], ["mine", None]], ids=range(6))
-def test_list_of_another_shape_names_no_session(library: Library, lie: Any) -> None:
-    library.answers("/api/sessions", {"sessions": lie})
-    assert library.reader.fetch("mine", None) is None
+@pytest.mark.parametrize("sessions", [None, {}, 7, "mine", [], ["mine", None]], ids=range(6))
+def test_list_of_another_shape_names_no_session(deployment: Deployment, sessions: Any) -> None:
+    deployment.respond("/api/sessions", {"sessions": sessions})
+    assert deployment.client.fetch("mine", None) is None
 
 
-def test_odd_one_in_the_list_hides_no_session(library: Library) -> None:
-    listed = ["odd", {"id": "x"}, {"externalId": "mine", "id": library.mine}]
-    library.answers("/api/sessions", {"sessions": listed})
-    assert library.reader.fetch("mine", None)
+def test_malformed_entry_of_the_list_hides_no_session(deployment: Deployment) -> None:
+    sessions = ["odd", {"id": "x"}, {"externalId": "mine", "id": deployment.remote_id}]
+    deployment.respond("/api/sessions", {"sessions": sessions})
+    assert deployment.client.fetch("mine", None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.destinations.protocol import BatchReply, Destination, rename
+from opensync_hooks.destinations.protocol import BatchReply, Destination, set_title
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import RejectedError, UnusableFileError
 from opensync_hooks.model import Json
@@ -274,7 +274,7 @@ def test_a_rename_changes_nothing_else(store: Store) -> None:
     store.put_session({"externalId": "s", "title": "old", "createdAt": 5}, {"a": 1})
     put_message(store, "m", parts=[text("kept")])
     before = the_session(store)
-    rename(store, "s", "new")
+    set_title(store, "s", "new")
     assert the_session(store) == {**before, "title": "new"}
     assert messages(store)[0]["parts"] == [text("kept")]
 

@@ -1,0 +1,145 @@
+"""HTTP requests to one OpenSync deployment, each retried a few times."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import requests
+
+from opensync_hooks import __version__
+from opensync_hooks.config.urls import LOOPBACK
+from opensync_hooks.destinations.opensync.deadline import DeadlineError, run_within
+from opensync_hooks.destinations.opensync.network_errors import (
+    NetworkError,
+    NetworkErrorKind,
+    network_error,
+)
+from opensync_hooks.destinations.opensync.responses import ForeignResponseError, parse_response
+from opensync_hooks.errors import CertificateError, OpenSyncError, UnreachableError
+from opensync_hooks.model import Json
+
+MAX_ATTEMPTS = 3
+FIRST_RETRY_WAIT_S = 0.5
+MAX_RETRY_WAIT_S = 60.0
+"""A server that asks for a longer wait is left to a later worker."""
+SOCKET_TIMEOUTS_S = (5.0, 20.0)
+"""To connect, and between two pieces of a response."""
+REQUEST_DEADLINE_S = 30.0
+"""For a whole request, plus the time that its bytes take at MIN_BYTES_PER_S."""
+MIN_BYTES_PER_S = 32_768
+MAX_RESPONSE_BYTES = 64 << 20
+CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""Name the file with the trusted certificate authorities; the first one that is set counts."""
+
+
+class Transport:
+    """One kept-alive connection. Not thread-safe."""
+
+    def __init__(self, url: str, api_key: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.url = url
+        self.key = api_key
+        self._sleep = sleep
+        self._auth = _KeyAuth(api_key)
+        self._http = _http_session(self._auth, url)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def call(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Send a request and return its response's JSON object.
+
+        Raises UnreachableError, KeyRefusedError, WrongAddressError or RejectedError.
+        """
+        attempt = 1
+        while True:
+            try:
+                return parse_response(self.url, self._send(method, path, body), self.key)
+            except UnreachableError as error:
+                wait_s = error.retry_after
+                if wait_s is None:
+                    # Jitter: machines that failed together must not come back together.
+                    jitter = random.uniform(0.8, 1.2)  # noqa: S311
+                    wait_s = FIRST_RETRY_WAIT_S * 2 ** (attempt - 1) * jitter
+                if attempt == MAX_ATTEMPTS or wait_s > MAX_RETRY_WAIT_S:
+                    raise
+            self._sleep(wait_s)
+            attempt += 1
+
+    def _send(self, method: str, path: str, body: Json | None) -> requests.Response:
+        # Unescaped, or a Chinese text would take twice the bytes that a request has for it.
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        http = self._http
+
+        def exchange() -> requests.Response:
+            response = http.request(  # no redirects: the key must not follow
+                method, self.url + path,
+                data=data, stream=True, timeout=SOCKET_TIMEOUTS_S, allow_redirects=False,
+            )  # fmt: skip
+            _read_body(response)
+            return response
+
+        deadline_s = REQUEST_DEADLINE_S + len(data or b"") / MIN_BYTES_PER_S
+        failure: OpenSyncError
+        try:
+            return run_within(deadline_s, exchange)
+        except DeadlineError:
+            self._http = _http_session(self._auth, self.url)  # the old one is still busy
+            failure = NetworkError(self.url, NetworkErrorKind.TOO_SLOW)
+        except _TooLargeError:
+            failure = ForeignResponseError(self.url)
+        except requests.exceptions.SSLError:
+            failure = CertificateError(
+                f"{self.url}: its certificate is not trusted.",
+                "Behind a company proxy, set REQUESTS_CA_BUNDLE to the file of its certificates.",
+            )
+        except requests.exceptions.RequestException as error:
+            failure = network_error(self.url, error)
+        except OSError:
+            failure = CertificateError(
+                f"{self.url}: the file of trusted certificates cannot be read.",
+                f"Check {', '.join(CA_BUNDLE_VARIABLES[:-1])} or {CA_BUNDLE_VARIABLES[-1]}.",
+            )
+        raise failure  # outside of `except`: the context of an error would hold the key
+
+
+class _KeyAuth(requests.auth.AuthBase):
+    """Sends the key. As a plain header, an entry in ~/.netrc would replace it."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.key}"
+        return request
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+def _read_body(response: requests.Response) -> None:
+    """Read the body within MAX_RESPONSE_BYTES; another site may send one without end."""
+    content = bytearray()
+    for piece in response.iter_content(1 << 16):
+        content += piece
+        if len(content) > MAX_RESPONSE_BYTES:
+            response.close()
+            raise _TooLargeError
+    response._content = bytes(content)  # noqa: SLF001 - where requests itself keeps it
+
+
+def _http_session(auth: _KeyAuth, url: str) -> requests.Session:
+    http = requests.Session()
+    http.auth = auth
+    # Requests to this machine are not encrypted, and a proxy could read them.
+    http.trust_env = urlsplit(url).hostname not in LOOPBACK
+    ca_bundles = (os.environ.get(name) for name in CA_BUNDLE_VARIABLES)
+    http.verify = next(filter(None, ca_bundles), True)
+    http.headers["User-Agent"] = f"opensync-hooks/{__version__}"
+    http.headers["Content-Type"] = "application/json"
+    return http
