@@ -118,7 +118,7 @@ def test_the_reader_of_imports_finds_them_all() -> None:
     assert "ledger.ledger" in GRAPH["delivery.session_sync"]
     assert "queue.spool" in modules_in("queue")
     assert "destinations.store.store" in reachable("delivery.factory"), "late imports count"
-    assert "requests" in third_party_imports("destinations.opensync.client")
+    assert "requests" in third_party_imports("destinations.opensync.transport")
     assert "ledger.ledger" in reachable("hook.entry"), "by way of cli"
     assert (layer("hook.paths"), layer("hook.entry")) == (0, len(LAYERS) - 1)
 
