@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from opensync_hooks.hook import paths
 from opensync_hooks.model import HookFacts, TurnUsage, Usage
 from opensync_hooks.system.files import (
@@ -51,6 +49,8 @@ class HookNotes:
         known = self.facts(session_id)
         if merged(known, hook_facts) == known:
             return
+        from filelock import FileLock  # noqa: PLC0415 - the setup reads notes without any package
+
         with FileLock(ensure_private_folder(self.folder) / "notes.lock", mode=0o600):
             known = self.facts(session_id)
             both = merged(known, hook_facts)

@@ -14,12 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opensync_hooks.agents import claude_code, cursor, opencode
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.agents.cursor.registration import CursorRegistration
 from opensync_hooks.agents.cursor.source import Cursor
 from opensync_hooks.agents.description import Description
 from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.agents.safe_open import is_file
+from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import paths
@@ -33,6 +37,7 @@ class Agent:
     description: Description
     open_source: Callable[[Mapping[str, str], str], Source]
     """Takes an environment and the home folder."""
+    registration: Registration
 
     @property
     def name(self) -> str:
@@ -48,9 +53,9 @@ def _cursor_source(environ: Mapping[str, str], home: str) -> Cursor:
 
 
 AGENTS = (
-    Agent(claude_code.DESCRIPTION, ClaudeCodeSource.from_environ),
-    Agent(opencode.DESCRIPTION, OpenCodeSource.from_environ),
-    Agent(cursor.DESCRIPTION, _cursor_source),
+    Agent(claude_code.DESCRIPTION, ClaudeCodeSource.from_environ, ClaudeCodeRegistration()),
+    Agent(opencode.DESCRIPTION, OpenCodeSource.from_environ, OpenCodeRegistration()),
+    Agent(cursor.DESCRIPTION, _cursor_source, CursorRegistration()),
 )
 NAMES = tuple(agent.name for agent in AGENTS)
 _BY_NAME = {agent.name: agent for agent in AGENTS}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from opensync_hooks.agents import registrations as agents
+from opensync_hooks.agents import registry
 from opensync_hooks.cli.bulk.backlog import Backlog, of_agents
 from opensync_hooks.cli.doctor import registrations
 from opensync_hooks.config import Config, load
@@ -134,9 +134,9 @@ def _hooks(
     backlog: Mapping[str, Backlog], delivered: Mapping[str, tuple[int, int]], spool: Spool
 ) -> Iterator[Hooks]:
     waiting = spool.waiting_by_agent()
-    for agent in agents.ALL:
-        state = agent.state(os.environ.get)
-        present = agent.is_installed(os.environ.get)
+    for agent in registry.AGENTS:
+        state = agent.registration.state(os.environ.get)
+        present = agent.registration.is_installed(os.environ.get)
         found = backlog.get(agent.name, Backlog())
         synced, last_sync = delivered.get(agent.name, (0, None))
         yield Hooks(

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks.agents import registrations
+from opensync_hooks.agents import registry
 from opensync_hooks.agents.settings_files.file_change import apply_all, read
 from opensync_hooks.errors import OpenSyncError, as_ours
 from opensync_hooks.hook import paths
@@ -135,16 +135,16 @@ def _say_whose_begin_here(
     sent = f"those of {', '.join(labels)} that the old plugin sent are there"
     row("Sessions", f"{sent}; ours begin from here")
     for agent in options.chosen(wish):
-        if agent.label not in labels and agent.is_installed(environ.get):
+        if agent.label not in labels and agent.registration.is_installed(environ.get):
             row("", f"those of {agent.label} are sent by: {command} sync --agent {agent.name}")
 
 
 def _foresee(here: Installation, wish: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """A file that must not be changed is found before anything else is."""
     for agent in options.chosen(wish):
-        if wish.agents or agent.is_installed(environ.get):
+        if wish.agents or agent.registration.is_installed(environ.get):
             try:
-                agent.plan(environ.get, here.hook(agent))
+                agent.registration.plan(environ.get, here.hook(agent))
             except OpenSyncError as error:
                 others = ",".join(one.name for one in options.chosen(wish) if one is not agent)
                 way_out = f"; --agents {others} leaves {agent.label} out" if others else ""
@@ -169,23 +169,25 @@ def _command(here: Installation, environ: Mapping[str, str]) -> str:
 
 
 def _register(
-    agent: registrations.Registration,
+    agent: registry.Agent,
     here: Installation,
     wish: argparse.Namespace,
     environ: Mapping[str, str],
 ) -> bool:
     """Put the agent's hooks in place; whether the agent is there at all."""
-    path = agent.settings_path(environ.get)
-    if not wish.agents and not agent.is_installed(environ.get):
+    path = agent.registration.settings_path(environ.get)
+    if not wish.agents and not agent.registration.is_installed(environ.get):
         row(agent.label, "not found; once it is there, run this again")
         return False
     if not here.script(agent).is_file():
         raise OpenSyncError(
             f"{here.script(agent)}: missing. No hook was registered.", "install it again"
         )
-    done = apply_all(partial(agent.plan, environ.get, here.hook(agent)))
+    done = apply_all(partial(agent.registration.plan, environ.get, here.hook(agent)))
     row(agent.label, f"{'registered' if done else 'up to date'} in {short(path)}")
-    for note in (agent.activation_hint, agent.advice(environ.get)) if done else ():
+    for note in (
+        (agent.registration.activation_hint, agent.registration.advice(environ.get)) if done else ()
+    ):
         if note:
             row("", note)
     return True
@@ -202,7 +204,9 @@ def _remove_earlier(here: Installation, environ: Mapping[str, str]) -> None:
 
 
 def _in_use(places: Sequence[Path], environ: Mapping[str, str]) -> bool:
-    settings = [read(agent.settings_path(environ.get)) or b"" for agent in registrations.ALL]
+    settings = [
+        read(agent.registration.settings_path(environ.get)) or b"" for agent in registry.AGENTS
+    ]
     return any(os.fsencode(f"{place}/") in one for one in settings for place in places)
 
 
@@ -218,10 +222,10 @@ def _preview(here: Installation, wish: argparse.Namespace, environ: Mapping[str,
         row("Command", f"{place} is another program's, and would stay")
     migration.preview(wish, environ)
     for agent in options.chosen(wish):
-        path = short(agent.settings_path(environ.get))
-        if not wish.agents and not agent.is_installed(environ.get):
+        path = short(agent.registration.settings_path(environ.get))
+        if not wish.agents and not agent.registration.is_installed(environ.get):
             row(agent.label, "not found")
-        elif change := agent.plan(environ.get, here.hook(agent)):
+        elif change := agent.registration.plan(environ.get, here.hook(agent)):
             row(agent.label, f"{path} would change:\n{change.diff()}")
         else:
             row(agent.label, f"up to date in {path}")

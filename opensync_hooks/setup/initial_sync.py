@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 
-from opensync_hooks.agents import registrations
+from opensync_hooks.agents import registry
 from opensync_hooks.hook import paths
 from opensync_hooks.setup import sample
 from opensync_hooks.setup.installation import Installation
@@ -23,7 +23,7 @@ def run(
 ) -> None:
     if not _count(options, environ):
         row("Sessions", "none on this machine yet; playing the bundled sample ...")
-        arrived = sample.play(here.python, here.hook(registrations.ALL[0]), environ)
+        arrived = sample.play(here.python, here.hook(registry.AGENTS[0]), environ)
         row("", f"{arrived}; it is gone again")
         return
     row("Sessions", f"syncing {'all' if options.all else f'the newest {NEWEST}'} ...")

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensync_hooks.agents import registrations
+from opensync_hooks.agents.registry import Agent
+from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
 from opensync_hooks.setup import environment
@@ -30,13 +31,16 @@ class Installation:
     def program(self) -> Path:
         return self.python.with_name(paths.NAME)
 
-    def script(self, agent: registrations.Registration) -> Path:
+    def script(self, agent: Agent) -> Path:
         """Beside the package's modules, or in the clone that an editable installation points to."""
-        places = [root / "hooks" / agent.script for root in (self.package, self.package.parent)]
+        places = [
+            root / "hooks" / agent.registration.script
+            for root in (self.package, self.package.parent)
+        ]
         return next((path for path in places if path.is_file()), places[0])
 
-    def hook(self, agent: registrations.Registration) -> str:
-        return registrations.hook_command(self.python, self.script(agent))
+    def hook(self, agent: Agent) -> str:
+        return hook_command(self.python, self.script(agent))
 
 
 def running(environ: Mapping[str, str]) -> Installation:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
-from opensync_hooks.agents import registrations
+from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
 from opensync_hooks.errors import OpenSyncError
@@ -112,15 +112,13 @@ class Found:
         return list({change.path: change for change in changes if change}.values())
 
 
-def find(environ: Mapping[str, str], wanted: tuple[registrations.Registration, ...]) -> list[Found]:
+def find(environ: Mapping[str, str], wanted: tuple[Agent, ...]) -> list[Found]:
     """Those of the wanted agents that still send, or whose login is still there."""
     of = [(one, agent) for agent in wanted for one in ALL if one.agent == agent.name]
     return [found for one, agent in of if (found := _left(one, agent, environ))]
 
 
-def _left(
-    one: Predecessor, agent: registrations.Registration, environ: Mapping[str, str]
-) -> Found | None:
+def _left(one: Predecessor, agent: Agent, environ: Mapping[str, str]) -> Found | None:
     planners = tuple(_planners(one, agent, environ))
     login = next(_logins(one, environ), None)
     found = Found(one.package, agent.label, planners, login)
@@ -131,13 +129,11 @@ def _left(
         return Found(one.package, agent.label, (), login, error) if named or login else None
 
 
-def _planners(
-    one: Predecessor, agent: registrations.Registration, environ: Mapping[str, str]
-) -> Iterator[Planner]:
+def _planners(one: Predecessor, agent: Agent, environ: Mapping[str, str]) -> Iterator[Planner]:
     for env in _places(environ):
-        if isinstance(agent, HooksFile):
+        if isinstance(agent.registration, HooksFile):
             yield migration_backups.noted(
-                env, one.package, partial(agent.plan_without, env, one.owns)
+                env, one.package, partial(agent.registration.plan_without, env, one.owns)
             )
             continue
         for path in opencode_settings.paths(env):
@@ -153,8 +149,8 @@ def _places(environ: Mapping[str, str]) -> Iterator[folders.Lookup]:
         yield {name: value for name, value in environ.items() if name not in moved}.get
 
 
-def _texts(agent: registrations.Registration, environ: Mapping[str, str]) -> Iterator[str]:
-    paths = [agent.settings_path(environ.get), *opencode_settings.paths(environ.get)]
+def _texts(agent: Agent, environ: Mapping[str, str]) -> Iterator[str]:
+    paths = [agent.registration.settings_path(environ.get), *opencode_settings.paths(environ.get)]
     for path in paths:
         yield (read(path) or b"").decode("utf-8", "replace")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from opensync_hooks.agents import registrations
+from opensync_hooks.agents import registry
 
-_NAMES = ",".join(agent.name for agent in registrations.ALL)
+_NAMES = ",".join(agent.name for agent in registry.AGENTS)
 
 
 def read(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -44,9 +44,9 @@ def for_uninstall(parser: argparse.ArgumentParser) -> None:
     _for_purge(parser)
 
 
-def chosen(options: argparse.Namespace) -> tuple[registrations.Registration, ...]:
-    names = options.agents or [agent.name for agent in registrations.ALL]
-    return tuple(agent for agent in registrations.ALL if agent.name in names)
+def chosen(options: argparse.Namespace) -> tuple[registry.Agent, ...]:
+    names = options.agents or [agent.name for agent in registry.AGENTS]
+    return tuple(agent for agent in registry.AGENTS if agent.name in names)
 
 
 def _for_both(parser: argparse.ArgumentParser) -> None:

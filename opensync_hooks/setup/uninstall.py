@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks.agents import registrations
+from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files import backup
 from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.errors import OpenSyncError, UsageError
@@ -64,10 +64,8 @@ def _may_purge(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
     return agrees("Delete all of this?")
 
 
-def _unregister(
-    agent: registrations.Registration, options: argparse.Namespace, environ: Mapping[str, str]
-) -> bool:
-    plan = partial(agent.plan_removal, environ.get)
+def _unregister(agent: Agent, options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+    plan = partial(agent.registration.plan_removal, environ.get)
     try:
         changes = list(filter(None, (plan(),))) if options.dry_run else apply_all(plan)
     except OpenSyncError as error:
@@ -75,7 +73,7 @@ def _unregister(
         complain(str(error), error.hint)
         return False
     would = "would be " if options.dry_run else ""
-    where = short(agent.settings_path(environ.get))
+    where = short(agent.registration.settings_path(environ.get))
     row(agent.label, f"hooks {would}taken out of {where}" if changes else "no hook registered")
     if changes and options.dry_run:
         say("\n".join(change.diff() for change in changes))

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.registrations import ClaudeCodeRegistration, hook_command
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
+from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.destinations.store.store import Store
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says, thinks, uses

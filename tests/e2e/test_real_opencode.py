@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
-from opensync_hooks.agents.registrations import hook_command
+from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.destinations.store.store import Store
 from tests.e2e.completions_api import SUMMARY, TITLE, scripted_completions
 from tests.e2e.script import Block, Reply, Script, says, thinks, uses

@@ -11,8 +11,9 @@ import shlex
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks.agents import registrations
+from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files import file_change
+from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.cli import main
 from tests.faults import child, restart
 from tests.faults.deployment import Deployment
@@ -37,7 +38,7 @@ class _ByLogin(Machine):
 
     @property
     def watched(self) -> list[str]:
-        paths = [agent.settings_path(os.environ.get) for agent in registrations.ALL]
+        paths = [agent.registration.settings_path(os.environ.get) for agent in AGENTS]
         return [str(path.relative_to(self.folder)) for path in (self.ours / "config.toml", *paths)]
 
 
@@ -85,12 +86,13 @@ def _steps(machine: Machine) -> list[Step]:
 
 
 def _register(version: str) -> None:
-    for agent in registrations.ALL:
-        file_change.apply_all(partial(agent.plan, os.environ.get, _command(agent, version)))
+    for agent in AGENTS:
+        command = _command(agent.registration, version)
+        file_change.apply_all(partial(agent.registration.plan, os.environ.get, command))
 
 
-def _command(agent: registrations.Registration, version: str) -> str:
-    script = f"/{version}/site-packages/opensync_hooks/hooks/{agent.script}"
+def _command(registration: Registration, version: str) -> str:
+    script = f"/{version}/site-packages/opensync_hooks/hooks/{registration.script}"
     return shlex.join((f"/{version}/bin/python", "-I", "-S", script))
 
 
@@ -124,5 +126,5 @@ def _begin_again(
 
 
 def _removed() -> None:
-    for agent in registrations.ALL:
-        file_change.apply_all(partial(agent.plan_removal, os.environ.get))
+    for agent in AGENTS:
+        file_change.apply_all(partial(agent.registration.plan_removal, os.environ.get))

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from opensync_hooks import setup
-from opensync_hooks.agents import registrations
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.agents.registry import AGENTS
+from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import (
     command_link,
@@ -288,7 +289,7 @@ def test_hooks_and_command_are_put_in_place(
     assert run_setup(here, env, "--no-backfill") == 0
     assert command_link.path(env) == home / ".local/bin/opensync-hooks"
     assert command_link.path(env).resolve() == here.program.resolve()
-    state = registrations.ALL[0].state(env.get)
+    state = AGENTS[0].registration.state(env.get)
     assert state.works
     said = capsys.readouterr().out
     assert "~/.local/bin is not on your PATH" in said
@@ -428,7 +429,7 @@ def test_hooks_are_registered_also_where_the_sessions_cannot_be_sent_now(
 ) -> None:
     put_session(Path(env["HOME"]))
     assert run_setup(here, env, sync=lambda *_: 6) == 0
-    assert registrations.ALL[0].state(env.get).works
+    assert AGENTS[0].registration.state(env.get).works
     assert "not all could be synced: `opensync-hooks sync` goes on" in capsys.readouterr().out
 
 
@@ -444,7 +445,7 @@ def python(tmp_path: Path) -> Path:
     return path
 
 
-HOOK = registrations.hook_command(Path(sys.executable), ROOT / "hooks" / "claude_code.py")
+HOOK = hook_command(Path(sys.executable), ROOT / "hooks" / "claude_code.py")
 
 
 def test_without_a_session_the_sample_goes_the_whole_way_and_nothing_stays(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.registrations import ALL, ClaudeCodeRegistration
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
+from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import environment, installation
 from opensync_hooks.setup.installation import Installation
@@ -169,7 +170,7 @@ def test_environment_of_install_py_goes_once_no_hook_points_to_it(shell: Shell) 
     command = shell.home / ".local/bin/opensync-hooks"
     command.parent.mkdir(parents=True)
     command.symlink_to(data / "env/bin/opensync-hooks")
-    hook = Installation(data / "env/bin/python", data / "env/lib/opensync_hooks").hook(ALL[0])
+    hook = Installation(data / "env/bin/python", data / "env/lib/opensync_hooks").hook(AGENTS[0])
     planned = ClaudeCodeRegistration().plan(shell.environ.get, hook)
     assert planned
     planned.apply()
@@ -188,10 +189,10 @@ def test_agent_that_can_be_called_but_was_never_started_is_there(
     home: Path, tmp_path: Path, program: str
 ) -> None:
     env = {"HOME": str(home), "PATH": str(tmp_path)}
-    assert not any(agent.is_installed(env.get) for agent in ALL)
+    assert not any(agent.registration.is_installed(env.get) for agent in AGENTS)
     (tmp_path / program).write_text("#!/bin/sh\necho 1.0.0\n")
     (tmp_path / program).chmod(0o755)
-    assert [agent.name for agent in ALL if agent.is_installed(env.get)] == [
+    assert [agent.name for agent in AGENTS if agent.registration.is_installed(env.get)] == [
         {"claude": "claude-code", "cursor-agent": "cursor"}.get(program, program)
     ]
 

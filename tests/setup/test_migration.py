@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks import config, setup
-from opensync_hooks.agents.registrations import ALL as AGENTS
-from opensync_hooks.agents.registrations import ClaudeCodeRegistration
+from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.config.credentials import save_login
 from opensync_hooks.setup import (
@@ -131,7 +130,7 @@ def test_take_over_uses_the_login_and_takes_out_all_three(
     assert machine.old_hooks() == []
     known = config.load(machine.env)
     assert (known.url, known.api_key) == server
-    assert all(agent.state(machine.env.get).events for agent in AGENTS)
+    assert all(agent.registration.state(machine.env.get).events for agent in AGENTS)
     left = json.loads(machine.claude.read_text())["hooks"]
     assert sorted(left) == ["SessionEnd", "Stop"]
     assert left["Stop"][0] == {"hooks": [{"type": "command", "command": "say done"}]}
@@ -251,7 +250,7 @@ def test_settings_of_ours_that_cannot_be_read_keep_no_hook_from_being_registered
     machine.write(settings, "url = ")
     settings.chmod(0o600)
     assert machine.install(*argv) == 0
-    assert all(agent.state(machine.env.get).events for agent in AGENTS)
+    assert all(agent.registration.state(machine.env.get).events for agent in AGENTS)
     assert len(machine.old_hooks()) == 3
     assert settings.read_text() == "url = "
 
@@ -395,7 +394,7 @@ def test_every_way_to_name_the_opencode_plugin_is_found(tmp_path: Path, entry: s
 def test_places_that_variables_move_are_searched_too(machine: Machine, tmp_path: Path) -> None:
     machine.env["CLAUDE_CONFIG_DIR"] = str(tmp_path / "claude")
     machine.write(tmp_path / "claude" / "settings.json", machine.claude.read_text())
-    (found,) = npm_plugins.find(machine.env, (ClaudeCodeRegistration(),))
+    (found,) = npm_plugins.find(machine.env, AGENTS[:1])
     assert [change.path for change in found.changes()] == [
         tmp_path / "claude" / "settings.json",
         machine.claude,
@@ -405,11 +404,11 @@ def test_places_that_variables_move_are_searched_too(machine: Machine, tmp_path:
 @pytest.mark.parametrize("told", ["", "[]", "{", '{"convexUrl": 1, "apiKey": "osk_a"}', "\ufeff{}"])
 def test_login_file_of_any_shape_is_no_trouble(machine: Machine, told: str) -> None:
     machine.write(machine.home / ".config/claude-code-sync/config.json", told)
-    (found,) = npm_plugins.find(machine.env, (ClaudeCodeRegistration(),))
+    (found,) = npm_plugins.find(machine.env, AGENTS[:1])
     assert found.login is None
 
 
 def test_login_shows_no_key(machine: Machine, server: tuple[str, str]) -> None:
-    (found,) = npm_plugins.find(machine.env, (ClaudeCodeRegistration(),))
+    (found,) = npm_plugins.find(machine.env, AGENTS[:1])
     assert found.login
     assert server[1] not in repr(found)

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.registrations import ALL, Registration, hook_command
+from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files import file_change
+from opensync_hooks.agents.settings_files.hook_command import hook_command
+from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.errors import OpenSyncError, UsageError
 from opensync_hooks.setup import options, user_data
 from opensync_hooks.setup import uninstall as removal
@@ -36,10 +38,10 @@ class User:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.env = {"HOME": str(home), "PATH": "/nowhere"}
-        for agent in ALL:
-            script = home / DATA / "env/lib/opensync_hooks/hooks" / agent.script
+        for agent in AGENTS:
+            script = home / DATA / "env/lib/opensync_hooks/hooks" / agent.registration.script
             wanted = hook_command(home / DATA / "env/bin/python", script)
-            planned = agent.plan(self.env.get, wanted)
+            planned = agent.registration.plan(self.env.get, wanted)
             assert planned
             planned.apply()
         for name in HELD:
@@ -53,7 +55,7 @@ class User:
         return {str(path.relative_to(self.home)) for path in self.home.rglob("*") if path.is_file()}
 
     def registered(self) -> list[str]:
-        return [agent.name for agent in ALL if agent.state(self.env.get).events]
+        return [agent.name for agent in AGENTS if agent.registration.state(self.env.get).events]
 
 
 @pytest.fixture
@@ -204,7 +206,9 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Path, name, dying(getattr(Path, name)))
 
 
-@pytest.mark.parametrize("agent", ALL, ids=lambda agent: agent.name)
+@pytest.mark.parametrize(
+    "agent", [agent.registration for agent in AGENTS], ids=lambda agent: agent.name
+)
 @pytest.mark.parametrize("older", [False, True], ids=["first time", "upgrade"])
 @pytest.mark.parametrize("again", [False, True], ids=["left so", "run again"])
 def test_killed_at_any_step_uninstall_is_exact(

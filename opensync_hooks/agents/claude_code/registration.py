@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from opensync_hooks.agents.claude_code import DESCRIPTION
+from opensync_hooks.agents.json_access import decode, get
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
 from opensync_hooks.agents.settings_files.hooks_json import Handler, HooksFile, LocatedHandler
 from opensync_hooks.hook import paths
+
+_DEFAULT_RETENTION_DAYS = 30
 
 
 class ClaudeCodeRegistration(HooksFile):
@@ -25,6 +28,15 @@ class ClaudeCodeRegistration(HooksFile):
 
     def settings_path(self, env: paths.Lookup) -> Path:
         return Path(env("CLAUDE_CONFIG_DIR") or paths.home(env) + "/.claude") / "settings.json"
+
+    def retention_days(self, env: paths.Lookup) -> int:
+        """Return `cleanupPeriodDays`, or the value that Claude Code takes without it."""
+        try:
+            settings = decode(self.settings_path(env).read_bytes())
+        except OSError:
+            return _DEFAULT_RETENTION_DAYS
+        days = get(settings, "cleanupPeriodDays")
+        return days if type(days) is int else _DEFAULT_RETENTION_DAYS
 
     def _blocker(self, path: Path, _content: bytes, settings: dict[str, Any]) -> Blocker | None:
         if settings.get("disableAllHooks") is not True:

@@ -96,6 +96,9 @@ class OpenCodeRegistration:
             entries += [HookEntry(path, _EVENT, shlex.join(words))] if words else []
         return entries
 
+    def retention_days(self, _: paths.Lookup) -> int | None:
+        return None
+
     def advice(self, env: paths.Lookup) -> str:
         """With a plugin, 1.14 and newer waits at each start until an npm package is installed."""
         config = _config_folder(env)

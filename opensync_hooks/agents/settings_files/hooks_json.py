@@ -63,6 +63,9 @@ class HooksFile:
         folder = self.settings_path(env).parent
         return folder.is_dir() or any(find_programs(env, self.programs, ".local/bin"))
 
+    def retention_days(self, _: paths.Lookup) -> int | None:
+        return None
+
     def advice(self, _: paths.Lookup) -> str:
         return ""
 

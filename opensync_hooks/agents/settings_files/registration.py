@@ -76,6 +76,10 @@ class Registration(Protocol):
         """
         ...
 
+    def retention_days(self, env: paths.Lookup) -> int | None:
+        """Return after how many days the agent deletes a session; None if it keeps them all."""
+        ...
+
     def advice(self, env: paths.Lookup) -> str:
         """Return what the user should know once the agent is registered; usually empty."""
         ...

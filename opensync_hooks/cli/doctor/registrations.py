@@ -2,66 +2,60 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from opensync_hooks import __version__
-from opensync_hooks.agents import registrations
-from opensync_hooks.agents.settings_files.hook_command import split_command as words
+from opensync_hooks.agents import registry
+from opensync_hooks.agents.registry import Agent
+from opensync_hooks.agents.settings_files.registration import HookEntry
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
-from opensync_hooks.hook import paths
 from opensync_hooks.setup import npm_plugins
 
 _INSTALL = "Run `opensync-hooks install`, or `python install.py` in a clone."
-_BAKED = re.compile(r"^const COMMAND = (\[.*?\])", re.MULTILINE)
 _VERSION = re.compile(r'^__version__ = "([^"]+)"', re.MULTILINE)
-_PLUGIN_FOLDERS = ("plugin", "plugins")
 _STARTS_S = 20
-_Commands = Counter[tuple[str, tuple[str, ...]]]
-"""How often each event runs each command of ours, which is told by its words."""
 
 
 def check(environ: Mapping[str, str]) -> Iterator[Finding]:
     """One finding for each agent: whether its own rules let our hook run, with which Python."""
-    for agent in registrations.ALL:
+    for agent in registry.AGENTS:
         name = f"{agent.label} hooks"
-        if not agent.is_installed(environ.get):
+        if not agent.registration.is_installed(environ.get):
             yield ok(name, "the agent is not on this machine")
             continue
-        state = agent.state(environ.get)
+        state = agent.registration.state(environ.get)
         if state.blocker:
             yield failed(name, f"{state.blocker}.", f"Mend that. {_INSTALL}")
         elif state.missing:
             missing = ", ".join(state.missing)
             yield failed(name, f"{state.path}: {missing} of ours is not in it.", _INSTALL)
         else:
-            yield _running(name, state.path, _commands(state.path, agent.script))
+            yield _running(name, state.path, agent.registration.entries(environ.get))
 
 
-def _running(name: str, path: Path, commands: _Commands) -> Finding:
-    for python in {command[0] for _, command in commands}:
+def _running(name: str, path: Path, entries: list[HookEntry]) -> Finding:
+    for python in {entry.python for entry in entries}:
         trouble = _trouble(python)
         if trouble:
             return failed(name, f"{python}: {trouble}.", _INSTALL)
-    version = _other_version(commands)
+    version = _other_version(entries)
     if version:
         what = f"the hook is of version {version}, and this is {__version__}."
         return warning(name, what, _INSTALL)
     return ok(name, f"registered in {path}")
 
 
-def outdated(agent: registrations.Registration, environ: Mapping[str, str]) -> str:
+def outdated(agent: Agent, environ: Mapping[str, str]) -> str:
     """The version that the agent's hook is of, where it is not this one."""
-    return _other_version(_commands(agent.settings_path(environ.get), agent.script))
+    return _other_version(agent.registration.entries(environ.get))
 
 
-def _other_version(commands: _Commands) -> str:
-    found = (_version(Path(command[-1])) for _, command in commands)
+def _other_version(entries: list[HookEntry]) -> str:
+    found = (_version(entry.script) for entry in entries)
     return next((version for version in found if version and version != __version__), "")
 
 
@@ -95,11 +89,9 @@ def doubles(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _ours_twice(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for agent in registrations.ALL:
-        counts = Counter[str]()
-        for path in {agent.settings_path(environ.get), *_further(agent, environ)}:
-            for (event, _), count in _commands(path, agent.script).items():
-                counts[event] += count
+    for agent in registry.AGENTS:
+        entries = agent.registration.entries(environ.get, Path.cwd())
+        counts = Counter(entry.event for entry in entries)
         twice = [event for event, count in counts.items() if count > 1]
         if twice:
             what = f"our own hook is registered more than once for {', '.join(sorted(twice))}."
@@ -107,51 +99,11 @@ def _ours_twice(environ: Mapping[str, str]) -> Iterator[Finding]:
             yield warning(f"{agent.label} double", what, cure)
 
 
-def _further(agent: registrations.Registration, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where the agent also looks: in the project that this command is run in."""
-    here = Path.cwd()
-    if agent.name == "claude-code":
-        yield from (here / ".claude" / name for name in ("settings.json", "settings.local.json"))
-    elif agent.name == "cursor":
-        yield here / ".cursor" / "hooks.json"
-    else:
-        ours = agent.settings_path(environ.get)
-        roots = (ours.parents[1], Path(paths.home(environ.get), ".opencode"), here / ".opencode")
-        for root in roots:
-            yield from (root / name / ours.name for name in _PLUGIN_FOLDERS)
-
-
 def _others(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for one in npm_plugins.find(environ, registrations.ALL):
+    for one in npm_plugins.find(environ, registry.AGENTS):
         name = f"{one.label} double"
         if one.trouble:
             yield warning(name, f"{one.package} may still be registered: {one.trouble}", _INSTALL)
         elif one.changes():
             what = f"{one.package} is still registered, so each session is uploaded by both."
             yield failed(name, what, f"Retire it: {_INSTALL}")
-
-
-def _commands(path: Path, script: str) -> _Commands:
-    """What of ours the file runs, by event."""
-    try:
-        text = path.read_text("utf-8-sig")
-        if path.suffix == ".js":
-            baked = _BAKED.search(text)
-            return Counter({("plugin", tuple(json.loads(baked[1]))): 1} if baked else {})
-        hooks = json.loads(text).get("hooks", {})
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return Counter()
-    found = _Commands()
-    for event, entries in hooks.items() if isinstance(hooks, dict) else ():
-        for command in _within(entries):
-            if registrations.is_ours(command, script):
-                found[event, tuple(words(command))] += 1
-    return found
-
-
-def _within(value: Any) -> Iterator[str]:
-    """Every command of a handler, in groups or not."""
-    for item in value if isinstance(value, list) else ():
-        if isinstance(item, dict):
-            yield from filter(None, [item.get("command")])
-            yield from _within(item.get("hooks"))

@@ -17,9 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.registrations import ALL, ClaudeCodeRegistration, hook_command, is_ours
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
+from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files import backup as original
 from opensync_hooks.agents.settings_files import file_change
+from opensync_hooks.agents.settings_files.hook_command import hook_command, is_ours
 from opensync_hooks.errors import OpenSyncError
 from tests.agents.settings_files.test_json_edit import OBJECTS, STYLES
 from tests.hooks_home import BOM, ENVIRONMENT, PACKAGE, HooksHome
@@ -448,7 +450,7 @@ def test_registered_tells_what_would_keep_the_hook_from_running(tmp_path: Path) 
 
 def test_every_agent_has_a_hook_script() -> None:
     hooks = Path(__file__).parents[3] / "hooks"
-    assert all((hooks / agent.script).is_file() for agent in ALL)
+    assert all((hooks / agent.registration.script).is_file() for agent in AGENTS)
 
 
 # Settings files of every shape that Claude Code takes.

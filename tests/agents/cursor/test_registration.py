@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.agents.cursor.registration import EVENTS, CursorRegistration, refusal_reason
-from opensync_hooks.agents.registrations import hook_command, is_ours
 from opensync_hooks.agents.settings_files import backup
+from opensync_hooks.agents.settings_files.hook_command import hook_command, is_ours
 from opensync_hooks.errors import OpenSyncError
 from tests.agents.settings_files.test_json_edit import STYLES
 from tests.hooks_home import BOM, ENVIRONMENT, PACKAGE, HooksHome

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
-from opensync_hooks.agents.registrations import hook_command
 from opensync_hooks.agents.settings_files import file_change
+from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.errors import OpenSyncError
 
 AGENT = OpenCodeRegistration()

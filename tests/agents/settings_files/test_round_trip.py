@@ -18,16 +18,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.cursor.registration import refusal_reason
-from opensync_hooks.agents.registrations import (
-    ClaudeCodeRegistration,
-    CursorRegistration,
-    OpenCodeRegistration,
-    Registration,
-)
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
+from opensync_hooks.agents.cursor.registration import CursorRegistration, refusal_reason
+from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.settings_files import backup, file_change, jsonc_edit
 from opensync_hooks.agents.settings_files.hook_command import is_ours
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
+from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import opencode_settings
 from tests.agents.claude_code.test_registration import files as claude_files

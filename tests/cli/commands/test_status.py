@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents import registrations
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
+from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.queue.spool import Spool
@@ -121,8 +122,8 @@ def test_status_says_so_when_the_hook_is_of_another_version(tmp_path: Path) -> N
     (old / "hooks").mkdir(parents=True)
     (old / "__init__.py").write_text('__version__ = "0.0.1"\n')
     (old / "hooks" / "claude_code.py").touch()
-    agent = registrations.ClaudeCodeRegistration()
-    command = registrations.hook_command(Path(sys.executable), old / "hooks" / agent.script)
+    agent = ClaudeCodeRegistration()
+    command = hook_command(Path(sys.executable), old / "hooks" / agent.script)
     agent.settings_path(os.environ.get).parent.mkdir()
     change = agent.plan(os.environ.get, command)
     assert change

@@ -19,7 +19,11 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents import registrations as agents
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
+from opensync_hooks.agents.cursor.registration import CursorRegistration
+from opensync_hooks.agents.registry import AGENTS
+from opensync_hooks.agents.settings_files.hook_command import hook_command
+from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.cli import doctor
 from opensync_hooks.cli.doctor import history, network, places, registrations, waiting
 from opensync_hooks.cli.doctor.bundle import Discretion
@@ -50,7 +54,7 @@ def found(state: str | None = None) -> dict[str, Finding]:
     return {one.check: one for one in doctor.examine() if state in (None, one.state)}
 
 
-def register(agent: agents.Registration, python: str = sys.executable) -> Path:
+def register(agent: Registration, python: str = sys.executable) -> Path:
     """Our hook in the agent's settings, as the installer puts it."""
     path = agent.settings_path(os.environ.get)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,8 +66,8 @@ def register(agent: agents.Registration, python: str = sys.executable) -> Path:
     return path
 
 
-def hook(agent: agents.Registration, python: str = sys.executable) -> str:
-    return agents.hook_command(Path(python), ROOT / "hooks" / agent.script)
+def hook(agent: Registration, python: str = sys.executable) -> str:
+    return hook_command(Path(python), ROOT / "hooks" / agent.script)
 
 
 def test_nothing_is_wrong_on_a_new_machine_and_nothing_is_made(ours: Path, home: Path) -> None:
@@ -78,8 +82,8 @@ def test_nothing_is_wrong_on_a_new_machine_and_nothing_is_made(ours: Path, home:
 
 @pytest.mark.usefixtures("recorded")
 def test_installed_and_synced_machine_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    for agent in agents.ALL:
-        register(agent)
+    for agent in AGENTS:
+        register(agent.registration)
     run("sync")
     assert found("failed") == found("warning") == {}
     told = json.loads(run("doctor", "--json").stdout)
@@ -94,7 +98,7 @@ def test_installed_and_synced_machine_is_sound(monkeypatch: pytest.MonkeyPatch) 
 
 
 def gone_python(_: Path) -> tuple[str, str]:
-    register(agents.ClaudeCodeRegistration(), "/nowhere/python3")
+    register(ClaudeCodeRegistration(), "/nowhere/python3")
     return "Claude Code hooks", "/nowhere/python3"
 
 
@@ -103,34 +107,34 @@ def dead_python(ours: Path) -> tuple[str, str]:
     dead = ours / "python3"
     dead.write_text("#!/bin/sh\nexit 3\n")
     dead.chmod(0o700)
-    register(agents.ClaudeCodeRegistration(), str(dead))
+    register(ClaudeCodeRegistration(), str(dead))
     return "Claude Code hooks", "the hook's Python is older than 3.11, or broken"
 
 
 def no_hooks(_: Path) -> tuple[str, str]:
-    register(agents.ClaudeCodeRegistration()).write_text("{}")
+    register(ClaudeCodeRegistration()).write_text("{}")
     return "Claude Code hooks", "Stop, SessionEnd of ours is not in it"
 
 
 def broken_settings(_: Path) -> tuple[str, str]:
-    register(agents.ClaudeCodeRegistration()).write_text("{,}")
+    register(ClaudeCodeRegistration()).write_text("{,}")
     return "Claude Code hooks", "not valid JSON"
 
 
 def all_disabled(_: Path) -> tuple[str, str]:
-    path = register(agents.ClaudeCodeRegistration())
+    path = register(ClaudeCodeRegistration())
     path.write_text(json.dumps(json.loads(path.read_text()) | {"disableAllHooks": True}))
     return "Claude Code hooks", "disableAllHooks is on"
 
 
 def against_cursors_rules(_: Path) -> tuple[str, str]:
-    path = register(agents.CursorRegistration())
+    path = register(CursorRegistration())
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 0}))
     return "Cursor hooks", '"version" is not a positive whole number'
 
 
 def npm_plugin_too(_: Path) -> tuple[str, str]:
-    path = register(agents.ClaudeCodeRegistration())
+    path = register(ClaudeCodeRegistration())
     settings = json.loads(path.read_text())
     other = {"type": "command", "command": "claude-code-sync hook Stop"}
     settings["hooks"]["Stop"].append({"hooks": [other]})
@@ -255,8 +259,8 @@ def test_hook_of_another_version_is_a_warning(tmp_path: Path, added: str) -> Non
     (old / "hooks").mkdir(parents=True)
     (old / "__init__.py").write_text('__version__ = "0.0.1"\n')
     (old / "hooks" / "claude_code.py").touch()
-    command = agents.hook_command(Path(sys.executable), old / "hooks" / "claude_code.py")
-    agent = agents.ClaudeCodeRegistration()
+    command = hook_command(Path(sys.executable), old / "hooks" / "claude_code.py")
+    agent = ClaudeCodeRegistration()
     path = agent.settings_path(os.environ.get)
     path.parent.mkdir()
     change = agent.plan(os.environ.get, command)
@@ -269,7 +273,7 @@ def test_hook_of_another_version_is_a_warning(tmp_path: Path, added: str) -> Non
 def test_hook_in_the_projects_settings_too_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = register(agents.ClaudeCodeRegistration())
+    path = register(ClaudeCodeRegistration())
     (tmp_path / "project" / ".claude").mkdir(parents=True)
     (tmp_path / "project" / ".claude" / "settings.json").write_bytes(path.read_bytes())
     assert next(iter(registrations.doubles(os.environ))).state == "ok"
@@ -284,7 +288,7 @@ def test_hook_in_the_projects_settings_too_is_told(
     [("1.0.84", "failed"), ("1.0.85", "ok"), ("2.1.329", "ok"), ("3.0.0", "warning"), ("x", "ok")],
 )
 def test_versions_are_compared_as_numbers(told: str, state: str) -> None:
-    assert history._version(agents.ClaudeCodeRegistration(), told).state == state
+    assert history._version(AGENTS[0], told).state == state
 
 
 @pytest.mark.parametrize(
