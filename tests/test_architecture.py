@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+
+from opensync_hooks.agents import registry
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "opensync_hooks"
@@ -41,6 +44,9 @@ def module_name(path: Path) -> str:
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
+
+NAMES_AGENTS = {"agents.registry", "setup.npm_plugins", "destinations.store.store"}
+"""The list itself; npm packages that serve one agent each; and OpenSync's own names for agents."""
 
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
@@ -85,6 +91,18 @@ def imports_at_start(name: str) -> set[str]:
 
 
 GRAPH = {name: internal_imports(name) for name in MODULES}
+
+
+def string_constants(tree: ast.Module) -> Iterator[str]:
+    """Yield every text in a module but docstrings, which may explain with an example."""
+    docstrings = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in docstrings:
+            yield from [node.value] if isinstance(node.value, str) else []
 
 
 def modules_in(room: str) -> list[str]:
@@ -156,6 +174,20 @@ def test_agents_know_nothing_of_where_sessions_go(name: str) -> None:
 @pytest.mark.parametrize("name", [*modules_in("destinations"), *modules_in("ledger")])
 def test_destinations_and_the_ledger_know_no_agent(name: str) -> None:
     assert reachable(name).isdisjoint(modules_in("agents"))
+
+
+@pytest.mark.parametrize("name", MODULES, ids=lambda name: name or NAME)
+def test_only_an_agents_own_folder_and_the_registry_name_it(name: str) -> None:
+    if name in NAMES_AGENTS:
+        return
+    for agent in registry.AGENTS:
+        package = agent.registration.script.removesuffix(".py")
+        if name in modules_in(f"agents.{package}"):
+            continue
+        names = {agent.name, agent.label, package, agent.description.opensync_name} - {""}
+        pattern = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, names))})(?![\w-])")
+        assert [text for text in string_constants(TREES[name]) if pattern.search(text)] == []
+        assert not GRAPH[name] & {*modules_in(f"agents.{package}")}
 
 
 def test_opensync_and_the_store_know_nothing_of_each_other() -> None:

@@ -36,7 +36,7 @@ class Agent:
 
     description: Description
     open_source: Callable[[Mapping[str, str], str], Source]
-    """Takes an environment and the home folder."""
+    """Takes an environment and the user's home folder."""
     registration: Registration
 
     @property
@@ -46,6 +46,10 @@ class Agent:
     @property
     def label(self) -> str:
         return self.description.label
+
+    def source(self, environ: Mapping[str, str] = os.environ) -> Source:
+        """Return the agent's sessions, where an environment says that they are."""
+        return self.open_source(environ, paths.home(environ.get))
 
 
 def _cursor_source(environ: Mapping[str, str], home: str) -> Cursor:
@@ -74,15 +78,13 @@ def get(name: str) -> Agent | None:
 
 
 def source(agent: str, environ: Mapping[str, str] = os.environ) -> Source | None:
-    """Return an agent's sessions as an environment places them; None for an unknown agent."""
+    """Return the sessions of the agent with this name; None for an unknown agent."""
     entry = get(agent)
-    return entry.open_source(environ, paths.home(environ.get)) if entry else None
+    return entry.source(environ) if entry else None
 
 
 def all_sources(environ: Mapping[str, str] = os.environ) -> Iterator[Source]:
-    home = paths.home(environ.get)
-    for agent in AGENTS:
-        yield agent.open_source(environ, home)
+    return (agent.source(environ) for agent in AGENTS)
 
 
 def session_variables(agent: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

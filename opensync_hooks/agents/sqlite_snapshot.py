@@ -82,7 +82,7 @@ def _check_plain(path: Path) -> None:
         if not stat.S_ISREG(mode):
             raise SourceError(
                 f"{beside}: a link, or no regular file.",
-                "Name the database itself in CURSOR_STATE_DB, or OPENCODE_DB.",
+                "Name the database itself, not a link, in the variable that says where it is.",
             )
 
 

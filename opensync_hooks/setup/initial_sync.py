@@ -34,19 +34,11 @@ def run(
 
 
 def preview(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    try:
-        count = _count(options, environ)
-    except ImportError:  # a bare clone cannot even look
-        row("Sessions", f"{'all' if options.all else f'the newest {NEWEST}'} would be synced")
-        return
+    count = _count(options, environ)
     wanted = count if options.all else min(count, NEWEST)
     none = "none on this machine yet; the bundled sample would be played in a folder of its own"
     row("Sessions", f"{wanted} of {count} would be synced" if count else none)
 
 
 def _count(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from opensync_hooks.agents import registry  # noqa: PLC0415 - needs packages that a bare clone lacks
-
-    names = {agent.name for agent in chosen(options)}
-    sources = (source for source in registry.all_sources(environ) if source.agent in names)
-    return sum(1 for source in sources for _ in source.sessions())
+    return sum(1 for agent in chosen(options) for _ in agent.source(environ).sessions())

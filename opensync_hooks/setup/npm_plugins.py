@@ -14,12 +14,13 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
+from opensync_hooks.agents.opencode import plugin_list
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths as folders
-from opensync_hooks.setup import migration_backups, opencode_settings
+from opensync_hooks.setup import migration_backups
 from opensync_hooks.setup.report import short
 
 _CLAUDE_EVENTS = "SessionStart|SessionEnd|UserPromptSubmit|PostToolUse|Stop"
@@ -136,8 +137,8 @@ def _planners(one: Predecessor, agent: Agent, environ: Mapping[str, str]) -> Ite
                 env, one.package, partial(agent.registration.plan_without, env, one.owns)
             )
             continue
-        for path in opencode_settings.paths(env):
-            plan = partial(opencode_settings.without, path, one.package)
+        for path in plugin_list.paths(env):
+            plan = partial(plugin_list.without, path, one.package)
             yield migration_backups.noted(env, one.package, plan)
 
 
@@ -150,7 +151,7 @@ def _places(environ: Mapping[str, str]) -> Iterator[folders.Lookup]:
 
 
 def _texts(agent: Agent, environ: Mapping[str, str]) -> Iterator[str]:
-    paths = [agent.registration.settings_path(environ.get), *opencode_settings.paths(environ.get)]
+    paths = [agent.registration.settings_path(environ.get), *plugin_list.paths(environ.get)]
     for path in paths:
         yield (read(path) or b"").decode("utf-8", "replace")
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from opensync_hooks.agents import registry
 
-_NAMES = ",".join(agent.name for agent in registry.AGENTS)
+_NAMES = ",".join(registry.NAMES)
+EXAMPLE = ",".join(registry.NAMES[::2])
+"""A choice of agents, for help texts."""
 
 
 def read(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -16,7 +18,7 @@ def read(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="install.py",
         description="Makes a private Python environment, registers the hooks with the agents found "
         "on this machine and syncs the newest sessions. Run again, it brings all that up to date.",
-        epilog="example: python install.py --agents claude-code,cursor --dry-run",
+        epilog=f"example: python install.py --agents {EXAMPLE} --dry-run",
     )
     for_install(parser)
     removal = parser.add_argument_group("to take all of it away again")

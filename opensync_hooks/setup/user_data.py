@@ -27,7 +27,7 @@ _MADE = {
     "ledger.db*": "what was confirmed",
     "spool": "the queue",
     "locks": "locks",
-    "notes": "what Cursor's hooks said of tokens",
+    "notes": "what only hooks reported, such as tokens",
     "excluded": "what you keep private",
     "backups": "agents' files as they were",
     "retired": "other programs' hooks as they were",

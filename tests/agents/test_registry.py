@@ -67,7 +67,7 @@ def test_entry_script_passes_on_what_the_description_says(
         return 0
 
     monkeypatch.setattr(entry, "run", run)
-    script = ROOT / "hooks" / f"{agent.name.replace('-', '_')}.py"
+    script = ROOT / "hooks" / agent.registration.script
     with pytest.raises(SystemExit):
         runpy.run_path(str(script), run_name="__main__")
     facts = agent.description

@@ -218,7 +218,7 @@ def test_python_without_any_package_is_enough(home: Path, clone: Path, argv: lis
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert ("the newest 20 would be synced" in done.stdout) == ("--dry-run" in argv)
+    assert ("1 of 1 would be synced" in done.stdout) == ("--dry-run" in argv)
 
 
 def test_dry_run_in_an_empty_home(home: Path, clone: Path) -> None:

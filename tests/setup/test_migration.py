@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks import config, setup
+from opensync_hooks.agents.opencode import plugin_list
 from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.config.credentials import save_login
@@ -20,7 +21,6 @@ from opensync_hooks.setup import (
     migration,
     migration_backups,
     npm_plugins,
-    opencode_settings,
     options,
 )
 from opensync_hooks.setup import (
@@ -386,7 +386,7 @@ def test_hook_of_theirs_is_told_by_its_command(command: object, package: str | N
 def test_every_way_to_name_the_opencode_plugin_is_found(tmp_path: Path, entry: str) -> None:
     path = tmp_path / "opencode.jsonc"
     path.write_text(f'{{"plugin": ["opencode-syncthing-plugin", {entry}, "b"]}}')
-    change = opencode_settings.without(path, "opencode-sync-plugin")
+    change = plugin_list.without(path, "opencode-sync-plugin")
     assert change
     assert change.after == b'{"plugin": ["opencode-syncthing-plugin", "b"]}'
 

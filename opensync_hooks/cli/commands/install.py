@@ -30,5 +30,5 @@ INSTALL = Command(
     "register the hooks with your agents, or bring them up to date",
     _install,
     options.for_install,
-    "opensync-hooks install --agents claude-code,cursor --dry-run",
+    f"opensync-hooks install --agents {options.EXAMPLE} --dry-run",
 )

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opensync_hooks import __version__
+from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.cli import status_data
 from opensync_hooks.cli.doctor.finding import Finding
 from opensync_hooks.config import Config, Folders, load
@@ -31,8 +32,10 @@ from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.system.files import atomic_write
 
 _LOG_LINES = 300
+_PREFIXES = {name.partition("_")[0] for agent in AGENTS for name in agent.description.variables}
 _KNOWN = re.compile(
-    r"(OPENSYNC|CLAUDE|OPENCODE|CURSOR|XDG)_\w+|NO_PROXY|HTTPS?_PROXY", re.IGNORECASE
+    rf"({'|'.join(sorted({'OPENSYNC', 'XDG', *_PREFIXES}))})_\w+|NO_PROXY|HTTPS?_PROXY",
+    re.IGNORECASE,
 )
 _PROJECT = re.compile(r"([\\/]projects[\\/])[^\\/\s:]+")
 _HOST = re.compile(r"(https?://)[^/\s:'\"]+")

@@ -23,8 +23,7 @@ _DAY_MS = 86_400_000
 def versions(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Of each agent that has a session here: the version that its newest session was made with."""
     for agent in registry.AGENTS:
-        source = registry.source(agent.name, environ)
-        told = _told(source) if source else None
+        told = _told(agent.source(environ))
         if told:
             yield _version(agent, told)
 
@@ -56,9 +55,8 @@ def retention(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Whether an agent is about to delete, by its own rule, sessions that were never synced."""
     for agent in registry.AGENTS:
         days = agent.registration.retention_days(environ.get)
-        source = registry.source(agent.name, environ)
-        if days is not None and source is not None:
-            yield _retention(agent, days, source, config)
+        if days is not None:
+            yield _retention(agent, days, agent.source(environ), config)
 
 
 def _retention(agent: Agent, days: int, source: Source, config: Config) -> Finding:

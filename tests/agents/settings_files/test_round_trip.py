@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.cursor.registration import CursorRegistration, refusal_reason
+from opensync_hooks.agents.opencode import plugin_list
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.settings_files import backup, file_change, jsonc_edit
 from opensync_hooks.agents.settings_files.hook_command import is_ours
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
 from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.setup import opencode_settings
 from tests.agents.claude_code.test_registration import files as claude_files
 from tests.agents.cursor.test_registration import HOOKS as CURSOR_HOOKS
 from tests.agents.settings_files.test_json_edit import OBJECTS, STYLES
@@ -263,7 +263,7 @@ def test_one_entry_of_opencodes_settings_goes_and_nothing_else(text: str, mark: 
         path = Path(folder, "opencode.jsonc")
         path.write_bytes((mark + text).encode("utf-8", "surrogatepass"))
         before = jsonc_edit.parse(text)
-        planned = opencode_settings.without(path, OLD)
+        planned = plugin_list.without(path, OLD)
         if not any(is_old(entry) for entry in before["plugin"]):
             assert planned is None
             return
@@ -273,4 +273,4 @@ def test_one_entry_of_opencodes_settings_goes_and_nothing_else(text: str, mark: 
         left = [entry for entry in before["plugin"] if not is_old(entry)]
         assert jsonc_edit.parse(after) == before | {"plugin": left}
         assert bare(after) == bare(text)
-        assert opencode_settings.without(path, OLD) is None
+        assert plugin_list.without(path, OLD) is None
