@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: makes the tests' environment where it is missing, then the trials."""
+"""`python -m tests.faults`: creates the tests' environment if needed, then runs the trials."""
 
 from __future__ import annotations
 

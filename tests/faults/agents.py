@@ -1,7 +1,7 @@
-"""The agents as a trial plays them: what each one writes of a session, and what it tells its hook.
+"""The agents as a trial plays them: what each writes to disk, and what it sends to its hook.
 
-Cursor and OpenCode write in a process of their own, which in every other turn ends as a crash would
-end it: what it wrote last then lies in the -wal alone, and whoever opens the file can spoil it.
+Cursor and OpenCode write in a separate process, which crashes in every other turn: the last
+writes are then in the -wal alone, and whoever opens the database can spoil them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _LATE = 3
 
 
 class Author(ABC):
-    """One session in its agent's own hand. `filling` goes behind each text, to make it longer."""
+    """Write one session as its agent does. `filling` is appended to each text, to make it
+    longer.
+    """
 
     agent: ClassVar[str]
     path: Path
@@ -33,15 +35,15 @@ class Author(ABC):
 
     @abstractmethod
     def turn(self, number: int) -> None:
-        """Write a prompt and its answer, told apart from every other one."""
+        """Write a prompt and its answer, both unique."""
 
     @abstractmethod
     def payload(self) -> bytes:
-        """What the agent tells its hook when that turn has ended."""
+        """Return the payload that the agent sends when that turn has ended."""
 
     @abstractmethod
     def forget(self) -> None:
-        """The session is over: no reader has to pass by it any more."""
+        """Remove the session from where readers list sessions."""
 
     def turn_texts(self, number: int) -> tuple[str, str]:
         return f"prompt {number}{self.filling}", f"answer {number}{self.filling}"
@@ -70,13 +72,13 @@ def transcript_of(home: Path, session: str) -> Path:
 
 
 def ended(transcript: Path) -> bytes:
-    """What Claude Code tells its hook at the end of that session."""
+    """Return the payload of Claude Code at the end of that session."""
     fields = {"session_id": transcript.stem, "transcript_path": str(transcript), "cwd": "/work"}
     return json.dumps({**fields, "hook_event_name": "SessionEnd", "reason": "other"}).encode()
 
 
 class _InDatabase(Author):
-    """Written by a process that opens the database for each turn."""
+    """An author that opens its database in a new process for each turn."""
 
     def __init__(self, home: Path, session: str, began: int) -> None:
         self.home, self.session, self.began = home, session, began
@@ -90,16 +92,16 @@ class _InDatabase(Author):
     def _write(self) -> None:
         close = self._insert()
         if len(self.numbers) % 2 == 0:
-            os._exit(0)  # as a crash would: the -wal stays
+            os._exit(0)  # like a crash: the -wal stays
         close()
 
     @abstractmethod
     def _insert(self) -> Any:
-        """Write the newest turn; what closes the database."""
+        """Write the newest turn; return what closes the database."""
 
 
 class Cursor(_InDatabase):
-    """In the editor's database and in a transcript beside it, as Cursor keeps it."""
+    """A Cursor session in the editor's database and in a transcript."""
 
     agent = "cursor"
 
@@ -148,14 +150,14 @@ class Cursor(_InDatabase):
 
 
 class LateCursor(Cursor):
-    """For its first turns in the transcript alone: the messages have other ids there."""
+    """A Cursor session whose first turns are in the transcript only, under other message ids."""
 
     def _insert(self) -> Any:
         return super()._insert() if len(self.numbers) > _LATE else int
 
 
 class OpenCode(_InDatabase):
-    """Beside the sessions of a recording, in its database."""
+    """An OpenCode session in the database of a recording."""
 
     agent = "opencode"
 
@@ -189,7 +191,7 @@ class OpenCode(_InDatabase):
         return json.dumps(payload).encode()
 
     def forget(self) -> None:
-        """Its rows are found by their key: nobody passes by them."""
+        """Do nothing: rows are found by key, so old sessions cost readers nothing."""
 
 
 def _answer(prompt: str, at: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Answers that get lost after the server has stored what was asked for."""
+"""Responses that are lost after the server has stored the request."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _MOST_RUNS = 200
 
 
 class _Lossy(Plan):
-    """Loses the answers of so many of a hundred stored requests."""
+    """Lose the given percentage of responses to stored requests."""
 
     def __init__(self, seed: str) -> None:
         self._dice = random.Random(seed)  # noqa: S311
 
     def request(self, request: Request) -> Fault | None:
-        # The same request is asked about twice: the answer must not change in between.
+        # Called twice for the same request: the decision must not change in between.
         lost = random.Random(f"{self._dice}{request.number}").random() < SHARE  # noqa: S311
         return Fault("nothing", stored=True) if lost and request.body else None
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """Until `rounds` answers are lost."""
+    """Run until `rounds` responses have been lost."""
     board = Board()
     plan = _Lossy(str(dice.random()))
     with CLOCK.running(1, skips=True), deployment(folder, plan, board) as server:
@@ -48,7 +48,9 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
 
 
 def _session(figure: Figure, machine: Machine, name: str, *, live: bool) -> None:
-    """`live`: its times are of now, so that the server ignores second versions for a while."""
+    """Run one session. `live`: its times are now, so the server ignores second versions for a
+    while.
+    """
     began = int(CLOCK.time()) - 2 * TURNS + 3 if live else None
     for turn in range(TURNS):
         machine.turn(name, turn, began=began)

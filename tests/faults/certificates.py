@@ -1,4 +1,4 @@
-"""Three certificates for trials, made anew each time: a good one, a stranger's, another host's."""
+"""Three fresh certificates for each trial: a good one, an untrusted one, one for another host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def can_be_made() -> bool:
 
 
 def make(folder: Path) -> tuple[Path, Mapping[str, ssl.SSLContext]]:
-    """The file of the authority to trust, and a server's context for each certificate."""
+    """Return the file of the authority to trust, and a server context for each certificate."""
     authority = folder / "authority.pem"
     _self_signed(folder, "authority", "/CN=Trial authority")
     _self_signed(folder, "unknown", "/CN=localhost", "subjectAltName=DNS:localhost")

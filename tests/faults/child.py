@@ -1,4 +1,4 @@
-"""Processes of a trial: forked from one that has imported everything, so that thousands fit."""
+"""Child processes of a trial, forked after all imports so that thousands can be started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_S = 120.0
 
 
 def fork(run: Run, *, stdin: bytes | None = None, output: Path | None = None) -> int:
-    """Start `run` in a process of its own, and return its id; its end is `run`'s answer."""
+    """Run `run` in a new process and return its id; its exit code is what `run` returns."""
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -56,7 +56,9 @@ def _redirect(stdin: bytes | None, output: Path | None) -> None:
 
 
 def ended(pid: int, seconds: float = _LONGEST_S) -> int:
-    """The child's exit code, minus the signal that ended it; -99 for one that had to be killed."""
+    """Return the child's exit code, minus the signal that ended it, or -99 if it had to be
+    killed.
+    """
     end = stopwatch() + seconds
     nap = 0.0002
     while stopwatch() < end:
@@ -75,12 +77,12 @@ def call(run: Run, *, stdin: bytes | None = None, output: Path | None = None) ->
 
 
 def lives(pid: int) -> bool:
-    """Whether the child has not ended yet; it can be waited for all the same."""
+    """Return whether the child is still running, without reaping it."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
 def killed_after(pid: int, seconds: float) -> bool:
-    """Kill the child at that moment; whether it was still there."""
+    """Kill the child after that time; return whether it was still running."""
     pause(seconds)
     reaped, _ = os.waitpid(pid, os.WNOHANG)
     if reaped:

@@ -1,6 +1,6 @@
-"""Time for trials: one clock for all processes of a trial, in which waiting costs nothing.
+"""One clock for all processes of a trial, in which waiting costs nothing.
 
-Installed before the package under test is imported, so that every `time.sleep` of it is this one.
+Install it before the package under test is imported, so that the package uses it for every sleep.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _TICK_S = 0.002
 
 
 class Clock:
-    """The real clock, `speed` times as fast, plus what was slept over.
+    """The real clock, `speed` times as fast, plus all skipped time.
 
-    `skips`: sleeping moves the clock of all processes instead of waiting, which only a trial with
-    one worker at a time can take. `error` is how wrong this process's calendar is, in seconds.
+    `skips`: sleeping moves the clock of all processes instead of waiting; this is only right with
+    one worker at a time. `error`: how wrong this process's wall clock is, in seconds.
     """
 
     def __init__(self) -> None:
@@ -41,14 +41,14 @@ class Clock:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the true time, by which the system dates the files of the next trial."""
+        """Return to the real time, which the system uses for the files of the next trial."""
         _LANES.pack_into(self._page, 0, 0.0, 0.0)
         self._began = _real_monotonic()
         self._passed = 0.0
         self._epoch = _real_time()
 
     def install(self) -> None:
-        """From here on the `time` module tells this time, to whoever asks by its name."""
+        """Replace the functions of the `time` module by this clock."""
         patched: dict[str, Any] = {
             "time": self.time,
             "time_ns": lambda: int(self.time() * 1e9),
@@ -72,17 +72,17 @@ class Clock:
         return float(sum(_LANES.unpack_from(self._page, 0)))
 
     def skip(self, seconds: float) -> None:
-        """Let so much time go by, for every process of the trial."""
+        """Advance the clock of every process of the trial."""
         with self._skipping:
             lanes = list(_LANES.unpack_from(self._page, 0))
             struct.pack_into("d", self._page, 8 * self._lane, lanes[self._lane] + seconds)
 
     def apart(self) -> None:
-        """Here the time is moved as well, while another process may: each has its own number."""
+        """Give this process a counter of its own, so that two processes may skip time at once."""
         self._lane = 1
 
     def reach(self, moment: float) -> None:
-        """Have a moment come for all, almost at once. Of the monotonic time."""
+        """Advance every process to this monotonic time."""
         _real_sleep(_TICK_S)
         self.skip(max(0.0, moment - self.monotonic()))
 
@@ -93,7 +93,7 @@ class Clock:
         return self._epoch + self._run() + self.error
 
     def true_ms(self) -> int:
-        """The calendar of a server that is right."""
+        """Return the correct wall clock in milliseconds, as the server has it."""
         return int((self._epoch + self._run()) * 1000)
 
     def monotonic(self) -> float:

@@ -1,4 +1,4 @@
-"""Clocks that jump or are wrong: an hour, ten years, ninety seconds beside the server's."""
+"""Clocks that jump or are wrong by ninety seconds, an hour or ten years."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TWO_HOURS = 7_200
 
 
 class _Down(Plan):
-    """A server that fails until all is healed."""
+    """A server that fails until the trial heals it."""
 
     def __init__(self, board: Board) -> None:
         self.board = board
@@ -29,7 +29,7 @@ class _Down(Plan):
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` of the cases: three for every jump, over and over."""
+    """Run `rounds` cases: three for every jump, repeatedly."""
     cells = list(product((_wrong_all_the_time, _jumps_while_waiting, _update_in_the_window), JUMPS))
     with CLOCK.running(1, skips=True):
         for number in range(rounds):
@@ -43,7 +43,7 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
 
 
 def _wrong_all_the_time(figure: Figure, folder: Path, jump: float) -> None:
-    """The machine's calendar is beside the server's, and so are the agent's times."""
+    """Run the machine and its agent with a wall clock that differs from the server's."""
     with deployment(folder) as server:
         machine = Machine(folder / "machine", server)
         with machine.used():
@@ -56,7 +56,7 @@ def _wrong_all_the_time(figure: Figure, folder: Path, jump: float) -> None:
 
 
 def _jumps_while_waiting(figure: Figure, folder: Path, jump: float) -> None:
-    """A job waits out a failure when the clock is set; two hours later it must have gone."""
+    """Set the clock while a job waits for a retry; two hours later it must be delivered."""
     board = Board()
     with deployment(folder, _Down(board), board) as server:
         machine = Machine(folder / "machine", server)
@@ -74,7 +74,9 @@ def _jumps_while_waiting(figure: Figure, folder: Path, jump: float) -> None:
 
 
 def _update_in_the_window(figure: Figure, folder: Path, jump: float) -> None:
-    """A second version within the five seconds in which the server says `ok` and ignores it."""
+    """Send a second version within the five seconds in which the server acknowledges and
+    ignores it.
+    """
     with deployment(folder) as server:
         machine = Machine(folder / "machine", server)
         with machine.used():

@@ -1,5 +1,5 @@
-"""Our own files gone bad: what happens then is the old state or a named error, never a crash, and
-never silence. What was delivered is neither lost nor doubled by it.
+"""Damaged files of ours lead to the old state or to a named error, never to a crash or to silence.
+What was delivered is neither lost nor doubled.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Choose = Callable[[Iterable[Damage]], list[Damage]]
 
 
 class _Down(Plan):
-    """A server that fails until all is healed."""
+    """A server that fails until the trial heals it."""
 
     def __init__(self, board: Board) -> None:
         self.board = board
@@ -38,7 +38,7 @@ class _Down(Plan):
 
 @dataclass(slots=True)
 class _Bench:
-    """A machine in a known state, which can be had again and again."""
+    """A machine whose state can be restored again and again."""
 
     figure: Figure
     machine: Machine
@@ -59,7 +59,7 @@ class _Bench:
         self.check(code in (0, 1), name, f"the worker ended with {code}")
 
     def says(self, name: str, *command: str) -> tuple[int, str]:
-        """What the command answers, which must not be a crash."""
+        """Return the output of a command, which must not crash."""
         code, output = self.machine.command(*command)
         broken = "Traceback" in output or "bug of opensync" in output or code in (3, child.BROKEN)
         self.check(not broken, name, f"{' '.join(command)} ended with {code}: {output[-300:]}")
@@ -67,7 +67,7 @@ class _Bench:
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` damages of each of the six files, or 0 for all."""
+    """Apply `rounds` damages to each of the six files, or all of them for 0."""
 
     def choose(damages: Iterable[Damage]) -> list[Damage]:
         every = list(damages)
@@ -93,7 +93,7 @@ def _ledger(figure: Figure, folder: Path, choose: Choose, dice: random.Random) -
 
 
 def _ledger_log(figure: Figure, folder: Path, choose: Choose, dice: random.Random) -> None:
-    """What a killed worker left beside the ledger, which SQLite reads first."""
+    """Damage the write-ahead log that a killed worker left beside the ledger."""
     with deployment(folder) as server:
         machine = Machine(folder / "machine", server)
         with machine.used():
@@ -115,7 +115,7 @@ def _ledger_log(figure: Figure, folder: Path, choose: Choose, dice: random.Rando
 
 
 def _half_done(machine: Machine) -> None:
-    """A worker that is killed while it delivers."""
+    """Kill a worker while it delivers."""
     log = machine.ours / "ledger.db-wal"
     for wait in (0.02, 0.01, 0.005, 0.002, 0.0):
         pid = child.fork(worker.main)
@@ -129,7 +129,7 @@ def _half_done(machine: Machine) -> None:
 def _damaged(
     figure: Figure, machine: Machine, name: str, choose: Choose, dice: random.Random
 ) -> Iterator[tuple[Damage, _Bench]]:
-    """A delivered session, a new turn, and the file gone bad in between."""
+    """Damage the file between a delivered session and its next turn."""
     with machine.used():
         for turn in range(TURNS):
             machine.turn("s", turn)
@@ -149,7 +149,7 @@ def _damaged(
 
 
 def _recovered(bench: _Bench, name: str) -> None:
-    """The next hook, two hours later, has everything there, each once."""
+    """Check that the next hook, two hours later, completes everything, each message once."""
     for _ in range(2):
         CLOCK.skip(_HOURS)
         bench.machine.hook("s")
@@ -168,7 +168,7 @@ def _event(figure: Figure, folder: Path, choose: Choose, dice: random.Random) ->
 
 
 def _queued(figure: Figure, folder: Path, choose: Choose, dice: random.Random, suffix: str) -> None:
-    """Something waits in the queue and goes bad: the session's next hook brings all."""
+    """Damage a waiting job: the session's next hook must deliver everything."""
     board = Board()
     with deployment(folder, _Down(board), board) as server:
         machine = Machine(folder / "machine", server)
@@ -227,7 +227,7 @@ def _settings(figure: Figure, folder: Path, choose: Choose, dice: random.Random)
 
 
 def _store(figure: Figure, folder: Path, choose: Choose, dice: random.Random) -> None:
-    """The embedded store holds the only copy: damage must show, in one of the commands."""
+    """Damage the embedded store, the only copy: one of the commands must report it."""
     quiet = 0
     well: set[str] | None = None
     machine = Machine(folder / "machine")
@@ -240,14 +240,15 @@ def _store(figure: Figure, folder: Path, choose: Choose, dice: random.Random) ->
         verify = bench.says(name, "verify", "--all")
         if "Last error" in status[1] or _wrong(doctor[1]) - well or verify[0]:
             continue
-        audit = bench.machine.audit()  # nobody complains: then all must be there, each once
+        # nothing is reported: then everything must be there, each message once
+        audit = bench.machine.audit()
         quiet += 1
         figure.add(audit.lost, audit.doubled, f"{name} {audit.names}")
     figure.notes.append(f"{quiet} harmless to the store")
 
 
 def _wrong_without_damage(bench: _Bench) -> set[str]:
-    """What `doctor` minds on this machine anyway: no agent is installed on it."""
+    """Return the checks that fail without damage, because no agent is installed here."""
     sick = bench.machine.ours.with_name("sick")
     bench.machine.ours.rename(sick)
     bench.restore()

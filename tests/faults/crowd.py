@@ -1,6 +1,6 @@
-"""Many hooks at once, on one session and on as many sessions; each may start a worker.
+"""Many hooks at the same moment, for one session and for many; each may start a worker.
 
-Meanwhile somebody runs `sync` by hand, which heeds the session's lock alone.
+Meanwhile `sync` runs by hand; it takes the session's lock only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BY_HAND = 2
 
 
 def one_session(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` times LONG hooks, or SHORT, at the same moment, after a new turn."""
+    """Fire LONG or SHORT hooks of one session at the same moment, `rounds` times."""
     hooks = LONG if rounds > 100 else SHORT
     _rounds(figure, folder, rounds, [f"s{number // TURNS}" for number in range(rounds)], hooks)
     figure.notes.append(f"{hooks} hooks x {rounds}")
@@ -36,7 +36,7 @@ def one_session(figure: Figure, folder: Path, rounds: int, dice: random.Random) 
 
 
 def many_sessions(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` times LONG hooks, or SHORT // 2, each of another session."""
+    """Fire LONG or SHORT // 2 hooks of different sessions at the same moment, `rounds` times."""
     hooks = LONG if rounds > 100 else SHORT // 2
     _rounds(figure, folder, rounds, [""] * rounds, hooks)
     figure.notes.append(f"{hooks} sessions x {rounds}")
@@ -77,11 +77,15 @@ def _rounds(figure: Figure, folder: Path, rounds: int, names: list[str], hooks: 
 
 
 def _at_once(machine: Machine, sessions: list[str], watch: Watch) -> list[int]:
-    """They wait at a gate, so that no fork's cost comes between them; how each of them ended."""
+    """Start all processes behind a gate, so that forking does not spread them; return their
+    exit codes.
+    """
     gate, key = os.pipe()
 
     def start(_root: str) -> None:
-        """As the hook's spawn does: a process of its own, without the lock that it probed."""
+        """Start a worker as the hook does: a process of its own, without the lock that the
+        hook probed.
+        """
         os.closerange(3, 1024)
         if os.fork() == 0:
             try:
@@ -116,10 +120,10 @@ def _at_once(machine: Machine, sessions: list[str], watch: Watch) -> list[int]:
 
 
 def _settled(machine: Machine) -> list[str]:
-    """Until the queue is empty; what is left in it after a minute."""
+    """Wait until the queue is empty; return what is left in it after a minute."""
     end = stopwatch() + _LONGEST_S
     while stopwatch() < end:
-        # A worker may turn an event into a job behind a listing's back: look when none is there.
+        # A worker may turn an event into a job during the listing: list again when it is gone.
         if not machine.waiting() and not machine.is_worked() and not machine.waiting():
             return []
         pause(0.005)

@@ -1,4 +1,4 @@
-"""Ways in which a file goes bad: cut short, a page zeroed or full of noise, one bit flipped."""
+"""Damages to a file: truncated, a page zeroed or filled with noise, one bit flipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Damage:
 
 
 def of_pages(content: bytes, dice: random.Random, flips: int = 1) -> Iterator[Damage]:
-    """Each page zeroed, each page random, and in each page so many times one bit flipped."""
+    """Yield each page zeroed, each page random, and `flips` single flipped bits in each page."""
     for start in range(0, len(content), PAGE):
         page = start // PAGE
         before, after = content[:start], content[start + PAGE :]

@@ -1,6 +1,6 @@
-"""An OpenSync deployment in a process of its own, which can be told to misbehave.
+"""An OpenSync deployment in a process of its own, with faults on demand.
 
-Behind it is the real server's behaviour (`tests.opensync.RealStore`).
+It behaves as the real server does (`tests.opensync.RealStore`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.opensync import RealStore
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the server saw: requests in order, how often each message came, and any overlap."""
+    """What the server saw: requests in order, how often each message was sent, and any overlap."""
 
     paths: tuple[str, ...]
     messages: Mapping[str, int]
@@ -44,7 +44,7 @@ class Deployment:
     port: int
 
     def rows(self) -> tuple[Counter[str], dict[str, Counter[str]]]:
-        """How many rows each session has, and each text of each session."""
+        """Count the rows of each session, and of each text in it."""
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10)) as db:
             return stored_rows(db)
 
@@ -73,12 +73,12 @@ def stored_rows(db: sqlite3.Connection) -> tuple[Counter[str], dict[str, Counter
 def deployment(
     folder: Path, plan: Plan | None = None, board: Board | None = None, *, where: Path | None = None
 ) -> Iterator[Deployment]:
-    """A running one. `where`: its database, if it is to find an earlier one's again."""
+    """Run a deployment. `where` is its database file, to continue with an earlier one."""
     folder.mkdir(parents=True, exist_ok=True)
     path = where or folder / "deployment.db"
     key, board = new_key(), board or Board()
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    life, death = os.pipe()  # the server ends when the trial does, however that ends
+    life, death = os.pipe()  # the server exits with the trial, however the trial ends
     plan = plan or Plan()
 
     def run() -> int:

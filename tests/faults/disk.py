@@ -1,5 +1,5 @@
-"""A disk that is full, broken or over its quota: at each write, for once and for good; and a real
-small one that is filled to the last byte.
+"""A disk that is full, broken or over its quota at each write, once and for good; and a small real
+disk that is filled to the last byte.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HOURS = 2 * 3600
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` injected errors, or 0 for all that there are; and ten full disks."""
+    """Inject `rounds` errors, or every possible one for 0, and fill ten disks."""
     with CLOCK.running(1, skips=True), deployment(folder) as server:
         machines = {
             "wire": Machine(folder / "wire", server),
@@ -75,7 +75,7 @@ def _injected(figure: Figure, machine: Machine, name: str, most: int, dice: rand
 
 
 def _round(figure: Figure, machine: Machine, session: str, who: str, deed: syscalls.Deed) -> int:
-    """One error in hook or worker, then all is well; how many steps could have failed."""
+    """Inject one error into hook or worker, then none; return how many steps could have failed."""
     for turn in range(TURNS):
         machine.turn(session, turn)
     if who == "hook":
@@ -83,7 +83,7 @@ def _round(figure: Figure, machine: Machine, session: str, who: str, deed: sysca
         run = machine.hook_run(session)
         trace = syscalls.traced(run, deed, steps=syscalls.SPACE, stdin=payload)
         figure.check(trace.code == 0, f"{session}: the hook ended with {trace.code}")
-        machine.hook(session)  # it may have had no room for anything
+        machine.hook(session)  # the event may not have been written
     else:
         machine.hook(session)
         trace = syscalls.traced(worker.main, deed, steps=syscalls.SPACE)
@@ -94,7 +94,7 @@ def _round(figure: Figure, machine: Machine, session: str, who: str, deed: sysca
 
 
 def _recover(figure: Figure, machine: Machine, session: str) -> None:
-    """There is room again: the next worker, whenever it comes, brings all."""
+    """Check that the next worker delivers everything once there is room again."""
     CLOCK.skip(_HOURS)
     machine.work()
     audit = machine.audit()
@@ -105,7 +105,7 @@ def _recover(figure: Figure, machine: Machine, session: str) -> None:
 
 
 def _limited(figure: Figure, machine: Machine, name: str) -> None:
-    """No file may grow beyond so many bytes: a write then ends in the middle."""
+    """Limit the size of files, so that a write ends in the middle."""
     for limit in _LIMITS:
         session = f"{name}-limit-{limit}"
         for turn in range(TURNS):
@@ -147,7 +147,7 @@ def _full(figure: Figure, machine: Machine, number: int) -> None:
         for turn in range(TURNS):
             machine.turn(session, turn)
         if number % 2:
-            machine.hook(session)  # the event is there, the room for more is not
+            machine.hook(session)  # there is room for the event, and for nothing else
         ballast = machine.folder / "ballast"
         _fill(ballast, spare=(number // 2) * 2_000)
         figure.check(machine.hook(session) == 0, f"{session}: the hook failed")
@@ -165,7 +165,7 @@ def _full(figure: Figure, machine: Machine, number: int) -> None:
 
 
 def _fill(path: Path, spare: int) -> None:
-    """Take every byte there is, then give a few back."""
+    """Fill the disk, then free a few bytes."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     size = 0
     with suppress(OSError):

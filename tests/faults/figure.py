@@ -1,4 +1,4 @@
-"""What a trial found, as a line of a table and as JSON."""
+"""The result of a trial, as a line of a table and as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HEAD = ("trial", "rounds", "lost", "doubled", "seconds", "result", "notes")
 
 @dataclass(slots=True)
 class Figure:
-    """Counts of one trial. `failures` are sentences; a trial without any has passed."""
+    """The counts of one trial. It has passed if there are no `failures`, which are sentences."""
 
     trial: str
     rounds: int = 0
@@ -34,7 +34,7 @@ class Figure:
             self.fail(f"{where}: {lost} lost, {doubled} doubled")
 
     def take(self, other: Figure) -> None:
-        """Count in what a part of the trial found."""
+        """Add the result of a part of the trial."""
         self.lost += other.lost
         self.doubled += other.doubled
         self.failures += other.failures

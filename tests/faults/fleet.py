@@ -1,4 +1,4 @@
-"""Ten thousand machines come back after two hours without a server: a simulation, event by event.
+"""Ten thousand machines return after two hours without a server: a discrete-event simulation.
 
 The machines wait as the product does, with its own numbers: tries and their pauses from `client`,
 rests from `retry`, a worker's life from `worker`. The deployment is Convex's smallest class:
@@ -89,7 +89,7 @@ class Simulation:
         return BEFORE_S <= self.now < BEFORE_S + OUTAGE_S
 
     def _turn(self, machine: _Machine) -> None:
-        """A turn of a user: two messages, one hook, which starts a worker if none runs."""
+        """Play one turn: two messages, and a hook that starts a worker unless one is running."""
         machine.pending += 2
         self.written += 2
         if self.now < BEFORE_S + OUTAGE_S + AFTER_S:
@@ -108,7 +108,8 @@ class Simulation:
                 machine.ends = 0.0
         elif machine.pending:
             machine.carried = machine.pending
-            machine.calls = machine.pending + 2  # the session before and after its messages
+            # the session is posted before and after its messages
+            machine.calls = machine.pending + 2
             self._call(machine, 0)
         else:
             self._at(LINGER_S, lambda: self._leave(machine))
@@ -143,7 +144,7 @@ class Simulation:
         machine.pending -= machine.carried
         self.stored += machine.carried
         machine.rest = None
-        if machine.carried > 8:  # more than a turn or two: what had piled up
+        if machine.carried > 8:  # more than a turn or two: a backlog
             self.caught_up = self.now
         self._work(machine)
 
@@ -152,7 +153,7 @@ class Simulation:
             pause = transport.FIRST_RETRY_WAIT_S * 2**tries * self.dice.uniform(0.8, 1.2)
             self._at(pause, lambda: self._call(machine, tries + 1))
             return
-        # What was confirmed before the failure stays so: only the rest is sent again.
+        # What was confirmed before the failure stays confirmed: only the rest is sent again.
         done = max(0, machine.carried + 1 - machine.calls)
         machine.pending -= min(done, machine.carried)
         self.stored += min(done, machine.carried)
@@ -166,14 +167,14 @@ class Simulation:
         return Cooldown("unreachable", "", now_ms, now_ms + 60_000, 1, _LOGIN)
 
     def after(self) -> list[int]:
-        """Requests in each ten seconds from the server's return until all had caught up."""
+        """Return the requests per ten seconds from the server's return until all have caught up."""
         first = int((BEFORE_S + OUTAGE_S) / _BIN_S)
         last = max(first + 1, int(self.caught_up / _BIN_S))
         return [self.arrivals[second] for second in range(first, last)]
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` machines; once as they are, once as they would be if all asked every minute."""
+    """Simulate `rounds` machines, once as they are and once as if all asked every minute."""
     for grows in (True, False):
         simulation = Simulation(rounds, dice, grows=grows)
         simulation.run()
@@ -191,7 +192,7 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
             figure.check(
                 simulation.refused == 0, f"a stampede: {simulation.refused:,} requests refused"
             )
-            calm_enough = peak / mean < MOST_PEAK or rounds < 10_000  # few machines are all noise
+            calm_enough = peak / mean < MOST_PEAK or rounds < 10_000  # a few machines are too noisy
             figure.check(calm_enough, f"a stampede: {peak / mean:.1f} times the mean")
     figure.rounds = rounds
     del folder

@@ -1,4 +1,4 @@
-"""Ten thousand hooks in a minute: their events, some hundreds of real processes, one worker."""
+"""Ten thousand hooks in a minute, some hundreds of them real processes, and one worker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_S = 300.0
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` hooks."""
+    """Fire `rounds` hooks."""
     with deployment(folder) as server:
         machine = Machine(folder / "machine", server)
         with machine.used():
@@ -76,7 +76,7 @@ def _real_processes(figure: Figure, machine: Machine, sessions: list[str], count
 
 
 def _wait(machine: Machine) -> None:
-    """Until the workers that the real hooks started have gone as well."""
+    """Wait until the workers that the real hooks started have exited."""
     end = stopwatch() + _LONGEST_S
     while (machine.waiting() or machine.is_worked()) and stopwatch() < end:
         pause(0.05)

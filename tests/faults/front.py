@@ -1,6 +1,6 @@
-"""The front of a deployment: reads requests, and answers them or not.
+"""The front end of a deployment, which may answer requests badly or not at all.
 
-A socket server of few lines, for most faults cannot be made with a well-behaved HTTP library.
+It is a plain socket server: an HTTP library is too well-behaved for most faults.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(slots=True)
 class Front:
-    """Reads requests and answers them, or not."""
+    """A socket server that reads requests and answers them as planned."""
 
     listener: socket.socket
     store: Store
@@ -48,7 +48,7 @@ class Front:
 
     def _serve(self, raw: socket.socket) -> None:
         first = raw.recv(1, socket.MSG_PEEK) if self.plan.secure else b""
-        asks_us = first == b"G"  # the trial's own question comes without TLS
+        asks_us = first == b"G"  # the trial's own requests come without TLS
         with self._lock:
             number = self._connections
             self._connections += not asks_us
@@ -65,7 +65,7 @@ class Front:
                     pass
 
     def _keep_alive(self, connection: socket.socket, file: BinaryIO) -> bool:
-        """One request; whether the connection stays open for another."""
+        """Serve one request; return whether the connection stays open."""
         head = _head(file)
         if head is None:
             return False
@@ -142,7 +142,7 @@ def _misbehave(connection: socket.socket, response: Response, manner: Manner, bo
         board.count("lost answers")
         board.hang(connection.getpeername()[1])
         connection.settimeout(None)
-        connection.recv(1)  # until the other side has had enough
+        connection.recv(1)  # until the client gives up
     else:
         board.count("lost answers")
         reset(connection)
@@ -150,7 +150,7 @@ def _misbehave(connection: socket.socket, response: Response, manner: Manner, bo
 
 
 def reset(connection: socket.socket) -> None:
-    """Close in a way that the other side takes for a broken line."""
+    """Close the connection with a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     connection.close()
 

@@ -1,5 +1,5 @@
-"""kill -9 at random moments of hook and worker, restart, drain; each session is of an agent drawn
-by chance, and grows meanwhile.
+"""kill -9 at random moments of hook and worker, then a restart. The agent of each session is
+random, and its session grows meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LONGEST_S = 2.0
 
 @dataclass(slots=True)
 class _Pace:
-    """About how long a process takes, learned from those that were let live."""
+    """How long a process takes, learned from those that were not killed."""
 
     seconds: float
 
@@ -37,7 +37,7 @@ class _Pace:
 
 @dataclass(slots=True)
 class _Paces:
-    """Those of one agent's hook and of the worker that has its sessions to deliver."""
+    """The paces of one agent's hook and of the worker that delivers its sessions."""
 
     hook: _Pace = field(default_factory=lambda: _Pace(0.004))
     work: _Pace = field(default_factory=lambda: _Pace(0.06))
@@ -54,7 +54,7 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
 def _kills(
     figure: Figure, machine: Machine, kills: int, dice: random.Random, first: list[str]
 ) -> None:
-    """The `first` agents in their order, so that a short form meets them all; then by chance."""
+    """Begin with each agent once, so that a short run covers all; then choose at random."""
     paces = {name: _Paces() for name in agents.KINDS}
     killed: Counter[str] = Counter()
     sessions = 0
@@ -78,7 +78,7 @@ def _kills(
 def _session(
     figure: Figure, machine: Machine, session: str, pace: _Paces, dice: random.Random
 ) -> int:
-    """It grows from turn to turn, while hooks and workers are killed; how many were."""
+    """Kill hooks and workers while one session grows; return how many were killed."""
     killed = 0
     for turn in range(TURNS):
         machine.turn(session, turn)
@@ -91,7 +91,7 @@ def _session(
             pid = child.fork(machine.hook_run(session), stdin=machine.payload(session))
             killed += child.killed_after(pid, pace.hook.moment(dice))
         killed += child.killed_after(child.fork(worker.main), pace.work.moment(dice))
-        if is_last or (is_heard and dice.random() < 0.2):  # all arrives, without another hook
+        if is_last or (is_heard and dice.random() < 0.2):  # everything arrives without another hook
             _timed(pace.work, machine.work)
             _look(figure, machine, session)
         figure.check(machine.possessions() == owned, f"{session}: the agent's files were changed")

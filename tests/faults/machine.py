@@ -1,5 +1,5 @@
-"""A user's machine in a trial: agents' sessions, hooks that fire, workers, commands, and the
-comparison of what the agent has with what the server got.
+"""A user's machine in a trial: sessions, hooks, workers and commands, and the audit that compares
+what the agent has with what the server received.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _OURS = ("OPENSYNC_", "CLAUDE", "OPENCODE", "CURSOR", "XDG_")
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What the comparison found. `names` are the first texts that are not as they should be."""
+    """The result of a comparison. `names` are the first texts that are lost or doubled."""
 
     lost: int
     doubled: int
@@ -44,9 +44,9 @@ class Audit:
 
 @dataclass(slots=True)
 class Machine:
-    """Without a deployment its sessions go to the embedded store.
+    """One machine. Without a deployment, its sessions go to the embedded store.
 
-    `agent` is whose the next new session is, and `filling` goes behind each of its texts.
+    `agent` writes the next new session, and `filling` is appended to each of its texts.
     """
 
     folder: Path
@@ -66,12 +66,12 @@ class Machine:
 
     @property
     def state(self) -> Path:
-        """The folder of queue and ledger."""
+        """Return the folder of queue and ledger."""
         return self.ours
 
     @property
     def data(self) -> Path:
-        """The folder of the store."""
+        """Return the folder of the store."""
         return self.ours
 
     @property
@@ -80,7 +80,7 @@ class Machine:
 
     @contextmanager
     def used(self) -> Iterator[Machine]:
-        """As long as this lasts, it is the machine that all code in this process is on."""
+        """Run all code in this process on this machine meanwhile."""
         before = dict(os.environ)
         for name in list(os.environ):
             if name.startswith(_OURS) or name.lower().endswith("_proxy"):
@@ -103,7 +103,7 @@ class Machine:
     # ---- the agent ----
 
     def turn(self, session: str, number: int, *, began: int | None = None) -> None:
-        """A prompt and its answer, written as their agent writes them."""
+        """Write a prompt and its answer as their agent does."""
         if session not in self.pens:
             author = agents.AUTHORS[self.agent]
             self.pens[session] = author(
@@ -115,18 +115,18 @@ class Machine:
         self.turns[session].append(number)
 
     def forget(self, session: str) -> None:
-        """The session is over and was found right: it need not be read again."""
+        """Drop a finished session that was audited, so that it is not read again."""
         self.pens.pop(session).forget()
         del self.turns[session]
 
     def payload(self, session: str) -> bytes:
-        """Of a session that nobody began, what Claude Code would say."""
+        """Return a hook payload; for an unknown session, one of Claude Code."""
         if session in self.pens:
             return self.pens[session].payload()
         return agents.ended(agents.transcript_of(self.home, session))
 
     def possessions(self) -> dict[str, str]:
-        """The agents' own files, each with its hash; of SQLite's -shm only that it is there."""
+        """Return the hash of each of the agents' files; for SQLite's -shm, only that it exists."""
         rows = {}
         for path in sorted(self.home.rglob("*")):
             if path.is_file():
@@ -139,7 +139,7 @@ class Machine:
     def hook_run(
         self, session: str = "", *, start: Callable[[str], None] | None = None
     ) -> child.Run:
-        """What a hook's process does. `start` stands in for the start of the worker."""
+        """Return what a hook's process does. `start` replaces the start of the worker."""
         agent = self.pens[session].agent if session in self.pens else AGENT
 
         def run() -> int:
@@ -147,7 +147,7 @@ class Machine:
             sys.argv = [f"{agent}.py"]
             if agent == agents.OpenCode.agent:
                 sys.argv += [entry.EVENT, self.payload(session).decode()]
-            if agent == agents.Cursor.agent:  # it is answered, and nobody here wants to read that
+            if agent == agents.Cursor.agent:  # its hook prints an answer, which is not needed here
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return entry.run(agent, str(ROOT), tuple(registry.session_variables(agent)))
 
@@ -160,13 +160,13 @@ class Machine:
         return child.call(worker.main)
 
     def command(self, *arguments: str) -> tuple[int, str]:
-        """A command's exit code, and everything that it said."""
-        with NamedTemporaryFile() as file:  # the machine's own disk may be full
+        """Run a command; return its exit code and its output."""
+        with NamedTemporaryFile() as file:  # not on the machine's own disk, which may be full
             output = Path(file.name)
             code = child.call(lambda: main.main(arguments), output=output)
             return code, output.read_text("utf-8", "replace")
 
-    # ---- what came of it ----
+    # ---- the audit ----
 
     def waiting(self) -> list[str]:
         with suppress(FileNotFoundError):
@@ -174,7 +174,7 @@ class Machine:
         return []
 
     def is_worked(self) -> bool:
-        """Whether a worker runs."""
+        """Return whether a worker is running."""
         with suppress(FileNotFoundError), (self.spool / "worker.lock").open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -186,7 +186,7 @@ class Machine:
         return sorted((self.spool / "parked").glob("*.job"))
 
     def residue(self) -> list[Path]:
-        """Files that nothing will ever look at again."""
+        """Return the files that nothing will ever use again."""
         expected = (
             *(".event", ".job", ".lock", ".txt", ".json", ".toml", ".log"),
             *(".db", ".db-wal", ".db-shm"),
@@ -200,7 +200,7 @@ class Machine:
         path = self.data / "store.db"
         if not path.exists():
             return Counter(), {}
-        with Store(path):  # what a killed writer left in the log is read as SQLite reads it
+        with Store(path):  # lets SQLite recover the log of a killed writer
             pass
         with closing(sqlite3.connect(path)) as db:
             return stored_rows(db)
@@ -220,7 +220,7 @@ class Machine:
         return Audit(lost.total(), doubled.total(), names)
 
     def unreadable(self) -> list[str]:
-        """State files that are neither whole nor absent."""
+        """Return the state files that exist and cannot be read."""
         bad = []
         for job in (*self.spool.glob("*.job"), *self.parked()):
             try:

@@ -1,8 +1,8 @@
-"""Every network fault at three places of a delivery, once, three times and for good.
+"""Every network fault at three positions in a delivery, once, three times and for good.
 
-162 cells. A cell with variants (a reset before, during and after the request) holds for all of
-them; whose session it is, how long, and which message is hit, differs from cell to cell. Waiting
-costs nothing: who sleeps moves the clock, and so does a server that hangs or is slow.
+These are 162 cells. A cell covers all variants of its fault, such as a reset before, during and
+after the request. The agent, the length of the session and the message that is hit vary from cell
+to cell. Waiting costs nothing: sleeping moves the clock, and so does a slow server.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HOURS = 2 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Variety:
-    """What differs from cell to cell: no fault, but where and when it may matter."""
+    """What varies from cell to cell besides the fault."""
 
     agent: str = agents.ClaudeCode.agent
     turns: int = 3
@@ -91,7 +91,7 @@ class _Plan(Plan):
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """One fault, one variant of it, one place, one number of times."""
+    """One variant of one fault, at one position, a number of times."""
 
     fault: NetworkFault
     variant: str
@@ -159,7 +159,7 @@ class _Cell:
         return self.machine.command("status")[1]
 
     def _heal(self) -> None:
-        """All is well again: the next hook two hours later, then what a user would run."""
+        """Heal everything; fire the next hook two hours later, then run what a user would run."""
         self.when.board["healed"] = 1
         CLOCK.skip(_HOURS)
         self.machine.hook(SESSION)
@@ -175,7 +175,7 @@ _HARMLESS = frozenset({"answer twice", "one byte a second"})
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` cells: all of them so many times over, and of the rest some."""
+    """Run `rounds` cells: all of them as often as possible, then a random sample."""
     passed = 0
     with CLOCK.running(1, skips=True), dead_ends() as ends, _tls(folder) as tls:
         repeats, rest = divmod(rounds, len(CELLS))
@@ -223,7 +223,7 @@ _request_paths: dict[tuple[str, int], tuple[str, ...]] = {}
 
 
 def _request_number(folder: Path, trial: _Trial) -> int:
-    """The number of the request at that place, in a delivery that nothing happens to."""
+    """Return the number of the request at that position in an undisturbed delivery."""
     variety = trial.variety
     key = variety.agent, variety.turns
     if key not in _request_paths:

@@ -1,4 +1,4 @@
-"""The eighteen network faults, each with its variants, and the class that its answer belongs to."""
+"""The eighteen network faults, each with its variants and the class of its response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ Class = Literal["passing", "permanent", "stop"]
 
 @dataclass(frozen=True, slots=True)
 class NetworkFault:
-    """`way`: where it is made. On the way to the server, at its door, or in its answer."""
+    """One fault. `way`: where it occurs, on the way to the server, at its socket, or in its
+    response.
+    """
 
     name: str
     meaning: Class
@@ -63,9 +65,9 @@ def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> 
 
 
 def armed(name: str, variant: str, trap: int, seconds: int) -> Fault:
-    """What the server does for it. `trap`: a port that nobody may be sent to.
+    """Return what the server does. `trap`: a port that no client may be sent to.
 
-    `seconds`: for which it asks a client to wait, where it asks for that.
+    `seconds`: how long it asks the client to wait, if it does.
     """
     later = {"Retry-After": str(seconds)}
     if variant == "date":

@@ -1,4 +1,4 @@
-"""Homes in which we cannot work: hooks stay silent and end with 0, commands say what is wrong."""
+"""Homes in which we cannot work: hooks stay silent and exit with 0, commands say what is wrong."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ NOBODY = 65_534
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """`spoil` makes the spot bad, `enter` runs in each process there. `works`: nothing is wrong
-    enough to keep us from working.
+    """One kind of bad home. `spoil` prepares it, `enter` runs in each process. `works`: sessions
+    can be delivered nevertheless.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Spot:
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` of the places."""
+    """Try `rounds` of the spots."""
     with CLOCK.running(1, skips=True):
         for spot in SPOTS[:rounds]:
             if spot.enter is _nobody and os.geteuid() != 0:
@@ -133,7 +133,7 @@ def _link_at(*names: str) -> Callable[[Machine], None]:
 
 
 def _read_only(machine: Machine) -> None:
-    """For somebody who is not root."""
+    """Make the home read-only for anyone but root."""
     for path in (machine.folder, *machine.folder.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
 

@@ -1,4 +1,6 @@
-"""What goes wrong in a deployment, and when; and a few numbers that a trial's processes share."""
+"""What goes wrong in a deployment and when, and a few numbers that the processes of a trial
+share.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ _SLOTS = ("connects", "healed", "struck", "lost answers")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`number` counts from 0 over all connections, in the order of arrival."""
+    """One request. `number` counts from 0 over all connections, in order of arrival."""
 
     number: int
     method: str
@@ -31,7 +33,7 @@ class Request:
 
     @property
     def message_id(self) -> str:
-        """The agent's own id of the message in it; empty for other calls."""
+        """Return the agent's id of the message in it; empty for other requests."""
         if self.path != "/sync/message":
             return ""
         return str(self.json().get("externalId", "")).partition(":")[2]
@@ -39,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of a request. `stored`: the server did what was asked for before that."""
+    """What happens to a request. `stored`: the server has carried it out before."""
 
     manner: Manner = "whole"
     answer: Response | None = None
@@ -47,13 +49,13 @@ class Fault:
 
 
 class Plan:
-    """What goes wrong and when; this one: nothing. Lives in the server's process."""
+    """The plan in which nothing goes wrong. It lives in the server's process."""
 
     keeps_alive = True
     secure: Mapping[str, ssl.SSLContext] | None = None
 
     def connection(self, _number: int) -> str:
-        """`reset`, the name of a certificate in `secure`, or nothing special."""
+        """Return `reset`, the name of a certificate in `secure`, or `good`."""
         return "good"
 
     def request(self, _request: Request) -> Fault | None:
@@ -77,14 +79,14 @@ class Board:
         self._page[offset : offset + 8] = value.to_bytes(8, "little")
 
     def hangs(self, port: int) -> bool:
-        """Whether the client at this port will never be answered."""
+        """Return whether the client at this port will never get a response."""
         return bool(self._hanging[port])
 
     def hang(self, port: int, *, hangs: bool = True) -> None:
         self._hanging[port] = hangs
 
     def count(self, name: str) -> int:
-        """Add one; what it was before."""
+        """Add one; return the previous value."""
         with self._lock:
             was = self[name]
             self[name] = was + 1

@@ -1,4 +1,4 @@
-"""One message among a thousand that the server refuses for good."""
+"""One message in a thousand that the server refuses for good."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Refusing(Plan):
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` of the six kinds."""
+    """Try `rounds` of the six kinds of refusal."""
     with CLOCK.running(1, skips=True):
         for kind in list(KINDS)[:rounds]:
             _kind(figure, folder / kind, kind)
@@ -53,7 +53,7 @@ def _kind(figure: Figure, folder: Path, kind: str) -> None:
         with machine.used():
             for turn in range(TURNS):
                 machine.turn("s", turn)
-            for _ in range(2):  # the second time nothing is new, and nothing is to be sent
+            for _ in range(2):  # the second time nothing is new, so nothing may be sent
                 machine.hook("s")
                 machine.work()
             _check(figure, machine, kind)

@@ -1,9 +1,9 @@
-"""The power fails at any moment of hooks, workers and commands: what was not synced is on the disk,
-or half of it is, or nothing.
+"""Power cuts at any moment of hooks, workers and commands: of what was not synced, all, half or
+nothing is on the disk.
 
-Real runs are recorded once, call by call. Of each moment of them many disks are made that a power
-cut may leave, and on each the machine starts again: what the agent has must arrive by the session's
-next hook or by a plain `sync`, and `status` may not pass over it until then.
+Real runs are recorded once, call by call. For each moment, many disks are made that a power cut
+could leave, and the machine restarts on each: what the agent has must arrive with the session's
+next hook or with a plain `sync`, and `status` must name it until then.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ _NEVER = "private"
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` orders: with a server, with the embedded store, and a tenth of login and install."""
+    """Try `rounds` disks: with a server, with the embedded store, and a tenth for login and
+    install.
+    """
     if not syscalls.can_trace():
         figure.notes.append("left out: needs Linux on x86-64 that allows ptrace")
         return
     seed = dice.random()
     with CLOCK.running(1, skips=True), deployment(folder) as server:
-        server.record()  # it answers: what it starts with is on its disk
+        server.record()  # once it responds, its initial state is on its disk
         for machine in (Machine(folder / "wire", server), Apart(folder / "embedded")):
             with machine.used():
                 bench = _Bench(figure, machine)
@@ -60,7 +62,7 @@ class _Bench:
     named: int = 0
 
     def record(self) -> None:
-        """Sessions that come, and grow; one that is private; one that only `sync` finds."""
+        """Record sessions that begin and grow, a private one, and one that only `sync` finds."""
         self.recording = Recording(self.machine.folder, AGENTS)
         if self.machine.deployment:
             self.recording.before = Watched(self.machine.deployment, self.recording).look
@@ -94,7 +96,7 @@ class _Bench:
         self.recording.note("sessions", Sessions.from_machine(self.machine))
 
     def cut(self, number: int, dice: random.Random) -> None:
-        """One power cut, and the start after it."""
+        """Play one power cut and the restart."""
         self.dice = dice
         moment = self.dice.randint(1, len(self.recording.calls))
         left = crashed(self.recording, moment, self.dice)
@@ -120,7 +122,7 @@ class _Bench:
         self.figure.check(not forgotten, f"{where}: the store forgot {forgotten}")
 
     def _next_hooks(self, where: str) -> None:
-        """Each session goes on, or ends once more."""
+        """Continue each session, or end it once more."""
         for session, turns in self.machine.turns.items():
             if self.dice.random() < 0.5:
                 self.machine.turn(session, len(turns))
@@ -134,7 +136,7 @@ class _Bench:
         )
 
     def _another(self, where: str) -> None:
-        """What another session's hook does not bring, `status` names, and `sync` brings."""
+        """Check that `status` names, and `sync` delivers, what another session's hook does not."""
         self.machine.turn("another", 0)
         self.machine.hook("another")
         self._work(where)

@@ -1,6 +1,6 @@
-"""The power fails while `login`, `config set` and the hooks' registration write settings files.
+"""Power cuts while `login`, `config set` and the registration of hooks write settings files.
 
-Each file is the old one or the new one, and the new one for good once the command has ended.
+Each file is the old or the new one, and the new one once the command has exited.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOWHERE = Path(os.devnull)
 
 
 class _ByLogin(Machine):
-    """Nothing but its settings say where its sessions go."""
+    """A machine whose destination is set by its settings file only."""
 
     def environ(self) -> dict[str, str]:
         own = super().environ()
@@ -107,7 +107,9 @@ def _compare(
 def _begin_again(
     figure: Figure, where: str, machine: _ByLogin, left: Tree, states: list[Tree]
 ) -> None:
-    """The same commands work on what is left; and what is theirs comes back to the byte."""
+    """Check that the same commands work afterwards, and that the originals are restored byte
+    for byte.
+    """
     restart.put(left, machine.folder, machine.ours, machine.home)
     code, output = machine.command("status")
     figure.check(

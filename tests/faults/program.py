@@ -1,4 +1,4 @@
-"""The command: which trials there are, how many rounds each, and the table in the end."""
+"""The command: the trials, their rounds, and the table of results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ Trial = Callable[[Figure, Path, int, random.Random], None]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Rounds: with every run of the tests, by hand in minutes, and for the published figures."""
+    """The rounds of a trial: in each test run, by hand in minutes, and for the published
+    figures.
+    """
 
     run: Trial
     quick: int
@@ -66,7 +68,7 @@ TRIALS: dict[str, Entry] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when every trial passed."""
+    """Return 0 if every trial has passed."""
     arguments = _parser().parse_args(argv)
     if arguments.list:
         print("\n".join(TRIALS))

@@ -1,7 +1,7 @@
-"""Writes down all that processes ask of a file system, call by call, with the data that they give.
+"""Records what processes ask of a file system, call by call, with the data.
 
-Linux on x86-64 only, as `syscalls`. Played back whole it has to be what is on the disk: so a call
-that is not known here would show.
+Linux on x86-64 only, like `syscalls`. Playing a recording back must give what is on the disk, so a
+call that is not handled here is noticed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The file's size is changed."""
+    """The size of a file changes."""
 
     file: int
     size: int
@@ -47,28 +47,30 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Each name stands for this file from now on, or for none; all of them in one step."""
+    """Each name refers to this file from now on, or to none; all of them in one step."""
 
     changed: tuple[tuple[str, int | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """What was written to the file is on the disk; its name perhaps not."""
+    """What was written to the file is on the disk; its name may not be."""
 
     file: int
 
 
 @dataclass(frozen=True, slots=True)
 class SyncNames:
-    """What happened to the names in the folder is on the disk."""
+    """The names in the folder are on the disk."""
 
     folder: str
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Something that no power cut here takes back: `what` of the world is `value` now."""
+    """Something that a power cut on this machine does not undo: `name` has the value `value`
+    now.
+    """
 
     name: str
     value: object
@@ -81,7 +83,9 @@ Call = Write | Cut | Names | Sync | SyncNames | Outside
 
 @dataclass(slots=True)
 class Recording:
-    """Of everything under `root` but what lies under `apart`. Names are relative to `root`."""
+    """A recording of everything below `root`, except below `apart`. Names are relative to
+    `root`.
+    """
 
     root: Path
     apart: str = "\0"
@@ -111,11 +115,11 @@ class Recording:
         return self._files
 
     def run(self, run: child.Run, stdin: bytes | None = None, output: Path | None = None) -> int:
-        """Record a process from its start to its end; how it ended."""
+        """Record a process from start to end; return its exit code."""
         return _Recorder(*syscalls.begun(run, stdin, output), self).follow()
 
     def outside(self, moment: int) -> dict[str, Any]:
-        """The world outside after so many calls."""
+        """Return the values outside after that many calls."""
         before = self.calls[:moment]
         return {call.name: call.value for call in before if isinstance(call, Outside)}
 
@@ -123,7 +127,7 @@ class Recording:
         self.calls.append(Outside(name, value))
 
     def within(self, path: str) -> str | None:
-        """The name of what is recorded; None for anything else."""
+        """Return the name of a recorded path; None for any other path."""
         name = os.path.relpath(path, self.root)
         is_ours = not name.startswith(("..", self.apart)) and not name.endswith(_UNKEPT)
         return name if is_ours else None
@@ -213,11 +217,11 @@ class _Recorder(syscalls.Tracer):
         return f"/proc/{self.pid}/fd/{fd}"
 
     def _file(self, fd: int) -> int | None:
-        """The recorded file that it stands for, if any."""
+        """Return the recorded file of a descriptor, if any."""
         path = Path(self._open(fd))
         with suppress(OSError):
             about = path.stat()
-            # An inode is used again, perhaps by a file that is not recorded.
+            # An inode number is reused, perhaps by a file that is not recorded.
             if stat.S_ISREG(about.st_mode) and not str(path.readlink()).endswith(_UNKEPT):
                 return self.to.descriptors.get(about.st_ino)
         return None
@@ -239,7 +243,7 @@ class _Recorder(syscalls.Tracer):
 
 
 def tree(root: Path, apart: str = "\0") -> Tree:
-    """All that there is under `root` but what lies under `apart`."""
+    """Return everything below `root`, except below `apart`."""
     tree: Tree = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))

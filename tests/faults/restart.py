@@ -1,4 +1,4 @@
-"""A machine as a power cut leaves it: our files of a recording, agents and server as they were."""
+"""A machine after a power cut: our files from a recording, agents and server as they were."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AGENTS = "home/.claude"
 
 
 class Apart(Machine):
-    """Ledger and store lie in folders of their own, as they do without OPENSYNC_HOOKS_HOME."""
+    """A machine with ledger and store in separate folders, as without OPENSYNC_HOOKS_HOME."""
 
     @property
     def state(self) -> Path:
@@ -39,7 +39,7 @@ class Apart(Machine):
 
 @dataclass(slots=True)
 class Sessions:
-    """What the agent had at a moment, and the pens that it was written with."""
+    """What the agent had at a moment, and the writers of its sessions."""
 
     files: dict[Path, tuple[bytes, int]] = field(default_factory=dict)
     pens: dict[str, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Sessions:
 
 
 class Watched:
-    """A server, of which all that it has is noted whenever that has changed."""
+    """A server whose content is recorded whenever it changes."""
 
     def __init__(self, server: Deployment, recording: Recording) -> None:
         self._db = sqlite3.connect(server.path, timeout=10)
@@ -92,7 +92,7 @@ def put(left: Tree, folder: Path, *instead_of: Path) -> None:
 
 
 def start(machine: Machine, recording: Recording, moment: int, left: Tree) -> None:
-    """Put `left` in place of our files, and all else as it was after so many calls."""
+    """Replace our files by `left`, and restore everything else as it was after that many calls."""
     put(left, machine.folder, machine.ours)
     world = recording.outside(moment)
     world.get("sessions", Sessions()).restore(machine)
@@ -102,9 +102,9 @@ def start(machine: Machine, recording: Recording, moment: int, left: Tree) -> No
 
 
 def forgotten(machine: Machine) -> list[str]:
-    """Messages that the ledger says the embedded store has confirmed, and that it does not have.
+    """Return messages that the ledger has as confirmed and the embedded store does not have.
 
-    To look is to mend, as SQLite does: start anew afterwards.
+    Opening a database recovers it, as SQLite does: restart afterwards.
     """
     claimed = _rows(
         machine.state / "ledger.db", "SELECT session, id FROM message WHERE state = 'confirmed'"

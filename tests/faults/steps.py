@@ -1,5 +1,5 @@
-"""The process ends at step k of hook and worker, for every k: before each write, fsync, rename,
-unlink, lock, request and answer; of each agent's sessions, when they are new and when they grow.
+"""Hook and worker are ended at step k, for every k: before each write, fsync, rename, unlink, lock,
+request and response, with new and growing sessions of each agent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TURNS = (2, 1)
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
-    """`rounds` 0: all of them; else about so many, chosen at random."""
+    """Run all steps for 0 `rounds`, else about that many, chosen at random."""
     if not syscalls.can_trace():
         figure.notes.append("left out: needs Linux on x86-64 that allows ptrace")
         return
@@ -39,7 +39,7 @@ Kill = Callable[[Machine, str, int], Trace]
 
 
 def _every(figure: Figure, machine: Machine, who: str, most: int, dice: random.Random) -> None:
-    """First run to the end to know the steps there are, then end at each of them."""
+    """Run to the end once to learn the steps, then end at each of them."""
     kill = _hook if who == "hook" else _worker
     name = f"{machine.folder.name} {machine.agent} {who}"
     session = f"ses_{name.replace(' ', '-')}"
@@ -84,9 +84,9 @@ def _at(k: int) -> syscalls.Deed:
 
 
 def _hook(machine: Machine, session: str, k: int) -> Trace:
-    """A hook that was killed before it wrote anything has left nothing: the next one brings all.
+    """Kill the hook. If it has not written anything, the next hook must deliver everything.
 
-    From its write on no other hook is needed: what it wrote is taken up.
+    From its write on, no other hook is needed: the event is recovered.
     """
     run, payload = machine.hook_run(session), machine.payload(session)
     trace = syscalls.traced(run, _at(k), stdin=payload)
@@ -97,6 +97,8 @@ def _hook(machine: Machine, session: str, k: int) -> Trace:
 
 
 def _worker(machine: Machine, session: str, k: int) -> Trace:
-    """After a killed worker the next one brings all, without another hook of that session."""
+    """Kill the worker: the next one must deliver everything, without another hook of that
+    session.
+    """
     machine.hook(session)
     return syscalls.traced(worker.main, _at(k))

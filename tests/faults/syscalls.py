@@ -1,7 +1,7 @@
-"""Stops a process at its k-th step: just before each system call that changes or asks anything.
+"""Stops a process at its k-th step: before each system call that changes or requests something.
 
-Linux on x86-64 only, by ptrace(2): what a process does between two such calls no other process, and
-no disk, ever sees. At a step it can be killed, or told that the call failed.
+Linux on x86-64 only, with ptrace(2): what a process does between two such calls is invisible to
+other processes and to the disk. At a step it can be killed, or its call can be made to fail.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KILL = -9
 
 @dataclass(slots=True)
 class Trace:
-    """The steps that a process came to, and how it ended."""
+    """The steps that a process reached, and its exit code."""
 
     steps: list[str] = field(default_factory=list)
     code: int = 0
@@ -61,7 +61,7 @@ def can_trace() -> bool:
 def traced(
     run: child.Run, deed: Deed, *, steps: dict[int, str] = STEPS, stdin: bytes | None = None
 ) -> Trace:
-    """Run it in a process of its own, from step to step."""
+    """Run it in a new process, from step to step."""
     stepper = _Stepper(*begun(run, stdin), deed, steps)
     stepper.trace.code = stepper.follow()
     return stepper.trace
@@ -70,7 +70,7 @@ def traced(
 def begun(
     run: child.Run, stdin: bytes | None = None, output: Path | None = None
 ) -> tuple[ctypes.CDLL, int]:
-    """Start it in a process of its own, which waits for a Tracer to follow it."""
+    """Start it in a new process that waits for a Tracer."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     libc.ptrace.restype = ctypes.c_long
@@ -91,13 +91,13 @@ def begun(
 
 @dataclass(slots=True)
 class Tracer:
-    """Follows a process from call to call, until it ends."""
+    """A tracer of one process, from call to call until it ends."""
 
     libc: ctypes.CDLL
     pid: int
 
     def follow(self) -> int:
-        """How the process ended."""
+        """Follow the process to its end; return its exit code."""
         sent, is_inside = 0, False
         while True:
             self.libc.ptrace(_SYSCALL, self.pid, None, ctypes.c_void_p(sent))
@@ -112,13 +112,13 @@ class Tracer:
             (self.enter if is_inside else self.leave)(self.peek(_ORIG_RAX))
 
     def enter(self, call: int) -> None:
-        """The process is about to make the call with this number."""
+        """Handle the start of the call with this number."""
 
     def leave(self, call: int) -> None:
-        """The call is over."""
+        """Handle the end of a call."""
 
     def peek(self, offset: int) -> int:
-        """A register, by its place in the kernel's `struct user`."""
+        """Return a register by its offset in the kernel's `struct user`."""
         return int(self.libc.ptrace(_PEEKUSER, self.pid, ctypes.c_void_p(offset), None))
 
     def poke(self, offset: int, value: int) -> None:
@@ -150,7 +150,9 @@ class _Stepper(Tracer):
             self._failing = 0
 
     def _counts(self, name: str) -> bool:
-        """Opening only counts where it makes a file; a write to stderr not at all."""
+        """Return whether a call is a step: opening only if it creates a file, a write to
+        stderr never.
+        """
         if name == "openat":
             return bool(self.peek(ARGUMENTS[2]) & _O_CREAT)
         if name == "open":

@@ -1,4 +1,4 @@
-"""Every trial in its quick form; `python -m tests.faults` has longer ones."""
+"""Every trial in its quick form; `python -m tests.faults` has the longer ones."""
 
 from __future__ import annotations
 

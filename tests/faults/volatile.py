@@ -1,13 +1,13 @@
-"""What a disk holds after the power failed: what was synced, and any part of what was not.
+"""What a disk holds after a power cut: what was synced, and any part of what was not.
 
-Two kinds of file system, for no program may count on more than either gives:
+There are two kinds of file system; a program may rely only on what both guarantee:
 
     loose     each change of a name and each block of data reaches the disk by itself, in any order;
               after fsync(2) of a file its data is there, after that of a folder the names in it
     journal   names and sizes reach it in order, all that came before any fsync(2); data whenever
 
-A file may be as long as it was to be and hold zeros, or be shorter, or empty: with both kinds the
-data comes when it likes, unless it was synced.
+A file may have its full length and hold zeros, or be shorter, or empty: with both kinds, data that
+was not synced is written at any time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _CHANCES = (0.0, 0.0, 0.5, 0.9, 1.0, 1.0)
 
 @dataclass(slots=True)
 class _Disk:
-    """What was asked for, each with whether it was synced."""
+    """The calls so far, each with whether it was synced."""
 
     contents: dict[int, bytes]
     data: dict[int, list[Write | Cut]] = field(default_factory=dict)
@@ -70,7 +70,7 @@ def _touches(call: Names, folder: str) -> bool:
 
 
 def crashed(recording: Recording, moment: int, dice: random.Random) -> Tree:
-    """What may lie there when the power failed after so many calls."""
+    """Return what may be on the disk if the power fails after that many calls."""
     disk = _Disk(recording.contents)
     for index, call in enumerate(recording.calls[:moment]):
         disk.take(index, call)
@@ -82,7 +82,7 @@ def crashed(recording: Recording, moment: int, dice: random.Random) -> Tree:
 
 
 def final_tree(recording: Recording) -> Tree:
-    """What lies there when nothing is lost."""
+    """Return what is on the disk if nothing is lost."""
     disk = _Disk(recording.contents)
     for index, call in enumerate(recording.calls):
         disk.take(index, call)
@@ -112,7 +112,7 @@ def _names(
 
 
 def _has_folder(name: str, tree: Tree) -> bool:
-    """What lies in a folder that is lost is lost with it."""
+    """Return whether the folder of a name exists: files are lost with their folder."""
     parent = name.rpartition("/")[0]
     return not parent or (parent in tree and tree[parent] is None and _has_folder(parent, tree))
 
@@ -134,7 +134,7 @@ def _content(disk: _Disk, file: int, dice: random.Random) -> bytes:
 def _sized(
     content: bytearray, calls: Sequence[Write | Cut], first: bytes, dice: random.Random
 ) -> bytes:
-    """Sometimes the size is the new one already, and zeros are where the data is not."""
+    """Return the content, sometimes with its final size and zeros instead of missing data."""
     if dice.random() < 0.3:
         all_of_it = bytearray(first)
         for call in calls:
@@ -144,7 +144,7 @@ def _sized(
 
 
 def _parts(calls: Sequence[Write | Cut], unit: int) -> Iterator[Write | Cut]:
-    """Each write in pieces that reach the disk each by itself."""
+    """Split each write into pieces that reach the disk separately."""
     for call in calls:
         if isinstance(call, Cut):
             yield call

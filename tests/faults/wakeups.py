@@ -1,7 +1,7 @@
-"""Hooks that come just while the worker leaves: a hook that saw it start no other one.
+"""Hooks that arrive while the worker leaves: a hook that still saw it starts no other one.
 
-One process is all hooks, one is all workers. A hook that finds no worker rings for one, as it would
-spawn it; everything else is the code of hook and worker as it is.
+One process plays all hooks, another all workers. A hook that finds no worker signals for one
+instead of spawning it; everything else is the real code of hook and worker.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_LOST = 3
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
     machine = Machine(folder / "machine")
     with machine.used():
-        machine.hook("nobody")  # makes the folders
+        machine.hook("nobody")  # creates the folders
         machine.work()
         bell, rope = os.pipe()
         pid = child.fork(lambda: _workers(bell, rope))
@@ -40,7 +40,7 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
 
 def _workers(bell: int, rope: int) -> int:
     os.close(rope)
-    worker._work = _drop  # deliveries would be all that it does; this is about who does them
+    worker._work = _drop  # this trial is about who works, so deliveries are left out
     while os.read(bell, 1):
         worker.main()
     return 0
@@ -70,13 +70,13 @@ def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: rando
                 return
             os.write(rope, b"!")
             continue
-        if dice.random() < 0.9:  # most come as the worker leaves, some while nobody is there
+        if dice.random() < 0.9:  # most arrive as the worker leaves, some while there is none
             _spin(dice.uniform(0, 0.001))
     figure.notes.append(f"{met_one:,} met a worker that was leaving or at work")
 
 
 def _close_lock(spool: str) -> None:
-    """What the end of a hook's process does: the probe's lock is let go."""
+    """Release the probe's lock, as the end of a hook's process does."""
     lock = f"{spool}/worker.lock"
     for fd in range(3, 64):
         with suppress(OSError):
@@ -85,7 +85,7 @@ def _close_lock(spool: str) -> None:
 
 
 def _is_ingested(machine: Machine) -> bool:
-    """Whether the event is taken up."""
+    """Return whether the event was ingested."""
     end = stopwatch() + _LONGEST_S
     while stopwatch() < end:
         if not any(name.endswith(".event") for name in os.listdir(machine.spool)):  # noqa: PTH208

@@ -1,8 +1,9 @@
-"""Notices when two processes are in one place at once, in two ways that know nothing of each other.
+"""Notices in two independent ways when two processes are in one critical section.
 
-A file that only one can make at a time: whoever finds it there has met somebody. And a diary of who
-was there from when to when: a file that was removed too soon, or left by a process that was killed,
-deceives the first way and not the second; a clock's grain deceives the second and not the first.
+The first is a file that only one process can create at a time. The second is a log of who was in
+the section from when to when. A file that is removed too early, or left by a killed process,
+deceives the first and not the second; the resolution of the clock deceives the second and not the
+first.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from tests.faults.clock import stopwatch
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Over the section of the one worker, and over that of each session's one delivery."""
+    """A watch over the worker's section and over the section of each session's delivery."""
 
     folder: Path
 
     def begin(self) -> None:
-        """Watch all that this process does from now on. Only for one that ends soon."""
+        """Watch this process from now on; for processes that end soon."""
         self.folder.mkdir(exist_ok=True)
         of_worker, of_session = Spool.single_worker, Syncer.alone
 
@@ -51,7 +52,7 @@ class Watch:
 
     @contextmanager
     def inside(self, section: str) -> Iterator[None]:
-        """Somebody is there for as long as this lasts."""
+        """Record that a process is in the section meanwhile."""
         only = self.folder / f"{section}.only"
         is_first = True
         try:
@@ -68,17 +69,17 @@ class Watch:
                 only.unlink()
 
     def _note(self, name: str, line: str) -> None:
-        """With one write, which is whole among those of others."""
+        """Append a line with one write, so that lines of other processes stay apart."""
         fd = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(fd, f"{line}\n".encode())
         os.close(fd)
 
     def met(self) -> list[str]:
-        """The places where somebody found the other one's file."""
+        """Return the sections in which a process met the file of another."""
         return self._lines("met")
 
     def overlaps(self) -> list[str]:
-        """The places where one came, by the diary, before the other had gone."""
+        """Return the sections that, by the log, one process entered before another had left."""
         times: dict[str, list[tuple[float, float]]] = defaultdict(list)
         for line in self._lines("diary"):
             section, began, ended = line.split("\t")
@@ -90,7 +91,7 @@ class Watch:
         return overlaps
 
     def stays(self) -> int:
-        """How often somebody was in any of the places."""
+        """Return how often a section was entered."""
         return len(self._lines("diary"))
 
     def _lines(self, name: str) -> list[str]:

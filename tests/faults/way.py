@@ -1,7 +1,7 @@
-"""The way from a client to its server, and what can happen on it that no server does.
+"""Faults between a client and its server that no server can produce.
 
-Time goes by on it where a client waits for nothing: who has waited for an answer that never comes
-finds the clock moved on by as much as his patience.
+Waiting in vain moves the clock: after a response that never comes, the clock has advanced by the
+client's timeout.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOOK_S = 0.005
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """From the request `first` on, `count` times; not any more once all is healed."""
+    """From request `first` on, `count` times, until the trial heals everything."""
 
     first: int
     count: int
@@ -39,7 +39,7 @@ class When:
 
 @contextmanager
 def dead_ends() -> Iterator[tuple[int, int]]:
-    """A port where nobody may arrive, and one where nobody ever answers."""
+    """Return a port that nobody may reach, and one that never responds."""
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.setblocking(False)
         with socket.socket() as hole:
@@ -65,7 +65,7 @@ def _filler(address: tuple[str, int]) -> socket.socket:
 
 @contextmanager
 def on_the_way(fault: NetworkFault, when: When, dead_end: int) -> Iterator[None]:
-    """As long as this lasts, the fault strikes there, in this process and those that it forks."""
+    """Apply the fault in this process and its forks meanwhile."""
     look_up, connect, receive = socket.getaddrinfo, socket.socket.connect, socket.socket.recv_into
     board = when.board
 
@@ -101,7 +101,7 @@ def on_the_way(fault: NetworkFault, when: When, dead_end: int) -> Iterator[None]
 
 
 def _into_nowhere(connection: socket.socket, connect: Any, dead_end: int) -> None:
-    """Nobody answers there within a moment, nor would within any longer time."""
+    """Connect to a port that never responds, without waiting."""
     seconds = connection.gettimeout() or 0
     connection.settimeout(4 * _LOOK_S)
     try:
