@@ -130,8 +130,8 @@ def _with_value(line: bytes, rng: random.Random) -> bytes:
             key
         )
     elif choice < 0.3:
-        other, key = rng.choice(places)
-        holder[key] = json.loads(json.dumps(other[key]))
+        other, other_key = rng.choice(places)
+        holder[key] = json.loads(json.dumps(other[other_key]))
     elif choice < 0.4:
         holder[key] = _RAW % rng.randrange(len(_RAWS))
     elif choice < 0.47:
