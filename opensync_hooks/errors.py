@@ -1,33 +1,36 @@
-"""Every failure this package foresees: one sentence for the user, and one next step.
+"""Every failure that this package foresees: its kind, one sentence for the user, one next step.
 
-OpenSyncError                 base, and what nobody needs to tell apart; exit code 1
-├── UsageError                what was asked for cannot be done as asked (2)
+OpenSyncError                 the base class; also raised itself (exit code 1)
+├── UsageError                the arguments ask for something impossible (2)
 ├── NotConfiguredError        a setting is missing or unusable (4)
-├── KeyRefusedError           the destination does not accept the key (5)
-├── UnreachableError          passing: the same request may succeed later (6)
-│   ├── BusyError             only this one session is being worked on elsewhere
+├── KeyRefusedError           the destination does not accept the API key (5)
+├── UnreachableError          temporary: the same request may succeed later (6)
+│   ├── BusyError             another process is working on this session
 │   ├── DiskError             a file of ours cannot be read or written now
-│   └── UnclearError          the server failed, and does not say whether for good
-├── WrongAddressError         something answers at the URL, but it is not OpenSync
-│   ├── CertificateError      it cannot prove who it is
-│   └── UnusableFileError     a file of ours is damaged, or another program's
-├── LateError                 this one session takes too long; what is done stays done
-├── RejectedError             this one item will never be taken as it is
-├── SourceError               an agent's own file cannot be read now
-└── BugError                  what this package did not foresee (3)
+│   └── ServerFailureError    the server failed, and may fail on this request for good
+├── UnusableDestinationError  permanent: what the URL or path leads to is not a destination
+│   ├── CertificateError      the server cannot prove its identity
+│   └── UnusableFileError     the file is damaged, or another program's
+├── TimeLimitError            this session takes too long; what has arrived stays
+├── RejectedError             the destination will never accept this item as it is
+├── SourceError               a file of the agent's cannot be read now
+└── BugError                  an exception that this package did not foresee (3)
 """
 
 from __future__ import annotations
 
 import traceback
+from enum import Enum
 
 from opensync_hooks import __version__
 
 
 class OpenSyncError(Exception):
-    """What went wrong in one sentence, and in `hint` what to do about it. Holds no secret."""
+    """One sentence about what went wrong, and in `hint` what to do. Neither holds a secret."""
 
     exit_code = 1
+    kind: str | Enum = "failed"
+    """The failure's name for programs. A class with several causes has an enum of them."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -36,80 +39,87 @@ class OpenSyncError(Exception):
 
 class UsageError(OpenSyncError):
     exit_code = 2
+    kind = "usage"
 
 
 class NotConfiguredError(OpenSyncError):
     exit_code = 4
+    kind = "not configured"
 
 
 class KeyRefusedError(OpenSyncError):
     exit_code = 5
+    kind = "key refused"
 
 
 class UnreachableError(OpenSyncError):
+    """`retry_after` is the number of seconds after which the other side asks to come back."""
+
     exit_code = 6
+    kind: str | Enum = "unreachable"
 
     def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint)
         self.retry_after = retry_after
-        """Seconds, where the other side itself says when to come back."""
 
 
 class BusyError(UnreachableError):
-    pass
+    kind = "busy"
 
 
 class DiskError(UnreachableError):
-    pass
+    kind = "disk"
 
 
-class UnclearError(UnreachableError):
-    pass
+class ServerFailureError(UnreachableError):
+    kind = "server failure"
 
 
-class WrongAddressError(OpenSyncError):
-    pass
+class UnusableDestinationError(OpenSyncError):
+    kind = "unusable destination"
 
 
-class CertificateError(WrongAddressError):
-    pass
+class CertificateError(UnusableDestinationError):
+    kind = "certificate"
 
 
-class UnusableFileError(WrongAddressError):
-    pass
+class UnusableFileError(UnusableDestinationError):
+    kind = "unusable file"
 
 
-class LateError(OpenSyncError):
-    pass
+class TimeLimitError(OpenSyncError):
+    kind = "time limit"
 
 
 class RejectedError(OpenSyncError):
-    pass
+    kind = "rejected"
 
 
 class SourceError(OpenSyncError):
-    pass
+    kind = "source"
 
 
 class BugError(OpenSyncError):
-    """Names the kind and the place of an exception, but not its text, which may quote a message."""
+    """Names the exception and its line, but leaves out its text, which may quote a message."""
 
     exit_code = 3
+    kind = "bug"
 
     def __init__(self, error: Exception) -> None:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        file_name = frame.filename.rpartition("/")[2]
         super().__init__(
-            f"A bug of opensync-hooks {__version__}: {type(error).__name__} in {place}.",
+            f"A bug of opensync-hooks {__version__}: "
+            f"{type(error).__name__} in {file_name}:{frame.lineno}.",
             "Please report this line; the sessions themselves are safe with the agent.",
         )
 
 
-def as_ours(error: Exception) -> OpenSyncError:
-    """The error as one of ours: what the system refused with the file's name, the rest as a bug."""
+def as_opensync_error(error: Exception) -> OpenSyncError:
+    """Return the error as one of ours: an OSError with its file's name, anything else as a bug."""
     if isinstance(error, OpenSyncError):
         return error
     if isinstance(error, OSError):
-        what = f"{error.filename or 'opensync-hooks'}: {error.strerror or error}."
-        return OpenSyncError(what, "Check the disk, and who may read and write there.")
+        message = f"{error.filename or 'opensync-hooks'}: {error.strerror or error}."
+        return OpenSyncError(message, "Check the disk, and who may read and write there.")
     return BugError(error)

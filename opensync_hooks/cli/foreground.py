@@ -18,7 +18,7 @@ def main(agent: str, argv: list[str]) -> int:
     """Works with any Python once install.py has run: what is missing here, the private one has."""
     find_packages()
     from opensync_hooks.cli import main as cli  # noqa: PLC0415 - needs what was just looked for
-    from opensync_hooks.errors import OpenSyncError, as_ours  # noqa: PLC0415
+    from opensync_hooks.errors import OpenSyncError, as_opensync_error  # noqa: PLC0415
     from opensync_hooks.system.terminal import print_error  # noqa: PLC0415
 
     if not argv or argv[0] in ("-h", "--help"):
@@ -27,7 +27,7 @@ def main(agent: str, argv: list[str]) -> int:
     try:
         named = [_latest(agent) if one == "--latest" else one for one in argv]
     except (OSError, OpenSyncError) as error:
-        return print_error(as_ours(error))
+        return print_error(as_opensync_error(error))
     return cli.main(["sync", "--agent", agent, *named])
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from opensync_hooks import __version__
 from opensync_hooks.cli import commands
-from opensync_hooks.errors import as_ours
+from opensync_hooks.errors import as_opensync_error
 from opensync_hooks.system.terminal import INTERRUPTED, print_error
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # noqa: BLE001 - also a bug gets one line, never a message's text
-        return print_error(as_ours(error))
+        return print_error(as_opensync_error(error))
     return code
 
 

@@ -13,7 +13,7 @@ from opensync_hooks.config import Config
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.destinations.protocol import Destination, set_title
-from opensync_hooks.errors import LateError, RejectedError, UnclearError
+from opensync_hooks.errors import RejectedError, ServerFailureError, TimeLimitError
 from opensync_hooks.ledger.session_record import (
     MessageRecord,
     MessageState,
@@ -132,7 +132,7 @@ class Delivery:
         """
         is_late = self.limits.until is not None and time.monotonic() > self.limits.until
         if is_late and self.remote_id is not None:
-            raise LateError(f"{self.session.id}: takes long; the other sessions come first.")
+            raise TimeLimitError(f"{self.session.id}: takes long; the other sessions come first.")
 
     def messages(self) -> Iterator[tuple[Message, Json, Json, Counter[str], Counter[str]]]:
         """Every message with its bodies, in an order that its times do not contradict."""
@@ -173,7 +173,7 @@ class Delivery:
             self.reason = str(error)
             self.record.set_message(name, hashed, MessageState.QUARANTINED, self.reason)
             return "quarantined"
-        except UnclearError as error:
+        except ServerFailureError as error:
             if not bears_failure:
                 raise
             self.reason = str(error)

@@ -86,9 +86,9 @@ class Syncer:
     ) -> SyncOutcome:
         """Bring the destination up to date with the session; nothing unchanged is sent.
 
-        Raises SourceError, BusyError, UnreachableError, KeyRefusedError, WrongAddressError; and
-        RejectedError where the session itself is refused. A refused message is parked instead, and
-        the rest goes on; LateError once the time is over that the terms allow.
+        Raises SourceError, BusyError, UnreachableError, KeyRefusedError, UnusableDestinationError;
+        and RejectedError if the session itself is refused, TimeLimitError after the time that the
+        terms allow. A refused message is quarantined instead, and the rest goes on.
         """
         outcome = SyncOutcome(located.session_id)
         exclusions = Exclusions.from_config(self.config)

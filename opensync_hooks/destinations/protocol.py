@@ -24,7 +24,7 @@ class BatchReply:
 class Destination(Protocol):
     """Takes sessions and messages. Each call is complete in itself and safe to repeat.
 
-    All calls raise UnreachableError, KeyRefusedError or WrongAddressError; `put_session` and
+    All calls raise UnreachableError, KeyRefusedError or UnusableDestinationError; `put_session` and
     `put_message` also raise RejectedError for a body that will never be accepted as it is.
     """
 

@@ -64,7 +64,7 @@ class Note(NamedTuple):
 class Ledger:
     """An open ledger, for any number of threads and processes.
 
-    Every method raises UnreachableError, or WrongAddressError where the path cannot hold a file.
+    Every method raises UnreachableError, or UnusableDestinationError if the path is not a file's.
     """
 
     def __init__(self, path: Path, *, lock_timeout: float = LOCK_TIMEOUT_S) -> None:

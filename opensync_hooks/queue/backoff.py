@@ -16,8 +16,8 @@ from opensync_hooks.errors import (
     KeyRefusedError,
     OpenSyncError,
     UnreachableError,
+    UnusableDestinationError,
     UnusableFileError,
-    WrongAddressError,
 )
 
 SECOND = 1_000
@@ -169,7 +169,7 @@ def _cause(error: OpenSyncError) -> Cause | None:
             return "certificate"
         case KeyRefusedError():
             return "key refused"
-        case WrongAddressError():
+        case UnusableDestinationError():
             return "wrong address"
         case UnreachableError():
             return "unreachable"

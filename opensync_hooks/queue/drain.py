@@ -19,12 +19,12 @@ from opensync_hooks.delivery.delivery import Limits
 from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.errors import (
     BusyError,
-    LateError,
     OpenSyncError,
     RejectedError,
+    ServerFailureError,
     SourceError,
-    UnclearError,
-    as_ours,
+    TimeLimitError,
+    as_opensync_error,
 )
 from opensync_hooks.queue import backoff, recovery
 from opensync_hooks.queue.backoff import Failure
@@ -65,7 +65,7 @@ class Drain:
         """Do every job there is, and for `linger` seconds those that still come.
 
         Ends early where the settings no longer hold. `only`: the sessions with these ids.
-        Raises UnreachableError, KeyRefusedError, WrongAddressError.
+        Raises UnreachableError, KeyRefusedError, UnusableDestinationError.
         """
         idle_since = time.monotonic()
         # Who does not want all leaves the events to the worker who does.
@@ -128,14 +128,14 @@ class Drain:
         self.spool.keep(job, job.error, job.attempts)
         try:
             outcome = self._sync(job)
-        except UnclearError as error:
+        except ServerFailureError as error:
             self._failed(job, "unclear", error)
             yield error
             self._unclear += 1
             if self._unclear >= backoff.MOST_UNCLEAR:
                 raise
-        except (SourceError, BusyError, LateError) as error:
-            self._failed(job, "late" if isinstance(error, LateError) else "source", error)
+        except (SourceError, BusyError, TimeLimitError) as error:
+            self._failed(job, "late" if isinstance(error, TimeLimitError) else "source", error)
             yield error
         except RejectedError as error:
             self.spool.quarantine(job, str(error))
@@ -144,11 +144,11 @@ class Drain:
             self.spool.keep(job, str(error), job.attempts.without_blame())
             raise
         except OSError as error:
-            self._failed(job, "source", as_ours(error))
-            yield as_ours(error)
+            self._failed(job, "source", as_opensync_error(error))
+            yield as_opensync_error(error)
         except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
-            self.spool.quarantine(job, str(as_ours(error)))
-            yield as_ours(error)
+            self.spool.quarantine(job, str(as_opensync_error(error)))
+            yield as_opensync_error(error)
         else:
             self._unclear = 0
             self._ended(job, outcome)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from opensync_hooks import config as settings
-from opensync_hooks.errors import BugError, OpenSyncError, as_ours
+from opensync_hooks.errors import BugError, OpenSyncError, as_opensync_error
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import recovery
@@ -56,7 +56,7 @@ def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = 
                 return 0
     except (OSError, OpenSyncError) as error:  # the events stay, the next worker finds them
         with suppress(OSError, OpenSyncError), Ledger(folders.ledger) as ledger:
-            ledger.set_note("last error", str(as_ours(error)))
+            ledger.set_note("last error", str(as_opensync_error(error)))
         return 1
 
 
@@ -68,7 +68,7 @@ def _work(spool: Spool, folders: settings.Folders, end: float, *, at_once: bool 
         try:
             Shift(spool, ledger, log, end, at_once=at_once).run()
         except Exception as error:
-            known = as_ours(error)
+            known = as_opensync_error(error)
             ledger.set_note("last error", str(known))
             log.write("bug" if isinstance(known, BugError) else "stopped", why=type(error).__name__)
             if known is not error:

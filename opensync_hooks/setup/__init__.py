@@ -21,7 +21,7 @@ from pathlib import Path
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.settings_files.file_change import apply_all, read
-from opensync_hooks.errors import OpenSyncError, as_ours
+from opensync_hooks.errors import OpenSyncError, as_opensync_error
 from opensync_hooks.hook import paths
 from opensync_hooks.setup import (
     command_link,
@@ -49,7 +49,7 @@ def _guarded(run: Callable[[], int]) -> int:
     try:
         return run()
     except (OpenSyncError, OSError) as error:
-        known = as_ours(error)
+        known = as_opensync_error(error)
         complain(str(known), known.hint)
         return known.exit_code
     except (KeyboardInterrupt, EOFError):

@@ -14,7 +14,7 @@ from opensync_hooks.delivery import split
 from opensync_hooks.delivery.delivery import MOST_UNCLEAR, NO_LIMITS, Limits
 from opensync_hooks.delivery.json_values import MAX_TEXT_BYTES
 from opensync_hooks.delivery.session_sync import SyncOutcome
-from opensync_hooks.errors import LateError, UnclearError
+from opensync_hooks.errors import ServerFailureError, TimeLimitError
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.ledger.summary import summarize
@@ -245,7 +245,7 @@ def test_message_that_the_server_still_fails_on_at_the_last_try_is_set_aside(des
 
 def test_server_that_fails_on_three_messages_in_a_row_is_left_alone(desk: Desk) -> None:
     failing(desk, UNCLEAR, "m2", "m3", "m4", "m5")
-    with pytest.raises(UnclearError):
+    with pytest.raises(ServerFailureError):
         five(desk)
     assert [state(desk, f"m{n}") for n in range(1, 6)] == [
         MessageState.CONFIRMED, *[MessageState.PENDING] * 3, None,
@@ -261,7 +261,7 @@ def test_failures_with_a_success_between_them_are_the_messages_fault(desk: Desk)
 def test_message_that_needs_no_request_tells_nothing_of_the_server(desk: Desk) -> None:
     told(desk, said("m2"), said("m4"))
     failing(desk, UNCLEAR, "m1", "m3", "m5")
-    with pytest.raises(UnclearError):
+    with pytest.raises(ServerFailureError):
         five(desk)
 
 
@@ -269,7 +269,7 @@ def test_delivery_whose_time_is_over_sends_one_message_and_leaves_the_rest_for_l
     desk: Desk,
 ) -> None:
     for number in range(1, 5):
-        with pytest.raises(LateError) as caught:
+        with pytest.raises(TimeLimitError) as caught:
             five(desk, limits=Limits(until=time.monotonic() - 1))
         assert str(caught.value) == "s1: takes long; the other sessions come first."
         assert desk.texts() == [f"m{n}" for n in range(1, number + 1)]

@@ -52,7 +52,7 @@ def test_destination_that_is_away_is_asked_after_1_5_15_and_60_minutes_then_hour
 
 
 def test_refused_key_and_wrong_address_rest_until_somebody_does_something() -> None:
-    wrong = rest(errors.WrongAddressError("elsewhere"), None, NOW, HERE, 0.5)
+    wrong = rest(errors.UnusableDestinationError("elsewhere"), None, NOW, HERE, 0.5)
     for one in (refused(), wrong):
         assert one
         assert one.until is None
@@ -79,7 +79,7 @@ def test_server_that_says_when_to_come_back_is_not_asked_before() -> None:
 @pytest.mark.parametrize(
     "error",
     [errors.DiskError(""), errors.BusyError(""), errors.UnusableFileError(""),
-     errors.SourceError(""), errors.RejectedError(""), errors.LateError(""),
+     errors.SourceError(""), errors.RejectedError(""), errors.TimeLimitError(""),
      errors.NotConfiguredError("")],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from opensync_hooks import config
 from opensync_hooks.config.credentials import save_login
 from opensync_hooks.delivery.session_sync import SyncOutcome
-from opensync_hooks.errors import UnclearError
+from opensync_hooks.errors import ServerFailureError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import backoff, drain, shift, worker
@@ -463,13 +463,13 @@ def test_what_happened_is_told_without_a_word_of_the_session(desk: Desk) -> None
 def test_one_line_of_the_log_says_all_that_became_of_a_session(tmp_path: Path) -> None:
     log = Log(tmp_path)
     job = Job(_trigger("s1"), {}, 1, attempts=backoff.Attempts(2))
-    shift.note(log, job, UnclearError("The server answers 500."))
+    shift.note(log, job, ServerFailureError("The server answers 500."))
     outcome = SyncOutcome("s1", sent=3, unchanged=4, quarantined=5, unclear=6, is_partial=True)
     more = replace(outcome, redacted={"key": 4, "token": 3}, losses={"bad lines": 8})
     shift.note(log, job, more)
     failed, synced = (line.split(maxsplit=2)[2] for line in log.path.read_text().splitlines())
     whose = "agent=claude-code session=s1"
-    assert failed == f"failed {whose} why=UnclearError tries=3"
+    assert failed == f"failed {whose} why=ServerFailureError tries=3"
     assert set(synced.split()) == {
         "synced", *whose.split(), "sent=3", "unchanged=4", "parked=5", "unclear=6", "masked=7",
         "partial=True", "bad-lines=8",

@@ -20,7 +20,7 @@ import requests
 from opensync_hooks.cli import main
 from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
+from opensync_hooks.errors import OpenSyncError, UnreachableError, UnusableDestinationError
 from opensync_hooks.model import Json
 from opensync_hooks.server.html import harmless
 from opensync_hooks.server.pages import MOST_MESSAGES, MOST_SESSIONS
@@ -645,7 +645,7 @@ def test_what_is_not_there_is_said(browser: Browser, path: str) -> None:
     ("error", "status"),
     [
         (UnreachableError("/x: the disk is full.", "Free some space."), 503),
-        (WrongAddressError("/x: is damaged."), 500),
+        (UnusableDestinationError("/x: is damaged."), 500),
         (RuntimeError("a secret"), 500),
     ],
 )

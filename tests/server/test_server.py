@@ -15,7 +15,12 @@ import requests
 
 from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.errors import OpenSyncError, UnreachableError, UsageError, WrongAddressError
+from opensync_hooks.errors import (
+    OpenSyncError,
+    UnreachableError,
+    UnusableDestinationError,
+    UsageError,
+)
 from opensync_hooks.model import Json
 from opensync_hooks.server import connection as connection_module
 from opensync_hooks.server.routes import ROUTES, Response
@@ -331,7 +336,7 @@ def test_an_export_is_json_unless_markdown_is_asked_for(call: Caller, store: Sto
     ("error", "status"),
     [
         (UnreachableError("/x: the disk is full."), 503),
-        (WrongAddressError("/x: is damaged."), 500),
+        (UnusableDestinationError("/x: is damaged."), 500),
         (RuntimeError("a secret"), 500),
     ],
 )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.errors import OpenSyncError, UnreachableError, WrongAddressError
+from opensync_hooks.errors import OpenSyncError, UnreachableError, UnusableDestinationError
 from opensync_hooks.model import Json
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +136,7 @@ def test_a_store_that_others_could_read_is_closed_to_them(path: Path) -> None:
 def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(tmp_path / "elsewhere.db")
-    with pytest.raises(WrongAddressError, match="not a regular file"):
+    with pytest.raises(UnusableDestinationError, match="not a regular file"):
         Store(path)
     assert not (tmp_path / "elsewhere.db").exists()
 

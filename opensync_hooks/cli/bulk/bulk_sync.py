@@ -17,10 +17,10 @@ from opensync_hooks.errors import (
     BusyError,
     OpenSyncError,
     RejectedError,
+    ServerFailureError,
     SourceError,
-    UnclearError,
     UsageError,
-    as_ours,
+    as_opensync_error,
 )
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
@@ -85,14 +85,14 @@ def run(
 ) -> Iterator[tuple[Found, Result]]:
     """Each session with what came of it; None where it was up to date already.
 
-    Raises what stops all of them alike: UnreachableError, KeyRefusedError, WrongAddressError.
+    Raises what stops all of them: UnreachableError, KeyRefusedError, UnusableDestinationError.
     """
     if jobs == 1 or len(found) < 2:
         unclear = 0
         for one in found:
             result = _result(wish, syncer, one)
-            unclear = unclear + 1 if isinstance(result, UnclearError) else 0
-            if isinstance(result, UnclearError) and unclear >= MOST_UNCLEAR:
+            unclear = unclear + 1 if isinstance(result, ServerFailureError) else 0
+            if isinstance(result, ServerFailureError) and unclear >= MOST_UNCLEAR:
                 raise result
             yield one, result
         return
@@ -112,14 +112,14 @@ def _result(wish: Wish, syncer: Syncer, found: Found) -> Result:
         outcome = syncer.sync(source, located, force=wish.force)
     except (SourceError, RejectedError) as error:
         return error
-    except (BusyError, UnclearError) as error:
+    except (BusyError, ServerFailureError) as error:
         if wish.sessions:  # it was asked for, and goes to the queue
             raise
         return error
     except OpenSyncError:
         raise
     except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
-        return as_ours(error)
+        return as_opensync_error(error)
     if not outcome.is_partial and not outcome.unclear:
         _arrived(syncer.config, source.agent, located.session_id)
     return outcome

@@ -8,7 +8,7 @@ from opensync_hooks import setup
 from opensync_hooks.cli.bulk.bulk_sync import Wish
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.sync import sync
-from opensync_hooks.errors import as_ours
+from opensync_hooks.errors import as_opensync_error
 from opensync_hooks.setup import options
 from opensync_hooks.system.terminal import print_error
 
@@ -22,7 +22,7 @@ def _sync(agent: str | None, limit: int | None) -> int:
     try:
         return sync(Wish(agent=agent, limit=limit, everything=limit is None))
     except Exception as error:  # noqa: BLE001 - also a bug leaves the hooks registered
-        return print_error(as_ours(error))
+        return print_error(as_opensync_error(error))
 
 
 INSTALL = Command(

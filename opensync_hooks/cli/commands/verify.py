@@ -17,7 +17,13 @@ from opensync_hooks.cli.commands.progress import Progress
 from opensync_hooks.cli.verify import Verdict, Verification
 from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.errors import BusyError, OpenSyncError, RejectedError, SourceError, as_ours
+from opensync_hooks.errors import (
+    BusyError,
+    OpenSyncError,
+    RejectedError,
+    SourceError,
+    as_opensync_error,
+)
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
@@ -93,7 +99,7 @@ def _result(
     except OpenSyncError:
         raise
     except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
-        return as_ours(error), False
+        return as_opensync_error(error), False
 
 
 class _Told:

@@ -9,7 +9,7 @@ from functools import partial
 from opensync_hooks.cli.doctor import history, network, places, registrations, waiting
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders, load, settings
-from opensync_hooks.errors import OpenSyncError, as_ours
+from opensync_hooks.errors import OpenSyncError, as_opensync_error
 
 __all__ = ["Finding", "examine"]
 
@@ -60,5 +60,5 @@ def _made(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding
     try:
         yield from check()
     except Exception as error:  # noqa: BLE001 - one check's surprise must not hide the others
-        known = as_ours(error)
+        known = as_opensync_error(error)
         yield failed(name, str(known), known.hint)

@@ -9,7 +9,7 @@ from opensync_hooks.errors import (
     CertificateError,
     KeyRefusedError,
     UnreachableError,
-    WrongAddressError,
+    UnusableDestinationError,
 )
 
 
@@ -17,7 +17,7 @@ def check_login(url: str, key: str, *, accepted_before: bool) -> None:
     """Return if the server is an OpenSync that accepts the key; store nothing there.
 
     `accepted_before`: the server has accepted this very key earlier. Raises KeyRefusedError,
-    WrongAddressError or UnreachableError.
+    UnusableDestinationError or UnreachableError.
     """
     try:
         with OpenSyncClient(url, key) as client:
@@ -34,14 +34,14 @@ def check_login(url: str, key: str, *, accepted_before: bool) -> None:
         raise KeyRefusedError(
             f"{url}: unknown API key.", "Copy it from OpenSync's settings page."
         ) from error
-    except (WrongAddressError, ForeignResponseError) as error:
-        raise WrongAddressError(
+    except (UnusableDestinationError, ForeignResponseError) as error:
+        raise UnusableDestinationError(
             f"{url}: a server responds there, but it is not OpenSync.",
             "The URL ends in .convex.site; for a self-hosted Convex it is that of HTTP actions.",
         ) from error
     except NetworkError as error:
         if error.kind is NetworkErrorKind.UNKNOWN_HOST:
-            raise WrongAddressError(str(error), error.hint) from error
+            raise UnusableDestinationError(str(error), error.hint) from error
         raise
     except UnreachableError as error:
         raise UnreachableError(str(error), error.hint or "Try again later.") from error

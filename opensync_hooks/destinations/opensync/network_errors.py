@@ -28,6 +28,8 @@ class NetworkErrorKind(Enum):
 class NetworkError(UnreachableError):
     """The server sent no response, or not all of one."""
 
+    kind: NetworkErrorKind
+
     def __init__(self, url: str, kind: NetworkErrorKind, reason: str = "") -> None:
         text, hint = kind.value
         super().__init__(f"{url}: cannot be reached ({reason or text}).", hint)

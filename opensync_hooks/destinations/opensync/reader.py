@@ -10,7 +10,7 @@ from opensync_hooks.destinations.opensync.responses import (
     InvalidArgumentError,
 )
 from opensync_hooks.destinations.opensync.transport import Transport
-from opensync_hooks.errors import RejectedError, WrongAddressError
+from opensync_hooks.errors import RejectedError, UnusableDestinationError
 from opensync_hooks.model import Json
 
 MAX_LISTED_SESSIONS = 200
@@ -36,7 +36,7 @@ def fetch_session(transport: Transport, external_id: str, remote_id: str | None)
             f"{transport.url}: can no longer open this session, so it cannot be compared.",
             "OpenSync opens at most 4,094 messages and 16 MiB.",
         ) from error
-    except WrongAddressError:
+    except UnusableDestinationError:
         # A missing session and a server that is not OpenSync both answer 404.
         transport.call("POST", "/sync/batch", {})
         return None

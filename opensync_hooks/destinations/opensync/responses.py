@@ -19,9 +19,9 @@ from opensync_hooks.errors import (
     KeyRefusedError,
     OpenSyncError,
     RejectedError,
-    UnclearError,
+    ServerFailureError,
     UnreachableError,
-    WrongAddressError,
+    UnusableDestinationError,
 )
 from opensync_hooks.model import Json
 
@@ -102,17 +102,17 @@ def _permanent_error(url: str, status: int, text: str) -> OpenSyncError:
             "Copy it from OpenSync's settings page and run `opensync-hooks login`.",
         )
     if 300 <= status < 400:
-        return WrongAddressError(
+        return UnusableDestinationError(
             f"{url}: redirects to another address, which must not receive the key.",
             "Check the URL.",
         )
     if status in {404, 405}:
-        return WrongAddressError(f"{url}: no OpenSync server there.", "Check the URL.")
+        return UnusableDestinationError(f"{url}: no OpenSync server there.", "Check the URL.")
     if status in {400, 413, 422} or _mentions(text, _PERMANENT_PHRASES):
         classes = {_SPLIT_EMOJI: SplitEmojiError, _INVALID_ARGUMENT: InvalidArgumentError}
         error_class = next((classes[phrase] for phrase in classes if phrase in text), RejectedError)
         return error_class(f"{url}: refused ({status}). {text}".rstrip())
-    return UnclearError(f"{url}: server error {status}. {text}".rstrip())
+    return ServerFailureError(f"{url}: server error {status}. {text}".rstrip())
 
 
 def _parse_json(response: requests.Response) -> Any:

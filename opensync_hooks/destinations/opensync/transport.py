@@ -53,7 +53,7 @@ class Transport:
     def call(self, method: str, path: str, body: Json | None = None) -> Json:
         """Send a request and return its response's JSON object.
 
-        Raises UnreachableError, KeyRefusedError, WrongAddressError or RejectedError.
+        Raises UnreachableError, KeyRefusedError, UnusableDestinationError or RejectedError.
         """
         attempt = 1
         while True:

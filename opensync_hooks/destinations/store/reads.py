@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from opensync_hooks.destinations.store.export import Format, export
-from opensync_hooks.errors import WrongAddressError
+from opensync_hooks.errors import UnusableDestinationError
 from opensync_hooks.model import Json
 from opensync_hooks.system.sqlite import MOVE_AWAY, DamagedError, SqliteFile
 
@@ -91,7 +91,7 @@ class StoreReads:
         try:
             with self._file.reading() as db:
                 rows = db.execute("PRAGMA quick_check").fetchall()
-        except WrongAddressError as damage:
+        except UnusableDestinationError as damage:
             return str(damage)
         return "\n".join(row[0] for row in rows)
 

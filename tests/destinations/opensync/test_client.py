@@ -20,7 +20,7 @@ from opensync_hooks.errors import (
     OpenSyncError,
     RejectedError,
     UnreachableError,
-    WrongAddressError,
+    UnusableDestinationError,
 )
 from opensync_hooks.model import Json
 from opensync_hooks.server.routes import Response
@@ -253,8 +253,11 @@ def test_lasting_failure_is_unreachable_after_three_attempts(
 PERMANENT: dict[str, tuple[Fault, type[OpenSyncError]]] = {
     "401": (error(401, "Invalid API key"), KeyRefusedError),
     "403": (error(403, "Forbidden"), KeyRefusedError),
-    "404": (Fault(Response(404, b"No matching routes found")), WrongAddressError),
-    "redirect": (Fault(Response(302, b"", {"Location": "http://127.0.0.1:1/"})), WrongAddressError),
+    "404": (Fault(Response(404, b"No matching routes found")), UnusableDestinationError),
+    "redirect": (
+        Fault(Response(302, b"", {"Location": "http://127.0.0.1:1/"})),
+        UnusableDestinationError,
+    ),
     "400": (error(400, "Missing externalId or sessionId"), RejectedError),
     "413": (error(413, "too big"), RejectedError),
     "422": (error(422, "no"), RejectedError),

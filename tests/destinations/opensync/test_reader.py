@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
-from opensync_hooks.errors import RejectedError, UnreachableError, WrongAddressError
+from opensync_hooks.errors import RejectedError, UnreachableError, UnusableDestinationError
 from opensync_hooks.model import Json
 from opensync_hooks.server.routes import Response
 from tests.opensync import Fault, RealStore, real_opensync
@@ -91,7 +91,7 @@ def test_deleted_session_is_none(deployment: Deployment) -> None:
 
 def test_other_site_at_the_url_is_not_a_deleted_session(deployment: Deployment) -> None:
     deployment.faults = {"/api/sessions/get": NOT_FOUND, "/sync/batch": NOT_FOUND}
-    with pytest.raises(WrongAddressError, match="no OpenSync server there"):
+    with pytest.raises(UnusableDestinationError, match="no OpenSync server there"):
         deployment.fetch()
 
 

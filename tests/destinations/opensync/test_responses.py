@@ -20,9 +20,9 @@ from opensync_hooks.errors import (
     KeyRefusedError,
     OpenSyncError,
     RejectedError,
-    UnclearError,
+    ServerFailureError,
     UnreachableError,
-    WrongAddressError,
+    UnusableDestinationError,
 )
 from opensync_hooks.server.routes import Response
 from tests.opensync import Fault, real_opensync
@@ -78,10 +78,10 @@ CHECK = "Check the URL."
 SENTENCES: dict[str, tuple[Response, type[OpenSyncError], str, str]] = {
     "401": (error(401, "Invalid"), KeyRefusedError, "the key is refused. Invalid", COPY),
     "403": (error(403, "Banned"), KeyRefusedError, "the key is refused. Banned", COPY),
-    "300": (Response(300, b""), WrongAddressError, REDIRECT, CHECK),
-    "308": (Response(308, b""), WrongAddressError, REDIRECT, CHECK),
-    "404": (Response(404, b"Nothing here"), WrongAddressError, NOT_THERE, CHECK),
-    "405": (Response(405, b"Not this way"), WrongAddressError, NOT_THERE, CHECK),
+    "300": (Response(300, b""), UnusableDestinationError, REDIRECT, CHECK),
+    "308": (Response(308, b""), UnusableDestinationError, REDIRECT, CHECK),
+    "404": (Response(404, b"Nothing here"), UnusableDestinationError, NOT_THERE, CHECK),
+    "405": (Response(405, b"Not this way"), UnusableDestinationError, NOT_THERE, CHECK),
     "400": (error(400, "No id"), RejectedError, "refused (400). No id", ""),
     "413": (error(413, "Large"), RejectedError, "refused (413). Large", ""),
     "422": (error(422, "Odd"), RejectedError, "refused (422). Odd", ""),
@@ -98,7 +98,7 @@ SENTENCES: dict[str, tuple[Response, type[OpenSyncError], str, str]] = {
         "refused (500). lone leading surrogate",
         "",
     ),
-    "500": (error(500, "Server Error"), UnclearError, "server error 500. Server Error", ""),
+    "500": (error(500, "Server Error"), ServerFailureError, "server error 500. Server Error", ""),
     "503 without a text": (Response(503, b""), UnreachableError, "temporary error 503.", ""),
     "503": (error(503, "Busy"), UnreachableError, "temporary error 503. Busy", ""),
     "array": (response(200, ["ok"]), ForeignResponseError, FOREIGN, LOGIN_PAGE),
@@ -202,7 +202,7 @@ def test_batch_without_counts_and_errors_is_not_a_success(
 @pytest.mark.parametrize("timestamp", ["now", None, -1, 1e15, []], ids=str)
 def test_server_without_a_clock_is_not_opensync(deployment: Deployment, timestamp: Any) -> None:
     deployment.responses = [response(200, {"status": "ok", "timestamp": timestamp})]
-    with pytest.raises(WrongAddressError) as caught:
+    with pytest.raises(UnusableDestinationError) as caught:
         deployment.client.server_time()
     assert str(caught.value) == f"{deployment.client.name}: {NOT_THERE}"
     assert caught.value.hint == CHECK
