@@ -1,4 +1,4 @@
-"""A home with OpenCode in it."""
+"""A home with OpenCode's data in it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.opencode_home import OpenCodeHome
 
 
 @pytest.fixture
-def there(home: Path) -> OpenCodeHome:
+def opencode(home: Path) -> OpenCodeHome:
     return OpenCodeHome(home)
 
 
 @pytest.fixture
-def recorded(there: OpenCodeHome) -> OpenCodeHome:
-    """The recording of 1.18.33, which has most in it."""
-    return there.put("1.18.33")
+def recorded(opencode: OpenCodeHome) -> OpenCodeHome:
+    """OpenCode with the recording of 1.18.33, the most varied one."""
+    return opencode.put("1.18.33")

@@ -1,4 +1,4 @@
-"""The sessions in the recordings of OpenCode, and what is in each by a count by hand."""
+"""The sessions in the recordings of OpenCode, each with what a count by hand finds in it."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ TRUTH: dict[str, dict[str, tuple[float, ...]]] = {
         "ses_ee23ccccc3feConstructedNoTtl": (1, 0, 0, 0, 0, 0, 0),
     },
 }
-"""What a hand count of the recordings finds, and the sums of what the scripted model had charged:
-prompts, answers, tool calls, their results, tokens read, tokens written, USD. Children follow
-their parents. Until 0.1 only the last step of a turn was noted, and no cost.
+"""Prompts, answers, tool calls, results, tokens read, tokens written, and USD as the scripted model
+charged them. Children follow their parents. 0.1 stored the tokens of only the last step of a turn,
+and no cost.
 """
 TOOLS = "ses_e0455b051ffelTfTKepUayusYv"
 FORK = "ses_e0455626effeZeGF3BErQmJCPI"
@@ -78,10 +78,10 @@ NEW, MIGRATED = "ses_ee23aaaaaffeConstructedParnt", "ses_ee24bbbbbffeConstructed
 
 
 def changing(statement: str, *values: object) -> Callable[[OpenCodeHome], None]:
-    """A change of the database, as OpenCode would make it."""
+    """Return a function that changes the database as OpenCode would."""
 
-    def change(there: OpenCodeHome) -> None:
-        with there.writing() as db:
+    def change(opencode: OpenCodeHome) -> None:
+        with opencode.writing() as db:
             db.execute(statement, values)
 
     return change

@@ -1,4 +1,4 @@
-"""What OpenCode's versions wrote is told turn by turn, without a word lost or doubled."""
+"""What each version of OpenCode stored is read turn by turn, nothing lost and nothing doubled."""
 
 from __future__ import annotations
 
@@ -10,22 +10,36 @@ import pytest
 from opensync_hooks import config
 from opensync_hooks.agents.opencode.usage import usage_of
 from opensync_hooks.delivery import payloads
-from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
+from opensync_hooks.model import (
+    Attachment,
+    Message,
+    Reasoning,
+    Session,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from opensync_hooks.privacy.cleaning import clean_message
 from tests.agents.opencode.recordings import CHILD, CONTINUE, DELEGATE, FORK, REVERTED, TOOLS, TRUTH
 from tests.opencode_home import DATABASES, TREES, OpenCodeHome, tally
 from tests.sessions import dialogue, everything, outputs
 
 
+def tool_results(session: Session) -> list[ToolResult]:
+    parts = (part for message in session.messages for part in message.parts)
+    return [part for part in parts if isinstance(part, ToolResult)]
+
+
 @pytest.mark.parametrize("version", TRUTH)
-def test_recording_holds_what_a_count_by_hand_finds(there: OpenCodeHome, version: str) -> None:
-    found = {one.id: tuple(tally(one).values()) for one in everything(there.put(version).source())}
-    assert found == TRUTH[version]
+def test_recording_matches_the_count_by_hand(opencode: OpenCodeHome, version: str) -> None:
+    sessions = everything(opencode.put(version).source())
+    counts = {session.id: tuple(tally(session).values()) for session in sessions}
+    assert counts == TRUTH[version]
 
 
 @pytest.mark.parametrize("version", [*TREES, *DATABASES])
-def test_recording_is_read_without_a_gap(there: OpenCodeHome, version: str) -> None:
-    sessions = list(everything(there.put(version).source()))
+def test_recording_is_read_completely(opencode: OpenCodeHome, version: str) -> None:
+    sessions = list(everything(opencode.put(version).source()))
     assert len(sessions) == len(TRUTH[version])
     for session in sessions:
         assert session.skipped == {}
@@ -36,7 +50,7 @@ def test_recording_is_read_without_a_gap(there: OpenCodeHome, version: str) -> N
         assert session.created_at <= session.updated_at
 
 
-def test_turn_with_tools_is_told_in_order(recorded: OpenCodeHome) -> None:
+def test_turn_with_tools_keeps_its_order(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read(TOOLS)
     assert session.title == 'Fake title: "please write a notes file'
     assert session.agent_version == "1.18.33"
@@ -59,11 +73,11 @@ def test_turn_with_tools_is_told_in_order(recorded: OpenCodeHome) -> None:
     assert (call.name, call.arguments["command"]) == ("bash", "ls -1 && echo done")
     assert result == ToolResult(call.id, "bash", "README.md\nnotes.txt\ndone\n")
     assert listing.duration_ms == 210
-    took = [message.duration_ms for message in session.messages if message.duration_ms]
-    assert (len(took), session.duration_ms) == (7, sum(took))
+    durations = [message.duration_ms for message in session.messages if message.duration_ms]
+    assert (len(durations), session.duration_ms) == (7, sum(durations))
 
 
-def test_tool_goes_by_the_title_that_opencode_shows(recorded: OpenCodeHome) -> None:
+def test_tool_call_has_the_title_that_opencode_shows(recorded: OpenCodeHome) -> None:
     titles = {
         part.name: part.title
         for message in recorded.read(TOOLS)[0].messages
@@ -79,23 +93,23 @@ def test_tool_goes_by_the_title_that_opencode_shows(recorded: OpenCodeHome) -> N
     }
 
 
-def test_title_of_a_tool_goes_along_without_secrets_and_contents() -> None:
+def test_title_of_a_tool_call_is_sent_without_secrets_and_file_contents() -> None:
     secret = "ghp_" + "a1B2c3D4e5F6" * 3
     call = ToolCall("c1", "bash", {}, title=f"echo {secret}")
     written = ToolCall("c2", "write", {}, title="alpha\nbeta")
     message = clean_message(Message("m", "assistant", (call, written)), config.load())
     parts = [part["content"] for part in payloads.message_body(message, None)[0]["parts"]]
-    assert [one.get("title") for one in parts] == ["echo [redacted:github-token]", None]
+    assert [part.get("title") for part in parts] == ["echo [redacted:github-token]", None]
 
 
-def test_reasoning_is_kept_apart_from_what_was_said(recorded: OpenCodeHome) -> None:
+def test_reasoning_is_a_part_of_its_own(recorded: OpenCodeHome) -> None:
     first = list(recorded.read(TOOLS)[0].messages)[1]
     assert first.parts[0] == Reasoning("First write a file, then list.")
     assert first.text == "I will create a file."
 
 
 def test_reasoning_counts_as_output_in_every_version() -> None:
-    """1.3 counts it within `output`, 1.15 beside it; the total is the same."""
+    """1.3 includes it in `output`, 1.15 counts it separately; the total is the same."""
     before = {"input": 1500, "output": 60, "reasoning": 11, "cache": {"read": 200, "write": 0}}
     since = {**before, "output": 49, "total": 1760}
     assert usage_of(before) == usage_of(since)
@@ -104,23 +118,21 @@ def test_reasoning_counts_as_output_in_every_version() -> None:
     assert usage_of(since).reasoning_tokens == 11
 
 
-def test_what_went_into_the_cache_is_no_output() -> None:
+def test_cache_writes_are_not_output() -> None:
     counted = usage_of({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": 25})
     assert (counted.prompt_tokens, counted.completion_tokens) == (15, 10)
 
 
 @pytest.mark.parametrize("total", [None, 0, 5, "many", -3])
-def test_total_that_cannot_be_takes_nothing_away(total: object) -> None:
+def test_impossible_total_is_ignored(total: object) -> None:
     counted = usage_of({"input": 10, "output": 7, "cache": {"read": 3, "write": 2}, "total": total})
     assert (counted.prompt_tokens, counted.completion_tokens) == (15, 7)
 
 
-def test_failed_tools_are_marked_and_say_why(recorded: OpenCodeHome) -> None:
+def test_failed_tools_are_marked_and_give_the_reason(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04558521ffeT593dgM1Qdg10m")
-    results = [
-        part for one in session.messages for part in one.parts if isinstance(part, ToolResult)
-    ]
-    assert [(one.name, one.is_error) for one in results] == [
+    results = tool_results(session)
+    assert [(result.name, result.is_error) for result in results] == [
         ("read", True),
         ("bash", True),
         ("invalid", False),
@@ -128,7 +140,7 @@ def test_failed_tools_are_marked_and_say_why(recorded: OpenCodeHome) -> None:
     assert results[0].output == "File not found: /home/dev/proj/does-not-exist.txt"
 
 
-def test_what_opencode_put_beside_a_prompt_is_nobodys_prompt(recorded: OpenCodeHome) -> None:
+def test_text_that_opencode_injects_is_not_part_of_the_prompt(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04546e0bffeJQOFHK8EL2fjnQ")
     prompt, injected, answer, shell, ran = session.messages
     assert prompt.parts == (
@@ -137,21 +149,21 @@ def test_what_opencode_put_beside_a_prompt_is_nobodys_prompt(recorded: OpenCodeH
         Text("@general"),
     )
     assert injected.id == f"{prompt.id}:injected"
-    assert [one.role for one in (injected, answer, shell, ran)] == [
+    assert [message.role for message in (injected, answer, shell, ran)] == [
         *("system", "assistant", "system", "system")
     ]
     assert "ignored bit" in injected.text
     assert ran.charge is None
 
 
-def test_attached_file_goes_by_its_path_and_its_contents_as_the_reading_tool_s(
+def test_attached_file_is_a_path_and_its_contents_are_a_tool_result(
     recorded: OpenCodeHome,
 ) -> None:
-    """So that whoever withholds what tools read withholds this as well."""
+    """Settings that withhold what tools read must withhold attached files, too."""
     (session,) = recorded.read("ses_e04557a58ffedNZB6cwvgy6oTV")
-    prompt, beside, _ = session.messages
+    prompt, injected, _ = session.messages
     assert prompt.parts[0] == Attachment("text/plain", None, "/home/dev/proj/README.md")
-    call, result = beside.parts
+    call, result = injected.parts
     assert isinstance(call, ToolCall)
     assert isinstance(result, ToolResult)
     assert (call.name, call.arguments) == ("read", {"filePath": "/home/dev/proj/README.md"})
@@ -159,15 +171,15 @@ def test_attached_file_goes_by_its_path_and_its_contents_as_the_reading_tool_s(
     assert "# fake project" in result.output
 
 
-def test_agent_that_the_prompt_names_already_is_not_named_again(recorded: OpenCodeHome) -> None:
-    said = json.dumps({"type": "text", "text": "ask @general"})
+def test_agent_named_in_the_prompt_is_not_named_twice(recorded: OpenCodeHome) -> None:
+    part = json.dumps({"type": "text", "text": "ask @general"})
     with recorded.writing() as db:
-        db.execute("UPDATE part SET data = ? WHERE data LIKE '%see image%'", (said,))
+        db.execute("UPDATE part SET data = ? WHERE data LIKE '%see image%'", (part,))
     prompt = next(iter(recorded.read("ses_e04546e0bffeJQOFHK8EL2fjnQ")[0].messages))
     assert prompt.text == "ask @general"
 
 
-def test_only_the_text_behind_a_call_is_its_result(recorded: OpenCodeHome) -> None:
+def test_only_the_text_right_after_a_call_is_its_result(recorded: OpenCodeHome) -> None:
     more = json.dumps({"type": "text", "synthetic": True, "text": "by the way"})
     session_id = "ses_e04557a58ffedNZB6cwvgy6oTV"
     with recorded.writing() as db:
@@ -176,18 +188,18 @@ def test_only_the_text_behind_a_call_is_its_result(recorded: OpenCodeHome) -> No
             " WHERE data LIKE '%Called the Read tool%'",
             (more,),
         )
-    beside = list(recorded.read(session_id)[0].messages)[1]
-    assert [type(part) for part in beside.parts] == [ToolCall, ToolResult, Text]
+    injected = list(recorded.read(session_id)[0].messages)[1]
+    assert [type(part) for part in injected.parts] == [ToolCall, ToolResult, Text]
 
 
-def test_command_that_runs_as_a_subtask_is_the_users_prompt(recorded: OpenCodeHome) -> None:
+def test_command_that_runs_as_a_subtask_is_a_prompt_of_the_user(recorded: OpenCodeHome) -> None:
     parent, child = recorded.read("ses_e0454697cffee7LfmyQ4gmQHqa")
     assert dialogue(parent)[0] == ("user", "/sub @general\nDo a sub job now play:sub")
     assert dialogue(parent)[2][0] == "system"
     assert child.title == "x (@general subagent of ses_e0454697cffe)"
 
 
-def test_compaction_is_told_by_no_one(recorded: OpenCodeHome) -> None:
+def test_compaction_is_neither_the_users_nor_the_models(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04546791ffegNBOqPB7cto6kY")
     assert dialogue(session)[2:5] == [
         ("system", "[conversation compacted automatically]"),
@@ -199,62 +211,62 @@ def test_compaction_is_told_by_no_one(recorded: OpenCodeHome) -> None:
     assert summary.charge.usage.prompt_tokens == 1200
 
 
-def test_reverted_messages_are_undone_and_still_paid_for(recorded: OpenCodeHome) -> None:
+def test_reverted_messages_are_undone_and_still_charged(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read(REVERTED)
     assert session.title == "Renamed, reverted and archived"
-    assert [one.undone for one in session.messages] == [False, False, True, True]
+    assert [message.undone for message in session.messages] == [False, False, True, True]
     assert len(session.charges) == 2
 
 
-def test_revert_within_a_message_undoes_all_that_follows_and_not_the_message(
+def test_revert_within_a_message_undoes_only_what_follows_the_message(
     recorded: OpenCodeHome,
 ) -> None:
-    """As OpenCode 1.18 does: the next prompt deletes what stands behind the message."""
+    """OpenCode 1.18 deletes everything after the message with the next prompt."""
     first = next(iter(recorded.read(REVERTED)[0].messages))
     revert = {"messageID": first.id, "partID": "prt_x"}
     with recorded.writing() as db:
         db.execute("UPDATE session SET revert = ? WHERE id = ?", (json.dumps(revert), REVERTED))
-    undone = [one.undone for one in recorded.read(REVERTED)[0].messages]
+    undone = [message.undone for message in recorded.read(REVERTED)[0].messages]
     assert undone == [False, True, True, True]
 
 
-def test_aborted_answer_is_kept_as_far_as_it_came(recorded: OpenCodeHome) -> None:
+def test_aborted_answer_is_kept_as_far_as_it_got(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04545d1cffe1ZjVqne9kHy747")
     assert dialogue(session)[1] == ("assistant", "One two three four five \n\n[aborted]")
 
 
-def test_api_error_is_told_without_headers_or_body(recorded: OpenCodeHome) -> None:
+def test_api_error_is_reported_without_headers_or_body(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04558e25ffe7EuBs70o6E6RZ4")
     assert dialogue(session)[1] == ("system", "[APIError 400: fake bad request]")
     assert "fakellm" not in repr(session)
 
 
-def test_answer_that_never_came_leaves_its_prompt(recorded: OpenCodeHome) -> None:
+def test_prompt_without_an_answer_is_kept(recorded: OpenCodeHome) -> None:
     (session,) = recorded.read("ses_e04542bb1ffeZcfkmF6H6qhBz5")
     assert dialogue(session) == [("user", '"killed play:slow"')]
 
 
-def test_children_follow_their_parent_also_when_nobody_named_them(recorded: OpenCodeHome) -> None:
+def test_children_follow_their_parent(recorded: OpenCodeHome) -> None:
     parent, child = recorded.read(DELEGATE)
     assert (parent.id, child.id) == (DELEGATE, CHILD)
     assert child.parent_id == DELEGATE
     assert child.title == "Count the files (@general subagent of ses_e04559947ffe)"
-    assert [one.id for one in recorded.read(CHILD)] == [CHILD]
+    assert [session.id for session in recorded.read(CHILD)] == [CHILD]
 
 
-def test_children_of_children_come_with_the_first_and_a_circle_ends(recorded: OpenCodeHome) -> None:
+def test_grandchildren_follow_and_a_circle_of_parents_ends(recorded: OpenCodeHome) -> None:
     with recorded.writing() as db:
         db.execute("UPDATE session SET parent_id = ? WHERE id = ?", (CHILD, TOOLS))
         db.execute("UPDATE session SET parent_id = ? WHERE id = ?", (TOOLS, DELEGATE))
-    assert [one.id for one in recorded.read(DELEGATE)] == [DELEGATE, CHILD, TOOLS]
+    assert [session.id for session in recorded.read(DELEGATE)] == [DELEGATE, CHILD, TOOLS]
 
 
-def test_fork_has_the_calls_of_the_session_it_came_from(recorded: OpenCodeHome) -> None:
-    """By the same ids, so that they are paid once."""
+def test_fork_shares_the_calls_of_its_original(recorded: OpenCodeHome) -> None:
+    """They have the same ids, so that each call is charged once."""
     (first,), (fork,) = recorded.read(TOOLS), recorded.read(FORK)
-    theirs = [charge.id for charge in first.charges]
-    assert [charge.id for charge in fork.charges][: len(theirs)] == theirs
-    assert len(set(theirs)) == len(theirs)
+    call_ids = [charge.id for charge in first.charges]
+    assert [charge.id for charge in fork.charges][: len(call_ids)] == call_ids
+    assert len(set(call_ids)) == len(call_ids)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +278,7 @@ def test_fork_has_the_calls_of_the_session_it_came_from(recorded: OpenCodeHome) 
         "",
     ],
 )
-def test_session_without_a_title_goes_by_its_first_prompt(
+def test_session_without_a_title_is_named_after_its_first_prompt(
     recorded: OpenCodeHome, title: str
 ) -> None:
     with recorded.writing() as db:
@@ -274,8 +286,8 @@ def test_session_without_a_title_goes_by_its_first_prompt(
     assert recorded.read(TOOLS)[0].title == '"please write a notes file play:tools"'
 
 
-def test_text_that_0_1_kept_in_pieces_is_whole_again(there: OpenCodeHome) -> None:
-    (session,) = there.put("0.1.174").read("ses_e0456db59ffeTbijX5BnpR7wLR")
+def test_text_that_0_1_stored_in_pieces_is_joined(opencode: OpenCodeHome) -> None:
+    (session,) = opencode.put("0.1.174").read("ses_e0456db59ffeTbijX5BnpR7wLR")
     assert dialogue(session) == [
         ("user", "please write a notes file play:tools"),
         (
@@ -288,31 +300,30 @@ def test_text_that_0_1_kept_in_pieces_is_whole_again(there: OpenCodeHome) -> Non
 
 
 @pytest.mark.parametrize("version", ["0.5.29", "1.1.65"])
-def test_messages_of_a_tree_are_in_the_order_of_their_times(
-    there: OpenCodeHome, version: str
-) -> None:
+def test_messages_of_a_json_tree_are_ordered_by_time(opencode: OpenCodeHome, version: str) -> None:
     """A clock that was set back gives later messages lower ids."""
     session_id = next(iter(TRUTH[version]))
-    there.put(version)
-    first = min(there.data.glob(f"**/message/{session_id}/*.json"))
+    opencode.put(version)
+    first = min(opencode.data.glob(f"**/message/{session_id}/*.json"))
     value = json.loads(first.read_text())
     value["time"]["created"] += 10**9
     first.write_text(json.dumps(value))
-    assert dialogue(there.read(session_id)[0])[-1][1].startswith(("please", '"please'))
+    assert dialogue(opencode.read(session_id)[0])[-1][1].startswith(("please", '"please'))
 
 
-def test_call_that_lost_its_name_and_its_id_is_told_all_the_same(recorded: OpenCodeHome) -> None:
+def test_call_without_a_name_and_an_id_is_read_all_the_same(recorded: OpenCodeHome) -> None:
     tool = {"type": "tool", "state": {"status": "error", "output": "as far as it came"}}
     with recorded.writing() as db:
         db.execute("UPDATE part SET data = ? WHERE session_id = ?", (json.dumps(tool), CHILD))
-    answer = next(one for one in recorded.read(CHILD)[0].messages if one.role != "user")
+    messages = recorded.read(CHILD)[0].messages
+    answer = next(message for message in messages if message.role != "user")
     call, result = answer.parts[:2]
     assert isinstance(call, ToolCall)
     assert (call.name, call.id[:4]) == ("unknown", "prt_")
     assert result == ToolResult(call.id, "unknown", "as far as it came", is_error=True)
 
 
-def test_child_that_says_nothing_and_has_no_title_still_names_its_parent(
+def test_empty_child_without_a_title_still_names_its_parent(
     recorded: OpenCodeHome,
 ) -> None:
     with recorded.writing() as db:
@@ -321,7 +332,7 @@ def test_child_that_says_nothing_and_has_no_title_still_names_its_parent(
     assert recorded.read(CHILD)[0].title == "Subagent (subagent of ses_e04559947ffe)"
 
 
-def test_answer_that_states_a_cost_and_no_tokens_is_paid_for(recorded: OpenCodeHome) -> None:
+def test_answer_with_a_cost_and_no_tokens_is_charged(recorded: OpenCodeHome) -> None:
     with recorded.writing() as db:
         db.execute("UPDATE message SET data = json_remove(data, '$.tokens')")
     (session,) = recorded.read(TOOLS)
@@ -329,30 +340,29 @@ def test_answer_that_states_a_cost_and_no_tokens_is_paid_for(recorded: OpenCodeH
     assert tally(session)["read"] == 0
 
 
-def test_model_that_is_free_stays_free(recorded: OpenCodeHome) -> None:
-    """OpenCode says so; no table has to guess."""
+def test_free_model_stays_free(recorded: OpenCodeHome) -> None:
+    """OpenCode states the cost of 0, so no price table is asked."""
     with recorded.writing() as db:
         db.execute("UPDATE message SET data = json_set(data, '$.cost', 0)")
     costs = [charge.cost for charge in recorded.read(TOOLS)[0].charges]
     assert costs == [0] * 7
 
 
-@pytest.mark.parametrize("about", [{"error": True, "message": "No."}, {"error": True}, {}])
-def test_tool_that_failed_in_0_1_says_why(there: OpenCodeHome, about: dict[str, Any]) -> None:
+@pytest.mark.parametrize("details", [{"error": True, "message": "No."}, {"error": True}, {}])
+def test_failed_tool_of_0_1_gives_the_reason(
+    opencode: OpenCodeHome, details: dict[str, Any]
+) -> None:
     session_id = "ses_e0456db59ffeTbijX5BnpR7wLR"
-    there.put("0.1.174")
-    before = outputs(there.read(session_id)[0])
+    opencode.put("0.1.174")
+    before = outputs(opencode.read(session_id)[0])
     (file,) = (
         path
-        for path in there.data.glob(f"**/message/{session_id}/*.json")
+        for path in opencode.data.glob(f"**/message/{session_id}/*.json")
         if "tool-invocation" in path.read_text()
     )
     value = json.loads(file.read_text())
-    value["metadata"]["tool"] = dict.fromkeys(value["metadata"]["tool"], about)
+    value["metadata"]["tool"] = dict.fromkeys(value["metadata"]["tool"], details)
     file.write_text(json.dumps(value))
-    (session,) = there.read(session_id)
-    results = [
-        part for one in session.messages for part in one.parts if isinstance(part, ToolResult)
-    ]
-    assert [one.is_error for one in results] == [bool(about)] * 4
-    assert outputs(session) == (["No."] * 4 if "message" in about else before)
+    (session,) = opencode.read(session_id)
+    assert [result.is_error for result in tool_results(session)] == [bool(details)] * 4
+    assert outputs(session) == (["No."] * 4 if "message" in details else before)

@@ -1,4 +1,4 @@
-"""Half a file, a strange one or a stranger's costs only itself."""
+"""A half-written, unknown or foreign file affects only itself."""
 
 from __future__ import annotations
 
@@ -22,74 +22,75 @@ from tests.opencode_home import OpenCodeHome
 from tests.sessions import dialogue, everything
 
 
-def test_file_that_is_half_written_is_read_again(
-    there: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
+def test_half_written_file_is_read_again(
+    opencode: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = there.path / "half.json"
+    path = opencode.path / "half.json"
     path.write_text('{"a": ')
     monkeypatch.setattr(time, "sleep", lambda _: path.write_text('{"a": 1}'))
     assert read_object(path) == {"a": 1}
 
 
-def test_files_that_stay_broken_are_counted_and_the_rest_goes_on(there: OpenCodeHome) -> None:
-    there.put("1.1.65")
+def test_damaged_files_are_counted_and_the_rest_is_read(opencode: OpenCodeHome) -> None:
+    opencode.put("1.1.65")
     session_id = "ses_e0456045dffegAp1T5tNEv5uc8"
-    message = max(there.data.glob(f"storage/message/{session_id}/*.json"))
-    part = min(there.data.glob("storage/part/msg_1fba9fbe2001U8qq34Ftm7szEW/*.json"))
+    message = max(opencode.data.glob(f"storage/message/{session_id}/*.json"))
+    part = min(opencode.data.glob("storage/part/msg_1fba9fbe2001U8qq34Ftm7szEW/*.json"))
     for broken in (message, part):
         broken.write_text("{")
         os.utime(broken, (0, 0))
-    (session,) = there.read(session_id)
+    (session,) = opencode.read(session_id)
     assert session.skipped == {"unreadable message": 1, "unreadable part": 1}
     assert dialogue(session)[0][0] == "user"
 
 
-def test_link_in_place_of_a_message_is_not_followed(there: OpenCodeHome, tmp_path: Path) -> None:
-    there.put("1.1.65")
+def test_link_in_place_of_a_message_is_not_followed(opencode: OpenCodeHome, tmp_path: Path) -> None:
+    opencode.put("1.1.65")
     session_id = "ses_e0456045dffegAp1T5tNEv5uc8"
-    message = max(there.data.glob(f"storage/message/{session_id}/*.json"))
+    message = max(opencode.data.glob(f"storage/message/{session_id}/*.json"))
     message.rename(tmp_path / "elsewhere.json")
     message.symlink_to(tmp_path / "elsewhere.json")
     with pytest.raises(SourceError):
-        there.read(session_id)
+        opencode.read(session_id)
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"no database at all", b"SQLite format 3\0" + b"\xff" * 4096]
 )
-def test_file_that_is_no_database_says_so_and_hides_nothing(
-    there: OpenCodeHome, content: bytes
+def test_file_that_is_not_a_database_is_reported_and_hides_nothing(
+    opencode: OpenCodeHome, content: bytes
 ) -> None:
-    """In the list it stands for whatever was in it, so that nobody takes it for empty."""
-    there.put("1.1.65")
-    (there.data / "opencode.db").write_bytes(content)
-    source = there.source()
+    """It is listed in place of its sessions, so that it is not mistaken for an empty one."""
+    opencode.put("1.1.65")
+    (opencode.data / "opencode.db").write_bytes(content)
+    source = opencode.source()
     listed = list(source.sessions())
-    unreadable = [one for one in listed if one.path.name == "opencode.db"]
+    unreadable = [located for located in listed if located.path.name == "opencode.db"]
     assert len(listed) - len(unreadable) == 2
-    for one in unreadable:
-        assert one.changed_at == int(one.path.stat().st_mtime * 1000), "it is among the newest"
+    for located in unreadable:
+        written_at = int(located.path.stat().st_mtime * 1000)
+        assert located.changed_at == written_at, "it is among the newest"
         with pytest.raises(SourceError, match=r"opencode\.db"):
-            list(source.read(one))
+            list(source.read(located))
     assert unreadable or content == b""
 
 
-def test_database_that_lets_nobody_read_is_an_error_and_not_empty(
-    there: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
+def test_locked_database_is_an_error_and_not_empty(
+    opencode: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_snapshot, "PATIENCE_S", 0.05)
-    there.put("1.2.1")
-    db = sqlite3.connect(there.data / "opencode.db", isolation_level=None)
+    opencode.put("1.2.1")
+    db = sqlite3.connect(opencode.data / "opencode.db", isolation_level=None)
     db.execute("PRAGMA journal_mode = DELETE")
     db.execute("BEGIN EXCLUSIVE")
-    source = there.source()
+    source = opencode.source()
     with pytest.raises(SourceError):
         source.find("ses_e0455ed23ffeEtIjW6fob3GFcK")
     assert not source.settled(Trigger("opencode", "ses_e0455ed23ffeEtIjW6fob3GFcK"))
     db.close()
 
 
-def test_session_that_is_gone_by_now_is_an_error(recorded: OpenCodeHome) -> None:
+def test_session_deleted_before_it_is_read_is_an_error(recorded: OpenCodeHome) -> None:
     source = recorded.source()
     located = source.find(TOOLS)
     assert located
@@ -98,13 +99,13 @@ def test_session_that_is_gone_by_now_is_an_error(recorded: OpenCodeHome) -> None
         list(source.read(located))
 
 
-def test_what_no_version_had_yet_is_counted_and_not_fatal(recorded: OpenCodeHome) -> None:
-    odd = {"type": "hologram", "text": "?"}
+def test_unknown_types_tables_and_columns_are_counted_and_not_fatal(recorded: OpenCodeHome) -> None:
+    unknown = {"type": "hologram", "text": "?"}
     with recorded.writing() as db:
         db.execute("ALTER TABLE session ADD COLUMN mood TEXT")
         db.execute("CREATE TABLE dreams (id TEXT)")
         (part,) = db.execute("SELECT min(id) FROM part WHERE session_id = ?", (TOOLS,)).fetchone()
-        db.execute("UPDATE part SET data = ? WHERE id = ?", (json.dumps(odd), part))
+        db.execute("UPDATE part SET data = ? WHERE id = ?", (json.dumps(unknown), part))
         db.execute("INSERT INTO message VALUES ('m1', ?, 1, 1, '{\"role\": \"oracle\"}')", (TOOLS,))
         db.execute("INSERT INTO message VALUES ('m2', ?, 1, 1, 'not json')", (TOOLS,))
         db.execute("INSERT INTO part VALUES ('p2', 'm1', ?, 1, 1, x'ff')", (TOOLS,))
@@ -117,11 +118,11 @@ def test_what_no_version_had_yet_is_counted_and_not_fatal(recorded: OpenCodeHome
     }
 
 
-def test_columns_of_1_18_that_older_files_lack_are_not_asked_for(there: OpenCodeHome) -> None:
-    with there.put("1.2.1").writing() as db:
+def test_columns_that_older_files_lack_are_not_selected(opencode: OpenCodeHome) -> None:
+    with opencode.put("1.2.1").writing() as db:
         for column in ("revert", "version", "time_archived"):
             db.execute(f"ALTER TABLE session DROP COLUMN {column}")
-    assert there.read("ses_e0455ed23ffeEtIjW6fob3GFcK")[0].agent_version is None
+    assert opencode.read("ses_e0455ed23ffeEtIjW6fob3GFcK")[0].agent_version is None
 
 
 JSON = st.recursive(
@@ -129,23 +130,14 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
     max_leaves=8,
 )
-_KEYS = (
-    *(
-        "role",
-        "time",
-        "tokens",
-        "cost",
-        "error",
-        "summary",
-        "path",
-        "parentID",
-        "modelID",
-        "finish",
-    ),
-    *("revert", "type", "text", "tool", "state", "callID", "content", "files", "agents", "url"),
-    *("mime", "prompt", "retry", "model", "status", "input", "output", "metadata", "messageID"),
+KEYS = st.sampled_from(
+    (
+        *("role", "time", "tokens", "cost", "error", "summary", "path", "parentID", "modelID"),
+        *("finish", "revert", "type", "text", "tool", "state", "callID", "content", "files"),
+        *("agents", "url", "mime", "prompt", "retry", "model", "status", "input", "output"),
+        *("metadata", "messageID"),
+    )
 )
-KEYS = st.sampled_from(_KEYS)
 OBJECTS = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), max_size=6)
 
 
@@ -154,16 +146,16 @@ OBJECTS = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), 
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(value=OBJECTS)
-def test_any_json_at_all_is_survived(
+def test_any_json_is_survived(
     tmp_path_factory: pytest.TempPathFactory, table: str, value: dict[str, Any]
 ) -> None:
-    there = OpenCodeHome(tmp_path_factory.mktemp("h") / "home")
-    there.put("1.18.33" if table != "session_message" else "2.x")
-    with there.writing() as db:
+    opencode = OpenCodeHome(tmp_path_factory.mktemp("h") / "home")
+    opencode.put("1.18.33" if table != "session_message" else "2.x")
+    with opencode.writing() as db:
         role = {} if table == "session_message" else {"role": value.get("role", "assistant")}
         kind = {"type": value["type"]} if "type" in value else {"type": "tool"}
         data = json.dumps({**value, **(kind if table == "part" else role)})
-        db.execute(f"UPDATE {table} SET data = ?", (data,))  # noqa: S608 - a name from above
-    for session in everything(there.source()):
+        db.execute(f"UPDATE {table} SET data = ?", (data,))  # noqa: S608 - one of the three names above
+    for session in everything(opencode.source()):
         for message in session.messages:
             assert isinstance(message.text, str)

@@ -1,4 +1,4 @@
-"""Sessions of 2.x, and of the /api/session of 1.18, read like those of 1.x."""
+"""Sessions of 2.x, and of the /api/session of 1.18, are read like those of 1.x."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.opencode_home import OpenCodeHome
 from tests.sessions import dialogue
 
 
-def test_session_of_2_x_reads_like_one_of_1_x(there: OpenCodeHome) -> None:
-    parent, child = there.put("2.x").read(NEW)
+def test_session_of_2_x_is_read_like_one_of_1_x(opencode: OpenCodeHome) -> None:
+    parent, child = opencode.put("2.x").read(NEW)
     assert dialogue(parent)[:2] == [
         ("user", "How many files are here? Use a subagent."),
         ("assistant", "I will ask a subagent."),
@@ -26,21 +26,23 @@ def test_session_of_2_x_reads_like_one_of_1_x(there: OpenCodeHome) -> None:
     assert (child.parent_id, child.title) == (NEW, "Count files (subagent of ses_ee23aaaaaffe)")
 
 
-def test_failed_answer_of_2_x_says_so_and_null_title_is_no_title(there: OpenCodeHome) -> None:
-    (session,) = there.put("2.x").read("ses_ee23ccccc3feConstructedNoTtl")
+def test_failed_answer_of_2_x_gives_the_reason_and_a_null_title_is_no_title(
+    opencode: OpenCodeHome,
+) -> None:
+    (session,) = opencode.put("2.x").read("ses_ee23ccccc3feConstructedNoTtl")
     assert session.title == "This will fail"
     assert dialogue(session)[1] == ("system", "[provider: made up failure]")
 
 
-def test_rows_that_2_x_left_behind_are_not_mixed_in(there: OpenCodeHome) -> None:
-    (session,) = there.put("2.x").read(MIGRATED)
+def test_stale_rows_of_1_x_in_a_file_of_2_x_are_ignored(opencode: OpenCodeHome) -> None:
+    (session,) = opencode.put("2.x").read(MIGRATED)
     assert session.title == "Old session, continued in 2.x"
     assert [role for role, _ in dialogue(session)] == [
         *("user", "assistant", "system", "user", "system", "assistant")
     ]
 
 
-def test_prompt_of_2_x_names_its_files_and_agents(there: OpenCodeHome) -> None:
+def test_prompt_of_2_x_names_its_files_and_agents(opencode: OpenCodeHome) -> None:
     data = {
         "text": "see",
         "files": [
@@ -49,12 +51,12 @@ def test_prompt_of_2_x_names_its_files_and_agents(there: OpenCodeHome) -> None:
         ],
         "agents": [{"name": "plan"}],
     }
-    with there.put("2.x").writing() as db:
+    with opencode.put("2.x").writing() as db:
         db.execute(
             "UPDATE session_message SET data = ? WHERE type = 'user' AND session_id = ?",
             (json.dumps(data), NEW),
         )
-    prompt = next(iter(there.read(NEW)[0].messages))
+    prompt = next(iter(opencode.read(NEW)[0].messages))
     assert prompt.parts == (
         Text("see"),
         Attachment("text/plain", None, "/a/b c.txt"),
@@ -64,7 +66,7 @@ def test_prompt_of_2_x_names_its_files_and_agents(there: OpenCodeHome) -> None:
     assert prompt.created_at == 1791500000010
 
 
-def test_cost_that_1_18_did_not_count_yet_is_left_to_the_price_table(
+def test_cost_that_1_18_did_not_count_is_left_to_the_price_table(
     recorded: OpenCodeHome,
 ) -> None:
     (session,) = recorded.read(OF_API)
@@ -72,7 +74,7 @@ def test_cost_that_1_18_did_not_count_yet_is_left_to_the_price_table(
     assert session.title == "hello play:v2tools"
 
 
-def test_file_that_a_tool_of_2_x_gave_is_named_beside_its_words(there: OpenCodeHome) -> None:
+def test_file_that_a_tool_of_2_x_returned_is_an_attachment(opencode: OpenCodeHome) -> None:
     content = [
         {"type": "text", "text": "one"},
         {"type": "file", "uri": "file:///a/plot.png", "mime": "image/png"},
@@ -80,12 +82,13 @@ def test_file_that_a_tool_of_2_x_gave_is_named_beside_its_words(there: OpenCodeH
     ]
     state = {"status": "completed", "input": {}, "content": content, "structured": {"exit": 3}}
     tool = {"type": "tool", "id": "c1", "name": "draw", "state": state}
-    with there.put("2.x").writing() as db:
+    with opencode.put("2.x").writing() as db:
         db.execute(
             "UPDATE session_message SET data = ? WHERE type = 'assistant' AND session_id = ?",
             (json.dumps({"content": [tool]}), NEW),
         )
-    answer = next(one for one in there.read(NEW)[0].messages if one.role == "assistant")
+    messages = opencode.read(NEW)[0].messages
+    answer = next(message for message in messages if message.role == "assistant")
     assert answer.parts == (
         ToolCall("c1", "draw", {}),
         ToolResult("c1", "draw", "one\ntwo", is_error=True),
@@ -104,10 +107,10 @@ def test_file_that_a_tool_of_2_x_gave_is_named_beside_its_words(there: OpenCodeH
         ("shell", {"status": "exited"}, True),
     ],
 )
-def test_last_row_of_2_x_says_whether_the_turn_is_over(
-    there: OpenCodeHome, kind: str, data: dict[str, Any], is_settled: bool
+def test_last_row_of_2_x_tells_whether_the_turn_is_over(
+    opencode: OpenCodeHome, kind: str, data: dict[str, Any], is_settled: bool
 ) -> None:
     insert = "INSERT INTO session_message VALUES ('m', ?, ?, 99, 1, 1, ?)"
-    with there.put("2.x").writing() as db:
+    with opencode.put("2.x").writing() as db:
         db.execute(insert, (MIGRATED, kind, json.dumps(data)))
-    assert there.source().settled(Trigger("opencode", MIGRATED)) is is_settled
+    assert opencode.source().settled(Trigger("opencode", MIGRATED)) is is_settled

@@ -1,4 +1,4 @@
-"""OpenCode may be writing: nothing is read torn, too early, or touched."""
+"""While OpenCode writes, nothing is read torn or too early, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from tests.opencode_home import RECORDED, TREES, OpenCodeHome
 from tests.sessions import everything
 
 
-def test_settled_is_a_session_whose_last_message_is_whole_and_old(recorded: OpenCodeHome) -> None:
+def test_session_is_settled_once_its_last_message_is_complete_and_old(
+    recorded: OpenCodeHome,
+) -> None:
     source = recorded.source()
     assert source.settled(Trigger("opencode", TOOLS))
     assert not source.settled(Trigger("opencode", "ses_e04542bb1ffeZcfkmF6H6qhBz5"))
@@ -29,8 +31,10 @@ def test_settled_is_a_session_whose_last_message_is_whole_and_old(recorded: Open
 
 
 @pytest.mark.parametrize("version", [*TREES, "2.x"])
-def test_every_generation_says_when_it_is_settled(there: OpenCodeHome, version: str) -> None:
-    source = OpenCodeSource(there.put(version).source()._layouts, now=lambda: time.time() + 60)
+def test_every_generation_tells_when_a_session_is_settled(
+    opencode: OpenCodeHome, version: str
+) -> None:
+    source = OpenCodeSource(opencode.put(version).source()._layouts, now=lambda: time.time() + 60)
     assert all(source.settled(Trigger("opencode", name)) for name in TRUTH[version])
 
 
@@ -47,13 +51,13 @@ def test_every_generation_says_when_it_is_settled(there: OpenCodeHome, version: 
     ],
     ids=["none", "prompt", "begun", "done", "failed", "has called a tool", "failed at a tool"],
 )
-def test_last_message_says_whether_the_turn_is_over(
+def test_last_message_tells_whether_the_turn_is_over(
     info: dict[str, Any] | None, is_final: bool
 ) -> None:
     assert TailState.of_message(info or {}, 0).is_final == is_final
 
 
-def test_step_that_called_a_tool_is_followed_by_another(recorded: OpenCodeHome) -> None:
+def test_session_is_not_settled_after_a_step_that_called_a_tool(recorded: OpenCodeHome) -> None:
     with recorded.writing() as db:
         (last,) = db.execute(
             "SELECT max(id) FROM message WHERE session_id = ?", (TOOLS,)
@@ -68,28 +72,28 @@ def test_step_that_called_a_tool_is_followed_by_another(recorded: OpenCodeHome) 
 NOW = 1_800_000_000_000
 
 
-def at(there: OpenCodeHome, now: int) -> OpenCodeSource:
-    """The source, for which it is always the same time."""
-    return OpenCodeSource(there.source()._layouts, now=lambda: now / 1000)
+def at(opencode: OpenCodeHome, now: int) -> OpenCodeSource:
+    """Return a source whose clock has stopped."""
+    return OpenCodeSource(opencode.source()._layouts, now=lambda: now / 1000)
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited, which in truth pass at once."""
-    found: list[float] = []
-    monkeypatch.setattr(time, "sleep", found.append)
-    return found
+    """Collect the seconds of each wait, which passes at once."""
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
 
 
 @pytest.mark.parametrize(
     ("ago", "waited"), [(100, [0.4]), (500, []), (60_000, []), (-(10**9), [0.5])]
 )
-def test_moment_after_the_last_write_is_waited_out(
+def test_quiet_moment_after_the_last_write_is_awaited(
     recorded: OpenCodeHome, waits: list[float], ago: int, waited: list[float]
 ) -> None:
-    """What OpenCode adds when it is idle: the end of an abort, a summary of a prompt.
+    """OpenCode still writes when it is idle: the end of an abort, the summary of a prompt.
 
-    A clock that was set back holds nobody up for longer.
+    A clock that was set back makes no wait longer.
     """
     written = NOW - ago
     changing("UPDATE part SET time_updated = ? WHERE session_id = ?", written, TOOLS)(recorded)
@@ -97,10 +101,10 @@ def test_moment_after_the_last_write_is_waited_out(
     assert waits == pytest.approx(waited)
 
 
-def test_what_comes_within_the_moment_is_waited_for_as_well(
+def test_session_that_changes_in_the_quiet_moment_is_not_settled(
     recorded: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A child's end, a title, the counts that follow a compaction: none is of the last message."""
+    """The end of a child, a title, the counts after a compaction do not change the last message."""
     changing("UPDATE session SET time_updated = ? WHERE id = ?", NOW, DELEGATE)(recorded)
     changing("DELETE FROM event_sequence")(recorded)
     later = "UPDATE message SET time_updated = time_updated + 1 WHERE session_id = ?"
@@ -112,16 +116,16 @@ def test_what_comes_within_the_moment_is_waited_for_as_well(
 
 
 def test_session_is_never_torn_while_opencode_writes_it(recorded: OpenCodeHome) -> None:
-    """A message and its three parts are written together, a hundred times a second."""
+    """A message and its three parts are written in one transaction, a hundred times a second."""
     row = "INSERT INTO session (id, project_id, slug, directory, title, version, time_created, "
     changing(f"{row} time_updated) VALUES ('ses_live', 'p', 's', '/d', 't', '1', 1, 1)")(recorded)
     stop = threading.Event()
     writer = threading.Thread(target=_write, args=(recorded, stop))
     writer.start()
     try:
-        seen = set()
+        seen: set[int] = set()
         end = time.monotonic() + 2
-        while time.monotonic() < end:
+        while len(seen) < 6 or time.monotonic() < end:
             (session,) = recorded.read("ses_live")
             for message in session.messages:
                 assert len(message.parts) == 3
@@ -130,11 +134,10 @@ def test_session_is_never_torn_while_opencode_writes_it(recorded: OpenCodeHome) 
     finally:
         stop.set()
         writer.join()
-    assert len(seen) > 5
 
 
-def _write(there: OpenCodeHome, stop: threading.Event) -> None:
-    db = there.database()
+def _write(opencode: OpenCodeHome, stop: threading.Event) -> None:
+    db = opencode.database()
     number = 0
     while not stop.is_set():
         number += 1
@@ -142,9 +145,9 @@ def _write(there: OpenCodeHome, stop: threading.Event) -> None:
         info = json.dumps({"role": "assistant", "time": {"created": number}})
         values = (f"msg_{number:06}", number, info)
         db.execute("INSERT INTO message VALUES (?, 'ses_live', ?, 0, ?)", values)
-        for place in range(3):
+        for index in range(3):
             part = json.dumps({"type": "text", "text": f"of {number}"})
-            key = f"prt_{number:06}_{place}"
+            key = f"prt_{number:06}_{index}"
             db.execute(
                 "INSERT INTO part VALUES (?, ?, 'ses_live', 0, 0, ?)", (key, values[0], part)
             )
@@ -153,15 +156,15 @@ def _write(there: OpenCodeHome, stop: threading.Event) -> None:
     db.close()
 
 
-def _state(there: OpenCodeHome) -> dict[str, tuple[str, int]]:
-    found = {}
-    for path in sorted(there.data.iterdir()):
-        if path.suffix != ".db-shm":  # the readers' own marks, in memory that all of them share
+def _state(opencode: OpenCodeHome) -> dict[str, tuple[str, int]]:
+    state = {}
+    for path in sorted(opencode.data.iterdir()):
+        if path.suffix != ".db-shm":  # shared memory, in which readers leave their own marks
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            found[path.name] = (digest, path.stat().st_mtime_ns)
+            state[path.name] = (digest, path.stat().st_mtime_ns)
         else:
-            found[path.name] = ("", 0)
-    return found
+            state[path.name] = ("", 0)
+    return state
 
 
 @pytest.mark.parametrize("is_open", [True, False], ids=["while OpenCode runs", "afterwards"])
@@ -179,16 +182,16 @@ def test_reading_changes_no_byte_and_leaves_no_file(recorded: OpenCodeHome, is_o
     db.close()
 
 
-def test_what_lies_in_the_log_alone_is_read(there: OpenCodeHome) -> None:
-    """`opencode run` leaves nearly all of its data there when it ends."""
-    db = there.database()
+def test_rows_that_are_only_in_the_wal_are_read(opencode: OpenCodeHome) -> None:
+    """`opencode run` leaves nearly all of its data there when it exits."""
+    db = opencode.database()
     db.executescript((RECORDED / "1.18.33.sql").read_text())
-    assert (there.data / "opencode.db").stat().st_size < 10_000
-    assert there.read(TOOLS)[0].id == TOOLS
+    assert (opencode.data / "opencode.db").stat().st_size < 10_000
+    assert opencode.read(TOOLS)[0].id == TOOLS
     db.close()
 
 
-def test_logins_in_the_same_file_cannot_be_read(recorded: OpenCodeHome) -> None:
+def test_logins_in_the_same_database_cannot_be_read(recorded: OpenCodeHome) -> None:
     with recorded.writing() as db:
         db.execute("INSERT INTO credential VALUES ('c', 'i', 'l', 'canary', '', '', 1, 1, 1)")
     assert "canary" not in repr(list(everything(recorded.source())))

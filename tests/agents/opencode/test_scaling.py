@@ -1,4 +1,4 @@
-"""One session out of thousands is found by index, at the price of one out of few."""
+"""A session is found by index, as fast among thousands as among a few."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.agents.opencode.recordings import DELEGATE
 from tests.opencode_home import OpenCodeHome
 
 
-def _many(there: OpenCodeHome, count: int, name: str) -> OpenCodeDatabase:
-    there.put("1.18.33", name)
-    with there.writing(name) as db:
+def _many(opencode: OpenCodeHome, count: int, name: str) -> OpenCodeDatabase:
+    opencode.put("1.18.33", name)
+    with opencode.writing(name) as db:
         db.execute("BEGIN")
         for number in range(count):
             for table, key, change in (
@@ -34,24 +34,24 @@ def _many(there: OpenCodeHome, count: int, name: str) -> OpenCodeDatabase:
             ):
                 _copy(db, table, key, change)
         db.execute("COMMIT")
-    return OpenCodeDatabase(there.data / name)
+    return OpenCodeDatabase(opencode.data / name)
 
 
 def _copy(db: sqlite3.Connection, table: str, key: str, change: Mapping[str, str | None]) -> None:
     columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
-    made = [
+    expressions = [
         ("? || id" if name == "id" and table != "session" else "?") if name in change else name
         for name in columns
     ]
-    given = [change[name] for name in columns if name in change]
-    names = ", ".join(made)
+    values = [change[name] for name in columns if name in change]
+    names = ", ".join(expressions)
     db.execute(
         f"INSERT INTO {table} SELECT {names} FROM {table} WHERE {key} = ?",  # noqa: S608
-        [*given, DELEGATE],
+        [*values, DELEGATE],
     )
 
 
-def test_one_session_is_found_by_index_alone(
+def test_one_session_is_read_without_scanning_or_sorting(
     recorded: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans: list[str] = []
@@ -59,16 +59,16 @@ def test_one_session_is_found_by_index_alone(
     def traced(path: Path, work: Callable[[sqlite3.Connection], Any], **_: object) -> Any:
         db = sqlite3.connect(path)
         db.text_factory = bytes
-        asked: list[str] = []
-        db.set_trace_callback(asked.append)
-        found = work(db)
+        queries: list[str] = []
+        db.set_trace_callback(queries.append)
+        result = work(db)
         db.set_trace_callback(None)
-        for query in asked:
+        for query in queries:
             if query.startswith("SELECT"):
                 rows = db.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
                 plans.extend(row[3].decode() for row in rows)
         db.close()
-        return found
+        return result
 
     monkeypatch.setattr(sqlite_snapshot, "read", traced)
     assert len(recorded.read(DELEGATE)) == 2
@@ -77,12 +77,12 @@ def test_one_session_is_found_by_index_alone(
     assert [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan] == []
 
 
-def test_one_session_out_of_5000_costs_what_one_out_of_50_does(there: OpenCodeHome) -> None:
-    few, many = _many(there, 50, "few.db"), _many(there, 5000, "many.db")
+def test_one_session_of_5000_costs_as_much_as_one_of_50(opencode: OpenCodeHome) -> None:
+    few, many = _many(opencode, 50, "few.db"), _many(opencode, 5000, "many.db")
     ratios = []
     for _ in range(6):
         ratios.append(_cpu(many) / _cpu(few))
-        if ratios[-1] <= 1.2:  # the machine is shared: one quiet round of six is the truth
+        if ratios[-1] <= 1.2:  # the machine is shared: one quiet round of six is enough
             break
     assert min(ratios) <= 1.2, ratios
 
@@ -92,6 +92,6 @@ def _cpu(database: OpenCodeDatabase) -> float:
     for _ in range(40):
         began = time.process_time()
         family = database.family("ses_7")
-        list(database.load([one.session_id for one in family]))
+        list(database.load([stamp.session_id for stamp in family]))
         times.append(time.process_time() - began)
     return statistics.median(times)

@@ -1,4 +1,4 @@
-"""Whatever is written of a session changes its mark, and nothing else does."""
+"""Every change of a session changes its fingerprint, and nothing else does."""
 
 from __future__ import annotations
 
@@ -34,64 +34,68 @@ CHANGES: dict[str, Callable[[OpenCodeHome], None]] = {
 
 @pytest.mark.parametrize("counted", [False, True], ids=["times", "counted events"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_whatever_is_written_of_a_session_changes_its_mark(
+def test_every_change_of_a_session_changes_its_fingerprint(
     recorded: OpenCodeHome, change: Callable[[OpenCodeHome], None], counted: bool
 ) -> None:
     bump = "UPDATE event_sequence SET seq = seq + 1"
     with recorded.writing() as db:
         if not counted:
             db.execute("DELETE FROM event_sequence")
-        before = _marks(recorded)
+        before = _located(recorded)
         change(recorded)
         db.execute(bump)  # as OpenCode does with every change, where it counts them
-    after = _marks(recorded)
+    after = _located(recorded)
     assert before[DELEGATE] != after[DELEGATE]
     others = before.keys() & after.keys() - {DELEGATE, CHILD}
     assert counted or all(before[name] == after[name] for name in others)
 
 
-def _marks(there: OpenCodeHome) -> dict[str, Located]:
-    source = there.source()
-    found = {located.session_id: located for located in source.sessions()}
-    for located in found.values():
-        assert source.find(located.session_id) == located, "the same mark by either way"
-    return found
+def _located(opencode: OpenCodeHome) -> dict[str, Located]:
+    source = opencode.source()
+    sessions = {located.session_id: located for located in source.sessions()}
+    for located in sessions.values():
+        assert source.find(located.session_id) == located, "the same by either way"
+    return sessions
 
 
-def test_event_that_changed_no_time_changes_the_mark(recorded: OpenCodeHome) -> None:
-    before = _marks(recorded)
+def test_event_that_changes_no_time_changes_the_fingerprint(recorded: OpenCodeHome) -> None:
+    before = _located(recorded)
     changing("UPDATE event_sequence SET seq = seq + 1 WHERE aggregate_id = ?", CHILD)(recorded)
-    after = _marks(recorded)
+    after = _located(recorded)
     assert [name for name in before if before[name] != after[name]] == [DELEGATE]
 
 
-def test_new_rows_of_2_x_change_the_mark(there: OpenCodeHome) -> None:
-    before = _marks(there.put("2.x"))
+def test_new_rows_of_2_x_change_the_fingerprint(opencode: OpenCodeHome) -> None:
+    before = _located(opencode.put("2.x"))
     insert = "INSERT INTO session_message VALUES ('m', ?, 'idle', 99, 1, 1, '{}')"
-    with there.writing() as db:
+    with opencode.writing() as db:
         db.execute(insert, (MIGRATED,))
-    after = _marks(there)
+    after = _located(opencode)
     assert [name for name in before if before[name] != after[name]] == [MIGRATED]
 
 
 @pytest.mark.parametrize("version", TREES)
-def test_file_that_was_written_in_a_tree_changes_the_mark(
-    there: OpenCodeHome, version: str
+def test_file_written_in_a_json_tree_changes_the_fingerprint(
+    opencode: OpenCodeHome, version: str
 ) -> None:
-    before = _marks(there.put(version))
+    before = _located(opencode.put(version))
     newest = next(iter(TRUTH[version]))
     names = ("part", "message")
-    file = max(path for name in names for path in there.data.rglob(f"{name}/*{newest}*/**/*.json"))
+    file = max(
+        path for name in names for path in opencode.data.rglob(f"{name}/*{newest}*/**/*.json")
+    )
     os.utime(file, ns=(time.time_ns(), time.time_ns() + 10**9))
-    after = _marks(there)
+    after = _located(opencode)
     assert [name for name in before if before[name] != after[name]] == [newest]
 
 
-def test_file_of_another_size_changes_the_mark_also_with_an_old_time(there: OpenCodeHome) -> None:
-    before = _marks(there.put("1.1.65"))
-    file = min(there.data.glob("storage/part/*/*.json"))
+def test_new_size_changes_the_fingerprint_even_with_an_old_time(
+    opencode: OpenCodeHome,
+) -> None:
+    before = _located(opencode.put("1.1.65"))
+    file = min(opencode.data.glob("storage/part/*/*.json"))
     stamp = file.stat().st_mtime_ns
     file.write_text(file.read_text() + " ")
     os.utime(file, ns=(stamp, stamp))
-    after = _marks(there)
+    after = _located(opencode)
     assert len([name for name in before if before[name] != after[name]]) == 1
