@@ -1,4 +1,4 @@
-"""A home with OpenCode's data in it, as the recordings under data/opencode have it."""
+"""A home with OpenCode's data in it, from the recordings under data/opencode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OpenCodeHome:
         self.data.mkdir(parents=True, exist_ok=True)
 
     def put(self, version: str, name: str = "opencode.db") -> OpenCodeHome:
-        """The recording of a version, beside whatever lies there."""
+        """Add the recording of a version to what is already there."""
         if version in TREES:
             self._put_tree(version)
         else:
@@ -41,7 +41,7 @@ class OpenCodeHome:
             path.write_text(json.dumps(value, indent=2))
 
     def database(self, name: str = "opencode.db") -> sqlite3.Connection:
-        """Opened to write, as OpenCode does: the changes lie in the -wal for as long as it is."""
+        """Open the database as OpenCode does: changes stay in the -wal while it is open."""
         db = sqlite3.connect(self.data / name, isolation_level=None)
         db.execute("PRAGMA journal_mode = WAL")
         return db
@@ -54,12 +54,12 @@ class OpenCodeHome:
     def say(
         self, db: sqlite3.Connection, session_id: str, name: str, info: dict[str, Any], text: str
     ) -> None:
-        """One message of 1.x, with its text in a part of its own."""
+        """Insert a message of 1.x, with its text in a part of its own."""
         at = info["time"]["created"]
         message = (name, session_id, at, at, json.dumps(info))
         db.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?)", message)
-        said = json.dumps({"type": "text", "text": text})
-        part = (f"prt_{name}", name, session_id, at, at, said)
+        data = json.dumps({"type": "text", "text": text})
+        part = (f"prt_{name}", name, session_id, at, at, data)
         db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?)", part)
 
     def source(self, **environ: str) -> OpenCodeSource:
@@ -73,7 +73,7 @@ class OpenCodeHome:
 
 
 def tally(session: Session) -> dict[str, Any]:
-    """What a session holds and cost, in the words of the tables in the tests."""
+    """Count what is in a session and what it cost, under the names of the tables in the tests."""
     counts: Counter[str] = Counter()
     for message in session.messages:
         counts["prompts"] += message.role == "user"

@@ -1,4 +1,4 @@
-"""OpenCode's plugin folder after install and uninstall: one file of ours, and nobody else's."""
+"""Install adds one file to OpenCode's plugin folder; uninstall removes it and nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = ROOT / "hooks" / "opencode.py"
 FOREIGN = b"export const Mine = async () => ({})\n"
 
 
-class Home:
+class PluginHome:
     def __init__(self, folder: Path) -> None:
         self.config = folder / ".config" / "opencode"
         self.config.mkdir(parents=True)
@@ -33,7 +33,7 @@ class Home:
         self.programs.mkdir()
         self.env = {"HOME": str(folder), "PATH": str(self.programs)}
 
-    def opencode(self, version: str, name: str = "opencode") -> None:
+    def put_program(self, version: str, name: str = "opencode") -> None:
         program = self.programs / name
         program.write_text(f"#!/bin/sh\necho {version}\n")
         program.chmod(0o755)
@@ -54,16 +54,16 @@ class Home:
 
 
 @pytest.fixture
-def opencode(tmp_path: Path) -> Home:
+def opencode(tmp_path: Path) -> PluginHome:
     folder = tmp_path / "u"
     folder.mkdir()
-    return Home(folder)
+    return PluginHome(folder)
 
 
-def test_install_writes_one_file_that_names_python_and_script(opencode: Home) -> None:
-    opencode.opencode("1.18.33")
-    (done,) = opencode.install()
-    assert done.path == opencode.file
+def test_install_writes_one_file_with_python_and_script(opencode: PluginHome) -> None:
+    opencode.put_program("1.18.33")
+    (change,) = opencode.install()
+    assert change.path == opencode.file
     text = opencode.file.read_text()
     words = [str(opencode.python), "-I", "-S", str(SCRIPT)]
     assert f"const COMMAND = {json.dumps(words)}\n" in text
@@ -72,7 +72,7 @@ def test_install_writes_one_file_that_names_python_and_script(opencode: Home) ->
 
 
 @pytest.mark.parametrize("folder", ["a]b", 'a"b', "a // b", "ü 'c'", "$&"])
-def test_python_may_lie_in_a_folder_of_any_name(opencode: Home, folder: str) -> None:
+def test_python_may_be_in_a_folder_of_any_name(opencode: PluginHome, folder: str) -> None:
     opencode.python = opencode.python.parent / folder / "python3"
     opencode.python.parent.mkdir(parents=True)
     opencode.python.touch()
@@ -81,14 +81,14 @@ def test_python_may_lie_in_a_folder_of_any_name(opencode: Home, folder: str) -> 
     assert json.dumps(str(opencode.python)) in opencode.file.read_text()
 
 
-def test_install_twice_is_install_once(opencode: Home) -> None:
+def test_install_twice_is_install_once(opencode: PluginHome) -> None:
     opencode.install()
     before = opencode.tree()
     assert opencode.install() == []
     assert opencode.tree() == before
 
 
-def test_upgrade_renews_the_paths(opencode: Home) -> None:
+def test_upgrade_updates_the_paths(opencode: PluginHome) -> None:
     opencode.install("/old/python -I -S /old/opensync_hooks/hooks/opencode.py")
     assert "is gone" in str(AGENT.state(opencode.env.get).blocker)
     opencode.install()
@@ -96,7 +96,7 @@ def test_upgrade_renews_the_paths(opencode: Home) -> None:
     assert b"/old/" not in opencode.file.read_bytes()
 
 
-def test_uninstall_leaves_the_folder_as_it_was(opencode: Home) -> None:
+def test_uninstall_leaves_the_folder_as_it_was(opencode: PluginHome) -> None:
     (opencode.config / "opencode.jsonc").write_text('{ // mine\n "plugin": ["x"], }')
     before = opencode.tree()
     opencode.install()
@@ -106,7 +106,7 @@ def test_uninstall_leaves_the_folder_as_it_was(opencode: Home) -> None:
     assert opencode.uninstall() == []
 
 
-def test_other_plugins_stay_with_their_folder(opencode: Home) -> None:
+def test_uninstall_keeps_other_plugins_and_their_folder(opencode: PluginHome) -> None:
     opencode.file.parent.mkdir()
     (opencode.file.parent / "mine.js").write_bytes(FOREIGN)
     opencode.install()
@@ -114,7 +114,7 @@ def test_other_plugins_stay_with_their_folder(opencode: Home) -> None:
     assert opencode.tree() == {"plugin/mine.js": FOREIGN}
 
 
-def test_foreign_file_of_our_name_is_neither_changed_nor_taken_away(opencode: Home) -> None:
+def test_foreign_file_of_our_name_is_never_touched(opencode: PluginHome) -> None:
     opencode.file.parent.mkdir()
     opencode.file.write_bytes(FOREIGN)
     with pytest.raises(OpenSyncError, match=r"another program's file\. Nothing was changed\."):
@@ -124,15 +124,15 @@ def test_foreign_file_of_our_name_is_neither_changed_nor_taken_away(opencode: Ho
     assert "another program's file" in str(AGENT.state(opencode.env.get).blocker)
 
 
-def test_file_that_cannot_be_read_is_said_without_a_full_stop(opencode: Home) -> None:
+def test_unreadable_file_is_the_blocker(opencode: PluginHome) -> None:
     opencode.file.mkdir(parents=True)
-    found = AGENT.state(opencode.env.get)
-    assert str(found.blocker) == f"{opencode.file}: cannot be read (Is a directory)"
+    state = AGENT.state(opencode.env.get)
+    assert str(state.blocker) == f"{opencode.file}: cannot be read (Is a directory)"
 
 
 @pytest.mark.parametrize("folder", ["plugins", "../../.opencode/plugin", "../../extra/plugins"])
-def test_older_copy_elsewhere_is_taken_away_or_each_turn_fires_twice(
-    opencode: Home, folder: str
+def test_copy_in_another_plugin_folder_is_listed_and_removed(
+    opencode: PluginHome, folder: str
 ) -> None:
     opencode.env["OPENCODE_CONFIG_DIR"] = str(opencode.config.parent.parent / "extra")
     opencode.install()
@@ -141,12 +141,16 @@ def test_older_copy_elsewhere_is_taken_away_or_each_turn_fires_twice(
     shutil.copy(opencode.file, copy)
     foreign = copy.with_name("mine.js")
     foreign.write_bytes(FOREIGN)
-    assert [done.after for done in opencode.install()] == [None]
+    assert [entry.path for entry in AGENT.entries(opencode.env.get)] == [
+        opencode.file,
+        Path(os.path.normpath(copy)),
+    ], "each turn would start the hook twice"
+    assert [change.after for change in opencode.install()] == [None]
     assert not copy.exists()
     assert foreign.read_bytes() == FOREIGN
 
 
-def test_link_to_a_file_of_dotfiles_stays_a_link(opencode: Home, tmp_path: Path) -> None:
+def test_link_to_a_dotfile_stays_a_link(opencode: PluginHome, tmp_path: Path) -> None:
     opencode.install()
     kept = tmp_path / "dotfiles.js"
     opencode.file.rename(kept)
@@ -171,12 +175,12 @@ def test_link_to_a_file_of_dotfiles_stays_a_link(opencode: Home, tmp_path: Path)
         (["2.0.1", "1.1.65"], False),
     ],
 )
-def test_shape_is_the_one_that_every_installed_opencode_starts_with(
-    opencode: Home, versions: list[str], modern: bool
+def test_form_is_one_that_every_installed_opencode_can_load(
+    opencode: PluginHome, versions: list[str], modern: bool
 ) -> None:
-    """A default export keeps 1.2.6 from starting; a file without one is not loaded by 2.x."""
+    """A default export keeps 1.2.6 from starting; 2.x does not load a file without one."""
     for version, name in zip(versions, ("opencode", "opencode2"), strict=False):
-        opencode.opencode(f'"{version}"', name)
+        opencode.put_program(f'"{version}"', name)
     opencode.install()
     lines = opencode.file.read_text().splitlines()
     assert any(line.startswith("export default") for line in lines) == modern
@@ -184,10 +188,12 @@ def test_shape_is_the_one_that_every_installed_opencode_starts_with(
 
 
 @pytest.mark.parametrize("version", ["1.18.33", "1.1.65"])
-@pytest.mark.skipif(not shutil.which("node"), reason="there is no node")
-def test_file_is_javascript_and_every_plain_export_a_function(opencode: Home, version: str) -> None:
-    """OpenCode calls each export as a plugin."""
-    opencode.opencode(version)
+@pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+def test_file_is_valid_javascript_and_its_named_exports_are_functions(
+    opencode: PluginHome, version: str
+) -> None:
+    """OpenCode calls each named export as a plugin."""
+    opencode.put_program(version)
     opencode.install()
     copy = opencode.file.with_suffix(".mjs")
     shutil.copy(opencode.file, copy)
@@ -196,15 +202,15 @@ def test_file_is_javascript_and_every_plain_export_a_function(opencode: Home, ve
         "for (const [name, value] of Object.entries(all)) console.log(name, typeof value);"
         "console.log(Object.keys(await all.OpenSyncHooks({})).join())"
     )
-    said = subprocess.run(
+    lines = subprocess.run(
         ["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True
     ).stdout.split("\n")
-    assert "OpenSyncHooks function" in said
-    assert ("default object" in said) == (version == "1.18.33")
-    assert "event,dispose" in said
+    assert "OpenSyncHooks function" in lines
+    assert ("default object" in lines) == (version == "1.18.33")
+    assert "event,dispose" in lines
 
 
-def test_agent_that_was_never_started_is_not_there(opencode: Home) -> None:
+def test_opencode_is_installed_once_it_has_a_folder(opencode: PluginHome) -> None:
     assert AGENT.is_installed(opencode.env.get)
     opencode.config.rmdir()
     assert not AGENT.is_installed(opencode.env.get)
@@ -213,33 +219,33 @@ def test_agent_that_was_never_started_is_not_there(opencode: Home) -> None:
     assert AGENT.is_installed(opencode.env.get)
 
 
-def test_nothing_registered_is_said_as_such(opencode: Home) -> None:
-    found = AGENT.state(opencode.env.get)
-    assert (found.works, found.missing, found.blocker) == (False, ("plugin",), None)
+def test_missing_file_is_a_missing_event_without_a_blocker(opencode: PluginHome) -> None:
+    state = AGENT.state(opencode.env.get)
+    assert (state.works, state.missing, state.blocker) == (False, ("plugin",), None)
 
 
 @pytest.mark.parametrize("line", ["const COMMAND = []", "const COMMAND = [", "const COMMAND = [7]"])
-def test_file_of_ours_that_names_no_program_is_told(opencode: Home, line: str) -> None:
+def test_file_without_a_valid_command_is_a_blocker(opencode: PluginHome, line: str) -> None:
     opencode.install()
     text = opencode.file.read_text().splitlines()
-    broken = [line if one.startswith("const COMMAND") else one for one in text]
+    broken = [line if old.startswith("const COMMAND") else old for old in text]
     opencode.file.write_text("\n".join(broken))
     assert "names no program" in str(AGENT.state(opencode.env.get).blocker)
 
 
-def test_folder_of_xdg_is_heeded(opencode: Home, tmp_path: Path) -> None:
+def test_xdg_config_home_is_respected(opencode: PluginHome, tmp_path: Path) -> None:
     opencode.env["XDG_CONFIG_HOME"] = str(tmp_path / "x")
     assert AGENT.settings_path(opencode.env.get) == tmp_path / "x/opencode/plugin/opensync-hooks.js"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_folder_that_cannot_be_written_says_so(opencode: Home) -> None:
+def test_read_only_folder_is_reported(opencode: PluginHome) -> None:
     opencode.config.chmod(0o500)
     with pytest.raises(OpenSyncError, match="cannot be written"):
         opencode.install()
 
 
-def test_wait_for_the_registry_is_explained_until_it_is_over(opencode: Home) -> None:
+def test_wait_for_the_npm_registry_is_explained_until_it_is_over(opencode: PluginHome) -> None:
     note = AGENT.advice(opencode.env.get)
     assert "71 s" in note
     assert f"echo fetch-retries=0 >> {opencode.config}/.npmrc" in note

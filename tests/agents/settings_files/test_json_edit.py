@@ -1,3 +1,5 @@
+"""An edit of a JSON text changes one entry and keeps the style of the file."""
+
 from __future__ import annotations
 
 import json
@@ -41,7 +43,7 @@ def texts(draw: st.DrawFn) -> str:
 
 
 def changed(before: str, after: str) -> tuple[str, str]:
-    """What stands in one text and not in the other, without what both begin and end with."""
+    """Return what differs between two texts: both without their common start and end."""
     start = 0
     while start < min(len(before), len(after)) and before[start] == after[start]:
         start += 1
@@ -65,25 +67,25 @@ def test_append_adds_one_entry_and_remove_undoes_it(text: str, value: Any) -> No
 
 @given(texts(), VALUES)
 def test_append_leaves_every_other_byte_alone(text: str, value: Any) -> None:
-    gone, _ = changed(text, json_edit.append(text, (), value, "a key that is not there"))
-    assert not gone.strip()
+    removed, _ = changed(text, json_edit.append(text, (), value, "a key that is not there"))
+    assert not removed.strip()
 
 
 @given(texts(), VALUES, st.data())
 def test_replace_changes_one_value_only(text: str, value: Any, data: st.DataObject) -> None:
-    whole = json_edit.parse(text)
-    if whole:
-        key = data.draw(st.sampled_from(list(whole)))
-        assert json_edit.parse(json_edit.replace(text, (key,), value)) == {**whole, key: value}
+    settings = json_edit.parse(text)
+    if settings:
+        key = data.draw(st.sampled_from(list(settings)))
+        assert json_edit.parse(json_edit.replace(text, (key,), value)) == {**settings, key: value}
 
 
 @given(texts(), st.data())
-def test_remove_takes_one_entry_only(text: str, data: st.DataObject) -> None:
-    whole = json_edit.parse(text)
-    if whole:
-        key = data.draw(st.sampled_from(list(whole)))
-        left = {name: value for name, value in whole.items() if name != key}
-        assert json_edit.parse(json_edit.remove(text, (key,))) == left
+def test_remove_removes_one_entry_only(text: str, data: st.DataObject) -> None:
+    settings = json_edit.parse(text)
+    if settings:
+        key = data.draw(st.sampled_from(list(settings)))
+        rest = {name: value for name, value in settings.items() if name != key}
+        assert json_edit.parse(json_edit.remove(text, (key,))) == rest
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_remove_takes_one_entry_only(text: str, data: st.DataObject) -> None:
         ('{"a": {\n "b": 1}}', '{"a": {\n "b": 1,\n "k": [\n   1\n ]}}'),
         ('{\r\n  "a": { }\r\n}', '{\r\n  "a": {\r\n    "k": [\r\n      1\r\n    ]\r\n  }\r\n}'),
     ],
-    ids=["inline", "tight", "four blanks", "inline among lines", "ragged", "CRLF"],
+    ids=["inline", "tight", "four spaces", "inline among lines", "ragged", "CRLF"],
 )
 def test_append_follows_the_style_around_it(text: str, expected: str) -> None:
     assert json_edit.append(text, ("a",), [1], "k") == expected
@@ -105,7 +107,7 @@ def test_append_follows_the_style_around_it(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "literal", ["1e400", "-0.0", "1.50", r'"\ud800"', r'"é"', '"a\u2028b"', "[1,2,  3]"]
 )
-def test_literals_that_python_would_write_otherwise_stay_as_they_are(literal: str) -> None:
+def test_literals_that_python_would_write_differently_stay_as_they_are(literal: str) -> None:
     text = f'{{"x": {literal}, "y": 1}}'
     assert json_edit.append(text, (), 2, "z") == f'{{"x": {literal}, "y": 1, "z": 2}}'
 
@@ -127,6 +129,6 @@ def test_literals_that_python_would_write_otherwise_stay_as_they_are(literal: st
         "[" * 99999,
     ],
 )
-def test_what_is_not_strict_json_is_refused(text: str) -> None:
+def test_text_that_is_not_strict_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         json_edit.parse(text)

@@ -1,6 +1,6 @@
-"""Settings files of every shape come back to the byte: 300 a kind, or as many as are asked for.
+"""Uninstall restores settings files of every shape byte for byte.
 
-OPENSYNC_TEST_EXAMPLES=20000 is the long form.
+Each test draws 300 examples; OPENSYNC_TEST_EXAMPLES=20000 is the long run.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from tests.agents.settings_files.test_json_edit import OBJECTS, STYLES
 EXAMPLES = int(os.environ.get("OPENSYNC_TEST_EXAMPLES", "300"))
 many = settings(
     deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow]
-)  # disks may take their time
+)  # disks may be slow
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Every file is settled on the disk when it is written: thousands of times, that takes minutes."""
+"""Every write is synced to the disk, which would take minutes for thousands of files."""
 BOM = b"\xef\xbb\xbf"
 OLD = "npm-sync-plugin"
 SITE = "site-packages/opensync_hooks/hooks"
@@ -46,7 +46,7 @@ def command(agent: Registration, version: str) -> str:
     return f"/env-{version}/bin/python -I -S /env-{version}/lib/{SITE}/{agent.script}"
 
 
-class Home:
+class SettingsHome:
     def __init__(self, folder: Path, agent: Registration, content: bytes | None, kind: str) -> None:
         self.agent = agent
         self.env = {"HOME": str(folder), "OPENSYNC_HOOKS_HOME": str(folder / "ours")}
@@ -68,52 +68,52 @@ class Home:
         return self.path.read_bytes() if self.path.exists() else None
 
     def install(self, version: str = "2") -> list[file_change.FileChange]:
-        wanted = command(self.agent, version)
-        return file_change.apply_all(lambda: self.agent.plan(self.env.get, wanted))
+        hook = command(self.agent, version)
+        return file_change.apply_all(lambda: self.agent.plan(self.env.get, hook))
 
     def uninstall(self) -> None:
         file_change.apply_all(lambda: self.agent.plan_removal(self.env.get))
 
-    def meddle(self) -> None:
+    def write_as_another_program(self) -> None:
         theirs = json.loads((self.content or b"").removeprefix(BOM)) | {"note": "theirs"}
         self.path.write_text(json.dumps(theirs, indent=3))
 
     def tree(self) -> dict[str, tuple[int, bytes | str]]:
-        """Every file and link of the user's, with its mode."""
-        found: dict[str, tuple[int, bytes | str]] = {}
+        """Return every file and link of the user, with its mode."""
+        tree: dict[str, tuple[int, bytes | str]] = {}
         for path in sorted(self.path.parents[1].rglob("*")):
             if "ours" not in path.parts and not path.is_dir():
                 is_link = path.is_symlink()
-                held: bytes | str = str(path.readlink()) if is_link else path.read_bytes()
-                found[str(path)] = (0 if is_link else stat.S_IMODE(path.stat().st_mode), held)
-        return found
+                content: bytes | str = str(path.readlink()) if is_link else path.read_bytes()
+                mode = 0 if is_link else stat.S_IMODE(path.stat().st_mode)
+                tree[str(path)] = (mode, content)
+        return tree
 
     def without_ours(self) -> Any:
-        """What is in the file besides our handlers and what only they kept from being empty."""
+        """Return the settings without our handlers and the containers that had only them."""
         text = (self.content or b"").removeprefix(BOM).decode()
         value = json.loads(text if text.strip() else getattr(self.agent, "empty_text", "{}"))
-        value.pop("version", None)  # Cursor's: mended where no hook of others would be woken
+        value.pop("version", None)  # we repair Cursor's where that starts no foreign hook
         hooks = value.pop("hooks", {})
-        left = {event: list(map(self._stripped, entries)) for event, entries in hooks.items()}
-        kept = {
-            event: [one for one in entries if one is not None] for event, entries in left.items()
-        }
-        return value, {event: entries for event, entries in kept.items() if entries}
+        foreign = {event: list(self._foreign(entries)) for event, entries in hooks.items()}
+        return value, {event: entries for event, entries in foreign.items() if entries}
 
-    def _stripped(self, entry: Any) -> Any:
-        if isinstance(entry, dict) and isinstance(entry.get("hooks"), list):
-            handlers = [one for one in entry["hooks"] if not self._is_ours(one)]
-            return {**entry, "hooks": handlers} if handlers else None
-        return None if self._is_ours(entry) else entry
+    def _foreign(self, entries: list[Any]) -> Iterator[Any]:
+        for entry in entries:
+            if isinstance(entry, dict) and isinstance(entry.get("hooks"), list):
+                handlers = [handler for handler in entry["hooks"] if not self._is_ours(handler)]
+                yield from [{**entry, "hooks": handlers}] if handlers else []
+            elif not self._is_ours(entry):
+                yield entry
 
-    def _is_ours(self, one: Any) -> bool:
-        return isinstance(one, dict) and is_ours(one.get("command"), self.agent.script)
+    def _is_ours(self, handler: Any) -> bool:
+        return isinstance(handler, dict) and is_ours(handler.get("command"), self.agent.script)
 
 
 @contextmanager
-def home(agent: Registration, content: bytes | None, kind: str) -> Iterator[Home]:
+def settings_home(agent: Registration, content: bytes | None, kind: str) -> Iterator[SettingsHome]:
     with tempfile.TemporaryDirectory(dir=FAST) as folder:
-        yield Home(Path(folder), agent, content, kind)
+        yield SettingsHome(Path(folder), agent, content, kind)
 
 
 @st.composite
@@ -124,52 +124,55 @@ def cursor_files(draw: st.DrawFn) -> bytes | None:
     if draw(st.booleans()):
         hooks["stop"] = [{"command": command(CursorRegistration(), "0")}, {"command": "./mine.sh"}]
     head = {"version": draw(st.sampled_from([1, 1, 1, 2, 0, "1"]))}
-    odd = draw(st.booleans())
-    value = {"hooks": hooks, **head, "$schema": "y"} if odd else {**head, "hooks": hooks}
+    is_reordered = draw(st.booleans())
+    schema = {"hooks": hooks, **head, "$schema": "y"}
+    value = schema if is_reordered else {**head, "hooks": hooks}
     text = json.dumps(value, **draw(STYLES)).replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
     return draw(st.sampled_from([b"", b"", b"", BOM])) + text.encode()
 
 
 KINDS = st.sampled_from(["plain", "plain", "linked file", "linked folder"])
 OLDER = st.booleans()
-MEDDLED = st.sampled_from(["", "", "between", "after"])
-"""When another program writes the file anew: between our two versions, or after them."""
+REWRITTEN = st.sampled_from(["", "", "between", "after"])
+"""When another program rewrites the file: between two versions of ours, or after them."""
 
 
-def holds(agent: HooksFile, content: bytes | None, kind: str, *, older: bool, meddled: str) -> None:
-    with home(agent, content, kind) as there:
-        before, ours_before = there.tree(), b"opensync_hooks" in (content or b"")
+def check_round_trip(
+    agent: HooksFile, content: bytes | None, kind: str, *, older: bool, rewritten: str
+) -> None:
+    with settings_home(agent, content, kind) as home:
+        before, ours_before = home.tree(), b"opensync_hooks" in (content or b"")
         rest = without = None
         try:
             if older:
-                there.install("1")
-                if meddled == "between":
-                    there.meddle()
-            rest = there.without_ours()
-            there.install()
+                home.install("1")
+                if rewritten == "between":
+                    home.write_as_another_program()
+            rest = home.without_ours()
+            home.install()
         except OpenSyncError:
-            assert there.tree() == before
+            assert home.tree() == before
             return
-        once = there.tree()
-        assert there.install() == []
-        assert there.tree() == once
-        accepted(agent, there)
-        assert there.without_ours() == rest
-        if meddled == "after":
-            there.meddle()
-            without = there.without_ours()
-        there.uninstall()
-        assert agent.state(there.env.get).events == ()
-        if meddled == "after" or (meddled and older) or ours_before:
-            assert there.without_ours() == (without or rest)
+        once = home.tree()
+        assert home.install() == []
+        assert home.tree() == once
+        check_accepted(agent, home)
+        assert home.without_ours() == rest
+        if rewritten == "after":
+            home.write_as_another_program()
+            without = home.without_ours()
+        home.uninstall()
+        assert agent.state(home.env.get).events == ()
+        if rewritten == "after" or (rewritten and older) or ours_before:
+            assert home.without_ours() == (without or rest)
         else:
-            assert there.tree() == before
-            assert not list(backup.folder(there.env.get).iterdir())
+            assert home.tree() == before
+            assert not list(backup.folder(home.env.get).iterdir())
 
 
-def accepted(agent: HooksFile, there: Home) -> None:
-    content = there.content or b""
-    state = agent.state(there.env.get)
+def check_accepted(agent: HooksFile, home: SettingsHome) -> None:
+    content = home.content or b""
+    state = agent.state(home.env.get)
     assert (state.missing, state.events) == ((), agent.events)
     if isinstance(agent, CursorRegistration):
         assert refusal_reason(content) == ""
@@ -178,19 +181,19 @@ def accepted(agent: HooksFile, there: Home) -> None:
 
 
 @many
-@given(claude_files(), KINDS, OLDER, MEDDLED)
-def test_claude_codes_settings_come_back_to_the_byte(
-    content: bytes | None, kind: str, older: bool, meddled: str
+@given(claude_files(), KINDS, OLDER, REWRITTEN)
+def test_claude_codes_settings_are_restored_byte_for_byte(
+    content: bytes | None, kind: str, older: bool, rewritten: str
 ) -> None:
-    holds(ClaudeCodeRegistration(), content, kind, older=older, meddled=meddled)
+    check_round_trip(ClaudeCodeRegistration(), content, kind, older=older, rewritten=rewritten)
 
 
 @many
-@given(cursor_files(), KINDS, OLDER, MEDDLED)
-def test_cursors_hooks_come_back_to_the_byte(
-    content: bytes | None, kind: str, older: bool, meddled: str
+@given(cursor_files(), KINDS, OLDER, REWRITTEN)
+def test_cursors_hooks_are_restored_byte_for_byte(
+    content: bytes | None, kind: str, older: bool, rewritten: str
 ) -> None:
-    holds(CursorRegistration(), content, kind, older=older, meddled=meddled)
+    check_round_trip(CursorRegistration(), content, kind, older=older, rewritten=rewritten)
 
 
 NAMES = st.sampled_from(["a.js", "b.ts", "opensync.js", "opensync-hooks.ts", "c.txt"])
@@ -198,28 +201,28 @@ NAMES = st.sampled_from(["a.js", "b.ts", "opensync.js", "opensync-hooks.ts", "c.
 
 @many
 @given(st.dictionaries(NAMES, st.binary(max_size=40)), st.binary(max_size=60), KINDS, OLDER)
-def test_opencodes_folder_comes_back_to_the_byte(
+def test_opencodes_folder_is_restored_byte_for_byte(
     plugins: dict[str, bytes], config: bytes, kind: str, older: bool
 ) -> None:
-    """Our plugin is a file of its own, so all that others put there is not even opened."""
-    with home(OpenCodeRegistration(), None, kind) as there:
+    """Our plugin is a file of its own, so files of others are not even opened."""
+    with settings_home(OpenCodeRegistration(), None, kind) as home:
         for name, content in plugins.items():
-            (there.path.parent / name).write_bytes(content)
-        (there.path.parents[1] / "opencode.jsonc").write_bytes(config)
-        before = there.tree()
+            (home.path.parent / name).write_bytes(content)
+        (home.path.parents[1] / "opencode.jsonc").write_bytes(config)
+        before = home.tree()
         if older:
-            there.install("1")
-        there.install()
-        once = there.tree()
-        assert there.install() == []
-        assert there.tree() == once
-        assert set(once) - set(before) == {str(there.path)} or kind == "linked folder"
-        there.uninstall()
-        assert there.tree() == before
+            home.install("1")
+        home.install()
+        once = home.tree()
+        assert home.install() == []
+        assert home.tree() == once
+        assert set(once) - set(before) == {str(home.path)} or kind == "linked folder"
+        home.uninstall()
+        assert home.tree() == before
 
 
-# OpenCode's own settings, of which the change over takes one entry: with comments wherever one may
-# stand, trailing commas, and every kind of line end.
+# OpenCode's own settings, from which a migration removes one entry: with comments in all places,
+# trailing commas, and every kind of line end.
 
 BLANKS = st.sampled_from(
     ["", "", " ", "\n", "\n    ", "\t", ' // why, [not] "x"\n', " /* a, b */ "]
@@ -235,7 +238,7 @@ def opencode_files(draw: st.DrawFn) -> str:
     inner = ",".join(draw(BLANKS) + entry + draw(BLANKS) for entry in entries)
     trailing: bool = draw(st.booleans())
     inner += "," + draw(BLANKS) if entries and trailing else ""
-    others = {key: one for key, one in draw(OBJECTS).items() if key != "plugin"}
+    others = {key: value for key, value in draw(OBJECTS).items() if key != "plugin"}
     rest = json.dumps(others, **draw(STYLES))[1:-1].strip()
     tail = ("," + draw(BLANKS) + rest if rest else "") + draw(
         st.sampled_from(["", ",", ", // z\n"])
@@ -250,7 +253,7 @@ def is_old(entry: Any) -> bool:
 
 
 def bare(text: str) -> str:
-    """What is left of a text but for blanks and commas, which an entry takes with it."""
+    """Return a text without the entries, and without spaces and commas, which go with them."""
     return re.sub(
         r"[\s,]", "", re.sub(rf'\["{OLD}", {{"a": \[1, 2\]}}\]|"{OLD}(@1.2.3)?"', "", text)
     )
@@ -258,7 +261,9 @@ def bare(text: str) -> str:
 
 @many
 @given(opencode_files(), st.sampled_from(["", "\ufeff"]))
-def test_one_entry_of_opencodes_settings_goes_and_nothing_else(text: str, mark: str) -> None:
+def test_migration_removes_one_entry_of_opencodes_settings_and_nothing_else(
+    text: str, mark: str
+) -> None:
     with tempfile.TemporaryDirectory(dir=FAST) as folder:
         path = Path(folder, "opencode.jsonc")
         path.write_bytes((mark + text).encode("utf-8", "surrogatepass"))
