@@ -1,4 +1,4 @@
-"""The command `opensync-hooks`: reads arguments, runs the command, says what went wrong."""
+"""The entry point of `opensync-hooks`: parses arguments, runs the command, prints its error."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from opensync_hooks.system.terminal import INTERRUPTED, print_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 failed, 2 usage, 3 a bug, 4 not configured, 5 key refused, 6 queued."""
+    """Run one command. Exit codes: see `errors`; also 0 done, 1 failed, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     os.umask(0o077)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a title in letters the terminal lacks
+        sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack a character
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
     except (KeyboardInterrupt, EOFError):
-        print("\nInterrupted; nothing is half done. The same command goes on.", file=sys.stderr)
+        print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:  # noqa: BLE001 - also a bug gets one line, never a message's text
+    except Exception as error:  # noqa: BLE001 - a bug, too, gets one line without private text
         return print_error(as_opensync_error(error))
     return code
 
@@ -39,22 +39,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="opensync-hooks",
         description="Keeps every session of your coding agents in OpenSync.",
-        epilog="example: opensync-hooks sync --help, which says more of one command",
+        epilog="example: opensync-hooks sync --help",
         formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
     )
-    shown = f"%(prog)s {__version__}"
-    parser.add_argument("--version", action="version", version=shown, help=argparse.SUPPRESS)
-    offered = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in commands.ALL:
-        added = offered.add_parser(
+    version = f"%(prog)s {__version__}"
+    parser.add_argument("--version", action="version", version=version, help=argparse.SUPPRESS)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in commands.COMMANDS:
+        subparser = subparsers.add_parser(
             command.name,
-            help=command.about,
-            description=command.about,
-            epilog=command.example and f"example: {command.example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,  # else - ends a line of it
+            help=command.help,
+            description=command.help,
+            epilog=f"example: {command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the example on one line
         )
-        command.arguments(added)
-        added.set_defaults(run=command.run)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Where the user stands: destination, sessions, queue, last error, hooks."""
+"""What `status` shows: destination, sessions, queue, privacy, last error, hooks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from opensync_hooks.agents import registry
-from opensync_hooks.cli.bulk.backlog import Backlog, of_agents
-from opensync_hooks.cli.doctor import registrations
+from opensync_hooks.cli.bulk.backlog import Backlog, by_agent
+from opensync_hooks.cli.doctor import hooks
 from opensync_hooks.config import Config, load
 from opensync_hooks.config.credentials import mask_key
 from opensync_hooks.delivery import factory
@@ -26,45 +26,48 @@ from opensync_hooks.system import clock
 
 
 @dataclass(frozen=True, slots=True)
-class Hooks:
-    """Where one agent stands: its hook, and its sessions."""
+class AgentStatus:
+    """One agent's hook and sessions."""
 
     agent: str
     label: str
-    found: bool
+    installed: bool
     registered: bool
     problem: str | None
     outdated: str | None
-    """The version of the hook, where it is not this one."""
+    """The version of the hook, if it is not this one."""
     on_disk: int
     synced: int
-    """Sessions that were delivered whole, also such as the agent has no longer."""
+    """Sessions that were delivered completely, even if the agent has deleted them since."""
     unsynced: int
-    """Sessions that changed, or came, since the destination last had all of them."""
+    """Sessions that changed since they were last delivered completely."""
     waiting: int
     """Jobs and events in the queue."""
     last_sync: int | None
 
+    def as_json(self) -> dict[str, object]:
+        fields = asdict(self)
+        return {"found" if name == "installed" else name: fields[name] for name in fields}
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything `status` says. Times are ms since 1970; `authorised` is unknown while offline."""
+    """Everything that `status` shows. Times are ms since 1970."""
 
     destination: str
     key: str | None
     reachable: bool
     authorised: bool | None
+    """None if unknown, as the destination cannot be reached."""
     sessions: int
     messages: int
     last_sync: int | None
     waiting: int
-    parked: int
-    set_aside: tuple[QueueItem, ...]
-    """What `parked` counts, each with its reason."""
-    rest: Cooldown | None
-    """Why hooks do not ask the destination now."""
+    quarantined: tuple[QueueItem, ...]
+    cooldown: Cooldown | None
+    """Why hooks do not contact the destination at the moment."""
     lost: Mapping[str, int]
-    """What could not be kept whole, by kind."""
+    """What could not be delivered completely, by kind."""
     last_error: str | None
     last_error_at: int | None
     unpriced: tuple[str, ...]
@@ -72,28 +75,34 @@ class Status:
     redact: bool
     file_contents: bool
     excluded: int
-    agents: tuple[Hooks, ...]
+    agents: tuple[AgentStatus, ...]
 
     def as_json(self) -> dict[str, object]:
-        at_rest = as_json(self.rest) if self.rest else None
-        return {**asdict(self), "rest": at_rest}
+        """The keys are a public interface, and older than the names of the fields."""
+        fields = asdict(self)
+        del fields["quarantined"], fields["cooldown"]
+        return fields | {
+            "parked": len(self.quarantined),
+            "set_aside": [item.as_json() for item in self.quarantined],
+            "rest": as_json(self.cooldown) if self.cooldown else None,
+            "agents": [agent.as_json() for agent in self.agents],
+        }
 
 
 def gather() -> Status:
-    """Asks the destination, but changes nothing. Raises NotConfiguredError."""
+    """Contacts the destination, but changes nothing. Raises NotConfiguredError."""
     config = load()
     reachable, authorised, problem = _probe(config)
     spool = Spool(config.folders.spool)
     with Ledger(config.folders.ledger) as ledger:
         summary = summarize(ledger, config.destination)
-        noted = ledger.note("last error")
-        backlog = of_agents(config, ledger)
-        delivered = complete_sessions(ledger, config.destination)
+        noted_error = ledger.note("last error")
+        agents = tuple(_agents(config, ledger, spool))
         queue = QueueReport(spool, ledger, SessionBackups.from_config(config), config.destination)
-        set_aside = tuple(item for item in queue.items() if item.state == "quarantined")
-        resting = CooldownRecord.from_config(ledger, config).active()
+        quarantined = tuple(item for item in queue.items() if item.state == "quarantined")
+        cooldown = CooldownRecord.from_config(ledger, config).active()
         lost = losses.total(ledger, config.destination)
-    error, at = (problem, clock.now()) if problem else noted or (None, None)
+    error, error_at = (problem, clock.now()) if problem else noted_error or (None, None)
     return Status(
         destination=config.destination,
         key=mask_key(config.api_key) if config.api_key else None,
@@ -103,23 +112,22 @@ def gather() -> Status:
         messages=summary.messages,
         last_sync=summary.last_sync,
         waiting=spool.waiting(),
-        parked=len(set_aside),
-        set_aside=set_aside,
-        rest=resting,
+        quarantined=quarantined,
+        cooldown=cooldown,
         lost=lost,
         last_error=error,
-        last_error_at=at,
+        last_error_at=error_at,
         unpriced=summary.unpriced,
         thinking=config.thinking,
         redact=config.redact,
         file_contents=config.file_contents,
         excluded=Exclusions.from_config(config).count(),
-        agents=tuple(_hooks(backlog, delivered, spool)),
+        agents=agents,
     )
 
 
 def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
-    """Whether the destination answers, whether it takes the key, and what is wrong otherwise."""
+    """Whether the destination responds, whether it accepts the key, and the error otherwise."""
     try:
         with factory.destination(config) as destination:
             destination.put_batch({})
@@ -130,25 +138,23 @@ def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
     return True, True, None
 
 
-def _hooks(
-    backlog: Mapping[str, Backlog], delivered: Mapping[str, tuple[int, int]], spool: Spool
-) -> Iterator[Hooks]:
-    waiting = spool.waiting_by_agent()
+def _agents(config: Config, ledger: Ledger, spool: Spool) -> Iterator[AgentStatus]:
+    backlogs, waiting = by_agent(config, ledger), spool.waiting_by_agent()
+    delivered = complete_sessions(ledger, config.destination)
     for agent in registry.AGENTS:
         state = agent.registration.state(os.environ.get)
-        present = agent.registration.is_installed(os.environ.get)
-        found = backlog.get(agent.name, Backlog())
+        backlog = backlogs.get(agent.name, Backlog())
         synced, last_sync = delivered.get(agent.name, (0, None))
-        yield Hooks(
+        yield AgentStatus(
             agent=agent.name,
             label=agent.label,
-            found=present,
+            installed=agent.registration.is_installed(os.environ.get),
             registered=state.works,
             problem=str(state.blocker) if state.blocker else None,
-            outdated=registrations.outdated(agent, os.environ) or None if state.works else None,
-            on_disk=found.on_disk,
+            outdated=hooks.outdated(agent, os.environ) or None if state.works else None,
+            on_disk=backlog.on_disk,
             synced=synced,
-            unsynced=found.unsynced,
+            unsynced=backlog.unsynced,
             waiting=waiting[agent.name],
             last_sync=last_sync,
         )

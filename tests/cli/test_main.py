@@ -1,4 +1,4 @@
-"""The command says what it did, what went wrong and what to do, and its exit codes are kept."""
+"""The command prints what it did, what went wrong and what to do; its exit codes are stable."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ from tests.commandline import (
     KEY,
     NOBODY_LISTENS,
     ROOT,
-    by_hand,
     run,
-    sessions_in,
-    start,
+    run_python,
+    run_script,
+    stored_ids,
     terminal,
 )
 
 
-@pytest.mark.parametrize("command", commands.ALL, ids=lambda command: command.name)
-def test_help_fits_a_screen_and_shows_an_example_that_is_one(
+@pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda command: command.name)
+def test_help_of_a_command_fits_a_screen_and_has_a_valid_example(
     monkeypatch: pytest.MonkeyPatch, command: commands.Command
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     ran = run(command.name, "--help")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert len(ran.stdout.splitlines()) <= 24
-    assert ran.stdout.endswith(f"\nexample: {command.example}\n"), "in one piece, to be copied"
+    assert ran.stdout.endswith(f"\nexample: {command.example}\n"), "on one line, to be copied"
     words = shlex.split(command.example.partition(" <")[0])[1:]
     parsed = main._parser().parse_args(words)
     assert parsed.run == command.run
 
 
-def test_help_of_all_fits_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_fits_a_screen_and_lists_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     ran = run("--help")
     assert len(ran.stdout.splitlines()) <= 24
-    assert all(f"    {command.name}" in ran.stdout for command in commands.ALL)
-    assert run("--version").stdout == run("version").stdout
+    assert all(f"    {command.name}" in ran.stdout for command in commands.COMMANDS)
 
 
-def test_version_is_told() -> None:
+def test_version_is_printed_by_command_and_option() -> None:
     ran = run("version")
     assert (ran.returncode, ran.stdout) == (0, f"opensync-hooks {__version__}\n")
+    assert run("--version").stdout == ran.stdout
 
 
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("sync", "--agent", "nobody")])
@@ -69,22 +69,22 @@ def test_unknown_command_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     assert "usage: opensync-hooks" in ran.stderr
 
 
-# ---- what cannot be ------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["status", "sync"])
 @pytest.mark.parametrize(
-    ("content", "complaint", "hint"),
+    ("content", "error", "hint"),
     [
         ("url = [", "not valid TOML", "Correct it"),
         ('url = "x"\napi_key = "osk_x"', "This is not a URL", "It looks like"),
         ('url = "https://x.convex.site"', "no API key is set", "opensync-hooks login"),
         ("# open to all", "other users can read it", "chmod 600"),
     ],
-    ids=["no TOML", "no URL", "no key", "open to others"],
+    ids=["not TOML", "not a URL", "no key", "open to others"],
 )
-def test_settings_that_cannot_be_used_end_every_command_with_4(
-    ours: Path, command: str, content: str, complaint: str, hint: str
+def test_unusable_settings_end_every_command_with_4(
+    ours: Path, command: str, content: str, error: str, hint: str
 ) -> None:
     ours.mkdir()
     (ours / "config.toml").write_text(content)
@@ -92,36 +92,34 @@ def test_settings_that_cannot_be_used_end_every_command_with_4(
     ran = run(command)
     assert (ran.returncode, ran.stdout) == (4, "")
     first, second = ran.stderr.splitlines()
-    assert complaint in first
-    assert str(ours / "config.toml") in first or complaint == "no API key is set"
+    assert error in first
+    assert str(ours / "config.toml") in first or error == "no API key is set"
     assert second.startswith("hint: ")
     assert hint in second
 
 
 @pytest.mark.usefixtures("recorded")
-def test_named_session_is_queued_where_nobody_answers(ours: Path, home: Path) -> None:
-    """With the folder that the user's own shell knows: the next worker may not know it."""
+def test_named_session_is_queued_while_the_server_is_away(ours: Path, home: Path) -> None:
+    """The job keeps the folder from the user's shell, which the next worker may not have."""
     shutil.move(home / ".claude", home / "moved")
-    elsewhere = {"CLAUDE_CONFIG_DIR": str(home / "moved")}
-    given = {"OPENSYNC_URL": NOBODY_LISTENS, "OPENSYNC_API_KEY": KEY}
-    ran = run("sync", FIRST, **given, **elsewhere)
+    moved = {"CLAUDE_CONFIG_DIR": str(home / "moved")}
+    login = {"OPENSYNC_URL": NOBODY_LISTENS, "OPENSYNC_API_KEY": KEY}
+    ran = run("sync", FIRST, **login, **moved)
     assert (ran.returncode, ran.stdout) == (6, "")
     assert f"{NOBODY_LISTENS}: cannot be reached" in ran.stderr
     assert "Queued: the next hook or `opensync-hooks sync` delivers it." in ran.stderr
     (job,) = Spool(ours / "spool").jobs()
-    assert (job.trigger.session_id, job.environ) == (FIRST, elsewhere)
+    assert (job.trigger.session_id, job.environ) == (FIRST, moved)
     later = run("sync")
     assert later.stdout.startswith(f"{FIRST}: 8 messages sent to embedded store")
     assert Spool(ours / "spool").waiting() == 0
-    assert sessions_in(ours) == {FIRST}
+    assert stored_ids(ours) == {FIRST}
 
 
-def test_transcript_that_no_hook_would_find_is_not_said_to_be_queued(
-    tmp_path: Path, ours: Path
-) -> None:
+def test_transcript_outside_the_agents_folder_is_not_queued(tmp_path: Path, ours: Path) -> None:
     copy = shutil.copy(DATA / "01-print-tools-resume" / f"{FIRST}.jsonl", tmp_path / "copy.jsonl")
-    given = {"OPENSYNC_URL": NOBODY_LISTENS, "OPENSYNC_API_KEY": KEY}
-    ran = run("sync", str(copy), **given)
+    login = {"OPENSYNC_URL": NOBODY_LISTENS, "OPENSYNC_API_KEY": KEY}
+    ran = run("sync", str(copy), **login)
     assert ran.returncode == 6
     assert "run this again" in ran.stderr
     assert Spool(ours / "spool").waiting() == 0
@@ -130,7 +128,7 @@ def test_transcript_that_no_hook_would_find_is_not_said_to_be_queued(
 @pytest.mark.parametrize(
     ("plant", "command"), [("spool", "status"), ("ledger.db", "status"), ("ledger.db", "sync")]
 )
-def test_obstacle_in_our_folder_is_named(ours: Path, plant: str, command: str) -> None:
+def test_link_in_place_of_our_file_is_reported(ours: Path, plant: str, command: str) -> None:
     ours.mkdir()
     (ours / plant).symlink_to("/nowhere")
     ran = run(command)
@@ -140,54 +138,54 @@ def test_obstacle_in_our_folder_is_named(ours: Path, plant: str, command: str) -
     assert second.startswith("hint: ")
 
 
-def test_bug_has_an_exit_code_of_its_own_and_repeats_no_text(
+def test_bug_exits_with_3_and_without_the_text_of_its_exception(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken() -> None:
         raise RuntimeError("a private message")
 
     monkeypatch.setattr(status_data, "gather", broken)
-    monkeypatch.setattr(os, "umask", lambda _: 0o022)  # or it would hold for the tests after
+    monkeypatch.setattr(os, "umask", lambda _: 0o022)  # it would outlast this test
     assert main.main(["status"]) == 3
     assert "private" not in capsys.readouterr().err
 
 
-def test_reader_that_goes_away_early_gets_no_traceback() -> None:
+def test_closed_pipe_prints_no_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
         ran = subprocess.run(
             [sys.executable, "-m", "opensync_hooks", "status"],
             cwd=ROOT, env={**os.environ, **BUFFERED}, stdout=closed, stderr=subprocess.PIPE,
-            text=True, timeout=30, check=False,
+            text=True, timeout=300, check=False,
         )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (1, "")
 
 
-def test_served_store_answers_until_it_is_interrupted(ours: Path) -> None:
+def test_serve_responds_until_it_is_interrupted(ours: Path) -> None:
     command = [sys.executable, "-m", "opensync_hooks", "serve", "--port", "0"]
     with subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **BUFFERED},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as serving:  # fmt: skip
-        watch = threading.Timer(20, serving.kill)
-        watch.start()
+        watchdog = threading.Timer(300, serving.kill)
+        watchdog.start()
         assert serving.stdout
-        said = serving.stdout.readline()
-        url = said.split()[5].rstrip(";") if said else "http://127.0.0.1:1"
-        with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:  # noqa: S310 - loopback
-            assert json.load(answer)["status"] == "ok"
-        for words in ("To read your sessions, open", "Opened. For another browser"):
-            said, _, entrance = serving.stdout.readline().strip().partition("  ")
-            assert said == words
+        line = serving.stdout.readline()
+        url = line.split()[5].rstrip(";") if line else NOBODY_LISTENS
+        with urllib.request.urlopen(f"{url}/health", timeout=60) as response:  # noqa: S310 - loopback
+            assert json.load(response)["status"] == "ok"
+        for text in ("To read your sessions, open", "Opened. The link for another browser is"):
+            line, _, link = serving.stdout.readline().strip().partition("  ")
+            assert line == text
             browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-            with browser.open(entrance, timeout=10) as page:
+            with browser.open(link, timeout=60) as page:
                 assert b"No session is kept here yet." in page.read()
         serving.send_signal(signal.SIGINT)
-        _, complaint = serving.communicate(timeout=10)
-        watch.cancel()
+        _, error = serving.communicate(timeout=60)
+        watchdog.cancel()
     assert serving.returncode == 130
-    assert complaint == "\nInterrupted: the pages that were opened are closed.\n"
+    assert error == "\nInterrupted: pages in your browser can no longer load.\n"
     assert "key = " in (ours / "config.toml").read_text()
     with Store(ours / "store.db") as store:
         assert list(store.sessions(9)) == []
@@ -196,11 +194,11 @@ def test_served_store_answers_until_it_is_interrupted(ours: Path) -> None:
 # ---- a terminal ----------------------------------------------------------------------------------
 
 
-def test_script_without_an_argument_explains_itself_on_a_terminal() -> None:
+def test_script_without_arguments_explains_itself_on_a_terminal() -> None:
     with terminal() as (_, stdin):
         ran = subprocess.run(
             [sys.executable, str(HOOK)],
-            stdin=stdin, capture_output=True, text=True, timeout=30, check=False,
+            stdin=stdin, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("claude_code.py is what claude-code runs at the end of a turn")
@@ -208,16 +206,16 @@ def test_script_without_an_argument_explains_itself_on_a_terminal() -> None:
     assert ran.stdout.endswith("opensync-hooks status\n")
 
 
-def test_name_of_a_file_does_not_steer_the_terminal() -> None:
-    ran = run("sync", "a\x1b[31m\nb")
-    assert ran.returncode == 2
-    assert ran.stderr.startswith("a\ufffd[31m\ufffdb: no session with this id")
-
-
-def test_script_that_is_asked_for_help_explains_itself() -> None:
-    ran = start(str(HOOK), "--help")
+def test_script_explains_itself_with_help() -> None:
+    ran = run_script("--help")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "--latest" in ran.stdout
+
+
+def test_file_name_cannot_steer_the_terminal() -> None:
+    ran = run("sync", "a\x1b[31m\nb")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("a\ufffd[31m\ufffdb: no session has this id")
 
 
 def test_end_of_input_at_a_question_is_an_interruption() -> None:
@@ -225,48 +223,48 @@ def test_end_of_input_at_a_question_is_an_interruption() -> None:
         os.write(keyboard, b"\x04")
         ran = subprocess.run(
             [sys.executable, "-m", "opensync_hooks", "login"],
-            cwd=ROOT, stdin=stdin, capture_output=True, text=True, timeout=30, check=False,
+            cwd=ROOT, stdin=stdin, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
     assert ran.returncode == 130
     assert "Interrupted" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
-# ---- the hook's script by hand -------------------------------------------------------------------
+# ---- the entry script by hand --------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("recorded")
-def test_script_with_a_session_syncs_it_and_says_so_in_one_line(ours: Path) -> None:
-    ran = by_hand(FIRST)
+def test_script_with_a_session_syncs_it_and_prints_one_line(ours: Path) -> None:
+    ran = run_script(FIRST)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert len(ran.stdout.splitlines()) == 1
     assert ran.stdout.startswith(f"{FIRST}: 8 messages sent to embedded store, 0 unchanged")
-    assert sessions_in(ours) == {FIRST}
+    assert stored_ids(ours) == {FIRST}
 
 
 @pytest.mark.usefixtures("recorded")
-def test_script_has_the_exit_codes_and_options_of_the_command(ours: Path) -> None:
-    dry = by_hand(FIRST, "--dry-run")
-    assert (dry.returncode, ours.exists()) == (0, False)
-    assert dry.stdout.startswith(f"{FIRST}  8 messages, 18 parts")
-    unknown = by_hand("nope")
+def test_script_has_the_exit_codes_and_options_of_sync(ours: Path) -> None:
+    dry_run = run_script(FIRST, "--dry-run")
+    assert (dry_run.returncode, ours.exists()) == (0, False)
+    assert dry_run.stdout.startswith(f"{FIRST}  8 messages, 18 parts")
+    unknown = run_script("nope")
     assert unknown.returncode == 2
     assert "hint: " in unknown.stderr
-    assert by_hand("nope", OPENSYNC_URL="x", OPENSYNC_API_KEY=KEY).returncode == 4
+    assert run_script("nope", OPENSYNC_URL="x", OPENSYNC_API_KEY=KEY).returncode == 4
 
 
 def _bare_python() -> str:
     """A Python that has none of our packages."""
     system = "/usr/bin/python3"
-    fits = "import sys; sys.exit(sys.version_info < (3, 11))"
-    if Path(system).exists() and not start("-I", "-S", "-c", fits, python=system).returncode:
+    check = "import sys; sys.exit(sys.version_info < (3, 11))"
+    if Path(system).exists() and not run_python("-IS", "-c", check, python=system).returncode:
         return system
     return sys.executable
 
 
-def test_python_without_our_packages_says_what_to_run(ours: Path) -> None:
+def test_python_without_our_packages_prints_what_to_run(ours: Path) -> None:
     python = _bare_python()
-    ran = start("-I", "-S", str(HOOK), FIRST, python=python)
+    ran = run_python("-I", "-S", str(HOOK), FIRST, python=python)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == (
         f"{python}: the packages filelock, requests, tomli_w are not installed for this Python.\n"
@@ -276,38 +274,39 @@ def test_python_without_our_packages_says_what_to_run(ours: Path) -> None:
 
 
 @pytest.mark.usefixtures("recorded")
-def test_python_without_our_packages_hands_over_to_the_one_that_has_them(ours: Path) -> None:
+def test_python_without_our_packages_hands_over_to_the_private_one(ours: Path) -> None:
     private = ours / "env" / "bin" / "python"
     private.parent.mkdir(parents=True)
     private.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     private.chmod(0o700)
-    ran = start("-I", "-S", str(HOOK), FIRST, python=_bare_python())
+    ran = run_python("-I", "-S", str(HOOK), FIRST, python=_bare_python())
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith(f"{FIRST}: 8 messages sent")
 
 
 @pytest.mark.usefixtures("recorded")
-def test_hook_that_waits_returns_when_the_session_has_arrived(ours: Path, projects: Path) -> None:
+def test_waiting_hook_returns_when_the_session_has_arrived(ours: Path, projects: Path) -> None:
     payload = {
         "session_id": FIRST,
         "transcript_path": str(projects / f"{FIRST}.jsonl"),
         "hook_event_name": "SessionEnd",
         "reason": "clear",
     }
-    ran = by_hand("--wait", said=json.dumps(payload))
+    ran = run_script("--wait", stdin=json.dumps(payload))
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-    assert sessions_in(ours) == {FIRST}
+    assert stored_ids(ours) == {FIRST}
     assert Spool(ours / "spool").waiting() == 0
 
 
-@pytest.mark.parametrize("said", ["", "{}", "garbage", '{"session_id": "nope"}'])
-def test_hook_that_waits_is_silent_where_there_is_nothing(said: str) -> None:
-    ran = by_hand("--wait", said=said)
+@pytest.mark.parametrize("payload", ["", "{}", "garbage", '{"session_id": "nope"}'])
+def test_waiting_hook_is_silent_without_a_session(payload: str) -> None:
+    ran = run_script("--wait", stdin=payload)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
-def test_hook_that_waits_never_troubles_the_agent(ours: Path) -> None:
+def test_waiting_hook_is_silent_about_our_errors(ours: Path) -> None:
     ours.mkdir()
     (ours / "spool").touch()
-    ran = by_hand("--wait", said=json.dumps({"session_id": FIRST, "hook_event_name": "Stop"}))
+    payload = json.dumps({"session_id": FIRST, "hook_event_name": "Stop"})
+    ran = run_script("--wait", stdin=payload)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

@@ -153,7 +153,7 @@ class _Cell:
 
     def _parked(self) -> int:
         report = self._status_report()
-        return len(self.machine.parked()) + ("Set aside" in report)
+        return len(self.machine.parked()) + ("Quarantined" in report)
 
     def _status_report(self) -> str:
         return self.machine.command("status")[1]

@@ -75,5 +75,5 @@ def _check(figure: Figure, machine: Machine, kind: str) -> None:
     )
     figure.doubled += audit.doubled
     code, output = machine.command("status")
-    figure.check("Set aside" in output and code == 0, f"{kind}: status says nothing of it")
+    figure.check("Quarantined" in output and code == 0, f"{kind}: status says nothing of it")
     figure.check(not machine.waiting(), f"{kind}: waiting {machine.waiting()}")

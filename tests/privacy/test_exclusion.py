@@ -254,10 +254,10 @@ def test_private_session_stays_here_for_good_and_the_others_go(told: Told) -> No
     fire(told, told.first, private=True)
     fire(told, told.second, private=False)
     for command, said in (
-        (["sync"], "1 stays here"),
-        (["sync", "--all"], "1 stays here"),
-        (["sync", told.first, "--force"], f"{told.first}: stays here, private: its agent ran with"),
-        (["status"], "1 session, as you asked"),
+        (["sync"], "1 excluded"),
+        (["sync", "--all"], "1 excluded"),
+        (["sync", told.first, "--force"], f"{told.first}: excluded: private: its agent ran with"),
+        (["status"], "Excluded:          1 session"),
     ):
         assert said in ours(*command), command
     fire(told, told.first, private=False)  # resumed by an agent that is not private

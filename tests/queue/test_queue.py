@@ -72,7 +72,7 @@ def desk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def test_empty_queue_says_so(desk: Desk) -> None:
-    assert run("queue", "list").stdout == "Nothing waits, and nothing was set aside.\n"
+    assert run("queue", "list").stdout == "Nothing is waiting or quarantined.\n"
     assert desk.listed() == []
     assert run("queue", "drop", "--all", "--yes").returncode == 0
     assert run("queue", "retry", "--all").returncode == 0
@@ -85,10 +85,10 @@ def test_each_job_is_named_with_what_became_of_it(desk: Desk) -> None:
     (desk.folders.spool / "claude-code-x.job").write_bytes(b"{")
     ran = run("queue", "list")
     first, damaged, second = ran.stdout.splitlines()
-    assert first.startswith("claude-code s1: waiting, tried 2 times, asked for ")
+    assert first.startswith("claude-code s1: waiting, tried 2 times, queued ")
     assert first.endswith(". It cannot be read.")
     assert damaged == "claude-code-x.job: damaged"
-    assert second.startswith("claude-code s2: set aside, asked for ")
+    assert second.startswith("claude-code s2: quarantined, queued ")
     assert second.endswith(". It is refused.")
     found = {item["session_id"]: item for item in desk.listed()}
     assert (found["s1"]["tries"], found["s1"]["not_before"], found["s1"]["state"]) == (
@@ -131,7 +131,7 @@ def test_refused_message_is_named_in_status_and_queue_and_sent_when_it_may_be(de
     (item,) = desk.listed()
     assert (item["session_id"], item["message"], item["state"]) == ("s1", "msg_s1_1", "quarantined")
     assert "too large" in item["reason"]
-    assert "Set aside:" in (said := run("status").stdout)
+    assert "Quarantined:" in (said := run("status").stdout)
     assert "s1 message msg_s1_1: " in said
     assert json.loads(run("status", "--json").stdout)["set_aside"][0]["message"] == "msg_s1_1"
     assert run("queue", "retry", "s1").returncode == 1
@@ -171,12 +171,12 @@ def test_retry_asks_a_destination_that_rests_and_ends_the_rest(desk: Desk) -> No
     with Ledger(desk.folders.ledger) as ledger:
         CooldownRecord.from_config(ledger, load()).start(KeyRefusedError("The key is refused."))
     said = run("queue", "list").stdout.splitlines()[0]
-    assert said.startswith("Not asked now: key refused since 20")
+    assert said.startswith("Cooldown: key refused since 20")
     assert said.endswith("The key is refused. Run: opensync-hooks login")
     rest = json.loads(run("queue", "list", "--json").stdout)["rest"]
     assert rest["cause"] == "key refused"
     assert "login" not in rest, "what stands for the key is nobody's business"
-    assert "Not asked now:" in run("status").stdout
+    assert "Cooldown:" in run("status").stdout
     assert run("queue", "retry", "--all").returncode == 0
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
     assert json.loads(run("queue", "list", "--json").stdout)["rest"] is None
@@ -231,7 +231,7 @@ def test_retry_leaves_the_work_to_a_worker_that_is_at_it(desk: Desk) -> None:
     desk.job("s1")
     with desk.spool.single_worker():
         ran = run("queue", "retry", "s1")
-    assert (ran.returncode, "at it already" in ran.stderr) == (0, True)
+    assert (ran.returncode, "A worker is already running" in ran.stderr) == (0, True)
     assert desk.texts("s1") == []
 
 
@@ -244,7 +244,7 @@ def test_drop_forgets_jobs_messages_and_damaged_files_and_nothing_of_the_agents(
     (desk.folders.spool / "claude-code-x.job").write_bytes(b"{")
     assert len(desk.listed()) == 4
     refused = run("queue", "drop", "--all")
-    assert (refused.returncode, "nobody is there to be asked" in refused.stderr) == (2, True)
+    assert (refused.returncode, "no terminal to ask on" in refused.stderr) == (2, True)
     assert len(desk.listed()) == 4
     assert run("queue", "drop", "--all", "--yes").returncode == 0
     assert desk.listed() == []

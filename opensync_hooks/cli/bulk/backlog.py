@@ -1,6 +1,6 @@
-"""How many sessions lie on this machine, and how many the destination does not have as they are.
+"""How many sessions are on this machine, and how many of them the destination lacks.
 
-What fired no hook shows here: a session that was killed, imported, or older than the hooks.
+They show what no hook reported: sessions that were killed, imported, or older than the hooks.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from opensync_hooks.privacy.exclusion import Exclusions
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many sessions of one agent there are, and how many of them wait to be synced."""
+    """Numbers of one agent's sessions."""
 
     on_disk: int = 0
     unsynced: int = 0
 
 
-def of_agents(config: Config, ledger: Ledger) -> dict[str, Backlog]:
-    """By agent. Reads no session: marks are compared with those of the last full delivery."""
-    return {
-        source.agent: Backlog(len(found), sum(is_due(config, ledger, source, one) for one in found))
-        for source in registry.all_sources()
-        for found in [list(source.sessions())]
-    }
+def by_agent(config: Config, ledger: Ledger) -> dict[str, Backlog]:
+    """Count every agent's sessions, without reading them: their fingerprints are compared."""
+    backlogs = {}
+    for source in registry.all_sources():
+        sessions = list(source.sessions())
+        unsynced = sum(is_unsynced(config, ledger, source, session) for session in sessions)
+        backlogs[source.agent] = Backlog(len(sessions), unsynced)
+    return backlogs
 
 
-def is_due(config: Config, ledger: Ledger, source: Source, located: Located) -> bool:
-    """Whether the destination lacks anything of the session as it lies here, and should have it."""
-    record = SessionRecord(ledger, config.destination, source.agent, located.session_id)
-    stays = Exclusions.from_config(config).remembers(source.agent, located.session_id)
-    return record.fingerprint() != located.fingerprint and not stays
+def is_unsynced(config: Config, ledger: Ledger, source: Source, session: Located) -> bool:
+    """Whether a session changed since its last complete delivery, and is not excluded."""
+    record = SessionRecord(ledger, config.destination, source.agent, session.session_id)
+    is_excluded = Exclusions.from_config(config).remembers(source.agent, session.session_id)
+    return record.fingerprint() != session.fingerprint and not is_excluded

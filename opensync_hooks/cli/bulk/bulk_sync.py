@@ -1,8 +1,8 @@
-"""Many sessions through the door that one goes through: `opensync-hooks sync`."""
+"""Many sessions, each delivered as a hook's session is: `opensync-hooks sync`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,105 +30,107 @@ from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 
-Result = SyncOutcome | OpenSyncError | None
-Found = tuple[Source, Located]
+SelectedSession = tuple[Source, Located]
+SyncResult = SyncOutcome | OpenSyncError | None
+"""None for a session that was up to date."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What the user asked for on the command line."""
+class Selection:
+    """The sessions that a command line selects, and how thoroughly they are compared."""
 
     sessions: tuple[str, ...] = ()
+    """Ids or paths; empty for all sessions that the other fields allow."""
     agent: str | None = None
-    everything: bool = False
+    recheck: bool = False
+    """Read sessions even if their files have not changed."""
     force: bool = False
+    """Send again what was confirmed."""
     limit: int | None = None
     since: int | None = None
-    """Ms since 1970: only sessions that anything was said in after it."""
+    """Ms since 1970: only sessions that changed after it."""
 
     @property
-    def looks_at_all(self) -> bool:
-        """Whether also what looks unchanged is read."""
-        return bool(self.sessions or self.everything or self.force)
+    def reads_unchanged(self) -> bool:
+        return bool(self.sessions or self.recheck or self.force)
+
+    def find(self) -> list[SelectedSession]:
+        """Return the sessions, oldest first, as OpenSync lists them by their time of upload.
+
+        Raises UsageError for a named session that does not exist.
+        """
+        if self.sessions:
+            return [self._find(session) for session in self.sessions]
+        selected = [
+            (source, session)
+            for source in registry.all_sources()
+            if self.agent in (None, source.agent)
+            for session in source.sessions()
+            if self.since is None or session.changed_at >= self.since
+        ]
+        selected.sort(key=lambda pair: pair[1].changed_at, reverse=True)
+        return selected[: self.limit][::-1]
+
+    def _find(self, name: str) -> SelectedSession:
+        selected = registry.find(name, self.agent)
+        if selected is None:
+            raise UsageError(
+                f"{name}: no session has this id, and no transcript this path.",
+                "The id is the transcript's file name; `opensync-hooks sync` takes all sessions.",
+            )
+        return selected
 
 
-def select(wish: Wish) -> list[Found]:
-    """The sessions asked for, oldest first, as the dashboard lists by time of upload.
+def sync_sessions(
+    selection: Selection, sessions: Sequence[SelectedSession], syncer: Syncer, jobs: int = 1
+) -> Iterator[tuple[SelectedSession, SyncResult]]:
+    """Deliver the sessions, `jobs` at a time, and yield each with its result.
 
-    Raises UsageError for one that is nowhere.
+    Raises what would fail for every session: UnreachableError, KeyRefusedError, or
+    UnusableDestinationError.
     """
-    if wish.sessions:
-        return [_named(wanted, wish.agent) for wanted in wish.sessions]
-    sources = (one for one in registry.all_sources() if wish.agent in (None, one.agent))
-    found = [
-        (source, located)
-        for source in sources
-        for located in source.sessions()
-        if wish.since is None or located.changed_at >= wish.since
-    ]
-    found.sort(key=lambda pair: pair[1].changed_at, reverse=True)
-    return found[: wish.limit][::-1]
-
-
-def _named(wanted: str, agent: str | None) -> Found:
-    found = registry.find(wanted, agent)
-    if found is None:
-        raise UsageError(
-            f"{wanted}: no session with this id, and no transcript at this path.",
-            "The id is the transcript's file name; `opensync-hooks sync` takes all new sessions.",
-        )
-    return found
-
-
-def run(
-    wish: Wish, found: list[Found], syncer: Syncer, jobs: int = 1
-) -> Iterator[tuple[Found, Result]]:
-    """Each session with what came of it; None where it was up to date already.
-
-    Raises what stops all of them: UnreachableError, KeyRefusedError, UnusableDestinationError.
-    """
-    if jobs == 1 or len(found) < 2:
-        unclear = 0
-        for one in found:
-            result = _result(wish, syncer, one)
-            unclear = unclear + 1 if isinstance(result, ServerFailureError) else 0
-            if isinstance(result, ServerFailureError) and unclear >= MOST_UNCLEAR:
-                raise result
-            yield one, result
+    if jobs > 1 and len(sessions) > 1:
+        open_syncer = partial(_open_syncer, syncer.config)
+        yield from run_parallel(sessions, jobs, open_syncer, partial(_sync_in_thread, selection))
         return
+    unclear = 0
+    for session in sessions:
+        result = _sync(selection, syncer, session)
+        unclear = unclear + 1 if isinstance(result, ServerFailureError) else 0
+        if isinstance(result, ServerFailureError) and unclear >= MOST_UNCLEAR:
+            raise result
+        yield session, result
 
-    def work(own: Syncer, one: Found) -> tuple[Found, Result]:
-        source = registry.source(one[0].agent) or one[0]  # what one has read is not the others'
-        return one, _result(wish, own, (source, one[1]))
 
-    yield from run_parallel(found, jobs, partial(_open_syncer, syncer.config), work)
+def _sync_in_thread(
+    selection: Selection, syncer: Syncer, session: SelectedSession
+) -> tuple[SelectedSession, SyncResult]:
+    source, located = session
+    own_source = registry.source(source.agent) or source  # sources keep state while they read
+    return session, _sync(selection, syncer, (own_source, located))
 
 
-def _result(wish: Wish, syncer: Syncer, found: Found) -> Result:
-    source, located = found
-    if not wish.looks_at_all and syncer.is_current(source, located):
+def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> SyncResult:
+    source, located = session
+    if not selection.reads_unchanged and syncer.is_current(source, located):
         return None
     try:
-        outcome = syncer.sync(source, located, force=wish.force)
+        outcome = syncer.sync(source, located, force=selection.force)
     except (SourceError, RejectedError) as error:
         return error
     except (BusyError, ServerFailureError) as error:
-        if wish.sessions:  # it was asked for, and goes to the queue
+        if selection.sessions:  # a session that was named is queued by the caller
             raise
         return error
     except OpenSyncError:
         raise
-    except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
+    except Exception as error:  # noqa: BLE001 - a bug in one session must not stop the others
         return as_opensync_error(error)
     if not outcome.is_partial and not outcome.unclear:
-        _arrived(syncer.config, source.agent, located.session_id)
+        config = syncer.config
+        if Spool(config.folders.spool).arrived(source.agent, located.session_id):
+            SessionBackups.from_config(config).drop(source.agent, located.session_id)
     return outcome
-
-
-def _arrived(config: Config, agent: str, session_id: str) -> None:
-    """What was set aside of it is not any more, and no copy is needed for when its agent goes."""
-    if Spool(config.folders.spool).arrived(agent, session_id):
-        SessionBackups.from_config(config).drop(agent, session_id)
 
 
 @contextmanager
@@ -137,15 +139,15 @@ def _open_syncer(config: Config) -> Iterator[Syncer]:
         yield syncer
 
 
-def queue(found: Iterable[Found], spool: Spool) -> bool:
-    """Leave sessions that cannot be delivered now to the next worker; whether it can find all."""
-    findable = True
-    for source, located in found:
+def enqueue(sessions: Iterable[SelectedSession], spool: Spool) -> bool:
+    """Leave sessions to the next worker; returns whether it will find all of them."""
+    finds_all = True
+    for source, located in sessions:
         trigger = Trigger(source.agent, located.session_id, "by hand", str(located.path.absolute()))
         again = source.locate(trigger)
         if again is None or again.path.resolve() != located.path.resolve():
-            findable = False  # a copy outside the agent's folder
+            finds_all = False  # a copy outside the agent's folder
             continue
-        environ = registry.session_variables(source.agent)
-        spool.put(Job(trigger, environ, clock.now()))
-    return findable
+        variables = registry.session_variables(source.agent)
+        spool.put(Job(trigger, variables, clock.now()))
+    return finds_all

@@ -1,4 +1,4 @@
-"""What a sync would send, counted and weighed; nothing is sent, and nothing changed."""
+"""What a sync would send: planned and counted, with nothing sent and nothing changed."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from opensync_hooks.model import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
-    """One session, subagent or volume, as far as the destination does not have it."""
+class PlannedSync:
+    """What the destination lacks of one session, subagent or part of a long session."""
 
     session_id: str
     title: str = ""
     messages: int = 0
     parts: int = 0
-    weight: int = 0
+    size: int = 0
     """Bytes."""
     masked: Mapping[str, int] = field(default_factory=Counter)
-    """The secrets that would be taken out, by kind."""
-    head: bool = False
-    """Title or totals would be sent."""
+    """Number of secrets by kind."""
+    sends_totals: bool = False
+    """Title or totals have changed."""
     excluded: str | None = None
-    """Why it stays here."""
+    """Why nothing is sent."""
 
     @property
-    def leaves(self) -> bool:
-        return bool(self.messages or self.head)
+    def sends_anything(self) -> bool:
+        return bool(self.messages or self.sends_totals)
 
 
 @dataclass(frozen=True, slots=True)
-class _Nowhere:
-    """Stands for the destination, and is never called."""
+class _NoDestination:
+    """Has the name of the destination, and takes no calls."""
 
     name: str
     keeps_extra: bool
@@ -60,44 +60,44 @@ class _Nowhere:
 
 
 @contextmanager
-def stage(config: Config) -> Iterator[Syncer]:
-    """A syncer that knows what was confirmed, and that nothing can be sent with."""
-    nowhere = _Nowhere(config.destination, keeps_extra=not config.url)
+def open_planner(config: Config) -> Iterator[Syncer]:
+    """Open a syncer that knows what was confirmed, but cannot send."""
+    destination = _NoDestination(config.destination, keeps_extra=not config.url)
     with readonly.copied(config.folders.ledger) as ledger:
-        yield Syncer(config, nowhere, ledger)
+        yield Syncer(config, destination, ledger)
 
 
-def rehearse(
+def plan(
     syncer: Syncer, source: Source, located: Located, *, force: bool = False
-) -> Iterator[Rehearsed]:
-    """The session and what belongs to it. Raises SourceError."""
-    for one in syncer.preview(source, located):
-        if isinstance(one, Delivery):
-            yield _weighed(one, force=force)
+) -> Iterator[PlannedSync]:
+    """Yield the plans for a session and its subagents. Raises SourceError."""
+    for preview in syncer.preview(source, located):
+        if isinstance(preview, Delivery):
+            yield _plan_delivery(preview, force=force)
         else:
-            yield Rehearsed(one.session_id, excluded=one.reason)
+            yield PlannedSync(preview.session_id, excluded=preview.reason)
 
 
-def _weighed(delivery: Delivery, *, force: bool) -> Rehearsed:
+def _plan_delivery(delivery: Delivery, *, force: bool) -> PlannedSync:
     known = delivery.known = delivery.record.remote_session()
-    messages = parts = weight = 0
+    messages = parts = size = 0
     masked = Counter[str]()
-    for message, body, extra, taken, _ in delivery.messages():
+    for message, body, extra, secrets, _ in delivery.messages():
         _, entry = delivery.known_as(message)
         if force and entry:
             entry = replace(entry, state=MessageState.PENDING)
         if is_due(message, payloads.digest(body, extra), entry):
             messages += 1
             parts += len(body["parts"])
-            weight += len(json.dumps(body, ensure_ascii=False).encode())
-            masked += taken
-    head = known is not None and known.hash != payloads.digest(*delivery.head())
-    return Rehearsed(
+            size += len(json.dumps(body, ensure_ascii=False).encode())
+            masked += secrets
+    has_new_totals = known is not None and known.hash != payloads.digest(*delivery.head())
+    return PlannedSync(
         session_id=delivery.session.id,
         title=delivery.session.title or "",
         messages=messages,
         parts=parts,
-        weight=weight,
+        size=size,
         masked=masked,
-        head=bool(messages) or head,
+        sends_totals=bool(messages) or has_new_totals,
     )

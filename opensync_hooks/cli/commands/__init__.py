@@ -1,4 +1,4 @@
-"""One module per command of `opensync-hooks`; `ALL` is what `cli` offers, in the help's order."""
+"""The commands of `opensync-hooks`, one module each; COMMANDS has the order of the help."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from opensync_hooks.cli.commands.uninstall import UNINSTALL
 from opensync_hooks.cli.commands.verify import VERIFY
 from opensync_hooks.cli.commands.version import VERSION
 
-__all__ = ["ALL", "Command"]
+__all__ = ["COMMANDS", "Command"]
 
-ALL: tuple[Command, ...] = (
+COMMANDS: tuple[Command, ...] = (
     INSTALL,
     STATUS,
     SYNC,

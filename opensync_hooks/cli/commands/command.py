@@ -1,4 +1,4 @@
-"""What a command is: a name, what it is for, its arguments, and what it does."""
+"""The shape of a command: a name, a help text, arguments, and a function that runs it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
-def _none(_: argparse.ArgumentParser) -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command of `opensync-hooks`, as `cli` offers it."""
+    """One command of `opensync-hooks`."""
 
     name: str
-    about: str
+    help: str
     run: Callable[[argparse.Namespace], int]
-    """Returns the exit code; raises OpenSyncError for `cli` to say."""
-    arguments: Callable[[argparse.ArgumentParser], None] = _none
-    """Adds the command's own arguments to its parser."""
-    example: str = ""
+    """Returns the exit code; raises OpenSyncError, which the caller prints."""
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda _: None

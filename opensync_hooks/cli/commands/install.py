@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from opensync_hooks import setup
-from opensync_hooks.cli.bulk.bulk_sync import Wish
+from opensync_hooks.cli.bulk.bulk_sync import Selection
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.sync import sync
 from opensync_hooks.errors import as_opensync_error
@@ -20,15 +20,15 @@ def _install(arguments: argparse.Namespace) -> int:
 def _sync(agent: str | None, limit: int | None) -> int:
     """Sync the newest sessions, or all. A failure must stop neither other agents nor the setup."""
     try:
-        return sync(Wish(agent=agent, limit=limit, everything=limit is None))
+        return sync(Selection(agent=agent, limit=limit, recheck=limit is None))
     except Exception as error:  # noqa: BLE001 - also a bug leaves the hooks registered
         return print_error(as_opensync_error(error))
 
 
 INSTALL = Command(
     "install",
-    "register the hooks with your agents, or bring them up to date",
+    "register the hooks with your agents, or update them",
     _install,
-    options.for_install,
     f"opensync-hooks install --agents {options.EXAMPLE} --dry-run",
+    options.for_install,
 )

@@ -1,4 +1,4 @@
-"""`serve`: the embedded store on a local port, for programs and for a browser."""
+"""`serve`: offers the embedded store on a local port, to programs and to a browser."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from opensync_hooks.config.credentials import server_key
 from opensync_hooks.system.terminal import INTERRUPTED
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=int, default=8642, help="0 takes any that is free")
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port", type=int, default=8642, help="default: 8642; 0 takes any free port"
+    )
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -26,26 +28,26 @@ def _serve(arguments: argparse.Namespace) -> int:
         Store(Folders.from_environ(os.environ).store) as store,
         Server(store, key, arguments.port) as server,
     ):
-        # Flushed: a pipe or a log would show it when all is over.
-        said = f"Serving the embedded store on {server.url}; its key stands in config.toml."
-        print(said, f"To read your sessions, open  {server.login_url}", sep="\n", flush=True)
-        server.on_login(lambda: _tell(server.login_url))
+        print(f"Serving the embedded store on {server.url}; the key is in config.toml.")
+        # Flushed, as a pipe or a log would show it only when the server ends.
+        print(f"To read your sessions, open  {server.login_url}", flush=True)
+        server.on_login(lambda: _print_new_link(server.login_url))
         try:
             server.serve_forever()
-        except KeyboardInterrupt:  # its one end, so nothing was left in the middle
-            print("\nInterrupted: the pages that were opened are closed.", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("\nInterrupted: pages in your browser can no longer load.", file=sys.stderr)
     return INTERRUPTED
 
 
-def _tell(login_url: str) -> None:
-    with suppress(OSError):  # nobody may be there any more to read it
-        print(f"Opened. For another browser  {login_url}", flush=True)
+def _print_new_link(login_url: str) -> None:
+    with suppress(OSError):  # stdout may be closed by now
+        print(f"Opened. The link for another browser is  {login_url}", flush=True)
 
 
 SERVE = Command(
     "serve",
-    "show the sessions kept here to your browser and to programs",
+    "show the sessions of the embedded store in your browser",
     _serve,
-    _arguments,
     "opensync-hooks serve --port 8642",
+    _add_arguments,
 )

@@ -1,4 +1,4 @@
-"""`status`: where the user stands, on one screen."""
+"""`status`: shows on one screen where sessions go, what is waiting and what is wrong."""
 
 from __future__ import annotations
 
@@ -9,120 +9,115 @@ from collections.abc import Iterator
 
 from opensync_hooks.cli import status_data
 from opensync_hooks.cli.commands.command import Command
-from opensync_hooks.cli.status_data import Hooks, Status
+from opensync_hooks.cli.status_data import AgentStatus, Status
 from opensync_hooks.config import EMBEDDED_STORE, Folders
 from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.report import QueueItem
 from opensync_hooks.system.formatting import ago, count
 from opensync_hooks.system.terminal import print_line
 
-_MOST_NAMED = 3
+_MAX_QUARANTINED = 3
+_Row = tuple[str, str]
 
-Line = tuple[str, str]
 
-
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one object for machines")
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    found = status_data.gather()
+    status = status_data.gather()
     if arguments.json:
-        print(json.dumps(found.as_json(), indent=2))
+        print(json.dumps(status.as_json(), indent=2))
         return 0
-    for line in render(found, Folders.from_environ(os.environ)):
+    for line in render(status, Folders.from_environ(os.environ)):
         print_line(line)
     return 0
 
 
-def render(found: Status, folders: Folders) -> Iterator[str]:
-    """The names before the colons are those that OpenSync's own pages use."""
-    lines = [*_destination(found, folders), *_privacy(found), *_agents(found), *_troubles(found)]
-    width = max(len(name) for name, _ in lines) + 2
-    for name, text in lines:
+def render(status: Status, folders: Folders) -> Iterator[str]:
+    """Yield aligned lines, with the terms that OpenSync's own pages use."""
+    rows = [
+        *_destination(status, folders),
+        *_privacy(status),
+        *((f"{agent.label} hooks", _agent(agent)) for agent in status.agents),
+        *_problems(status),
+    ]
+    width = max(len(name) for name, _ in rows) + 2
+    for name, text in rows:
         yield f"{name + ':':<{width}}{text}"
 
 
-def _destination(found: Status, folders: Folders) -> Iterator[Line]:
-    if found.destination == EMBEDDED_STORE:
-        yield "Destination", f"embedded store ({folders.store})"
-        yield "Connected", _connected(found)
-        yield "Convex URL", "none; `opensync-hooks login` sends to your OpenSync instead"
+def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
+    is_embedded = status.destination == EMBEDDED_STORE
+    yield "Destination", f"embedded store ({folders.store})" if is_embedded else "OpenSync"
+    if not status.reachable:
+        yield "Connected", "no"
+    elif status.authorised is False:
+        yield "Connected", "no, the key is refused"
     else:
-        yield "Destination", "OpenSync"
-        yield "Connected", _connected(found)
-        yield "Convex URL", found.destination
-    yield "Sessions synced", f"{found.sessions} ({count(found.messages, 'message')})"
-    yield "Last sync", ago(found.last_sync)
-    yield "Waiting", count(found.waiting, "job") if found.waiting else "nothing"
+        yield "Connected", f"yes, key {status.key}" if status.key else "yes"
+    no_url = "none; `opensync-hooks login` sends to your OpenSync instead"
+    yield "Convex URL", no_url if is_embedded else status.destination
+    yield "Sessions synced", f"{status.sessions} ({count(status.messages, 'message')})"
+    yield "Last sync", ago(status.last_sync)
+    yield "Waiting", count(status.waiting, "job") if status.waiting else "nothing"
 
 
-def _connected(found: Status) -> str:
-    if not found.reachable:
-        return "no"
-    if found.authorised is False:
-        return "no, the key is refused"
-    return "yes" + (f", key {found.key}" if found.key else "")
+def _privacy(status: Status) -> Iterator[_Row]:
+    yield "Thinking", "included" if status.thinking else "left out"
+    yield "Secrets", "masked" if status.redact else "not masked (redact = false)"
+    yield "File contents", "included" if status.file_contents else "left out"
+    if status.excluded:
+        yield "Excluded", count(status.excluded, "session")
 
 
-def _privacy(found: Status) -> Iterator[Line]:
-    yield "Thinking", "sent" if found.thinking else "stays here"
-    yield "Secrets", "masked" if found.redact else "sent as they are (redact = false)"
-    yield "Files' contents", "sent" if found.file_contents else "stay here"
-    if found.excluded:
-        yield "Excluded", f"{count(found.excluded, 'session')}, as you asked"
+def _agent(agent: AgentStatus) -> str:
+    if agent.problem:
+        hook = agent.problem
+    elif agent.outdated:
+        hook = f"registered by version {agent.outdated}: run opensync-hooks install"
+    elif agent.registered:
+        hook = "registered"
+    elif agent.installed:
+        hook = "not registered: run opensync-hooks install"
+    else:
+        hook = "agent not installed"
+    facts = [hook]
+    if agent.synced:
+        facts.append(f"{agent.synced} synced, the last one {ago(agent.last_sync)}")
+    if agent.waiting:
+        facts.append(f"{agent.waiting} waiting")
+    if agent.unsynced:
+        unsynced = f"{agent.unsynced} of {count(agent.on_disk, 'session')} not synced yet"
+        facts.append(f"{unsynced}: opensync-hooks sync --agent {agent.agent}")
+    return "; ".join(facts)
 
 
-def _agents(found: Status) -> Iterator[Line]:
-    for hooks in found.agents:
-        yield f"{hooks.label} hooks", "; ".join([_registration(hooks), *_sessions(hooks)])
+def _problems(status: Status) -> Iterator[_Row]:
+    if status.cooldown:
+        yield "Cooldown", cooldown.describe(status.cooldown)
+    for item in status.quarantined[:_MAX_QUARANTINED]:
+        yield "Quarantined", f"{_name(item)}: {item.reason}"
+    if len(status.quarantined) > _MAX_QUARANTINED:
+        more = len(status.quarantined) - _MAX_QUARANTINED
+        yield "Quarantined", f"{more} more: opensync-hooks queue list"
+    if status.lost:
+        losses = (f"{number} {kind}" for kind, number in status.lost.items())
+        yield "Incomplete", ", ".join(losses)
+    if status.unpriced:
+        yield "No price for", ", ".join(status.unpriced)
+    if status.last_error:
+        yield "Last error", f"{status.last_error} ({ago(status.last_error_at)})"
 
 
-def _registration(hooks: Hooks) -> str:
-    if hooks.problem:
-        return hooks.problem
-    if hooks.outdated:
-        return f"registered by version {hooks.outdated}: run opensync-hooks install"
-    if hooks.registered:
-        return "registered"
-    return "not registered: run opensync-hooks install" if hooks.found else "agent not found"
-
-
-def _sessions(hooks: Hooks) -> Iterator[str]:
-    if hooks.synced:
-        yield f"{hooks.synced} synced, the last one {ago(hooks.last_sync)}"
-    if hooks.waiting:
-        yield f"{hooks.waiting} waiting"
-    if hooks.unsynced:
-        missing = f"{hooks.unsynced} of {count(hooks.on_disk, 'session')} not synced yet"
-        yield f"{missing}: opensync-hooks sync --agent {hooks.agent}"
-
-
-def _troubles(found: Status) -> Iterator[Line]:
-    if found.rest:
-        yield "Not asked now", cooldown.describe(found.rest)
-    for line in _set_aside(found.set_aside):
-        yield "Set aside", line
-    if found.lost:
-        yield "Not whole", ", ".join(f"{number} {kind}" for kind, number in found.lost.items())
-    if found.unpriced:
-        yield "No price for", ", ".join(found.unpriced)
-    if found.last_error:
-        yield "Last error", f"{found.last_error} ({ago(found.last_error_at)})"
-
-
-def _set_aside(items: tuple[QueueItem, ...]) -> Iterator[str]:
-    for item in items[:_MOST_NAMED]:
-        message = "" if item.message is None else f" message {item.message}"
-        yield f"{item.session_id}{message}: {item.reason}"
-    if len(items) > _MOST_NAMED:
-        yield f"{len(items) - _MOST_NAMED} more: opensync-hooks queue list"
+def _name(item: QueueItem) -> str:
+    return item.session_id if item.message is None else f"{item.session_id} message {item.message}"
 
 
 STATUS = Command(
     "status",
-    "show where sessions go, what waits, and what is wrong",
+    "show where sessions go, what is waiting, and what is wrong",
     _status,
-    _arguments,
     "opensync-hooks status --json",
+    _add_arguments,
 )

@@ -1,4 +1,4 @@
-"""`sync`: sessions delivered now, with what came of each."""
+"""`sync`: delivers sessions now, and prints what became of each."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from opensync_hooks import config
 from opensync_hooks.agents import registry
 from opensync_hooks.cli.bulk import bulk_sync, thread_pool
-from opensync_hooks.cli.bulk.bulk_sync import Found, Wish
+from opensync_hooks.cli.bulk.bulk_sync import SelectedSession, Selection, SyncResult
 from opensync_hooks.cli.commands import dry_run
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.progress import Progress
@@ -27,36 +28,30 @@ from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import count
 from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
 
-_PATIENCE = 600.0
-_PAUSE = 5.0
+_WAIT_S = 600.0
+_RETRY_INTERVAL_S = 5.0
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("sessions", nargs="*", metavar="SESSION", help="an id or a transcript's path")
     add("--agent", choices=registry.NAMES)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--new", action="store_true", help="what changed since (default)")
-    which.add_argument("--all", action="store_true", help="look through every session again")
-    which.add_argument("--force", action="store_true", help="send again what was confirmed, too")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--all", action="store_true", help="check unchanged sessions, too")
+    again.add_argument("--force", action="store_true", help="send again what was confirmed")
     since = "changed in the last 30m, 12h, 7d, 4w, or since a date"
     add("--since", type=_since, metavar="7d", help=since)
-    add("--limit", type=_count, metavar="N", help="only the N newest sessions")
-    add(
-        "--jobs",
-        type=_jobs,
-        default=1,
-        metavar="N",
-        help=f"N sessions at once, up to {thread_pool.MAX_JOBS}",
-    )
-    add("--dry-run", action="store_true", help="only say what would leave")
-    add("--wait", action="store_true", help="keep trying, for ten minutes at most")
-    add("--json", action="store_true", help="one object a line, for machines")
+    add("--limit", type=_limit, metavar="N", help="only the N newest sessions")
+    jobs = f"N sessions at once, at most {thread_pool.MAX_JOBS}"
+    add("--jobs", type=_jobs, default=1, metavar="N", help=jobs)
+    add("--dry-run", action="store_true", help="only show what would be sent")
+    add("--wait", action="store_true", help="keep trying for up to ten minutes")
+    add("--json", action="store_true", help="print one JSON object per line")
 
 
-def _count(text: str) -> int:
+def _limit(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"not a number of sessions: {text!r}")
     return int(text)
@@ -69,152 +64,159 @@ def _jobs(text: str) -> int:
 
 
 def _since(text: str) -> int:
-    """A span that ends now, or a day of this place's calendar; as ms since 1970."""
+    """Parse a time span that ends now, or a local date, as ms since 1970."""
     span = _SPAN.fullmatch(text)
     if span:
         return int((time.time() - int(span[1]) * _SECONDS[span[2]]) * 1000)
     try:
         return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
-        what = f"neither a span such as 7d nor a date such as 2026-01-31: {text!r}"
-        raise argparse.ArgumentTypeError(what) from None
+        message = f"neither a span such as 7d nor a date such as 2026-01-31: {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _sync(arguments: argparse.Namespace) -> int:
-    wish = Wish(
+    selection = Selection(
         sessions=tuple(arguments.sessions),
         agent=arguments.agent,
-        everything=arguments.all,
+        recheck=arguments.all,
         force=arguments.force,
         limit=arguments.limit,
         since=arguments.since,
     )
     if arguments.dry_run:
-        loaded = config.load()
-        return dry_run.rehearse(wish, bulk_sync.select(wish), loaded, as_json=arguments.json)
-    return sync(wish, arguments.jobs, wait=arguments.wait, as_json=arguments.json)
+        return dry_run.show(selection, config.load(), as_json=arguments.json)
+    return sync(selection, arguments.jobs, wait=arguments.wait, as_json=arguments.json)
 
 
-def sync(wish: Wish, jobs: int = 1, *, wait: bool = False, as_json: bool = False) -> int:
+def sync(selection: Selection, jobs: int = 1, *, wait: bool = False, as_json: bool = False) -> int:
     """Deliver sessions, `jobs` at a time, and print what became of each; returns an exit code."""
-    loaded = config.load()
-    found = bulk_sync.select(wish)
-    run = _Run(wish, found, jobs, as_json=as_json)
-    with Ledger(loaded.folders.ledger) as ledger, factory.syncer(loaded, ledger) as syncer:
-        end = time.monotonic() + (_PATIENCE if wait else 0)
+    settings = config.load()
+    sessions = selection.find()
+    spool = Spool(settings.folders.spool)
+    run = _SyncRun(selection, sessions, jobs, as_json=as_json)
+    with Ledger(settings.folders.ledger) as ledger, factory.syncer(settings, ledger) as syncer:
+        deadline = time.monotonic() + (_WAIT_S if wait else 0)
         while True:
             try:
-                with cooldown.manual_attempt(ledger, loaded, Spool(loaded.folders.spool)):
-                    return run.go(syncer)
+                with cooldown.manual_attempt(ledger, settings, spool):
+                    return run.attempt(syncer, spool)
             except UnreachableError as error:
-                if time.monotonic() < end:
-                    time.sleep(_PAUSE)
-                    continue
-                return _leave_for_later(wish, found, loaded, error)
+                if time.monotonic() >= deadline:
+                    return _give_up(selection, sessions, spool, error)
+                time.sleep(_RETRY_INTERVAL_S)
             except KeyboardInterrupt:
-                print(f"\n{run.interrupted()}", file=sys.stderr)
+                print(f"\n{run.interruption()}", file=sys.stderr)
                 return INTERRUPTED
 
 
-def _leave_for_later(
-    wish: Wish, found: list[Found], loaded: config.Config, error: UnreachableError
+def _give_up(
+    selection: Selection,
+    sessions: Sequence[SelectedSession],
+    spool: Spool,
+    error: UnreachableError,
 ) -> int:
     print_error(error)
-    if wish.sessions:
-        if bulk_sync.queue(found, Spool(loaded.folders.spool)):
-            print("Queued: the next hook or `opensync-hooks sync` delivers it.", file=sys.stderr)
-        else:
-            print("Outside the agent's folder no hook finds it: run this again.", file=sys.stderr)
+    if not selection.sessions:
+        text = "Nothing is lost: `opensync-hooks sync` sends the rest later."
+    elif bulk_sync.enqueue(sessions, spool):
+        text = "Queued: the next hook or `opensync-hooks sync` delivers it."
     else:
-        print("What is left stays on the disk: `opensync-hooks sync` goes on.", file=sys.stderr)
+        text = "Not queued, as no hook looks outside the agent's folder: run this again later."
+    print(text, file=sys.stderr)
     return error.exit_code
 
 
-class _Run:
-    """One wish on its way, also when it has to be begun again."""
+class _SyncRun:
+    """Delivers a selection, with a new attempt after each failure, and counts the results."""
 
-    def __init__(self, wish: Wish, found: list[Found], jobs: int, *, as_json: bool) -> None:
-        self.wish = wish
-        self.found = found
-        self.jobs = jobs
-        self.as_json = as_json
-        self.counts = Counter[str]()
+    def __init__(
+        self, selection: Selection, sessions: list[SelectedSession], jobs: int, *, as_json: bool
+    ) -> None:
+        self._selection = selection
+        self._sessions = sessions
+        self._jobs = jobs
+        self._as_json = as_json
+        self._counts = Counter[str]()
 
-    def go(self, syncer: Syncer) -> int:
-        self.counts.clear()
-        where, spool = syncer.destination.name, Spool(syncer.config.folders.spool)
-        spool.peek(record_and_parse)  # hooks alone know which sessions are private
-        if not self.wish.sessions:
-            for waited in drain.drain_now(spool, syncer):
-                self.counts["failed"] += self._say("", "", waited, where)
-        progress = Progress(len(self.found))
+    def attempt(self, syncer: Syncer, spool: Spool) -> int:
+        """Deliver all sessions; returns an exit code. Raises what stops all sessions alike."""
+        self._counts.clear()
+        destination = syncer.destination.name
+        spool.peek(record_and_parse)  # only hooks report which sessions are private
+        if not self._selection.sessions:
+            for queued in drain.drain_now(spool, syncer):
+                self._counts["failed"] += self._print("", "", queued, destination)
+        progress = Progress(len(self._sessions))
         try:
-            for (source, located), result in bulk_sync.run(
-                self.wish, self.found, syncer, self.jobs
+            for (source, located), result in bulk_sync.sync_sessions(
+                self._selection, self._sessions, syncer, self._jobs
             ):
                 progress.clear()
-                self.counts[self._state(source.agent, located.session_id, result, where)] += 1
+                state = self._report(source.agent, located.session_id, result, destination)
+                self._counts[state] += 1
                 progress.step()
-        finally:  # what stopped it is said on a line of its own
+        finally:  # an error is printed on a line of its own
             progress.clear()
-        if not self.wish.sessions and not self.as_json:
-            print(self._total(where))
-        return 1 if self.counts["failed"] else 0
+        if not self._selection.sessions and not self._as_json:
+            print(self._total(destination))
+        return 1 if self._counts["failed"] else 0
 
-    def _state(self, agent: str, session_id: str, result: bulk_sync.Result, where: str) -> str:
+    def _report(self, agent: str, session_id: str, result: SyncResult, destination: str) -> str:
+        """Print the result unless it is no news; returns the name under which it is counted."""
         if result is None:
             return "current"
-        if isinstance(result, SyncOutcome) and result.excluded and not self.wish.sessions:
+        is_named = bool(self._selection.sessions)
+        if isinstance(result, SyncOutcome) and result.excluded and not is_named:
             return "excluded"
-        if self._say(agent, session_id, result, where):
+        if self._print(agent, session_id, result, destination):
             return "failed"
         return "done" if isinstance(result, SyncOutcome) and result.sessions else "empty"
 
-    def _say(
-        self, agent: str, session_id: str, result: SyncOutcome | OpenSyncError, where: str
+    def _print(
+        self, agent: str, session_id: str, result: SyncOutcome | OpenSyncError, destination: str
     ) -> bool:
-        if not self.as_json:
-            return report(session_id, result, where)
-        told = _as_json(result)
-        print(json.dumps({"agent": agent, "session": session_id} | told), flush=True)
-        return told["state"] == "failed"
+        """Print one result; returns whether it is a failure."""
+        if self._as_json:
+            row = {"agent": agent, "session": session_id} | _as_json(result)
+            print(json.dumps(row), flush=True)
+        elif isinstance(result, OpenSyncError):
+            print_error(result)
+        else:
+            print_line(_describe(result, destination))
+        return isinstance(result, OpenSyncError) or bool(result.quarantined or result.unclear)
 
-    def _total(self, where: str) -> str:
-        done, current, excluded = (self.counts[one] for one in ("done", "current", "excluded"))
-        stay = f", {excluded} {'stays' if excluded == 1 else 'stay'} here as you asked"
-        up_to_date = f"{current} {'was' if current == 1 else 'were'} up to date"
-        return f"{count(done, 'session')} synced to {where}, {up_to_date}{stay * bool(excluded)}."
+    def _total(self, destination: str) -> str:
+        synced = count(self._counts["done"], "session")
+        excluded = f", {self._counts['excluded']} excluded" if self._counts["excluded"] else ""
+        return f"{synced} synced to {destination}, {self._counts['current']} up to date{excluded}."
 
-    def interrupted(self) -> str:
-        through = sum(self.counts.values())
-        left = count(max(0, len(self.found) - through), "session")
+    def interruption(self) -> str:
+        done = sum(self._counts.values())
+        left = max(0, len(self._sessions) - done)
         return (
-            f"Interrupted: {through} through, {left} left, nothing half done. "
-            "The same command goes on from here."
+            f"Interrupted: {count(done, 'session')} done, {left} left. "
+            "Run the same command again to continue."
         )
 
 
-def report(session_id: str, result: SyncOutcome | OpenSyncError, where: str) -> bool:
-    """Say in one line what came of a session; whether it failed."""
-    if isinstance(result, OpenSyncError):
-        print_error(result)
-        return True
-    if result.excluded:
-        print_line(f"{session_id or result.session_id}: stays here, {result.excluded}")
-        return False
-    subagents, masked = result.sessions - 1, sum(result.redacted.values())
-    said = [
-        f"{count(result.sent, 'message')} sent to {where}",
-        f"{result.unchanged} unchanged",
-        *([count(subagents, "subagent")] if subagents > 0 else []),
-        *([f"{count(masked, 'secret')} masked"] if masked else []),
-        *([f"{result.quarantined} set aside ({result.reason})"] if result.quarantined else []),
-        *([f"{result.unclear} have to wait ({result.reason})"] if result.unclear else []),
+def _describe(outcome: SyncOutcome, destination: str) -> str:
+    if outcome.excluded:
+        return f"{outcome.session_id}: excluded: {outcome.excluded}"
+    subagents, masked = outcome.sessions - 1, sum(outcome.redacted.values())
+    facts = [
+        f"{count(outcome.sent, 'message')} sent to {destination}",
+        f"{outcome.unchanged} unchanged",
     ]
-    print_line(
-        f"{session_id or result.session_id}: {', '.join(said)}  {result.title or ''}".rstrip()
-    )
-    return bool(result.quarantined or result.unclear)
+    if subagents > 0:
+        facts.append(count(subagents, "subagent"))
+    if masked:
+        facts.append(f"{count(masked, 'secret')} masked")
+    if outcome.quarantined:
+        facts.append(f"{outcome.quarantined} quarantined ({outcome.reason})")
+    if outcome.unclear:
+        facts.append(f"{outcome.unclear} waiting ({outcome.reason})")
+    return f"{outcome.session_id}: {', '.join(facts)}  {outcome.title or ''}".rstrip()
 
 
 def _as_json(result: SyncOutcome | OpenSyncError) -> dict[str, object]:
@@ -238,8 +240,8 @@ def _as_json(result: SyncOutcome | OpenSyncError) -> dict[str, object]:
 
 SYNC = Command(
     "sync",
-    "deliver sessions now; new ones, if none is named",
+    "deliver sessions now: everything new, or the ones that you name",
     _sync,
-    _arguments,
     "opensync-hooks sync --since 7d --jobs 4",
+    _add_arguments,
 )

@@ -1,4 +1,4 @@
-"""`uninstall`: hooks, command and environment go; what sessions are in stays, unless asked for."""
+"""`uninstall`: removes hooks, command and environment; sessions stay unless `--purge` is given."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def _uninstall(arguments: argparse.Namespace) -> int:
 
 UNINSTALL = Command(
     "uninstall",
-    "take hooks, command and environment away",
+    "remove hooks, command and environment",
     _uninstall,
-    options.for_uninstall,
     "opensync-hooks uninstall --purge",
+    options.for_uninstall,
 )

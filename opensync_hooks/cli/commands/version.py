@@ -1,4 +1,4 @@
-"""`version`."""
+"""`version`: prints the installed version."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ def _version(_: argparse.Namespace) -> int:
     return 0
 
 
-VERSION = Command("version", "show the version", _version, example="opensync-hooks version")
+VERSION = Command("version", "show the version", _version, "opensync-hooks version")

@@ -1,23 +1,22 @@
-"""What a check says: one line, and what helps where something is wrong."""
+"""The result of one check."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["ok", "warning", "failed"]
+FindingState = Literal["ok", "warning", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of what `doctor` says."""
+    """One line of `doctor`."""
 
     check: str
-    """The name of the check, or of the agent that it looked at."""
-    state: State
+    state: FindingState
     fact: str
     cure: str = ""
-    """What to do; nothing where all is well."""
+    """The user's next step; empty if all is well."""
 
 
 def ok(check: str, fact: str) -> Finding:

@@ -1,13 +1,13 @@
-"""What a destination holds of one session against what would be sent of it now: no call is made.
+"""Compares what a destination stores of one session with what would be sent now; makes no calls.
 
-Names what differs, never what is said in it: the sentences may stand in any log.
+Differences are described without any content, as the descriptions may end up in a log.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.ledger.session_record import MessageRecord, MessageState
 from opensync_hooks.model import Json
 
-Kind = Literal[
+DifferenceKind = Literal[
     "missing session",
     "missing message",
     "missing part",
@@ -28,211 +28,218 @@ Kind = Literal[
     "changed field",
     "double message",
     "not synced",
-    "set aside",
+    "quarantined",
 ]
-_TEXTS = ("title", "projectPath", "projectName", "model", "provider")
-_TOKENS = ("promptTokens", "completionTokens")
-_LONGEST_ID = 40
+_Change = tuple[DifferenceKind, str]
+_SESSION_TEXTS = ("title", "projectPath", "projectName", "model", "provider")
+_NUMBERS: Mapping[str, DifferenceKind] = {
+    "promptTokens": "wrong tokens",
+    "completionTokens": "wrong tokens",
+    "durationMs": "changed field",
+}
+_MAX_ID_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not at the destination as it would be sent now."""
+    """One thing that is not stored as it would be sent now."""
 
-    kind: Kind
+    kind: DifferenceKind
     session_id: str
-    what: str
-    """A sentence without its full stop, which names no content."""
+    description: str
+    """Without content, and without a full stop."""
     message_id: str | None = None
-    """The name that the message was delivered under; None for the session itself."""
+    """The id under which the message was delivered; None for the session itself."""
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "kind": self.kind,
+            "session_id": self.session_id,
+            "what": self.description,
+            "message_id": self.message_id,
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentMessage:
     """One message as it would be sent now."""
 
-    names: tuple[str, ...]
-    """Its ids within the session, the first of them for a first delivery."""
+    ids: tuple[str, ...]
+    """Its ids within the session; it is delivered under the first."""
     body: Json
     extra: Json
-    entry: MessageRecord | None
-    """What the ledger says of it."""
+    record: MessageRecord | None
+    """What the ledger knows of it."""
     undone: bool = False
     spare: bool = False
 
     @property
-    def changed_since(self) -> bool:
-        """Whether it was another one when it was last sent."""
-        return self.entry is not None and self.entry.hash != payloads.digest(self.body, self.extra)
+    def has_changed(self) -> bool:
+        """Whether the version that was sent last was a different one."""
+        sent = self.record.hash if self.record else None
+        return sent is not None and sent != payloads.digest(self.body, self.extra)
 
 
 @dataclass(slots=True)
 class Comparison:
-    """Compares one session; afterwards, what of it was counted."""
+    """Compares one session, and counts what it compared."""
 
     session_id: str
     remote_id: str
     messages: int = 0
     parts: int = 0
     surplus: int = 0
-    """Messages that are there and that the agent no longer has."""
+    """Stored messages that the agent no longer has."""
     later: int = 0
-    """Messages that bear a later time there."""
+    """Messages whose stored time is later than ours."""
 
-    def head(self, sent: Json, extra: Json, there: Json) -> Iterator[Difference]:
-        """Title, model, totals and the like. What is not known is not sent, and stays as it is."""
-        for name in _TEXTS:
-            if name in sent and there.get(name) != sent[name]:
-                yield self._of("changed field", f"{name} is another one")
-        for name in _TOKENS:
-            yield from self._count("wrong tokens", name, sent, there)
-        yield from self._count("wrong cost", "cost", sent, there)
-        yield from self._count("changed field", "durationMs", sent, there)
-        for kind, what in _extras(extra, there):
-            yield self._of(kind, what)
+    def difference(self, kind: DifferenceKind, description: str) -> Difference:
+        return Difference(kind, self.session_id, description)
 
-    def all(self, sent: Iterable[Sent], there: Iterable[Json]) -> Iterator[Difference]:
-        """Message by message, part by part. `there` is the destination's list."""
-        rows = list(there)
-        by_id = {str(one.get("externalId")): one for one in rows}
-        if len(by_id) < len(rows):
-            what = f"{len(rows) - len(by_id)} of its messages are there twice, under one name"
-            yield self._of("double message", what)
-        met: dict[tuple[str, ...], str] = {}
+    def session(self, sent: Json, extra: Json, stored: Json) -> Iterator[Difference]:
+        """Compare title, model, totals and the like. Unknown values are not sent, nor compared."""
+        for name in _SESSION_TEXTS:
+            if name in sent and stored.get(name) != sent[name]:
+                yield self.difference("changed field", f"{name} is different")
+        changes = (*_numbers(sent, stored), *_number("cost", "wrong cost", sent, stored))
+        for kind, description in (*changes, *_extras(extra, stored)):
+            yield self.difference(kind, description)
+
+    def all_messages(
+        self, sent: Iterable[SentMessage], stored: Sequence[Json]
+    ) -> Iterator[Difference]:
+        """Compare message by message and part by part; `stored` is the destination's list."""
+        by_id = {str(row.get("externalId")): row for row in stored}
+        if len(by_id) < len(stored):
+            description = f"{len(stored) - len(by_id)} messages are stored twice under one id"
+            yield self.difference("double message", description)
+        matched: dict[tuple[str, ...], str] = {}
         for number, message in enumerate(sent, 1):
-            found = [name for name in message.names if self._remote(name) in by_id]
-            if not found:
-                yield from self._absent(number, message)
+            label = f"message {number} ({message.body.get('role')}, {_short(message.ids[0])})"
+            stored_id = next((name for name in message.ids if self._remote(name) in by_id), None)
+            if stored_id is None:
+                yield from self._absent(label, message)
                 continue
-            name = found[0]
-            held = by_id.pop(self._remote(name))
-            met.setdefault(_looks(held), name)
+            row = by_id.pop(self._remote(stored_id))
+            matched.setdefault(_content_key(row), stored_id)
             self.messages += 1
             self.parts += len(message.body.get("parts", ()))
-            label = _label(number, message)
-            self.later += _is_later(held, message)
-            since = ", for it has changed here since it was synced" if message.changed_since else ""
-            for kind, what in () if message.spare else _compared(message, held):
-                yield Difference(kind, self.session_id, f"{label}: {what}{since}", name)
-        for held in by_id.values():
+            self.later += _is_later(message.body.get("createdAt"), row.get("createdAt"))
+            note = ", as it has changed here since the last sync" if message.has_changed else ""
+            for kind, description in () if message.spare else _message(message, row):
+                yield Difference(kind, self.session_id, f"{label}: {description}{note}", stored_id)
+        for row in by_id.values():
             self.surplus += 1
-            twin = met.get(_looks(held))
+            twin = matched.get(_content_key(row))
             if twin:
-                what = f"message {twin[:_LONGEST_ID]} is there twice, under two names"
-                yield self._of("double message", what)
+                description = f"message {_short(twin)} is stored twice under two ids"
+                yield self.difference("double message", description)
 
-    def _absent(self, number: int, message: Sent) -> Iterator[Difference]:
-        label, entry = _label(number, message), message.entry
-        if entry is None and not message.undone:
-            yield Difference("not synced", self.session_id, f"{label} is not synced yet")
-        elif entry is not None and entry.state is MessageState.QUARANTINED:
-            what = f"{label} is set aside, as the destination refuses it"
-            yield Difference("set aside", self.session_id, what)
-        elif entry is not None:
-            name = message.names[0]
-            yield Difference("missing message", self.session_id, f"{label} is missing", name)
+    def _absent(self, label: str, message: SentMessage) -> Iterator[Difference]:
+        if message.record is None:
+            if not message.undone:
+                yield self.difference("not synced", f"{label} is not synced yet")
+        elif message.record.state is MessageState.QUARANTINED:
+            yield self.difference("quarantined", f"{label} is quarantined: it was refused")
+        else:
+            description = f"{label} is missing"
+            yield Difference("missing message", self.session_id, description, message.ids[0])
 
-    def _remote(self, name: str) -> str:
-        return truncate(f"{self.remote_id}:{name}")
-
-    def _count(self, kind: Kind, name: str, sent: Json, there: Json) -> Iterator[Difference]:
-        wanted, found = sent.get(name, 0), there.get(name) or 0
-        if not _same_number(wanted, found):
-            yield self._of(kind, f"{name} is {found}, and should be {wanted}")
-
-    def _of(self, kind: Kind, what: str) -> Difference:
-        return Difference(kind, self.session_id, what)
+    def _remote(self, message_id: str) -> str:
+        return truncate(f"{self.remote_id}:{message_id}")
 
 
-def _compared(message: Sent, held: Json) -> Iterator[tuple[Kind, str]]:
+def _message(message: SentMessage, stored: Json) -> Iterator[_Change]:
     body = message.body
     for name in ("role", "model"):
-        if name in body and held.get(name) != body[name]:
-            yield "changed field", f"{name} is another one"
-    if (held.get("textContent") or "") != body.get("textContent", ""):
-        yield "changed field", "its text beside the parts is another one"
-    for name in (*_TOKENS, "durationMs"):
-        wanted, found = body.get(name, 0), held.get(name) or 0
-        if not _same_number(wanted, found):
-            kind: Kind = "changed field" if name == "durationMs" else "wrong tokens"
-            yield kind, f"{name} is {found}, and should be {wanted}"
-    yield from _extras(message.extra, held)
-    yield from _parts(body.get("parts", ()), held.get("parts") or ())
+        if name in body and stored.get(name) != body[name]:
+            yield "changed field", f"{name} is different"
+    if (stored.get("textContent") or "") != body.get("textContent", ""):
+        yield "changed field", "its text outside the parts is different"
+    yield from _numbers(body, stored)
+    yield from _extras(message.extra, stored)
+    yield from _parts(body.get("parts", []), stored.get("parts") or [])
 
 
-def _extras(extra: Json, there: Json) -> Iterator[tuple[Kind, str]]:
-    """What only the embedded store has room for; `extra` is empty for any other destination."""
-    held = there.get("extra") or {}
-    names = [name for name, value in extra.items() if held.get(name) != value]
+def _numbers(sent: Json, stored: Json) -> Iterator[_Change]:
+    for name, kind in _NUMBERS.items():
+        yield from _number(name, kind, sent, stored)
+
+
+def _number(name: str, kind: DifferenceKind, sent: Json, stored: Json) -> Iterator[_Change]:
+    expected, actual = sent.get(name, 0), stored.get(name) or 0
+    is_number = isinstance(actual, int | float)
+    if not is_number or not math.isclose(expected, actual, rel_tol=1e-9, abs_tol=1e-9):
+        yield kind, f"{name} is {actual}, but should be {expected}"
+
+
+def _extras(extra: Json, stored: Json) -> Iterator[_Change]:
+    """Compare what only the embedded store keeps; `extra` is empty for any other destination."""
+    stored_extra = stored.get("extra") or {}
+    names = [name for name, value in extra.items() if stored_extra.get(name) != value]
     if names:
-        yield "changed field", f"another {', '.join(names)}"
+        yield "changed field", f"{', '.join(names)} is different"
 
 
-def _parts(sent: Iterable[Json], there: Iterable[Json]) -> Iterator[tuple[Kind, str]]:
-    wanted, found = list(sent), _unshifted(list(sent), list(there))
-    ours, theirs = list(map(_canonical, wanted)), list(map(_canonical, found))
-    if ours == theirs:
+def _parts(sent: list[Json], stored: list[Json]) -> Iterator[_Change]:
+    ours = [_canonical(part) for part in sent]
+    theirs = [_canonical(part) for part in _without_padding(sent, stored)]
+    if ours == theirs:  # the matcher is slow on long lists of equal parts
         return
-    for _, a, b, c, d in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
-        if ours[a:b] == theirs[c:d]:
+    matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
+    for tag, start, end, stored_start, stored_end in matcher.get_opcodes():
+        if tag == "equal":
             continue
-        both = min(b - a, d - c)
-        for at in range(a, b):
-            fate: tuple[Kind, str] = ("changed part", "is another one")
-            if at - a >= both:
-                fate = ("missing part", "is missing")
-            yield fate[0], f"part {at + 1} ({wanted[at]['type']}) {fate[1]}"
-        surplus = d - c - both
-        if surplus > 0:
-            yield "surplus part", f"{surplus} more {_parts_word(surplus)} there than here"
+        replaced = min(end - start, stored_end - stored_start)
+        for index in range(start, end):
+            label = f"part {index + 1} ({sent[index]['type']})"
+            if index - start < replaced:
+                yield "changed part", f"{label} is different"
+            else:
+                yield "missing part", f"{label} is missing"
+        surplus = stored_end - stored_start - replaced
+        if surplus:
+            yield "surplus part", f"{surplus} surplus {'part' if surplus == 1 else 'parts'}"
 
 
-def _unshifted(sent: list[Json], there: list[Json]) -> list[Json]:
-    """Without the blank that the client puts before a text to move the server's cut."""
-    for at, (ours, theirs) in enumerate(zip(sent, there, strict=False)):
+def _without_padding(sent: list[Json], stored: list[Json]) -> list[Json]:
+    """Undo the space that the client puts before a text so that the server cuts it elsewhere."""
+    for index, (ours, theirs) in enumerate(zip(sent, stored, strict=False)):
         if ours["type"] == "text":
             if theirs.get("content") == f" {ours['content']}":
-                return [*there[:at], ours, *there[at + 1 :]]
+                return [*stored[:index], ours, *stored[index + 1 :]]
             break
-    return there
+    return stored
 
 
-def _is_later(held: Json, message: Sent) -> bool:
-    """An earlier one is right: a time in the server's future is sent as the server's now."""
-    wanted, found = message.body.get("createdAt"), held.get("createdAt")
-    return wanted is not None and isinstance(found, int | float) and found > wanted
+def _is_later(sent: int | None, stored: object) -> bool:
+    """An earlier time is right: the server replaces a time in its future by its own."""
+    return sent is not None and isinstance(stored, int | float) and stored > sent
 
 
-def _label(number: int, message: Sent) -> str:
-    return f"message {number} ({message.body.get('role')}, {message.names[0][:_LONGEST_ID]})"
-
-
-def _looks(held: Json) -> tuple[str, ...]:
-    parts = _canonical(held.get("parts"))
-    return str(held.get("role")), str(held.get("createdAt")), str(held.get("textContent")), parts
+def _content_key(stored: Json) -> tuple[str, ...]:
+    """Equal for two messages that look the same to a reader."""
+    texts = (str(stored.get(name)) for name in ("role", "createdAt", "textContent"))
+    return (*texts, _canonical(stored.get("parts")))
 
 
 def _canonical(value: Any) -> str:
-    """The same text for the same JSON value, however its numbers are written."""
+    """Return the same text for the same JSON value, however its numbers are written."""
     try:
-        return json.dumps(_plain(value), sort_keys=True)
+        return json.dumps(_with_integers(value), sort_keys=True)
     except RecursionError:
-        return "deeper than anything that is sent"
+        return "nested more deeply than anything that is sent"
 
 
-def _plain(value: Any) -> Any:
+def _with_integers(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _with_integers(child) for key, child in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_with_integers(child) for child in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
 
 
-def _same_number(one: float, other: object) -> bool:
-    return isinstance(other, int | float) and math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
-
-
-def _parts_word(count: int) -> str:
-    return "part is" if count == 1 else "parts are"
+def _short(message_id: str) -> str:
+    return message_id[:_MAX_ID_LENGTH]

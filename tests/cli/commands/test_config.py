@@ -1,4 +1,4 @@
-"""`config` shows what holds and where it comes from, and writes nothing that could not be used."""
+"""`config` shows settings and their origins, and writes nothing that could not be used."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def mine(ours: Path) -> Path:
     return path
 
 
-def test_show_tells_every_value_and_where_it_comes_from(mine: Path) -> None:
+def test_show_lists_every_value_and_its_origin(mine: Path) -> None:
     ran = run("config", "show", OPENSYNC_HOOKS_REDACT="0")
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = {line.split()[0]: line for line in ran.stdout.splitlines()}
@@ -50,19 +50,18 @@ def test_show_tells_every_value_and_where_it_comes_from(mine: Path) -> None:
     assert lines["redact"].split()[1:] == ["false", "environment"]
     assert lines["file_contents"].split()[1:] == ["false", "default"]
     assert lines["allow"].split()[1:] == ["not", "set", "default"]
-    assert ran.stdout.splitlines()[-1] == f"config.toml is {mine}"
-    told = json.loads(run("config", "show", "--json").stdout)
-    assert told["exclude"] == {"value": ["~/clients/*"], "from": "config.toml"}
-    assert told["patterns"]["value"] == {"ticket": "TICKET-\\d+"}
+    assert ran.stdout.splitlines()[-1] == f"config.toml: {mine}"
+    rows = json.loads(run("config", "show", "--json").stdout)
+    assert rows["exclude"] == {"value": ["~/clients/*"], "from": "config.toml"}
+    assert rows["patterns"]["value"] == {"ticket": "TICKET-\\d+"}
 
 
 @pytest.mark.usefixtures("mine")
 def test_key_is_masked_everywhere() -> None:
-    shown = [run("config", *words).stdout for words in (("show",), ("show", "--json"))]
-    shown.append(run("config", "get", "api_key").stdout)
-    assert shown[2] == f"osk_…{KEY[-4:]}\n"
-    assert all(KEY not in one for one in shown)
-    assert all(KEY[-4:] in one for one in shown)
+    outputs = [run("config", *words).stdout for words in (("show",), ("show", "--json"))]
+    outputs.append(run("config", "get", "api_key").stdout)
+    assert outputs[2] == f"osk_…{KEY[-4:]}\n"
+    assert all(KEY not in output and KEY[-4:] in output for output in outputs)
 
 
 @pytest.mark.parametrize(
@@ -75,26 +74,24 @@ def test_key_is_masked_everywhere() -> None:
         (("allow", "osk_example"), "privacy", ["osk_example"]),
         (("estimate_tokens", "true"), None, True),
     ],
-    ids=lambda one: "-".join(one) if isinstance(one, tuple) else "",
+    ids=lambda words: "-".join(words) if isinstance(words, tuple) else "",
 )
-def test_set_changes_one_value_and_not_a_letter_besides(
+def test_set_changes_one_value_and_nothing_else(
     mine: Path, words: tuple[str, ...], table: str | None, value: object
 ) -> None:
     ran = run("config", "set", *words)
     assert (ran.returncode, ran.stderr) == (0, "")
     text = mine.read_text()
-    document, before = tomllib.loads(text), tomllib.loads(MINE)
+    document, expected = tomllib.loads(text), tomllib.loads(MINE)
     name = words[0].removeprefix("privacy.")
-    (document[table] if table else document)[name], wanted = None, document
-    (before[table] if table else before)[name] = None
-    assert wanted == before
-    assert (tomllib.loads(text)[table] if table else tomllib.loads(text))[name] == value
+    (expected[table] if table else expected)[name] = value
+    assert document == expected
     for comment in ("# my settings", "# at home", "# what may leave", "# not yet"):
         assert comment in text
     assert mine.stat().st_mode & 0o777 == 0o600
 
 
-def test_patterns_are_set_by_their_names_and_unset(mine: Path) -> None:
+def test_patterns_are_set_and_unset_by_name(mine: Path) -> None:
     assert run("config", "set", "patterns.house", r"HOUSE-\d{4}").returncode == 0
     assert run("config", "get", "patterns.house").stdout == "HOUSE-\\d{4}\n"
     assert run("config", "unset", "patterns.house").returncode == 0
@@ -104,13 +101,13 @@ def test_patterns_are_set_by_their_names_and_unset(mine: Path) -> None:
     assert run("config", "get", "thinking").stdout == "false\n"
 
 
-def test_first_setting_makes_the_file(ours: Path) -> None:
+def test_first_setting_creates_the_file(ours: Path) -> None:
     assert run("config", "set", "thinking", "true").returncode == 0
     assert (ours / "config.toml").read_text() == "[privacy]\nthinking = true\n"
     assert (ours / "config.toml").stat().st_mode & 0o777 == 0o600
 
 
-def test_file_of_comments_alone_keeps_them(ours: Path) -> None:
+def test_file_with_nothing_but_comments_keeps_them(ours: Path) -> None:
     ours.mkdir()
     (ours / "config.toml").write_text("# nothing yet\n")
     (ours / "config.toml").chmod(0o600)
@@ -119,7 +116,7 @@ def test_file_of_comments_alone_keeps_them(ours: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "error"),
     [
         (("set", "thinkin", "true"), 2, "no setting has this name"),
         (("set", "thinking", "maybe"), 2, "is either true or false"),
@@ -133,20 +130,20 @@ def test_file_of_comments_alone_keeps_them(ours: Path) -> None:
         (("get", "nothing"), 2, "no setting has this name"),
         ((), 2, "usage:"),
     ],
-    ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+    ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
 )
-def test_what_could_not_be_used_is_not_written(
-    mine: Path, words: tuple[str, ...], code: int, said: str
+def test_unusable_value_is_not_written(
+    mine: Path, words: tuple[str, ...], code: int, error: str
 ) -> None:
     ran = run("config", *words)
     assert ran.returncode == code
-    assert said in ran.stderr
+    assert error in ran.stderr
     assert mine.read_text() == MINE
-    assert "nothing is sent" not in ran.stderr, "what is set holds on"
+    assert "nothing is sent" not in ran.stderr, "the old settings still apply"
     assert KEY not in ran.stderr.replace("config set", "")
 
 
-def test_config_that_is_no_file_is_named_with_the_next_step(ours: Path) -> None:
+def test_folder_in_place_of_the_config_is_reported(ours: Path) -> None:
     (ours / "config.toml").mkdir(parents=True)
     ran = run("sync")
     assert ran.returncode == 4
@@ -156,19 +153,19 @@ def test_config_that_is_no_file_is_named_with_the_next_step(ours: Path) -> None:
     )
 
 
-def test_file_that_cannot_be_read_is_not_written(mine: Path) -> None:
+def test_invalid_file_is_not_written(mine: Path) -> None:
     mine.write_text("thinking = [")
     assert run("config", "set", "thinking", "true").returncode == 4
     assert mine.read_text() == "thinking = ["
 
 
-def test_value_that_the_environment_hides_is_said_to_be_hidden(mine: Path) -> None:
+def test_override_by_the_environment_is_reported(mine: Path) -> None:
     ran = run("config", "set", "thinking", "true", OPENSYNC_HOOKS_THINKING="0")
-    assert "OPENSYNC_HOOKS_THINKING is set, and wins over config.toml." in ran.stdout
+    assert "OPENSYNC_HOOKS_THINKING is set and overrides config.toml." in ran.stdout
     assert "thinking = true # not yet" in mine.read_text()
 
 
-# ---- the text ------------------------------------------------------------------------------------
+# ---- editing TOML --------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "b", "c-d", "with space", "ü"])
 VALUES = st.one_of(
@@ -181,7 +178,7 @@ DOCUMENTS = st.dictionaries(
 
 @settings(max_examples=150, deadline=None)
 @given(before=DOCUMENTS, after=DOCUMENTS)
-def test_text_says_exactly_what_it_should(
+def test_edited_text_has_exactly_the_new_values(
     before: toml_edit.Document, after: toml_edit.Document
 ) -> None:
     text = f"# a comment\n{tomli_w.dumps(before)}"
@@ -192,7 +189,7 @@ def test_text_says_exactly_what_it_should(
 
 
 @pytest.mark.parametrize(
-    ("text", "after", "wanted"),
+    ("text", "after", "expected"),
     [
         ("a = 1 # why\n", {"a": 2}, "a = 2 # why\n"),
         ("a = '#' # why\n", {"a": 2}, "a = 2 # why\n"),
@@ -201,17 +198,17 @@ def test_text_says_exactly_what_it_should(
         ("# c\nt = { a = 1 }\n", {"t": {"a": 2}}, "[t]\na = 2\n"),
         ("", {"a": {"b": {"c": 1}}}, "[a.b]\nc = 1\n"),
     ],
-    ids=["comment", "mark in a text", "table", "several lines", "inline: anew", "nothing yet"],
+    ids=["comment", "# in a text", "table", "several lines", "inline table", "empty"],
 )
-def test_comments_stay_where_lines_can_be_changed(
-    text: str, after: toml_edit.Document, wanted: str
+def test_comments_stay_if_lines_can_be_edited(
+    text: str, after: toml_edit.Document, expected: str
 ) -> None:
-    assert toml_edit.rewrite(text, after) == wanted
+    assert toml_edit.rewrite(text, after) == expected
 
 
 @pytest.mark.parametrize("text", ["privacy = 3", "privacy = []", "[privacy]\npatterns = 3"])
 @pytest.mark.parametrize("words", ["set patterns.x y", "unset patterns.x", "get patterns.x"])
-def test_what_should_be_a_table_and_is_none_is_named(ours: Path, text: str, words: str) -> None:
+def test_value_in_place_of_a_table_is_reported(ours: Path, text: str, words: str) -> None:
     ours.mkdir()
     file = ours / "config.toml"
     file.write_text(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.setup import installation
-from tests.commandline import KEY, run, sessions_in
+from tests.commandline import KEY, run, stored_ids
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def test_install_syncs_the_sessions_of_the_agents_it_registers(recorded: int, ou
     ran = run("install", "--agents", "claude-code")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert f"{recorded} sessions synced to embedded store" in ran.stdout
-    assert len(sessions_in(ours)) >= recorded
+    assert len(stored_ids(ours)) >= recorded
 
 
 @pytest.mark.usefixtures("recorded")

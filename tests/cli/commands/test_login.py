@@ -1,4 +1,4 @@
-"""`login` tells one fault from another, and changes nothing unless the key is accepted."""
+"""`login` tells errors apart, and changes nothing unless the key is accepted."""
 
 from __future__ import annotations
 
@@ -18,47 +18,51 @@ import requests
 
 from opensync_hooks.destinations.opensync import transport
 from opensync_hooks.server.routes import Response
-from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, typed
+from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, run_on_terminal
 from tests.opensync import Fault, real_opensync
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said", "complaint"),
+    ("arguments", "stdin", "error"),
     [
         ((), "", "login: no URL given."),
         (("--url", "x"), KEY, "This is not a URL."),
         (("--url", KEY), "", "This is not a URL."),
         (("--url", "http://x.convex.site"), KEY, "the key would travel unencrypted"),
-        (("--url", "https://x.convex.site"), KEY, "login: no key given."),
-        (("--url", "https://x.convex.site", "--api-key-stdin"), "", "not an OpenSync key"),
-        (("--url", "https://x.convex.site", "--api-key-stdin"), "sk-123\n", "not an OpenSync key"),
+        (("--url", "https://x.convex.site"), KEY, "login: no API key given."),
+        (("--url", "https://x.convex.site", "--api-key-stdin"), "", "not an OpenSync API key"),
+        (
+            ("--url", "https://x.convex.site", "--api-key-stdin"),
+            "sk-123\n",
+            "not an OpenSync API key",
+        ),
     ],
-    ids=["no URL", "no real URL", "key for a URL", "http", "no key", "empty key", "other key"],
+    ids=["no URL", "not a URL", "key as URL", "http", "no key", "empty key", "other key"],
 )
-def test_login_that_cannot_be_says_what_is_missing(
-    ours: Path, arguments: tuple[str, ...], said: str, complaint: str
+def test_incomplete_login_is_a_usage_error(
+    ours: Path, arguments: tuple[str, ...], stdin: str, error: str
 ) -> None:
-    ran = run("login", *arguments, said=said)
+    ran = run("login", *arguments, stdin=stdin)
     assert ran.returncode == 2
-    assert complaint in ran.stderr
+    assert error in ran.stderr
     assert "hint: " in ran.stderr
     assert KEY not in ran.stderr + ran.stdout
     assert not ours.exists()
 
 
-def test_logout_without_a_login_is_no_failure(ours: Path) -> None:
+def test_logout_without_a_login_succeeds(ours: Path) -> None:
     ran = run("logout")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("There was no login.\n")
+    assert ran.stdout.startswith("You were not logged in.\n")
     assert not (ours / "config.toml").exists()
 
 
-# ---- the ways that a login can go --------------------------------------------------------------
+# ---- login attempts ------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def before(ours: Path) -> bytes:
-    """A config.toml with an earlier login, and a comment that somebody wrote."""
+    """A config.toml with an earlier login and a comment."""
     ours.mkdir()
     text = f"""# mine\nurl = "{NOBODY_LISTENS}"\napi_key = "{KEY}"\n[privacy]\nredact = true\n"""
     (ours / "config.toml").write_text(text)
@@ -68,8 +72,8 @@ def before(ours: Path) -> bytes:
 
 @contextmanager
 def attempt(kind: str, tmp_path: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
-    """URL and key of one way that a login can go."""
-    answers: dict[str, Fault | None] = {
+    """Yield URL and key for an attempt that ends in `kind`."""
+    responses: dict[str, Fault | None] = {
         "not OpenSync": Fault(Response(404, b"<html>Not Found</html>")),
         "a web page": Fault(Response(200, b"<html>Welcome</html>")),
         "overloaded": Fault(Response(503, b"")),
@@ -78,26 +82,26 @@ def attempt(kind: str, tmp_path: Path, patch: pytest.MonkeyPatch) -> Iterator[tu
     def slow(*_: object) -> Fault | None:
         if kind in {"slow server", "slow answer"}:
             time.sleep(0.5)
-        return answers.get(kind)
+        return responses.get(kind)
 
     if kind == "slow server":
         patch.setattr(transport, "SOCKET_TIMEOUTS_S", (5.0, 0.05))
     if kind == "slow answer":
         patch.setattr(transport, "REQUEST_DEADLINE_S", 0.05)
     with real_opensync(tmp_path, on_request=slow) as (server, _, key):
-        named = f"https://{NAMED}"
+        unreachable = f"https://{HOST}"
         if kind == "wrong host":
             patch.setattr(socket, "getaddrinfo", failing(socket.gaierror(socket.EAI_NONAME, "")))
-            yield named, KEY
+            yield unreachable, KEY
         elif kind == "no network":
             patch.setattr(socket, "getaddrinfo", failing(socket.gaierror(socket.EAI_AGAIN, "")))
-            yield named, KEY
-        elif kind == "no way to it":
+            yield unreachable, KEY
+        elif kind == "no route":
             error = OSError(errno.ENETUNREACH, "unreachable")
             patch.setattr(socket.socket, "connect", failing(error))
             yield server.url, KEY
         elif kind == "http host":
-            yield f"http://{NAMED}", KEY
+            yield f"http://{HOST}", KEY
         elif kind == "nobody listens":
             yield NOBODY_LISTENS, key
         else:
@@ -111,20 +115,20 @@ def failing(error: Exception) -> Callable[..., object]:
     return fail
 
 
-NAMED = "your-name.example"
-NO_OPENSYNC = "{url}: a server responds there, but it is not OpenSync."
+HOST = "your-name.example"
+NOT_OPENSYNC = "{url}: a server responds there, but it is not OpenSync."
 ADDRESS = "The URL ends in .convex.site; for a self-hosted Convex it is that of HTTP actions."
-LATER = "Try again later."
 UNREACHABLE = "{url}: cannot be reached "
-WAYS = {
+LATER = "Try again later."
+OUTCOMES = {
     "wrong key": (5, "{url}: unknown API key.", "Copy it from OpenSync's settings page."),
     "wrong host": (1, UNREACHABLE + "(unknown host name).", "Check how the URL is spelled."),
-    "not OpenSync": (1, NO_OPENSYNC, ADDRESS),
-    "a web page": (1, NO_OPENSYNC, ADDRESS),
+    "not OpenSync": (1, NOT_OPENSYNC, ADDRESS),
+    "a web page": (1, NOT_OPENSYNC, ADDRESS),
     "no network": (
         6, UNREACHABLE + "(no network connection).", "Try again when you are online.",
     ),
-    "no way to it": (6, UNREACHABLE + "(no route to host).", "Check the network."),
+    "no route": (6, UNREACHABLE + "(no route to host).", "Check the network."),
     "nobody listens": (
         6, UNREACHABLE + "(nothing is listening there).", "Check the URL and its port.",
     ),
@@ -135,14 +139,14 @@ WAYS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", WAYS)
-def test_login_that_fails_says_why_and_changes_nothing(
+@pytest.mark.parametrize("kind", OUTCOMES)
+def test_failed_login_is_explained_and_changes_nothing(
     tmp_path: Path, ours: Path, monkeypatch: pytest.MonkeyPatch, before: bytes, kind: str
 ) -> None:
-    code, sentence, hint = WAYS[kind]
+    code, sentence, hint = OUTCOMES[kind]
     with attempt(kind, tmp_path, monkeypatch) as (url, key), monkeypatch.context() as quick:
         quick.setattr("opensync_hooks.destinations.opensync.transport.random.uniform", lambda *_: 0)
-        ran = run("login", "--url", url, "--api-key-stdin", said=key)
+        ran = run("login", "--url", url, "--api-key-stdin", stdin=key)
     assert (ran.returncode, ran.stdout) == (code, "")
     first, second = ran.stderr.splitlines()
     assert first == sentence.format(url=url)
@@ -151,31 +155,31 @@ def test_login_that_fails_says_why_and_changes_nothing(
     assert (ours / "config.toml").read_bytes() == before
 
 
-def test_every_way_has_a_sentence_of_its_own() -> None:
-    told = {sentence for _, sentence, _ in WAYS.values()}
-    assert len(told) == len(WAYS) - 1, "only a foreign site is met in two ways"
+def test_every_error_has_a_message_of_its_own() -> None:
+    sentences = {sentence for _, sentence, _ in OUTCOMES.values()}
+    assert len(sentences) == len(OUTCOMES) - 1, "a foreign site has two cases"
 
 
 @pytest.mark.usefixtures("before")
 def test_good_login_keeps_comments_and_other_settings(tmp_path: Path, ours: Path) -> None:
     with real_opensync(tmp_path) as (server, _, key):
-        assert run("login", "--url", server.url, "--api-key-stdin", said=key).returncode == 0
+        assert run("login", "--url", server.url, "--api-key-stdin", stdin=key).returncode == 0
         text = (ours / "config.toml").read_text()
-        wanted = f"""# mine\nurl = "{server.url}"\napi_key = "{key}"\n[privacy]\nredact = true\n"""
-        assert text == wanted
+        after = f"""# mine\nurl = "{server.url}"\napi_key = "{key}"\n[privacy]\nredact = true\n"""
+        assert text == after
         assert (ours / "config.toml").stat().st_mode & 0o777 == 0o600
         again = run("login", OPENSYNC_URL=server.url, OPENSYNC_API_KEY=key)
     assert again.returncode == 0
     assert "OPENSYNC_URL is set in this shell" in again.stdout
 
 
-def test_key_that_was_revoked_is_told_from_a_wrong_one(tmp_path: Path, ours: Path) -> None:
+def test_revoked_key_differs_from_an_unknown_one(tmp_path: Path, ours: Path) -> None:
     with real_opensync(tmp_path) as (server, _, key):
-        run("login", "--url", server.url, "--api-key-stdin", said=key)
+        run("login", "--url", server.url, "--api-key-stdin", stdin=key)
         kept = (ours / "config.toml").read_bytes()
         server.key = "osk_" + "N" * 32  # a new key was made in the settings page
-        ran = run("login", "--url", server.url, "--api-key-stdin", said=key)
-        other = run("login", "--url", server.url, "--api-key-stdin", said=KEY)
+        ran = run("login", "--url", server.url, "--api-key-stdin", stdin=key)
+        other = run("login", "--url", server.url, "--api-key-stdin", stdin=KEY)
     assert (ran.returncode, other.returncode) == (5, 5)
     assert ran.stderr.splitlines() == [
         f"{server.url}: this API key is no longer valid.",
@@ -185,31 +189,31 @@ def test_key_that_was_revoked_is_told_from_a_wrong_one(tmp_path: Path, ours: Pat
     assert (ours / "config.toml").read_bytes() == kept
 
 
-def test_certificate_that_nobody_trusts_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untrusted_certificate_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     error = requests.exceptions.SSLError("self-signed certificate")
     monkeypatch.setattr(requests.Session, "request", failing(error))
-    ran = run("login", "--url", f"https://{NAMED}", "--api-key-stdin", said=KEY)
+    ran = run("login", "--url", f"https://{HOST}", "--api-key-stdin", stdin=KEY)
     assert ran.returncode == 1
     assert ran.stderr.splitlines() == [
-        f"https://{NAMED}: its certificate is not trusted.",
+        f"https://{HOST}: its certificate is not trusted.",
         "hint: Behind a company proxy, set REQUESTS_CA_BUNDLE to the file of its certificates.",
     ]
 
 
-def test_logout_says_what_stays_and_where(tmp_path: Path, ours: Path) -> None:
+def test_logout_explains_what_stays(tmp_path: Path, ours: Path) -> None:
     with real_opensync(tmp_path) as (server, _, key):
-        run("login", "--url", server.url, "--api-key-stdin", said=key)
+        run("login", "--url", server.url, "--api-key-stdin", stdin=key)
     ran = run("logout", OPENSYNC_URL=server.url)
     assert ran.returncode == 0
-    assert f"Sessions that are at {server.url} stay there, and the key goes on" in ran.stdout
+    assert f"Sessions at {server.url} stay there, and the key remains valid." in ran.stdout
     assert f"the embedded store, {ours}/store.db." in ran.stdout
-    assert "OPENSYNC_URL is set in this shell, and still holds." in ran.stdout
+    assert "OPENSYNC_URL is set in this shell and still applies." in ran.stdout
     assert key not in ran.stdout
     assert not (ours / "config.toml").exists()
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["a later login", "the first login"])
-def test_logout_leaves_no_key_behind_in_what_a_killed_login_had_begun(
+def test_logout_removes_the_key_of_a_killed_login(
     before: bytes, ours: Path, *, first: bool
 ) -> None:
     if first:
@@ -230,55 +234,52 @@ save_login(os.environ, sys.argv[1], sys.argv[2])
 
 
 @pytest.mark.skipif(not hasattr(pty, "fork"), reason="no terminals here")
-def test_key_that_is_typed_is_never_shown(tmp_path: Path, ours: Path) -> None:
-    """On a terminal of its own, as a user has it: what was typed must not come back from it."""
+def test_typed_key_is_not_echoed(tmp_path: Path, ours: Path) -> None:
+    """On a real terminal, which echoes what is typed."""
     with real_opensync(tmp_path) as (server, _, key):
         child = [sys.executable, "-m", "opensync_hooks", "login"]
-        shown = typed(child, f"{server.url}\n", f"{key}\n")
-    assert f"Logged in: sessions go to {server.url}" in shown
+        shown = run_on_terminal(child, f"{server.url}\n", f"{key}\n")
+    assert f"Logged in: sessions now go to {server.url}" in shown
     assert "API key (osk_" in shown
     assert key not in shown
     assert key in (ours / "config.toml").read_text()
 
 
 @pytest.mark.usefixtures("recorded")
-def test_login_sends_sessions_to_the_users_opensync_until_logout(
-    tmp_path: Path, ours: Path
-) -> None:
-    asked: list[str] = []
-    with real_opensync(tmp_path, on_request=lambda _, path, __: asked.append(path)) as (
+def test_sessions_go_to_opensync_from_login_to_logout(tmp_path: Path, ours: Path) -> None:
+    requests: list[str] = []
+    with real_opensync(tmp_path, on_request=lambda _, path, __: requests.append(path)) as (
         server,
         store,
         key,
     ):
-        logged_in = run("login", "--url", f"{server.url}/", "--api-key-stdin", said=f"{key}\n")
+        logged_in = run("login", "--url", f"{server.url}/", "--api-key-stdin", stdin=f"{key}\n")
         assert (logged_in.returncode, logged_in.stderr) == (0, "")
-        assert f"sessions go to {server.url} from now on" in logged_in.stdout
+        assert f"sessions now go to {server.url}" in logged_in.stdout
         synced = run("sync", FIRST)
         assert synced.stdout.startswith(f"{FIRST}: 8 messages sent to {server.url}")
-        assert [one["externalId"] for one in store.sessions(9)] == [FIRST]
-        found = json.loads(run("status", "--json").stdout)
-        asked.clear()
+        assert [session["externalId"] for session in store.sessions(9)] == [FIRST]
+        status = json.loads(run("status", "--json").stdout)
+        requests.clear()
         assert run("sync", FIRST).returncode == 0
-        assert asked == []
+        assert requests == []
         assert run("logout").returncode == 0
-    assert (found["destination"], found["reachable"], found["authorised"], found["sessions"]) == (
-        server.url, True, True, 1,
-    )  # fmt: skip
-    assert key not in str(found) + logged_in.stdout + synced.stdout
+    fields = ("destination", "reachable", "authorised", "sessions")
+    assert [status[field] for field in fields] == [server.url, True, True, 1]
+    assert key not in str(status) + logged_in.stdout + synced.stdout
     assert not (ours / "config.toml").exists()
     assert json.loads(run("status", "--json").stdout)["destination"] == "embedded store"
 
 
 @pytest.mark.usefixtures("recorded")
-def test_refused_key_is_told_by_login_sync_and_status(tmp_path: Path, ours: Path) -> None:
+def test_refused_key_is_reported_by_login_sync_and_status(tmp_path: Path, ours: Path) -> None:
     with real_opensync(tmp_path) as (server, _, __):
-        logged_in = run("login", "--url", server.url, "--api-key-stdin", said=KEY)
+        logged_in = run("login", "--url", server.url, "--api-key-stdin", stdin=KEY)
         assert not (ours / "config.toml").exists()
-        given = {"OPENSYNC_URL": server.url, "OPENSYNC_API_KEY": KEY}
-        synced, told = run("sync", **given), run("status", **given)
-    assert (logged_in.returncode, synced.returncode, told.returncode) == (5, 5, 0)
+        environ = {"OPENSYNC_URL": server.url, "OPENSYNC_API_KEY": KEY}
+        synced, status = run("sync", **environ), run("status", **environ)
+    assert (logged_in.returncode, synced.returncode, status.returncode) == (5, 5, 0)
     assert "unknown API key" in logged_in.stderr
     assert "run `opensync-hooks login`" in synced.stderr.partition("hint: ")[2]
-    assert "Connected:         no, the key is refused" in told.stdout
-    assert KEY not in logged_in.stderr + synced.stderr + told.stdout
+    assert "Connected:         no, the key is refused" in status.stdout
+    assert KEY not in logged_in.stderr + synced.stderr + status.stdout

@@ -1,4 +1,4 @@
-"""`doctor` names what keeps sessions from arriving, with its cure; its report tells no secret."""
+"""`doctor` finds what keeps sessions from arriving; its bug report holds no secret."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.agents import registry
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.cursor.registration import CursorRegistration
-from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.agents.settings_files.registration import Registration
-from opensync_hooks.cli import doctor
-from opensync_hooks.cli.doctor import history, network, places, registrations, waiting
-from opensync_hooks.cli.doctor.bundle import Discretion
+from opensync_hooks.cli.doctor import agents, hooks, network, queue, storage
+from opensync_hooks.cli.doctor.bundle import Anonymizer
+from opensync_hooks.cli.doctor.checks import run_checks
 from opensync_hooks.cli.doctor.finding import Finding
 from opensync_hooks.config import Folders, load
 from opensync_hooks.ledger.ledger import Ledger
-from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, start, terminal
+from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, run_python, terminal
 from tests.opensync import FakeClock, real_opensync
 from tests.transcripts import Pen
 
@@ -38,20 +38,20 @@ CANARY = "CanaryOfContent"
 CHECKS = (
     *("settings", "Claude Code hooks", "OpenCode hooks", "Cursor hooks", "double hooks"),
     *("permissions", "disk", "ledger", "embedded store", "queue", "destination", "network"),
-    *("resting", "set aside", "last error", "retention"),
+    *("cooldown", "quarantine", "last error", "retention"),
 )
 
 
 @pytest.fixture(autouse=True)
 def free(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Bytes on the disk, whatever the machine has that tests."""
-    told = {"bytes": 50 << 30}
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=told["bytes"]))
-    return told
+    """Free bytes on the disk, whatever the machine has that runs the tests."""
+    free = {"bytes": 50 << 30}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free["bytes"]))
+    return free
 
 
-def found(state: str | None = None) -> dict[str, Finding]:
-    return {one.check: one for one in doctor.examine() if state in (None, one.state)}
+def findings(state: str | None = None) -> dict[str, Finding]:
+    return {finding.check: finding for finding in run_checks() if state in (None, finding.state)}
 
 
 def register(agent: Registration, python: str = sys.executable) -> Path:
@@ -70,7 +70,7 @@ def hook(agent: Registration, python: str = sys.executable) -> str:
     return hook_command(Path(python), ROOT / "hooks" / agent.script)
 
 
-def test_nothing_is_wrong_on_a_new_machine_and_nothing_is_made(ours: Path, home: Path) -> None:
+def test_new_machine_passes_every_check_and_nothing_is_created(ours: Path, home: Path) -> None:
     ran = run("doctor")
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
@@ -81,20 +81,20 @@ def test_nothing_is_wrong_on_a_new_machine_and_nothing_is_made(ours: Path, home:
 
 
 @pytest.mark.usefixtures("recorded")
-def test_installed_and_synced_machine_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    for agent in AGENTS:
+def test_installed_and_synced_machine_passes_every_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    for agent in registry.AGENTS:
         register(agent.registration)
     run("sync")
-    assert found("failed") == found("warning") == {}
-    told = json.loads(run("doctor", "--json").stdout)
-    assert told["failed"] == 0
-    assert {one["state"] for one in told["checks"]} == {"ok"}
-    assert any(one["check"] == "Claude Code version" for one in told["checks"])
+    assert findings("failed") == findings("warning") == {}
+    document = json.loads(run("doctor", "--json").stdout)
+    assert document["failed"] == 0
+    assert {check["state"] for check in document["checks"]} == {"ok"}
+    assert any(check["check"] == "Claude Code version" for check in document["checks"])
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in run("doctor").stdout
 
 
-# ---- what can be wrong ---------------------------------------------------------------------------
+# ---- faults --------------------------------------------------------------------------------------
 
 
 def gone_python(_: Path) -> tuple[str, str]:
@@ -113,7 +113,7 @@ def dead_python(ours: Path) -> tuple[str, str]:
 
 def no_hooks(_: Path) -> tuple[str, str]:
     register(ClaudeCodeRegistration()).write_text("{}")
-    return "Claude Code hooks", "Stop, SessionEnd of ours is not in it"
+    return "Claude Code hooks", "our hook for Stop, SessionEnd is missing"
 
 
 def broken_settings(_: Path) -> tuple[str, str]:
@@ -159,8 +159,8 @@ def damaged_store(ours: Path) -> tuple[str, str]:
     with closing(sqlite3.connect(ours / "store.db")) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.execute("PRAGMA journal_mode = DELETE")
-    whole = (ours / "store.db").read_bytes()
-    (ours / "store.db").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    content = (ours / "store.db").read_bytes()
+    (ours / "store.db").write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     return "embedded store", "store.db: damaged"
 
 
@@ -190,7 +190,7 @@ def ancient_agent(home: Path) -> tuple[str, str]:
     pen = Pen(home / ".claude" / "projects" / "-x" / "old.jsonl")
     pen.line("user", "hello", version="1.0.31")
     run("sync")
-    return "Claude Code version", "1.0.31 fires no hook of ours"
+    return "Claude Code version", "1.0.31 does not run our hooks"
 
 
 FAULTS = (
@@ -202,59 +202,57 @@ FAULTS = (
 
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_fault_is_named_with_its_cure_in_one_line(fault: Any, ours: Path, home: Path) -> None:
-    of_home = fault in {soon_deleted, ancient_agent}
-    check, fact = fault(home if of_home else ours)
+def test_fault_is_reported_with_its_cure_on_one_line(fault: Any, ours: Path, home: Path) -> None:
+    check, fact = fault(home if fault in {soon_deleted, ancient_agent} else ours)
     ran = run("doctor")
     assert ran.returncode == 1
-    (line,) = [one for one in ran.stdout.splitlines() if one[8:].startswith(f"{check}:")]
+    (line,) = [line for line in ran.stdout.splitlines() if line[8:].startswith(f"{check}:")]
     assert line.startswith("failed")
     assert fact in line
-    wrong = found("failed")[check]  # also the second time: looking mends nothing
-    assert wrong.cure, "each fault has a cure"
-    assert wrong.cure in line
+    finding = findings("failed")[check]  # also the second time, as looking repairs nothing
+    assert finding.cure, "each fault has a cure"
+    assert finding.cure in line
 
 
-def test_setting_that_nothing_reads_is_a_warning(ours: Path) -> None:
-    assert found("warning").get("settings") is None
+def test_unknown_setting_is_a_warning(ours: Path) -> None:
+    assert findings("warning").get("settings") is None
     ours.mkdir(exist_ok=True)
     (ours / "config.toml").write_text("[privcy]\nexclude = ['*']\n")
     (ours / "config.toml").chmod(0o600)
-    assert "nothing reads `privcy`" in found("warning")["settings"].fact
+    assert "`privcy` is not a setting" in findings("warning")["settings"].fact
 
 
 def test_retention_follows_claude_codes_own_setting(home: Path) -> None:
     _, fact = soon_deleted(home)
     settings = home / ".claude" / "settings.json"
     settings.write_text('{"cleanupPeriodDays": 90}')
-    assert "for 90 days; 1 session not synced" in found()["retention"].fact
+    assert "for 90 days; 1 session not synced" in findings()["retention"].fact
     settings.write_text('{"cleanupPeriodDays": "x"}')
-    assert fact in found()["retention"].fact
+    assert fact in findings()["retention"].fact
     run("sync")
-    assert found()["retention"].state == "ok"
+    assert findings()["retention"].state == "ok"
 
 
-def test_what_a_worker_takes_away_meanwhile_is_no_fault(
+def test_file_that_a_worker_has_just_deleted_is_not_a_fault(
     ours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("sync")
     folders, gone = Folders.from_environ(os.environ), ours / "spool" / "1.event"
     monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
-    monkeypatch.setattr(places, "_walk", lambda _: iter([(gone.parent, [], [gone.name])]))
-    monkeypatch.delattr(Path, "walk", raising=False)
-    assert [one.state for one in waiting.queue(folders)] == ["ok"]
-    assert [one.state for one in places.permissions(folders)] == ["ok"]
+    monkeypatch.setattr(os, "walk", lambda _: iter([(str(gone.parent), [], [gone.name])]))
+    assert [finding.state for finding in queue.waiting(folders)] == ["ok"]
+    assert [finding.state for finding in storage.permissions(folders)] == ["ok"]
 
 
-def test_damaged_job_is_told_also_where_nothing_else_waits(ours: Path) -> None:
+def test_damaged_job_is_reported_even_if_nothing_else_is_waiting(ours: Path) -> None:
     job = ours / "spool" / "claude-code-x.job"
     job.parent.mkdir(parents=True)
     job.write_bytes(b"{")
-    assert "claude-code-x.job: cannot be read any more" in found("warning")["queue"].fact
+    assert "claude-code-x.job: damaged" in findings("warning")["queue"].fact
 
 
-@pytest.mark.parametrize("added", ["", " --wait"])
-def test_hook_of_another_version_is_a_warning(tmp_path: Path, added: str) -> None:
+@pytest.mark.parametrize("option", ["", " --wait"])
+def test_hook_of_another_version_is_a_warning(tmp_path: Path, option: str) -> None:
     old = tmp_path / "opensync_hooks"
     (old / "hooks").mkdir(parents=True)
     (old / "__init__.py").write_text('__version__ = "0.0.1"\n')
@@ -266,77 +264,79 @@ def test_hook_of_another_version_is_a_warning(tmp_path: Path, added: str) -> Non
     change = agent.plan(os.environ.get, command)
     assert change
     assert change.after
-    path.write_text(change.after.decode().replace(command, command + added))
-    assert "the hook is of version 0.0.1" in found("warning")["Claude Code hooks"].fact
+    path.write_text(change.after.decode().replace(command, command + option))
+    assert "the hook is version 0.0.1, but this is" in findings("warning")["Claude Code hooks"].fact
 
 
-def test_hook_in_the_projects_settings_too_is_told(
+def test_second_hook_in_the_projects_settings_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = register(ClaudeCodeRegistration())
     (tmp_path / "project" / ".claude").mkdir(parents=True)
     (tmp_path / "project" / ".claude" / "settings.json").write_bytes(path.read_bytes())
-    assert next(iter(registrations.doubles(os.environ))).state == "ok"
+    assert next(iter(hooks.doubled(os.environ))).state == "ok"
     monkeypatch.chdir(tmp_path / "project")
-    (double,) = registrations.doubles(os.environ)
+    (double,) = hooks.doubled(os.environ)
     assert (double.check, double.state) == ("Claude Code double", "warning")
     assert "SessionEnd, Stop" in double.fact
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("version", "state"),
     [("1.0.84", "failed"), ("1.0.85", "ok"), ("2.1.329", "ok"), ("3.0.0", "warning"), ("x", "ok")],
 )
-def test_versions_are_compared_as_numbers(told: str, state: str) -> None:
-    assert history._version(AGENTS[0], told).state == state
+def test_versions_are_compared_as_numbers(version: str, state: str) -> None:
+    agent = registry.get("claude-code")
+    assert agent
+    assert agents.judge_version(agent, version).state == state
 
 
 @pytest.mark.parametrize(
     ("left", "state"), [(2 << 30, "ok"), (500 << 20, "warning"), (10 << 20, "failed")]
 )
-def test_little_room_on_the_disk_is_told(free: dict[str, int], left: int, state: str) -> None:
+def test_little_space_on_the_disk_is_reported(free: dict[str, int], left: int, state: str) -> None:
     free["bytes"] = left
-    assert found()["disk"].state == state
+    assert findings()["disk"].state == state
 
 
 @pytest.mark.parametrize(
     ("ahead", "state"),
     [(0, "ok"), (-4_999, "ok"), (5_000, "warning"), (-59_000, "warning"), (3_600_000, "failed")],
 )
-def test_clocks_that_differ_are_told(ahead: int, state: str) -> None:
+def test_clock_offset_is_reported(ahead: int, state: str) -> None:
     finding = network.clock(ahead)
     assert finding.state == state
     assert state == "ok" or ("behind" in finding.fact) == (ahead > 0)
 
 
-def test_destination_is_asked_for_its_clock(
+def test_clock_is_compared_with_the_destinations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeClock((time.time_ns() // 1_000_000) - 120_000)
     with real_opensync(tmp_path, clock=clock) as (server, _, key):
         monkeypatch.setenv("OPENSYNC_URL", server.url)
         monkeypatch.setenv("OPENSYNC_API_KEY", key)
-        assert "ahead of the server's" in found("failed")["clock"].fact
-        assert found()["destination"].fact == f"{server.url} answers and takes the key"
+        assert "ahead of the server's" in findings("failed")["clock"].fact
+        assert findings()["destination"].fact == f"{server.url} responds and accepts the key"
         monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
-        refused = found("failed")["destination"]
+        refused = findings("failed")["destination"]
     assert "the key is refused" in refused.fact
     assert "opensync-hooks login" in refused.cure
 
 
-def test_proxy_is_told_without_its_password_and_a_missing_bundle_by_name(
+def test_proxy_is_shown_without_its_password_and_missing_certificates_are_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OPENSYNC_URL", "https://x.convex.site")
     monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
     monkeypatch.setenv("https_proxy", "http://ada:secret@proxy.example:3128")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
-    told = {one.check: one for one in network.proxy(load(), os.environ)}
-    assert told["proxy"].fact == "requests go through http://proxy.example:3128"
-    shown = Discretion.of(os.environ).text(told["proxy"].fact)
-    assert shown == "requests go through http://<host>:3128", "a report names no company"
-    assert told["TLS"].state == "failed"
-    assert "REQUESTS_CA_BUNDLE names /nowhere/ca.pem" in told["TLS"].fact
+    checks = {finding.check: finding for finding in network.proxy(load(), os.environ)}
+    assert checks["proxy"].fact == "requests go through http://proxy.example:3128"
+    anonymous = Anonymizer.from_environ(os.environ).text(checks["proxy"].fact)
+    assert anonymous == "requests go through http://<host>:3128", "a report names no company"
+    assert checks["TLS"].state == "failed"
+    assert "REQUESTS_CA_BUNDLE names /nowhere/ca.pem" in checks["TLS"].fact
 
 
 @pytest.mark.parametrize(
@@ -345,9 +345,9 @@ def test_proxy_is_told_without_its_password_and_a_missing_bundle_by_name(
         ({"SSL_CERT_FILE": "/no"}, ["SSL_CERT_FILE names /no, which does not exist."]),
         ({"REQUESTS_CA_BUNDLE": os.devnull, "CURL_CA_BUNDLE": "/no"}, []),
     ],
-    ids=["the last one", "one that does not count"],
+    ids=["last in order", "overridden"],
 )
-def test_bundle_that_requests_would_use_is_the_one_that_is_looked_for(
+def test_only_the_certificates_that_requests_would_use_are_checked(
     monkeypatch: pytest.MonkeyPatch, bundles: dict[str, str], missing: list[str]
 ) -> None:
     monkeypatch.setenv("OPENSYNC_URL", "https://x.convex.site")
@@ -355,29 +355,29 @@ def test_bundle_that_requests_would_use_is_the_one_that_is_looked_for(
     monkeypatch.setenv("https_proxy", "http://ada:secret@proxy.example:port")
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
-    told = {one.check: one for one in network.proxy(load(), {**os.environ, **bundles})}
-    assert told["proxy"].fact == "requests go through http://proxy.example:port"
-    assert [one.fact for one in told.values() if one.check == "TLS"] == missing
+    checks = list(network.proxy(load(), {**os.environ, **bundles}))
+    assert checks[-1].fact == "requests go through http://proxy.example:port"
+    assert [finding.fact for finding in checks if finding.check == "TLS"] == missing
 
 
-def test_rest_of_the_destination_is_told_with_its_cause(
+def test_cooldown_is_reported_with_its_cause(
     monkeypatch: pytest.MonkeyPatch, recorded: int
 ) -> None:
     assert recorded
     monkeypatch.setenv("OPENSYNC_URL", NOBODY_LISTENS)
     monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
     assert run("sync", FIRST).returncode == 6
-    told = found("warning")
-    assert "hooks do not ask the destination now: unreachable since" in told["resting"].fact
-    assert "1 job waiting" in found()["queue"].fact
-    assert "nothing is listening there" in found("failed")["destination"].fact
+    cooldown = findings("warning")["cooldown"]
+    assert "hooks do not contact the destination: unreachable since" in cooldown.fact
+    assert "1 job waiting" in findings()["queue"].fact
+    assert "nothing is listening there" in findings("failed")["destination"].fact
 
 
-def test_one_checks_surprise_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_check_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: object) -> Iterator[Finding]:
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr(history, "versions", broken)
+    monkeypatch.setattr(agents, "versions", broken)
     ran = run("doctor")
     assert ran.returncode == 1
     assert "A bug of opensync-hooks" in ran.stdout
@@ -385,13 +385,13 @@ def test_one_checks_surprise_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> 
     assert "retention:" in ran.stdout
 
 
-# ---- the report ----------------------------------------------------------------------------------
+# ---- the bug report ------------------------------------------------------------------------------
 
 
-def test_report_holds_neither_content_nor_secret_nor_name(
+def test_report_holds_no_content_secret_or_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ours: Path
 ) -> None:
-    """Everything private that the machine has, planted; none of it is in the report."""
+    """Private data is planted everywhere, and none of it is in the report."""
     user = tmp_path / "adalovelace"
     monkeypatch.setenv("HOME", str(user))
     monkeypatch.setenv("USER", "adalovelace")
@@ -408,16 +408,14 @@ def test_report_holds_neither_content_nor_secret_nor_name(
     (ours / "config.toml").write_text(settings)
     (ours / "config.toml").chmod(0o600)
     with Ledger(ours / "ledger.db") as ledger:
-        where = f"https://hidden-name-123.convex.site: refused; {user}/x; {secret}"
+        error = f"https://hidden-name-123.convex.site: refused; {user}/x; {secret}"
         ledger.set_note(
-            "last error", f"{where}; /srv/topsecretproject/a.py; {socket.gethostname()}"
+            "last error", f"{error}; /srv/topsecretproject/a.py; {socket.gethostname()}"
         )
     (ours / "hooks.log").write_text(f"{user}/.claude/projects/-home-topsecretproject/own.jsonl\n")
     monkeypatch.setenv("https_proxy", NOBODY_LISTENS)
     ran = run("doctor", "--bundle", str(tmp_path / "report.json"))
-    assert ran.stdout == (
-        f"{tmp_path / 'report.json'}: written. Read it before you send it to anybody.\n"
-    )
+    assert ran.stdout == (f"{tmp_path / 'report.json'}: written. Read it before you share it.\n")
     text = (tmp_path / "report.json").read_text()
     report = json.loads(text)
     private = (CANARY, secret, KEY, "topsecretproject", "adalovelace", "hidden-name")
@@ -427,11 +425,11 @@ def test_report_holds_neither_content_nor_secret_nor_name(
     assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o600
     assert report["settings"]["patterns"] == 1
     assert report["settings"]["destination"] == "convex"
-    assert "refused" in json.dumps(report["checks"]), "what helps to find the fault is there"
+    assert "refused" in json.dumps(report["checks"]), "the report has what helps to find the fault"
     assert report["log"]
 
 
-def test_report_for_a_folder_is_written_into_it(tmp_path: Path) -> None:
+def test_report_is_written_into_a_folder(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     ran = run("doctor", "--bundle", str(tmp_path / "reports"))
     (written,) = (tmp_path / "reports").iterdir()
@@ -439,36 +437,35 @@ def test_report_for_a_folder_is_written_into_it(tmp_path: Path) -> None:
     assert json.loads(written.read_text())["checks"]
 
 
-def test_report_can_be_printed_and_is_made_also_where_all_is_broken(ours: Path) -> None:
-    for fault in (unusable_settings, damaged_ledger):
-        fault(ours)
+def test_report_is_printed_even_if_everything_is_broken(ours: Path) -> None:
+    unusable_settings(ours)
+    damaged_ledger(ours)
     ran = run("doctor", "--bundle", "-")
     assert ran.returncode == 1
     report = json.loads(ran.stdout)
     assert "not valid TOML" in report["settings"]["unusable"]
-    assert re.search("damaged|no database", json.dumps(report["checks"]))
+    assert re.search("damaged|not a database", json.dumps(report["checks"]))
 
 
 # ---- a terminal ----------------------------------------------------------------------------------
 
 
-def test_colours_are_for_terminals_alone() -> None:
+def test_colours_are_used_only_on_a_terminal() -> None:
     def shown(**environ: str) -> bytes:
         with terminal() as (outer, inner):
             subprocess.run(
                 [sys.executable, "-m", "opensync_hooks", "doctor"],
-                cwd=ROOT, env={**os.environ, **environ}, stdout=inner, timeout=60, check=False,
+                cwd=ROOT, env={**os.environ, **environ}, stdout=inner, timeout=300, check=False,
             )  # fmt: skip
             return os.read(outer, 1 << 16)
 
     assert b"\x1b[32mok" in shown(TERM="xterm")
     assert b"\x1b" not in shown(TERM="xterm", NO_COLOR="1")
     assert b"\x1b" not in shown(TERM="dumb")
-    assert "\x1b" not in start("-m", "opensync_hooks", "doctor", TERM="xterm").stdout
+    assert "\x1b" not in run_python("-m", "opensync_hooks", "doctor", TERM="xterm").stdout
 
 
-def test_doctor_asks_no_one_about_sessions(recorded: int) -> None:
-    """It is no sync: what is not synced stays so."""
+def test_doctor_syncs_nothing(recorded: int) -> None:
     assert recorded
     run("doctor")
     assert FIRST not in run("verify", "--all").stderr

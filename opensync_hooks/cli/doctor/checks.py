@@ -1,0 +1,62 @@
+"""The list of checks, in the order in which `doctor` prints them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from opensync_hooks.cli.doctor import agents, hooks, network, queue, storage
+from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
+from opensync_hooks.config import Config, Folders, load, settings
+from opensync_hooks.errors import OpenSyncError, as_opensync_error
+
+Check = tuple[str, Callable[[], Iterator[Finding]]]
+
+
+def run_checks(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """Yield every finding as soon as it is known. Never raises: a check that breaks has failed."""
+    folders = Folders.from_environ(environ)
+    try:
+        config = load(environ)
+    except OpenSyncError as error:
+        yield failed("settings", str(error), error.hint)
+        config = None
+    else:
+        yield ok("settings", f"{folders.settings}" if folders.settings.exists() else "none yet")
+        yield from _run("settings", partial(_unknown_settings, environ, folders))
+    for name, check in _checks(environ, folders, config):
+        yield from _run(name, check)
+
+
+def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None) -> Iterator[Check]:
+    yield "hooks", partial(hooks.registered, environ)
+    yield "double hooks", partial(hooks.doubled, environ)
+    yield "versions", partial(agents.versions, environ)
+    yield "permissions", partial(storage.permissions, folders)
+    yield "disk", partial(storage.disk, folders)
+    yield "ledger", partial(storage.ledger, folders)
+    yield "embedded store", partial(storage.store, folders)
+    yield "queue", partial(queue.waiting, folders)
+    if config is None:
+        return
+    yield "destination", partial(network.destination, config)
+    yield "proxy", partial(network.proxy, config, environ)
+    yield "cooldown", partial(queue.cooldown, config)
+    yield "quarantine", partial(queue.quarantine, config)
+    yield "last error", partial(queue.last_error, config)
+    yield "retention", partial(agents.retention, config, environ)
+
+
+def _unknown_settings(environ: Mapping[str, str], folders: Folders) -> Iterator[Finding]:
+    for name in settings.unread_names(environ):
+        fact = f"{folders.settings}: `{name}` is not a setting."
+        yield warning("settings", fact, "Correct the name, or remove it.")
+
+
+def _run(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from check()
+    except Exception as error:  # noqa: BLE001 - a broken check must not hide the others
+        own_error = as_opensync_error(error)
+        yield failed(name, str(own_error), own_error.hint)

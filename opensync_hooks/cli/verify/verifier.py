@@ -1,0 +1,122 @@
+"""Reads sessions back from the destination, compares them, and repairs what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from opensync_hooks.agents.source import Located, Source
+from opensync_hooks.cli.verify.comparison import Comparison, Difference, SentMessage
+from opensync_hooks.delivery.delivery import Delivery
+from opensync_hooks.delivery.session_sync import Syncer
+from opensync_hooks.destinations.protocol import ReadableDestination
+from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.model import Json
+
+_LOCK_TIMEOUT_S = 30
+_BEYOND_REPAIR = ("double message", "quarantined")
+"""OpenSync deletes no message, and accepts none that it has refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The comparison of one session, with its subagents."""
+
+    session_id: str
+    title: str | None = None
+    messages: int = 0
+    parts: int = 0
+    differences: tuple[Difference, ...] = ()
+    surplus: int = 0
+    """Messages that the agent no longer has, which is not a fault."""
+    later: int = 0
+    """Messages whose stored time is later than ours; OpenSync never changes a time."""
+    is_partial: bool = False
+    """The agent was still writing the session."""
+    excluded: str | None = None
+    """Why the session was not compared."""
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.differences
+
+    @property
+    def is_repairable(self) -> bool:
+        return any(difference.kind not in _BEYOND_REPAIR for difference in self.differences)
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Compares and repairs sessions; `syncer` delivers to `destination`."""
+
+    syncer: Syncer
+    destination: ReadableDestination
+
+    def verify(self, source: Source, located: Located) -> Verdict:
+        """Compare a session, and change nothing. Raises what `Syncer.sync` raises."""
+        verdict = Verdict(located.session_id)
+        with self.syncer.alone(source.agent, located.session_id, _LOCK_TIMEOUT_S):
+            for preview in self.syncer.preview(source, located):
+                if isinstance(preview, Delivery):
+                    verdict = self._add(verdict, preview)
+                elif preview.session_id == located.session_id:
+                    verdict = Verdict(located.session_id, excluded=preview.reason)
+        return verdict
+
+    def repair(self, source: Source, located: Located, verdict: Verdict) -> None:
+        """Send again exactly what differs. Raises what `Syncer.sync` raises."""
+        for session_id in {difference.session_id for difference in verdict.differences}:
+            record = SessionRecord(
+                self.syncer.ledger, self.destination.name, source.agent, session_id
+            )
+            differences = [
+                difference
+                for difference in verdict.differences
+                if difference.session_id == session_id
+            ]
+            if any(difference.kind == "missing session" for difference in differences):
+                record.forget()
+            elif record.remote_session() is not None:
+                message_ids = (difference.message_id for difference in differences)
+                record.mark_pending(list(filter(None, message_ids)))
+        self.syncer.sync(source, located)
+
+    def _add(self, verdict: Verdict, delivery: Delivery) -> Verdict:
+        """Compare the session itself, or one of its subagents."""
+        known = delivery.known = delivery.record.remote_session()
+        session = delivery.session
+        stored = self.destination.fetch(session.id, known.remote_id if known else None)
+        comparison = Comparison(session.id, str(stored["session"]["id"]) if stored else "")
+        differences = tuple(_differences(delivery, stored, comparison))
+        return Verdict(
+            session_id=verdict.session_id,
+            title=verdict.title or session.title,
+            messages=verdict.messages + comparison.messages,
+            parts=verdict.parts + comparison.parts,
+            differences=verdict.differences + differences,
+            surplus=verdict.surplus + comparison.surplus,
+            later=verdict.later + comparison.later,
+            is_partial=verdict.is_partial or session.is_partial,
+        )
+
+
+def _differences(
+    delivery: Delivery, stored: Json | None, comparison: Comparison
+) -> Iterator[Difference]:
+    messages = list(_sent_messages(delivery))
+    if stored is not None:
+        yield from comparison.session(*delivery.head(), stored["session"])
+        yield from comparison.all_messages(messages, stored["messages"])
+    elif delivery.known is not None:
+        yield comparison.difference("missing session", "the session was synced, but is missing")
+    elif any(message.record is not None or not message.undone for message in messages):
+        yield comparison.difference("not synced", "the session is not synced yet")
+
+
+def _sent_messages(delivery: Delivery) -> Iterator[SentMessage]:
+    for message, body, extra, *_ in delivery.messages():
+        name, record = delivery.known_as(message)
+        aliases = [alias for alias in (message.id, *message.aliases) if alias != name]
+        yield SentMessage(
+            (name, *aliases), body, extra, record, undone=message.undone, spare=message.spare
+        )
