@@ -14,10 +14,8 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
-from opensync_hooks.agents.opencode import plugin_list
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
-from opensync_hooks.agents.settings_files.hooks_json import HooksFile
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths as folders
 from opensync_hooks.setup import migration_backups
@@ -132,13 +130,8 @@ def _left(one: Predecessor, agent: Agent, environ: Mapping[str, str]) -> Found |
 
 def _planners(one: Predecessor, agent: Agent, environ: Mapping[str, str]) -> Iterator[Planner]:
     for env in _places(environ):
-        if isinstance(agent.registration, HooksFile):
-            yield migration_backups.noted(
-                env, one.package, partial(agent.registration.plan_without, env, one.owns)
-            )
-            continue
-        for path in plugin_list.paths(env):
-            plan = partial(plugin_list.without, path, one.package)
+        for path in agent.registration.foreign_files(env):
+            plan = partial(agent.registration.plan_without, path, one.package, one.owns)
             yield migration_backups.noted(env, one.package, plan)
 
 
@@ -151,8 +144,7 @@ def _places(environ: Mapping[str, str]) -> Iterator[folders.Lookup]:
 
 
 def _texts(agent: Agent, environ: Mapping[str, str]) -> Iterator[str]:
-    paths = [agent.registration.settings_path(environ.get), *plugin_list.paths(environ.get)]
-    for path in paths:
+    for path in agent.registration.foreign_files(environ.get):
         yield (read(path) or b"").decode("utf-8", "replace")
 
 

@@ -386,7 +386,7 @@ def test_hook_of_theirs_is_told_by_its_command(command: object, package: str | N
 def test_every_way_to_name_the_opencode_plugin_is_found(tmp_path: Path, entry: str) -> None:
     path = tmp_path / "opencode.jsonc"
     path.write_text(f'{{"plugin": ["opencode-syncthing-plugin", {entry}, "b"]}}')
-    change = plugin_list.without(path, "opencode-sync-plugin")
+    change = plugin_list.plan_without(path, "opencode-sync-plugin")
     assert change
     assert change.after == b'{"plugin": ["opencode-syncthing-plugin", "b"]}'
 

@@ -1,4 +1,7 @@
-"""The `plugin` list in OpenCode's own settings: one entry out, every other byte as it was."""
+"""The `plugin` list in OpenCode's own settings, from which another program's entry can be removed.
+
+Every other byte stays as it is, comments included.
+"""
 
 from __future__ import annotations
 
@@ -6,54 +9,61 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.agents.json_access import get_list
 from opensync_hooks.agents.settings_files import jsonc_edit
+from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
-from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.hook import paths as folders
+from opensync_hooks.hook import paths
 
-_NAMES = ("config.json", "opencode.json", "opencode.jsonc")
+_FILE_NAMES = ("config.json", "opencode.json", "opencode.jsonc")
 _BOM = "\ufeff"
 
 
-def paths(env: folders.Lookup) -> Iterator[Path]:
-    """Those that hold for every project; a project's own are its team's."""
-    config = Path(env("XDG_CONFIG_HOME") or folders.home(env) + "/.config") / "opencode"
-    extra = env("OPENCODE_CONFIG_DIR")
-    for folder in (config, Path(folders.home(env), ".opencode"), *([Path(extra)] if extra else [])):
-        yield from (folder / name for name in _NAMES)
-    alone = env("OPENCODE_CONFIG")
-    if alone:
-        yield Path(alone)
+def settings_files(env: paths.Lookup) -> Iterator[Path]:
+    """Yield the settings files of the user; a project's own belong to its team."""
+    for folder in config_folders(env):
+        yield from (folder / name for name in _FILE_NAMES)
+    custom = env("OPENCODE_CONFIG")
+    if custom:
+        yield Path(custom)
 
 
-def without(path: Path, package: str) -> FileChange | None:
-    """The change that takes every entry of the package out of the list; None if there is none."""
+def config_folders(env: paths.Lookup) -> list[Path]:
+    """Return the folders of the user in which OpenCode looks for settings and plugins."""
+    home = paths.home(env)
+    folders = [
+        Path(env("XDG_CONFIG_HOME") or f"{home}/.config", "opencode"),
+        Path(home, ".opencode"),
+    ]
+    custom = env("OPENCODE_CONFIG_DIR")
+    return [*folders, Path(custom)] if custom else folders
+
+
+def plan_without(path: Path, package: str) -> FileChange | None:
+    """Plan to remove every entry of an npm package; None if there is none."""
     before = read(path)
     if before is None or package.encode() not in before:
         return None
     try:
         text = before.decode("utf-8")
-        mark, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
-        while (place := _place(jsonc_edit.parse(text), package)) is not None:
-            text = jsonc_edit.remove(text, ("plugin", place))
+        bom, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
+        while (index := _index(jsonc_edit.parse(text), package)) is not None:
+            text = jsonc_edit.remove(text, ("plugin", index))
     except ValueError as error:
-        raise OpenSyncError(
-            f"{path}: cannot be read as JSON with comments. Nothing was changed.",
+        raise SettingsError(
+            Blocker(BlockerKind.MALFORMED, path, "cannot be read as JSON with comments"),
             f"take {package} out of its `plugin` list by hand",
         ) from error
-    after = (mark + text).encode()
+    after = (bom + text).encode()
     return None if after == before else FileChange(path, before, after)
 
 
-def _place(settings: Any, package: str) -> int | None:
-    plugins = settings.get("plugin") if isinstance(settings, dict) else None
-    for i, entry in enumerate(plugins if isinstance(plugins, list) else ()):
+def _index(settings: Any, package: str) -> int | None:
+    """Find the package by its name, with or without a version, or by its path."""
+    for index, entry in enumerate(get_list(settings, "plugin")):
         name = entry[0] if isinstance(entry, list) and entry else entry
-        if isinstance(name, str) and _is(name, package):
-            return i
+        if isinstance(name, str) and (
+            name == package or name.startswith(f"{package}@") or f"node_modules/{package}/" in name
+        ):
+            return index
     return None
-
-
-def _is(name: str, package: str) -> bool:
-    """By its name with or without a version, or by the path of an installed package."""
-    return name == package or name.startswith(f"{package}@") or f"node_modules/{package}/" in name

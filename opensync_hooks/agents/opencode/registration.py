@@ -13,11 +13,11 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from opensync_hooks.agents.opencode import DESCRIPTION
+from opensync_hooks.agents.opencode import DESCRIPTION, plugin_list
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.agents.settings_files.hook_command import command_blocker
@@ -46,11 +46,11 @@ class OpenCodeRegistration:
     file_name = "opensync-hooks.js"
 
     def settings_path(self, env: paths.Lookup) -> Path:
-        return _config_folder(env) / "plugin" / self.file_name
+        return plugin_list.config_folders(env)[0] / "plugin" / self.file_name
 
     def is_installed(self, env: paths.Lookup) -> bool:
         data = Path(env("XDG_DATA_HOME") or paths.home(env) + "/.local/share") / "opencode"
-        return _config_folder(env).is_dir() or data.is_dir() or any(_programs(env))
+        return plugin_list.config_folders(env)[0].is_dir() or data.is_dir() or any(_programs(env))
 
     def plan(self, env: paths.Lookup, command: str) -> FileChange | None:
         path = self.settings_path(env)
@@ -99,9 +99,17 @@ class OpenCodeRegistration:
     def retention_days(self, _: paths.Lookup) -> int | None:
         return None
 
+    def foreign_files(self, env: paths.Lookup) -> list[Path]:
+        return list(plugin_list.settings_files(env))
+
+    def plan_without(
+        self, path: Path, package: str, _: Callable[[object], bool]
+    ) -> FileChange | None:
+        return plugin_list.plan_without(path, package)
+
     def advice(self, env: paths.Lookup) -> str:
         """With a plugin, 1.14 and newer waits at each start until an npm package is installed."""
-        config = _config_folder(env)
+        config = plugin_list.config_folders(env)[0]
         npmrc = read(config / ".npmrc") or b""
         if (config / _NPM_PACKAGE).is_dir() or _NO_RETRIES.encode() in npmrc:
             return ""
@@ -112,11 +120,8 @@ class OpenCodeRegistration:
 
     def _copies(self, env: paths.Lookup, project: Path | None = None) -> Iterator[Path]:
         """Yield where else OpenCode would load our file from, and run our hook once more."""
-        roots = [_config_folder(env), Path(paths.home(env), ".opencode")]
-        extra = env("OPENCODE_CONFIG_DIR")
-        roots += [Path(extra)] if extra else []
-        roots += [project / ".opencode"] if project else []
-        for root in dict.fromkeys(roots):
+        project_folders = [project / ".opencode"] if project else []
+        for root in dict.fromkeys((*plugin_list.config_folders(env), *project_folders)):
             for folder in ("plugin", "plugins"):
                 path = root / folder / self.file_name
                 if path != self.settings_path(env):
@@ -128,10 +133,6 @@ class OpenCodeRegistration:
             if content is not None and content.startswith(_MARK):
                 return FileChange(path, content, None)
         return None
-
-
-def _config_folder(env: paths.Lookup) -> Path:
-    return Path(env("XDG_CONFIG_HOME") or paths.home(env) + "/.config") / "opencode"
 
 
 def _programs(env: paths.Lookup) -> Iterator[str]:

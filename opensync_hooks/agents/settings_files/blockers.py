@@ -45,3 +45,4 @@ class SettingsError(OpenSyncError):
     def __init__(self, blocker: Blocker, hint: str) -> None:
         super().__init__(f"{blocker}. Nothing was changed.", hint)
         self.blocker = blocker
+        self.kind = blocker.kind

@@ -100,21 +100,20 @@ class HooksFile:
         stale_record = SideFile(backup.record_path(env, path), None)
         return None if after == before else FileChange(path, before, after, (stale_record,))
 
+    def foreign_files(self, env: paths.Lookup) -> list[Path]:
+        return [self.settings_path(env)]
+
     def plan_without(
-        self, env: paths.Lookup, is_unwanted: Callable[[object], bool]
+        self, path: Path, _package: str, owns: Callable[[object], bool]
     ) -> FileChange | None:
-        """Plan to take out another program's handlers, which the user has agreed to."""
-        path = self.settings_path(env)
         before = read(path)
         text = self._decode(path, before)
         settings = json_edit.parse(text)
-        unwanted = [
-            at for at, handler in self._all(settings) if is_unwanted(handler.get("command"))
-        ]
-        if before is None or not unwanted:
+        foreign = [at for at, handler in self._all(settings) if owns(handler.get("command"))]
+        if before is None or not foreign:
             return None
         self._check_settings(path, before, settings)
-        return FileChange(path, before, _encode(before, self._cut(text, unwanted)))
+        return FileChange(path, before, _encode(before, self._cut(text, foreign)))
 
     def state(self, env: paths.Lookup) -> RegistrationState:
         path = self.settings_path(env)

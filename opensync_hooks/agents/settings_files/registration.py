@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,6 +78,16 @@ class Registration(Protocol):
 
     def retention_days(self, env: paths.Lookup) -> int | None:
         """Return after how many days the agent deletes a session; None if it keeps them all."""
+        ...
+
+    def foreign_files(self, env: paths.Lookup) -> list[Path]:
+        """Return the user's files in which other programs are registered with the agent."""
+        ...
+
+    def plan_without(
+        self, path: Path, package: str, owns: Callable[[object], bool]
+    ) -> FileChange | None:
+        """Plan to take an npm package out of one of these files; `owns` tells its commands."""
         ...
 
     def advice(self, env: paths.Lookup) -> str:

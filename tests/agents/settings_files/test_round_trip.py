@@ -268,7 +268,7 @@ def test_migration_removes_one_entry_of_opencodes_settings_and_nothing_else(
         path = Path(folder, "opencode.jsonc")
         path.write_bytes((mark + text).encode("utf-8", "surrogatepass"))
         before = jsonc_edit.parse(text)
-        planned = plugin_list.without(path, OLD)
+        planned = plugin_list.plan_without(path, OLD)
         if not any(is_old(entry) for entry in before["plugin"]):
             assert planned is None
             return
@@ -278,4 +278,4 @@ def test_migration_removes_one_entry_of_opencodes_settings_and_nothing_else(
         left = [entry for entry in before["plugin"] if not is_old(entry)]
         assert jsonc_edit.parse(after) == before | {"plugin": left}
         assert bare(after) == bare(text)
-        assert plugin_list.without(path, OLD) is None
+        assert plugin_list.plan_without(path, OLD) is None
