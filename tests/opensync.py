@@ -1,6 +1,6 @@
-"""The real OpenSync as a store: the same calls, with the windows and losses of its server.
+"""The real OpenSync for tests: the embedded store's calls, with its server's windows and losses.
 
-Put behind our own server it answers as a deployment does, so that tests meet every trap for real.
+Behind our own HTTP server it answers as a deployment does, so that tests meet every trap for real.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 from opensync_hooks.config.credentials import new_key
+from opensync_hooks.destinations.store import validation
+from opensync_hooks.destinations.store.export import plain_text
 from opensync_hooks.destinations.store.store import Clock, Store
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json
@@ -26,116 +28,151 @@ from opensync_hooks.system.clock import now
 
 MESSAGE_WINDOW_MS = 5_000
 SESSION_WINDOW_MS = 10_000
-SEARCH_UNITS = 10_000
-MOST_REPLACED_PARTS = 4_092
-POISON = "Received invalid json: lone leading surrogate in hex escape at line 1 column 10035"
+SEARCH_TEXT_UNITS = 10_000
+MAX_REPLACED_PARTS = 4_092
+SPLIT_EMOJI = "Received invalid json: lone leading surrogate in hex escape at line 1 column 10035"
 
 
 class FakeClock:
-    """Stands still until it is told to go on. Milliseconds."""
+    """A clock in milliseconds that moves only by `advance`."""
 
-    def __init__(self, at: int = 1_700_000_000_000) -> None:
-        self.at = at
+    def __init__(self, ms: int = 1_700_000_000_000) -> None:
+        self.ms = ms
 
     def __call__(self) -> int:
-        return self.at
+        return self.ms
 
     def advance(self, seconds: float) -> None:
-        self.at += round(seconds * 1000)
+        self.ms += round(seconds * 1000)
 
 
 class RealStore(Store):
-    """A Store that loses what the real server loses."""
+    """A Store that ignores and loses what the real server does."""
 
     def __init__(self, path: Path, *, clock: Clock = now) -> None:
         super().__init__(path, now=clock)
         self.search_text: defaultdict[str, str] = defaultdict(str)
-        """By the session's externalId: what the real server's full-text search would find."""
+        """By a session's externalId: what the real server's full-text search covers."""
+
+    def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:
+        with self._rolled_back_by_split_emoji():
+            return super().put_message(body, extra, replaces=replaces)
+
+    def _put_sessions(self, items: Any) -> tuple[int, list[str]]:
+        sessions = validation.batch_sessions(items)
+        with self._file.writing() as db:
+            return sum(self._write_batch_session(db, fields) for fields in sessions), []
+
+    def _put_messages(self, items: Any) -> tuple[int, list[str]]:
+        messages = validation.batch_messages(items)
+        stored, errors = 0, []
+        with self._rolled_back_by_split_emoji(), self._file.writing() as db:
+            for fields in messages:
+                try:
+                    stored += self._write_batch_message(db, fields)
+                except RejectedError as error:
+                    errors.append(f"{fields['externalId']}: Error: {error}")
+        return stored, errors
 
     def _write_session(self, db: sqlite3.Connection, fields: Json, extra: Json) -> str:
         compared = ("title", "projectPath", "model", "promptTokens", "completionTokens")
-        old = _old(db, "session", fields)
-        if old is None:
-            self.search_text[fields["externalId"]] = fields.get("title", "")
-        elif self._is_repeated(old, fields, compared):
+        old = _stored(db, "session", fields)
+        if old and self._is_repetition(old, fields, compared):
             return str(old["id"])
-        elif fields.get("title", old["title"]) != old["title"]:
-            self.search_text[fields["externalId"]] = fields["title"]
-        return super()._write_session(db, _changeable(fields) if old else fields, extra)
+        if old is None or fields.get("title", old["title"]) != old["title"]:
+            self.search_text[fields["externalId"]] = fields.get("title", "")
+        return self._save_session(db, old, fields, extra)
 
-    def _batch_session(self, db: sqlite3.Connection, fields: Json) -> bool:
-        old = _old(db, "session", fields)
-        if old and self._is_repeated(old, fields, ("title", "model", "promptTokens")):
+    def _write_batch_session(self, db: sqlite3.Connection, fields: Json) -> bool:
+        """Return whether it was stored; an update by batch keeps the search text."""
+        old = _stored(db, "session", fields)
+        if old and self._is_repetition(old, fields, ("title", "model", "promptTokens")):
             return False
         if old is None:
             self.search_text[fields["externalId"]] = fields.get("title", "")
-        super()._write_session(db, _changeable(fields) if old else fields, {})
+        self._save_session(db, old, fields, {})
         return True
 
-    def _is_repeated(self, old: Json, fields: Json, compared: tuple[str, ...]) -> bool:
-        given = {"promptTokens": 0, "completionTokens": 0, **fields}
-        same = all(given.get(name) == old[name] for name in compared)
-        return same and self.now() - old["updatedAt"] < SESSION_WINDOW_MS
+    def _is_repetition(self, old: Json, fields: Json, compared: tuple[str, ...]) -> bool:
+        counts = {"promptTokens": 0, "completionTokens": 0}
+        is_same = all({**counts, **fields}.get(name) == old[name] for name in compared)
+        return is_same and self.now() - old["updatedAt"] < SESSION_WINDOW_MS
 
-    def _source(self, given: str | None, *, known: bool) -> str:
-        return given or "" if known else super()._source(given, known=known)
+    def _save_session(
+        self, db: sqlite3.Connection, old: Json | None, fields: Json, extra: Json
+    ) -> str:
+        """An update changes neither the time nor a count to zero, and maps no source."""
+        if old is None:
+            return super()._write_session(db, fields, extra)
+        counts = ("promptTokens", "completionTokens")
+        kept = {name for name in counts if fields.get(name, 0) <= 0} | {"createdAt"}
+        changes = {name: value for name, value in fields.items() if name not in kept}
+        session_id = super()._write_session(db, changes, extra)
+        source = fields.get("source", old["source"])
+        db.execute("UPDATE session SET source = ? WHERE id = ?", (source, session_id))
+        return session_id
 
     def _write_message(self, db: sqlite3.Connection, fields: Json, extra: Json) -> str:
-        old = _old(db, "message", fields)
-        if old and self.now() - old["createdAt"] < MESSAGE_WINDOW_MS:
-            return str(old["id"])
-        if old and len(fields.get("parts", ())) > MOST_REPLACED_PARTS:
-            raise RejectedError("Too many index ranges read in a single function execution")
-        if old:
-            fields = {"parts": [], **fields, "role": old["role"], "createdAt": old["createdAt"]}
-        return self._searchable(db, fields, extra)
-
-    def _batch_message(self, db: sqlite3.Connection, fields: Json) -> bool:
-        old = _old(db, "message", fields)
+        old = _stored(db, "message", fields)
         if old is None:
-            self._searchable(db, fields, {})
-            return True
+            return self._save_message(db, fields, extra)
         if self.now() - old["createdAt"] < MESSAGE_WINDOW_MS:
+            return str(old["id"])
+        if len(fields.get("parts", ())) > MAX_REPLACED_PARTS:
+            raise RejectedError("Too many index ranges read in a single function execution")
+        unchangeable = {name: old[name] for name in ("role", "createdAt")}
+        return self._save_message(db, {"parts": [], **fields, **unchangeable}, extra)
+
+    def _write_batch_message(self, db: sqlite3.Connection, fields: Json) -> bool:
+        """Return whether it was stored; an update by batch deletes the parts."""
+        old = _stored(db, "message", fields)
+        if old and self.now() - old["createdAt"] < MESSAGE_WINDOW_MS:
             return False
-        super()._write_message(db, {**fields, "role": old["role"], "parts": []}, {})
+        changes = {**fields, "role": old["role"], "parts": []} if old else fields
+        self._save_message(db, changes, {})
         return True
 
-    def _searchable(self, db: sqlite3.Connection, fields: Json, extra: Json) -> str:
-        """Poison: the cut of the search text inside an emoji undoes everything around it."""
-        written = super()._write_message(db, fields, extra)
-        said = " ".join(filter(None, map(_said, fields.get("parts", ()))))
-        if said:
-            before = self.search_text[fields["sessionExternalId"]]
-            units = f"{before} {said}".encode("utf-16-le")[: 2 * SEARCH_UNITS]
+    def _save_message(self, db: sqlite3.Connection, fields: Json, extra: Json) -> str:
+        """Store a message and its search text, under the session that had its id first."""
+        session_key = fields["sessionExternalId"]
+        query = """SELECT session.externalId FROM message JOIN session ON session.id = session
+            WHERE message.externalId = ?"""
+        owner = db.execute(query, (fields["externalId"],)).fetchone()
+        if owner and owner[0] != session_key:
+            if _stored(db, "session", {"externalId": session_key}) is None:
+                self._write_session(db, {"externalId": session_key}, {})
+            fields = {**fields, "sessionExternalId": owner[0]}
+        message_id = super()._write_message(db, fields, extra)
+        parts = fields.get("parts", ())
+        texts = [plain_text(part["content"]) for part in parts if part["type"] == "text"]
+        if any(texts):
+            text = " ".join((self.search_text[session_key], *filter(None, texts)))
+            units = text.encode("utf-16-le")[: 2 * SEARCH_TEXT_UNITS]
             try:
-                self.search_text[fields["sessionExternalId"]] = units.decode("utf-16-le")
+                self.search_text[session_key] = units.decode("utf-16-le")
             except UnicodeDecodeError:
-                raise _PoisonError(POISON) from None
-        return written
-
-    def _put_messages(self, items: Any, errors: list[str]) -> int:
-        with self._undone_by_poison():
-            return super()._put_messages(items, errors)
-
-    def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:
-        with self._undone_by_poison():
-            return super().put_message(body, extra, replaces=replaces)
+                raise _SplitEmojiError from None
+        return message_id
 
     @contextmanager
-    def _undone_by_poison(self) -> Iterator[None]:
+    def _rolled_back_by_split_emoji(self) -> Iterator[None]:
+        """The server fails when it cuts its search text inside an emoji, and undoes everything."""
         before = dict(self.search_text)
         try:
             yield
-        except _PoisonError as poison:
+        except _SplitEmojiError:
             self.search_text = defaultdict(str, before)
-            raise RejectedError(str(poison)) from None
-
-    def _check_owner(self, db: sqlite3.Connection, old: Json, fields: Json) -> None:
-        """Nobody asks whose message it is."""
+            raise RejectedError(SPLIT_EMOJI) from None
 
 
-class _PoisonError(Exception):
-    """No RejectedError, so that a batch does not take it for the refusal of one message."""
+class _SplitEmojiError(Exception):
+    """Not a RejectedError, which a batch would count as the refusal of a single message."""
+
+
+def _stored(db: sqlite3.Connection, table: str, fields: Json) -> Json | None:
+    query = f"SELECT * FROM {table} WHERE externalId = ?"  # noqa: S608 - two names of our own
+    row = db.execute(query, (fields["externalId"],)).fetchone()
+    return dict(row) if row else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +219,7 @@ class FaultyServer(Server):
 def real_opensync(
     folder: Path, *, clock: Clock = now, on_request: OnRequest = lambda *_: None
 ) -> Iterator[tuple[Server, RealStore, str]]:
-    """A running server that behaves as a deployment, its store, and its key."""
+    """Yield a running server that behaves as a deployment, its store, and its key."""
     key = new_key()
     with (
         RealStore(folder / "opensync.db", clock=clock) as store,
@@ -195,44 +232,21 @@ class Listener(Protocol):
     def on_request(self, method: str, path: str, body: bytes, /) -> Fault | None: ...
 
 
-Somebody = TypeVar("Somebody", bound=Listener)
+ListenerT = TypeVar("ListenerT", bound=Listener)
 
 
 @contextmanager
 def logged_in(
-    made_of: Callable[[RealStore], Somebody], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Somebody]:
-    """Somebody whose settings name a server as above, and who hears each of its requests."""
-    found: list[Somebody] = []
+    create: Callable[[RealStore], ListenerT], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ListenerT]:
+    """Yield a listener that receives every request, with the environment logged in to a server."""
+    listeners: list[ListenerT] = []
 
     def on_request(method: str, path: str, body: bytes) -> Fault | None:
-        return found[0].on_request(method, path, body)
+        return listeners[0].on_request(method, path, body)
 
     with real_opensync(folder, on_request=on_request) as (server, store, key):
-        found.append(made_of(store))
+        listeners.append(create(store))
         monkeypatch.setenv("OPENSYNC_URL", server.url)
         monkeypatch.setenv("OPENSYNC_API_KEY", key)
-        yield found[0]
-
-
-def _old(db: sqlite3.Connection, table: str, fields: Json) -> Json | None:
-    query = f"SELECT * FROM {table} WHERE externalId = ?"  # noqa: S608 - two names of our own
-    found = db.execute(query, (fields["externalId"],)).fetchone()
-    return dict(found) if found else None
-
-
-def _changeable(fields: Json) -> Json:
-    """What an update may change: never the time, and never a count to nothing."""
-    return {
-        name: value
-        for name, value in fields.items()
-        if name != "createdAt" and not (name in {"promptTokens", "completionTokens"} and value <= 0)
-    }
-
-
-def _said(part: Json) -> str:
-    if part["type"] != "text":
-        return ""
-    content = part["content"]
-    text = content.get("text") or content.get("content") if isinstance(content, dict) else content
-    return text if isinstance(text, str) else ""
+        yield listeners[0]

@@ -1,3 +1,5 @@
+"""The real server's windows and losses, as the tests' own server has them."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -39,34 +41,34 @@ def put_message(real: RealStore, key: str = "m", session: str = "s", **fields: A
 
 
 def messages(real: RealStore, key: str = "s") -> list[Json]:
-    found = real.session(key)
-    assert found is not None
-    said: list[Json] = found["messages"]
-    return said
+    stored = real.session(key)
+    assert stored is not None
+    session_messages: list[Json] = stored["messages"]
+    return session_messages
 
 
 def the_session(real: RealStore, key: str = "s") -> Json:
-    found = real.session(key)
-    assert found is not None
-    session: Json = found["session"]
+    stored = real.session(key)
+    assert stored is not None
+    session: Json = stored["session"]
     return session
 
 
 @pytest.mark.parametrize(
-    ("created_ago", "kept"),
+    ("age_s", "stored"),
     [(0, "old"), (4.999, "old"), (5, "new"), (-3600, "old")],
     ids=["at once", "in the window", "after it", "in the future"],
 )
-def test_a_message_is_not_updated_in_its_first_5_seconds(
-    real: RealStore, clock: FakeClock, created_ago: float, kept: str
+def test_message_is_not_updated_in_its_first_5_seconds(
+    real: RealStore, clock: FakeClock, age_s: float, stored: str
 ) -> None:
-    created = clock() - round(created_ago * 1000)
+    created = clock() - round(age_s * 1000)
     first = put_message(real, textContent="old", createdAt=created)
     assert put_message(real, textContent="new", createdAt=created) == first
-    assert messages(real)[0]["textContent"] == kept
+    assert messages(real)[0]["textContent"] == stored
 
 
-def test_a_message_keeps_its_first_time_and_role(real: RealStore, clock: FakeClock) -> None:
+def test_message_keeps_its_first_time_and_role(real: RealStore, clock: FakeClock) -> None:
     put_message(real, createdAt=1)
     put_message(real, createdAt=2, role="system")
     assert (messages(real)[0]["createdAt"], messages(real)[0]["role"]) == (1, "user")
@@ -74,20 +76,20 @@ def test_a_message_keeps_its_first_time_and_role(real: RealStore, clock: FakeClo
     assert the_session(real)["createdAt"] == clock()
 
 
-def test_parts_that_are_left_out_are_deleted(real: RealStore) -> None:
+def test_update_without_parts_deletes_them(real: RealStore) -> None:
     put_message(real, createdAt=1, parts=[text("lost")])
     put_message(real, createdAt=1)
     assert messages(real)[0]["parts"] == []
 
 
-def test_a_replaced_message_has_at_most_4092_parts(real: RealStore) -> None:
+def test_replaced_message_has_at_most_4092_parts(real: RealStore) -> None:
     put_message(real, createdAt=1, parts=[text("x")] * 4093)
     put_message(real, createdAt=1, parts=[text("x")] * 4092)
     with pytest.raises(RejectedError, match="Too many"):
         put_message(real, createdAt=1, parts=[text("x")] * 4093)
 
 
-def test_an_id_used_by_two_sessions_rewrites_the_first_and_leaves_the_second_empty(
+def test_message_id_of_two_sessions_rewrites_the_first_and_leaves_the_second_empty(
     real: RealStore,
 ) -> None:
     first = put_message(real, "m", "one", createdAt=1, textContent="mine")
@@ -109,7 +111,7 @@ def test_an_id_used_by_two_sessions_rewrites_the_first_and_leaves_the_second_emp
     ],
     ids=["cost", "unseen fields", "after 10 s", "title", "path", "tokens", "no title"],
 )
-def test_a_session_posted_again_within_10_seconds_is_ignored_unless_it_looks_different(
+def test_session_repeated_within_10_seconds_is_ignored_unless_it_looks_different(
     real: RealStore, clock: FakeClock, change: Json, seconds: float, *, applied: bool
 ) -> None:
     real.put_session(FULL, {})
@@ -119,7 +121,7 @@ def test_a_session_posted_again_within_10_seconds_is_ignored_unless_it_looks_dif
     assert (the_session(real)["cost"] == 9) is applied
 
 
-def test_a_message_opens_the_sessions_window_again(real: RealStore, clock: FakeClock) -> None:
+def test_message_restarts_the_sessions_window(real: RealStore, clock: FakeClock) -> None:
     real.put_session(FULL, {})
     clock.advance(9)
     put_message(real)
@@ -128,13 +130,13 @@ def test_a_message_opens_the_sessions_window_again(real: RealStore, clock: FakeC
     assert the_session(real)["cost"] == 0
 
 
-def test_counts_never_go_back_to_nothing(real: RealStore) -> None:
+def test_zero_does_not_replace_a_count(real: RealStore) -> None:
     real.put_session(FULL, {})
     real.put_session({"externalId": "s", "promptTokens": 0, "cost": 1}, {})
     assert (the_session(real)["promptTokens"], the_session(real)["cost"]) == (5, 1)
 
 
-def test_cursor_has_two_names(real: RealStore, clock: FakeClock) -> None:
+def test_source_cursor_is_mapped_on_insert_only(real: RealStore, clock: FakeClock) -> None:
     real.put_session({**FULL, "source": "cursor"}, {})
     assert the_session(real)["source"] == "cursor-sync"
     clock.advance(60)
@@ -142,7 +144,7 @@ def test_cursor_has_two_names(real: RealStore, clock: FakeClock) -> None:
     assert the_session(real)["source"] == "cursor"
 
 
-def test_a_batch_sent_again_destroys_the_parts(real: RealStore, clock: FakeClock) -> None:
+def test_batch_sent_again_deletes_the_parts(real: RealStore, clock: FakeClock) -> None:
     body = {"messages": [message(parts=[text("precious")])]}
     assert real.put_batch(body) == BatchReply(0, 1)
     assert real.put_batch(body) == BatchReply(0, 0)
@@ -152,18 +154,18 @@ def test_a_batch_sent_again_destroys_the_parts(real: RealStore, clock: FakeClock
 
 
 @pytest.mark.parametrize(
-    ("change", "counted"),
+    ("change", "count"),
     [({"cost": 9}, 0), ({"projectPath": "/q"}, 0), ({"title": "U"}, 1)],
     ids=["cost", "path", "title"],
 )
-def test_a_batch_ignores_a_session_of_the_last_10_seconds(
-    real: RealStore, change: Json, counted: int
+def test_batch_ignores_a_session_of_the_last_10_seconds(
+    real: RealStore, change: Json, count: int
 ) -> None:
     real.put_session(FULL, {})
-    assert real.put_batch({"sessions": [{**FULL, **change}]}) == BatchReply(counted, 0)
+    assert real.put_batch({"sessions": [{**FULL, **change}]}) == BatchReply(count, 0)
 
 
-def test_a_new_title_costs_the_search_text_unless_it_comes_by_batch(real: RealStore) -> None:
+def test_new_title_resets_the_search_text_unless_it_comes_by_batch(real: RealStore) -> None:
     real.put_session(FULL, {})
     put_message(real, parts=[text("words")])
     real.put_batch({"sessions": [{"externalId": "s", "title": "U"}]})
@@ -172,32 +174,34 @@ def test_a_new_title_costs_the_search_text_unless_it_comes_by_batch(real: RealSt
     assert real.search_text["s"] == "V"
 
 
-def test_an_emoji_on_the_cut_of_the_search_text_poisons_the_message(real: RealStore) -> None:
-    poison = "x" * 9998 + "😀"
+def test_emoji_at_the_cut_of_the_search_text_refuses_the_message(real: RealStore) -> None:
+    split = "x" * 9998 + "😀"
     for _ in range(2):
         with pytest.raises(RejectedError, match="lone leading surrogate"):
-            put_message(real, parts=[text(poison)])
+            put_message(real, parts=[text(split)])
     assert real.session("s") is None
-    put_message(real, parts=[text(" " + poison)])
+    put_message(real, parts=[text(" " + split)])
     assert len(real.search_text["s"]) == 10_000
 
 
-def test_poison_takes_the_whole_batch_with_it(real: RealStore) -> None:
-    poison = [message("a"), message("b", parts=[text("x" * 9998 + "😀")])]
-    reply = real.put_batch({"sessions": [{"externalId": "s"}], "messages": poison})
+def test_split_emoji_refuses_the_whole_batch(real: RealStore) -> None:
+    split = [message("a"), message("b", parts=[text("x" * 9998 + "😀")])]
+    reply = real.put_batch({"sessions": [{"externalId": "s"}], "messages": split})
     assert (reply.sessions, reply.messages) == (1, 0)
     assert reply.errors[0].startswith("Messages batch error: Error: Received invalid json: lone")
     assert messages(real) == []
 
 
-def test_it_answers_over_http_as_a_deployment(tmp_path: Path, clock: FakeClock) -> None:
+def test_http_server_answers_as_a_deployment(tmp_path: Path, clock: FakeClock) -> None:
     with real_opensync(tmp_path, clock=clock) as (server, store, key), requests.Session() as http:
         headers = {"Authorization": f"Bearer {key}"}
         body = message(textContent="old")
-        for said in ("old", "new"):
-            answer = http.post(
-                server.url + "/sync/message", json={**body, "textContent": said}, headers=headers
+        for text_content in ("old", "new"):
+            response = http.post(
+                server.url + "/sync/message",
+                json={**body, "textContent": text_content},
+                headers=headers,
             )
-            assert answer.json()["ok"] is True
+            assert response.json()["ok"] is True
         assert http.get(server.url + "/health").json()["timestamp"] == clock()
         assert messages(store)[0]["textContent"] == "old"

@@ -1,1 +1,1 @@
-"""Where sessions go."""
+"""The places that sessions are delivered to."""

@@ -81,7 +81,7 @@ def _page(
 
 def _list(store: Store, query: Query) -> Response:
     wanted, number = _wanted(query), _number(query)
-    hits = store.find(wanted, (number - 1) * MOST_SESSIONS, MOST_SESSIONS + 1)
+    hits = store.search(wanted, (number - 1) * MOST_SESSIONS, MOST_SESSIONS + 1)
     entries = [(hit.session, _entry(store, hit, wanted)) for hit in hits[:MOST_SESSIONS]]
     content = sessions_html.by_day(entries) if entries else _nothing(wanted, number)
     last = None if len(hits) > MOST_SESSIONS else number
@@ -127,10 +127,14 @@ def _entry(store: Store, hit: SearchHit, wanted: SearchQuery) -> Html:
 
 
 def _session(store: Store, query: Query) -> Response | None:
-    session = store.card(query.get("id", ""))
+    session = store.session_summary(query.get("id", ""))
     if session is None:
         return None
-    number = store.place(query["at"]) // MOST_MESSAGES + 1 if "at" in query else _number(query)
+    number = (
+        store.message_position(query["at"]) // MOST_MESSAGES + 1
+        if "at" in query
+        else _number(query)
+    )
     said = conversation(_messages(store, session["id"], number))
     around = _around(session, number)
     facts = sessions_html.about(session, _relatives(store, session))
@@ -158,12 +162,12 @@ def _relatives(store: Store, session: Json) -> list[tuple[str, Html]]:
     """The sessions that this one comes from, as far as they are here."""
     kinds = (("Subagent of ", "parentExternalId"), ("Fork of ", "forkedFromExternalId"))
     named = [(kind, session["extra"].get(name)) for kind, name in kinds]
-    found = [(kind, store.card(key)) for kind, key in named if isinstance(key, str)]
+    found = [(kind, store.session_summary(key)) for kind, key in named if isinstance(key, str)]
     return [(kind, sessions_html.link(one)) for kind, one in found if one]
 
 
 def _family(store: Store, session: Json) -> Html:
-    if not session["subagents"]:
+    if not session["subagentCount"]:
         return NOTHING
     found = store.sessions(_MOST_SUBAGENTS, parent=session["externalId"])
     return sessions_html.family(sorted(found, key=lambda one: float(one["createdAt"])))
@@ -171,7 +175,7 @@ def _family(store: Store, session: Json) -> Html:
 
 def _message(store: Store, query: Query) -> Response | None:
     found = store.message(query.get("id", ""))
-    session = found and store.card(found["session"])
+    session = found and store.session_summary(found["session"])
     if not found or not session:
         return None
     place = address("session", anchor(found["id"]), id=session["id"], at=found["id"])

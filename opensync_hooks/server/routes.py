@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NoReturn, get_args
 
-from opensync_hooks.destinations.store.export import Format
-from opensync_hooks.destinations.store.reads import MESSAGE_SHOWN, SESSION_SHOWN
+from opensync_hooks.destinations.store.export import ExportFormat
+from opensync_hooks.destinations.store.reader import MESSAGE_FIELDS, SESSION_FIELDS
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.destinations.store.validation import MISSING_ID
+from opensync_hooks.destinations.store.validation import MissingIdError
 from opensync_hooks.errors import OpenSyncError, RejectedError, UnreachableError
 from opensync_hooks.model import Json
 
@@ -57,9 +57,8 @@ def respond(store: Store, key: str, request: Request) -> Response:
         return _error(401, refused)
     try:
         return handler(store, request)
-    except RejectedError as error:
-        known = str(error)
-        return _error(400, known) if known == MISSING_ID else _error(500, f"Error: {known}")
+    except MissingIdError as error:
+        return _error(400, str(error))
     except UnreachableError as error:  # a full disk passes: 503 makes a client try again
         return _error(503, f"Error: {error}")
     except OpenSyncError as error:
@@ -135,23 +134,25 @@ def _sessions(store: Store, request: Request) -> Response:
     if digits is None or int(digits[1]) < 0:
         raise RejectedError("`limit` must be a number that is not negative")
     found = store.sessions(min(int(digits[1]), _MOST_SESSIONS))
-    return _json({"sessions": [_only(SESSION_SHOWN, session) for session in found]})
+    return _json({"sessions": [_only(SESSION_FIELDS, session) for session in found]})
 
 
 def _session(store: Store, request: Request) -> Response:
     found = _found(store, request)
     if isinstance(found, Response):
         return found
-    messages = [_only(MESSAGE_SHOWN, message) for message in found["messages"]]
-    return _json({"session": _only(SESSION_SHOWN, found["session"]), "messages": messages})
+    messages = [_only(MESSAGE_FIELDS, message) for message in found["messages"]]
+    return _json({"session": _only(SESSION_FIELDS, found["session"]), "messages": messages})
 
 
 def _export(store: Store, request: Request) -> Response:
     found = _found(store, request)
     if isinstance(found, Response):
         return found
-    forms: tuple[Format, ...] = get_args(Format)
-    form: Format = next((form for form in forms if form == request.query.get("format")), "json")
+    forms: tuple[ExportFormat, ...] = get_args(ExportFormat)
+    form: ExportFormat = next(
+        (form for form in forms if form == request.query.get("format")), "json"
+    )
     exported = store.export(found["session"]["id"], form) or {}
     if form != "markdown":
         return _json(exported)

@@ -29,7 +29,7 @@ def link(session: Json, text: str = "") -> Html:
 
 def by_day(entries: Iterable[tuple[Json, Html]]) -> Html:
     """Each session with its entry, under the day on which it was last spoken in."""
-    days = groupby(entries, key=lambda one: day(one[0]["spokenAt"]))
+    days = groupby(entries, key=lambda one: day(one[0]["lastMessageAt"]))
     return join(
         element("section", element("h2", name), element("ol", *(one for _, one in of_day)))
         for name, of_day in days
@@ -59,7 +59,7 @@ def about(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
         ("Branch", str(extra.get("gitBranch") or "")),
         ("Model", " · ".join(str(session[n]) for n in ("model", "provider") if session.get(n))),
         ("Began", moment(session["createdAt"])),
-        ("Last message", moment(session["spokenAt"])),
+        ("Last message", moment(session["lastMessageAt"])),
         ("Duration", duration(session["durationMs"] / 1000) if session.get("durationMs") else ""),
         ("Messages", f"{session['messageCount']:,}"),
         ("Tokens", tokens(session)),
@@ -91,7 +91,7 @@ def pager(path: str, number: int, last: int | None, where: str, **query: str) ->
 
 def _facts(session: Json) -> Html:
     facts = (
-        moment(session["spokenAt"], "%H:%M") if "spokenAt" in session else "",
+        moment(session["lastMessageAt"], "%H:%M") if "lastMessageAt" in session else "",
         _project(session, str(session.get("projectName") or "")),
         _agent(session),
         count(session["messageCount"], "message"),

@@ -362,7 +362,7 @@ def test_sessions_that_call_each_other_parent_are_listed_all_the_same(
     put(store, "b", parent="a")
     put(store, "c", parent="b")
     page = browser.read()
-    everyone = [store.card(key) for key in ("self", "a", "b", "c")]
+    everyone = [store.session_summary(key) for key in ("self", "a", "b", "c")]
     listed = {link.partition("=")[2] for link in page.links if link.startswith("session?")}
     shown = set(listed)
     for one in listed:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,15 @@ def messages(store: Store, key: str = "s") -> list[Json]:
     return said
 
 
+def quick_check(path: Path) -> str:
+    """Return `ok`, or what SQLite finds wrong with the file."""
+    with closing(sqlite3.connect(path)) as db:
+        try:
+            return str(db.execute("PRAGMA quick_check").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            return str(error)
+
+
 def start_writer(path: Path, session: str, count: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", WRITER, str(path), session, str(count)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -76,7 +86,7 @@ def test_a_store_opened_again_holds_the_same(path: Path) -> None:
         store_id = store.put_session({"externalId": "s"}, {})
     with Store(path) as again:
         assert again.put_session({"externalId": "s"}, {}) == store_id
-        assert again.check() == "ok"
+    assert quick_check(path) == "ok"
 
 
 @pytest.fixture
@@ -186,8 +196,8 @@ def test_a_damaged_store_is_named_by_every_call(store: Store, path: Path) -> Non
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xa5" * (len(content) - 4096)
     path.write_bytes(content)
+    assert quick_check(path) != "ok"
     with Store(path) as damaged:
-        assert damaged.check() != "ok"
         for call in (
             lambda: damaged.put_session({"externalId": "s"}, {}),
             lambda: put_message(damaged, "m"),
@@ -282,7 +292,7 @@ def test_four_processes_write_at_once_and_lose_nothing(path: Path) -> None:
     with Store(path) as store:
         for name, output in zip("abcd", outputs, strict=True):
             assert [found["externalId"] for found in messages(store, name)] == output.split()
-        assert store.check() == "ok"
+        assert quick_check(path) == "ok"
 
 
 def test_a_killed_writer_leaves_every_acknowledged_message_whole(path: Path) -> None:
@@ -292,7 +302,7 @@ def test_a_killed_writer_leaves_every_acknowledged_message_whole(path: Path) -> 
     writer.send_signal(signal.SIGKILL)
     acknowledged += writer.communicate()[0].split()
     with Store(path) as store:
-        assert store.check() == "ok"
+        assert quick_check(path) == "ok"
         stored = {message["externalId"]: message["parts"] for message in messages(store)}
         assert set(acknowledged) <= set(stored)
         assert {len(parts) for parts in stored.values()} == {3}

@@ -1,1 +1,1 @@
-"""OpenSync over HTTP."""
+"""OpenSync over HTTP: the destination of users who have logged in."""

@@ -56,6 +56,8 @@ _ANY_KEY = re.compile(r"osk_[\w-]+")
 class ForeignResponseError(UnreachableError):
     """The response is not OpenSync's, but another site's or a captive portal's."""
 
+    kind = "foreign response"
+
     def __init__(self, url: str) -> None:
         super().__init__(
             f"{url}: the response is not from OpenSync.",
@@ -66,9 +68,13 @@ class ForeignResponseError(UnreachableError):
 class InvalidArgumentError(RejectedError):
     """An argument has the wrong form, such as an id of another deployment."""
 
+    kind = "invalid argument"
+
 
 class SplitEmojiError(RejectedError):
     """The server's search text, cut at a fixed length, would end inside an emoji."""
+
+    kind = "split emoji"
 
 
 def parse_response(url: str, response: requests.Response, key: str) -> Json:

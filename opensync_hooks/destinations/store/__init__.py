@@ -1,1 +1,1 @@
-"""The embedded store, a SQLite file."""
+"""The embedded store: the default destination, a SQLite file of the user's own."""

@@ -1,4 +1,4 @@
-"""A stored session as a text to take away: what was said, without the tool calls."""
+"""OpenSync's export of one session: its texts, without the tool calls."""
 
 from __future__ import annotations
 
@@ -8,49 +8,47 @@ from typing import Any, Literal
 
 from opensync_hooks.model import Json
 
-Format = Literal["json", "markdown", "jsonl"]
+ExportFormat = Literal["json", "markdown", "jsonl"]
 
 
-def export(found: Json, form: Format) -> Json:
-    """OpenSync's answer for `{session, messages}` of the store; any other format is json."""
-    session, messages = found["session"], found["messages"]
-    said = [{"role": message["role"], "content": _said(message, "\n")} for message in messages]
+def export(session: Json, messages: list[Json], form: ExportFormat) -> Json:
+    """Return `{session, messages}` for "json", else `{content, filename}`."""
     if form == "markdown":
         return {"content": _markdown(session, messages), "filename": _filename(session, "md")}
+    texts = [{"role": message["role"], "content": _text(message, "\n")} for message in messages]
     if form == "jsonl":
-        lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in said)
+        lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in texts)
         return {"content": lines, "filename": _filename(session, "jsonl")}
-    shown = {name: session[name] for name in ("id", "title", "model") if name in session}
-    return {"session": shown, "messages": said}
-
-
-def _markdown(session: Json, messages: list[Json]) -> str:
-    about = (
-        f"- **Project:** {session.get('projectPath') or 'N/A'}",
-        f"- **Model:** {session.get('model') or 'N/A'}",
-        f"- **Tokens:** {session['totalTokens']}",
-        f"- **Cost:** ${session['cost']:.4f}",
-    )
-    blocks = [f"# {session.get('title') or 'Untitled'}", "\n".join(about), "---"]
-    for message in messages:
-        speaker = "User" if message["role"] == "user" else "Assistant"
-        blocks += [f"## {speaker}", _said(message, "\n\n")]
-    return "".join(f"{block}\n\n" for block in blocks if block)
-
-
-def _said(message: Json, between: str) -> str:
-    texts = [plain_text(part["content"]) for part in message["parts"] if part["type"] == "text"]
-    return between.join(filter(None, texts)) or str(message.get("textContent", ""))
+    head = {name: session[name] for name in ("id", "title", "model") if name in session}
+    return {"session": head, "messages": texts}
 
 
 def plain_text(content: Any) -> str:
-    """Some plugins wrap the text of a part in an object."""
+    """Return the text of a text part's content, which some plugins wrap in an object."""
     if isinstance(content, dict):
         content = content.get("text") or content.get("content")
     return content if isinstance(content, str) else ""
 
 
-def _filename(session: Json, ending: str) -> str:
-    title = session.get("title")
-    name = re.sub("[^a-zA-Z0-9]", "-", title) if title else ""
-    return f"{name or 'session'}.{ending}"
+def _markdown(session: Json, messages: list[Json]) -> str:
+    facts = (
+        f"- **Project:** {session.get('projectPath') or 'N/A'}",
+        f"- **Model:** {session.get('model') or 'N/A'}",
+        f"- **Tokens:** {session['totalTokens']}",
+        f"- **Cost:** ${session['cost']:.4f}",
+    )
+    blocks = [f"# {session.get('title') or 'Untitled'}", "\n".join(facts), "---"]
+    for message in messages:
+        speaker = "User" if message["role"] == "user" else "Assistant"
+        blocks += [f"## {speaker}", _text(message, "\n\n")]
+    return "".join(f"{block}\n\n" for block in blocks if block)
+
+
+def _text(message: Json, separator: str) -> str:
+    texts = [plain_text(part["content"]) for part in message["parts"] if part["type"] == "text"]
+    return separator.join(filter(None, texts)) or str(message.get("textContent", ""))
+
+
+def _filename(session: Json, suffix: str) -> str:
+    stem = re.sub("[^a-zA-Z0-9]", "-", session.get("title") or "") or "session"
+    return f"{stem}.{suffix}"

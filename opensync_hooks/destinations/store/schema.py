@@ -1,11 +1,11 @@
-"""How the store's file is laid out."""
+"""The tables of the embedded store."""
 
 from __future__ import annotations
 
 from opensync_hooks.system.sqlite import Schema
 
-# The columns bear the names of OpenSync's fields, so that no translation can go wrong.
-# NUMERIC keeps an integer an integer and a fraction a fraction, as JSON does.
+# Columns have the names of OpenSync's fields, so that nothing has to be translated.
+# NUMERIC keeps integers and fractions apart, as JSON does.
 _TABLES = (
     """CREATE TABLE session (
         arrival INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, externalId TEXT NOT NULL UNIQUE,
@@ -28,9 +28,9 @@ SCHEMA = Schema(
     version=1,
     create_statements=_TABLES,
     pragmas=(
-        # FULL: what was acknowledged is never sent again, so it has to survive a power cut.
+        # FULL: what is acknowledged is never sent again, so it must survive a power cut.
         "PRAGMA synchronous = FULL",
         "PRAGMA foreign_keys = ON",
-        "PRAGMA secure_delete = ON",  # a deleted session's text would stay readable in free pages
+        "PRAGMA secure_delete = ON",  # or deleted text stays readable in free pages
     ),
 )

@@ -1,8 +1,8 @@
-"""The embedded default: OpenSync's three calls on one SQLite file of the user's own.
+"""The embedded store: the calls of OpenSync on one SQLite file.
 
-It takes and refuses what the real server does, but every call is a true upsert: what is given
-replaces what was there, times included, no matter how soon or how often it is sent. Fields that are
-not given stay; parts that are given replace all of the message's parts.
+It accepts and refuses what OpenSync does, but each call is a true upsert: the fields of a body
+replace what is stored, times included, however soon they come. Missing fields stay as they are;
+parts replace all parts of the message.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Self
 from opensync_hooks.config import EMBEDDED_STORE
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.destinations.store import validation
-from opensync_hooks.destinations.store.limits import measure
+from opensync_hooks.destinations.store.convex_limits import measure
 from opensync_hooks.destinations.store.schema import SCHEMA
 from opensync_hooks.destinations.store.search import StoreSearch
 from opensync_hooks.errors import RejectedError
@@ -29,7 +29,10 @@ from opensync_hooks.system.sqlite import LOCK_TIMEOUT_S, SqliteFile
 Clock = Callable[[], int]
 """Milliseconds since 1970 UTC."""
 
-_ID_LETTERS = string.digits + string.ascii_lowercase
+DEFAULT_SOURCE = "opencode"
+SOURCE_ALIASES = {"cursor": "cursor-sync"}
+"""OpenSync's own names on the wire, for sessions that name no source or an older one."""
+_ID_CHARACTERS = string.digits + string.ascii_lowercase
 _SESSION_COLUMNS = ("id", *validation.SESSION_FIELDS, "updatedAt", "parentExternalId", "extra")
 _MESSAGE_COLUMNS = (
     *("id", "externalId", "session", "role", "textContent", "model", "promptTokens"),
@@ -38,7 +41,7 @@ _MESSAGE_COLUMNS = (
 
 
 class Store(StoreSearch):
-    """A Destination on this machine. Safe for several threads, and for several processes."""
+    """A destination on this machine. Safe for several threads and several processes."""
 
     name = EMBEDDED_STORE
     keeps_extra = True
@@ -63,133 +66,109 @@ class Store(StoreSearch):
         with self._file.writing() as db:
             return self._write_session(db, fields, extra)
 
-    def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:  # noqa: ARG002 - always
+    def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:  # noqa: ARG002 - always does
         fields = validation.message(body)
         with self._file.writing() as db:
             return self._write_message(db, fields, extra)
 
     def put_batch(self, body: Json) -> BatchReply:
-        """Each list is one transaction; one refused message leaves the others of its list."""
-        errors: list[str] = []
-        counts = []
-        for kind, put in (("sessions", self._put_sessions), ("messages", self._put_messages)):
-            items = body.get(kind)
+        """Store each list in one transaction; one refused message leaves the others stored."""
+        counts, errors = {"sessions": 0, "messages": 0}, []
+        for name, put in (("sessions", self._put_sessions), ("messages", self._put_messages)):
+            items = body.get(name)
+            if not isinstance(items, list | str) or not items:  # the server asks for `.length > 0`
+                continue
             try:
-                counts.append(put(items, errors) if _is_sent(items) else 0)
-            except RejectedError as refused:
-                counts.append(0)
-                errors.append(f"{kind.capitalize()} batch error: Error: {refused}")
-        return BatchReply(counts[0], counts[1], tuple(errors))
+                counts[name], item_errors = put(items)
+            except RejectedError as error:
+                errors.append(f"{name.capitalize()} batch error: Error: {error}")
+            else:
+                errors += item_errors
+        return BatchReply(counts["sessions"], counts["messages"], tuple(errors))
 
     def delete_session(self, external_id: str) -> bool:
-        """Takes the session away with its messages; says whether it was there."""
+        """Delete a session with its messages; return whether it was stored."""
         with self._file.writing() as db:
-            found = _row(db, "session", external_id)
-            if found:
-                db.execute("DELETE FROM session WHERE id = ?", (found["id"],))
+            row = _row(db, "session", external_id)
+            if row:
+                db.execute("DELETE FROM session WHERE id = ?", (row["id"],))
         self._file.truncate_wal()
-        return found is not None
+        return row is not None
 
-    def _put_sessions(self, items: Any, _errors: list[str]) -> int:
+    def _put_sessions(self, items: Any) -> tuple[int, list[str]]:
         sessions = validation.batch_sessions(items)
         with self._file.writing() as db:
-            return sum(self._batch_session(db, fields) for fields in sessions)
+            for fields in sessions:
+                self._write_session(db, fields, {})
+        return len(sessions), []
 
-    def _put_messages(self, items: Any, errors: list[str]) -> int:
-        stored, refusals = 0, []
+    def _put_messages(self, items: Any) -> tuple[int, list[str]]:
         messages = validation.batch_messages(items)
+        errors = []
         with self._file.writing() as db:
             for fields in messages:
                 try:
-                    stored += self._batch_message(db, fields)
-                except RejectedError as refused:  # raised before its first write
-                    refusals.append(f"{fields['externalId']}: Error: {refused}")
-        errors.extend(refusals)
-        return stored
-
-    def _batch_session(self, db: sqlite3.Connection, fields: Json) -> bool:
-        """Whether it was stored."""
-        self._write_session(db, fields, {})
-        return True
-
-    def _batch_message(self, db: sqlite3.Connection, fields: Json) -> bool:
-        """Whether it was stored."""
-        self._write_message(db, fields, {})
-        return True
+                    self._write_message(db, fields, {})
+                except RejectedError as error:  # raised before its first write
+                    errors.append(f"{fields['externalId']}: Error: {error}")
+        return len(messages) - len(errors), errors
 
     def _write_session(self, db: sqlite3.Connection, fields: Json, extra: Json) -> str:
-        """An empty `extra` keeps the one that is there: HTTP and batches have none to give."""
+        """Insert or update. An empty `extra` keeps the old one: HTTP and batches have none."""
         now = self.now()
         old = _row(db, "session", fields["externalId"])
-        row = {**(old or _new_session(now)), **fields, "updatedAt": now}
-        row["source"] = self._source(row["source"], known=old is not None)
+        zeros = {"promptTokens": 0, "completionTokens": 0, "cost": 0}
+        new = {"id": _new_id(), "createdAt": now, "source": DEFAULT_SOURCE, **zeros}
+        row = {**(old or new), **fields, "updatedAt": now}
+        row["source"] = SOURCE_ALIASES.get(row["source"], row["source"])
+        if old is None:
+            row["source"] = row["source"] or DEFAULT_SOURCE
         if extra or old is None:
-            row |= {"parentExternalId": _parent(extra), "extra": _as_json(extra)}
+            row |= {"parentExternalId": _parent(extra), "extra": _to_json(extra)}
         validation.check_session_row(row)
         _save(db, "session", _SESSION_COLUMNS, row)
         return str(row["id"])
 
-    def _source(self, given: str | None, *, known: bool) -> str:
-        """One name for one agent: OpenSync shows its own sessions of Cursor as `cursor-sync`."""
-        if given == "cursor":
-            return "cursor-sync"
-        return given or ("" if known else "opencode")
-
     def _write_message(self, db: sqlite3.Connection, fields: Json, extra: Json) -> str:
+        """Insert or update. An unknown session is created empty: a message may come first."""
         old = _row(db, "message", fields["externalId"])
-        if old:
-            self._check_owner(db, old, fields)
-        row = {**(old or _new_message(self.now())), **fields, "extra": _as_json(extra)}
-        validation.check_message_rows(row, fields.get("parts", ()))
-        if "parts" in fields:
-            row["parts"] = _as_json(fields["parts"])
-        home = self._home(db, fields)
-        row.setdefault("session", home)
-        _save(db, "message", _MESSAGE_COLUMNS, row)
-        db.execute("UPDATE session SET updatedAt = ? WHERE id = ?", (self.now(), home))
-        return str(row["id"])
-
-    def _check_owner(self, db: sqlite3.Connection, old: Json, fields: Json) -> None:
-        query = "SELECT externalId FROM session WHERE id = ?"
-        (owner,) = db.execute(query, (old["session"],)).fetchone()
-        if owner != fields["sessionExternalId"]:
-            # Two sessions that share ids, as forks do, would take the message from each other.
+        session_key = fields["sessionExternalId"]
+        session = _row(db, "session", session_key)
+        if old and (session is None or session["id"] != old["session"]):
+            # Forks share ids: without this, two sessions would take the message from each other.
+            query = "SELECT externalId FROM session WHERE id = ?"
+            (owner,) = db.execute(query, (old["session"],)).fetchone()
             raise RejectedError(
                 f"Message {fields['externalId'][:80]} belongs to session {owner[:80]} already"
             )
-
-    def _home(self, db: sqlite3.Connection, fields: Json) -> str:
-        """The message's session, made bare where it is unknown: messages may come first."""
-        found = _row(db, "session", fields["sessionExternalId"])
-        if found:
-            return str(found["id"])
-        bare: Json = {name: fields[name] for name in ("model", "source") if name in fields}
-        bare["externalId"] = fields["sessionExternalId"]
-        return self._write_session(db, bare, {})
-
-
-def _new_session(now: int) -> Json:
-    nothing = {"promptTokens": 0, "completionTokens": 0, "cost": 0, "source": None}
-    return {"id": _new_id(), "createdAt": now, **nothing}
-
-
-def _new_message(now: int) -> Json:
-    return {"id": _new_id(), "createdAt": now, "parts": "[]"}
+        new = {"id": _new_id(), "createdAt": self.now(), "parts": "[]"}
+        row = {**(old or new), **fields, "extra": _to_json(extra)}
+        validation.check_message_rows(row, fields.get("parts", ()))
+        if "parts" in fields:
+            row["parts"] = _to_json(fields["parts"])
+        if session is None:
+            head: Json = {name: fields[name] for name in ("model", "source") if name in fields}
+            row["session"] = self._write_session(db, {**head, "externalId": session_key}, {})
+        else:
+            row["session"] = session["id"]
+        _save(db, "message", _MESSAGE_COLUMNS, row)
+        db.execute("UPDATE session SET updatedAt = ? WHERE id = ?", (self.now(), row["session"]))
+        return str(row["id"])
 
 
 def _new_id() -> str:
-    """Like Convex's ids: 32 letters and digits, never used twice, so a deleted row is never met."""
-    return "".join(secrets.choice(_ID_LETTERS) for _ in range(32))
+    """Return an id in the form of Convex's; it is random, so a deleted row's is never reused."""
+    return "".join(secrets.choice(_ID_CHARACTERS) for _ in range(32))
 
 
 def _row(db: sqlite3.Connection, table: str, external_id: str) -> Json | None:
     query = f"SELECT * FROM {table} WHERE externalId = ?"  # noqa: S608 - the table is our own text
-    found = db.execute(query, (external_id,)).fetchone()
-    return dict(found) if found else None
+    row = db.execute(query, (external_id,)).fetchone()
+    return dict(row) if row else None
 
 
 def _save(db: sqlite3.Connection, table: str, columns: tuple[str, ...], row: Json) -> None:
-    """Insert or update in place; REPLACE would delete the row first, and a session's messages."""
+    """Insert, or update in place: REPLACE would delete a session's row, and so its messages."""
     values = ", ".join("?" * len(columns))
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
     db.execute(
@@ -199,21 +178,16 @@ def _save(db: sqlite3.Connection, table: str, columns: tuple[str, ...], row: Jso
     )
 
 
-def _is_sent(items: Any) -> bool:
-    """Whether the server looks at a batch's list at all: it asks for a length above zero."""
-    return isinstance(items, list | str) and len(items) > 0
-
-
 def _parent(extra: Json) -> str | None:
     parent = extra.get("parentExternalId")
     if not isinstance(parent, str):
         return None
-    measure(parent)
+    measure(parent)  # refuses a lone surrogate
     return parent
 
 
-def _as_json(value: Any) -> str:
+def _to_json(value: Any) -> str:
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise RejectedError(f"TypeError: no JSON value ({type(error).__name__})") from error
+        raise RejectedError(f"TypeError: not a JSON value ({type(error).__name__})") from error

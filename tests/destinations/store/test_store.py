@@ -1,3 +1,5 @@
+"""The embedded store: upserts, batches, reads, exports and damage."""
+
 from __future__ import annotations
 
 import re
@@ -9,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.destinations.protocol import BatchReply, Destination, set_title
+from opensync_hooks.destinations.protocol import BatchReply, set_title
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import RejectedError, UnusableFileError
 from opensync_hooks.model import Json
 from tests.opensync import FakeClock
 
-AN_ID = re.compile(r"[0-9a-z]{32}")
+ID_FORM = re.compile(r"[0-9a-z]{32}")
 MARKDOWN = """# A/b?
 
 - **Project:** N/A
@@ -64,25 +66,20 @@ def put_message(store: Store, key: str, session: str = "s", **fields: Any) -> st
 
 
 def the_session(store: Store, key: str = "s") -> Json:
-    found = store.session(key)
-    assert found is not None
-    session: Json = found["session"]
+    stored = store.session(key)
+    assert stored is not None
+    session: Json = stored["session"]
     return session
 
 
 def messages(store: Store, key: str = "s") -> list[Json]:
-    found = store.session(key)
-    assert found is not None
-    said: list[Json] = found["messages"]
-    return said
+    stored = store.session(key)
+    assert stored is not None
+    session_messages: list[Json] = stored["messages"]
+    return session_messages
 
 
-def test_a_store_is_a_destination(store: Store) -> None:
-    destination: Destination = store
-    assert destination.name == "embedded store"
-
-
-def test_everything_that_is_given_comes_back(store: Store) -> None:
+def test_every_field_of_a_session_is_returned(store: Store) -> None:
     body = {
         "externalId": "s",
         "title": "T",
@@ -109,7 +106,7 @@ def test_everything_that_is_given_comes_back(store: Store) -> None:
     }
 
 
-def test_a_message_comes_back_whole(store: Store) -> None:
+def test_every_field_of_a_message_is_returned(store: Store) -> None:
     parts = [text("hi 😀"), {"type": "tool-call", "content": {"name": "x", "args": [None, 1.5]}}]
     body: Json = {
         "sessionExternalId": "s",
@@ -128,17 +125,17 @@ def test_a_message_comes_back_whole(store: Store) -> None:
     assert messages(store) == [{**body, "id": message_id, "extra": {"undone": True}}]
 
 
-def test_ids_look_like_the_real_ones_and_stay(store: Store, clock: FakeClock) -> None:
+def test_ids_have_the_servers_form_and_stay(store: Store, clock: FakeClock) -> None:
     session_id, message_id = store.put_session({"externalId": "s"}, {}), put_message(store, "m")
     clock.advance(60)
-    assert AN_ID.fullmatch(session_id)
-    assert AN_ID.fullmatch(message_id)
+    assert ID_FORM.fullmatch(session_id)
+    assert ID_FORM.fullmatch(message_id)
     assert store.put_session({"externalId": "s", "title": "new"}, {}) == session_id
     assert put_message(store, "m", textContent="new") == message_id
 
 
 @pytest.mark.parametrize("seconds", [0, 4.9, 9.9, 60])
-def test_an_update_counts_however_soon_it_comes(
+def test_update_is_applied_however_soon_it_comes(
     store: Store, clock: FakeClock, seconds: float
 ) -> None:
     store.put_session({"externalId": "s", "title": "T", "cost": 1, "promptTokens": 9}, {})
@@ -155,7 +152,7 @@ def test_an_update_counts_however_soon_it_comes(
     )
 
 
-def test_a_time_that_comes_later_corrects_the_first(store: Store) -> None:
+def test_later_time_corrects_the_first(store: Store) -> None:
     put_message(store, "m")
     put_message(store, "m", createdAt=7)
     store.put_session({"externalId": "s", "createdAt": 5}, {})
@@ -163,7 +160,7 @@ def test_a_time_that_comes_later_corrects_the_first(store: Store) -> None:
     assert the_session(store)["createdAt"] == 5
 
 
-def test_what_is_not_given_stays(store: Store) -> None:
+def test_missing_fields_stay(store: Store) -> None:
     store.put_session({"externalId": "s", "title": "T", "model": "m", "createdAt": 5}, {"a": 1})
     put_message(store, "m", model="m", createdAt=6, parts=[text("kept")])
     before = the_session(store), messages(store)
@@ -172,17 +169,17 @@ def test_what_is_not_given_stays(store: Store) -> None:
     assert (the_session(store), messages(store)) == before
 
 
-def test_no_parts_are_not_the_same_as_parts_that_are_not_given(store: Store) -> None:
+def test_empty_parts_delete_the_stored_ones(store: Store) -> None:
     put_message(store, "m", parts=[text("gone")])
     put_message(store, "m", parts=[])
     assert messages(store)[0]["parts"] == []
 
 
-def test_a_message_before_its_session_makes_it_bare(store: Store) -> None:
+def test_message_creates_its_unknown_session(store: Store) -> None:
     put_message(store, "m", model="opus", source="cursor", createdAt=1)
     session = the_session(store)
-    shown = {name: session.get(name) for name in ("model", "source", "title", "createdAt")}
-    assert shown == {
+    head = {name: session.get(name) for name in ("model", "source", "title", "createdAt")}
+    assert head == {
         "model": "opus",
         "source": "cursor-sync",
         "title": None,
@@ -191,7 +188,7 @@ def test_a_message_before_its_session_makes_it_bare(store: Store) -> None:
     assert session["messageCount"] == 1
 
 
-def test_a_message_of_another_session_is_refused_and_stays(store: Store) -> None:
+def test_message_of_another_session_is_refused(store: Store) -> None:
     put_message(store, "m", "one", textContent="mine")
     with pytest.raises(RejectedError, match="Message m belongs to session one already"):
         put_message(store, "m", "two", textContent="yours")
@@ -200,7 +197,7 @@ def test_a_message_of_another_session_is_refused_and_stays(store: Store) -> None
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "shown"),
+    ("first", "second", "stored"),
     [
         (None, None, "opencode"),
         ("", None, "opencode"),
@@ -209,22 +206,22 @@ def test_a_message_of_another_session_is_refused_and_stays(store: Store) -> None
         ("claude-code", None, "claude-code"),
     ],
 )
-def test_an_agent_has_one_name(
-    store: Store, first: str | None, second: str | None, shown: str
+def test_agent_has_one_source_name(
+    store: Store, first: str | None, second: str | None, stored: str
 ) -> None:
     for source in (first, second):
         store.put_session({"externalId": "s", **({"source": source} if source else {})}, {})
-    assert the_session(store)["source"] == shown
+    assert the_session(store)["source"] == stored
 
 
-def test_messages_are_read_in_the_order_of_their_times_and_then_of_arrival(store: Store) -> None:
+def test_messages_are_sorted_by_time_then_arrival(store: Store) -> None:
     for key, at in (("c", 3), ("b2", 2), ("a", 1), ("b1", 2)):
         put_message(store, key, createdAt=at)
-    put_message(store, "b2", createdAt=2, textContent="an update is no new arrival")
+    put_message(store, "b2", createdAt=2, textContent="an update is not a new arrival")
     assert [message["externalId"] for message in messages(store)] == ["a", "b2", "b1", "c"]
 
 
-def test_sessions_are_listed_by_their_last_update(store: Store, clock: FakeClock) -> None:
+def test_sessions_are_sorted_by_last_update(store: Store, clock: FakeClock) -> None:
     for key in ("a", "b", "c"):
         clock.advance(1)
         store.put_session({"externalId": key}, {"parentExternalId": "a"} if key == "b" else {})
@@ -236,14 +233,14 @@ def test_sessions_are_listed_by_their_last_update(store: Store, clock: FakeClock
     assert store.session_ids() == ["a", "b", "c"]
 
 
-def test_a_session_is_found_by_both_its_ids(store: Store) -> None:
+def test_session_is_found_by_either_id(store: Store) -> None:
     store_id = store.put_session({"externalId": "s"}, {})
     assert store.session(store_id) == store.session("s")
     assert store.session("nobody") is None
     assert store.session("\udcff") is None
 
 
-def test_an_extra_is_replaced_whole_but_never_by_none(store: Store) -> None:
+def test_extra_is_replaced_unless_the_new_one_is_empty(store: Store) -> None:
     store.put_session({"externalId": "s"}, {"parentExternalId": "p", "endReason": "exit"})
     store.put_session({"externalId": "s"}, {})
     assert the_session(store)["extra"] == {"parentExternalId": "p", "endReason": "exit"}
@@ -255,22 +252,22 @@ def test_an_extra_is_replaced_whole_but_never_by_none(store: Store) -> None:
 @pytest.mark.parametrize(
     "extra",
     [{"a": b"x"}, {"a": float("inf")}, {"parentExternalId": "\ud83d"}],
-    ids=["bytes", "infinity", "half a letter"],
+    ids=["bytes", "infinity", "lone surrogate"],
 )
-def test_an_extra_that_is_no_json_is_refused(store: Store, extra: Json) -> None:
+def test_extra_that_is_not_json_is_refused(store: Store, extra: Json) -> None:
     with pytest.raises(RejectedError):
         store.put_session({"externalId": "s"}, extra)
     assert store.session_ids() == []
 
 
-def test_a_title_that_grows_a_stored_session_over_a_row_is_refused(store: Store) -> None:
+def test_title_that_does_not_fit_into_the_row_is_refused(store: Store) -> None:
     store.put_session({"externalId": "s", "projectPath": "p" * 500_000}, {})
     with pytest.raises(RejectedError, match="Value is too large"):
         store.put_session({"externalId": "s", "title": "t" * 300_000}, {})
     assert "title" not in the_session(store)
 
 
-def test_a_rename_changes_nothing_else(store: Store) -> None:
+def test_new_title_changes_nothing_else(store: Store) -> None:
     store.put_session({"externalId": "s", "title": "old", "createdAt": 5}, {"a": 1})
     put_message(store, "m", parts=[text("kept")])
     before = the_session(store)
@@ -279,7 +276,7 @@ def test_a_rename_changes_nothing_else(store: Store) -> None:
     assert messages(store)[0]["parts"] == [text("kept")]
 
 
-def test_a_batch_sent_twice_stores_the_same_as_once(store: Store, clock: FakeClock) -> None:
+def test_batch_sent_twice_stores_the_same(store: Store, clock: FakeClock) -> None:
     message = {"sessionExternalId": "s", "externalId": "m", "role": "user", "parts": [text("hi")]}
     body = {"sessions": [{"externalId": "s", "title": "T"}], "messages": [message, message]}
     assert store.put_batch(body) == BatchReply(1, 2)
@@ -293,11 +290,11 @@ def test_a_batch_sent_twice_stores_the_same_as_once(store: Store, clock: FakeClo
     [{}, {"sessions": [], "messages": ""}, {"sessions": None, "messages": 5}, {"x": 1}],
     ids=["empty", "empty lists", "no lists", "unknown"],
 )
-def test_a_batch_without_content_stores_nothing(store: Store, body: Json) -> None:
+def test_batch_without_content_stores_nothing(store: Store, body: Json) -> None:
     assert store.put_batch(body) == BatchReply(0, 0)
 
 
-def test_a_bad_element_keeps_its_whole_list_out_and_no_other(store: Store) -> None:
+def test_invalid_element_refuses_its_list_only(store: Store) -> None:
     good = {"sessionExternalId": "s", "externalId": "m", "role": "user"}
     reply = store.put_batch(
         {"sessions": [{"externalId": "a"}, {"externalId": "b", "createdAt": 1}], "messages": [good]}
@@ -307,7 +304,7 @@ def test_a_bad_element_keeps_its_whole_list_out_and_no_other(store: Store) -> No
     assert store.session_ids() == ["s"]
 
 
-def test_a_message_too_large_for_its_row_leaves_the_others_of_its_batch(store: Store) -> None:
+def test_too_large_message_of_a_batch_leaves_the_others_stored(store: Store) -> None:
     good = {"sessionExternalId": "s", "externalId": "good", "role": "user"}
     large = {**good, "externalId": "large", "parts": [text("x" * 1_100_000)]}
     reply = store.put_batch({"messages": [large, good]})
@@ -316,7 +313,7 @@ def test_a_message_too_large_for_its_row_leaves_the_others_of_its_batch(store: S
     assert [message["externalId"] for message in messages(store)] == ["good"]
 
 
-def test_stats_add_up_what_the_sessions_say(store: Store) -> None:
+def test_stats_are_sums_over_the_sessions(store: Store) -> None:
     store.put_session({"externalId": "a", "model": "opus", "promptTokens": 5, "cost": 0.5}, {})
     store.put_session({"externalId": "b", "completionTokens": 7, "durationMs": 9}, {})
     put_message(store, "m", "a", promptTokens=1000)
@@ -342,7 +339,7 @@ def fill_for_export(store: Store) -> str:
     return store_id
 
 
-def test_an_export_holds_what_was_said(store: Store) -> None:
+def test_export_holds_the_texts(store: Store) -> None:
     store_id = fill_for_export(store)
     assert store.export("s") == {
         "session": {"id": store_id, "title": "A/b?", "model": "opus"},
@@ -362,21 +359,15 @@ def test_an_export_holds_what_was_said(store: Store) -> None:
             "A-b-.jsonl",
             '{"role": "user", "content": "one\\ntwo"}\n{"role": "assistant", "content": "three"}',
         ),
-        (
-            "markdown",
-            "A-b-.md",
-            MARKDOWN,
-        ),
+        ("markdown", "A-b-.md", MARKDOWN),
     ],
 )
-def test_an_export_is_a_file_of_its_form(
-    store: Store, form: Any, filename: str, content: str
-) -> None:
+def test_export_as_a_file(store: Store, form: Any, filename: str, content: str) -> None:
     fill_for_export(store)
     assert store.export("s", form) == {"content": content, "filename": filename}
 
 
-def test_a_deleted_session_is_gone_with_its_messages_and_words(store: Store, path: Path) -> None:
+def test_deleted_session_leaves_no_message_and_no_text(store: Store, path: Path) -> None:
     first = store.put_session({"externalId": "s"}, {})
     put_message(store, "m", parts=[text("plaintext-of-the-deleted")])
     put_message(store, "n", "other")
@@ -390,7 +381,7 @@ def test_a_deleted_session_is_gone_with_its_messages_and_words(store: Store, pat
     assert [message["parts"] for message in messages(store)] == [[text("again")]]
 
 
-def test_a_session_of_5000_messages_is_written_and_read(store: Store) -> None:
+def test_session_of_5000_messages_is_stored_and_read(store: Store) -> None:
     body = [
         {"sessionExternalId": "s", "externalId": str(n), "role": "user", "parts": [text(str(n))]}
         for n in range(5000)
@@ -401,9 +392,7 @@ def test_a_session_of_5000_messages_is_written_and_read(store: Store) -> None:
 
 
 @pytest.mark.parametrize("damage", ['[{"type', "{}", "7", "\x00"])
-def test_row_that_went_bad_shows_as_such_and_hides_no_other(
-    store: Store, path: Path, damage: str
-) -> None:
+def test_damaged_row_is_marked_and_hides_no_other(store: Store, path: Path, damage: str) -> None:
     put_message(store, "m", parts=[text("one")])
     put_message(store, "n", parts=[text("two")])
     with closing(sqlite3.connect(path)) as db, db:
@@ -414,23 +403,23 @@ def test_row_that_went_bad_shows_as_such_and_hides_no_other(
 
 
 @pytest.mark.parametrize(
-    ("said", "damage"),
+    ("text_in_file", "damage"),
     [
         (b"textContent TEXT", b"textContend TEXT"),
         (b"extra TEXT", b"extrb TEXT"),
         (b"CREATE TABLE message", b"CREATE TAB\xe1E message"),
     ],
-    ids=["a message's text", "what is besides", "no text any more"],
+    ids=["textContent", "extra", "invalid UTF-8"],
 )
-def test_schema_in_which_one_letter_went_bad_is_named_as_damaged(
-    tmp_path: Path, said: bytes, damage: bytes
+def test_damaged_schema_is_reported_as_damage(
+    tmp_path: Path, text_in_file: bytes, damage: bytes
 ) -> None:
     path = tmp_path / "closed.db"
-    with Store(path) as whole:
-        whole.put_session({"externalId": "s"}, {})
-        put_message(whole, "m", parts=[text("one")])
-    assert said in path.read_bytes()
-    path.write_bytes(path.read_bytes().replace(said, damage))
-    with pytest.raises(UnusableFileError, match="damaged") as named, Store(path) as store:
+    with Store(path) as intact:
+        intact.put_session({"externalId": "s"}, {})
+        put_message(intact, "m", parts=[text("one")])
+    assert text_in_file in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(text_in_file, damage))
+    with pytest.raises(UnusableFileError, match="damaged") as caught, Store(path) as store:
         store.session("s")
-    assert named.value.hint
+    assert caught.value.hint
