@@ -219,8 +219,6 @@ class Trigger:
     awaits: str | None = None
     """Stands for what the agent had shown but perhaps not written yet: a digest, or a turn's id."""
     end_reason: str | None = None
-    hook_facts: HookFacts | None = None
-    """Kept before the job is queued, and no part of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,14 +127,13 @@ def parse_event(agent: str, environ: Mapping[str, str], payload: bytes) -> HookE
     # Cursor also runs the hooks that were registered with Claude Code.
     owners = (entry.name for entry in AGENTS if entry.description.payload_fields & fields.keys())
     reader = source(next(owners, agent), environ)
-    trigger = reader.trigger(fields) if reader else None
-    if trigger is None:
+    event = reader.parse_event(fields) if reader else None
+    if event is None:
         return None
-    facts = trigger.hook_facts
     # These two are queued as they are, so only a plain word may pass.
-    event, reason = _word(trigger.event) or "", _word(trigger.end_reason)
-    trigger = replace(trigger, event=event, end_reason=reason, hook_facts=None)
-    return HookEvent(trigger, facts, is_private=fields.get("private") is True)
+    name, reason = _word(event.trigger.event) or "", _word(event.trigger.end_reason)
+    trigger = replace(event.trigger, event=name, end_reason=reason)
+    return replace(event, trigger=trigger, is_private=fields.get("private") is True)
 
 
 def _word(text: str | None) -> str | None:

@@ -1,50 +1,52 @@
-"""The agents' own stores, read-only: a source turns one session of one agent into values."""
+"""The interface of a source: one agent's sessions on the disk, read into values of the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from opensync_hooks.model import Session, Trigger
+from opensync_hooks.model import HookEvent, Json, Session, Trigger
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Where one session lies. `fingerprint` changes whenever anything of the session does."""
+    """Where one session is."""
 
     session_id: str
     path: Path
     changed_at: int
+    """In milliseconds since 1970."""
     fingerprint: str
+    """Changes whenever anything of the session does."""
 
 
 class Source(Protocol):
-    """One agent's sessions. Never writes, never locks, never leaves a file beside the agent's."""
+    """One agent's sessions. Never writes, takes no lock, and leaves no file beside the agent's."""
 
     agent: str
 
-    def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:
-        """What a hook's payload asks for; None when it asks for nothing."""
+    def parse_event(self, payload: Json) -> HookEvent | None:
+        """Return what a hook's payload reports; None if it names no session."""
         ...
 
-    def find(self, wanted: str) -> Located | None:
-        """The session with this id, or in the file at this path; None when there is none."""
+    def find(self, id_or_path: str) -> Located | None:
+        """Return the session with this id or in this file; None if there is none."""
         ...
 
     def locate(self, trigger: Trigger) -> Located | None:
-        """The session that a hook named, by its path only where the agent keeps sessions."""
+        """Return the session that a hook named; its path counts only in the agent's own folders."""
         ...
 
     def sessions(self) -> Iterable[Located]:
-        """All sessions on the disk, newest first."""
+        """Return every session on the disk, newest first."""
         ...
 
-    def settled(self, trigger: Trigger) -> bool:
-        """Whether all that the agent had shown when it fired the hook is on the disk by now."""
+    def is_settled(self, trigger: Trigger) -> bool:
+        """Whether everything that the agent had shown when it fired the hook is on the disk."""
         ...
 
     def read(self, located: Located) -> Iterator[Session]:
-        """The session, then the subagents it started. Raises SourceError."""
+        """Yield the session, then the subagents that it started. Raises SourceError."""
         ...

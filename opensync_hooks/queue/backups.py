@@ -144,10 +144,10 @@ class _Copies:
 
     agent: str
 
-    def trigger(self, _payload: object) -> Trigger | None:
+    def parse_event(self, _payload: object) -> None:
         return None
 
-    def find(self, _wanted: str) -> Located | None:
+    def find(self, _id_or_path: str) -> Located | None:
         return None
 
     def locate(self, _trigger: Trigger) -> Located | None:
@@ -156,7 +156,7 @@ class _Copies:
     def sessions(self) -> Iterable[Located]:
         return ()
 
-    def settled(self, _trigger: Trigger) -> bool:
+    def is_settled(self, _trigger: Trigger) -> bool:
         return True
 
     def read(self, located: Located) -> Iterator[Session]:

@@ -239,7 +239,7 @@ def _settled(job: Job, source: Source) -> Located | None:
     while True:
         located = source.locate(job.trigger)
         is_new = located is not None and located != looked_at
-        if (is_new and source.settled(job.trigger)) or time.monotonic() >= end:
+        if (is_new and source.is_settled(job.trigger)) or time.monotonic() >= end:
             return located
         if located is None and job.trigger.awaits is None:
             return None

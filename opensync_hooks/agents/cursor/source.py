@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from opensync_hooks.agents.cursor import conversation, locations
 from opensync_hooks.agents.cursor.conversation import Conversation, known_model
@@ -19,7 +18,7 @@ from opensync_hooks.agents.cursor.paths import Roots
 from opensync_hooks.agents.json_access import count, string, strings
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
-from opensync_hooks.model import HookFacts, Session, Trigger, TurnUsage, Usage
+from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger, TurnUsage, Usage
 
 _LONGEST_ID = 1_000
 _LONG_AGO_MS = 3_600_000
@@ -49,26 +48,26 @@ class Cursor:
     ) -> Cursor:
         return cls(Roots.of(environ, home), hook_facts)
 
-    def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:
-        fields = dict(payload)
-        session_id = string(fields, "conversation_id") or string(fields, "session_id")
+    def parse_event(self, payload: Json) -> HookEvent | None:
+        session_id = string(payload, "conversation_id") or string(payload, "session_id")
         if session_id is None or len(session_id) > _LONGEST_ID:
             return None
-        event = string(fields, "hook_event_name") or ""
-        turn = string(fields, "generation_id") if event.lower() == "stop" else None
-        return Trigger(
+        event = string(payload, "hook_event_name") or ""
+        turn = string(payload, "generation_id") if event.lower() == "stop" else None
+        trigger = Trigger(
             agent=self.agent,
             session_id=session_id,
             event=event,
             # Rows are written some time after the hook has run, also where no turn is named.
             awaits=turn or "",
-            end_reason=string(fields, "reason") if event.lower() == "sessionend" else None,
-            hook_facts=HookFacts(
-                turns=tuple(_turns(fields, turn)),
-                cwd=next(iter(strings(fields, "workspace_roots")), None),
-                agent_version=string(fields, "cursor_version"),
-            ),
+            end_reason=string(payload, "reason") if event.lower() == "sessionend" else None,
         )
+        facts = HookFacts(
+            turns=tuple(_turns(payload, turn)),
+            cwd=next(iter(strings(payload, "workspace_roots")), None),
+            agent_version=string(payload, "cursor_version"),
+        )
+        return HookEvent(trigger, facts)
 
     def find(self, wanted: str) -> Located | None:
         path = Path(wanted)
@@ -88,7 +87,7 @@ class Cursor:
     def sessions(self) -> Iterable[Located]:
         return sorted(self._places.all(), key=lambda one: one.changed_at, reverse=True)
 
-    def settled(self, trigger: Trigger) -> bool:
+    def is_settled(self, trigger: Trigger) -> bool:
         """Whether the last turn is written whole, and is the one that has just ended."""
         hook_facts = self._hook_facts(trigger.session_id)
         found = self._places.richest(trigger.session_id, hook_facts.cwd)
@@ -135,19 +134,19 @@ def _is_recent(at: int) -> bool:
     return time.time() * 1000 - at < _LONG_AGO_MS
 
 
-def _turns(fields: dict[str, Any], turn: str | None) -> Iterator[TurnUsage]:
+def _turns(payload: Json, turn: str | None) -> Iterator[TurnUsage]:
     """The tokens of the turn that has ended. Zero is unknown, as after an abort.
 
     `input_tokens` counts what came from the cache, too: in recordings it is never the smaller one.
     Should a version leave that out, the smaller one is all there is.
     """
-    read, written = count(fields, "cache_read_tokens"), count(fields, "cache_write_tokens")
-    whole = count(fields, "input_tokens")
+    read, written = count(payload, "cache_read_tokens"), count(payload, "cache_write_tokens")
+    whole = count(payload, "input_tokens")
     usage = Usage(
         input_tokens=whole - read - written if whole >= read + written else whole,
-        output_tokens=count(fields, "output_tokens"),
+        output_tokens=count(payload, "output_tokens"),
         cache_read_tokens=read,
         cache_write_5m_tokens=written,
     )
     if turn and (usage.prompt_tokens or usage.output_tokens):
-        yield TurnUsage(turn, known_model(string(fields, "model")), usage)
+        yield TurnUsage(turn, known_model(string(payload, "model")), usage)

@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode import DESCRIPTION, exports, locations
 from opensync_hooks.agents.opencode.layouts import (
     SessionStamp,
@@ -24,7 +24,7 @@ from opensync_hooks.agents.opencode.sessions import read_session
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Session, Trigger
+from opensync_hooks.model import HookEvent, Json, Session, Trigger
 
 _SESSION_ID = re.compile(r"ses[A-Za-z0-9_-]{1,125}")
 QUIET_S = 0.5
@@ -44,12 +44,12 @@ class OpenCodeSource:
     def from_environ(cls, environ: Mapping[str, str], home: str) -> OpenCodeSource:
         return cls(lambda: locations.layouts(environ, home))
 
-    def trigger(self, payload: Mapping[str, Any]) -> Trigger | None:
-        session_id = payload.get("session_id")
-        if not isinstance(session_id, str) or not _SESSION_ID.fullmatch(session_id):
+    def parse_event(self, payload: Json) -> HookEvent | None:
+        session_id = get_str(payload, "session_id")
+        if session_id is None or not _SESSION_ID.fullmatch(session_id):
             return None
-        event = payload.get("hook_event_name")
-        return Trigger(self.agent, session_id, event if isinstance(event, str) else "")
+        event = get_str(payload, "hook_event_name") or ""
+        return HookEvent(Trigger(self.agent, session_id, event))
 
     def find(self, id_or_path: str) -> Located | None:
         path = Path(id_or_path)
@@ -87,7 +87,7 @@ class OpenCodeSource:
             session_ids.update(stamp.session_id for stamp in stamps)
         return sorted(located, key=lambda session: session.changed_at, reverse=True)
 
-    def settled(self, trigger: Trigger) -> bool:
+    def is_settled(self, trigger: Trigger) -> bool:
         """Whether the last message is complete, and nothing has been written for a moment.
 
         Waits for the rest of that moment: what OpenCode adds when it is idle comes within it.

@@ -88,42 +88,42 @@ def test_moved_transcript_is_found_though_the_hook_named_the_old_place(
 def test_trigger_holds_a_digest_of_the_awaited_message_and_no_text(
     claude: ClaudeCodeSource,
 ) -> None:
-    trigger = claude.trigger(payload(last_assistant_message="very private"))
-    assert trigger
-    assert trigger.awaits
-    assert "private" not in repr(trigger)
+    event = claude.parse_event(payload(last_assistant_message="very private"))
+    assert event
+    assert event.trigger.awaits
+    assert "very private" not in repr(event)
 
 
-@pytest.mark.parametrize(("path", "wanted"), [("/a/s1.jsonl", "/a/s1.jsonl"), (7, None)])
+@pytest.mark.parametrize(("path", "kept"), [("/a/s1.jsonl", "/a/s1.jsonl"), (7, None)])
 def test_path_that_a_hook_names_is_handed_on(
-    claude: ClaudeCodeSource, path: object, wanted: str | None
+    claude: ClaudeCodeSource, path: object, kept: str | None
 ) -> None:
-    trigger = claude.trigger(payload(transcript_path=path))
-    assert trigger
-    assert trigger.path == wanted
+    event = claude.parse_event(payload(transcript_path=path))
+    assert event
+    assert event.trigger.path == kept
 
 
 @pytest.mark.parametrize("session_id", [None, 7, "", "../x", "a/b", "x" * 129, "a\nb"])
-def test_id_that_is_none_asks_for_nothing(claude: ClaudeCodeSource, session_id: Any) -> None:
-    assert claude.trigger(payload(session_id=session_id)) is None
+def test_payload_without_a_proper_id_is_no_event(claude: ClaudeCodeSource, session_id: Any) -> None:
+    assert claude.parse_event(payload(session_id=session_id)) is None
 
 
 def test_stop_is_settled_once_the_shown_message_is_written(pen: Pen) -> None:
     claude = ClaudeCodeSource(pen.path.parent.parent.parent)
-    trigger = claude.trigger(payload(last_assistant_message="second block\n"))
-    assert trigger
+    event = claude.parse_event(payload(last_assistant_message="second block\n"))
+    assert event
     pen.says("m1", text("first block"))
-    assert not claude.settled(trigger)
+    assert not claude.is_settled(event.trigger)
     pen.says("m1", text("second block"))
     pen.line("attachment", "large bookkeeping" * 1000)
-    assert claude.settled(trigger)
+    assert claude.is_settled(event.trigger)
 
 
 def test_session_end_waits_for_nothing(claude: ClaudeCodeSource) -> None:
-    trigger = claude.trigger(payload(hook_event_name="SessionEnd", reason="clear"))
-    assert trigger
-    assert claude.settled(trigger)
-    assert trigger.end_reason == "clear"
+    event = claude.parse_event(payload(hook_event_name="SessionEnd", reason="clear"))
+    assert event
+    assert claude.is_settled(event.trigger)
+    assert event.trigger.end_reason == "clear"
 
 
 def test_digest_ignores_blank_ends_only() -> None:

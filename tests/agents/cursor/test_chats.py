@@ -76,7 +76,7 @@ def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: Cursor
     path.touch()
     located = source.find("c1")
     assert located
-    assert not source.settled(Trigger("cursor", "c1"))
+    assert not source.is_settled(Trigger("cursor", "c1"))
     assert list(source.read(located)) == []
 
 
@@ -131,7 +131,7 @@ def test_chat_is_settled_when_the_last_word_is_the_agents(
     home: Path, source: Cursor, messages: Any, *, running: bool, settled: bool
 ) -> None:
     chat(home, messages, running=running)
-    assert source.settled(Trigger("cursor", "c1")) is settled
+    assert source.is_settled(Trigger("cursor", "c1")) is settled
 
 
 def test_turns_that_a_compaction_took_out_come_from_the_transcript(

@@ -107,7 +107,7 @@ def test_turn_that_is_still_being_written_is_not_settled(
     draft = editor.draft()
     written(draft, state_of)
     draft.save(**document, lastUpdatedAt=int(time.time() * 1000))
-    assert not source.settled(Trigger("cursor", "s1"))
+    assert not source.is_settled(Trigger("cursor", "s1"))
     assert only(source, "s1").is_partial
 
 
@@ -120,7 +120,7 @@ def test_turn_that_is_whole_or_was_aborted_is_settled(
     draft = editor.draft()
     written(draft, state_of)
     draft.save(**document, lastUpdatedAt=int(time.time() * 1000))
-    assert source.settled(Trigger("cursor", "s1"))
+    assert source.is_settled(Trigger("cursor", "s1"))
     assert not only(source, "s1").is_partial
 
 
@@ -131,7 +131,7 @@ def test_turn_that_was_left_half_written_long_ago_is_as_whole_as_it_gets(
     draft = editor.draft()
     written(draft, "loading")
     draft.save(status="generating", lastUpdatedAt=int(time.time() * 1000) - 2 * 3_600_000)
-    assert not source.settled(Trigger("cursor", "s1"))
+    assert not source.is_settled(Trigger("cursor", "s1"))
     assert not only(source, "s1").is_partial
 
 
@@ -143,7 +143,7 @@ def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
     draft.turn(1)
     draft.save()
     notebook.add("s1", HookFacts((TurnUsage("named-elsewhere", None, Usage(output_tokens=1)),)))
-    assert source.settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
+    assert source.is_settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
 
 
 def test_what_earlier_turns_lack_is_lost_and_not_waited_for(editor: Editor, source: Cursor) -> None:
@@ -152,7 +152,7 @@ def test_what_earlier_turns_lack_is_lost_and_not_waited_for(editor: Editor, sour
     editor.put(draft.key(draft.says("lost")), None)
     draft.turn(2)
     draft.save()
-    assert source.settled(Trigger("cursor", "s1"))
+    assert source.is_settled(Trigger("cursor", "s1"))
 
 
 def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
@@ -162,8 +162,8 @@ def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
     draft.turn(1)
     draft.save()
     notebook.add("s1", HookFacts((TurnUsage("request-1", None, Usage(output_tokens=1)),)))
-    assert source.settled(Trigger("cursor", "s1", awaits="request-1"))
-    assert not source.settled(Trigger("cursor", "s1", awaits="request-2"))
+    assert source.is_settled(Trigger("cursor", "s1", awaits="request-1"))
+    assert not source.is_settled(Trigger("cursor", "s1", awaits="request-2"))
 
 
 def test_sessions_whose_ids_begin_alike_keep_their_rows_apart(editor: Editor) -> None:

@@ -56,11 +56,11 @@ def test_stop_tells_the_turns_tokens_each_in_one_field(
 ) -> None:
     """What was read from the cache is part of `input_tokens`; zero and nonsense are unknown."""
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-    trigger = source.trigger({**STOP, **dict(zip(names, counts, strict=True))})
-    assert trigger
-    assert trigger.hook_facts
+    event = source.parse_event({**STOP, **dict(zip(names, counts, strict=True))})
+    assert event
+    assert event.facts
     turns = (TurnUsage("g1", "composer-2.5", wanted),) if wanted else ()
-    assert (trigger.hook_facts.turns, trigger.awaits) == (turns, "g1")
+    assert (event.facts.turns, event.trigger.awaits) == (turns, "g1")
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_stop_tells_the_turns_tokens_each_in_one_field(
 )
 def test_no_other_event_tells_tokens(source: Cursor, more: dict[str, str]) -> None:
     """`afterAgentResponse` has the same counts as `stop`, and would double them."""
-    trigger = source.trigger({**STOP, "output_tokens": 20, **more})
-    assert trigger
-    assert trigger.hook_facts
-    assert not trigger.hook_facts.turns
+    event = source.parse_event({**STOP, "output_tokens": 20, **more})
+    assert event
+    assert event.facts
+    assert not event.facts.turns
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_no_other_event_tells_tokens(source: Cursor, more: dict[str, str]) -> No
 def test_payload_names_the_session(
     source: Cursor, fields: dict[str, Any], session_id: str | None
 ) -> None:
-    trigger = source.trigger(fields)
-    assert (trigger.session_id if trigger else None) == session_id
+    event = source.parse_event(fields)
+    assert (event.trigger.session_id if event else None) == session_id
 
 
 @pytest.mark.parametrize("name", ["default", "auto", "Auto", "", None])

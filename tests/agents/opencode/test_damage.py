@@ -86,7 +86,7 @@ def test_locked_database_is_an_error_and_not_empty(
     source = opencode.source()
     with pytest.raises(SourceError):
         source.find("ses_e0455ed23ffeEtIjW6fob3GFcK")
-    assert not source.settled(Trigger("opencode", "ses_e0455ed23ffeEtIjW6fob3GFcK"))
+    assert not source.is_settled(Trigger("opencode", "ses_e0455ed23ffeEtIjW6fob3GFcK"))
     db.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from opensync_hooks.agents.opencode import locations
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.cli import foreground
-from opensync_hooks.model import Trigger
+from opensync_hooks.model import HookEvent, Trigger
 from tests.agents.opencode.recordings import NEW, TOOLS, TRUTH
 from tests.opencode_home import RECORDED, TREES, OpenCodeHome, tally
 from tests.sessions import dialogue, everything
@@ -202,6 +202,6 @@ def test_latest_session_by_hand_reports_that_there_is_none(
 def test_payload_names_the_session(opencode: OpenCodeHome) -> None:
     source = opencode.source()
     payload = {"session_id": TOOLS, "hook_event_name": "session.idle"}
-    assert source.trigger(payload) == Trigger("opencode", TOOLS, "session.idle")
+    assert source.parse_event(payload) == HookEvent(Trigger("opencode", TOOLS, "session.idle"))
     for invalid in ({}, {"session_id": 7}, {"session_id": "../x"}, {"session_id": ""}):
-        assert source.trigger(invalid) is None
+        assert source.parse_event(invalid) is None

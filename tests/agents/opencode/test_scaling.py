@@ -72,7 +72,7 @@ def test_one_session_is_read_without_scanning_or_sorting(
 
     monkeypatch.setattr(sqlite_snapshot, "read", traced)
     assert len(recorded.read(DELEGATE)) == 2
-    assert recorded.source().settled(Trigger("opencode", DELEGATE))
+    assert recorded.source().is_settled(Trigger("opencode", DELEGATE))
     assert len(plans) > 10
     assert [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan] == []
 

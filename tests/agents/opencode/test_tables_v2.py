@@ -113,4 +113,4 @@ def test_last_row_of_2_x_tells_whether_the_turn_is_over(
     insert = "INSERT INTO session_message VALUES ('m', ?, ?, 99, 1, 1, ?)"
     with opencode.put("2.x").writing() as db:
         db.execute(insert, (MIGRATED, kind, json.dumps(data)))
-    assert opencode.source().settled(Trigger("opencode", MIGRATED)) is is_settled
+    assert opencode.source().is_settled(Trigger("opencode", MIGRATED)) is is_settled

@@ -24,10 +24,10 @@ def test_session_is_settled_once_its_last_message_is_complete_and_old(
     recorded: OpenCodeHome,
 ) -> None:
     source = recorded.source()
-    assert source.settled(Trigger("opencode", TOOLS))
-    assert not source.settled(Trigger("opencode", "ses_e04542bb1ffeZcfkmF6H6qhBz5"))
-    assert source.settled(Trigger("opencode", "ses_e04545d1cffe1ZjVqne9kHy747")), "aborted"
-    assert source.settled(Trigger("opencode", OF_API))
+    assert source.is_settled(Trigger("opencode", TOOLS))
+    assert not source.is_settled(Trigger("opencode", "ses_e04542bb1ffeZcfkmF6H6qhBz5"))
+    assert source.is_settled(Trigger("opencode", "ses_e04545d1cffe1ZjVqne9kHy747")), "aborted"
+    assert source.is_settled(Trigger("opencode", OF_API))
 
 
 @pytest.mark.parametrize("version", [*TREES, "2.x"])
@@ -35,7 +35,7 @@ def test_every_generation_tells_when_a_session_is_settled(
     opencode: OpenCodeHome, version: str
 ) -> None:
     source = OpenCodeSource(opencode.put(version).source()._layouts, now=lambda: time.time() + 60)
-    assert all(source.settled(Trigger("opencode", name)) for name in TRUTH[version])
+    assert all(source.is_settled(Trigger("opencode", name)) for name in TRUTH[version])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_session_is_not_settled_after_a_step_that_called_a_tool(recorded: OpenCo
             "UPDATE message SET data = json_set(data, '$.finish', 'tool-calls') WHERE id = ?",
             (last,),
         )
-    assert not recorded.source().settled(Trigger("opencode", TOOLS))
+    assert not recorded.source().is_settled(Trigger("opencode", TOOLS))
 
 
 NOW = 1_800_000_000_000
@@ -97,7 +97,7 @@ def test_quiet_moment_after_the_last_write_is_awaited(
     """
     written = NOW - ago
     changing("UPDATE part SET time_updated = ? WHERE session_id = ?", written, TOOLS)(recorded)
-    assert at(recorded, NOW).settled(Trigger("opencode", TOOLS))
+    assert at(recorded, NOW).is_settled(Trigger("opencode", TOOLS))
     assert waits == pytest.approx(waited)
 
 
@@ -111,8 +111,8 @@ def test_session_that_changes_in_the_quiet_moment_is_not_settled(
     changes = [changing(later, CHILD)]
     monkeypatch.setattr(time, "sleep", lambda _: [changes.pop()(recorded) for _ in changes[:]])
     source = at(recorded, NOW)
-    assert not source.settled(Trigger("opencode", DELEGATE))
-    assert source.settled(Trigger("opencode", DELEGATE))
+    assert not source.is_settled(Trigger("opencode", DELEGATE))
+    assert source.is_settled(Trigger("opencode", DELEGATE))
 
 
 def test_session_is_never_torn_while_opencode_writes_it(recorded: OpenCodeHome) -> None:
@@ -177,7 +177,7 @@ def test_reading_changes_no_byte_and_leaves_no_file(recorded: OpenCodeHome, is_o
     before = _state(recorded)
     source = recorded.source()
     assert len(list(everything(source))) == len(TRUTH["1.18.33"])
-    assert source.settled(Trigger("opencode", TOOLS))
+    assert source.is_settled(Trigger("opencode", TOOLS))
     assert _state(recorded) == before
     db.close()
 
