@@ -1,4 +1,7 @@
-"""What may leave or be kept: the one place that decides it, between the sources and the wire."""
+"""Remove from sessions and messages whatever the user's settings keep on this machine.
+
+Everything that leaves passes here, and nothing passes before the self-test of the redaction has.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from opensync_hooks.config import Config
@@ -21,18 +23,20 @@ from opensync_hooks.model import (
     ToolCall,
     ToolResult,
 )
-from opensync_hooks.privacy import contents
+from opensync_hooks.privacy import contents, self_test
 from opensync_hooks.privacy.redaction.redactor import Redactor
 
-_DEEPEST = 12
-_CUT_WORD = re.compile(r"(?<!\S)(?=[^\s\d]{0,200}\d)((?>\S{6,})) ")
-"""A word with a digit in it, which may go on behind the blank."""
+_MAX_DEPTH = 12
+_WORD_BEFORE_SPACE = re.compile(r"(?<!\S)(?=[^\s\d]{0,200}\d)((?>\S{6,})) ")
+"""A word with a digit in it, which may continue behind the space."""
 
 
-def clean_message(message: Message, config: Config, masked: Counter[str] | None = None) -> Message:
-    """The message without what the user's settings keep at home; perhaps without any part.
+def clean_message(
+    message: Message, config: Config, redactions: Counter[str] | None = None
+) -> Message:
+    """Return what may leave of a message; it may have no parts left.
 
-    `masked` is told of each secret that was taken out, by its kind.
+    Adds the masked secrets to `redactions`, by kind. Raises RedactionError.
     """
     parts: Iterable[Part] = message.parts
     if not config.thinking:
@@ -41,87 +45,88 @@ def clean_message(message: Message, config: Config, masked: Counter[str] | None 
         parts = contents.withheld(parts)
     if not config.redact:
         return replace(message, parts=tuple(parts))
-    redactor = _redactor(config, masked)
+    redactor = _make_redactor(config, redactions)
     return replace(
         message,
-        parts=tuple(_redacted(part, redactor) for part in parts),
-        model=_maybe(message.model, redactor),
+        parts=tuple(_redact_part(part, redactor) for part in parts),
+        model=_redact_optional(message.model, redactor),
     )
 
 
-def clean_session(session: Session, config: Config, masked: Counter[str] | None = None) -> Session:
-    """The same for what is told of a session besides its messages; ids stay as they are."""
+def clean_session(
+    session: Session, config: Config, redactions: Counter[str] | None = None
+) -> Session:
+    """Return the session with its own texts redacted; ids and messages stay as they are.
+
+    Adds the masked secrets to `redactions`, by kind. Raises RedactionError.
+    """
     if not config.redact:
         return session
-    redactor = _redactor(config, masked)
+    redactor = _make_redactor(config, redactions)
     return replace(
         session,
-        title=_title(session.title, redactor),
-        project_path=_maybe(session.project_path, redactor),
-        model=_maybe(session.model, redactor),
-        git_branch=_maybe(session.git_branch, redactor),
-        agent_version=_maybe(session.agent_version, redactor),
-        end_reason=_maybe(session.end_reason, redactor),
+        title=_redact_title(session.title, redactor),
+        project_path=_redact_optional(session.project_path, redactor),
+        model=_redact_optional(session.model, redactor),
+        git_branch=_redact_optional(session.git_branch, redactor),
+        agent_version=_redact_optional(session.agent_version, redactor),
+        end_reason=_redact_optional(session.end_reason, redactor),
     )
 
 
-def _redactor(config: Config, masked: Counter[str] | None) -> Redactor:
-    counts = Counter[str]() if masked is None else masked
-    return Redactor(config.patterns, partial(_is_allowed, config), counts)
+def _make_redactor(config: Config, redactions: Counter[str] | None) -> Redactor:
+    self_test.check()
+
+    def is_allowed(match: str) -> bool:
+        return any(pattern.fullmatch(match) for pattern in config.allow)
+
+    counts = Counter[str]() if redactions is None else redactions
+    return Redactor(config.patterns, is_allowed, counts)
 
 
-def _is_allowed(config: Config, found: str) -> bool:
-    return any(one.fullmatch(found) for one in config.allow)
+def _redact_optional(text: str | None, redactor: Redactor) -> str | None:
+    return redactor.redact(text) if text else text
 
 
-def _maybe(text: str | None, redactor: Redactor) -> str | None:
-    return redactor.text(text) if text else text
+def _redact_title(title: str | None, redactor: Redactor) -> str | None:
+    """Redact a title, in which line breaks have become spaces: a secret may contain one."""
+    if not title:
+        return title
+    lines = _WORD_BEFORE_SPACE.sub(r"\1\n", title)
+    masked = redactor.redact(lines)
+    return redactor.redact(title if masked == lines else masked.replace("\n", " "))
 
 
-def _title(text: str | None, redactor: Redactor) -> str | None:
-    """A title is a text in one line: where a secret went over two, a blank stands in it now."""
-    if not text:
-        return text
-    lines = _CUT_WORD.sub(r"\1\n", text)
-    found = redactor.text(lines)
-    return redactor.text(text if found == lines else found.replace("\n", " "))
-
-
-def _redacted(part: Part, redactor: Redactor) -> Part:
-    of = redactor.text
+def _redact_part(part: Part, redactor: Redactor) -> Part:
+    redact = redactor.redact
     match part:
         case Text(text):
-            return Text(of(text))
+            return Text(redact(text))
         case Reasoning(text):
-            return Reasoning(of(text))
-        case ToolCall():
-            arguments = _value(part.arguments, redactor)
-            return replace(part, name=of(part.name), arguments=arguments, title=of(part.title))
-        case ToolResult():
-            return replace(part, name=of(part.name), output=of(part.output))
-        case Attachment():
-            return replace(part, media_type=of(part.media_type), name=of(part.name))
+            return Reasoning(redact(text))
+        case ToolCall(name=name, title=title):
+            arguments = _redact_json(part.arguments, redactor)
+            return replace(part, name=redact(name), arguments=arguments, title=redact(title))
+        case ToolResult(name=name, output=output):
+            return replace(part, name=redact(name), output=redact(output))
+        case Attachment(media_type=media_type, name=name):
+            return replace(part, media_type=redact(media_type), name=redact(name))
 
 
-def _value(value: Any, redactor: Redactor, name: str = "", depth: int = 0) -> Any:
-    """A JSON value with every text in it redacted; keys stay, but for those that are secrets."""
+def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0) -> Any:
+    """Redact every text in a JSON value, also its keys; `name` is the key of the value."""
     if isinstance(value, str):
-        return redactor.value(name, value)
-    if isinstance(value, dict | list) and depth >= _DEEPEST:
-        return _as_text(value, redactor)
+        return redactor.redact_field(name, value)
+    if isinstance(value, dict | list) and depth >= _MAX_DEPTH:
+        try:
+            return redactor.redact(json.dumps(value, ensure_ascii=False))
+        except (RecursionError, ValueError):
+            return "[nested too deeply to be kept]"
     if isinstance(value, dict):
         return {
-            redactor.text(key): _value(item, redactor, key, depth + 1)
-            for key, item in value.items()
+            redactor.redact(key): _redact_json(member, redactor, key, depth + 1)
+            for key, member in value.items()
         }
     if isinstance(value, list):
-        return [_value(item, redactor, name, depth + 1) for item in value]
+        return [_redact_json(element, redactor, name, depth + 1) for element in value]
     return value
-
-
-def _as_text(value: Any, redactor: Redactor) -> str:
-    """What lies so deep travels as a text anyway."""
-    try:
-        return redactor.text(json.dumps(value, ensure_ascii=False))
-    except (RecursionError, ValueError):
-        return "[too deep or too long a value to be kept]"

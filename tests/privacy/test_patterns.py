@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
+import platform
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.privacy.redaction.table import RULES
 
 ROOT = Path(__file__).parents[2]
@@ -41,9 +47,9 @@ def test_no_rule_has_a_possessive_quantifier() -> None:
 
     A secret then goes out unmasked, without any error.
     """
-    for one in RULES:
-        for pattern in (one.pattern, one.prefix_pattern):
-            assert not possessive_quantifiers(pattern), (one.kind, pattern)
+    for rule in RULES:
+        for pattern in (rule.pattern, rule.prefix_pattern):
+            assert not possessive_quantifiers(pattern), (rule.kind, pattern)
 
 
 def strings(tree: ast.AST) -> Iterator[str]:
@@ -60,3 +66,47 @@ def strings(tree: ast.AST) -> Iterator[str]:
 def test_no_string_in_the_sources_has_a_possessive_quantifier(path: Path) -> None:
     for text in strings(ast.parse(path.read_text("utf-8"))):
         assert not possessive_quantifiers(text), text
+
+
+REDACT = f"""
+import json, sys
+sys.path.insert(0, {str(ROOT)!r})
+from opensync_hooks.privacy import self_test
+from opensync_hooks.privacy.redaction.redactor import Redactor
+self_test.check()
+json.dump([Redactor().redact(text) for text in json.load(sys.stdin)], sys.stdout)
+"""
+
+
+def find_pythons() -> dict[str, str]:
+    """Return an executable of each supported Python version on this machine, by version."""
+    folders = [*map(Path, os.get_exec_path()), *Path(sys.base_prefix).parent.glob("*/bin")]
+    names = ("python3", *(f"python3.{minor}" for minor in range(11, 20)))
+    paths = {folder / name for folder in folders for name in names}
+    versions = {}
+    for path in {path.resolve() for path in paths if path.is_file()} | {Path(sys.executable)}:
+        command = [str(path), "-I", "-c", "import platform; print(platform.python_version())"]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        if re.match(r"3\.1[1-9]", process.stdout):
+            versions[process.stdout.strip()] = str(path)
+    return versions
+
+
+def test_every_python_on_this_machine_masks_the_same() -> None:
+    """An interpreter that compiles a pattern wrongly would send secrets without any error."""
+    texts = [text for rule in RULES for text in rule.allowlist]
+    for example in (example for rule in RULES for example in rule.examples):
+        middle = len(example.before) + len(example.secret) // 2
+        broken = example.text[:middle] + "\n    " + example.text[middle:]
+        cut = example.text[: middle + 8] + "…"
+        texts += [example.text, f"see {broken} there", cut, json.dumps({"a": json.dumps(broken)})]
+    expected = [Redactor().redact(text) for text in texts]
+    versions = find_pythons()
+    assert platform.python_version() in versions
+    for version, python in versions.items():
+        process = subprocess.run(
+            [python, "-I", "-c", REDACT],
+            input=json.dumps(texts), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert process.stderr == "", version
+        assert json.loads(process.stdout) == expected, version

@@ -59,7 +59,7 @@ AROUND = (
 
 
 def redacted(text: str) -> str:
-    return Redactor().text(text)
+    return Redactor().redact(text)
 
 
 def name_of(one: Rule) -> str:
@@ -214,14 +214,14 @@ def test_mask_is_the_same_for_every_value_and_tells_nothing_of_it() -> None:
 
 def test_finds_are_counted_by_kind() -> None:
     redactor = Redactor()
-    redactor.text("DB_PASSWORD=hunter2hunter2 and again DB_PASSWORD=hunter3hunter3")
-    redactor.text("nothing here")
+    redactor.redact("DB_PASSWORD=hunter2hunter2 and again DB_PASSWORD=hunter3hunter3")
+    redactor.redact("nothing here")
     assert redactor.counts == Counter(password=2)
 
 
 def test_field_with_a_telling_name_is_masked_whatever_it_holds() -> None:
     redactor = Redactor()
-    value = redactor.value
+    value = redactor.redact_field
     assert value("password", "swordfish") == "[redacted:password]"
     assert value("db_password", "two words") == "[redacted:password]"
     assert value("apiKey", "4kQ7xB2mZ9") == "[redacted:api-key]"
@@ -236,17 +236,17 @@ def test_field_with_a_telling_name_is_masked_whatever_it_holds() -> None:
 def test_users_own_patterns_are_masked_under_their_names() -> None:
     own = (("employee", re.compile(r"EMP-[0-9]{6}")), ("word", re.compile("redacted|hunter")))
     redactor = Redactor(own)
-    assert redactor.text("by EMP-123456 today") == "by [redacted:employee] today"
-    once = redactor.text("hunter of EMP-123456")
+    assert redactor.redact("by EMP-123456 today") == "by [redacted:employee] today"
+    once = redactor.redact("hunter of EMP-123456")
     assert once == "[redacted:word] of [redacted:employee]"
-    assert redactor.text(once) == once, "a mask is left alone by a pattern that matches its words"
+    assert redactor.redact(once) == once, "a mask is left alone by a pattern that matches its words"
 
 
 def test_what_the_user_allows_stays() -> None:
     allowed = "AK" + "IAIOSFODNN7EXAMPLE"
     other = allowed.replace("7", "2")
-    redactor = Redactor(allowed=lambda found: found == allowed)
-    assert redactor.text(f"{allowed} {other}") == f"{allowed} [redacted:aws-access-key]"
+    redactor = Redactor(is_allowed=lambda found: found == allowed)
+    assert redactor.redact(f"{allowed} {other}") == f"{allowed} [redacted:aws-access-key]"
 
 
 def test_letters_that_grow_in_lower_case_move_no_mask() -> None:
@@ -379,13 +379,13 @@ MOST_PLAIN = 13
 def test_time_grows_with_the_text_and_stays_within_a_few_plain_searches() -> None:
     """A mebibyte of anything takes less than 100 ms where a plain search of it takes 8."""
     redactor = Redactor()
-    redactor.text("".join(example.text for _, example in EXAMPLES))  # every pattern is compiled
+    redactor.redact("".join(example.text for _, example in EXAMPLES))  # every pattern is compiled
     costs = {}
     for name, text in hostile():
         once, twice = text(SIZE), text(2 * SIZE)
         for _ in range(4):  # the machine may have been busy with something else
-            took = cpu_ms(lambda once=once: redactor.text(once), 2)  # type: ignore[misc]
-            grown = cpu_ms(lambda twice=twice: redactor.text(twice), 1)  # type: ignore[misc]
+            took = cpu_ms(lambda once=once: redactor.redact(once), 2)  # type: ignore[misc]
+            grown = cpu_ms(lambda twice=twice: redactor.redact(twice), 1)  # type: ignore[misc]
             costs[name] = took / plain_ms(SIZE), grown / max(took, 0.5)
             if costs[name][0] < MOST_PLAIN and costs[name][1] < 2.5:
                 break
@@ -408,7 +408,7 @@ def test_no_pattern_is_slow_on_what_almost_matches(share: int) -> None:
             tails = ["", "\n", "\\n", " ", "=", '"', "'", ".", "!", "A" * 1000, "\\" * 99]
             for tail in tails if LONG else rng.sample(tails, 3):
                 text = _repeated(example.text[:cut] + tail, size)
-                took = cpu_ms(lambda text=text: redactor.text(text), 1)  # type: ignore[misc]
+                took = cpu_ms(lambda text=text: redactor.redact(text), 1)  # type: ignore[misc]
                 assert took < 100 * plain_ms(size), example.text[:cut] + tail
 
 
@@ -451,5 +451,5 @@ def test_no_secret_is_planted_in_this_repository() -> None:
         ROOT / "README.md",
     ]:
         redactor = Redactor()
-        redactor.text(path.read_text("utf-8"))
+        redactor.redact(path.read_text("utf-8"))
         assert not marked & redactor.counts.keys(), path

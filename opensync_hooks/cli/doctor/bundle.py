@@ -14,7 +14,6 @@ import re
 import socket
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -103,7 +102,7 @@ class Anonymizer:
 
     def text(self, text: str) -> str:
         patterns = self.config.patterns if self.config else ()
-        text = Redactor(patterns, lambda _: False, Counter()).text(text)
+        text = Redactor(patterns).redact(text)
         text = text.replace(self.home, "~") if len(self.home) > 1 else text
         text = _PROJECT.sub(r"\1<project>", text)
         text = _HOST.sub(r"\1<host>", text)

@@ -10,6 +10,7 @@ from opensync_hooks.cli.doctor import agents, hooks, network, queue, storage
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders, load, settings
 from opensync_hooks.errors import OpenSyncError, as_opensync_error
+from opensync_hooks.privacy import self_test
 
 Check = tuple[str, Callable[[], Iterator[Finding]]]
 
@@ -40,6 +41,7 @@ def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None)
     yield "queue", partial(queue.waiting, folders)
     if config is None:
         return
+    yield "secrets", partial(_secrets, config)
     yield "destination", partial(network.destination, config)
     yield "proxy", partial(network.proxy, config, environ)
     yield "cooldown", partial(queue.cooldown, config)
@@ -52,6 +54,15 @@ def _unknown_settings(environ: Mapping[str, str], folders: Folders) -> Iterator[
     for name in settings.unread_names(environ):
         fact = f"{folders.settings}: `{name}` is not a setting."
         yield warning("settings", fact, "Correct the name, or remove it.")
+
+
+def _secrets(config: Config) -> Iterator[Finding]:
+    if config.redact:
+        self_test.check()
+        yield ok("secrets", "masked; the self-test of the redaction passed")
+    else:
+        fix = "`opensync-hooks config unset redact` masks them."
+        yield warning("secrets", "sent as they are.", fix)
 
 
 def _run(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:

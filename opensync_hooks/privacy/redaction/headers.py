@@ -1,28 +1,18 @@
-"""Secrets in headers of HTTP, in signed URLs, and in the files and flags of single programs.
+"""Secrets in HTTP headers and signed URLs, and in the files and options of certain programs.
 
-All of it is compared with the text in lower case.
+All these rules compare with the text in lower case.
 """
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.rule import (
-    ALNUM,
-    BREAK,
-    HEX,
-    LOWER,
-    QUOTE,
-    Example,
-    Rule,
-    body,
-    fill,
-    rest,
-)
+from opensync_hooks.privacy.redaction.patterns import ALNUM, BREAK, HEX, LOWER, QUOTE, body, rest
+from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
 
 _QUOTES = rf"(?>{QUOTE}{{0,2}})"
-_BLANK = rf"(?!\[redacted:|[<{{$%*\[]|{QUOTE})"
+_NO_PLACEHOLDER = rf"(?!\[redacted:|[<{{$%*\[]|{QUOTE})"
 _REST = rest("-a-z0-9+/=_.~")
-_AWAY = rf"(?:\\?\r?\n\s{{0,20}}|{BREAK})?"
-"""What follows may stand in the next line."""
+_NEXT_LINE = rf"(?:\\?\r?\n\s{{0,20}}|{BREAK})?"
+"""The value may be in the next line."""
 _SCHEME = r"(?:bearer|basic|token|bot|apikey|negotiate|oauth|splunk|key)"
 
 HEADERS: tuple[Rule, ...] = (
@@ -30,9 +20,9 @@ HEADERS: tuple[Rule, ...] = (
         "authorization",
         ("authorization",),
         rf"authorization{_QUOTES}\]?\s{{0,3}}[:=,]\s{{0,3}}(?:[fbr](?=[\"']))?{_QUOTES}"
-        rf"(?:{_SCHEME}(?:\s{{1,3}}|{BREAK}){_AWAY}{_BLANK}(?P<value>(?>[^\s\"'`\\,;<>]{{6,}}){_REST})"
-        rf"|(?:digest|aws4-hmac-sha256)\s{_BLANK}(?P<line>(?>[^\r\n\\`]{{8,}}))"
-        rf"|{_BLANK}(?![a-z_](?>[\w.]*)[(\[])(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)"
+        rf"(?:{_SCHEME}(?:\s{{1,3}}|{BREAK}){_NEXT_LINE}{_NO_PLACEHOLDER}(?P<value>(?>[^\s\"'`\\,;<>]{{6,}}){_REST})"
+        rf"|(?:digest|aws4-hmac-sha256)\s{_NO_PLACEHOLDER}(?P<line>(?>[^\r\n\\`]{{8,}}))"
+        rf"|{_NO_PLACEHOLDER}(?![a-z_](?>[\w.]*)[(\[])(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)"
         rf"(?P<bare>(?>[^\s\"'`\\,;<>]{{8,}}){_REST}))",
         (
             Example(fill(ALNUM, 24), "Authorization: Bearer "),
@@ -51,7 +41,7 @@ HEADERS: tuple[Rule, ...] = (
     Rule(
         "bearer-token",
         ("bearer",),
-        rf"bearer\s{{1,2}}{_BLANK}(?=(?>[^ \t\r\n0-9]{{0,64}})\d)"
+        rf"bearer\s{{1,2}}{_NO_PLACEHOLDER}(?=(?>[^ \t\r\n0-9]{{0,64}})\d)"
         rf"(?P<token>{body('-a-z0-9._~+/=', 20)})",
         (Example(fill(LOWER, 32), "with Bearer ", " in it"),),
         ("bearer authentication-and-authorization",),

@@ -1,58 +1,56 @@
-"""Secrets that are known by the name beside them: `NAME=value`, `"name": "value"`, `--name value`.
+"""Secrets that the name beside them identifies: `NAME=value`, `"name": "value"`, `--name value`.
 
-All of it is compared with the text in lower case.
+All rules but those for upper-case names compare with the text in lower case.
 """
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.rule import (
+from opensync_hooks.privacy.redaction.patterns import (
     ALNUM,
     BREAK,
     CUT,
     FOLD,
     NEWLINE,
     QUOTE,
-    Example,
-    Rule,
-    fill,
     rest,
 )
+from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
 
-_LEFT_OUT = (
+_NO_PLACEHOLDER = (
     r"(?!\[redacted:|\$[{(]|\$[a-z_]+(?![\w!@#$%^&*+-])|\{[a-z_{$]|<[a-z_ ]|%[({sd]"
     r"|\*\*\*|x{4}|\.{3}|…"
     r"|(?:none|null|nil|true|false|undefined|string|str|bytes|number|boolean|pass(?:word|wd)?)\b)"
 )
-"""Not what stands where a secret would: a variable, a blank to fill in, a type, our own mask."""
-_ELSEWHERE = (
+"""Not a variable, a placeholder, a type or our own mask in the place of the secret."""
+_NO_PATH = (
     r"(?!https?:|file:|\.{1,2}/|~/|[a-z]:\\"
     r"|/(?:run|etc|var|home|users|tmp|opt|usr|mnt|root|app|srv|workspace|private)/)"
 )
-"""Not the place where the secret lies."""
-_CALL = (
+"""Not the URL or path of a file that holds the secret."""
+_NO_ATTRIBUTE = (
     r"(?!(?:self|this|cls|args|opts|options|config|conf|settings|os|process|env|request|req|data"
     r"|params|ctx|props|kwargs|credentials|secrets|vars?|local|module|each)\.)"
     r"(?![a-z_](?>[\w.]*)[(\[])"
 )
-_CODE = _CALL + (r"(?!(?>(?:[a-z_](?>\w*)\.)+)[a-z_](?>\w*)(?:[^\w=+/-]|\Z))")
-"""Not `self.password2`."""
-_BELOW = (
-    # the value stands in the next line: behind `\`, `(`, `|-`, or only indented, and is no name;
-    # in a title, the line's end has become a blank
+_NO_CODE = _NO_ATTRIBUTE + (r"(?!(?>(?:[a-z_](?>\w*)\.)+)[a-z_](?>\w*)(?:[^\w=+/-]|\Z))")
+"""Not `self.password2`, nor `settings.db.password`."""
+_NEXT_LINE = (
+    # the value is in the next line: after `\`, `(`, `|-`, or only indented, and it is not a name;
+    # in titles, line ends have become spaces
     r"(?=[(|>\\ \t\r\n])"
     rf"(?:(?:[(|>][-+]?)?[ \t]{{0,2}}{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{1,40}})"
     r"|(?:[|>][-+]?|\((?=[ \t][\"'])|\\)[ \t])(?!-|[\"']?(?>[\w.$-]{1,80})[\"']?[ \t]{0,3}[:=])"
 )
-_LINK = (
-    # from a name to its value: `=`, `": "`, `'] = `, ` => `, `: str = `, and a name's "value": ""
+_ASSIGNMENT = (
+    # between name and value: `=`, `": "`, `'] = `, ` => `, `: str = `, `"name": "…", "value": "`
     rf"[0-9]{{0,2}}(?>(?:{QUOTE}\]?)?[ \t]{{0,3}}"
     r"(?::[ \t]?[a-z](?>[a-z|. ]{0,20})=|=>|:=|={1,2}|:"
     rf"|{QUOTE}?(?:[,\s]|(?>\\+)n)(?>(?:\s|(?>\\+)[nt]){{0,20}}){QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
-    rf"[ \t]{{0,3}}(?:{_BELOW})?(?:[bfru]{{1,2}}(?=[\"'`]))?)"
+    rf"[ \t]{{0,3}}(?:{_NEXT_LINE})?(?:[bfru]{{1,2}}(?=[\"'`]))?)"
 )
 _REST = rest("-a-z0-9+/=_.~")
 _TIGHT = (
-    # also signs that mostly end a value, where nothing shows that they do
+    # characters that usually end a value belong to it unless something shows that they end it
     r"(?>(?:(?>[^\s\"'`&;\\(),\[\]{}<>|]+)|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
     r"|[&;](?=[^\s\"'`&;\\(),\[\]{}<>|])(?!(?>[\w .-]{0,40})=))+)"
 )
@@ -61,87 +59,83 @@ _NO_CALL = r"(?![(\[{])"
 _DIGIT = r"(?=(?>[^ \t\r\n\"'`0-9]{0,24})\d)"
 _LETTER = r"(?=(?>[^ \t\r\n\"'`a-z]{0,24})[a-z])"
 _SIGN = r"(?=(?>[^ \t\r\n\"'`0-9!@#$%^&*+]{0,40})[0-9!@#$%^&*+])"
-
-
-_TIGHTLY = rf"(?<=[a-z0-9]=){_CODE}(?P<tight>{_TIGHT}{_REST})(?=[\s;&\"'`<|}}\\]|\Z)"
-"""Between a name, its `=` and its value there is nothing, as hardly anybody writes code."""
-
-
+_TIGHT_VALUE = rf"(?<=[a-z0-9]=){_NO_CODE}(?P<tight>{_TIGHT}{_REST})(?=[\s;&\"'`<|}}\\]|\Z)"
+"""`name=value` without spaces, as in shells and settings files, and rarely in code."""
 _ESCAPED = r"(?:(?>\\+)[\"'`]|(?>\\+)u002[27]|&quot;|&#3[49];)"
-
-
-_INNER = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*]{{1,40}}))"
-"""A line's end within quotes; of an escaped one, the letters may have been taken already."""
+_BREAK_IN_QUOTES = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*]{{1,40}}))"
+"""A line's end within quotes; the word before it may include the letters of an escaped one."""
 
 
 def _quoted(excluded: str = r"\s") -> str:
-    """A value in quotes of its own, or in quotes that are escaped as it lies in a quoted text."""
+    """Match a value in quotes, or in escaped quotes within a quoted text."""
     own = []
     for quote, name in (('"', "double"), ("'", "single"), ("`", "back")):
         word = rf"(?>(?:(?>[^{quote}\\{excluded}]+)|\\\S)+)"
-        joint = rf"(?:{_INNER}|{quote}{FOLD}{quote})"
+        joint = rf"(?:{_BREAK_IN_QUOTES}|{quote}{FOLD}{quote})"
         own.append(rf"{quote}(?P<{name}>{word}(?>(?:{joint}{word}){{0,3}}))(?:{quote}|{CUT})")
     word = rf"(?>(?:(?>[^{excluded}\"'`\\&]+)|&(?!quot;|#3))+)"
-    escaped = rf"{_ESCAPED}(?P<escaped>{word}(?>(?:{_INNER}{word}){{0,3}}))(?:{_ESCAPED}|{CUT})"
+    escaped = (
+        rf"{_ESCAPED}(?P<escaped>{word}(?>(?:{_BREAK_IN_QUOTES}{word}){{0,3}}))(?:{_ESCAPED}|{CUT})"
+    )
     return "|".join((*own, escaped))
 
 
-def _flag(names: list[str]) -> str:
-    """After `--name` a blank is enough."""
+def _option_value(names: list[str]) -> str:
+    """Match ` value` after `--name`: after an option, a space is enough."""
     dashed = "|".join(rf"(?<=-{name})" for name in names)
-    value = rf"{_DIGIT}{_LETTER}{_LEFT_OUT}(?P<flag>(?>{_WORD}{{8,}}){_REST}){_NO_CALL}"
+    value = rf"{_DIGIT}{_LETTER}{_NO_PLACEHOLDER}(?P<flag>(?>{_WORD}{{8,}}){_REST}){_NO_CALL}"
     below = rf"(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?"
     return rf"(?:{dashed})(?:[ \t]{{1,3}}{below}|{QUOTE},\s{{0,9}}{QUOTE})(?!-){value}"
 
 
-def _once(*conditions: str) -> str:
-    """What must hold of a value, in quotes or not."""
+def _check(*conditions: str) -> str:
+    """Check the conditions on a value, which may be in quotes."""
     return rf"(?=(?>(?:{QUOTE}|(?>\\+))?){''.join(conditions)})"
 
 
-def _strictly(begin: str, names: list[str]) -> str:
-    """Code is full of tokens and keys: only a value with a digit in it is one, or a long one."""
+def _strict(name: str, options: list[str]) -> str:
+    """Match a named value with a digit in it, or a long one: code is full of tokens and keys."""
     digit = rf"(?:{_DIGIT}|(?<=[a-z0-9]=)|(?=[a-z]{{20}}))(?=[^ \t\r\n\"'`]{{8}})"
-    bare = (
-        rf"(?:{_DIGIT}{_LETTER}|(?=[a-z]{{20}})){_CODE}(?P<bare>(?>{_WORD}{{8,}}){_REST}){_NO_CALL}"
-    )
-    link = rf"(?:{_LINK}|{QUOTE},[ \t]?(?={QUOTE}))"
-    conditions = _once(digit, _LEFT_OUT, _ELSEWHERE)
-    return rf"{begin}(?:{_flag(names)}|{link}{conditions}(?:{_quoted()}|{_TIGHTLY}|{bare}))"
+    start = rf"(?:{_DIGIT}{_LETTER}|(?=[a-z]{{20}})){_NO_CODE}"
+    bare = rf"{start}(?P<bare>(?>{_WORD}{{8,}}){_REST}){_NO_CALL}"
+    link = rf"(?:{_ASSIGNMENT}|{QUOTE},[ \t]?(?={QUOTE}))"
+    conditions = _check(digit, _NO_PLACEHOLDER, _NO_PATH)
+    value = f"{_quoted()}|{_TIGHT_VALUE}|{bare}"
+    return rf"{name}(?:{_option_value(options)}|{link}{conditions}(?:{value}))"
 
 
-def _loosely(begin: str, names: list[str], *, blanks: bool = False, condition: str = "") -> str:
-    """A password may be any word, as long as it cannot be a piece of code."""
-    bare = rf"{_SIGN}{_CODE}(?P<bare>(?>{_WORD}{{6,}}){_REST}){_NO_CALL}"
-    within = r"\n" if blanks else r"\s"
-    value = "|".join((_quoted(within), _TIGHTLY, bare))
-    conditions = _once(rf"(?=[^{within}\"'`]{{3}})", condition, _LEFT_OUT)
-    return rf"{begin}(?:{_flag(names)}|{_LINK}{conditions}(?:{value}))"
+def _loose(name: str, options: list[str], *, spaces: bool = False, condition: str = "") -> str:
+    """Match any named value that cannot be code: a password may be an ordinary word."""
+    bare = rf"{_SIGN}{_NO_CODE}(?P<bare>(?>{_WORD}{{6,}}){_REST}){_NO_CALL}"
+    within = r"\n" if spaces else r"\s"
+    value = "|".join((_quoted(within), _TIGHT_VALUE, bare))
+    conditions = _check(rf"(?=[^{within}\"'`]{{3}})", condition, _NO_PLACEHOLDER)
+    return rf"{name}(?:{_option_value(options)}|{_ASSIGNMENT}{conditions}(?:{value}))"
 
 
 _IN_TAGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey")
 _PASSWORDS = ["password", "passwd", "passcode", "passwort", "pass"]
 _SECRETS = ["secret", "secret.key", "secretkey", "secret.access.key"]
-_SECRETLY = r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?)?"
-_OF_KEYS = (
+_KEY_QUALIFIERS = (
     *("api", "app", "access", "private", "signing", "encryption", "auth", "account", "master"),
     *("service", "license", "shared", "webhook", "deploy", "admin", "client", "session"),
     *("storage", "subscription", "server", "consumer", "integration"),
 )
 
 
-def _behind(joint: str) -> str:
-    """One look back for all the words of a length."""
-    sizes = sorted({len(of) for of in _OF_KEYS})
-    words = ("|".join(of for of in _OF_KEYS if len(of) == size) for size in sizes)
-    return rf"(?<={joint}key)(?:{'|'.join(rf'(?<=(?:{of}){joint}key)' for of in words)})"
+def _qualified(separator: str) -> str:
+    """Match after `key` if a qualifier precedes it, with one lookbehind for each length of them."""
+    lengths = sorted({len(word) for word in _KEY_QUALIFIERS})
+    words = ("|".join(word for word in _KEY_QUALIFIERS if len(word) == n) for n in lengths)
+    lookbehinds = "|".join(rf"(?<=(?:{group}){separator}key)" for group in words)
+    return rf"(?<={separator}key)(?:{lookbehinds})"
 
 
-_KEY = rf"key(?:{_behind('[ _.-]')}|(?<=[a-z]key)(?:{_behind('')}))"
+_KEY = rf"key(?:{_qualified('[ _.-]')}|(?<=[a-z]key)(?:{_qualified('')}))"
 
 
 def _examples(name: str, secret: str) -> tuple[Example, ...]:
-    """The ways in which values stand beside their names."""
+    """Return the ways in which values are written beside their names."""
     return (
         Example(secret, f"export MY_{name.upper()}="),
         Example(secret, f'{{"{name}": "', '"}'),
@@ -160,13 +154,13 @@ def _examples(name: str, secret: str) -> tuple[Example, ...]:
     )
 
 
-def _shouted(kind: str, begin: str, names: tuple[str, ...], *keywords: str) -> Rule:
-    """A name in capitals, `=`, and a value at once: a shell's assignment, where no dot is code."""
-    value = rf"(?i:{_LEFT_OUT}{_ELSEWHERE}{_CALL})(?P<literal>{_TIGHT}(?i:{_REST}))"
+def _uppercase(kind: str, pattern: str, names: tuple[str, ...], *keywords: str) -> Rule:
+    """Return the rule for `NAME=value` in a shell, where a dot in the value is not code."""
+    value = rf"(?i:{_NO_PLACEHOLDER}{_NO_PATH}{_NO_ATTRIBUTE})(?P<literal>{_TIGHT}(?i:{_REST}))"
     return Rule(
         kind,
         keywords,
-        rf"{begin}[0-9]{{0,2}}=(?=[^\s\"'`]{{8}}){_DIGIT}{value}",
+        rf"{pattern}[0-9]{{0,2}}=(?=[^\s\"'`]{{8}}){_DIGIT}{value}",
         tuple(Example(fill(ALNUM, 9) + "." + fill(ALNUM, 6), f"MY_{name}=") for name in names),
         (f"{names[0]}=settings.password",),
     )
@@ -178,7 +172,7 @@ NAMED_VALUES: tuple[Rule, ...] = (
     Rule(
         "password",
         ("*word", "*pass", "*passwd", "*passcode", "*passwort"),
-        _loosely(r"pass(?:word|wd|code|wort|(?<![a-z]pass))", _PASSWORDS),
+        _loose(r"pass(?:word|wd|code|wort|(?<![a-z]pass))", _PASSWORDS),
         (
             *_examples("password", fill(ALNUM, 9)),
             Example("hunter" + "two", "DB_PASSWORD="),
@@ -201,7 +195,7 @@ NAMED_VALUES: tuple[Rule, ...] = (
         "password",
         tuple(f"*{name}" for name in _IN_TAGS),
         f">(?:{'|'.join(f'(?<={name}>)' for name in _IN_TAGS)})"
-        rf"{_LEFT_OUT}(?P<tagged>(?>[^<>\s]{{4,}}))</",
+        rf"{_NO_PLACEHOLDER}(?P<tagged>(?>[^<>\s]{{4,}}))</",
         (Example("hunter" + "two", "<password>", "</password>"),),
         ("<label>password</label>", "<token></token>"),
         casefold=True,
@@ -209,7 +203,7 @@ NAMED_VALUES: tuple[Rule, ...] = (
     Rule(
         "password",
         ("*pwd",),
-        _loosely("pwd", ["pwd"], condition=r"(?![/~.]|[a-z]:\\)"),
+        _loose("pwd", ["pwd"], condition=r"(?![/~.]|[a-z]:\\)"),
         (Example("hunter" + "two", "Uid=sa;Pwd=", ";"), *_examples("pwd", fill(ALNUM, 9))),
         ("PWD=/home/me/project", "OLDPWD=/", "pwd; ls"),
         casefold=True,
@@ -217,7 +211,7 @@ NAMED_VALUES: tuple[Rule, ...] = (
     Rule(
         "password",
         ("*phrase",),
-        _loosely("passphrase", ["passphrase"], blanks=True),
+        _loose("passphrase", ["passphrase"], spaces=True),
         (
             *_examples("passphrase", fill(ALNUM, 9)),
             Example("correct horse " + "battery", 'passphrase: "', '"'),
@@ -228,7 +222,7 @@ NAMED_VALUES: tuple[Rule, ...] = (
     Rule(
         "token",
         ("*token",),
-        _strictly("token", ["token"]),
+        _strict("token", ["token"]),
         _examples("token", fill(ALNUM, 16)),
         (
             "token = self.tokens2.next()",
@@ -243,7 +237,7 @@ NAMED_VALUES: tuple[Rule, ...] = (
     Rule(
         "secret",
         ("*secret", "*key", "secret"),
-        _strictly(_SECRETLY, _SECRETS),
+        _strict(r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?)?", _SECRETS),
         (*_examples("secret", fill(ALNUM, 16)), *_examples("secret_access_key", fill(ALNUM, 40))),
         ("secret = Secret.from_name(v1)", "client_secret: /run/secrets/client_secret1"),
         casefold=True,
@@ -251,7 +245,7 @@ NAMED_VALUES: tuple[Rule, ...] = (
     Rule(
         "api-key",
         ("*key",),
-        _strictly(_KEY, [f"{of}.key" for of in ("api", "access", "auth", "private")]),
+        _strict(_KEY, [f"{of}.key" for of in ("api", "access", "auth", "private")]),
         (
             *_examples("api_key", fill(ALNUM, 16)),
             Example(fill(ALNUM, 16), "X-Api-Key: "),
@@ -263,20 +257,20 @@ NAMED_VALUES: tuple[Rule, ...] = (
     Rule(
         "credential",
         ("*credential", "*credentials"),
-        _strictly("credentials?", ["credential", "credentials"]),
+        _strict("credentials?", ["credential", "credentials"]),
         _examples("credential", fill(ALNUM, 16)),
         ("credentials = service.load_v1(path)",),
         casefold=True,
     ),
-    _shouted(
+    _uppercase(
         "password",
         "P(?:ASS(?:WORD|WD|PHRASE)?|WD)",
         ("PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD"),
         *_PASSWORD_ENDS,
     ),
-    _shouted("secret", "SECRET", ("SECRET",), "*secret"),
-    _shouted("token", "TOKEN", ("TOKEN",), "*token"),
-    _shouted(
-        "api-key", f"KEY{_behind('_').upper()}", ("API_KEY", "ACCESS_KEY", "AUTH_KEY"), "*key"
+    _uppercase("secret", "SECRET", ("SECRET",), "*secret"),
+    _uppercase("token", "TOKEN", ("TOKEN",), "*token"),
+    _uppercase(
+        "api-key", f"KEY{_qualified('_').upper()}", ("API_KEY", "ACCESS_KEY", "AUTH_KEY"), "*key"
     ),
 )

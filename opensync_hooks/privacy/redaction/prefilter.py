@@ -1,82 +1,81 @@
-"""Which formats can be in a text at all, decided from the words in it.
+"""Decide from the words of a text which rules can match in it.
 
-However many formats there are, a text is cut into its words once, by what Python does fastest; a
-format whose clue is not among them is not looked for.
+A text is split into words once, by the fastest means that Python has, however many rules there
+are. A rule is tried only if one of its keywords is among the words.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 
 from opensync_hooks.privacy.redaction.rule import Rule
 
-_GLUED = {
+_ESCAPES = {
     "\\": re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[a-z])"),
     "[": re.compile(r"\[[0-9;]{1,9}m"),
     "%": re.compile(r"%[0-9A-Fa-f]{2}"),
 }
-"""Escapes, the terminal's colours and a URL's end in letters that are no part of the next word."""
-_LETTERS = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_WORDS_ONLY = bytes(byte if byte in _LETTERS else 0x20 for byte in range(256))
-_DIGITS = b"0123456789"
-_ENDS = 4
-_SHORTEST_HEADED = 6
-"""Letters of a word that holds a beginning and at least some letters of a secret."""
+"""Escapes, terminal colours and URL escapes end in letters that do not belong to the next word."""
+_WORD_BYTES = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_OTHERS_TO_SPACES = bytes(byte if byte in _WORD_BYTES else 0x20 for byte in range(256))
+_AFFIX = 4
+"""Of a keyword for the beginning or the end of words, only so many characters are compared."""
+_MIN_PREFIXED_WORD = 6
+"""A shorter word cannot hold both a prefix and the start of a secret."""
 
 
 class Prefilter:
-    """Clues are a word, `AKIA*` for its beginning, `*token` for its end, or else any text,
-    also `*ABC*`.
+    """Index of rules by keywords: `token` is a word, `AKIA*` its beginning, `*token` its end.
 
-    Those of folded formats are compared with words in lower case, without digits at the end.
+    Any other text, or one within two asterisks, may be anywhere. For a rule with `casefold`, words
+    are compared in lower case and without digits at their end.
     """
 
-    def __init__(self, formats: Iterable[Rule]) -> None:
-        self._formats = tuple(formats)
-        self._texts: dict[str, set[int]] = {}
-        self._words: dict[bytes, set[int]] = {}
-        self._heads: dict[bytes, set[int]] = {}
-        self._folded: dict[bytes, set[int]] = {}
-        self._tails: dict[bytes, set[int]] = {}
-        for place, one in enumerate(self._formats):
-            for clue in one.keywords:
-                self._learn(clue, place, casefold=one.casefold)
-
-    def _learn(self, clue: str, place: int, *, casefold: bool) -> None:
-        word = clue.strip("*").encode()
-        if not word.isalnum() or clue[0] == clue[-1] == "*":
-            self._texts.setdefault(clue.strip("*"), set()).add(place)
-        elif clue.endswith("*"):
-            self._heads.setdefault(word[:_ENDS], set()).add(place)
-        elif clue.startswith("*"):
-            self._tails.setdefault(word[-_ENDS:], set()).add(place)
-        else:
-            (self._folded if casefold else self._words).setdefault(word, set()).add(place)
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._substrings: defaultdict[str, set[int]] = defaultdict(set)
+        self._words: defaultdict[bytes, set[int]] = defaultdict(set)
+        self._lower_words: defaultdict[bytes, set[int]] = defaultdict(set)
+        self._prefixes: defaultdict[bytes, set[int]] = defaultdict(set)
+        self._suffixes: defaultdict[bytes, set[int]] = defaultdict(set)
+        for index, rule in enumerate(self._rules):
+            for keyword in rule.keywords:
+                text = keyword.strip("*")
+                word = text.encode()
+                if not word.isalnum() or keyword[0] == keyword[-1] == "*":
+                    self._substrings[text].add(index)
+                elif keyword.endswith("*"):
+                    self._prefixes[word[:_AFFIX]].add(index)
+                elif keyword.startswith("*"):
+                    self._suffixes[word[-_AFFIX:]].add(index)
+                else:
+                    (self._lower_words if rule.casefold else self._words)[word].add(index)
 
     def candidates(self, text: str) -> list[Rule]:
-        """In the order of the table."""
-        words = _words(text)
-        casefold = {word.lower().rstrip(_DIGITS) for word in words}
-        long = [word for word in words if len(word) >= _SHORTEST_HEADED]
-        found: set[int] = set()
-        for known, seen in (
+        """Return the rules that can match, in the order of the table."""
+        words = _split_into_words(text)
+        lower_words = {word.lower().rstrip(b"0123456789") for word in words}
+        long_words = [word for word in words if len(word) >= _MIN_PREFIXED_WORD]
+        indexes: set[int] = set()
+        for rules_by_keyword, keywords in (
             (self._words, words),
-            (self._folded, casefold),
-            *((self._heads, {word[:size] for word in long}) for size in range(2, _ENDS + 1)),
-            *((self._tails, {word[-size:] for word in casefold}) for size in range(3, _ENDS + 1)),
+            (self._lower_words, lower_words),
+            *((self._prefixes, {word[:size] for word in long_words}) for size in (2, 3, _AFFIX)),
+            *((self._suffixes, {word[-size:] for word in lower_words}) for size in (3, _AFFIX)),
         ):
-            for clue in known.keys() & seen:
-                found |= known[clue]
-        for part, places in self._texts.items():
-            if part in text:
-                found |= places
-        return [self._formats[place] for place in sorted(found)]
+            for keyword in rules_by_keyword.keys() & keywords:
+                indexes |= rules_by_keyword[keyword]
+        for substring, rules in self._substrings.items():
+            if substring in text:
+                indexes |= rules
+        return [self._rules[index] for index in sorted(indexes)]
 
 
-def _words(text: str) -> set[bytes]:
-    """Every word of ASCII letters and digits, once."""
-    for sign, pattern in _GLUED.items():
-        if sign in text:
-            text = pattern.sub(" ", text)
-    return set(text.encode("latin-1", "replace").translate(_WORDS_ONLY).split())
+def _split_into_words(text: str) -> set[bytes]:
+    """Return the distinct words of ASCII letters and digits."""
+    for character, escape in _ESCAPES.items():
+        if character in text:
+            text = escape.sub(" ", text)
+    return set(text.encode("latin-1", "replace").translate(_OTHERS_TO_SPACES).split())

@@ -1,44 +1,35 @@
-"""Private keys in files: PEM and PuTTY, whole or torn, as they are shown in terminals and diffs."""
+"""Private keys in PEM and PuTTY files, complete or cut, as terminals and diffs show them."""
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.rule import (
-    ALNUM,
-    BASE64,
-    BREAK,
-    CUT,
-    NEWLINE,
-    Example,
-    Rule,
-    body,
-    fill,
-    rest,
-)
+from opensync_hooks.privacy.redaction.patterns import ALNUM, BASE64, BREAK, CUT, NEWLINE, body, rest
+from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
 
 _KEY_NAME = r"(?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
-_LINE = r"[A-Za-z0-9+/=]"
-_OTHER = "[^A-Za-z0-9+/=]"
-_LAST = rf"(?>{_LINE}{{1,76}})(?=(?>[ \t]*)(?:[\r\n\"'\\]|{CUT}))"
-"""A short line of base64 is one only where it stands alone."""
+_BASE64 = r"[A-Za-z0-9+/=]"
+_NOT_BASE64 = "[^A-Za-z0-9+/=]"
+_LAST_LINE = rf"(?>{_BASE64}{{1,76}})(?=(?>[ \t]*)(?:[\r\n\"'\\]|{CUT}))"
+"""A short word is base64 only if it is alone on its line."""
 _PEM = (
     rf"-----BEGIN {_KEY_NAME}"
-    # to its end; or where that is missing, for as long as lines of base64 follow
+    # up to its end; without one, as long as lines of base64 follow
     rf"(?:(?>(?:(?>[^-]+)|-(?!----)){{0,4000}})-----END {_KEY_NAME}"
     r"|(?:(?:\s|\\+[rn])*Proc-Type:[^\n\\]{0,60}(?:\s|\\+[rn])*DEK-Info:[^\n\\]{0,80})?"
-    rf"(?>(?:(?:{NEWLINE}|[ \t])(?>{_LINE}{{1,24}}){BREAK}(?={_LINE}{{8}}))?)"
-    rf"(?>(?:(?>{_OTHER}{{0,80}})(?:(?>{_LINE}{{1,8}})(?>{_OTHER}{{1,40}})){{0,3}}?(?>{_LINE}{{24,}})(?![-._!~$]\w))*)(?:{BREAK}{_LAST}|{rest('A-Za-z0-9+/=')}))"
+    rf"(?>(?:(?:{NEWLINE}|[ \t])(?>{_BASE64}{{1,24}}){BREAK}(?={_BASE64}{{8}}))?)"
+    rf"(?>(?:(?>{_NOT_BASE64}{{0,80}})(?:(?>{_BASE64}{{1,8}})(?>{_NOT_BASE64}{{1,40}})){{0,3}}?"
+    rf"(?>{_BASE64}{{24,}})(?![-._!~$]\w))*)(?:{BREAK}{_LAST_LINE}|{rest('A-Za-z0-9+/=')}))"
 )
 _BETWEEN = r"(?:n(?>\\+)(?:r(?>\\+))?|(?>\\+)r(?>\\+)|[\s|>\"'+,→0-9\\])*"
-_PEM_LINES_BACKWARDS = (
-    rf"(?:{_BETWEEN}{_LINE}{{16,76}}){{1,70}}"
-    # what is left of a line that was cut off above
-    rf"(?:{_BETWEEN}(?=[A-Za-z+/=]{{0,15}}[0-9]){_LINE}{{4,15}}(?!{_LINE}))?"
+_PEM_LINES_REVERSED = (
+    rf"(?:{_BETWEEN}{_BASE64}{{16,76}}){{1,70}}"
+    # the end of a line whose beginning was cut off
+    rf"(?:{_BETWEEN}(?=[A-Za-z+/=]{{0,15}}[0-9]){_BASE64}{{4,15}}(?!{_BASE64}))?"
 )
 _PUTTY = (
-    # also where the line ends have become blanks, as in titles
+    # in titles, line ends have become spaces
     r"Private-Lines:\s?\d{1,4}"
     rf"(?P<lines>(?>(?:(?:{NEWLINE}|(?>[ \t]+))"
-    rf"(?:(?>{_LINE}{{24,}})|{_LAST}|(?>{_LINE}{{8,}}){CUT}))+)"
+    rf"(?:(?>{_BASE64}{{24,}})|{_LAST_LINE}|(?>{_BASE64}{{8,}}){CUT}))+)"
     rf"{rest('A-Za-z0-9+/=')})"
 )
 _PRIVATE = "PRIVATE " + "KEY-----"
@@ -61,7 +52,9 @@ PRIVATE_KEYS: tuple[Rule, ...] = (
         rf"-----END {_KEY_NAME}",
         (Example(fill(ALNUM, 64), "", f"\n-----END RSA {_PRIVATE}"),),
         ("-----END CERTIFICATE-----",),
-        prefix_pattern=rf"{_BETWEEN}{_LINE}{{1,76}}{_PEM_LINES_BACKWARDS}|{_BETWEEN}{_LINE}{{16,76}}",
+        prefix_pattern=(
+            rf"{_BETWEEN}{_BASE64}{{1,76}}{_PEM_LINES_REVERSED}|{_BETWEEN}{_BASE64}{{16,76}}"
+        ),
         prefix_max=4096,
     ),
     Rule(

@@ -1,34 +1,32 @@
-"""Secrets that are known by their shape: tokens of several parts, webhooks, URLs."""
+"""Secrets with a structure of their own: tokens of several parts, webhooks, URLs with passwords."""
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.rule import (
+from opensync_hooks.privacy.redaction.patterns import (
     ALNUM,
     BASE64,
     BREAK,
-    BREAK_BACKWARDS,
+    BREAK_REVERSED,
     HEX,
     UPPER,
     URLSAFE,
-    Example,
-    Rule,
     at_word,
     between,
     body,
-    fill,
     part,
     rest,
     run,
 )
+from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
 
 _DOT = between(r"\.")
 
 
-def _lines(letters: str, most: int) -> str:
-    """A run of letters that may go on in the lines below, up to the next dot."""
-    more = rf"(?:(?>[{letters}]{{20,}})|(?>[{letters}]+)(?=\.[{letters}]))"
-    enough = rf"(?=[{letters}]{{4}}|[{letters}]{{1,3}}{BREAK}[{letters}]{{4}})"
-    return rf"{enough}(?>[{letters}]+)(?>(?:{BREAK}{more}){{0,{most}}})"
+def _lines(charset: str, max_lines: int) -> str:
+    """Match characters up to the next dot, continued over that many more lines."""
+    more = rf"(?:(?>[{charset}]{{20,}})|(?>[{charset}]+)(?=\.[{charset}]))"
+    enough = rf"(?=[{charset}]{{4}}|[{charset}]{{1,3}}{BREAK}[{charset}]{{4}})"
+    return rf"{enough}(?>[{charset}]+)(?>(?:{BREAK}{more}){{0,{max_lines}}})"
 
 
 _JWT = (
@@ -58,7 +56,7 @@ STRUCTURED: tuple[Rule, ...] = (
         rf"JQQJ99{body(ALNUM, 20)}",
         (Example(fill(ALNUM, 52) + "JQQJ99" + fill(ALNUM, 26)),),
         ("JQQJ99 is in the middle of it",),
-        prefix_pattern=rf"(?:{BREAK_BACKWARDS})?{run(ALNUM, 40, 52, BREAK_BACKWARDS)}",
+        prefix_pattern=rf"(?:{BREAK_REVERSED})?{run(ALNUM, 40, 52, BREAK_REVERSED)}",
         prefix_max=120,
     ),
     Rule(
@@ -67,7 +65,7 @@ STRUCTURED: tuple[Rule, ...] = (
         rf"\.atlasv1\.{body(URLSAFE, 60)}",
         (Example(fill(ALNUM, 14) + ".atlasv1." + fill(ALNUM, 64)),),
         ("x.atlasv1.y",),
-        prefix_pattern=rf"(?:{BREAK_BACKWARDS})?{run(ALNUM, 14, 14, BREAK_BACKWARDS)}",
+        prefix_pattern=rf"(?:{BREAK_REVERSED})?{run(ALNUM, 14, 14, BREAK_REVERSED)}",
     ),
     Rule(
         "convex-deploy-key",
@@ -90,7 +88,7 @@ STRUCTURED: tuple[Rule, ...] = (
         rf"\.(?:{BREAK})?{run(URLSAFE, 6, 7)}{_DOT}{part(URLSAFE, 27, 40)}",
         (Example("MT" + fill(ALNUM, 24) + "." + fill(ALNUM, 6) + "." + fill(ALNUM, 38)),),
         ("MTU is in some.module.name",),
-        prefix_pattern=rf"(?:{BREAK_BACKWARDS})?{run(URLSAFE, 21, 26, BREAK_BACKWARDS)}[TjzD][MNO]",
+        prefix_pattern=rf"(?:{BREAK_REVERSED})?{run(URLSAFE, 21, 26, BREAK_REVERSED)}[TjzD][MNO]",
         prefix_max=100,
     ),
     Rule(
@@ -99,7 +97,7 @@ STRUCTURED: tuple[Rule, ...] = (
         rf"-us(?<=[{HEX}]{{5}}-us)\d{{1,2}}(?![A-Za-z0-9])",
         (Example(fill(HEX, 32) + "-us12"),),
         ("made-us4, 0123456789abcdef-us1",),
-        prefix_pattern=run(HEX, 32, 32, BREAK_BACKWARDS),
+        prefix_pattern=run(HEX, 32, 32, BREAK_REVERSED),
         prefix_max=100,
     ),
     Rule(

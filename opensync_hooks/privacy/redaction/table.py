@@ -1,4 +1,4 @@
-"""Every format that is known; those that name their issuer first, so that the mask does too."""
+"""All rules. Those that know the issuer come first, so that the mask names it."""
 
 from __future__ import annotations
 

@@ -1,28 +1,25 @@
-"""Secrets that carry their issuer's mark: a prefix of fixed letters, then letters out of a set.
+"""Tokens that their issuer's prefix identifies, followed by characters of a set.
 
-Lengths are the least that issuers have been seen to use. kind, prefixes, least length, letters, and
-a text that looks alike.
+The columns are the kind, the prefixes, the shortest length seen behind them, the character set, and
+a text that looks similar and is not masked. To add a format, add a line: the example is generated.
 """
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.rule import (
+from opensync_hooks.privacy.redaction.patterns import (
     ALNUM,
     BASE64,
     HEX,
     LOWER,
     UPPER,
     URLSAFE,
-    Example,
-    Rule,
     at_word,
     body,
-    fill,
-    token,
 )
+from opensync_hooks.privacy.redaction.rule import Example, Rule, fill, token
 
 TOKENS: tuple[Rule, ...] = (
-    # clouds and hosts
+    # clouds and hosting
     *token("google-api-key", "AIza", 35, URLSAFE, "AIzawa"),
     *token("google-client-secret", "GOCSPX-", 28, URLSAFE, "GOCSPX-none"),
     *token("google-access-token", "ya29.", 30, URLSAFE + ".", "ya29.pdf and on"),
@@ -41,11 +38,11 @@ TOKENS: tuple[Rule, ...] = (
     *token("supabase-token", "sbp_ sbp_oauth_", 40, HEX, "sbp_config = 1"),
     *token("supabase-secret-key", "sb_secret_", 30, URLSAFE, "sb_secret_key = 1"),
     *token("planetscale-token", "pscale_tkn_ pscale_pw_ pscale_oauth_", 32, URLSAFE, "pscale_pw_1"),
-    *token("neon-api-key", "napi_", 60, LOWER, "napi_create_function(env)", word=True),
-    *token("databricks-token", "dapi", 32, HEX, "dapi = 4", word=True),
-    *token("render-api-key", "rnd_", 28, ALNUM, "rnd_state = 42", word=True),
-    *token("scaleway-access-key", "SCW", 17, UPPER, "SCW_ACCESS_KEY is needed", word=True),
-    # keepers of secrets
+    *token("neon-api-key", "napi_", 60, LOWER, "napi_create_function(env)", at_word_only=True),
+    *token("databricks-token", "dapi", 32, HEX, "dapi = 4", at_word_only=True),
+    *token("render-api-key", "rnd_", 28, ALNUM, "rnd_state = 42", at_word_only=True),
+    *token("scaleway-access-key", "SCW", 17, UPPER, "SCW_ACCESS_KEY is needed", at_word_only=True),
+    # secret managers
     *token("vault-token", "hvs. hvb. hvr.", 24, URLSAFE, "hvs.read(path)"),
     *token(
         "doppler-token",
@@ -58,7 +55,7 @@ TOKENS: tuple[Rule, ...] = (
     *token("pulumi-token", "pul-", 40, HEX, "pul-de-sac"),
     *token("age-secret-key", "AGE-SECRET-KEY-1", 58, UPPER, "AGE-SECRET-KEY-1 begins it"),
     *token("opensync-key", "osk_", 20, URLSAFE, "osk_prefix = 1"),
-    # hosts of code, registries of packages
+    # code hosts and package registries
     *token("github-token", "ghp_ gho_ ghu_ ghs_ ghr_", 36, ALNUM, "ghp_token_name"),
     *token("github-token", "github_pat_", 60, ALNUM + "_", "github_pat_path = 1"),
     *token(
@@ -74,11 +71,11 @@ TOKENS: tuple[Rule, ...] = (
     *token("npm-token", "npm_", 36, ALNUM, "npm_config_registry=x"),
     *token("pypi-token", "pypi-AgEIcHlwaS5vcmc pypi-AgENdGVzdC5weXBp", 50, URLSAFE, "pypi-AgEI"),
     *token("rubygems-key", "rubygems_", 48, HEX, "rubygems_version 3"),
-    *token("crates-io-token", "cio", 32, ALNUM, "cio and secretary", word=True),
-    *token("nuget-key", "oy2", 43, LOWER, "oy2 begins it", word=True),
+    *token("crates-io-token", "cio", 32, ALNUM, "cio and secretary", at_word_only=True),
+    *token("nuget-key", "oy2", 43, LOWER, "oy2 begins it", at_word_only=True),
     *token("docker-token", "dckr_pat_ dckr_oat_", 27, URLSAFE, "dckr_pat_ begins it"),
     *token("jfrog-key", "AKCp", 60, ALNUM, "AKCp begins it"),
-    # vendors of models
+    # model vendors
     *token("anthropic-key", "sk-ant-", 80, URLSAFE, "sk-ant-hill"),
     *token(
         "openai-key", "sk-proj- sk-svcacct- sk-admin- sk-None-", 40, URLSAFE, "sk-proj-x is not"
@@ -97,15 +94,15 @@ TOKENS: tuple[Rule, ...] = (
     ),
     *token("groq-key", "gsk_", 48, ALNUM, "gsk_scene = 1"),
     *token("xai-key", "xai-", 60, ALNUM, "xai-org/grok"),
-    *token("huggingface-token", "hf_ api_org_", 34, ALNUM, "hf_hub_download(x)", word=True),
-    *token("replicate-token", "r8_", 37, ALNUM, "r8_uint = 1", word=True),
+    *token("huggingface-token", "hf_ api_org_", 34, ALNUM, "hf_hub_download(x)", at_word_only=True),
+    *token("replicate-token", "r8_", 37, ALNUM, "r8_uint = 1", at_word_only=True),
     *token("perplexity-key", "pplx-", 40, ALNUM, "pplx-7b-online"),
     *token("together-key", "tgp_v1_", 40, URLSAFE, "tgp_v1_x is not"),
     *token("cerebras-key", "csk-", 40, LOWER, "csk-1 is a ticket"),
     *token("nvidia-key", "nvapi-", 60, URLSAFE, "nvapi-x is not"),
     *token("langsmith-key", "lsv2_pt_ lsv2_sk_", 40, HEX + "_", "lsv2_pt_ begins it"),
     *token("tavily-key", "tvly-", 28, URLSAFE, "tvly-x is not"),
-    *token("firecrawl-key", "fc-", 32, HEX, "fc-cache -f", word=True),
+    *token("firecrawl-key", "fc-", 32, HEX, "fc-cache -f", at_word_only=True),
     *token("pinecone-key", "pcsk_", 50, ALNUM + "_", "pcsk_x is not"),
     *token("cursor-key", "key_ crsr_", 64, HEX, "key_error = 1"),
     # chat and mail
@@ -118,13 +115,13 @@ TOKENS: tuple[Rule, ...] = (
     ),
     *token("slack-app-token", "xapp-", 40, URLSAFE, "xapp-1 begins it"),
     *token("brevo-key", "xkeysib-", 64, URLSAFE, "xkeysib-x is not"),
-    *token("mailgun-key", "key-", 32, HEX, "key-value pairs", word=True),
-    *token("twilio-key", "SK", 32, HEX, "SKU12345", word=True),
+    *token("mailgun-key", "key-", 32, HEX, "key-value pairs", at_word_only=True),
+    *token("twilio-key", "SK", 32, HEX, "SKU12345", at_word_only=True),
     # payment
     *token("stripe-key", "sk_live_ sk_test_ rk_live_ rk_test_", 16, ALNUM, "sk_test_mode on"),
     *token("stripe-webhook-secret", "whsec_", 30, BASE64, "whsec_x is not"),
     *token("square-token", "sq0atp- sq0csp- sq0idp-", 22, URLSAFE, "sq0atp- begins it"),
-    *token("square-token", "EAAA", 60, URLSAFE, "EAAAA== is base64", word=True),
+    *token("square-token", "EAAA", 60, URLSAFE, "EAAAA== is base64", at_word_only=True),
     *token(
         "braintree-token",
         "access_token$production$ access_token$sandbox$",
@@ -133,7 +130,7 @@ TOKENS: tuple[Rule, ...] = (
         "access_token$production$x",
     ),
     *token("shopify-token", "shpat_ shpca_ shppa_ shpss_", 32, HEX, "shpat_x is not"),
-    # services around
+    # other services
     *token("grafana-token", "glsa_", 36, ALNUM + "_", "glsa_x is not"),
     *token("grafana-token", "glc_eyJ", 30, BASE64, "glc_eyJ begins it"),
     *token("newrelic-key", "NRAK- NRII- NRJS-", 27, URLSAFE, "NRAK- begins it"),
@@ -141,8 +138,8 @@ TOKENS: tuple[Rule, ...] = (
     *token("dynatrace-token", "dt0c01.", 60, UPPER + ".", "dt0c01. begins it"),
     *token("posthog-key", "phx_", 36, ALNUM, "phx_x is not"),
     *token("linear-key", "lin_api_ lin_oauth_", 40, ALNUM, "lin_api_x is not"),
-    *token("notion-token", "ntn_ secret_", 43, ALNUM, "secret_name = 1", word=True),
+    *token("notion-token", "ntn_ secret_", 43, ALNUM, "secret_name = 1", at_word_only=True),
     *token("figma-token", "figd_", 40, URLSAFE, "figd_x is not"),
     *token("postman-key", "PMAK-", 59, HEX + "-", "PMAK-1 is a ticket"),
-    *token("facebook-token", "EAA", 100, ALNUM, "EAAS are three", word=True),
+    *token("facebook-token", "EAA", 100, ALNUM, "EAAS are three", at_word_only=True),
 )

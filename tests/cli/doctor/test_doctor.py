@@ -37,8 +37,8 @@ from tests.transcripts import Pen
 CANARY = "CanaryOfContent"
 CHECKS = (
     *("settings", "Claude Code hooks", "OpenCode hooks", "Cursor hooks", "double hooks"),
-    *("permissions", "disk", "ledger", "embedded store", "queue", "destination", "network"),
-    *("cooldown", "quarantine", "last error", "retention"),
+    *("permissions", "disk", "ledger", "embedded store", "queue", "secrets"),
+    *("destination", "network", "cooldown", "quarantine", "last error", "retention"),
 )
 
 
