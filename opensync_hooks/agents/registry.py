@@ -17,7 +17,7 @@ from opensync_hooks.agents import claude_code, cursor, opencode
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.cursor.registration import CursorRegistration
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.description import Description
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
@@ -52,8 +52,10 @@ class Agent:
         return self.open_source(environ, paths.home(environ.get))
 
 
-def _cursor_source(environ: Mapping[str, str], home: str) -> Cursor:
-    return Cursor.from_environ(environ, home, HookNotes.of_user(cursor.DESCRIPTION.name).facts)
+def _cursor_source(environ: Mapping[str, str], home: str) -> CursorSource:
+    return CursorSource.from_environ(
+        environ, home, HookNotes.of_user(cursor.DESCRIPTION.name).facts
+    )
 
 
 AGENTS = (

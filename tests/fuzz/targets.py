@@ -20,7 +20,7 @@ from typing import Any
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
@@ -204,7 +204,7 @@ class CursorRows(Target):
         editor = cursor_home.Editor(folder, journal="rollback")
         editor.close()
         self.db = _fast_database(editor.path)
-        self.source = Cursor.from_environ({}, str(folder))
+        self.source = CursorSource.from_environ({}, str(folder))
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -242,7 +242,7 @@ class CursorChats(Target):
         self.db.execute("CREATE TABLE blobs (id TEXT PRIMARY KEY, data BLOB)")
         self.db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
         self.beside = path.with_name("meta.json")
-        self.source = Cursor.from_environ({}, str(folder))
+        self.source = CursorSource.from_environ({}, str(folder))
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -286,7 +286,7 @@ class CursorTranscripts(Target):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.place = folder / ".cursor" / "projects" / "work-app" / "agent-transcripts"
-        self.source = Cursor.from_environ({}, str(folder))
+        self.source = CursorSource.from_environ({}, str(folder))
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -320,7 +320,7 @@ class DatabaseFiles(Target):
         self.opencode_file = folder / ".local" / "share" / "opencode" / "opencode.db"
         self.chat_file = folder / ".cursor" / "chats" / "f" / "c1" / "store.db"
         self.sources = (
-            Cursor.from_environ({}, str(folder)),
+            CursorSource.from_environ({}, str(folder)),
             OpenCodeSource.from_environ({}, str(folder)),
         )
         for path in (self.cursor_file, self.opencode_file, self.chat_file):

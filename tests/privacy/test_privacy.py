@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.config import Config, load
 from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
@@ -446,7 +446,7 @@ def cursor(home: Path) -> Iterator[Session]:
             draft.calls(f"edit_file{name}", rawArgs=arguments, result=json.dumps({"diff": body}))
             draft.calls("run_terminal_cmd", rawArgs='{"command": "ls"}', result=body)
             draft.save()
-    source = Cursor.from_environ({}, str(home))
+    source = CursorSource.from_environ({}, str(home))
     for located in source.sessions():
         yield from source.read(located)
 

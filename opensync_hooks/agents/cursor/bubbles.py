@@ -1,6 +1,7 @@
 """One bubble of the editor's window as a step: the fields that are sent, and no others.
 
-A bubble has some ninety fields, nearly all of them empty or private; what is not named here stays.
+A bubble has some ninety fields, nearly all of them empty or private; what is not named here stays
+on this machine.
 """
 
 from __future__ import annotations
@@ -9,130 +10,127 @@ from collections.abc import Iterator
 from typing import Any
 
 from opensync_hooks.agents.cursor import timestamps, tools
-from opensync_hooks.agents.cursor.conversation import Step, known_model, text_parts
-from opensync_hooks.agents.json_access import Value, count, decode, items, part, record, string
-from opensync_hooks.model import Attachment, Part, Reasoning, Role, Text, Usage
-
-_COMPACTION = (
-    22  # `capabilityType` of the mark that the window shows where the context was shortened
+from opensync_hooks.agents.cursor.conversation import Step, model_name, text_parts
+from opensync_hooks.agents.json_access import (
+    as_dict,
+    decode,
+    get_count,
+    get_dict,
+    get_dicts,
+    get_list,
+    get_str,
 )
-_DEEPEST = 200
+from opensync_hooks.model import Attachment, Json, Part, Reasoning, Role, Text, Usage
+
+_COMPACTION = 22  # the `capabilityType` of the mark at which the context was shortened
+_MAX_DEPTH = 200
+_BLOCK_ENDS = ("paragraph", "linebreak", "hardBreak", "heading", "listitem")
 
 
-def step(bubble: Value, bubble_id: str, header: Value, tool: Value) -> Step:
-    """`tool` is the bubble's tool call, wherever its version keeps it."""
-    role = role_of(bubble)
+def to_step(bubble: Json, bubble_id: str, header: Json, tool: Json) -> Step:
+    """Convert a bubble; `tool` is its tool call, wherever its version keeps it."""
+    input_tokens = get_count(bubble, "tokenCount", "inputTokens")
+    output_tokens = get_count(bubble, "tokenCount", "outputTokens")
+    is_counted = input_tokens or output_tokens  # since 2026 the editor writes nothing but zeros
+    ended_at = timestamps.parse(bubble.get("completedAtMs"))
     return Step(
         id=bubble_id,
-        role=role,
-        parts=tuple(_parts(bubble, bubble_id, tool, role)),
+        role=role(bubble),
+        parts=tuple(_parts(bubble, bubble_id, tool)),
         created_at=created_at(bubble, header),
-        ended_at=timestamps.moment(bubble.get("completedAtMs")) or _timing(bubble, "clientEndTime"),
-        model=known_model(string(part(bubble, "modelInfo"), "modelName")),
-        usage=_usage(part(bubble, "tokenCount")),
-        request_id=string(bubble, "requestId"),
+        ended_at=ended_at or _timing(bubble, "clientEndTime"),
+        model=model_name(get_str(bubble, "modelInfo", "modelName")),
+        usage=Usage(input_tokens, output_tokens) if is_counted else None,
+        request_id=get_str(bubble, "requestId"),
     )
 
 
-def role_of(bubble: Value) -> Role:
+def role(bubble: Json) -> Role:
     if bubble.get("capabilityType") == _COMPACTION:
         return "system"
     if bubble.get("type") == 1:
-        # A prompt that the user did not type: a background task ended, a plan is carried out.
+        # A simulated prompt is not typed by the user: a background task ended, a plan is executed.
         return "system" if bubble.get("isSimulatedMsg") is True else "user"
     return "assistant"
 
 
-def _parts(bubble: Value, bubble_id: str, tool: Value, role: Role) -> Iterator[Part]:
-    yield from (Reasoning(thought) for thought in _thoughts(bubble))
+def created_at(bubble: Json, header: Json) -> int | None:
+    for value in (bubble.get("createdAt"), header.get("createdAt"), bubble.get("startedAtMs")):
+        time = timestamps.parse(value)
+        if time is not None:
+            return time
+    return _timing(bubble, "clientRpcSendTime") or _timing(bubble, "clientStartTime")
+
+
+def _timing(bubble: Json, name: str) -> int | None:
+    """Return a time of versions of 2025, unless it counts from the start of a process."""
+    return timestamps.valid_ms(get_dict(bubble, "timingInfo").get(name))
+
+
+def _parts(bubble: Json, bubble_id: str, tool: Json) -> Iterator[Part]:
+    thoughts = [_thought(bubble.get("thinking"))]
+    if not thoughts[0]:
+        thoughts = [_thought(block) for block in get_list(bubble, "allThinkingBlocks")]
+    yield from (Reasoning(thought) for thought in thoughts if thought and thought.strip())
     yield from text_parts(_text(bubble))
     yield from tools.parts(tool, bubble_id)
-    if role == "user":
+    if role(bubble) == "user":
         yield from _attachments(bubble)
-    yield from _error(bubble)
-
-
-def _thoughts(bubble: Value) -> Iterator[str]:
-    found = [_thought(bubble.get("thinking"))]
-    if not found[0]:
-        found = [_thought(block) for block in items(bubble, "allThinkingBlocks")]
-    yield from (thought for thought in found if thought and thought.strip())
+    error = _error_text(bubble.get("errorDetails"))
+    if error:
+        yield Text(f"[{error}]")
 
 
 def _thought(value: Any) -> str | None:
     if isinstance(value, dict):
-        return string(value, "text") or string(value, "thinking")
+        return get_str(value, "text") or get_str(value, "thinking")
     return value if isinstance(value, str) else None
 
 
-def _text(bubble: Value) -> str:
-    """The plain text; else the same out of the editor's document, else the code it showed."""
-    text = string(bubble, "text")
+def _text(bubble: Json) -> str:
+    """Return the plain text, else that of the rich text, else the code that the bubble showed."""
+    text = get_str(bubble, "text")
     if text and text.strip():
         return text
     document = bubble.get("richText")
-    rich = "".join(_rich(decode(document) if isinstance(document, str) else document, 0))
+    rich = "".join(_rich_text(decode(document) if isinstance(document, str) else document, 0))
     if rich.strip():
         return rich.strip("\n")
-    blocks = (string(record(block), "content") for block in items(bubble, "codeBlocks"))
+    blocks = (get_str(block, "content") for block in get_dicts(bubble, "codeBlocks"))
     return "\n\n".join(filter(None, blocks))
 
 
-def _rich(node: Any, depth: int) -> Iterator[str]:
-    """The words of a Lexical or ProseMirror tree, a line a paragraph."""
+def _rich_text(node: Any, depth: int) -> Iterator[str]:
+    """Yield the words of a Lexical or ProseMirror tree, with a line end after each block."""
     if isinstance(node, list):
-        for one in node:
-            yield from _rich(one, depth + 1)
-    if not isinstance(node, dict) or depth > _DEEPEST:
+        for child in node:
+            yield from _rich_text(child, depth + 1)
+    if not isinstance(node, dict) or depth > _MAX_DEPTH:
         return
-    yield string(node, "text") or ""
+    yield get_str(node, "text") or ""
     for key in ("root", "children", "content"):
         if isinstance(node.get(key), dict | list):
-            yield from _rich(node[key], depth + 1)
-    if node.get("type") in ("paragraph", "linebreak", "hardBreak", "heading", "listitem"):
+            yield from _rich_text(node[key], depth + 1)
+    if node.get("type") in _BLOCK_ENDS:
         yield "\n"
 
 
-def _attachments(bubble: Value) -> Iterator[Attachment]:
-    """What the user pointed to, by path: the contents stay."""
-    context = part(bubble, "context")
+def _attachments(bubble: Json) -> Iterator[Attachment]:
+    """Yield what the user pointed to, by path; the contents stay on this machine."""
     for key, kind in (("fileSelections", "file"), ("folderSelections", "folder")):
-        for one in items(context, key):
-            uri = part(record(one), "uri")
-            path = string(uri, "fsPath") or string(uri, "path")
+        for selection in get_dicts(bubble, "context", key):
+            path = get_str(selection, "uri", "fsPath") or get_str(selection, "uri", "path")
             if path:
                 yield Attachment(kind, None, path)
-    for chunk in items(bubble, "attachedCodeChunks"):
-        path = string(record(chunk), "relativeWorkspacePath")
+    for chunk in get_dicts(bubble, "attachedCodeChunks"):
+        path = get_str(chunk, "relativeWorkspacePath")
         if path:
             yield Attachment("file", None, path)
-    yield from (Attachment("image", None) for _ in items(bubble, "images"))
+    yield from (Attachment("image", None) for _ in get_list(bubble, "images"))
 
 
-def _error(bubble: Value) -> Iterator[Part]:
-    """A failed turn says why."""
-    details = bubble.get("errorDetails")
-    said = details if isinstance(details, str) else None
-    for key in ("message", "error", "title", "detail"):
-        said = said or string(record(details), key)
-    if said:
-        yield Text(f"[{said}]")
-
-
-def created_at(bubble: Value, header: Value) -> int | None:
-    for value in (bubble.get("createdAt"), header.get("createdAt"), bubble.get("startedAtMs")):
-        found = timestamps.moment(value)
-        if found is not None:
-            return found
-    return _timing(bubble, "clientRpcSendTime") or _timing(bubble, "clientStartTime")
-
-
-def _timing(bubble: Value, name: str) -> int | None:
-    """Some of these count from the start of the process; only a date counts here."""
-    return timestamps.absolute(part(bubble, "timingInfo").get(name))
-
-
-def _usage(counted: Value) -> Usage | None:
-    """Zero is unknown: since 2026 the editor writes nothing else."""
-    read, written = count(counted, "inputTokens"), count(counted, "outputTokens")
-    return Usage(input_tokens=read, output_tokens=written) if read or written else None
+def _error_text(details: Any) -> str | None:
+    if isinstance(details, str):
+        return details
+    texts = (get_str(as_dict(details), key) for key in ("message", "error", "title", "detail"))
+    return next(filter(None, texts), None)

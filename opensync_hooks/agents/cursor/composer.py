@@ -1,16 +1,16 @@
 """A session of the editor: its document and its bubbles, versions 1 to 18, as one conversation.
 
-    version 1       `conversation`: the bubbles themselves        tools in `bubbleDataMap`
-    version 2       `conversationMap` and headers                 the same
-    from 3 on       headers, which name rows `bubbleId:…`         tools in the bubble
+    version 1      `conversation`: the bubbles themselves      tools in `bubbleDataMap`
+    version 2      `conversationMap` and headers               the same
+    from 3 on      headers that name rows `bubbleId:…`         tools in the bubble
 
-The order of the headers is the only one there is: keys are random, times repeat, rows move.
+Only the headers have an order: keys are random, times repeat, and rows move.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps, tools
@@ -18,185 +18,190 @@ from opensync_hooks.agents.cursor.conversation import (
     RICHEST_ORIGIN,
     Conversation,
     Step,
-    known_model,
+    model_name,
 )
-from opensync_hooks.agents.cursor.message_ids import Names
-from opensync_hooks.agents.json_access import Value, items, part, record, string
+from opensync_hooks.agents.cursor.message_ids import MessageIds
+from opensync_hooks.agents.cursor.state_db import ComposerRows
+from opensync_hooks.agents.json_access import (
+    as_dict,
+    get_dict,
+    get_dicts,
+    get_float,
+    get_list,
+    get_str,
+)
+from opensync_hooks.model import Json
 
-_TOOLS_OF_OLD = 15
+_TOOLS_CAPABILITY = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One bubble's place in the conversation, and what the header says of it."""
+class BubbleRef:
+    """One bubble's position in the conversation, and what its header says."""
 
     bubble_id: str
-    header: Value
+    header: Json
     undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """The bubbles as steps, each decoded when its turn comes: a session may have 100 MB of them."""
+class ComposerSteps:
+    """The bubbles as steps, each decoded only when it is reached: a session may have 100 MB."""
 
-    places: tuple[Place, ...] = field(repr=False)
+    refs: tuple[BubbleRef, ...] = field(repr=False)
     rows: Mapping[str, bytes | None] = field(repr=False)
-    embedded: Mapping[str, Value] = field(repr=False)
-    old_tools: Value = field(repr=False)
+    embedded: Mapping[str, Json] = field(repr=False)
+    """The bubbles that versions 1 and 2 keep inside the document."""
+    tools: Json = field(repr=False)
+    """The tool calls that versions 1 and 2 keep inside the document."""
 
     def __iter__(self) -> Iterator[Step]:
-        names = Names()
+        ids = MessageIds()
         model = None
-        for place in self.places:
-            step = self._step(place)
+        for ref in self.refs:
+            step = self._step(ref)
             if step is None:
                 continue
             if step.role == "user":
                 model = step.model or model
             elif step.role == "assistant":
                 step = replace(step, model=step.model or model)
-            yield step if place.undone else replace(step, alias=_alias(step, names))
+            if not step.undone:
+                # The id in a transcript, which may have been all there was at the first sync.
+                is_prompt = step.role == "user"
+                alias = ids.prompt(step.text) if is_prompt else ids.within_turn()
+                step = replace(step, alias=alias)
+            yield step
 
-    def _step(self, place: Place) -> Step | None:
-        """None where neither a row nor a header tells whose turn it was."""
-        value = self.bubble(place.bubble_id)
-        if not value:
-            known = place.header.get("type") in (1, 2)
-            return Step(place.bubble_id, bubbles.role_of(place.header)) if known else None
-        tool = self.tool(place.bubble_id, value)
-        step = bubbles.step(value, place.bubble_id, place.header, tool)
-        return replace(step, undone=place.undone)
+    def _step(self, ref: BubbleRef) -> Step | None:
+        """Return the step; None if neither a row nor a header says whose turn it was."""
+        bubble = self.bubble(ref)
+        if bubble:
+            step = bubbles.to_step(bubble, ref.bubble_id, ref.header, self._tool(ref, bubble))
+            return replace(step, undone=ref.undone)
+        has_type = ref.header.get("type") in (1, 2)
+        return Step(ref.bubble_id, bubbles.role(ref.header)) if has_type else None
 
-    def bubble(self, bubble_id: str) -> Value:
-        return record(self.rows.get(bubble_id)) or self.embedded.get(bubble_id, {})
+    def bubble(self, ref: BubbleRef) -> Json:
+        return as_dict(self.rows.get(ref.bubble_id)) or self.embedded.get(ref.bubble_id, {})
 
-    def tool(self, bubble_id: str, value: Value) -> Value:
-        return part(value, "toolFormerData") or record(self.old_tools.get(bubble_id))
+    def _tool(self, ref: BubbleRef, bubble: Json) -> Json:
+        return get_dict(bubble, "toolFormerData") or as_dict(self.tools.get(ref.bubble_id))
+
+    def is_prompt(self, ref: BubbleRef) -> bool:
+        return (ref.header.get("type") or self.bubble(ref).get("type")) == 1
+
+    def is_complete(self, ref: BubbleRef) -> bool:
+        bubble = self.bubble(ref)
+        return bool(bubble) and not tools.is_running(self._tool(ref, bubble))
 
 
-def _alias(step: Step, names: Names) -> str:
-    """What a transcript would call it: one may have been all there was at the first sync."""
-    return names.prompt(step.text) if step.role == "user" else names.within_turn()
-
-
-def conversation(session_id: str, found: state_db.Rows) -> Conversation:
-    """The session as the window shows it. What no header names is what the user went back on."""
-    document, listed = record(found.composer), record(found.header)
-    embedded = _embedded(document)
+def to_conversation(session_id: str, rows: ComposerRows) -> Conversation:
+    """Return the session as the window shows it. Bubbles that no header names were undone."""
+    document, header = as_dict(rows.composer), as_dict(rows.header)
+    embedded = _embedded_bubbles(document)
     skipped: Counter[str] = Counter()
-    live = _live(document, embedded, found.bubbles, skipped)
-    steps = Steps(tuple(live), found.bubbles, embedded, _old_tools(document))
+    refs = tuple(_listed_refs(document, embedded, rows.bubbles, skipped))
+    steps = ComposerSteps(refs, rows.bubbles, embedded, _embedded_tools(document))
+    prompts = (steps.bubble(ref) for ref in refs if steps.is_prompt(ref))
     return Conversation(
         session_id=session_id,
         origin=RICHEST_ORIGIN,
-        steps=replace(steps, places=tuple(_with_undone(steps))),
-        name=string(document, "name") or string(listed, "name"),
-        project_path=projects.of_document(document) or projects.of_document(listed),
-        git_branch=projects.branch_of(document),
-        model=known_model(string(part(document, "modelConfig"), "modelName")),
-        created_at=timestamps.moment(document.get("createdAt")),
+        steps=replace(steps, refs=tuple(_with_undone(steps))),
+        name=get_str(document, "name") or get_str(header, "name"),
+        project_path=projects.project_path(document) or projects.project_path(header),
+        git_branch=projects.git_branch(document),
+        model=model_name(get_str(document, "modelConfig", "modelName")),
+        created_at=timestamps.parse(document.get("createdAt")),
         updated_at=state_db.changed_at(document) or None,
-        parent_id=state_db.parent_id(document) or state_db.parent_id(listed),
+        parent_id=state_db.parent_id(document) or state_db.parent_id(header),
         children=state_db.child_ids(document),
         is_settled=_is_settled(document, steps),
-        requests=frozenset(_requests(steps)),
-        costs=dict(_costs(document)),
+        request_ids=frozenset(filter(None, (get_str(prompt, "requestId") for prompt in prompts))),
+        costs=_costs(document),
         skipped=+skipped,
     )
 
 
-def _embedded(document: Value) -> dict[str, Value]:
-    """The bubbles that versions 1 and 2 keep within the document."""
-    found = {key: record(one) for key, one in part(document, "conversationMap").items()}
-    for place, one in enumerate(items(document, "conversation")):
-        value = record(one)
-        if value:
-            found[string(value, "bubbleId") or f"#{place}"] = value
-    return found
+def _embedded_bubbles(document: Json) -> dict[str, Json]:
+    bubble_map = get_dict(document, "conversationMap")
+    embedded = {bubble_id: as_dict(bubble) for bubble_id, bubble in bubble_map.items()}
+    for index, bubble in enumerate(map(as_dict, get_list(document, "conversation"))):
+        if bubble:
+            embedded[get_str(bubble, "bubbleId") or f"#{index}"] = bubble
+    return embedded
 
 
-def _old_tools(document: Value) -> Value:
-    for capability in items(document, "capabilities"):
-        if record(capability).get("type") == _TOOLS_OF_OLD:
-            return record(part(record(capability), "data").get("bubbleDataMap"))
+def _embedded_tools(document: Json) -> Json:
+    for capability in get_dicts(document, "capabilities"):
+        if capability.get("type") == _TOOLS_CAPABILITY:
+            return as_dict(get_dict(capability, "data").get("bubbleDataMap"))
     return {}
 
 
-def _live(
-    document: Value,
-    embedded: Mapping[str, Value],
+def _listed_refs(
+    document: Json,
+    embedded: Mapping[str, Json],
     rows: Mapping[str, bytes | None],
     skipped: Counter[str],
-) -> Iterator[Place]:
-    """The bubbles in the order of the headers, each once."""
-    headers = items(document, "fullConversationHeadersOnly")
-    if not headers and items(document, "conversation"):
-        headers = [{"bubbleId": one} for one in embedded]
-    if not headers and rows:  # the editor lost the list, as it does in crashes, but not the bubbles
+) -> Iterator[BubbleRef]:
+    """Yield the bubbles in the order of the headers, each once."""
+    headers = get_list(document, "fullConversationHeadersOnly")
+    if not headers and get_list(document, "conversation"):
+        headers = [{"bubbleId": bubble_id} for bubble_id in embedded]
+    if not headers and rows:  # a crash of the editor loses the list, but not the bubbles
         skipped["order lost"] += 1
-        headers = [{"bubbleId": one} for _, one in _by_time(rows)]
+        headers = [{"bubbleId": bubble_id} for _, bubble_id in _by_time(rows, rows)]
     seen: set[str] = set()
-    for header in map(record, headers):
-        bubble_id = string(header, "bubbleId")
+    for header in map(as_dict, headers):
+        bubble_id = get_str(header, "bubbleId")
         if bubble_id is None:
             skipped["header without a bubble"] += 1
         elif bubble_id not in seen:
             seen.add(bubble_id)
             skipped["bubble missing"] += not rows.get(bubble_id) and bubble_id not in embedded
-            yield Place(bubble_id, header)
+            yield BubbleRef(bubble_id, header)
 
 
-def _by_time(rows: Mapping[str, bytes | None]) -> list[tuple[int, str]]:
-    values = ((record(raw), bubble_id) for bubble_id, raw in rows.items())
-    return sorted((bubbles.created_at(value, {}) or 0, one) for value, one in values if value)
+def _by_time(rows: Mapping[str, bytes | None], bubble_ids: Iterable[str]) -> list[tuple[int, str]]:
+    """Return these bubbles in the order of their times, as far as they have a row."""
+    decoded = ((as_dict(rows[bubble_id]), bubble_id) for bubble_id in bubble_ids)
+    times = ((bubbles.created_at(bubble, {}) or 0, name) for bubble, name in decoded if bubble)
+    return sorted(times)
 
 
-def _with_undone(steps: Steps) -> Iterator[Place]:
-    """Between the turns, by their times, the bubbles of turns that were taken back."""
-    known = {place.bubble_id for place in steps.places}
-    gone = _by_time({one: raw for one, raw in steps.rows.items() if one not in known})
-    for place in steps.places:
-        if gone and _is_prompt(steps, place):
-            at = bubbles.created_at(steps.bubble(place.bubble_id), place.header)
-            while gone and at is not None and gone[0][0] < at:
-                yield Place(gone.pop(0)[1], {}, undone=True)
-        yield place
-    yield from (Place(bubble_id, {}, undone=True) for _, bubble_id in gone)
+def _with_undone(steps: ComposerSteps) -> Iterator[BubbleRef]:
+    """Insert, between the turns, the bubbles of turns that were undone, by their times."""
+    listed = {ref.bubble_id for ref in steps.refs}
+    undone = _by_time(steps.rows, (name for name in steps.rows if name not in listed))
+    for ref in steps.refs:
+        if undone and steps.is_prompt(ref):
+            created_at = bubbles.created_at(steps.bubble(ref), ref.header)
+            while undone and created_at is not None and undone[0][0] < created_at:
+                yield BubbleRef(undone.pop(0)[1], {}, undone=True)
+        yield ref
+    yield from (BubbleRef(bubble_id, {}, undone=True) for _, bubble_id in undone)
 
 
-def _requests(steps: Steps) -> Iterator[str]:
-    for place in steps.places:
-        if _is_prompt(steps, place):
-            yield from filter(None, (string(steps.bubble(place.bubble_id), "requestId"),))
-
-
-def _is_prompt(steps: Steps, place: Place) -> bool:
-    return (place.header.get("type") or steps.bubble(place.bubble_id).get("type")) == 1
-
-
-def _is_settled(document: Value, steps: Steps) -> bool:
-    """Whether the last turn is written whole; what earlier ones lack is lost for good."""
+def _is_settled(document: Json, steps: ComposerSteps) -> bool:
+    """Return whether the last turn is complete; what earlier turns lack is lost for good."""
     status = document.get("status")
-    if status == "generating" or items(document, "generatingBubbleIds"):
+    if status == "generating" or get_list(document, "generatingBubbleIds"):
         return False
-    turn: list[Place] = []
-    for place in reversed(steps.places):
-        if _is_prompt(steps, place):
+    answer: list[BubbleRef] = []
+    for ref in reversed(steps.refs):
+        if steps.is_prompt(ref):
             break
-        turn.append(place)
-    if not turn and steps.places and status != "aborted":
-        return False  # the prompt is there, and the answer is not
-    return all(_is_whole(steps, place) for place in turn)
+        answer.append(ref)
+    if not answer and steps.refs and status != "aborted":
+        return False  # the prompt has no answer yet
+    return all(map(steps.is_complete, answer))
 
 
-def _is_whole(steps: Steps, place: Place) -> bool:
-    value = steps.bubble(place.bubble_id)
-    return bool(value) and not tools.is_running(steps.tool(place.bubble_id, value))
-
-
-def _costs(document: Value) -> Iterator[tuple[str, float]]:
-    """USD by model, as versions of 2025 state it."""
-    for model, stated in part(document, "usageData").items():
-        cents = record(stated).get("costInCents")
-        if isinstance(cents, int | float) and not isinstance(cents, bool) and cents > 0:
-            yield model, cents / 100
+def _costs(document: Json) -> dict[str, float]:
+    """Return USD by model, as versions of 2025 state it."""
+    cents = {
+        model: get_float(as_dict(usage), "costInCents")
+        for model, usage in get_dict(document, "usageData").items()
+    }
+    return {model: amount / 100 for model, amount in cents.items() if amount}

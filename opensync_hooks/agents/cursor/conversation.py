@@ -1,4 +1,4 @@
-"""A session as any of Cursor's places holds it: steps in order, put together to messages."""
+"""A session as any of Cursor's copies holds it: steps in order, combined into messages."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from opensync_hooks.model import (
 
 AGENT = "cursor"
 RICHEST_ORIGIN = "database"
-_NO_TITLES = ("New Agent", "New Chat")
-_NO_MODELS = ("", "default", "auto")
-_MOST_PARTS = 500
-_MOST_LETTERS = 2_000_000
+_DEFAULT_NAMES = ("New Agent", "New Chat")
+_AUTOMATIC_MODELS = ("", "default", "auto")
+_MAX_PARTS = 500
+_MAX_LENGTH = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A prompt, a note, or one piece of an answer; without parts where its row is missing."""
+    """A prompt, a note, or one piece of an answer; without parts if its record is missing."""
 
     id: str
     role: Role
@@ -39,7 +39,7 @@ class Step:
     model: str | None = None
     usage: Usage | None = None
     request_id: str | None = None
-    """Of the prompt's turn, as hooks name it, too."""
+    """Of a prompt: the id under which hooks report the turn."""
     alias: str | None = None
     undone: bool = False
     spare: bool = False
@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One session in one place. `steps` may be walked more than once."""
+    """One copy of a session. `steps` may be iterated more than once."""
 
     session_id: str
     origin: str
@@ -65,18 +65,18 @@ class Conversation:
     parent_id: str | None = None
     children: tuple[str, ...] = ()
     is_settled: bool = True
-    requests: frozenset[str] = frozenset()
-    """The turns that are there, by the names that hooks know, too."""
+    request_ids: frozenset[str] = frozenset()
+    """The turns that this copy holds, by the ids that hooks report."""
     costs: Mapping[str, float] = field(default_factory=dict)
     """USD by model, where Cursor itself states what the session cost."""
     skipped: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def says_something(self) -> bool:
+    def has_content(self) -> bool:
         return any(step.parts and not step.undone for step in self.steps)
 
-    def over(self, other: Conversation | None) -> Conversation:
-        """The same, with what only the other knows about the session."""
+    def with_missing_from(self, other: Conversation | None) -> Conversation:
+        """Return this copy with what only the other one knows about the session."""
         if other is None:
             return self
         return replace(
@@ -86,93 +86,154 @@ class Conversation:
             git_branch=self.git_branch or other.git_branch,
             model=self.model or other.model,
             created_at=self.created_at or other.created_at,
-            updated_at=max(one.updated_at or 0 for one in (self, other)) or None,
+            updated_at=max(self.updated_at or 0, other.updated_at or 0) or None,
             parent_id=self.parent_id or other.parent_id,
             children=self.children or other.children,
         )
 
 
-def known_model(name: str | None) -> str | None:
-    """The name, unless it stands for whichever model Cursor chose."""
-    return None if name is None or name.lower() in _NO_MODELS else name
+def model_name(name: str | None) -> str | None:
+    """Return the name, unless it stands for whichever model Cursor chose."""
+    return None if name is None or name.lower() in _AUTOMATIC_MODELS else name
+
+
+def text_parts(text: str | None) -> tuple[Part, ...]:
+    return (Text(text),) if text and text.strip() else ()
+
+
+def to_session(conversation: Conversation, hook_facts: HookFacts) -> Session:
+    """Return the session with every message, and with the tokens that hooks reported."""
+    messages = ConversationMessages(conversation, {turn.id: turn for turn in hook_facts.turns})
+    charges: dict[str, Charge] = {}
+    times: list[int] = []
+    first_prompt = last_model = None
+    duration = 0
+    for message in messages:
+        if message.charge:
+            charges[message.charge.id] = message.charge
+        if message.created_at:
+            times.append(message.created_at)
+        duration += message.duration_ms or 0
+        last_model = message.model or last_model
+        if first_prompt is None and message.role == "user" and not message.undone:
+            first_prompt = message.text
+    for turn in hook_facts.turns:
+        model = turn.model or conversation.model
+        charges.setdefault(turn.id, Charge(turn.id, model, turn.usage))
+    for model, cost in conversation.costs.items():
+        charge_id = f"{conversation.session_id}:{model}"
+        charges[charge_id] = Charge(charge_id, model_name(model), Usage(), cost)
+    return Session(
+        id=conversation.session_id,
+        agent=AGENT,
+        messages=messages,
+        charges=tuple(charges.values()),
+        title=_title(conversation, first_prompt),
+        project_path=conversation.project_path,
+        model=conversation.model or last_model,
+        provider=AGENT,
+        created_at=conversation.created_at or min(times, default=None),
+        updated_at=max((*times, conversation.updated_at or 0)) or None,
+        duration_ms=duration or None,
+        git_branch=conversation.git_branch,
+        agent_version=hook_facts.agent_version,
+        parent_id=conversation.parent_id,
+        is_partial=not conversation.is_settled,
+        skipped=conversation.skipped,
+        origin=conversation.origin,
+        # The editor loses its database at times. Messages of the other copies have other ids, so
+        # everything that was delivered would arrive a second time, and poorer.
+        richer_origin=None if conversation.origin == RICHEST_ORIGIN else RICHEST_ORIGIN,
+    )
+
+
+def _title(conversation: Conversation, first_prompt: str | None) -> str | None:
+    name = None if conversation.name in _DEFAULT_NAMES else conversation.name
+    title = titles.one_line(name or first_prompt)
+    if conversation.parent_id:
+        return titles.of_subagent(title, conversation.parent_id[:8])
+    return title
 
 
 @dataclass(frozen=True, slots=True)
-class Messages:
+class ConversationMessages:
     """Prompts, and between them each run of assistant steps as the one answer that users see."""
 
     conversation: Conversation
     turns: Mapping[str, TurnUsage] = field(default_factory=dict)
+    """What hooks reported, by the turn's id."""
 
     def __iter__(self) -> Iterator[Message]:
         turn: TurnUsage | None = None
-        before: int | None = None
-        said_at = self._start()
+        previous_time: int | None = None
+        created_at = self._start()
         for steps in _runs(self.conversation.steps):
             first = steps[0]
             if first.role == "user" and not first.undone:
                 turn = self.turns.get(first.request_id or "")
-            whole = first.role == "assistant" and any(step.parts for step in steps)
-            message = _message(steps, before, turn if whole and not first.undone else None)
-            turn = None if message.charge and turn and message.charge.id == turn.id else turn
-            before = max(filter(None, (before, *_times(steps))), default=None)
-            said_at = message.created_at or said_at
+            is_answer = first.role == "assistant" and any(step.parts for step in steps)
+            message = _to_message(
+                steps, previous_time, turn if is_answer and not first.undone else None
+            )
+            if message.charge and turn and message.charge.id == turn.id:
+                turn = None  # an answer in two messages is charged once
+            previous_time = max(filter(None, (previous_time, *_times(steps))), default=None)
+            created_at = message.created_at or created_at
             if message.parts:
-                yield self._charged(replace(message, created_at=said_at))
+                yield self._priced(replace(message, created_at=created_at))
 
     def _start(self) -> int | None:
-        """The time of what was said before anything that has one: the clock here knows nothing."""
-        dated = (step.created_at for step in self.conversation.steps if not step.undone)
-        first = next(filter(None, dated), None)
+        """Return a time for messages before the first one that has a time."""
+        times = (step.created_at for step in self.conversation.steps if not step.undone)
+        first = next(filter(None, times), None)
         return min(filter(None, (self.conversation.created_at, first)), default=None)
 
-    def _charged(self, message: Message) -> Message:
-        """Where Cursor states the cost of the whole session, no single call is priced again."""
+    def _priced(self, message: Message) -> Message:
+        """Fill in the conversation's model, and the cost of a call where Cursor states costs."""
         model = message.model or self.conversation.model
-        of_answer = message.role == "assistant"
         charge = message.charge
         if charge is not None:
-            charge = replace(
-                charge, model=charge.model or model, cost=0.0 if self.conversation.costs else None
-            )
-        return replace(message, model=model if of_answer else message.model, charge=charge)
+            # Cursor states the cost of the whole session: no single call is priced again.
+            cost = 0.0 if self.conversation.costs else None
+            charge = replace(charge, model=charge.model or model, cost=cost)
+        is_answer = message.role == "assistant"
+        return replace(message, model=model if is_answer else message.model, charge=charge)
 
 
 def _runs(steps: Iterable[Step]) -> Iterator[list[Step]]:
-    """Consecutive assistant steps together, everything else alone.
+    """Group consecutive assistant steps; every other step is alone.
 
-    An answer of hours goes on in a second message: what one message cannot hold would be cut.
+    An answer of hours continues in a second message, because a message that is too long is cut.
     """
     run: list[Step] = []
-    parts = size = 0
+    part_count = total_length = 0
     for step in steps:
-        is_full = parts >= _MOST_PARTS or size >= _MOST_LETTERS
-        if not run or is_full or not _goes_on(run[0], step):
+        is_full = part_count >= _MAX_PARTS or total_length >= _MAX_LENGTH
+        if not run or is_full or not _continues(run[0], step):
             if run:
                 yield run
-            run, parts, size = [], 0, 0
+            run, part_count, total_length = [], 0, 0
         run.append(step)
-        parts += len(step.parts)
-        size += sum(map(length, step.parts))
+        part_count += len(step.parts)
+        total_length += sum(map(length, step.parts))
     if run:
         yield run
 
 
-def _goes_on(first: Step, step: Step) -> bool:
-    together = first.role == step.role == "assistant"
-    return together and (first.undone, first.spare) == (step.undone, step.spare)
+def _continues(first: Step, step: Step) -> bool:
+    is_answer = first.role == step.role == "assistant"
+    return is_answer and (first.undone, first.spare) == (step.undone, step.spare)
 
 
 def _times(steps: list[Step]) -> list[int]:
-    found = (at for step in steps for at in (step.created_at, step.ended_at))
-    return [at for at in found if at is not None]
+    times = (time for step in steps for time in (step.created_at, step.ended_at))
+    return [time for time in times if time is not None]
 
 
-def _message(steps: list[Step], before: int | None, turn: TurnUsage | None) -> Message:
+def _to_message(steps: list[Step], previous_time: int | None, turn: TurnUsage | None) -> Message:
     first, times = steps[0], _times(steps)
     model = next((step.model for step in reversed(steps) if step.model), None)
-    began = before if first.role == "assistant" else None
-    aliases = (step.alias for step in steps[:1] if step.alias)
+    started_at = previous_time if first.role == "assistant" else None
     return Message(
         id=first.id,
         role=first.role,
@@ -180,71 +241,16 @@ def _message(steps: list[Step], before: int | None, turn: TurnUsage | None) -> M
         created_at=next((step.created_at for step in steps if step.created_at), None),
         model=model,
         charge=_charge(steps, turn, model),
-        duration_ms=max(0, max(times) - began) if times and began else None,
+        duration_ms=max(0, max(times) - started_at) if times and started_at else None,
         undone=first.undone,
-        aliases=(*(step.id for step in steps[1:]), *aliases),
+        aliases=(*(step.id for step in steps[1:]), *((first.alias,) if first.alias else ())),
         spare=first.spare,
     )
 
 
 def _charge(steps: list[Step], turn: TurnUsage | None, model: str | None) -> Charge | None:
-    """What the hook was told of the turn; else what the steps themselves count."""
+    """Return what a hook reported about the turn, else what the steps themselves count."""
     if turn is not None:
         return Charge(turn.id, turn.model or model, turn.usage)
-    counted = [step.usage for step in steps if step.usage is not None]
-    return Charge(steps[0].id, model, sum(counted, Usage())) if counted else None
-
-
-def session(found: Conversation, hook_facts: HookFacts) -> Session:
-    """The session with every message, and the tokens that hooks were told of, once a turn."""
-    messages = Messages(found, {turn.id: turn for turn in hook_facts.turns})
-    charges: dict[str, Charge] = {}
-    times: list[int] = []
-    prompt = spoke_with = None
-    duration = 0
-    for message in messages:
-        if message.charge:
-            charges[message.charge.id] = message.charge
-        times += [message.created_at] if message.created_at else []
-        duration += message.duration_ms or 0
-        spoke_with = message.model or spoke_with
-        if prompt is None and message.role == "user" and not message.undone:
-            prompt = message.text
-    for turn in hook_facts.turns:
-        model = turn.model or found.model
-        charges.setdefault(turn.id, Charge(turn.id, model, turn.usage))
-    for model, cost in found.costs.items():
-        name = f"{found.session_id}:{model}"
-        charges[name] = Charge(name, known_model(model), Usage(), cost)
-    return Session(
-        id=found.session_id,
-        agent=AGENT,
-        messages=messages,
-        charges=tuple(charges.values()),
-        title=_title(found, prompt),
-        project_path=found.project_path,
-        model=found.model or spoke_with,
-        provider=AGENT,
-        created_at=found.created_at or min(times, default=None),
-        updated_at=max((*times, found.updated_at or 0)) or None,
-        duration_ms=duration or None,
-        git_branch=found.git_branch,
-        agent_version=hook_facts.agent_version,
-        parent_id=found.parent_id,
-        is_partial=not found.is_settled,
-        skipped=found.skipped,
-        origin=found.origin,
-        # The editor loses or resets its database at times. The messages of its other copies have
-        # other ids: all that was delivered would be delivered again, and poorer.
-        richer_origin=None if found.origin == RICHEST_ORIGIN else RICHEST_ORIGIN,
-    )
-
-
-def _title(found: Conversation, prompt: str | None) -> str | None:
-    named = None if found.name in _NO_TITLES else found.name
-    own = titles.one_line(named or prompt)
-    return titles.of_subagent(own, found.parent_id[:8]) if found.parent_id else own
-
-
-def text_parts(text: str | None) -> tuple[Part, ...]:
-    return (Text(text),) if text and text.strip() else ()
+    usages = [step.usage for step in steps if step.usage is not None]
+    return Charge(steps[0].id, model, sum(usages, Usage())) if usages else None

@@ -1,6 +1,7 @@
-"""Ids for messages in places that have none: by what a prompt says, and how often it was said.
+"""Ids for messages in copies that store none: from a prompt's text and how often it was repeated.
 
-A position would not do: transcripts are rewritten, and a compaction repeats or drops a beginning.
+A position would not be stable: transcripts are rewritten, and a compaction repeats or drops their
+beginning.
 """
 
 from __future__ import annotations
@@ -9,30 +10,24 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 
-_START = "start"
-
 
 @dataclass(slots=True)
-class Names:
+class MessageIds:
     """Gives each step of one conversation its id, in order."""
 
-    _said: Counter[str] = field(default_factory=Counter)
-    _turn: str = _START
-    _steps: int = 0
+    _repetitions: Counter[str] = field(default_factory=Counter)
+    _turn_id: str = "start"
+    _step_count: int = 0
 
     def prompt(self, text: str) -> str:
-        digest = _digest(text)
-        self._turn = f"{digest}.{self._said[digest]}"
-        self._said[digest] += 1
-        self._steps = 0
-        return self._turn
+        plain = " ".join(text.split()).encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(plain).hexdigest()[:24]
+        self._turn_id = f"{digest}.{self._repetitions[digest]}"
+        self._repetitions[digest] += 1
+        self._step_count = 0
+        return self._turn_id
 
     def within_turn(self) -> str:
-        """For a piece of the answer, or a note: the same one as long as what follows only grows."""
-        self._steps += 1
-        return f"{self._turn}/{self._steps}"
-
-
-def _digest(text: str) -> str:
-    plain = " ".join(text.split()).encode("utf-8", "surrogatepass")
-    return hashlib.sha256(plain).hexdigest()[:24]
+        """Return an id for a note or a piece of the answer; it stays while the turn only grows."""
+        self._step_count += 1
+        return f"{self._turn_id}/{self._step_count}"

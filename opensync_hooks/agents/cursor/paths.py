@@ -1,12 +1,12 @@
-"""Where one user's Cursor keeps its sessions, by platform and by the variables that move them.
+"""Where a user's Cursor keeps its sessions, by platform and by the variables that move them.
 
-The editor's own folder and the command line's folder are two different places; each may be missing.
+The editor and the command line have a folder each; either one may be missing.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,40 +15,43 @@ _DATABASE = ("globalStorage", "state.vscdb")
 
 
 @dataclass(frozen=True, slots=True)
-class Roots:
-    """Paths that may hold something, best first; none of them has to exist."""
+class CursorPaths:
+    """Paths that may hold sessions, best first; none of them has to exist."""
 
     databases: tuple[Path, ...]
+    """The editor's `state.vscdb`."""
     projects: tuple[Path, ...]
-    """Folders of projects, each with `agent-transcripts`."""
+    """Folders of projects, each of which has an `agent-transcripts` folder."""
     chats: tuple[Path, ...]
-    """Folders of the command line, with `<session id>/store.db` below, or one folder deeper."""
+    """The command line's folders: `[<folder>/]<session id>/store.db` is below them."""
 
     @classmethod
-    def of(cls, environ: Mapping[str, str], home: str) -> Roots:
-        dot = Path(home) / ".cursor"
-        command_line = (*_given(environ, "CURSOR_CONFIG_DIR"), *_in_xdg(environ), dot)
-        data = (*_given(environ, "CURSOR_DATA_DIR"), *command_line)
-        projects = _given(environ, "CURSOR_PROJECTS_DIR") or (path / "projects" for path in data)
+    def from_environ(cls, environ: Mapping[str, str], home: str) -> CursorPaths:
+        dot_cursor = Path(home) / ".cursor"
+        xdg = environ.get("XDG_CONFIG_HOME", "")
+        in_xdg = (Path(xdg) / "cursor",) if xdg.startswith("/") else ()
+        command_line = (*_variable(environ, "CURSOR_CONFIG_DIR"), *in_xdg, dot_cursor)
+        data = (*_variable(environ, "CURSOR_DATA_DIR"), *command_line)
+        projects = _variable(environ, "CURSOR_PROJECTS_DIR") or (path / "projects" for path in data)
+        chats = (path / name for path in command_line for name in ("chats", "acp-sessions"))
         return cls(
             databases=tuple(_databases(environ, Path(home))),
-            projects=_once(projects),
-            chats=_once(path / name for path in command_line for name in ("chats", "acp-sessions")),
+            projects=tuple(dict.fromkeys(projects)),
+            chats=tuple(dict.fromkeys(chats)),
         )
 
 
 def _databases(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
     if environ.get("CURSOR_CODE_REMOTE") == "true":
-        return  # the editor runs on another machine, and its rows lie there
-    named = _given(environ, "CURSOR_STATE_DB")
-    if named:
-        yield from named
-        return
-    given = _given(environ, "CURSOR_IDE_DIR")
-    for user in given:
-        yield from (user.joinpath(*below) for below in (_DATABASE[1:], _DATABASE))
-        yield user.joinpath("User", *_DATABASE)
-    if not given:
+        return  # the editor, and with it the database, runs on another machine
+    database = _variable(environ, "CURSOR_STATE_DB")
+    folder = _variable(environ, "CURSOR_IDE_DIR")
+    if database:
+        yield from database
+    elif folder:
+        for below in (_DATABASE[1:], _DATABASE, ("User", *_DATABASE)):
+            yield folder[0].joinpath(*below)
+    else:
         base = _application_data(environ, home)
         yield from (base.joinpath(channel, "User", *_DATABASE) for channel in _CHANNELS)
 
@@ -62,15 +65,7 @@ def _application_data(environ: Mapping[str, str], home: Path) -> Path:
     return Path(base) if base.startswith("/") else home / ".config"
 
 
-def _given(environ: Mapping[str, str], name: str) -> tuple[Path, ...]:
+def _variable(environ: Mapping[str, str], name: str) -> tuple[Path, ...]:
+    """Return the path in a variable; nothing if the variable is empty."""
     value = environ.get(name, "").strip()
     return (Path(value).expanduser(),) if value else ()
-
-
-def _in_xdg(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    base = environ.get("XDG_CONFIG_HOME", "")
-    return (Path(base) / "cursor",) if base.startswith("/") else ()
-
-
-def _once(paths: Iterable[Path]) -> tuple[Path, ...]:
-    return tuple(dict.fromkeys(paths))

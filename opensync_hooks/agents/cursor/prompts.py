@@ -1,4 +1,4 @@
-"""What a user's text holds besides the user's words: Cursor wraps context around each prompt.
+"""Separates the user's words from the context that Cursor wraps around them.
 
 <timestamp>Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)</timestamp>
 <user_query>
@@ -14,10 +14,7 @@ from typing import Literal
 
 from opensync_hooks.agents.cursor import timestamps
 
-Kind = Literal["prompt", "note", "context"]
-"""`note`: Cursor tells the agent what happened. `context`: rules, tools, files, git status."""
-
-_STAMP = re.compile(r"<timestamp>(.*?)</timestamp>\s*|<timestamp/>\s*", re.DOTALL)
+_TIMESTAMP = re.compile(r"<timestamp>(.*?)</timestamp>\s*|<timestamp/>\s*", re.DOTALL)
 _OPENING, _CLOSING = "<user_query>", "</user_query>"
 _TAG = re.compile(r"\s*<([a-z][a-z0-9_-]*)[ >/]")
 _NOTES = frozenset(
@@ -26,34 +23,34 @@ _NOTES = frozenset(
         *("background_task", "conversation_summary", "summary"),
     )
 )
-"""The only ones that are sent: what else Cursor puts in is bulky, private, or both."""
+"""Tags whose texts are sent. Everything else that Cursor adds is bulky, private or both."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    kind: Kind
+class UserText:
+    """A text with the user's role, and who wrote it."""
+
+    kind: Literal["prompt", "note", "context"]
+    """`note`: Cursor reports an event to the agent. `context`: rules, tools, files, git status."""
     text: str
-    at: int | None = None
+    sent_at: int | None = None
 
 
-def read(raw: str) -> Said:
-    """The words of the prompt in `raw`; or what `raw` is instead."""
+def parse(raw: str) -> UserText:
+    """Return the user's words in `raw`, or what `raw` is instead."""
     start, end = raw.find(_OPENING), raw.rfind(_CLOSING)
     if start >= 0:
         words = raw[start + len(_OPENING) : end if end > start else None]
-        return Said("prompt", _framed(words), _stamped(raw[:start]))
-    words = _STAMP.sub("", raw, count=1)
+        # Cursor puts line ends around the words; the words keep their own.
+        words = words.removeprefix("\r").removeprefix("\n").removesuffix("\n").removesuffix("\r")
+        return UserText("prompt", words, _sent_at(raw[:start]))
+    words = _TIMESTAMP.sub("", raw, count=1)
     tag = _TAG.match(words)
     if tag is None:
-        return Said("prompt", words.strip("\n"), _stamped(raw))
-    return Said("note" if tag[1] in _NOTES else "context", words.strip())
+        return UserText("prompt", words.strip("\n"), _sent_at(raw))
+    return UserText("note" if tag[1] in _NOTES else "context", words.strip())
 
 
-def _framed(words: str) -> str:
-    """Without the line ends that Cursor puts around the words; their own stay."""
-    return words.removeprefix("\r").removeprefix("\n").removesuffix("\n").removesuffix("\r")
-
-
-def _stamped(text: str) -> int | None:
-    found = _STAMP.search(text)
-    return timestamps.tagged(found[1]) if found and found[1] else None
+def _sent_at(text: str) -> int | None:
+    match = _TIMESTAMP.search(text)
+    return timestamps.parse_tag(match[1]) if match and match[1] else None

@@ -4,8 +4,8 @@
     bubbleId:<session>:<bubble>         one fragment of a message
     agentKv:blob:<sha256>               one blob of the model's own view, see `graph`
 
-The file may hold a hundred gigabytes: every statement here goes by the index. None of them can read
-`ItemTable`, where the user's login lies.
+The file may have a hundred gigabytes, so every statement here uses the index. None of them can read
+`ItemTable`, which holds the user's login.
 """
 
 from __future__ import annotations
@@ -20,27 +20,36 @@ from typing import TypeVar
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.cursor import timestamps
 from opensync_hooks.agents.cursor.graph import Blobs, Graph, inline_root, load
-from opensync_hooks.agents.json_access import Value, decode, items, part, record, string, strings
+from opensync_hooks.agents.json_access import (
+    as_dict,
+    decode_dict,
+    get_list,
+    get_str,
+    get_strs,
+)
+from opensync_hooks.agents.sqlite_snapshot import bound
+from opensync_hooks.model import Json
 
 _LOGIN = frozenset({"ItemTable"})
-_PAGE = 200
-_MOST_CHILDREN = 1_000
+_PAGE_SIZE = 200
+_MAX_CHILDREN = 1_000
+_PREFIX = "composerData:"
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """What one state of the database holds of a session, undecoded: most of it is read once."""
+class ComposerRows:
+    """The rows of one session in one state of the database, undecoded: most are read once."""
 
     composer: bytes = field(repr=False)
     bubbles: Mapping[str, bytes | None] = field(repr=False)
     header: bytes | None = field(default=None, repr=False)
-    """Of the window's list of sessions, where the version has one."""
+    """From the window's list of sessions, where the version has one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """A session at a glance. `mark` changes with every row of it that is written."""
+class ComposerSummary:
+    """One session without its messages. `mark` changes with every row that is written."""
 
     session_id: str
     mark: str
@@ -49,39 +58,39 @@ class Head:
     children: tuple[str, ...] = ()
 
 
-def rows(path: Path, session_id: str) -> Rows | None:
-    """Everything of the session; None where the database has no document of it."""
+def read_rows(path: Path, session_id: str) -> ComposerRows | None:
+    """Return everything of the session; None if the database has no document of it."""
     return _read(path, lambda db: _rows(db, session_id))
 
 
-def graph(path: Path, session_id: str) -> Graph | None:
-    """The model's own view; None where the session has none."""
+def read_graph(path: Path, session_id: str) -> Graph | None:
+    """Return the model's own view; None if the session has none."""
     return _read(path, lambda db: _graph(db, session_id))
 
 
-def head(path: Path, session_id: str) -> Head | None:
-    return _read(path, lambda db: _head(db, session_id))
+def read_summary(path: Path, session_id: str) -> ComposerSummary | None:
+    return _read(path, lambda db: _summary(db, session_id, _value(db, _PREFIX + session_id)))
 
 
-def heads(path: Path) -> Iterator[Head]:
-    """Every session, a page at a time: a longer transaction would hold the editor up."""
-    last = "composerData:"
+def read_summaries(path: Path) -> Iterator[ComposerSummary]:
+    """Yield every session, a page at a time: a longer transaction would block the editor."""
+    last_key = _PREFIX
     while True:
-        after = last
+        after = last_key
         page = _read(path, lambda db: _page(db, after)) or []  # noqa: B023 - used at once
-        yield from (one for _, one in page if one)
-        if len(page) < _PAGE:
+        yield from (summary for _, summary in page if summary)
+        if len(page) < _PAGE_SIZE:
             return
-        last = page[-1][0]
+        last_key = page[-1][0]
 
 
 def _read(path: Path, work: sqlite_snapshot.Work[T | None]) -> T | None:
-    """None for a database of another kind, or of before there were such rows."""
+    """Return what `work` does; None without a file, or without the table, as in early versions."""
 
-    def if_there(db: sqlite3.Connection) -> T | None:
+    def checked(db: sqlite3.Connection) -> T | None:
         return work(db) if _has_table(db, "cursorDiskKV") else None
 
-    return sqlite_snapshot.read(path, if_there, forbidden=_LOGIN) if path.is_file() else None
+    return sqlite_snapshot.read(path, checked, forbidden=_LOGIN) if path.is_file() else None
 
 
 def _has_table(db: sqlite3.Connection, name: str) -> bool:
@@ -90,52 +99,47 @@ def _has_table(db: sqlite3.Connection, name: str) -> bool:
 
 
 def _value(db: sqlite3.Connection, key: str) -> bytes | None:
-    query = "SELECT value FROM cursorDiskKV WHERE key = ?"
-    found = db.execute(query, (sqlite_snapshot.bound(key),)).fetchone()
-    return found[0] if found and isinstance(found[0], bytes) else None
+    row = db.execute("SELECT value FROM cursorDiskKV WHERE key = ?", (bound(key),)).fetchone()
+    return row[0] if row and isinstance(row[0], bytes) else None
 
 
-def _rows(db: sqlite3.Connection, session_id: str) -> Rows | None:
-    composer = _value(db, f"composerData:{session_id}")
+def _bubble_range(session_id: str) -> tuple[str, str]:
+    return f"bubbleId:{session_id}:", f"bubbleId:{session_id};"  # `;` is the character after `:`
+
+
+def _rows(db: sqlite3.Connection, session_id: str) -> ComposerRows | None:
+    composer = _value(db, _PREFIX + session_id)
     if composer is None:
         return None
-    start, end = _range(session_id)
+    start, end = _bubble_range(session_id)
     query = "SELECT key, value FROM cursorDiskKV WHERE key >= ? AND key < ?"
-    found = db.execute(query, (sqlite_snapshot.bound(start), sqlite_snapshot.bound(end))).fetchall()
-    skip = len(start.encode("utf-8", "surrogatepass"))
+    prefix_length = len(start.encode("utf-8", "surrogatepass"))
     bubbles = {
-        key[skip:].decode("utf-8", "replace"): value if isinstance(value, bytes) else None
-        for key, value in found
+        key[prefix_length:].decode("utf-8", "replace"): value if isinstance(value, bytes) else None
+        for key, value in db.execute(query, (bound(start), bound(end))).fetchall()
         if isinstance(key, bytes)
     }
-    return Rows(composer, bubbles, _listed(db, session_id))
-
-
-def _range(session_id: str) -> tuple[str, str]:
-    return f"bubbleId:{session_id}:", f"bubbleId:{session_id};"  # `;` is the letter after `:`
-
-
-def _listed(db: sqlite3.Connection, session_id: str) -> bytes | None:
-    if not _has_table(db, "composerHeaders"):
-        return None
-    query = "SELECT value FROM composerHeaders WHERE composerId = ?"
-    found = db.execute(query, (sqlite_snapshot.bound(session_id),)).fetchone()
-    return found[0] if found and isinstance(found[0], bytes) else None
+    header = None
+    if _has_table(db, "composerHeaders"):
+        query = "SELECT value FROM composerHeaders WHERE composerId = ?"
+        row = db.execute(query, (bound(session_id),)).fetchone()
+        header = row[0] if row and isinstance(row[0], bytes) else None
+    return ComposerRows(composer, bubbles, header)
 
 
 def _graph(db: sqlite3.Connection, session_id: str) -> Graph | None:
-    composer = record(_value(db, f"composerData:{session_id}"))
-    root = inline_root(string(composer, "conversationState"))
-    return load(root, lambda wanted: _blobs(db, wanted)) if root else None
+    composer = as_dict(_value(db, _PREFIX + session_id))
+    root = inline_root(get_str(composer, "conversationState"))
+    return load(root, lambda blob_ids: _blobs(db, blob_ids)) if root else None
 
 
-def _blobs(db: sqlite3.Connection, wanted: Iterable[str]) -> Blobs:
-    found = ((name, _value(db, f"agentKv:blob:{name}")) for name in wanted)
-    return {name: _unhexed(value) for name, value in found if value is not None}
+def _blobs(db: sqlite3.Connection, blob_ids: Iterable[str]) -> Blobs:
+    values = ((blob_id, _value(db, f"agentKv:blob:{blob_id}")) for blob_id in blob_ids)
+    return {blob_id: _unhexed(value) for blob_id, value in values if value is not None}
 
 
 def _unhexed(value: bytes) -> bytes:
-    """Protobuf is kept as hex text, JSON as it is."""
+    """Decode a protobuf message, which is stored as hex text; JSON is stored as it is."""
     if value[:1] in (b"{", b"["):
         return value
     try:
@@ -144,82 +148,83 @@ def _unhexed(value: bytes) -> bytes:
         return value
 
 
-def _head(db: sqlite3.Connection, session_id: str) -> Head | None:
-    composer = _value(db, f"composerData:{session_id}")
-    return None if composer is None else _described(db, session_id, composer)
-
-
-def _described(db: sqlite3.Connection, session_id: str, composer: bytes) -> Head:
-    document = record(composer)
-    headers = items(document, "fullConversationHeadersOnly")
-    counted, mark = _mark(db, session_id, composer, headers[-1:])
-    mark += "".join(_mark(db, *child, [])[1] for child in _offspring(db, session_id, document))
-    said = counted or document.get("conversation") or document.get("conversationMap")
-    return Head(
-        session_id=session_id,
-        mark=hashlib.sha256(mark.encode()).hexdigest()[:32],
-        changed_at=changed_at(document),
-        is_empty=not said and len(string(document, "conversationState") or "") < 2,
-        children=child_ids(document),
-    )
-
-
-def _offspring(
-    db: sqlite3.Connection, session_id: str, document: Value
-) -> Iterator[tuple[str, bytes]]:
-    """The documents of all that the session started, also through others; each once."""
-    waiting, seen = list(child_ids(document)), {session_id}
-    while waiting and len(seen) <= _MOST_CHILDREN:
-        child = waiting.pop(0)
-        if child not in seen:
-            seen.add(child)
-            row = _value(db, f"composerData:{child}") or b""
-            yield child, row
-            waiting += child_ids(record(row))
-
-
-def _mark(
-    db: sqlite3.Connection, session_id: str, composer: bytes, last: list[object]
-) -> tuple[int, str]:
-    """Cursor replaces a row by a new one: its rowid tells, without reading the value, that it did.
-
-    The bubble that a growing answer is in is looked at whole, should a version update it in place.
-    """
-    start, end = _range(session_id)
-    query = "SELECT count(*), max(rowid), total(rowid) FROM cursorDiskKV WHERE key >= ? AND key < ?"
-    counted = db.execute(
-        query, (sqlite_snapshot.bound(start), sqlite_snapshot.bound(end))
-    ).fetchone()
-    newest = (_value(db, start + str(string(record(one), "bubbleId"))) for one in last)
-    content = hashlib.sha256(composer + b"".join(one or b"" for one in newest)).hexdigest()
-    return int(counted[0]), f"{counted}{content}"
-
-
-def _page(db: sqlite3.Connection, after: str) -> list[tuple[str, Head | None]]:
+def _page(db: sqlite3.Connection, after: str) -> list[tuple[str, ComposerSummary | None]]:
     query = (
         "SELECT key, value FROM cursorDiskKV WHERE key > ? AND key < 'composerData;'"
         " ORDER BY key LIMIT ?"
     )
-    found = []
-    for raw, value in db.execute(query, (after, _PAGE)).fetchall():
-        key = raw.decode("utf-8", "replace")
-        session_id = key.removeprefix("composerData:")
-        known = session_id and isinstance(value, bytes) and isinstance(decode(value), dict)
-        found.append((key, _described(db, session_id, value) if known else None))
-    return found
+    page = []
+    for raw_key, value in db.execute(query, (after, _PAGE_SIZE)).fetchall():
+        key = raw_key.decode("utf-8", "replace")
+        session_id = key.removeprefix(_PREFIX)
+        is_document = session_id and isinstance(value, bytes) and decode_dict(value) is not None
+        page.append((key, _summary(db, session_id, value) if is_document else None))
+    return page
 
 
-def parent_id(document: Value) -> str | None:
-    return string(part(document, "subagentInfo"), "parentComposerId")
+def _summary(
+    db: sqlite3.Connection, session_id: str, composer: bytes | None
+) -> ComposerSummary | None:
+    if composer is None:
+        return None
+    document = as_dict(composer)
+    last_headers = get_list(document, "fullConversationHeadersOnly")[-1:]
+    bubble_count, mark = _mark(db, session_id, composer, last_headers)
+    for child_id, child in _descendants(db, session_id, document):
+        mark += _mark(db, child_id, child, [])[1]
+    has_bubbles = bubble_count or document.get("conversation") or document.get("conversationMap")
+    has_graph = len(get_str(document, "conversationState") or "") > 1
+    return ComposerSummary(
+        session_id=session_id,
+        mark=hashlib.sha256(mark.encode()).hexdigest()[:32],
+        changed_at=changed_at(document),
+        is_empty=not has_bubbles and not has_graph,
+        children=child_ids(document),
+    )
 
 
-def child_ids(document: Value) -> tuple[str, ...]:
-    listed = (*strings(document, "subagentComposerIds"), *strings(document, "subComposerIds"))
-    own = string(document, "composerId")
-    return tuple(dict.fromkeys(one for one in listed if one != own))[:_MOST_CHILDREN]
+def _descendants(
+    db: sqlite3.Connection, session_id: str, document: Json
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the documents of all sessions that this one started, directly or not, each once."""
+    pending, seen = list(child_ids(document)), {session_id}
+    while pending and len(seen) <= _MAX_CHILDREN:
+        child_id = pending.pop(0)
+        if child_id not in seen:
+            seen.add(child_id)
+            composer = _value(db, _PREFIX + child_id) or b""
+            yield child_id, composer
+            pending += child_ids(as_dict(composer))
 
 
-def changed_at(document: Value) -> int:
-    """When anything was last said; a checkpoint can come later than the last update."""
+def _mark(
+    db: sqlite3.Connection, session_id: str, composer: bytes, last_headers: Iterable[object]
+) -> tuple[int, str]:
+    """Return the number of bubbles, and a text that changes with every bubble.
+
+    Cursor replaces a row by a new one, so the rowids change, and no value has to be read. The last
+    bubble is read, in case a version updates a growing answer in place.
+    """
+    start, end = _bubble_range(session_id)
+    query = "SELECT count(*), max(rowid), total(rowid) FROM cursorDiskKV WHERE key >= ? AND key < ?"
+    rowids = db.execute(query, (bound(start), bound(end))).fetchone()
+    content = hashlib.sha256(composer)
+    for header in last_headers:
+        content.update(_value(db, start + str(get_str(as_dict(header), "bubbleId"))) or b"")
+    return int(rowids[0]), f"{rowids}{content.hexdigest()}"
+
+
+def parent_id(document: Json) -> str | None:
+    return get_str(document, "subagentInfo", "parentComposerId")
+
+
+def child_ids(document: Json) -> tuple[str, ...]:
+    ids = (*get_strs(document, "subagentComposerIds"), *get_strs(document, "subComposerIds"))
+    own_id = get_str(document, "composerId")
+    return tuple(dict.fromkeys(child_id for child_id in ids if child_id != own_id))[:_MAX_CHILDREN]
+
+
+def changed_at(document: Json) -> int:
+    """Return when anything was said last; a checkpoint may be later than the last update."""
     names = ("conversationCheckpointLastUpdatedAt", "lastUpdatedAt", "createdAt")
-    return max(timestamps.moment(document.get(name)) or 0 for name in names)
+    return max(timestamps.parse(document.get(name)) or 0 for name in names)

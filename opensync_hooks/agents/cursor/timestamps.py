@@ -1,4 +1,4 @@
-"""The many ways in which Cursor writes a time, each as milliseconds since 1970 UTC."""
+"""Every form in which Cursor writes a time, read as milliseconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-_FIRST_MS = 946_684_800_000  # the year 2000: a smaller number counts from the start of a process
-_LAST_MS = 4_102_444_800_000
+_MIN_MS = 946_684_800_000  # the year 2000: a smaller number counts from the start of a process
+_MAX_MS = 4_102_444_800_000
 _TAG = re.compile(
     r"([A-Z][a-z]{2})[a-z]*\.? (\d{1,2}), (\d{4}),? (?:at )?(\d{1,2}):(\d{2})(?::(\d{2}))?"
     r"\s?([AP]M)? \((?:UTC|GMT)(?:([+-])(\d{1,2})(?:(:|\.)(\d{1,2}))?)?\)"
@@ -15,64 +15,56 @@ _TAG = re.compile(
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
 
-def absolute(value: Any) -> int | None:
-    """A number of milliseconds that can be a date."""
+def valid_ms(value: Any) -> int | None:
+    """Return a number of milliseconds if it can be a date."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return round(value) if _FIRST_MS <= value < _LAST_MS else None
+    return round(value) if _MIN_MS <= value < _MAX_MS else None
 
 
-def moment(value: Any) -> int | None:
-    """A time as ISO text, as milliseconds or seconds, also those written as text."""
+def parse(value: Any) -> int | None:
+    """Read ISO text, or milliseconds or seconds as a number or as text."""
     if isinstance(value, str):
         if not value.isascii() or not value.isdigit():
-            return _of_iso(value)
+            return _parse_iso(value)
         value = int(value) if len(value) < 20 else 0
-    if isinstance(value, int | float) and _FIRST_MS <= value * 1000 < _LAST_MS:
+    if isinstance(value, int | float) and _MIN_MS <= value * 1000 < _MAX_MS:
         value *= 1000
-    return absolute(value)
+    return valid_ms(value)
 
 
-def _of_iso(text: str) -> int | None:
+def _parse_iso(text: str) -> int | None:
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
-    try:
-        return absolute(found.timestamp() * 1000)
+        time = datetime.fromisoformat(text)
+        return valid_ms((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
     except (OverflowError, ValueError, OSError):
         return None
 
 
-def tagged(text: str) -> int | None:
-    """The time in a `<timestamp>` tag, `Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)`, to the minute.
+def parse_tag(text: str) -> int | None:
+    """Read the time in a `<timestamp>` tag: `Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)`.
 
-    Without an offset it is nobody's time: the machine that syncs may be in another zone.
+    Returns None without an offset, because this machine may be in another time zone.
     """
-    found = _TAG.search(text)
-    if not found:
+    match = _TAG.search(text)
+    if not match:
         return None
-    month, day, year, hour, minute, second, half, sign, hours, mark, rest = found.groups()
-    place = _MONTHS.find(month)
-    offset = timedelta(hours=int(hours or 0), minutes=_minutes(mark, rest))
+    month, day, year, hour, minute, second, half, sign, hours, mark, fraction = match.groups()
+    index = _MONTHS.find(month)
+    hour_of_day = int(hour) if half is None else int(hour) % 12 + (12 if half == "PM" else 0)
+    offset = timedelta(hours=int(hours or 0), minutes=_offset_minutes(mark, fraction))
     try:
-        at = datetime(
-            int(year), place // 3 + 1, int(day), _hour(int(hour), half), int(minute),
-            int(second or 0), tzinfo=timezone(-offset if sign == "-" else offset),
+        time = datetime(
+            int(year), index // 3 + 1, int(day), hour_of_day, int(minute), int(second or 0),
+            tzinfo=timezone(-offset if sign == "-" else offset),
         )  # fmt: skip
     except ValueError:
         return None
-    return absolute(at.timestamp() * 1000) if place % 3 == 0 else None
+    return valid_ms(time.timestamp() * 1000) if index % 3 == 0 else None
 
 
-def _hour(hour: int, half: str | None) -> int:
-    return hour if half is None else hour % 12 + (12 if half == "PM" else 0)
-
-
-def _minutes(mark: str | None, rest: str | None) -> int:
-    """`+5:30` has minutes behind the mark, `+5.5` a part of an hour."""
-    if not rest:
+def _offset_minutes(mark: str | None, fraction: str | None) -> int:
+    """Return the minutes of an offset: 30 in `+5:30`, and in `+5.5` as well."""
+    if not fraction:
         return 0
-    return int(rest) if mark == ":" else round(float(f"0.{rest}") * 60)
+    return int(fraction) if mark == ":" else round(float(f"0.{fraction}") * 60)

@@ -1,4 +1,4 @@
-"""Tool calls as Cursor's database keeps them: one row holds the call and its result."""
+"""A tool call in Cursor's database: one record holds the call and its result."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from opensync_hooks.agents.json_access import Value, count, decode, record, string
-from opensync_hooks.model import Part, ToolCall, ToolResult
+from opensync_hooks.agents.json_access import as_dict, decode, get_count, get_str
+from opensync_hooks.model import Json, Part, ToolCall, ToolResult
 
-_NUMBERS = {
+_NAMES = {
     1: "read_semsearch_files", 3: "ripgrep_search", 5: "read_file", 6: "list_dir", 7: "edit_file",
     8: "file_search", 9: "semantic_search_full", 11: "delete_file", 12: "reapply",
     15: "run_terminal_command_v2", 16: "fetch_rules", 18: "web_search", 19: "mcp",
@@ -22,7 +22,7 @@ _NUMBERS = {
     54: "computer_use", 55: "write_shell_stdin", 57: "web_fetch", 59: "ai_attribution",
     60: "mcp_auth", 61: "reflect", 62: "await", 63: "get_mcp_tools", 65: "send_to_user",
 }  # fmt: skip
-"""`aiserver.v1.ClientSideToolV2`, for rows that lost their tool's name."""
+"""From `aiserver.v1.ClientSideToolV2`, for records that lost their tool's name."""
 
 _CATEGORIES = {
     "Bash": "run_terminal_cmd run_terminal_command shell shell_tool_call bash write_shell_stdin",
@@ -41,26 +41,29 @@ _CATEGORIES = {
     "WebSearch": "web_search websearch",
     "MCP": "mcp call_mcp_tool calldynamictool",
 }
-_CATEGORY_OF = {name: of for of, names in _CATEGORIES.items() for name in names.split()}
+_CATEGORY_BY_NAME = {
+    name: category for category, names in _CATEGORIES.items() for name in names.split()
+}
 _VERSION = re.compile(r"_v\d+\Z")
 _REJECTED = "[rejected by the user]"
 _MAIN_TEXTS = ("output", "contents", "content", "text", "result")
+_EMPTY: tuple[Any, ...] = (None, False, 0, "", [], {})
 
 
 def category(name: str) -> str:
-    """One word for what the tool does, whichever of its names stands there; empty if unknown."""
+    """Return one word for what the tool does; empty for a tool that is not in the table."""
     plain = _VERSION.sub("", name.lower())
     if plain.startswith(("mcp_", "mcp-", "mcp__")):
         return "MCP"
-    return _CATEGORY_OF.get(plain, "")
+    return _CATEGORY_BY_NAME.get(plain, "")
 
 
-def parts(tool: Value, bubble_id: str) -> Iterator[Part]:
-    """The call and, once there is one, its result; nothing where the row is of no tool."""
-    name = string(tool, "name") or _NUMBERS.get(count(tool, "tool"))
-    if name is None:  # old versions put an empty `toolFormerData` on every bubble
+def parts(tool: Json, bubble_id: str) -> Iterator[Part]:
+    """Yield the call and, once there is one, its result."""
+    name = get_str(tool, "name") or _NAMES.get(get_count(tool, "tool"))
+    if name is None:  # versions of 2025 put an empty `toolFormerData` on every bubble
         return
-    call_id = string(tool, "toolCallId") or bubble_id
+    call_id = get_str(tool, "toolCallId") or bubble_id
     yield ToolCall(call_id, name, _arguments(tool), category(name))
     result = _result(tool)
     if result is not None:
@@ -68,34 +71,36 @@ def parts(tool: Value, bubble_id: str) -> Iterator[Part]:
         yield ToolResult(call_id, name, output, is_error)
 
 
-def is_running(tool: Value) -> bool:
+def is_running(tool: Json) -> bool:
     return tool.get("status") == "loading"
 
 
-def _arguments(tool: Value) -> Any:
-    """What the model wrote, else what Cursor made of it, else the text that is no JSON."""
-    raw_texts = []
+def _arguments(tool: Json) -> Any:
+    """Return what the model wrote, else what Cursor made of it, else text that is not JSON."""
+    texts = []
     for key in ("rawArgs", "params"):
-        found = tool.get(key)
-        value = decode(found) if isinstance(found, str) else found
+        raw = tool.get(key)
+        value = decode(raw) if isinstance(raw, str) else raw
         if isinstance(value, dict | list) and value:
             return value
-        if isinstance(found, str) and found.strip() not in ("", "{}", "[]", "null"):
-            raw_texts.append(found)
-    return raw_texts[0] if raw_texts else {}
+        if isinstance(raw, str) and raw.strip() not in ("", "{}", "[]", "null"):
+            texts.append(raw)
+    return texts[0] if texts else {}
 
 
-def _result(tool: Value) -> tuple[str, bool] | None:
-    """The output and whether it is a failure; None while the tool runs."""
-    status, found = tool.get("status"), tool.get("result")
-    if _says_rejected(found):
+def _result(tool: Json) -> tuple[str, bool] | None:
+    """Return the output and whether it is a failure; None while the tool runs."""
+    status, result = tool.get("status"), tool.get("result")
+    fields = as_dict(result)
+    others = (value for key, value in fields.items() if key != "rejected")
+    if fields.get("rejected") is True and all(value in _EMPTY for value in others):
         return _REJECTED, True
-    if found not in (None, ""):
-        return output(found), status in ("error", "cancelled")
+    if result not in (None, ""):
+        return output_text(result), status in ("error", "cancelled")
     if is_running(tool):
         return None
     if status == "error" or tool.get("error"):
-        return _failure(tool.get("error")), True
+        return _error_text(tool.get("error")), True
     if tool.get("userDecision") == "rejected":
         return _REJECTED, True
     if status == "cancelled":
@@ -103,39 +108,28 @@ def _result(tool: Value) -> tuple[str, bool] | None:
     return ("", False) if status == "completed" else None
 
 
-def _says_rejected(found: Any) -> bool:
-    """Whether a result says that the user rejected the call, and nothing besides."""
-    value = record(found)
-    rest = (one for key, one in value.items() if key != "rejected")
-    return value.get("rejected") is True and all(one in _NOTHING for one in rest)
-
-
-def output(found: Any) -> str:
-    """A result as people read it: the one text in it first, then whatever else it says as JSON."""
-    value = decode(found) if isinstance(found, str) else found
+def output_text(result: Any) -> str:
+    """Return a result as people read it: its main text first, then everything else as JSON."""
+    value = decode(result) if isinstance(result, str) else result
     if not isinstance(value, dict):
-        return found if isinstance(found, str) else _as_json(found)
+        return result if isinstance(result, str) else _to_json(result)
     main = next((key for key in _MAIN_TEXTS if isinstance(value.get(key), str)), None)
     if main is None:
-        return _as_json(value)
-    rest = {key: one for key, one in value.items() if key != main and one not in _NOTHING}
-    return "\n".join(filter(None, (value[main], _as_json(rest) if rest else "")))
+        return _to_json(value)
+    rest = {key: entry for key, entry in value.items() if key != main and entry not in _EMPTY}
+    return "\n".join(filter(None, (value[main], _to_json(rest) if rest else "")))
 
 
-_NOTHING: tuple[Any, ...] = (None, False, 0, "", [], {})
+def _error_text(error: Any) -> str:
+    fields = as_dict(error)
+    text = get_str(fields, "clientVisibleErrorMessage") or get_str(
+        fields, "modelVisibleErrorMessage"
+    )
+    return text or (error if isinstance(error, str) and error else "[failed]")
 
 
-def _failure(error: Any) -> str:
-    said = record(error)
-    for key in ("clientVisibleErrorMessage", "modelVisibleErrorMessage"):
-        text = string(said, key)
-        if text:
-            return text
-    return error if isinstance(error, str) and error else "[failed]"
-
-
-def _as_json(value: Any) -> str:
+def _to_json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return "[too deep a value to be kept]"
+        return "[nested too deeply]"

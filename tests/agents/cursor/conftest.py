@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.cursor.paths import Roots
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.paths import CursorPaths
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from tests.cursor_home import Editor
 
@@ -19,8 +19,8 @@ def notebook(tmp_path: Path) -> HookNotes:
 
 
 @pytest.fixture
-def source(home: Path, notebook: HookNotes) -> Cursor:
-    return Cursor(Roots.of({}, str(home)), notebook.facts)
+def source(home: Path, notebook: HookNotes) -> CursorSource:
+    return CursorSource(CursorPaths.from_environ({}, str(home)), notebook.facts)
 
 
 @pytest.fixture

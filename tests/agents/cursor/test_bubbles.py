@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.cursor import tools
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
 from tests.agents.cursor.conversations import a_turn_of_everything
 from tests.cursor_home import CANARY, Editor
 from tests.sessions import dialogue, only
 
 
-def answer_of(editor: Editor, source: Cursor, **fields: Any) -> Message:
+def answer_of(editor: Editor, source: CursorSource, **fields: Any) -> Message:
     draft = editor.draft()
     draft.bubble(2, fields)
     draft.save()
@@ -47,7 +47,7 @@ DOCUMENT = {
     ],
 )
 def test_text_stands_in_one_of_many_fields(
-    editor: Editor, source: Cursor, fields: dict[str, Any], wanted: Any
+    editor: Editor, source: CursorSource, fields: dict[str, Any], wanted: Any
 ) -> None:
     assert answer_of(editor, source, **fields).parts == (wanted,)
 
@@ -131,7 +131,7 @@ def test_one_action_has_one_category_whatever_it_is_called(name: str, category: 
     assert tools.category(name) == category
 
 
-def test_prompt_that_nobody_typed_is_no_prompt(editor: Editor, source: Cursor) -> None:
+def test_prompt_that_nobody_typed_is_no_prompt(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
     draft.prompt("typed")
     draft.prompt("Task 7 is done.", isSimulatedMsg=True, simulatedMsgReason="background_task")
@@ -140,7 +140,7 @@ def test_prompt_that_nobody_typed_is_no_prompt(editor: Editor, source: Cursor) -
     assert [role for role, _ in dialogue(only(source, "s1"))] == ["user", "system", "system"]
 
 
-def test_files_go_by_name_alone(editor: Editor, source: Cursor) -> None:
+def test_files_go_by_name_alone(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
     draft.prompt(
         "look",
@@ -162,7 +162,7 @@ def test_files_go_by_name_alone(editor: Editor, source: Cursor) -> None:
     )
 
 
-def test_nothing_private_gets_into_a_session(editor: Editor, source: Cursor) -> None:
+def test_nothing_private_gets_into_a_session(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(context={"x": CANARY}, userEmail=CANARY)
     a_turn_of_everything(draft)
     draft.save()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.agents.cursor import graph
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall, ToolResult, Trigger
 from tests.agents.cursor.conversations import TURN
@@ -38,7 +38,7 @@ DATA = Path(__file__).parents[2] / "data" / "cursor"
 
 
 def test_chat_is_prompts_and_answers_with_results_and_nothing_of_the_preamble(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     chat(home, TURN, name="List files", lastUsedModel="composer-2.5")
     session = only(source, "c1")
@@ -58,7 +58,7 @@ def test_chat_is_prompts_and_answers_with_results_and_nothing_of_the_preamble(
 
 
 @pytest.mark.parametrize("state", ["closed", "killed"])
-def test_chat_that_cursors_own_code_wrote(home: Path, source: Cursor, state: str) -> None:
+def test_chat_that_cursors_own_code_wrote(home: Path, source: CursorSource, state: str) -> None:
     folder = home / ".cursor" / "chats" / "0" / "c1"
     shutil.copytree(DATA / "sdk" / state, folder)
     session = only(source, "c1")
@@ -70,7 +70,7 @@ def test_chat_that_cursors_own_code_wrote(home: Path, source: Cursor, state: str
     assert (session.title, session.project_path) == ("List files", "/home/dev/app")
 
 
-def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: Cursor) -> None:
+def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: CursorSource) -> None:
     path = chat(home, TURN)
     path.unlink()
     path.touch()
@@ -81,7 +81,7 @@ def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: Cursor
 
 
 def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
-    home: Path, source: Cursor, notebook: HookNotes
+    home: Path, source: CursorSource, notebook: HookNotes
 ) -> None:
     chat(home, TURN, cwd="/work/app")
     chat(home, [user("elsewhere"), assistant(text("NONE"))], cwd="/work/other")
@@ -91,14 +91,16 @@ def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
     assert dialogue(only(source, "c1"))[0] == ("user", "elsewhere")
 
 
-def test_chat_began_when_it_says_so_or_the_note_beside_it(home: Path, source: Cursor) -> None:
+def test_chat_began_when_it_says_so_or_the_note_beside_it(home: Path, source: CursorSource) -> None:
     chat(home, TURN, createdAt=BEGAN + 7)
     assert only(source, "c1").created_at == BEGAN + 7
     chat(home, TURN, createdAt=None)
     assert only(source, "c1").created_at == BEGAN
 
 
-def test_blank_prompt_and_tools_without_a_name_are_no_trouble(home: Path, source: Cursor) -> None:
+def test_blank_prompt_and_tools_without_a_name_are_no_trouble(
+    home: Path, source: CursorSource
+) -> None:
     odd = {"type": "tool-call", "toolCallId": "c1"}
     gave = {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "c1", "result": 7}]}
     chat(home, (user(" "), user("go"), assistant(odd), gave, assistant(text("done"))))
@@ -107,7 +109,7 @@ def test_blank_prompt_and_tools_without_a_name_are_no_trouble(home: Path, source
     assert answer.parts == (ToolCall("c1", "tool", {}), ToolResult("c1", "", "7"), Text("done"))
 
 
-def test_missing_blob_costs_only_its_message(home: Path, source: Cursor) -> None:
+def test_missing_blob_costs_only_its_message(home: Path, source: CursorSource) -> None:
     path = chat(home, TURN)
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("DELETE FROM blobs WHERE instr(data, CAST('two files' AS BLOB))")
@@ -128,14 +130,14 @@ def test_missing_blob_costs_only_its_message(home: Path, source: Cursor) -> None
     ],
 )
 def test_chat_is_settled_when_the_last_word_is_the_agents(
-    home: Path, source: Cursor, messages: Any, *, running: bool, settled: bool
+    home: Path, source: CursorSource, messages: Any, *, running: bool, settled: bool
 ) -> None:
     chat(home, messages, running=running)
     assert source.is_settled(Trigger("cursor", "c1")) is settled
 
 
 def test_turns_that_a_compaction_took_out_come_from_the_transcript(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     """They are spare: where the destination has the richer ones already, those stay."""
     turns = [
@@ -160,7 +162,7 @@ def test_turns_that_a_compaction_took_out_come_from_the_transcript(
 
 
 def test_time_of_a_prompt_that_the_graph_lacks_stands_in_the_transcript(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     asked = {"role": "user", "content": [text("<user_query>\ngo\n</user_query>")]}
     chat(home, [asked, assistant(text("gone"))])
@@ -171,7 +173,9 @@ def test_time_of_a_prompt_that_the_graph_lacks_stands_in_the_transcript(
     assert [message.created_at for message in only(source, "c1").messages] == [at, at]
 
 
-def test_session_whose_bubbles_are_gone_is_read_from_its_graph(home: Path, source: Cursor) -> None:
+def test_session_whose_bubbles_are_gone_is_read_from_its_graph(
+    home: Path, source: CursorSource
+) -> None:
     editor = Editor(home)
     blobs = blobs_of(TURN)
     root = blobs.popitem()[1]
@@ -192,9 +196,14 @@ def test_session_whose_bubbles_are_gone_is_read_from_its_graph(home: Path, sourc
 @given(st.binary(max_size=200))
 @settings(deadline=None)
 def test_protobuf_reader_ends_on_any_bytes(raw: bytes) -> None:
-    assert len(list(graph.fields(raw))) <= len(raw)
+    assert len(list(graph.protobuf_fields(raw))) <= len(raw)
 
 
 def test_protobuf_reader_gives_every_field() -> None:
     raw = protobuf(1, b"x" * 300) + protobuf(26, 2**40) + b"\x29" + b"12345678" + protobuf(4, b"")
-    assert list(graph.fields(raw)) == [(1, b"x" * 300), (26, 2**40), (5, b"12345678"), (4, b"")]
+    assert list(graph.protobuf_fields(raw)) == [
+        (1, b"x" * 300),
+        (26, 2**40),
+        (5, b"12345678"),
+        (4, b""),
+    ]

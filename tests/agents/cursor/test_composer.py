@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.agents.cursor import conversation, state_db
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, ToolCall, ToolResult, Trigger, TurnUsage, Usage
 from tests.agents.cursor.conversations import a_turn_of_everything
@@ -25,7 +25,7 @@ VERSIONS = (1, 2, 3, 9, 10, 13, 16, 17, 18)
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_turn_of_every_version_is_a_prompt_and_one_answer(
-    editor: Editor, source: Cursor, version: int
+    editor: Editor, source: CursorSource, version: int
 ) -> None:
     draft = editor.draft(version=version, name="The title")
     ids = a_turn_of_everything(draft)
@@ -46,7 +46,7 @@ def test_turn_of_every_version_is_a_prompt_and_one_answer(
 
 
 def test_order_is_that_of_the_headers_and_each_bubble_comes_once(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
     for number in range(6):
@@ -57,7 +57,9 @@ def test_order_is_that_of_the_headers_and_each_bubble_comes_once(
     assert said == [f"{of} {n}" for n in range(5, -1, -1) for of in ("answer", "prompt")]
 
 
-def test_missing_and_empty_rows_lose_nothing_but_themselves(editor: Editor, source: Cursor) -> None:
+def test_missing_and_empty_rows_lose_nothing_but_themselves(
+    editor: Editor, source: CursorSource
+) -> None:
     draft = editor.draft()
     gone, empty = draft.prompt("one"), draft.says("two")
     draft.says("three")
@@ -102,7 +104,7 @@ def written(draft: Draft, state_of: str) -> None:
 
 @pytest.mark.parametrize(("state_of", "document"), UNSETTLED.values(), ids=UNSETTLED.keys())
 def test_turn_that_is_still_being_written_is_not_settled(
-    editor: Editor, source: Cursor, state_of: str, document: dict[str, Any]
+    editor: Editor, source: CursorSource, state_of: str, document: dict[str, Any]
 ) -> None:
     draft = editor.draft()
     written(draft, state_of)
@@ -115,7 +117,7 @@ def test_turn_that_is_still_being_written_is_not_settled(
     ("state_of", "document"), [("answered", {}), ("asked", {"status": "aborted"})]
 )
 def test_turn_that_is_whole_or_was_aborted_is_settled(
-    editor: Editor, source: Cursor, state_of: str, document: dict[str, Any]
+    editor: Editor, source: CursorSource, state_of: str, document: dict[str, Any]
 ) -> None:
     draft = editor.draft()
     written(draft, state_of)
@@ -125,7 +127,7 @@ def test_turn_that_is_whole_or_was_aborted_is_settled(
 
 
 def test_turn_that_was_left_half_written_long_ago_is_as_whole_as_it_gets(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     """A crash leaves one behind, and nobody will ever finish it."""
     draft = editor.draft()
@@ -136,7 +138,7 @@ def test_turn_that_was_left_half_written_long_ago_is_as_whole_as_it_gets(
 
 
 def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
-    editor: Editor, source: Cursor, notebook: HookNotes
+    editor: Editor, source: CursorSource, notebook: HookNotes
 ) -> None:
     """Versions before 2026 name none of them: the one that the hook names would never come."""
     draft = editor.draft()
@@ -146,7 +148,9 @@ def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
     assert source.is_settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
 
 
-def test_what_earlier_turns_lack_is_lost_and_not_waited_for(editor: Editor, source: Cursor) -> None:
+def test_what_earlier_turns_lack_is_lost_and_not_waited_for(
+    editor: Editor, source: CursorSource
+) -> None:
     draft = editor.draft()
     draft.prompt("go")
     editor.put(draft.key(draft.says("lost")), None)
@@ -156,7 +160,7 @@ def test_what_earlier_turns_lack_is_lost_and_not_waited_for(editor: Editor, sour
 
 
 def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
-    editor: Editor, source: Cursor, notebook: HookNotes
+    editor: Editor, source: CursorSource, notebook: HookNotes
 ) -> None:
     draft = editor.draft()
     draft.turn(1)
@@ -171,12 +175,14 @@ def test_sessions_whose_ids_begin_alike_keep_their_rows_apart(editor: Editor) ->
         draft = editor.draft(session_id)
         draft.turn(1)
         draft.save()
-    found = state_db.rows(editor.path, "s1")
+    found = state_db.read_rows(editor.path, "s1")
     assert found
     assert set(found.bubbles) == {"s1-b1", "s1-b2"}
 
 
-def test_answer_keeps_its_id_when_its_first_row_comes_late(editor: Editor, source: Cursor) -> None:
+def test_answer_keeps_its_id_when_its_first_row_comes_late(
+    editor: Editor, source: CursorSource
+) -> None:
     draft = editor.draft()
     draft.prompt("go")
     first = draft.says("first")
@@ -192,7 +198,7 @@ def test_answer_keeps_its_id_when_its_first_row_comes_late(editor: Editor, sourc
 
 
 def test_what_no_header_names_is_undone_and_stands_where_it_was_said(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
     draft.turn(1)
@@ -209,7 +215,7 @@ def test_what_no_header_names_is_undone_and_stands_where_it_was_said(
 
 
 def test_what_was_taken_back_before_there_were_times_stands_at_the_end(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=3)
     draft.turn(1)
@@ -223,7 +229,7 @@ def test_what_was_taken_back_before_there_were_times_stands_at_the_end(
 
 
 def test_answer_of_hours_goes_on_in_a_second_message(
-    editor: Editor, source: Cursor, monkeypatch: pytest.MonkeyPatch
+    editor: Editor, source: CursorSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What one message cannot hold would be cut: by parts, or by letters."""
     draft = editor.draft()
@@ -231,7 +237,7 @@ def test_answer_of_hours_goes_on_in_a_second_message(
     for number in range(7):
         draft.says(f"step {number}")
     draft.save()
-    for limit, most in (("_MOST_PARTS", 3), ("_MOST_LETTERS", 18)):
+    for limit, most in (("_MAX_PARTS", 3), ("_MAX_LENGTH", 18)):
         with monkeypatch.context() as small:
             small.setattr(conversation, limit, most)
             found = [len(message.parts) for message in only(source, "s1").messages]
@@ -239,7 +245,7 @@ def test_answer_of_hours_goes_on_in_a_second_message(
 
 
 def test_list_of_headers_that_was_lost_is_made_again_by_the_times(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(status="aborted")
     draft.turn(1)
@@ -274,7 +280,7 @@ HOSTILE_DOCUMENTS: tuple[Any, ...] = (
 
 @pytest.mark.parametrize("document", HOSTILE_DOCUMENTS, ids=lambda document: str(document)[:30])
 def test_document_that_makes_no_sense_is_no_session_and_no_error(
-    editor: Editor, source: Cursor, document: Any
+    editor: Editor, source: CursorSource, document: Any
 ) -> None:
     editor.put("composerData:s1", document)
     editor.draft("s2").save()
@@ -286,7 +292,7 @@ def test_document_that_makes_no_sense_is_no_session_and_no_error(
     "session_id",
     ["task-call_ab\nfc_cd", "a/../b", "..", "x" * 900, "%'; DROP TABLE x", "empty-state-draft"],
 )
-def test_id_may_be_any_text(editor: Editor, source: Cursor, session_id: str) -> None:
+def test_id_may_be_any_text(editor: Editor, source: CursorSource, session_id: str) -> None:
     draft = editor.draft(session_id)
     draft.turn(1)
     draft.save()
@@ -294,7 +300,7 @@ def test_id_may_be_any_text(editor: Editor, source: Cursor, session_id: str) -> 
     assert len(list(only(source, session_id).messages)) == 2
 
 
-def test_text_blob_and_broken_utf8_are_read_alike(editor: Editor, source: Cursor) -> None:
+def test_text_blob_and_broken_utf8_are_read_alike(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
     as_blob, broken = draft.prompt("as blob"), draft.says("as it is")
     draft.save()
@@ -359,7 +365,7 @@ FIELDS = st.sampled_from(
     header=JSON,
 )
 def test_any_json_in_a_bubble_costs_only_that_bubble(
-    editor: Editor, source: Cursor, bubble: Any, tool: Any, header: Any
+    editor: Editor, source: CursorSource, bubble: Any, tool: Any, header: Any
 ) -> None:
     draft = editor.draft()
     draft.prompt("before")
@@ -379,7 +385,7 @@ def wild(editor: Editor, name: str) -> str:
 
 
 def test_real_session_of_2025_is_told_with_its_calls_times_and_tokens(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     session = only(source, wild(editor, "v3-2025-05.jsonl"))
     told = list(session.messages)
@@ -397,7 +403,7 @@ def test_real_session_of_2025_is_told_with_its_calls_times_and_tokens(
 
 
 def test_real_session_of_2026_is_told_with_its_model_and_title(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     session = only(source, wild(editor, "v16-2026-06.jsonl"))
     (prompt,) = session.messages

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import pytest
 
-from opensync_hooks.agents.cursor.paths import Roots
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.paths import CursorPaths
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.session_sync import Syncer
@@ -125,7 +125,9 @@ def test_whatever_cursor_wrote_arrives_in_order_at_its_time_and_nothing_else(
     before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
     ours = tmp_path / "ours"
     config = Config(Folders(ours, ours, ours), thinking=True)
-    source = Cursor(Roots.of({}, str(home)), HookNotes(ours / "notes", "cursor").facts)
+    source = CursorSource(
+        CursorPaths.from_environ({}, str(home)), HookNotes(ours / "notes", "cursor").facts
+    )
     with Ledger(config.folders.ledger) as ledger, Store(config.folders.store) as store:
         syncer = Syncer(config, store, ledger)
         for located in source.sessions():

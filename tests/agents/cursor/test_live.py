@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.cursor.paths import Roots
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.paths import CursorPaths
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.session_sync import Syncer
@@ -92,7 +92,10 @@ def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
         stderr=subprocess.PIPE,
     )
     assert writer.stdout
-    source = Cursor(Roots.of({}, str(home)), HookNotes(tmp_path / "ours" / "notes", "cursor").facts)
+    source = CursorSource(
+        CursorPaths.from_environ({}, str(home)),
+        HookNotes(tmp_path / "ours" / "notes", "cursor").facts,
+    )
     seen: list[dict[str, str]] = []
     refused: list[str] = []
     while not select.select([writer.stdout], [], [], 0.01)[0]:

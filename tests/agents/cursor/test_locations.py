@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.agents.cursor import projects
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, Message
 from tests.agents.cursor.conversations import AS_TRANSCRIPT, TURN
@@ -16,7 +16,7 @@ from tests.sessions import dialogue, only
 
 
 def test_hollow_transcript_never_hides_the_editors_session(
-    home: Path, source: Cursor, editor: Editor
+    home: Path, source: CursorSource, editor: Editor
 ) -> None:
     draft = editor.draft("c1")
     draft.turn(1)
@@ -28,7 +28,7 @@ def test_hollow_transcript_never_hides_the_editors_session(
 
 
 def test_empty_document_does_not_hide_the_transcript_but_gives_it_its_name(
-    home: Path, source: Cursor, editor: Editor
+    home: Path, source: CursorSource, editor: Editor
 ) -> None:
     editor.draft("c1", name="Its name").save()
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
@@ -43,7 +43,7 @@ def aliases(message: Message) -> set[str]:
 
 
 def test_message_is_known_again_when_the_editors_rows_come_after_the_transcript(
-    home: Path, source: Cursor, editor: Editor
+    home: Path, source: CursorSource, editor: Editor
 ) -> None:
     """The editor writes its rows late; what was delivered first must not arrive twice."""
     transcript(
@@ -65,7 +65,7 @@ def test_message_is_known_again_when_the_editors_rows_come_after_the_transcript(
 
 
 def test_session_names_the_copy_it_was_read_from_and_the_richer_one(
-    home: Path, source: Cursor, editor: Editor
+    home: Path, source: CursorSource, editor: Editor
 ) -> None:
     draft = editor.draft("c1")
     draft.turn(1)
@@ -80,7 +80,7 @@ def test_session_names_the_copy_it_was_read_from_and_the_richer_one(
 
 
 def test_project_of_a_transcript_is_the_folder_whose_name_fits(
-    home: Path, source: Cursor, notebook: HookNotes
+    home: Path, source: CursorSource, notebook: HookNotes
 ) -> None:
     window(home, "w1", "file:///work/other", {})
     window(home, "w2", "file:///work/my%20app%20%C3%A9", {})
@@ -105,7 +105,7 @@ def test_name_of_a_projects_folder_is_made_as_cursor_does(path: str, name: str) 
 
 
 def test_file_outside_of_cursors_folders_is_read_by_itself(
-    source: Cursor, tmp_path: Path, home: Path
+    source: CursorSource, tmp_path: Path, home: Path
 ) -> None:
     path = transcript(tmp_path / "copy", AS_TRANSCRIPT, "c1/c1.jsonl")
     transcript(home, (said_by_user("another"),), "c1/c1.jsonl")

@@ -11,8 +11,8 @@ import pytest
 
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.cursor import state_db
-from opensync_hooks.agents.cursor.paths import Roots
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.paths import CursorPaths
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.cli import main
 from opensync_hooks.errors import SourceError
@@ -31,8 +31,10 @@ def test_every_statement_goes_by_the_index(editor: Editor) -> None:
 
     def work(db: sqlite3.Connection) -> None:
         db.set_trace_callback(said.append)
-        for ask in (state_db._rows, state_db._head, state_db._graph):
-            ask(db, "s1")
+        composer = state_db._value(db, "composerData:s1")
+        state_db._summary(db, "s1", composer)
+        for read in (state_db._rows, state_db._graph):
+            read(db, "s1")
         state_db._page(db, "composerData:")
         db.set_trace_callback(None)
         for statement in {one for one in said if "sqlite_master" not in one}:
@@ -58,12 +60,16 @@ def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook:
         {"CURSOR_IDE_DIR": str(user / "globalStorage")},
         {"XDG_CONFIG_HOME": str(tmp_path / "elsewhere" / ".config")},
     ):
-        assert Cursor(Roots.of(environ, str(home)), notebook.facts).find("s1"), environ
+        assert CursorSource(CursorPaths.from_environ(environ, str(home)), notebook.facts).find(
+            "s1"
+        ), environ
         remote = {**environ, "CURSOR_CODE_REMOTE": "true"}
-        assert not Cursor(Roots.of(remote, str(home)), notebook.facts).find("s1"), environ
+        assert not CursorSource(CursorPaths.from_environ(remote, str(home)), notebook.facts).find(
+            "s1"
+        ), environ
 
 
-def test_nightly_builds_have_a_folder_of_their_own(home: Path, source: Cursor) -> None:
+def test_nightly_builds_have_a_folder_of_their_own(home: Path, source: CursorSource) -> None:
     editor = Editor(home)
     draft = editor.draft()
     draft.turn(1)
@@ -93,7 +99,7 @@ def test_every_system_has_its_own_place(
     monkeypatch: pytest.MonkeyPatch, platform: str, environ: dict[str, str], folder: str
 ) -> None:
     monkeypatch.setattr("sys.platform", platform)
-    roots = Roots.of(environ, "/home/dev")
+    roots = CursorPaths.from_environ(environ, "/home/dev")
     assert roots.databases == tuple(
         Path(folder, channel, "User/globalStorage/state.vscdb")
         for channel in ("Cursor", "Cursor Nightly")
@@ -103,7 +109,7 @@ def test_every_system_has_its_own_place(
 
 
 def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
-    editor: Editor, home: Path, source: Cursor
+    editor: Editor, home: Path, source: CursorSource
 ) -> None:
     """There the editor's rows lie on another machine; a database here is of other windows."""
     draft = editor.draft()
@@ -112,13 +118,13 @@ def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
     said = (said_by_user("prompt 1"), record("assistant", text("told there")), ENDED)
     transcript(home, said, "s1/s1.jsonl")
     assert dialogue(only(source, "s1"))[1] == ("assistant", "answer 1")
-    roots = Roots.of({"CURSOR_CODE_REMOTE": "true"}, str(home))
-    there = Cursor(roots, HookNotes(home / "notes there", "cursor").facts)
+    roots = CursorPaths.from_environ({"CURSOR_CODE_REMOTE": "true"}, str(home))
+    there = CursorSource(roots, HookNotes(home / "notes there", "cursor").facts)
     assert dialogue(only(there, "s1"))[1] == ("assistant", "told there")
 
 
 def test_database_of_2024_holds_nothing_and_a_file_that_is_none_is_an_error(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     path = user_folder(home) / "globalStorage" / "state.vscdb"
     editor = Editor(home)

@@ -30,5 +30,5 @@ from opensync_hooks.agents.cursor import prompts
 def test_users_words_are_told_from_what_cursor_puts_around_them(
     raw: str, kind: str, text: str
 ) -> None:
-    said = prompts.read(raw)
+    said = prompts.parse(raw)
     assert (said.kind, said.text) == (kind, text)

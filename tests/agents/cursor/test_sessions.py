@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents import sqlite_snapshot
-from opensync_hooks.agents.cursor.paths import Roots
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.paths import CursorPaths
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
-from tests.cursor_home import BEGAN, Editor, window
+from tests.agents.cursor.conversations import TURN
+from tests.cursor_home import BEGAN, ENDED, Editor, chat, said_by_user, transcript, window
 from tests.sessions import family, only
 
 
 def test_title_is_the_name_else_that_of_the_list_else_the_first_prompt(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     editor.draft("named", name="Its name").save()
     editor.draft("listed").save()
@@ -53,14 +54,14 @@ def test_title_is_the_name_else_that_of_the_list_else_the_first_prompt(
     ],
 )
 def test_project_is_the_windows_folder(
-    editor: Editor, source: Cursor, uri: Any, path: str | None
+    editor: Editor, source: CursorSource, uri: Any, path: str | None
 ) -> None:
     editor.draft(workspaceIdentifier={"id": "w", "uri": uri}).save()
     assert only(source, "s1").project_path == path
 
 
 def test_project_is_the_repository_where_the_window_had_no_folder(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     repository = {"repoPath": "/work/repo", "branches": [{"branchName": "main"}]}
     editor.draft(workspaceIdentifier={"id": "empty-window"}, trackedGitRepos=[repository]).save()
@@ -69,7 +70,7 @@ def test_project_is_the_repository_where_the_window_had_no_folder(
 
 
 def test_project_of_old_sessions_is_found_in_the_lists_of_the_windows(
-    editor: Editor, source: Cursor, home: Path
+    editor: Editor, source: CursorSource, home: Path
 ) -> None:
     pane = "workbench.panel.composerChatViewPane."
     window(home, "w1", "file:///work/listed", {
@@ -92,7 +93,7 @@ def test_project_of_old_sessions_is_found_in_the_lists_of_the_windows(
 
 
 def test_project_of_a_session_of_version_3_0_is_found_in_the_list_of_all_windows(
-    editor: Editor, source: Cursor, home: Path
+    editor: Editor, source: CursorSource, home: Path
 ) -> None:
     """April 2026: the windows' lists are empty by then, and documents name no folder yet."""
     window(
@@ -126,13 +127,18 @@ def test_of_the_table_with_the_login_one_row_is_asked_for_and_no_other(
     monkeypatch.setattr(sqlite_snapshot, "read", traced)
     editor.draft("a", 13).save()
     home = editor.path.parents[4]
-    only(Cursor(Roots.of({}, str(home)), HookNotes(home / "notes", "cursor").facts), "a")
+    only(
+        CursorSource(
+            CursorPaths.from_environ({}, str(home)), HookNotes(home / "notes", "cursor").facts
+        ),
+        "a",
+    )
     asked = {one for one in said if "FROM ItemTable" in one}
     assert asked == {"SELECT value FROM ItemTable WHERE key = 'composer.composerHeaders'"}
 
 
 def test_subagents_are_sessions_of_their_own_under_their_parent(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     parent = editor.draft(
         "parent", subComposerIds=["task-toolu_1"], subagentComposerIds=["kid", "kid"]
@@ -158,7 +164,7 @@ def test_subagents_are_sessions_of_their_own_under_their_parent(
 
 
 def test_subagent_that_no_parent_names_is_found_by_a_sync_of_everything(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     """Its parent was deleted, or the list there is behind; its own row still says whose it is."""
     kid = editor.draft("kid", subagentInfo={"parentComposerId": "parent"})
@@ -174,7 +180,9 @@ def test_subagent_that_no_parent_names_is_found_by_a_sync_of_everything(
     assert [one.session_id for one in source.sessions()] == ["parent"]
 
 
-def test_list_of_sessions_is_newest_first_without_shells(editor: Editor, source: Cursor) -> None:
+def test_list_of_sessions_is_newest_first_without_shells(
+    editor: Editor, source: CursorSource
+) -> None:
     for number in range(450):
         editor.put(
             f"composerData:shell-{number}", {"createdAt": BEGAN, "fullConversationHeadersOnly": []}
@@ -189,7 +197,7 @@ def test_list_of_sessions_is_newest_first_without_shells(editor: Editor, source:
 
 @pytest.mark.parametrize("version", [1, 2, 3, 18])
 def test_session_of_every_way_to_keep_bubbles_is_listed(
-    editor: Editor, source: Cursor, version: int
+    editor: Editor, source: CursorSource, version: int
 ) -> None:
     draft = editor.draft(version=version)
     draft.turn(1)
@@ -198,7 +206,9 @@ def test_session_of_every_way_to_keep_bubbles_is_listed(
     assert [one.session_id for one in source.sessions()] == ["s1"]
 
 
-def test_fingerprint_changes_with_every_row_that_is_written(editor: Editor, source: Cursor) -> None:
+def test_fingerprint_changes_with_every_row_that_is_written(
+    editor: Editor, source: CursorSource
+) -> None:
     draft = editor.draft(subagentComposerIds=["kid"])
     draft.prompt("go")
     answer = draft.says("a")
@@ -224,3 +234,25 @@ def test_fingerprint_changes_with_every_row_that_is_written(editor: Editor, sour
     marks = {one.fingerprint for one in seen if one}
     assert len(marks) == len(seen)
     assert source.find("s1") == seen[-1]
+
+
+def test_session_is_listed_under_the_fingerprint_by_which_it_is_found(
+    editor: Editor, source: CursorSource, home: Path
+) -> None:
+    """Otherwise a session that a hook has delivered would still be listed as not delivered."""
+    draft = editor.draft("in-database", subagentComposerIds=["listed"])
+    draft.turn(1)
+    draft.save()
+    lines = (said_by_user("prompt 1"), ENDED)
+    for path in ("in-database/in-database.jsonl", "in-database/subagents/kid.jsonl", "t1.txt"):
+        transcript(home, lines, path)
+    for project in ("work-app", "elsewhere"):
+        transcript(home, lines, "t2/t2.jsonl", project)
+        transcript(home, lines, "t2/subagents/kid.jsonl", project)
+        transcript(home, lines, f"gone-{project}/subagents/orphan.jsonl", project)
+    for cwd in ("/work/app", "/work/elsewhere"):
+        chat(home, TURN, "c1", cwd=cwd)
+    transcript(home, lines, "c1/c1.jsonl")
+    listed = {located.session_id: located for located in source.sessions()}
+    assert set(listed) == {"in-database", "t1", "t2", "orphan", "c1"}
+    assert listed == {session_id: source.find(session_id) for session_id in listed}

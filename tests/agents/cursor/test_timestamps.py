@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.cursor import timestamps
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from tests.cursor_home import BEGAN, Editor, iso
 from tests.sessions import only
 
@@ -23,7 +23,7 @@ from tests.sessions import only
     ],
 )  # fmt: skip
 def test_time_is_told_from_what_is_none(value: Any, wanted: int | None) -> None:
-    assert timestamps.moment(value) == wanted
+    assert timestamps.parse(value) == wanted
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_time_is_told_from_what_is_none(value: Any, wanted: int | None) -> None:
     ],
 )
 def test_time_in_a_prompt_is_read_with_its_zone(tag: str, wanted: str) -> None:
-    at = timestamps.tagged(tag)
+    at = timestamps.parse_tag(tag)
     assert at
     assert iso(at) == wanted
 
@@ -53,10 +53,10 @@ def test_time_in_a_prompt_is_read_with_its_zone(tag: str, wanted: str) -> None:
     ],
 )
 def test_time_without_a_zone_or_a_day_is_nobodys(tag: str) -> None:
-    assert timestamps.tagged(tag) is None
+    assert timestamps.parse_tag(tag) is None
 
 
-def test_time_since_the_start_of_a_process_is_no_date(editor: Editor, source: Cursor) -> None:
+def test_time_since_the_start_of_a_process_is_no_date(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(version=3)
     draft.prompt("go")
     draft.says("one", timingInfo={"clientStartTime": 13_692_473.6, "clientRpcSendTime": BEGAN + 7})
@@ -69,7 +69,7 @@ def test_time_since_the_start_of_a_process_is_no_date(editor: Editor, source: Cu
 
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_message_without_a_time_takes_the_sessions_and_never_the_clocks(
-    editor: Editor, source: Cursor, version: int
+    editor: Editor, source: CursorSource, version: int
 ) -> None:
     """The destination would date it to the sync: a prompt of 2025 behind its own answer."""
     draft = editor.draft(version=version)
@@ -80,7 +80,7 @@ def test_message_without_a_time_takes_the_sessions_and_never_the_clocks(
 
 
 def test_session_that_says_it_began_after_its_first_word_began_with_that(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=3, createdAt=BEGAN + 99)
     draft.prompt("go")
@@ -90,7 +90,7 @@ def test_session_that_says_it_began_after_its_first_word_began_with_that(
 
 
 def test_answer_lasts_from_its_prompt_to_the_end_of_its_last_step(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(lastUpdatedAt=BEGAN + 90_000)
     draft.prompt("go")
@@ -105,7 +105,7 @@ def test_answer_lasts_from_its_prompt_to_the_end_of_its_last_step(
 
 
 def test_session_ends_with_its_last_word_where_its_document_is_behind(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
     draft.turn(1)
@@ -114,7 +114,9 @@ def test_session_ends_with_its_last_word_where_its_document_is_behind(
     assert session.updated_at == max(message.created_at or 0 for message in session.messages)
 
 
-def test_times_of_2025_are_read_where_they_count_from_1970(editor: Editor, source: Cursor) -> None:
+def test_times_of_2025_are_read_where_they_count_from_1970(
+    editor: Editor, source: CursorSource
+) -> None:
     draft = editor.draft(version=3)
     draft.prompt("go", timingInfo={"clientStartTime": BEGAN + 1})
     timing = {"clientRpcSendTime": BEGAN + 5, "clientEndTime": BEGAN + 9}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, TurnUsage, Usage
 from tests.cursor_home import Editor
@@ -14,7 +14,7 @@ from tests.sessions import only
 
 
 def test_counts_of_2025_are_summed_over_the_answer_and_zero_is_unknown(
-    editor: Editor, source: Cursor
+    editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=9)
     draft.prompt("go", modelInfo={"modelName": "claude-4.5-sonnet"})
@@ -52,7 +52,7 @@ STOP = {
     ],
 )
 def test_stop_tells_the_turns_tokens_each_in_one_field(
-    source: Cursor, counts: tuple[Any, ...], wanted: Usage | None
+    source: CursorSource, counts: tuple[Any, ...], wanted: Usage | None
 ) -> None:
     """What was read from the cache is part of `input_tokens`; zero and nonsense are unknown."""
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -66,7 +66,7 @@ def test_stop_tells_the_turns_tokens_each_in_one_field(
 @pytest.mark.parametrize(
     "more", [{"hook_event_name": "sessionEnd"}, {"hook_event_name": "afterAgentResponse"}]
 )
-def test_no_other_event_tells_tokens(source: Cursor, more: dict[str, str]) -> None:
+def test_no_other_event_tells_tokens(source: CursorSource, more: dict[str, str]) -> None:
     """`afterAgentResponse` has the same counts as `stop`, and would double them."""
     event = source.parse_event({**STOP, "output_tokens": 20, **more})
     assert event
@@ -87,14 +87,16 @@ def test_no_other_event_tells_tokens(source: Cursor, more: dict[str, str]) -> No
     ],
 )
 def test_payload_names_the_session(
-    source: Cursor, fields: dict[str, Any], session_id: str | None
+    source: CursorSource, fields: dict[str, Any], session_id: str | None
 ) -> None:
     event = source.parse_event(fields)
     assert (event.trigger.session_id if event else None) == session_id
 
 
 @pytest.mark.parametrize("name", ["default", "auto", "Auto", "", None])
-def test_automatic_choice_is_no_model(editor: Editor, source: Cursor, name: str | None) -> None:
+def test_automatic_choice_is_no_model(
+    editor: Editor, source: CursorSource, name: str | None
+) -> None:
     draft = editor.draft(modelConfig={"modelName": name})
     draft.turn(1)
     draft.save()
@@ -104,7 +106,7 @@ def test_automatic_choice_is_no_model(editor: Editor, source: Cursor, name: str 
 
 
 def test_tokens_that_a_hook_was_told_belong_to_their_turn(
-    editor: Editor, source: Cursor, notebook: HookNotes
+    editor: Editor, source: CursorSource, notebook: HookNotes
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
     draft.turn(1)
@@ -129,7 +131,7 @@ def test_tokens_that_a_hook_was_told_belong_to_their_turn(
 
 
 def test_turn_goes_by_the_model_that_its_hook_was_told(
-    editor: Editor, source: Cursor, notebook: HookNotes
+    editor: Editor, source: CursorSource, notebook: HookNotes
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
     draft.turn(1)
@@ -144,7 +146,7 @@ def test_turn_goes_by_the_model_that_its_hook_was_told(
 
 @pytest.mark.parametrize("cents", [0, -3, None, "12", True])
 def test_cost_of_nothing_is_none_that_cursor_states(
-    editor: Editor, source: Cursor, cents: object
+    editor: Editor, source: CursorSource, cents: object
 ) -> None:
     draft = editor.draft(version=9, usageData={"claude-4.5-sonnet": {"costInCents": cents}})
     draft.prompt("go")
@@ -154,7 +156,7 @@ def test_cost_of_nothing_is_none_that_cursor_states(
     assert charge.cost is None, "so that the price table decides"
 
 
-def test_cost_that_cursor_states_is_the_sessions_cost(editor: Editor, source: Cursor) -> None:
+def test_cost_that_cursor_states_is_the_sessions_cost(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(
         version=9, usageData={"claude-4.5-sonnet": {"costInCents": 12, "amount": 3}}
     )

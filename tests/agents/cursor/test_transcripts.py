@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.agents.cursor import transcript_parser, transcripts
-from opensync_hooks.agents.cursor.source import Cursor
+from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall
@@ -53,7 +53,7 @@ def write(home: Path, layout: str) -> Path:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_transcript_is_found_in_every_layout(home: Path, source: Cursor, layout: str) -> None:
+def test_transcript_is_found_in_every_layout(home: Path, source: CursorSource, layout: str) -> None:
     path = write(home, layout)
     session = only(source, "c1")
     assert dialogue(session)[0] == ("user", "list files")
@@ -67,7 +67,7 @@ def test_transcript_is_found_in_every_layout(home: Path, source: Cursor, layout:
     assert source.find(str(path)) == source.find("c1")
 
 
-def test_lines_come_before_text(home: Path, source: Cursor) -> None:
+def test_lines_come_before_text(home: Path, source: CursorSource) -> None:
     for layout in reversed(LAYOUTS):
         write(home, layout)
         located = source.find("c1")
@@ -76,7 +76,7 @@ def test_lines_come_before_text(home: Path, source: Cursor) -> None:
 
 
 def test_older_text_tells_thoughts_arguments_and_the_error() -> None:
-    found = transcript_parser.read(AS_TEXT.encode(), ".txt")
+    found = transcript_parser.parse(AS_TEXT.encode(), ".txt")
     prompt, first, second, end = found.steps
     assert prompt.parts == (Text("list files"),)
     assert first.parts == (
@@ -93,7 +93,7 @@ def test_older_text_tells_thoughts_arguments_and_the_error() -> None:
 @pytest.mark.parametrize("suffix", [".jsonl", ".txt"])
 def test_transcripts_of_cursors_own_writer(suffix: str) -> None:
     name = "transcript.jsonl" if suffix == ".jsonl" else "transcript-error.txt"
-    found = transcript_parser.read((DATA / "sdk" / name).read_bytes(), suffix)
+    found = transcript_parser.parse((DATA / "sdk" / name).read_bytes(), suffix)
     assert [step.role for step in found.steps][:3] == ["user", "assistant", "assistant"]
     assert found.steps[0].parts == (Text("list files"),)
     assert found.steps[0].created_at == 1_784_628_660_000
@@ -105,7 +105,7 @@ def recorded(folder: str) -> list[Path]:
     return sorted((DATA / "recordings" / folder).rglob("*.jsonl"))
 
 
-def test_line_of_a_kind_that_nobody_knows_is_counted(home: Path, source: Cursor) -> None:
+def test_line_of_a_kind_that_nobody_knows_is_counted(home: Path, source: CursorSource) -> None:
     odd = ({"type": "hologram"}, {"type": "metadata"}, {"role": "oracle"})
     transcript(home, (*odd, *AS_TRANSCRIPT), "c1/c1.jsonl")
     session = only(source, "c1")
@@ -116,13 +116,13 @@ def test_line_of_a_kind_that_nobody_knows_is_counted(home: Path, source: Cursor)
 def test_transcript_is_settled_when_the_last_word_is_the_agents_and_no_call() -> None:
     lines = [json.dumps(one).encode() + b"\n" for one in AS_TRANSCRIPT]
     settled = [
-        transcript_parser.read(b"".join(lines[:end]), ".jsonl").is_settled for end in range(5)
+        transcript_parser.parse(b"".join(lines[:end]), ".jsonl").is_settled for end in range(5)
     ]
     assert settled == [False, False, False, True, True]
 
 
 def test_calls_in_a_transcript_have_ids_of_their_own_and_arguments(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     bare = {"type": "tool_use", "name": "Read"}
     answer = record("assistant", text("Two."), use("Shell", command="ls"), bare)
@@ -135,7 +135,7 @@ def test_calls_in_a_transcript_have_ids_of_their_own_and_arguments(
     assert len({first.id, second.id, ""}) == 3
 
 
-def test_file_in_a_folder_that_is_no_subagents_is_nobodys(home: Path, source: Cursor) -> None:
+def test_file_in_a_folder_that_is_no_subagents_is_nobodys(home: Path, source: CursorSource) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
     transcript(home, AS_TRANSCRIPT, "c1/notes/kid.jsonl")
     transcript(home, AS_TRANSCRIPT, "c1/kid.jsonl")
@@ -145,7 +145,7 @@ def test_file_in_a_folder_that_is_no_subagents_is_nobodys(home: Path, source: Cu
 
 def test_recording_of_three_turns_holds_their_prompts_and_calls() -> None:
     path = next(path for path in recorded("tui-multi-turn") if path.stem.startswith("8bb3"))
-    found = transcript_parser.read(path.read_bytes(), ".jsonl")
+    found = transcript_parser.parse(path.read_bytes(), ".jsonl")
     assert [step.role for step in found.steps].count("user") == 3
     names = [part.name for step in found.steps for part in step.parts if isinstance(part, ToolCall)]
     assert names == ["Shell", "Write", "Read"]
@@ -153,7 +153,7 @@ def test_recording_of_three_turns_holds_their_prompts_and_calls() -> None:
     assert not found.skipped
 
 
-def test_recording_of_tools_that_write_and_read_a_file(home: Path, source: Cursor) -> None:
+def test_recording_of_tools_that_write_and_read_a_file(home: Path, source: CursorSource) -> None:
     (path,) = recorded("tui-tools")
     target = home / ".cursor/projects/work/agent-transcripts" / path.stem / path.name
     target.parent.mkdir(parents=True)
@@ -172,14 +172,14 @@ def test_recording_of_tools_that_write_and_read_a_file(home: Path, source: Curso
 
 def test_recording_of_two_compactions_has_its_one_prompt_once() -> None:
     (path,) = recorded("compaction-transcript-continuity")
-    found = transcript_parser.read(path.read_bytes(), ".jsonl")
+    found = transcript_parser.parse(path.read_bytes(), ".jsonl")
     assert [step.role for step in found.steps].count("user") == 1
     assert found.skipped == {"prompt repeated by a compaction": 2, "context": 1}
     assert found.steps[-1].parts == (Text("DONE"),)
 
 
 def test_session_that_was_resumed_elsewhere_is_taken_from_where_the_hook_ran(
-    home: Path, source: Cursor, notebook: HookNotes
+    home: Path, source: CursorSource, notebook: HookNotes
 ) -> None:
     session_id = "586fe548-42aa-4a11-90aa-e131f51a36dc"
     for project in ("repo", "elsewhere"):
@@ -194,14 +194,14 @@ def test_session_that_was_resumed_elsewhere_is_taken_from_where_the_hook_ran(
 
 
 def test_sibling_transcript_of_a_subagent_is_a_session_of_its_own(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     folder = home / ".cursor" / "projects" / "work" / "agent-transcripts"
     shutil.copytree(DATA / "recordings" / "foreground-subagent-result", folder)
     assert len(list(source.sessions())) == 2
 
 
-def test_subagent_below_its_parent_is_linked_to_it(home: Path, source: Cursor) -> None:
+def test_subagent_below_its_parent_is_linked_to_it(home: Path, source: CursorSource) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
     transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl")
     assert [(one.id, one.parent_id) for one in family(source, "c1")] == [
@@ -213,7 +213,7 @@ def test_subagent_below_its_parent_is_linked_to_it(home: Path, source: Cursor) -
 
 
 def test_subagents_below_another_projects_transcript_belong_to_the_session_as_well(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl", "work-app")
     transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl", "work-app")
@@ -226,7 +226,7 @@ def test_subagents_below_another_projects_transcript_belong_to_the_session_as_we
 
 
 def test_subagent_that_only_has_a_transcript_is_delivered_with_the_editors_session(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     """One whose id the editor lists comes from the editor alone, whatever its file is called."""
     editor = Editor(home)
@@ -245,7 +245,7 @@ def test_subagent_that_only_has_a_transcript_is_delivered_with_the_editors_sessi
 
 
 def test_subagent_whose_parents_transcript_is_gone_is_found_by_a_sync_of_everything(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl")
     assert [one.session_id for one in source.sessions()] == ["kid"]
@@ -261,7 +261,7 @@ def test_subagent_whose_parents_transcript_is_gone_is_found_by_a_sync_of_everyth
     "session_id", ["call_1\nfc_2", "a/b c", "..", ".", "../../etc/passwd", "a*b", "é" * 300]
 )
 def test_id_in_a_file_name_never_leaves_the_folder(
-    home: Path, source: Cursor, session_id: str
+    home: Path, source: CursorSource, session_id: str
 ) -> None:
     (home / ".cursor" / "projects" / "work-app").mkdir(parents=True)
     (home / ".cursor" / "projects" / "work-app" / "...jsonl").write_text("{}")
@@ -293,22 +293,22 @@ def test_id_in_a_file_name_never_leaves_the_folder(
 )
 @pytest.mark.parametrize("suffix", [".jsonl", ".txt"])
 def test_transcript_that_says_nothing_is_no_error(content: bytes, suffix: str) -> None:
-    found = transcript_parser.read(content, suffix)
+    found = transcript_parser.parse(content, suffix)
     assert not any(step.role == "user" for step in found.steps)
 
 
 @given(st.binary(max_size=300), st.sampled_from([".jsonl", ".txt"]))
 @settings(deadline=None)
 def test_transcript_may_hold_any_bytes(content: bytes, suffix: str) -> None:
-    transcript_parser.read(content, suffix)
+    transcript_parser.parse(content, suffix)
 
 
 def test_every_beginning_of_a_transcript_only_grows_the_conversation() -> None:
     (path,) = recorded("compaction-transcript-continuity")
     whole = path.read_bytes()
-    final = transcript_parser.read(whole, ".jsonl").steps
+    final = transcript_parser.parse(whole, ".jsonl").steps
     for end in range(0, len(whole), 7):
-        found = transcript_parser.read(whole[:end], ".jsonl")
+        found = transcript_parser.parse(whole[:end], ".jsonl")
         assert found.steps == final[: len(found.steps)]
         assert found.is_torn is (not whole[:end].endswith(b"\n") and not _is_whole(whole[:end]))
 
@@ -323,7 +323,7 @@ def _is_whole(raw: bytes) -> bool:
 
 
 def test_ids_in_a_transcript_stay_when_it_is_rewritten_and_grows(
-    home: Path, source: Cursor
+    home: Path, source: CursorSource
 ) -> None:
     transcript(home, AS_TRANSCRIPT[:2], "c1/c1.jsonl")
     before = [message.id for message in only(source, "c1").messages]
@@ -334,7 +334,7 @@ def test_ids_in_a_transcript_stay_when_it_is_rewritten_and_grows(
     assert len(set(after)) == 4
 
 
-def test_link_and_pipe_are_not_followed(home: Path, source: Cursor, tmp_path: Path) -> None:
+def test_link_and_pipe_are_not_followed(home: Path, source: CursorSource, tmp_path: Path) -> None:
     secret = tmp_path / "secret.jsonl"
     secret.write_text(json.dumps(said_by_user("secret")) + "\n")
     path = transcript(home, (), "c1/c1.jsonl")

@@ -1,0 +1,110 @@
+"""Reads a session from the richest of its copies.
+
+    database       the editor's rows: everything that the window shows
+    graph          the model's own view, in the editor's database or in a chat of the command line:
+                   with results, but without times, and without what preceded a compaction
+    transcript     text and calls; often empty where there is a database
+
+A poorer copy is read only if the richer ones have nothing. A copy that cannot be read is an error,
+not a reason to read the next one: a session must not arrive poorer because the editor was writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from opensync_hooks.agents.cursor import (
+    chats,
+    compaction,
+    composer,
+    graph,
+    projects,
+    state_db,
+    transcripts,
+)
+from opensync_hooks.agents.cursor.conversation import Conversation
+from opensync_hooks.agents.cursor.locations import changed_at
+from opensync_hooks.agents.cursor.paths import CursorPaths
+from opensync_hooks.agents.cursor.projects import EditorWindows
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCopies:
+    """All copies of a user's sessions. Methods raise SourceError."""
+
+    paths: CursorPaths
+    windows: EditorWindows
+
+    @classmethod
+    def at(cls, paths: CursorPaths) -> SessionCopies:
+        storages = (path.parent.parent / "workspaceStorage" for path in paths.databases)
+        return cls(paths, EditorWindows(tuple(dict.fromkeys(storages)), paths.databases))
+
+    def read(self, session_id: str, cwd: str | None = None) -> Conversation | None:
+        """Return the richest copy; `cwd`: the folder that hooks reported."""
+        empty: Conversation | None = None
+        for path in self.paths.databases:
+            rows = state_db.read_rows(path, session_id)
+            if rows is None:
+                continue
+            conversation = composer.to_conversation(session_id, rows)
+            if conversation.has_content:
+                return self._completed(conversation, cwd)
+            blob_graph = state_db.read_graph(path, session_id)
+            if blob_graph:
+                view = graph.to_conversation(session_id, blob_graph)
+                view = view.with_missing_from(conversation)
+                return self._completed(self._restored(view, cwd), cwd)
+            empty = conversation.with_missing_from(empty)
+        in_files = self._read_chat(session_id, cwd) or self._read_transcript(session_id, cwd)
+        best = in_files.with_missing_from(empty) if in_files else empty
+        return self._completed(best, cwd) if best else None
+
+    def _read_chat(self, session_id: str, cwd: str | None) -> Conversation | None:
+        """Return the chat that has content: of two, the one in the hook's folder, or the newer."""
+        databases = chats.find_databases(self.paths.chats, session_id)
+        databases.sort(key=lambda path: (chats.read_cwd(path) != cwd, -changed_at(path)))
+        candidates = (chats.read_conversation(path, session_id) for path in databases)
+        chat = next((candidate for candidate in candidates if candidate.has_content), None)
+        return self._restored(chat, cwd) if chat else None
+
+    def _read_transcript(self, session_id: str, cwd: str | None) -> Conversation | None:
+        """Return the transcript that has content, by the same order; else one that has none."""
+        slug = projects.slug(cwd) if cwd else None
+        files = transcripts.find_files(self.paths.projects, session_id)
+        files.sort(key=lambda file: (file.project != slug, -changed_at(file.path)))
+        empty: Conversation | None = None
+        for file in files:
+            folders = self._possible_folders(cwd)
+            conversation = transcripts.read_conversation(file, session_id, folders)
+            if conversation.has_content:
+                return conversation
+            empty = empty or conversation
+        return empty
+
+    def _possible_folders(self, cwd: str | None) -> Iterator[str]:
+        yield from (cwd,) if cwd else ()
+        yield from self.windows.folders()
+
+    def _restored(self, view: Conversation, cwd: str | None) -> Conversation:
+        transcript = self._read_transcript(view.session_id, cwd or view.project_path)
+        return compaction.restore(view, transcript) if transcript else view
+
+    def _completed(self, conversation: Conversation, cwd: str | None) -> Conversation:
+        """Add the session's folder, and the subagents of which there is only a transcript."""
+        session_id, children = conversation.session_id, conversation.children
+        listed = {transcripts.file_name(child) for child in children}
+        files = transcripts.subagent_files(self.paths.projects, session_id)
+        unlisted = (file.name for file in files if file.name not in listed)
+        folder = conversation.project_path or cwd or self.windows.folder_of(session_id)
+        return replace(conversation, project_path=folder, children=(*children, *unlisted))
+
+
+def read_single_file(path: Path) -> Conversation | None:
+    """Return the session in a file outside of Cursor's folders; None for a file of another kind."""
+    if path.name == chats.DATABASE_NAME:
+        return chats.read_conversation(path, path.parent.name)
+    file = transcripts.from_path(path)
+    return transcripts.read_conversation(file, file.name) if file else None
