@@ -1,6 +1,6 @@
-"""Hostile names, paths and links: nothing outside of the agents' folders and our own is touched.
+"""Hostile names, paths and links: nothing outside the agents' folders and our own is touched.
 
-The short form makes some hundred attacks; OPENSYNC_TEST_PATHS=20000 the long one.
+OPENSYNC_TEST_PATHS sets the number of generated attacks, such as 20000 for a long run.
 """
 
 from __future__ import annotations
@@ -48,29 +48,19 @@ _SESSION = "00000001-0000-4000-8000-000000000001"
 _AGENTS = registry.NAMES
 NAMES: tuple[str, ...] = (
     *("..", ".", "", "/", "//", "~", "~root", "*", "?", "[a-z]", "**", "%2e%2e%2f", "..\\..", "\\"),
-    *(
-        "a\0b",
-        "a\nb",
-        "a\rb",
-        "\x1b[2J",
-        "\u202egpj.exe",
-        "\ud800",
-        "é",
-        "e\u0301",
-        "\uff23\uff2f\uff2e",
-        ".",
-    ),
+    *("a\0b", "a\nb", "a\rb", "\x1b[2J", "\u202egpj.exe", "\ud800", "é", "e\u0301"),
+    "\uff23\uff2f\uff2e",
     *("CON", "NUL", "COM1.jsonl", "aux.txt", "a:b", "a" * 300, "a" * 129, "-rf", "$HOME", "`id`"),
     *("../../../../etc/passwd", "/etc/passwd", "/proc/self/environ", "/dev/zero", "/dev/stdin"),
     *("\\\\server\\share\\x", "//server/share", "C:\\Windows\\win.ini", "file:///etc/passwd"),
     *("ses_../../x", "ses_*", f"{_SESSION}/../x", f"{_SESSION}\0", f"{_SESSION}.jsonl", _SESSION),
 )
-"""Ids and pieces of paths that mean something to somebody."""
+"""Ids and pieces of paths that have a meaning to a shell, a file system, an agent or to us."""
 
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """What an attacker would like to have uploaded, or changed."""
+    """Files that an attacker wants to have uploaded, or changed."""
     folder = tmp_path / "outside"
     folder.mkdir()
     transcript = Pen(folder / f"{_SESSION}.jsonl")
@@ -86,16 +76,16 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def roots(home: Path) -> Path:
-    """A home in which every agent keeps something."""
+    """A home in which every agent keeps a session."""
     Pen(home / ".claude" / "projects" / "-work" / f"{_SESSION}.jsonl").line("user", "mine")
     storage = home / ".local" / "share" / "opencode" / "storage"
     for below in ("session/p/ses_1", "message/ses_1/msg_1", "part/msg_1/prt_1"):
         path = (storage / below).with_suffix(".json")
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"id": path.stem, "role": "user", "type": "text", "text": "x"}))
-    place = home / ".cursor" / "projects" / "work" / "agent-transcripts" / "c1"
-    place.mkdir(parents=True)
-    (place / "c1.jsonl").write_text(json.dumps(said_by_user("mine")) + "\n")
+    chat = home / ".cursor" / "projects" / "work" / "agent-transcripts" / "c1"
+    chat.mkdir(parents=True)
+    (chat / "c1.jsonl").write_text(json.dumps(said_by_user("mine")) + "\n")
     editor = Editor(home, journal="rollback")
     editor.draft().turn(1)
     editor.close()
@@ -103,30 +93,30 @@ def roots(home: Path) -> Path:
 
 
 def state_of(folder: Path) -> dict[str, tuple[Any, ...]]:
-    """All that a change would show in."""
-    found = {}
+    """Everything in which a change would show, by path."""
+    states = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
         content = path.read_bytes() if path.is_file() else b""
-        found[str(path)] = (status.st_mode, status.st_ino, status.st_mtime_ns, content)
-    return found
+        states[str(path)] = (status.st_mode, status.st_ino, status.st_mtime_ns, content)
+    return states
 
 
-def everything_said() -> str:
-    """What would be delivered of all sessions that are found now."""
-    return "".join(_told(agent) for agent in _AGENTS)
+def all_texts() -> str:
+    """The text of all sessions that are found now."""
+    return "".join(_texts_of(agent) for agent in _AGENTS)
 
 
-def _told(agent: str) -> str:
+def _texts_of(agent: str) -> str:
     source = registry.source(agent)
     assert source
-    said = ""
+    texts = ""
     with suppress(SourceError):
         for located in source.sessions():
             with suppress(SourceError):
                 for session in source.read(located):
-                    said += _text(session)
-    return said
+                    texts += _text(session)
+    return texts
 
 
 def _text(session: Session) -> str:
@@ -137,79 +127,76 @@ def _text(session: Session) -> str:
 
 
 class Attacker:
-    """Makes payloads, and plants what is no file of an agent's, over and over."""
+    """Makes up payloads, and plants links and pipes in the agents' folders."""
 
     def __init__(self, roots: Path, outside: Path, seed: int) -> None:
         self.roots = roots
         self.outside = outside
         self.random = random.Random(seed)  # noqa: S311
-        self.planted: list[Path] = []
-        self.places = [path for path in sorted(roots.rglob("*")) if path != roots]
+        self.paths = [path for path in sorted(roots.rglob("*")) if path != roots]
 
     def payload(self) -> bytes:
-        one = self.random.choice
         fields = ("session_id", "conversation_id", "transcript_path", "cwd", "workspace_roots")
-        value: dict[str, Any] = {"hook_event_name": one(("Stop", "SessionEnd", "stop", ""))}
+        value: dict[str, Any] = {
+            "hook_event_name": self.random.choice(("Stop", "SessionEnd", "stop", ""))
+        }
         for name in self.random.sample(fields, self.random.randint(1, 4)):
-            made = self.path() if name.endswith(("path", "cwd", "roots")) else self.id()
-            value[name] = [made] if name == "workspace_roots" else made
+            text = self.path() if name.endswith(("path", "cwd", "roots")) else self.id()
+            value[name] = [text] if name == "workspace_roots" else text
         return json.dumps(value).encode()
 
     def id(self) -> str:
-        known = (_SESSION, "ses_1", "c1")
-        return self.random.choice((*known, *NAMES, self.path()))
+        return self.random.choice((_SESSION, "ses_1", "c1", *NAMES, self.path()))
 
     def path(self) -> str:
-        one = self.random.choice
-        starts = (self.roots, self.outside, *self.places, "/etc", "/proc/self", "", "~")
-        middle = "/".join(one(NAMES) for _ in range(self.random.randint(0, 3)))
-        last = one((f"{_SESSION}.jsonl", "id_rsa", "c1.jsonl", "passwd", "environ", *NAMES))
-        return one(("{}/{}/{}", "{}/../{}/{}", "{}//{}{}", "{}{}{}")).format(
-            one(starts), middle, last
-        )
+        choose = self.random.choice
+        starts = (self.roots, self.outside, *self.paths, "/etc", "/proc/self", "", "~")
+        middle = "/".join(choose(NAMES) for _ in range(self.random.randint(0, 3)))
+        last = choose((f"{_SESSION}.jsonl", "id_rsa", "c1.jsonl", "passwd", "environ", *NAMES))
+        template = choose(("{}/{}/{}", "{}/../{}/{}", "{}//{}{}", "{}{}{}"))
+        return template.format(choose(starts), middle, last)
 
     def plant(self) -> None:
-        """In place of a file or folder of an agent's, or beside it, or below it."""
-        place = self.random.choice(self.places)
-        targets: list[Path | str] = [
-            self.outside,
-            *self.outside.iterdir(),
-            "/dev/zero",
-            "/proc/self",
-            "/etc",
-        ]
-        names = [path.name for path in self.outside.iterdir()]
-        where = self.random.choice(
-            (place, place.with_name("link"), place / "link", place / self.random.choice(names))
-        )
-        if not os.path.realpath(where.parent).startswith(str(self.roots)):
-            return  # through a link that was planted before
+        """Replace a file or folder of an agent by a link or a pipe, or add one beside or below."""
+        path = self.random.choice(self.paths)
+        files = [*self.outside.iterdir()]
+        below = path / self.random.choice(files).name
+        planted = self.random.choice((path, path.with_name("link"), path / "link", below))
+        if not os.path.realpath(planted.parent).startswith(str(self.roots)):
+            return  # behind a link that was planted before
         with suppress(OSError):
-            if where.is_dir() and not where.is_symlink():
-                shutil.rmtree(where)
-            where.unlink(missing_ok=True)
-            where.parent.mkdir(parents=True, exist_ok=True)
+            if planted.is_dir() and not planted.is_symlink():
+                shutil.rmtree(planted)
+            planted.unlink(missing_ok=True)
+            planted.parent.mkdir(parents=True, exist_ok=True)
             if self.random.random() < 0.25:
-                os.mkfifo(where)
+                os.mkfifo(planted)
             else:
-                where.symlink_to(self.random.choice(targets))
+                targets = (
+                    self.outside,
+                    *files,
+                    Path("/dev/zero"),
+                    Path("/proc/self"),
+                    Path("/etc"),
+                )
+                planted.symlink_to(self.random.choice(targets))
 
 
-@pytest.mark.timeout(60 + ATTACKS / 10)
+@pytest.mark.timeout(600 + ATTACKS / 10)
 def test_no_attack_reads_or_writes_anything_outside(
     roots: Path, outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipe that was waited at would let the test run into its time limit."""
+    """A reader that waited at a pipe would run into the time limit."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     spool = Spool(tmp_path / "ours" / "spool")
-    whole = tmp_path / "whole"
-    shutil.copytree(roots, whole, symlinks=True)
+    pristine = tmp_path / "pristine"
+    shutil.copytree(roots, pristine, symlinks=True)
     before = state_of(outside)
     attacker = Attacker(roots, outside, seed=ATTACKS)
     for number in range(ATTACKS):
-        if number % 10 == 0:  # a home that is whole again
+        if number % 10 == 0:  # start over with an intact home
             shutil.rmtree(roots, ignore_errors=True)
-            shutil.copytree(whole, roots, symlinks=True)
+            shutil.copytree(pristine, roots, symlinks=True)
         attacker.plant()
         agent = attacker.random.choice(_AGENTS)
         event = tmp_path / "ours" / "spool" / f"{number}-1.{agent}.event"
@@ -225,19 +212,19 @@ def test_no_attack_reads_or_writes_anything_outside(
                         assert SECRET not in _text(session)
                 spool.done(job)
             if number % 5 == 4:
-                assert SECRET not in everything_said()
+                assert SECRET not in all_texts()
     assert state_of(outside) == before
     inside = {"spool", "notes", "excluded", "locks"}
     assert {path.name for path in (tmp_path / "ours").iterdir()} <= inside
 
 
 @pytest.mark.usefixtures("roots")
-def test_without_the_attacks_the_same_home_is_read() -> None:
-    assert everything_said().count("mine") == 4, "text and title of Claude Code's and Cursor's"
-    assert "x" in _told("opencode")
+def test_without_attacks_the_same_home_is_read() -> None:
+    assert all_texts().count("mine") == 4, "text and title of Claude Code's and Cursor's"
+    assert "x" in _texts_of("opencode")
 
 
-# ---- links inside of the agents' folders ---------------------------------------------------------
+# ---- links in the agents' folders ----------------------------------------------------------------
 
 
 def _link(path: Path, target: Path) -> None:
@@ -246,7 +233,7 @@ def _link(path: Path, target: Path) -> None:
     path.symlink_to(target)
 
 
-_PLACES = {
+_LINKS = {
     "a project of Claude Code's": (".claude/projects/linked", "."),
     "a transcript": (f".claude/projects/-work/{_SESSION}.jsonl", f"{_SESSION}.jsonl"),
     "a session's folder": (f".claude/projects/-work/{_SESSION}", ".."),
@@ -267,31 +254,31 @@ _PLACES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("place", "target"), _PLACES.values(), ids=_PLACES)
+@pytest.mark.parametrize(("link", "target"), _LINKS.values(), ids=_LINKS)
 def test_link_out_of_an_agents_folder_is_not_followed(
-    roots: Path, outside: Path, place: str, target: str
+    roots: Path, outside: Path, link: str, target: str
 ) -> None:
     agents = outside.parent / "agent-transcripts"
     agents.symlink_to(outside)
     (outside.parent / "subagents").symlink_to(outside)
-    _link(roots / place, outside / target)
-    assert SECRET not in everything_said()
+    _link(roots / link, outside / target)
+    assert SECRET not in all_texts()
 
 
-def test_root_itself_may_be_a_link(roots: Path, tmp_path: Path) -> None:
-    """As who keeps his agents' folders on another disk has it."""
+def test_the_agents_own_folder_may_be_a_link(roots: Path, tmp_path: Path) -> None:
+    """Users keep their agents' folders on another disk."""
     for name in (".claude", ".cursor", ".local/share/opencode"):
         moved = tmp_path / "disk" / name
         moved.parent.mkdir(parents=True, exist_ok=True)
         (roots / name).rename(moved)
         (roots / name).symlink_to(moved)
-    assert everything_said().count("mine") == 4
-    assert "x" in _told("opencode")
+    assert all_texts().count("mine") == 4
+    assert "x" in _texts_of("opencode")
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("kind", ["link", "pipe"])
-def test_database_that_is_no_file_or_has_none_beside_it_is_refused(
+def test_database_with_a_link_or_a_pipe_among_its_files_is_refused(
     tmp_path: Path, suffix: str, kind: str
 ) -> None:
     editor = Editor(tmp_path, journal="rollback")
@@ -368,7 +355,7 @@ _OURS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "lock of the worker": ("spool/worker.lock", _work),
     "lock of the jobs": ("spool/jobs.lock", _queue),
 }
-"""Each file of ours, and what writes it."""
+"""Each file of ours, and a function that writes it."""
 
 
 @pytest.mark.parametrize("kind", ["link to a file", "link to nothing", "hard to open"])
@@ -376,7 +363,7 @@ _OURS: dict[str, tuple[str, Callable[[Path], None]]] = {
 def test_target_of_a_planted_link_is_unchanged(
     tmp_path: Path, name: str, write: Callable[[Path], None], kind: str
 ) -> None:
-    """Whether the write is refused with a clear sentence or replaces the link: both are fine."""
+    """The write may be refused with an error of ours, or replace the link."""
     ours = tmp_path / "ours"
     planted = ours / name
     planted.parent.mkdir(parents=True)
@@ -394,7 +381,7 @@ def test_target_of_a_planted_link_is_unchanged(
     after = state_of(tmp_path)
     assert after.get(str(target)) == before.get(str(target))
     left = [path for path in tmp_path.rglob("*") if SECRET.encode() in _content(path)]
-    assert left in ([], [target]), "what the link led to was copied"
+    assert left in ([], [target]), "the target was copied"
 
 
 def _content(path: Path) -> bytes:
@@ -402,24 +389,24 @@ def _content(path: Path) -> bytes:
     return path.read_bytes() if is_plain else b""
 
 
-def test_temporary_file_is_made_beside_its_file_and_never_opened_twice(tmp_path: Path) -> None:
-    """Its name is new each time and nobody else's: no link can be planted there beforehand."""
-    seen: list[str] = []
+def test_temporary_file_is_created_exclusively_beside_its_target(tmp_path: Path) -> None:
+    """Its name is new each time, so that no link can be planted there beforehand."""
+    created: list[str] = []
     real = os.open
 
-    def watch(path: Any, flags: int, *more: Any, **named: Any) -> int:
+    def watch(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
         if flags & os.O_CREAT:
             assert flags & os.O_EXCL
             assert flags & os.O_NOFOLLOW
             assert Path(path).parent == tmp_path
-            seen.append(str(path))
-        return real(path, flags, *more, **named)
+            created.append(str(path))
+        return real(path, flags, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "open", watch)
         for _ in range(3):
             atomic_write(tmp_path / "file", b"x")
-    assert len(set(seen)) == 3
+    assert len(set(created)) == 3
 
 
 def test_every_file_of_ours_is_private_under_any_umask(tmp_path: Path) -> None:
@@ -428,12 +415,12 @@ def test_every_file_of_ours_is_private_under_any_umask(tmp_path: Path) -> None:
         write(tmp_path / "ours")
     modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in (tmp_path / "ours").rglob("*")}
     assert len(modes) > 8
-    # The event was made by this test; the hook's own is looked at in e2e.
+    # This test wrote the event itself; the end-to-end tests check the hook's own.
     assert {mode for path, mode in modes.items() if path.is_file()} <= {0o600}
     assert {mode for path, mode in modes.items() if path.is_dir()} <= {0o700}
 
 
-# ---- folders of others ---------------------------------------------------------------------------
+# ---- other users' folders ------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -447,12 +434,12 @@ def foreign(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("below", ["", "spool"])
-def test_folder_of_another_user_is_refused_by_name(foreign: Path, below: str) -> None:
+def test_folder_of_another_user_is_refused(foreign: Path, below: str) -> None:
     with pytest.raises(NotConfiguredError, match=r"ours: belongs to another user \(uid 65534\)"):
         ensure_private_folder(foreign / below)
 
 
-def test_folder_that_others_may_write_is_closed_to_them(tmp_path: Path) -> None:
+def test_folder_that_others_can_write_to_is_closed_to_them(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(0o777)
@@ -461,7 +448,7 @@ def test_folder_that_others_may_write_is_closed_to_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("plant", ["link", "pipe", "folder", "device"])
-def test_what_is_no_plain_file_is_not_opened(tmp_path: Path, plant: str) -> None:
+def test_only_regular_files_are_opened(tmp_path: Path, plant: str) -> None:
     path = tmp_path / "x"
     if plant == "link":
         path.symlink_to("/etc/passwd")

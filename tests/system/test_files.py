@@ -1,4 +1,4 @@
-"""A file of ours is the old one or the new one, and nobody else's to read."""
+"""A file of ours has its old or its new content, and only the user can read it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
-def test_file_holds_what_was_written_and_then_what_was_written_last(tmp_path: Path) -> None:
+def test_second_write_replaces_the_first(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
     atomic_write(path, b"first and longer")
     atomic_write(path, b"second", durable=False)
@@ -39,7 +39,7 @@ def test_file_holds_what_was_written_and_then_what_was_written_last(tmp_path: Pa
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o377], indirect=True, ids=oct)
 @pytest.mark.usefixtures("umask")
-def test_file_is_the_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_only_the_user_can_read_a_file_under_any_umask(tmp_path: Path) -> None:
     atomic_write(tmp_path / "file", b"x")
     assert mode(tmp_path / "file") == 0o600
 
@@ -54,12 +54,12 @@ def test_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("umask", [0, 0o022], indirect=True, ids=oct)
 @pytest.mark.usefixtures("umask")
-def test_folder_and_the_parents_it_lacked_are_the_users_alone(tmp_path: Path) -> None:
+def test_only_the_user_can_enter_a_new_folder_and_its_new_parents(tmp_path: Path) -> None:
     ensure_private_folder(tmp_path / "a" / "b" / "c")
     assert [mode(tmp_path / name) for name in ("a", "a/b", "a/b/c")] == [0o700] * 3
 
 
-def test_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+def test_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     assert ensure_private_folder(tmp_path) == tmp_path
     assert mode(tmp_path) == 0o755
@@ -97,29 +97,29 @@ def test_folder_in_place_of_the_file_leaves_nothing_beside_it(tmp_path: Path) ->
     assert list(path.parent.iterdir()) == [path]
 
 
-_WRITE_FOR_EVER = f"""
+_WRITE_FOREVER = f"""
 import sys
 from pathlib import Path
 from opensync_hooks.system.files import atomic_write
 atomic_write(Path(sys.argv[1]), b"a" * {LENGTH})
 print("ready", flush=True)
 while True:
-    for letter in (b"b", b"a"):
-        atomic_write(Path(sys.argv[1]), letter * {LENGTH}, durable=False)
+    for byte in (b"b", b"a"):
+        atomic_write(Path(sys.argv[1]), byte * {LENGTH}, durable=False)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
-def test_kill_in_the_middle_of_a_write_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+def test_kill_during_a_write_leaves_the_old_content_or_the_new(tmp_path: Path) -> None:
     path = tmp_path / "file"
     half_written = 0
     for _ in range(8):
-        command = [sys.executable, "-c", _WRITE_FOR_EVER, str(path)]
+        command = [sys.executable, "-c", _WRITE_FOREVER, str(path)]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as writer:
             assert writer.stdout
             assert writer.stdout.readline() == b"ready\n"
             seen = {path.read_bytes() for _ in range(20)}
             writer.kill()
         seen.add(path.read_bytes())
-        half_written += sum(one not in (b"a" * LENGTH, b"b" * LENGTH) for one in seen)
+        half_written += sum(content not in (b"a" * LENGTH, b"b" * LENGTH) for content in seen)
     assert half_written == 0

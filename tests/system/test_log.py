@@ -1,4 +1,4 @@
-"""The log tells what happened, and never what was said."""
+"""The log has names and numbers, and never content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from opensync_hooks.system.log import Log
 ROOT = Path(__file__).parents[2]
 
 
-def test_line_is_time_process_event_and_what_is_not_nothing(tmp_path: Path) -> None:
+def test_line_has_time_process_event_and_the_fields_that_are_set(tmp_path: Path) -> None:
     Log(tmp_path).write("synced", agent="claude-code", session="0a-b", sent=3, parked=0, why=None)
     (line,) = (tmp_path / "hooks.log").read_text().splitlines()
     at, pid, *rest = line.split(" ")
@@ -26,29 +26,29 @@ def test_line_is_time_process_event_and_what_is_not_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "said", ["two words", "line\nbreak", "\x1b[31m", "ü", "x" * 121, "a=b", "\ud83d"], ids=ascii
+    "text", ["two words", "line\nbreak", "\x1b[31m", "ü", "x" * 121, "a=b", "\ud83d"], ids=ascii
 )
-def test_what_could_be_a_text_is_only_counted(tmp_path: Path, said: str) -> None:
-    Log(tmp_path).write("synced", session=said, **{said: 7})
+def test_value_that_may_be_content_is_masked(tmp_path: Path, text: str) -> None:
+    Log(tmp_path).write("synced", session=text, **{text: 7})
     written = (tmp_path / "hooks.log").read_text()
     assert written.count("\n") == 1
-    assert written.endswith(f"session=({len(said)} characters) ({len(said)} characters)=7\n")
+    assert written.endswith(f"session=({len(text)} characters) ({len(text)} characters)=7\n")
 
 
-def test_log_is_the_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_only_the_user_can_read_the_log_under_any_umask(tmp_path: Path) -> None:
     os.umask(0)
     Log(tmp_path).write("synced")
     assert stat.S_IMODE((tmp_path / "hooks.log").stat().st_mode) == 0o600
 
 
-def test_three_files_of_a_mebibyte_and_no_more(
+def test_rotation_keeps_three_files_of_limited_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "MAX_BYTES", 1_000)
-    mine = Log(tmp_path)
+    log_files = Log(tmp_path)
     for number in range(200):
-        mine.write("synced", number=number + 1)
-        mine.rotate()
+        log_files.write("synced", number=number + 1)
+        log_files.rotate()
     files = sorted(tmp_path.glob("*.log"))
     assert [path.name for path in files] == ["hooks.1.log", "hooks.2.log", "hooks.log"]
     assert all(path.stat().st_size < 1_100 for path in files)
@@ -57,21 +57,21 @@ def test_three_files_of_a_mebibyte_and_no_more(
     assert numbers == list(range(numbers[0], 201))
 
 
-def test_lines_of_many_processes_stay_whole(tmp_path: Path) -> None:
+def test_lines_of_concurrent_processes_do_not_mix(tmp_path: Path) -> None:
     write = (
         "import sys; from pathlib import Path; from opensync_hooks.system.log import Log\n"
         "for n in range(300): Log(Path(sys.argv[1])).write('synced', session='x' * 100, n=n + 1)"
     )
-    running = [
+    processes = [
         subprocess.Popen([sys.executable, "-c", write, str(tmp_path)], cwd=ROOT) for _ in range(3)
     ]
-    assert [one.wait(60) for one in running] == [0, 0, 0]
+    assert [process.wait(300) for process in processes] == [0, 0, 0]
     lines = (tmp_path / "hooks.log").read_text().splitlines()
     assert len(lines) == 900
     assert all(line.count("session=" + "x" * 100) == 1 and " n=" in line for line in lines)
 
 
-def test_place_that_cannot_be_written_costs_nothing_but_the_line(tmp_path: Path) -> None:
+def test_log_that_cannot_be_written_raises_nothing(tmp_path: Path) -> None:
     missing = Log(tmp_path / "missing")
     missing.write("synced")
     missing.rotate()

@@ -1,3 +1,5 @@
+"""A database file of ours is private, whole, and safe for many threads and processes."""
+
 from __future__ import annotations
 
 import os
@@ -61,10 +63,10 @@ def put_message(store: Store, key: str, session: str = "s", **fields: Any) -> st
 
 
 def messages(store: Store, key: str = "s") -> list[Json]:
-    found = store.session(key)
-    assert found is not None
-    said: list[Json] = found["messages"]
-    return said
+    session = store.session(key)
+    assert session is not None
+    stored: list[Json] = session["messages"]
+    return stored
 
 
 def quick_check(path: Path) -> str:
@@ -81,7 +83,7 @@ def start_writer(path: Path, session: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_store_opened_again_holds_the_same(path: Path) -> None:
+def test_reopened_store_has_the_same_content(path: Path) -> None:
     with Store(path) as store:
         store_id = store.put_session({"externalId": "s"}, {})
     with Store(path) as again:
@@ -98,7 +100,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o277], ids=oct, indirect=True)
 @pytest.mark.usefixtures("umask")
-def test_the_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+def test_files_are_private_under_any_umask(tmp_path: Path) -> None:
     with Store(tmp_path / "store.db") as store:
         store.put_session({"externalId": "s"}, {})
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("store*")}
@@ -107,13 +109,13 @@ def test_the_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022], ids=oct, indirect=True)
 @pytest.mark.usefixtures("umask")
-def test_a_new_folder_is_private_whatever_the_umask(path: Path) -> None:
+def test_new_folder_is_private_under_any_umask(path: Path) -> None:
     Store(path).close()
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_new_store_is_laid_out_once_when_many_open_it_at_once(tmp_path: Path) -> None:
-    together = threading.Barrier(8, timeout=10)
+def test_concurrent_first_opening_creates_the_schema_once(tmp_path: Path) -> None:
+    together = threading.Barrier(8, timeout=300)
     done: list[str] = []
 
     def open_each(name: str) -> None:
@@ -130,20 +132,20 @@ def test_a_new_store_is_laid_out_once_when_many_open_it_at_once(tmp_path: Path) 
     assert len(done) == 80
 
 
-def test_what_is_acknowledged_is_on_the_disk_and_not_in_its_cache(store: Store) -> None:
-    """No test can cut the power; FULL is SQLite's promise for when somebody does."""
+def test_acknowledged_writes_are_synced_to_disk(store: Store) -> None:
+    """No test can cut the power; with FULL, SQLite promises to survive it."""
     setting = store._file._db.execute("PRAGMA synchronous").fetchone()[0]
     assert setting == 2
 
 
-def test_a_store_that_others_could_read_is_closed_to_them(path: Path) -> None:
+def test_store_that_others_could_read_is_closed_to_them(path: Path) -> None:
     Store(path).close()
     path.chmod(0o644)
     Store(path).close()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+def test_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(tmp_path / "elsewhere.db")
     with pytest.raises(UnusableDestinationError, match="not a regular file"):
@@ -151,17 +153,17 @@ def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere.db").exists()
 
 
-def make_garbage(path: Path) -> None:
+def write_garbage(path: Path) -> None:
     path.write_bytes(b"no database at all" * 100)
 
 
-def make_foreign(path: Path) -> None:
+def write_foreign_database(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE session (x)")
     db.close()
 
 
-def make_newer(path: Path) -> None:
+def write_newer_version(path: Path) -> None:
     Store(path).close()
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
@@ -169,18 +171,18 @@ def make_newer(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("write", "message"),
     [
-        (make_garbage, "damaged, or not a SQLite file"),
-        (make_foreign, "is another program's database"),
-        (make_newer, "was written by a newer opensync-hooks"),
+        (write_garbage, "damaged, or not a SQLite file"),
+        (write_foreign_database, "is another program's database"),
+        (write_newer_version, "was written by a newer opensync-hooks"),
     ],
 )
-def test_a_file_that_is_not_ours_is_refused_and_left_as_it_is(
-    path: Path, make: Callable[[Path], None], message: str
+def test_file_that_is_not_ours_is_refused_and_unchanged(
+    path: Path, write: Callable[[Path], None], message: str
 ) -> None:
     path.parent.mkdir()
-    make(path)
+    write(path)
     before = path.read_bytes()
     with pytest.raises(OpenSyncError, match=message) as refused:
         Store(path)
@@ -189,7 +191,7 @@ def test_a_file_that_is_not_ours_is_refused_and_left_as_it_is(
     assert path.read_bytes() == before
 
 
-def test_a_damaged_store_is_named_by_every_call(store: Store, path: Path) -> None:
+def test_every_call_reports_a_damaged_store(store: Store, path: Path) -> None:
     for number in range(50):
         put_message(store, str(number), parts=[text("x" * 4000)])
     store.close()
@@ -208,7 +210,7 @@ def test_a_damaged_store_is_named_by_every_call(store: Store, path: Path) -> Non
             assert "Move it away" in named.value.hint
 
 
-def test_a_lock_that_stays_is_a_passing_failure(path: Path) -> None:
+def test_lock_timeout_is_a_temporary_failure(path: Path) -> None:
     with Store(path, lock_timeout_s=0.05) as store:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -219,7 +221,7 @@ def test_a_lock_that_stays_is_a_passing_failure(path: Path) -> None:
         assert store.put_session({"externalId": "s"}, {})
 
 
-def test_a_full_disk_is_a_passing_failure_and_stores_nothing_half(store: Store) -> None:
+def test_full_disk_is_a_temporary_failure_and_stores_nothing_half(store: Store) -> None:
     put_message(store, "m", parts=[text("kept")])
     (pages,) = store._file._db.execute("PRAGMA page_count").fetchone()
     store._file._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -233,13 +235,13 @@ def test_a_full_disk_is_a_passing_failure_and_stores_nothing_half(store: Store) 
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(UnreachableError, match="Permission denied"):
         Store(tmp_path / "store.db")
 
 
-def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
+def test_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
     with pytest.raises(UnreachableError, match=r"store\.db") as refused:
         Store(tmp_path / "data" / "store.db")
@@ -247,7 +249,7 @@ def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("moved", [True, False], ids=["moved", "deleted"])
-def test_nothing_is_acknowledged_into_a_file_that_is_gone(
+def test_write_to_a_moved_or_deleted_file_is_not_acknowledged(
     store: Store, path: Path, *, moved: bool
 ) -> None:
     store.put_session({"externalId": "s"}, {})
@@ -260,7 +262,7 @@ def test_nothing_is_acknowledged_into_a_file_that_is_gone(
 
 
 def test_closing_a_second_store_leaves_the_first_one_its_locks(path: Path) -> None:
-    """A lock lost here would let another process delete the log that this one writes to."""
+    """With its locks lost, another process would delete the log that this one writes to."""
     with Store(path) as first:
         first.put_session({"externalId": "a"}, {})
         Store(path).close()
@@ -287,15 +289,15 @@ def test_threads_share_one_store(store: Store) -> None:
 
 def test_four_processes_write_at_once_and_lose_nothing(path: Path) -> None:
     writers = [start_writer(path, name, 40) for name in "abcd"]
-    outputs = [writer.communicate(timeout=30)[0] for writer in writers]
+    outputs = [writer.communicate(timeout=300)[0] for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
     with Store(path) as store:
         for name, output in zip("abcd", outputs, strict=True):
-            assert [found["externalId"] for found in messages(store, name)] == output.split()
+            assert [message["externalId"] for message in messages(store, name)] == output.split()
         assert quick_check(path) == "ok"
 
 
-def test_a_killed_writer_leaves_every_acknowledged_message_whole(path: Path) -> None:
+def test_killed_writer_leaves_every_acknowledged_message_complete(path: Path) -> None:
     writer = start_writer(path, "s", 100_000)
     assert writer.stdout is not None
     acknowledged = [writer.stdout.readline().strip() for _ in range(30)]
@@ -306,4 +308,4 @@ def test_a_killed_writer_leaves_every_acknowledged_message_whole(path: Path) -> 
         stored = {message["externalId"]: message["parts"] for message in messages(store)}
         assert set(acknowledged) <= set(stored)
         assert {len(parts) for parts in stored.values()} == {3}
-        assert put_message(store, "s-0", textContent="goes on")
+        assert put_message(store, "s-0", textContent="more")

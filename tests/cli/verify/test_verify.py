@@ -366,13 +366,13 @@ def test_values_of_any_type_are_only_differences(stored: StoredRows) -> None:
         deep = [deep]
     key = stored.environ["OPENSYNC_API_KEY"]
     with OpenSyncClient(stored.url, key) as reader:
-        held = reader.fetch("own", None)
-    assert held
-    for message in held["messages"]:
+        document = reader.fetch("own", None)
+    assert document
+    for message in document["messages"]:
         message |= {"createdAt": "soon", "promptTokens": [], "textContent": 7, "role": None}
         message["parts"] = [{"type": deep, "content": None}]
-    held["session"] |= {"title": 5, "cost": "free", "promptTokens": {}, "durationMs": True}
-    stored.faults["/api/sessions/get"] = Fault(Response(200, json.dumps(held).encode()))
+    document["session"] |= {"title": 5, "cost": "free", "promptTokens": {}, "durationMs": True}
+    stored.faults["/api/sessions/get"] = Fault(Response(200, json.dumps(document).encode()))
     ran = stored.verify("own")
     assert (ran.returncode, ran.stderr) == (1, "")
 
