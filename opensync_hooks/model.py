@@ -137,6 +137,8 @@ class Message:
     """Other ids for this message, or for pieces of it: whoever has one of them has the message."""
     spare: bool = False
     """A poorer copy, for a destination that has nothing of this message yet."""
+    redacted: Mapping[str, int] = field(default_factory=dict)
+    """The secrets that were taken out of it, by kind."""
 
     @property
     def text(self) -> str:

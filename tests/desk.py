@@ -13,7 +13,8 @@ from typing import Any, cast
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import load
-from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from opensync_hooks.delivery.costs import Costs
 from opensync_hooks.delivery.json_values import (
     MAX_INTEGER,
     Truncator,
@@ -19,7 +20,6 @@ from opensync_hooks.delivery.json_values import (
 from opensync_hooks.ledger.losses import CUT_TEXTS, OMITTED_PARTS
 from opensync_hooks.model import (
     Attachment,
-    Charge,
     Json,
     Message,
     Part,
@@ -38,7 +38,7 @@ MAX_PARTS_BYTES = 8 << 20
 _MAX_TOOL_NAME_BYTES = 500
 
 
-def session_body(session: Session, usage: Usage, cost: float | None) -> Json:
+def session_body(session: Session, costs: Costs) -> Json:
     """Return everything that OpenSync stores of a session besides its messages."""
     path = session.project_path
     return _present(
@@ -49,25 +49,25 @@ def session_body(session: Session, usage: Usage, cost: float | None) -> Json:
         projectName=_name(_last_folder(path) if path else None),
         model=_name(session.model),
         provider=_name(session.provider),
-        promptTokens=_number(usage.prompt_tokens),
-        completionTokens=_number(usage.completion_tokens),
-        cost=_number(cost),
+        promptTokens=_number(costs.usage.prompt_tokens),
+        completionTokens=_number(costs.usage.completion_tokens),
+        cost=_number(costs.cost),
         durationMs=_number(session.duration_ms),
         createdAt=_number(session.created_at),
     )
 
 
-def session_extra(session: Session, usage: Usage, forked_from: str | None) -> Json:
+def session_extra(session: Session, costs: Costs) -> Json:
     """Return what only the embedded store has fields for."""
     return _present(
         parentExternalId=truncate(session.parent_id) if session.parent_id else None,
-        forkedFromExternalId=forked_from or session.forked_from,
+        forkedFromExternalId=costs.forked_from or session.forked_from,
         gitBranch=_name(session.git_branch),
         agentVersion=_name(session.agent_version),
         endReason=_name(session.end_reason),
         lastActivityAt=session.updated_at,
         skipped=dict(session.skipped) or None,
-        **_tokens(usage),
+        **_tokens(costs.usage),
     )
 
 
@@ -94,10 +94,11 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
     return body, +Counter({CUT_TEXTS: cut_texts, OMITTED_PARTS: omitted})
 
 
-def message_extra(message: Message, charge: Charge | None, cost: float | None) -> Json:
-    """Return what only the embedded store has fields for; `charge`: the one that is billed here."""
+def message_extra(message: Message) -> Json:
+    """Return what only the embedded store has fields for."""
+    charge = message.charge
     return _present(
-        cost=_number(cost),
+        cost=_number(charge.cost) if charge else None,
         undone=message.undone or None,
         aliases=[truncate(alias, _MAX_TOOL_NAME_BYTES) for alias in message.aliases] or None,
         **(_tokens(charge.usage) if charge else {}),

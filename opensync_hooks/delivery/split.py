@@ -1,105 +1,121 @@
-"""A session that OpenSync could never open again goes on in a second one, and its title says so.
+"""Splits a session that OpenSync could not open into parts; the title of each says so.
 
-Its page opens 4,093 messages and 16 MiB of rows at most. What is divided here is the session: each
-message arrives whole, in the volume that it is in for good.
+OpenSync's page opens at most 4,093 messages and 16 MiB of rows. A message is never divided, and it
+stays in the part that it was delivered in.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from itertools import islice
 
+from opensync_hooks.delivery import payloads
+from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Message, Session, length
 
-MOST_MESSAGES = 4_000
-MOST_BYTES = 12 << 20
-
-Weigh = Callable[[Message], int]
-"""The bytes that a message takes at the destination."""
-Holds = Callable[[str, Message], bool]
-"""Whether the session with this id has the message there already."""
+MAX_MESSAGES = 4_000
+MAX_BYTES = 12 << 20
 
 
-def name(session_id: str, number: int) -> str:
-    return session_id if number == 1 else f"{session_id}#{number}"
+@dataclass(frozen=True, slots=True)
+class SessionPart:
+    """A session, or one of the parts that it is delivered in."""
+
+    session: Session
+    number: int = 1
 
 
-def is_large(session: Session) -> bool:
-    """Whether it could be too much: a quick look, on the safe side."""
-    letters = 0
-    for count, message in enumerate(session.messages, 1):
-        letters += sum(map(length, message.parts))
-        # A text takes its bytes twice, in the part and beside the parts.
-        if count > MOST_MESSAGES or letters * 4 > MOST_BYTES:
-            return True
-    return False
+def split(session: Session, record_of: Callable[[str], SessionRecord]) -> Iterator[SessionPart]:
+    """Yield the parts of a cleaned session, or the session where one part will do.
 
-
-def split(
-    session: Session, weigh: Weigh, holds: Holds, owners: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[Session]:
-    """The session in as many volumes as it takes; the session itself where one will do.
-
-    `owners`: the session or volume that each charge was counted in before.
+    `record_of`: what the destination confirmed of the session or part with an id.
     """
-    plan = _Plan(session.id, weigh, holds, owners)
+    second = record_of(part_id(session.id, 2))
+    if second.remote_session() is None and (messages := _messages_if_small(session)) is not None:
+        yield SessionPart(replace(session, messages=messages))
+        return
+    owners = second.claimed_charges(charge.id for charge in session.charges)
+    plan = _Plan(session.id, record_of, owners)
     for message in session.messages:
         plan.add(message)
     if plan.last == 1:
-        yield session
+        yield SessionPart(session)
         return
     for number in range(1, plan.last + 1):
-        yield plan.volume(session, number)
+        yield SessionPart(plan.part(session, number), number)
+
+
+def part_id(session_id: str, number: int) -> str:
+    return session_id if number == 1 else f"{session_id}#{number}"
+
+
+def _messages_if_small(session: Session) -> tuple[Message, ...] | None:
+    """Return all messages, read and cleaned only once; None if they may exceed one part."""
+    messages: list[Message] = []
+    characters = 0
+    for message in islice(session.messages, MAX_MESSAGES + 1):
+        messages.append(message)
+        characters += sum(map(length, message.parts))
+        # Up to two bytes a character on average, and each text twice: in and beside the parts.
+        if len(messages) > MAX_MESSAGES or characters * 4 > MAX_BYTES:
+            return None
+    return tuple(messages)
 
 
 @dataclass(slots=True)
 class _Plan:
-    """Which message goes into which volume: where it is already, else where there is room."""
+    """Assigns each message to a part: where it was delivered, else where there is room."""
 
     session_id: str
-    weigh: Weigh
-    holds: Holds
+    record_of: Callable[[str], SessionRecord]
     owners: Mapping[str, str]
+    """The session or part that each charge was billed to before."""
     last: int = 1
     numbers: list[int] = field(default_factory=list)
-    bearers: dict[str, int] = field(default_factory=dict)
-    """The volume of each charge that a message bears."""
-    began: dict[int, int | None] = field(default_factory=dict)
+    """The part of each message, in order."""
+    charge_numbers: dict[str, int] = field(default_factory=dict)
+    """The part of each charge that a message bears."""
+    started_at: dict[int, int | None] = field(default_factory=dict)
     durations: Counter[int] = field(default_factory=Counter)
-    _counts: Counter[int] = field(default_factory=Counter)
-    _weights: Counter[int] = field(default_factory=Counter)
+    counts: Counter[int] = field(default_factory=Counter)
+    sizes: Counter[int] = field(default_factory=Counter)
 
     def add(self, message: Message) -> None:
-        weight = self.weigh(message)
-        number = self._holder(message) or self._roomy(weight)
+        body, _ = payloads.message_body(message, None)
+        size = len(json.dumps(body, ensure_ascii=False).encode())
+        number = self._delivered_in(message) or self._with_room_for(size)
         self.last = max(self.last, number)
         self.numbers.append(number)
-        self._counts[number] += 1
-        self._weights[number] += weight
+        self.counts[number] += 1
+        self.sizes[number] += size
         self.durations[number] += message.duration_ms or 0
-        self.began.setdefault(number, message.created_at)
+        self.started_at.setdefault(number, message.created_at)
         if message.charge:
-            self.bearers[message.charge.id] = number
+            self.charge_numbers[message.charge.id] = number
 
-    def _holder(self, message: Message) -> int | None:
-        """What was delivered must not move and so double, though earlier messages have grown."""
-        near = (self.last, self.last + 1, *range(self.last - 1, 0, -1))
-        return next((one for one in near if self.holds(name(self.session_id, one), message)), None)
+    def _delivered_in(self, message: Message) -> int | None:
+        """A message that moved to another part, as earlier ones grew, would be there twice."""
+        number: int
+        for number in (self.last, self.last + 1, *range(self.last - 1, 0, -1)):
+            record = self.record_of(part_id(self.session_id, number))
+            if any(record.message(name) for name in (message.id, *message.aliases)):
+                return number
+        return None
 
-    def _roomy(self, weight: int) -> int:
-        is_full = self._counts[self.last] >= MOST_MESSAGES
-        is_heavy = self._counts[self.last] and self._weights[self.last] + weight > MOST_BYTES
-        return self.last + 1 if is_full or is_heavy else self.last
+    def _with_room_for(self, size: int) -> int:
+        is_full = self.counts[self.last] >= MAX_MESSAGES
+        overflows = self.counts[self.last] > 0 and self.sizes[self.last] + size > MAX_BYTES
+        return self.last + 1 if is_full or overflows else self.last
 
-    def volume(self, session: Session, number: int) -> Session:
+    def part(self, session: Session, number: int) -> Session:
         part = replace(
             session,
-            id=name(session.id, number),
-            messages=_Messages(session.messages, tuple(self.numbers), number),
-            # What no message bears counts with the first volume, so that it counts once.
-            charges=tuple(one for one in session.charges if self._is_counted(one.id, number)),
+            id=part_id(session.id, number),
+            messages=_PartMessages(session.messages, tuple(self.numbers), number),
+            charges=tuple(charge for charge in session.charges if self._bills(charge.id, number)),
             duration_ms=self.durations[number] or None,
         )
         if number == 1:
@@ -107,27 +123,31 @@ class _Plan:
         return replace(
             part,
             title=f"{session.title or 'Session'} (part {number})",
-            created_at=self.began.get(number) or session.created_at,
+            created_at=self.started_at.get(number) or session.created_at,
             skipped={},
         )
 
-    def _is_counted(self, charge_id: str, number: int) -> bool:
-        """Whether in this volume: for good in the first one that it ever counted in."""
+    def _bills(self, charge_id: str, number: int) -> bool:
+        """Whether the charge counts in this part, which must not change once it was billed.
+
+        A charge that no message bears counts in the first part.
+        """
         owner = self.owners.get(charge_id, "")
         if owner == self.session_id or owner.startswith(f"{self.session_id}#"):
-            return owner == name(self.session_id, number)
-        return self.bearers.get(charge_id, 1) == number
+            return owner == part_id(self.session_id, number)
+        return self.charge_numbers.get(charge_id, 1) == number
 
 
 @dataclass(frozen=True, slots=True)
-class _Messages:
-    """Those of the session's messages that are in one volume."""
+class _PartMessages:
+    """The messages of one part, as often as they are walked."""
 
     messages: Iterable[Message]
     numbers: tuple[int, ...]
     number: int
 
     def __iter__(self) -> Iterator[Message]:
+        # Not strict: the agent may have written another message since the parts were planned.
         for message, number in zip(self.messages, self.numbers, strict=False):
             if number == self.number:
                 yield message

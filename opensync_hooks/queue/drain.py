@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
-from opensync_hooks.delivery.delivery import Limits
-from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.send import Limits
+from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import (
     BusyError,
     OpenSyncError,
@@ -203,13 +204,14 @@ class Drain:
     def _deliver(
         self, job: Job, source: Source, located: Located, syncer: Syncer | None = None
     ) -> SyncOutcome:
+        end = self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end)
         return (syncer or self.syncer).sync(
             source,
             located,
             end_reason=job.trigger.end_reason,
             limits=Limits(
-                until=self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end),
-                is_last_try=job.attempts.is_last(clock.now()),
+                deadline=end,
+                is_last_attempt=job.attempts.is_last(clock.now()),
             ),
         )
 

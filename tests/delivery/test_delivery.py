@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.delivery import split
-from opensync_hooks.delivery.delivery import MOST_UNCLEAR, NO_LIMITS, Limits
 from opensync_hooks.delivery.json_values import MAX_TEXT_BYTES
-from opensync_hooks.delivery.session_sync import SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.send import MAX_FAILURES, NO_LIMITS, Limits
 from opensync_hooks.errors import ServerFailureError, TimeLimitError
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
@@ -235,7 +235,7 @@ def test_message_that_the_server_fails_on_is_sent_by_the_next_run(desk: Desk) ->
 
 def test_message_that_the_server_still_fails_on_at_the_last_try_is_set_aside(desk: Desk) -> None:
     failing(desk, UNCLEAR, "m2")
-    outcome = five(desk, limits=Limits(is_last_try=True))
+    outcome = five(desk, limits=Limits(is_last_attempt=True))
     assert (outcome.sent, outcome.quarantined, outcome.unclear) == (4, 1, 0)
     assert state(desk, "m2") is MessageState.QUARANTINED
     assert desk.syncer.is_current(*source(session(said("m1"))))
@@ -250,7 +250,7 @@ def test_server_that_fails_on_three_messages_in_a_row_is_left_alone(desk: Desk) 
     assert [state(desk, f"m{n}") for n in range(1, 6)] == [
         MessageState.CONFIRMED, *[MessageState.PENDING] * 3, None,
     ]  # fmt: skip
-    assert MOST_UNCLEAR == 3
+    assert MAX_FAILURES == 3
 
 
 def test_failures_with_a_success_between_them_are_the_messages_fault(desk: Desk) -> None:
@@ -270,10 +270,10 @@ def test_delivery_whose_time_is_over_sends_one_message_and_leaves_the_rest_for_l
 ) -> None:
     for number in range(1, 5):
         with pytest.raises(TimeLimitError) as caught:
-            five(desk, limits=Limits(until=time.monotonic() - 1))
-        assert str(caught.value) == "s1: takes long; the other sessions come first."
+            five(desk, limits=Limits(deadline=time.monotonic() - 1))
+        assert str(caught.value) == "s1: takes too long; the other sessions go first."
         assert desk.texts() == [f"m{n}" for n in range(1, number + 1)]
-    assert five(desk, limits=Limits(until=time.monotonic() + 3600)).sent == 1
+    assert five(desk, limits=Limits(deadline=time.monotonic() + 3600)).sent == 1
 
 
 # ---- the session ---------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_session_is_weighed_as_it_travels_and_goes_on_where_it_would_be_too_much
     texts = ["会" * 1_000, "话" * 1_000, "a" * 1_000, "b" * 1_000]
     messages = [said(text[0], text) for text in texts]
     messages = [replace(one, parts=(*one.parts, Reasoning("x" * 9_000))) for one in messages]
-    monkeypatch.setattr(split, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(split, "MAX_BYTES", 10_000)
     assert told(desk, *messages).sent == 4
     found = ["".join(text[0] for text in desk.texts(name)) for name in ("s1", "s1#2", "s1#3")]
     assert found == ["会", "话a", "b"]

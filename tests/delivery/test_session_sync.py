@@ -13,8 +13,10 @@ import pytest
 
 from opensync_hooks.config import load
 from opensync_hooks.delivery import split
-from opensync_hooks.delivery.delivery import Limits
-from opensync_hooks.delivery.session_sync import Excluded, SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.send import Limits
+from opensync_hooks.delivery.session_lock import session_lock
+from opensync_hooks.delivery.session_sync import ExcludedSession
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import BusyError, SourceError, UnreachableError
 from opensync_hooks.ledger import losses
@@ -392,7 +394,7 @@ def test_session_that_was_half_written_is_looked_at_again(desk: Desk) -> None:
 def test_session_that_opensync_could_not_open_goes_on_in_another(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(split, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(split, "MAX_MESSAGES", 3)
     messages = [
         said(f"m{number}", charge=Charge(f"c{number}", "composer-2.5", Usage(output_tokens=10)))
         for number in range(5)
@@ -411,10 +413,9 @@ def test_session_that_opensync_could_not_open_goes_on_in_another(
 def test_message_that_has_another_name_now_stays_in_the_volume_that_has_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(split, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(split, "MAX_MESSAGES", 3)
     told(desk, *(said(f"m{number}") for number in range(5)))
     shorter = [said("m0"), said("m1"), said("new", "m3", aliases=("m3",)), said("m4")]
-    monkeypatch.setattr(split, "is_large", lambda _: True)
     assert told(desk, *shorter).sent == 0
     assert (desk.texts("s1"), desk.texts("s1#2")) == (["m0", "m1", "m2"], ["m3", "m4"])
 
@@ -423,7 +424,7 @@ def test_session_in_two_volumes_that_has_become_short_stays_in_both(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one again, what the second volume has would be there twice."""
-    monkeypatch.setattr(split, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(split, "MAX_MESSAGES", 3)
     messages = [said(f"m{number}") for number in range(5)]
     told(desk, *messages)
     assert told(desk, messages[0], *messages[3:]).sent == 0
@@ -434,7 +435,7 @@ def test_call_counts_for_ever_in_the_volume_that_it_was_first_counted_in(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A response is known by its tokens before it says a word; a rewind takes its message away."""
-    monkeypatch.setattr(split, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(split, "MAX_MESSAGES", 3)
     charges = [Charge(f"c{number}", "m", Usage(output_tokens=1)) for number in range(6)]
     messages = [said(f"m{number}", charge=one) for number, one in enumerate(charges)]
 
@@ -455,7 +456,7 @@ def test_call_counts_for_ever_in_the_volume_that_it_was_first_counted_in(
 def test_own_store_keeps_a_session_of_any_size_whole(
     embedded: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(split, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(split, "MAX_MESSAGES", 3)
     told(embedded, *(said(f"m{number}") for number in range(9)))
     assert len(embedded.texts()) == 9
 
@@ -487,7 +488,7 @@ def test_excluded_project_is_named_remembered_and_neither_sent_nor_previewed(
     assert desk.paths == {}
     located = desk.source.find("s1")
     assert located
-    assert list(syncer.preview(desk.source, located)) == [Excluded("s1", why)]
+    assert list(syncer.preview(desk.source, located)) == [ExcludedSession("s1", why)]
     exclusions = Exclusions.from_config(syncer.config)
     assert exclusions.remembers(desk.source.agent, "s1")
 
@@ -495,7 +496,7 @@ def test_excluded_project_is_named_remembered_and_neither_sent_nor_previewed(
 def test_session_of_a_project_that_is_gone_stays_here_as_it_did_before(desk: Desk) -> None:
     written = source(session(said("m1"), project_path="/nowhere/at/all"))
     Exclusions.from_config(desk.syncer.config).remember("cursor", "s1", "its project was closed")
-    assert list(desk.syncer.preview(*written)) == [Excluded("s1", "its project was closed")]
+    assert list(desk.syncer.preview(*written)) == [ExcludedSession("s1", "its project was closed")]
     assert desk.syncer.sync(*written) == SyncOutcome("s1", excluded="its project was closed")
     assert desk.paths == {}
 
@@ -505,11 +506,11 @@ def test_excluded_subagent_keeps_neither_its_parent_nor_the_others_back(desk: De
     written = source(session(said("m1")), closed, session(said("o1"), name="open"))
     syncer = replace(desk.syncer, config=replace(desk.syncer.config, exclude=("/closed",)))
     main, hidden, other = syncer.preview(*written)
-    assert not isinstance(main, Excluded)
-    assert not isinstance(other, Excluded)
+    assert not isinstance(main, ExcludedSession)
+    assert not isinstance(other, ExcludedSession)
     assert (main.session.id, other.session.id) == ("s1", "open")
     why = "its project matches `/closed` under exclude in config.toml"
-    assert hidden == Excluded("closed", why)
+    assert hidden == ExcludedSession("closed", why)
     assert syncer.sync(*written).sessions == 2
     assert sorted(desk.store.session_ids()) == ["open", "s1"]
 
@@ -526,7 +527,7 @@ def test_private_session_is_not_even_read(desk: Desk) -> None:
     Exclusions.from_config(desk.syncer.config).keep_private(desk.source.agent, "s1")
     why = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
     assert desk.syncer.sync(desk.source, located) == SyncOutcome("s1", excluded=why)
-    assert list(desk.syncer.preview(desk.source, located)) == [Excluded("s1", why)]
+    assert list(desk.syncer.preview(desk.source, located)) == [ExcludedSession("s1", why)]
     assert desk.paths == {}
 
 
@@ -546,14 +547,13 @@ def test_second_run_on_a_session_waits_its_turn_and_then_says_who_is_busy(desk: 
     located = desk.source.find("s1")
     assert located
     limits = Limits(lock_timeout=0.05)
-    agent = desk.source.agent
-    with desk.syncer.alone(agent, "s1", 1), pytest.raises(BusyError) as caught:
+    with desk.syncer.lock(desk.source, located, 1), pytest.raises(BusyError) as caught:
         desk.syncer.sync(desk.source, located, limits=limits)
-    assert str(caught.value) == "s1: another run has been syncing it for 0 s."
-    hint = "It is taken up again by the next hook, or by `opensync-hooks sync`."
+    assert str(caught.value) == "s1: another run has been syncing the session for 0 s."
+    hint = "The next hook delivers it, or `opensync-hooks sync`."
     assert caught.value.hint == hint
     assert desk.paths == {}
-    with desk.syncer.alone("cursor", "s1", 1):
+    with session_lock(desk.syncer.config.folders.locks, "cursor", "s1", 1):
         assert desk.syncer.sync(desk.source, located, limits=limits).sent == 2
     assert desk.syncer.sync(desk.source, located, limits=limits).unchanged == 2
 
@@ -570,9 +570,9 @@ def test_preview_is_what_a_sync_then_delivers(embedded: Desk) -> None:
     paid = Charge("c1", "claude-opus-4-5", Usage(input_tokens=9, output_tokens=9))
     whole = session(said("m1", charge=paid), said("m2"), title="One", git_branch="main")
     (shown,) = embedded.syncer.preview(*source(whole))
-    assert not isinstance(shown, Excluded)
-    head, extra = shown.head()
-    messages = [(body, more) for _, body, more, *_ in shown.messages()]
+    assert not isinstance(shown, ExcludedSession)
+    head, extra = shown.session_payload()
+    messages = [(message.body, message.extra) for message in shown.messages()]
     assert embedded.store.session_ids() == []
     embedded.syncer.sync(*source(whole))
     found = embedded.store.session("s1")
@@ -582,7 +582,7 @@ def test_preview_is_what_a_sync_then_delivers(embedded: Desk) -> None:
     for one, (body, more) in zip(found["messages"], messages, strict=True):
         assert one | body == one
         assert one["extra"] == more
-    assert all(shown.known_as(one)[1] for one in whole.messages), "it looks at the same ledger"
+    assert all(message.existing for message in shown.messages()), "it looks at the same ledger"
 
 
 def test_outcome_tells_of_a_session_and_its_subagents_together(embedded: Desk) -> None:

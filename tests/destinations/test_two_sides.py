@@ -18,7 +18,8 @@ from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Folders, load
 from opensync_hooks.delivery import split
-from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import BusyError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
@@ -155,8 +156,8 @@ def test_session_that_somebody_deletes_again_and_again_is_given_a_rest(cloud: Cl
     cloud.fault = delete
     with pytest.raises(BusyError) as caught:
         machine.sync()
-    assert str(caught.value) == "s1: the destination deletes it while it is being sent."
-    assert caught.value.hint == "Look who else works on this account."
+    assert str(caught.value) == "s1: the destination deletes the session while it is being sent."
+    assert caught.value.hint == "Check who else works with this account."
     cloud.fault = lambda _path, _body: None
     cloud.store.delete_session("s1")
     machine.sync()
@@ -166,7 +167,7 @@ def test_session_that_somebody_deletes_again_and_again_is_given_a_rest(cloud: Cl
 def test_volume_that_was_deleted_comes_back_whole_with_the_next_turn(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(split, "MOST_MESSAGES", 4)
+    monkeypatch.setattr(split, "MAX_MESSAGES", 4)
     machine = cloud.machine()
     pen = machine.pen()
     for number in range(1, 6):

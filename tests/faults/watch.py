@@ -17,7 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.delivery.session_sync import Syncer
+from opensync_hooks.delivery import session_sync
+from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.queue.spool import Spool
 from tests.faults.clock import stopwatch
 
@@ -31,24 +32,29 @@ class Watch:
     def begin(self) -> None:
         """Watch this process from now on; for processes that end soon."""
         self.folder.mkdir(exist_ok=True)
-        of_worker, of_session = Spool.single_worker, Syncer.alone
+        single_worker = Spool.single_worker
 
         @contextmanager
-        def worker_alone(spool: Spool) -> Iterator[bool]:
-            with of_worker(spool) as is_alone:
-                if not is_alone:
+        def watched_worker(spool: Spool) -> Iterator[bool]:
+            with single_worker(spool) as is_single:
+                if not is_single:
                     yield False
                     return
                 with self.inside("worker"):
                     yield True
 
         @contextmanager
-        def session_alone(syncer: Syncer, agent: str, name: str, patience: float) -> Iterator[None]:
-            with of_session(syncer, agent, name, patience), self.inside(f"session {name}"):
+        def watched_session(
+            folder: Path, agent: str, session_id: str, timeout: float
+        ) -> Iterator[None]:
+            with (
+                session_lock(folder, agent, session_id, timeout),
+                self.inside(f"session {session_id}"),
+            ):
                 yield
 
-        watched: tuple[Any, Any] = (Spool, Syncer)
-        watched[0].alone, watched[1].alone = worker_alone, session_alone
+        patched: tuple[Any, Any] = (Spool, session_sync)
+        patched[0].single_worker, patched[1].session_lock = watched_worker, watched_session
 
     @contextmanager
     def inside(self, section: str) -> Iterator[None]:

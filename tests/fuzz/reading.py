@@ -7,25 +7,30 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from opensync_hooks.agents.source import Source
 from opensync_hooks.config import Config, Folders
-from opensync_hooks.delivery.delivery import Costs, Delivery
+from opensync_hooks.delivery.costs import bill
+from opensync_hooks.delivery.diff import diff
+from opensync_hooks.delivery.redact import redact
+from opensync_hooks.delivery.send import send
+from opensync_hooks.delivery.split import SessionPart
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.errors import RejectedError, SourceError
 from opensync_hooks.ledger.session_record import MessageRecord, RemoteSession
 from opensync_hooks.model import Json, Session
+from opensync_hooks.pricing.cost import price
 from opensync_hooks.pricing.table import bundled_table
 
 _AT_HOME = tuple(
     os.path.realpath(folder)
     for folder in (sys.prefix, sys.base_prefix, Path(__file__).parents[2], "/usr/share", os.devnull)
 )
-_PRICES = bundled_table()
 
 
 class Sink:
@@ -56,8 +61,11 @@ class Sink:
         return BatchReply(len(body.get("sessions", ())), 0)
 
 
+@dataclass(frozen=True, slots=True)
 class ForgetfulRecord:
     """A session record that remembers nothing."""
+
+    session_id: str
 
     def remote_session(self) -> RemoteSession | None:
         return None
@@ -73,15 +81,16 @@ class ForgetfulRecord:
     def set_message(self, *_: object) -> None: ...
 
     def claim_charges(self, charge_ids: Iterable[str]) -> dict[str, str]:
-        return dict.fromkeys(charge_ids, "")
+        return dict.fromkeys(charge_ids, self.session_id)
 
 
 def deliver(session: Session, folder: Path) -> None:
     """All that the worker does with a session, but for the network and the disk."""
-    record: Any = ForgetfulRecord()
+    record: Any = ForgetfulRecord(session.id)
     config = Config(Folders(folder, folder, folder), thinking=True)
-    costs = Costs.of(session, record, _PRICES)
-    Delivery(session, costs, Sink(), record, config).run()
+    priced = price(redact(session, config), bundled_table())
+    costs = bill(priced, record, claims=True)
+    send(diff(SessionPart(priced), costs, record, keeps_extra=True, resends=False), Sink())
 
 
 def read_all(source: Source, folder: Path) -> int:

@@ -23,7 +23,8 @@ import pytest
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.config import Config, load
-from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger

@@ -16,7 +16,8 @@ from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located
 from opensync_hooks.config import settings
 from opensync_hooks.delivery import factory
-from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger.ledger import Ledger

@@ -15,7 +15,7 @@ import pytest
 
 from opensync_hooks import config
 from opensync_hooks.config.credentials import save_login
-from opensync_hooks.delivery.session_sync import SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.errors import ServerFailureError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger

@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from opensync_hooks.config import Folders
-from opensync_hooks.delivery.delivery import Limits
+from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger

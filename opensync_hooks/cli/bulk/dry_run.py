@@ -6,17 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
-from opensync_hooks.delivery import payloads
-from opensync_hooks.delivery.delivery import Delivery, is_due
+from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.ledger import readonly
-from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.model import Json
 
 
@@ -71,30 +69,27 @@ def plan(
     syncer: Syncer, source: Source, located: Located, *, force: bool = False
 ) -> Iterator[PlannedSync]:
     """Yield the plans for a session and its subagents. Raises SourceError."""
-    for preview in syncer.preview(source, located):
-        if isinstance(preview, Delivery):
-            yield _plan_delivery(preview, force=force)
+    for changes in syncer.preview(source, located, force=force):
+        if isinstance(changes, SessionDiff):
+            yield _plan_delivery(changes)
         else:
-            yield PlannedSync(preview.session_id, excluded=preview.reason)
+            yield PlannedSync(changes.session_id, excluded=changes.reason)
 
 
-def _plan_delivery(delivery: Delivery, *, force: bool) -> PlannedSync:
-    known = delivery.known = delivery.record.remote_session()
+def _plan_delivery(changes: SessionDiff) -> PlannedSync:
     messages = parts = size = 0
     masked = Counter[str]()
-    for message, body, extra, secrets, _ in delivery.messages():
-        _, entry = delivery.known_as(message)
-        if force and entry:
-            entry = replace(entry, state=MessageState.PENDING)
-        if is_due(message, payloads.digest(body, extra), entry):
+    for diff in changes.messages():
+        if diff.is_due:
             messages += 1
-            parts += len(body["parts"])
-            size += len(json.dumps(body, ensure_ascii=False).encode())
-            masked += secrets
-    has_new_totals = known is not None and known.hash != payloads.digest(*delivery.head())
+            parts += len(diff.body["parts"])
+            size += len(json.dumps(diff.body, ensure_ascii=False).encode())
+            masked.update(diff.message.redacted)
+    existing = changes.existing
+    has_new_totals = existing is not None and existing.hash != changes.hash()
     return PlannedSync(
-        session_id=delivery.session.id,
-        title=delivery.session.title or "",
+        session_id=changes.session.id,
+        title=changes.session.title or "",
         messages=messages,
         parts=parts,
         size=size,

@@ -19,7 +19,8 @@ from opensync_hooks.cli.commands import dry_run
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.progress import Progress
 from opensync_hooks.delivery import factory
-from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import cooldown, drain

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify.comparison import Comparison, Difference, SentMessage
-from opensync_hooks.delivery.delivery import Delivery
+from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.ledger.session_record import SessionRecord
@@ -55,12 +55,12 @@ class Verifier:
     def verify(self, source: Source, located: Located) -> Verdict:
         """Compare a session, and change nothing. Raises what `Syncer.sync` raises."""
         verdict = Verdict(located.session_id)
-        with self.syncer.alone(source.agent, located.session_id, _LOCK_TIMEOUT_S):
-            for preview in self.syncer.preview(source, located):
-                if isinstance(preview, Delivery):
-                    verdict = self._add(verdict, preview)
-                elif preview.session_id == located.session_id:
-                    verdict = Verdict(located.session_id, excluded=preview.reason)
+        with self.syncer.lock(source, located, _LOCK_TIMEOUT_S):
+            for changes in self.syncer.preview(source, located):
+                if isinstance(changes, SessionDiff):
+                    verdict = self._add(verdict, changes)
+                elif changes.session_id == located.session_id:
+                    verdict = Verdict(located.session_id, excluded=changes.reason)
         return verdict
 
     def repair(self, source: Source, located: Located, verdict: Verdict) -> None:
@@ -81,13 +81,12 @@ class Verifier:
                 record.mark_pending(list(filter(None, message_ids)))
         self.syncer.sync(source, located)
 
-    def _add(self, verdict: Verdict, delivery: Delivery) -> Verdict:
+    def _add(self, verdict: Verdict, changes: SessionDiff) -> Verdict:
         """Compare the session itself, or one of its subagents."""
-        known = delivery.known = delivery.record.remote_session()
-        session = delivery.session
-        stored = self.destination.fetch(session.id, known.remote_id if known else None)
+        session, existing = changes.session, changes.existing
+        stored = self.destination.fetch(session.id, existing.remote_id if existing else None)
         comparison = Comparison(session.id, str(stored["session"]["id"]) if stored else "")
-        differences = tuple(_differences(delivery, stored, comparison))
+        differences = tuple(_differences(changes, stored, comparison))
         return Verdict(
             session_id=verdict.session_id,
             title=verdict.title or session.title,
@@ -101,22 +100,27 @@ class Verifier:
 
 
 def _differences(
-    delivery: Delivery, stored: Json | None, comparison: Comparison
+    changes: SessionDiff, stored: Json | None, comparison: Comparison
 ) -> Iterator[Difference]:
-    messages = list(_sent_messages(delivery))
+    messages = list(_sent_messages(changes))
     if stored is not None:
-        yield from comparison.session(*delivery.head(), stored["session"])
+        yield from comparison.session(*changes.session_payload(), stored["session"])
         yield from comparison.all_messages(messages, stored["messages"])
-    elif delivery.known is not None:
+    elif changes.existing is not None:
         yield comparison.difference("missing session", "the session was synced, but is missing")
     elif any(message.record is not None or not message.undone for message in messages):
         yield comparison.difference("not synced", "the session is not synced yet")
 
 
-def _sent_messages(delivery: Delivery) -> Iterator[SentMessage]:
-    for message, body, extra, *_ in delivery.messages():
-        name, record = delivery.known_as(message)
-        aliases = [alias for alias in (message.id, *message.aliases) if alias != name]
+def _sent_messages(changes: SessionDiff) -> Iterator[SentMessage]:
+    for diff in changes.messages():
+        message = diff.message
+        aliases = [name for name in (message.id, *message.aliases) if name != diff.sent_id]
         yield SentMessage(
-            (name, *aliases), body, extra, record, undone=message.undone, spare=message.spare
+            (diff.sent_id, *aliases),
+            diff.body,
+            diff.extra,
+            diff.existing,
+            undone=message.undone,
+            spare=message.spare,
         )

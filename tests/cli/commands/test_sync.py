@@ -19,7 +19,8 @@ import pytest
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.commands.progress import Progress
-from opensync_hooks.delivery.session_sync import Syncer, SyncOutcome
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.session_sync import Syncer
 from tests.commandline import (
     DATA,
     FIRST,

@@ -1,0 +1,46 @@
+"""What a session itself cost, without the API calls that it copied from another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.model import Charge, Session, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The totals of a session, and the charges that they are made of."""
+
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = None
+    """USD; None where no model has a price."""
+    charge_ids: frozenset[str] = frozenset()
+    unpriced: tuple[str, ...] = ()
+    """The models without a price."""
+    forked_from: str | None = None
+    """The session that owns the last charge that was copied."""
+
+    def own(self, charge: Charge | None) -> Charge | None:
+        """Return the charge if it is billed to this session."""
+        return charge if charge and charge.id in self.charge_ids else None
+
+
+def bill(session: Session, record: SessionRecord, *, claims: bool) -> Costs:
+    """Return what is billed to a priced session.
+
+    `claims`: from now on the session owns each charge that no other one has claimed before.
+    """
+    owners_of = record.claim_charges if claims else record.charge_owners
+    owners = owners_of(charge.id for charge in session.charges)
+    own = [charge for charge in session.charges if owners[charge.id] == session.id]
+    costs = [charge.cost for charge in own if charge.cost is not None]
+    unpriced = {charge.model for charge in own if charge.model and charge.cost is None}
+    originals = [owner for owner in owners.values() if owner != session.id]
+    return Costs(
+        usage=sum((charge.usage for charge in own), Usage()),
+        cost=sum(costs) if costs else None,
+        charge_ids=frozenset(charge.id for charge in own),
+        unpriced=tuple(sorted(unpriced)),
+        forked_from=originals[-1] if originals else None,
+    )

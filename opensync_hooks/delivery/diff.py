@@ -1,0 +1,103 @@
+"""A session as it would be sent now, against what the ledger knows of it at one destination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from opensync_hooks.delivery import payloads
+from opensync_hooks.delivery.costs import Costs
+from opensync_hooks.delivery.split import SessionPart
+from opensync_hooks.ledger.session_record import (
+    MessageRecord,
+    MessageState,
+    RemoteSession,
+    SessionRecord,
+)
+from opensync_hooks.model import Json, Message, Session
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDiff:
+    """One message with its payload, and the version of it that was sent last."""
+
+    message: Message
+    sent_id: str
+    """The id that the message was delivered under; an alias where another copy was read then."""
+    body: Json
+    extra: Json
+    content_hash: str
+    cuts: Mapping[str, int]
+    """What was cut from the payload, by kind."""
+    existing: MessageRecord | None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the destination lacks the message as it is now."""
+        if self.existing is None:
+            return not self.message.undone
+        if self.existing.hash == self.content_hash:
+            return self.existing.state is MessageState.PENDING
+        return not self.message.spare  # the version that was sent is richer
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDiff:
+    """One part of a session, cleaned and priced, with what was confirmed of it."""
+
+    session: Session
+    number: int
+    """Of the part; 1 for a session that is sent as one."""
+    costs: Costs
+    record: SessionRecord
+    existing: RemoteSession | None
+    keeps_extra: bool
+    """Whether the destination stores what OpenSync has no field for."""
+    resends: bool
+    """Whether everything that was sent before is due again."""
+
+    def session_payload(self) -> tuple[Json, Json]:
+        """Return the body and the extra of the session itself."""
+        body = payloads.session_body(self.session, self.costs)
+        return body, self._extra(payloads.session_extra(self.session, self.costs))
+
+    def hash(self) -> str:
+        """Return the hash of the session's own payload, without its messages."""
+        return payloads.digest(*self.session_payload())
+
+    def messages(self) -> Iterator[MessageDiff]:
+        """Yield each message, in an order that its times do not contradict."""
+        latest: int | None = None
+        for message in self.session.messages:
+            if not message.parts:
+                continue
+            times = [time for time in (latest, message.created_at) if time is not None]
+            latest = max(times, default=None)
+            yield self._message(replace(message, charge=self.costs.own(message.charge)), latest)
+
+    def _message(self, message: Message, created_at: int | None) -> MessageDiff:
+        body, cuts = payloads.message_body(message, created_at)
+        extra = self._extra(payloads.message_extra(message))
+        sent_id, existing = message.id, None
+        for name in (message.id, *message.aliases):
+            existing = self.record.message(name)
+            if existing:
+                sent_id = name
+                break
+        if existing and self.resends:
+            existing = replace(existing, state=MessageState.PENDING)
+        content_hash = payloads.digest(body, extra)
+        return MessageDiff(message, sent_id, body, extra, content_hash, cuts, existing)
+
+    def _extra(self, extra: Json) -> Json:
+        return extra if self.keeps_extra else {}
+
+
+def diff(
+    part: SessionPart, costs: Costs, record: SessionRecord, *, keeps_extra: bool, resends: bool
+) -> SessionDiff:
+    """Compare a part with its record; the messages are compared when they are walked."""
+    session, existing = part.session, record.remote_session()
+    if existing and not session.end_reason:  # only the hook that saw the end knows its reason
+        session = replace(session, end_reason=existing.end_reason)
+    return SessionDiff(session, part.number, costs, record, existing, keeps_extra, resends)

@@ -1,0 +1,193 @@
+"""Sends one part of a session: the session, the messages that are due, the session again.
+
+The ledger is written around every request: a message is pending before it is sent and confirmed
+after the answer. A kill in between sends it once more, and the destination stores it once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from opensync_hooks.delivery.diff import MessageDiff, SessionDiff
+from opensync_hooks.delivery.json_values import truncate
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.destinations.protocol import Destination, set_title
+from opensync_hooks.errors import BusyError, RejectedError, ServerFailureError, TimeLimitError
+from opensync_hooks.ledger.session_record import MessageState
+
+MAX_FAILURES = 3
+"""Messages in a row that the server fails on; with more, it is not the messages' fault."""
+_MAX_DELETIONS = 3
+"""How often the destination may delete a session while we send it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a sync may wait and take."""
+
+    lock_timeout: float = 30
+    """Seconds to wait for another run on the same session."""
+    deadline: float | None = None
+    """When to stop, by the monotonic clock; what is confirmed by then stays confirmed."""
+    is_last_attempt: bool = False
+    """Quarantine what the server still fails on without saying why."""
+
+
+NO_LIMITS = Limits()
+
+
+class _SessionDeletedError(Exception):
+    """The destination answered with another id for the session than before."""
+
+
+def send(diff: SessionDiff, destination: Destination, limits: Limits = NO_LIMITS) -> SyncOutcome:
+    """Bring the destination up to date, and return what came of it.
+
+    Raises UnreachableError, KeyRefusedError, UnusableDestinationError; TimeLimitError after the
+    deadline; RejectedError if the session itself is refused.
+    """
+    for _ in range(_MAX_DELETIONS):
+        try:
+            return _Delivery(diff, destination, limits).run()
+        except _SessionDeletedError:
+            # What was confirmed is gone with the session: all of it has to be sent again.
+            diff.record.forget()
+            diff = replace(diff, existing=None)
+    raise BusyError(
+        f"{diff.session.id}: the destination deletes the session while it is being sent.",
+        "Check who else works with this account.",
+    )
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """A session that is being sent."""
+
+    diff: SessionDiff
+    destination: Destination
+    limits: Limits
+    remote_id: str | None = None
+    states: Counter[MessageState] = field(default_factory=Counter)
+    """How many messages of this run ended in which state."""
+    unchanged: int = 0
+    failures: int = 0
+    """Messages in a row that the server failed on."""
+    reason: str | None = None
+    redacted: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
+    is_origin_saved: bool = False
+
+    def run(self) -> SyncOutcome:
+        for message in self.diff.messages():
+            self._check_deadline()
+            self.losses.update(message.cuts)
+            if message.is_due:
+                self._put_message(message)
+            elif message.existing:
+                self.unchanged += 1
+                if message.existing.state is MessageState.CONFIRMED:
+                    self._save_origin()
+        self._put_totals()
+        session = self.diff.session
+        self.losses.update(session.skipped)  # last: some sources count while messages are read
+        exists = self.diff.existing is not None or self.remote_id is not None
+        return SyncOutcome(
+            session_id=session.id,
+            title=session.title,
+            sessions=int(exists and self.diff.number == 1),
+            sent=self.states[MessageState.CONFIRMED],
+            unchanged=self.unchanged,
+            quarantined=self.states[MessageState.QUARANTINED],
+            unclear=self.states[MessageState.PENDING],
+            reason=self.reason,
+            is_partial=session.is_partial,
+            redacted=self.redacted,
+            losses=self.losses,
+        )
+
+    def _check_deadline(self) -> None:
+        """Stop a run that is late, but not before it has sent something.
+
+        A session that takes long to compare would otherwise never get to its first new message.
+        """
+        deadline = self.limits.deadline
+        if deadline is not None and time.monotonic() > deadline and self.remote_id is not None:
+            raise TimeLimitError(
+                f"{self.diff.session.id}: takes too long; the other sessions go first."
+            )
+
+    def _put_message(self, message: MessageDiff) -> None:
+        record, content_hash = self.diff.record, message.content_hash
+        body = {
+            "sessionExternalId": truncate(self.diff.session.id),
+            "externalId": truncate(f"{self._open_session()}:{message.sent_id}"),
+            "source": self.diff.session.agent,
+            **message.body,
+        }
+        if message.existing:  # without it, the server would keep text that the user took back
+            body.setdefault("textContent", "")
+        record.set_message(message.sent_id, content_hash, MessageState.PENDING)
+        state, reason = MessageState.CONFIRMED, None
+        try:
+            self.destination.put_message(body, message.extra, replaces=message.existing is not None)
+        except RejectedError as error:
+            state, reason = MessageState.QUARANTINED, str(error)
+        except ServerFailureError as error:
+            state, reason = self._state_after_failure(error), str(error)
+        else:
+            self.failures = 0
+            self.redacted.update(message.message.redacted)
+        record.set_message(message.sent_id, content_hash, state, reason)
+        self.states[state] += 1
+        self.reason = reason or self.reason
+        if state is MessageState.CONFIRMED:
+            self._save_origin()
+
+    def _state_after_failure(self, error: ServerFailureError) -> MessageState:
+        """Raises the error where the server fails on message after message."""
+        if self.limits.is_last_attempt:
+            return MessageState.QUARANTINED
+        self.failures += 1
+        if self.failures == MAX_FAILURES:
+            raise error
+        return MessageState.PENDING
+
+    def _save_origin(self) -> None:
+        """Only a confirmed message counts: a copy that was merely read must bar no other one."""
+        if self.diff.session.origin and not self.is_origin_saved:
+            self.diff.record.set_origin(self.diff.session.origin)
+            self.is_origin_saved = True
+
+    def _open_session(self) -> str:
+        """Return the destination's id of the session; the first message of a run asks for it."""
+        if self.remote_id is None:
+            existing = self.diff.existing
+            self.remote_id = self._put_session(with_title=existing is None)
+            if existing and existing.remote_id != self.remote_id:
+                raise _SessionDeletedError
+            self.diff.record.set_remote_id(self.remote_id)
+        return self.remote_id
+
+    def _put_totals(self) -> None:
+        """Bring title and totals up to date; last, as this makes the messages searchable."""
+        session, existing, content_hash = self.diff.session, self.diff.existing, self.diff.hash()
+        has_sent = self.states[MessageState.CONFIRMED] > 0
+        if not has_sent and (existing is None or existing.hash == content_hash):
+            return
+        remote_id = self._open_session()
+        title = self.diff.session_payload()[0].get("title")
+        if title and existing and existing.title != title:
+            set_title(self.destination, truncate(session.id), title)
+        if has_sent and self._put_session(with_title=False) != remote_id:
+            raise _SessionDeletedError
+        unpriced = self.diff.costs.unpriced
+        self.diff.record.confirm_session(content_hash, title, session.end_reason, unpriced)
+
+    def _put_session(self, *, with_title: bool) -> str:
+        """Leave the title out for a known session: with it, the server may ignore the rest."""
+        body, extra = self.diff.session_payload()
+        if not with_title:
+            body.pop("title", None)
+        return self.destination.put_session(body, extra)
