@@ -16,7 +16,7 @@ from opensync_hooks.system.terminal import INTERRUPTED, print_error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: see `errors`; also 0 done, 1 failed, 130 interrupted."""
+    """Run one command; returns 0, 1 if something failed, 130 after Ctrl-C, or an error's code."""
     arguments = _parser().parse_args(argv)
     os.umask(0o077)
     if isinstance(sys.stdout, io.TextIOWrapper):

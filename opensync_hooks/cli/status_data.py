@@ -78,7 +78,7 @@ class Status:
     agents: tuple[AgentStatus, ...]
 
     def as_json(self) -> dict[str, object]:
-        """The keys are a public interface, and older than the names of the fields."""
+        """Return the public form of the status, whose keys are older than the fields' names."""
         fields = asdict(self)
         del fields["quarantined"], fields["cooldown"]
         return fields | {
@@ -90,7 +90,7 @@ class Status:
 
 
 def gather() -> Status:
-    """Contacts the destination, but changes nothing. Raises NotConfiguredError."""
+    """Contact the destination, and change nothing. Raises NotConfiguredError."""
     config = load()
     reachable, authorised, problem = _probe(config)
     spool = Spool(config.folders.spool)
@@ -127,7 +127,7 @@ def gather() -> Status:
 
 
 def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
-    """Whether the destination responds, whether it accepts the key, and the error otherwise."""
+    """Return whether the destination responds, whether it accepts the key, and the error."""
     try:
         with factory.destination(config) as destination:
             destination.put_batch({})

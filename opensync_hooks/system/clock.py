@@ -6,5 +6,5 @@ import time
 
 
 def now() -> int:
-    """Milliseconds since 1970 UTC. May jump; measure durations with `time.monotonic`."""
+    """Return the ms since 1970 UTC. They may jump: measure durations with `time.monotonic`."""
     return time.time_ns() // 1_000_000

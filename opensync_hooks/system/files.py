@@ -25,7 +25,7 @@ _IS_LINK = "a link, and links are not followed"
 
 
 def session_file_stem(agent: str, session_id: str) -> str:
-    """The name, without its suffix, of a file about one session. Hashed: an id is never a path."""
+    """Return the name, without suffix, of a file about one session. It is hashed, never a path."""
     raw_id = session_id.encode("utf-8", "surrogatepass")
     return f"{agent}-{hashlib.sha256(raw_id).hexdigest()[:32]}"
 
@@ -66,7 +66,7 @@ def open_regular_file(path: Path) -> BinaryIO:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a regular file. Raises OSError as `open_regular_file` does."""
+    """Return the content of a regular file. Raises OSError as `open_regular_file` does."""
     with open_regular_file(path) as file:
         return file.read()
 

@@ -9,12 +9,12 @@ _SIZE_UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"))
 
 
 def count(number: int, noun: str) -> str:
-    """`1 session`, `2 sessions`."""
+    """Return `1 session`, `2 sessions`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def ago(timestamp: int | None) -> str:
-    """The age of a time in ms since 1970: `2 minutes ago`, `never` for None."""
+    """Return the age of a time in ms since 1970: `2 minutes ago`, or `never` for None."""
     if timestamp is None:
         return "never"
     seconds = max(0, clock.now() - timestamp) // 1000
@@ -22,7 +22,7 @@ def ago(timestamp: int | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`2 minutes`: the largest unit that fits, rounded down."""
+    """Return `2 minutes`: in the largest unit that fits, rounded down."""
     for length, unit in _TIME_UNITS:
         if seconds >= length:
             return count(int(seconds // length), unit)
@@ -30,7 +30,7 @@ def duration(seconds: float) -> str:
 
 
 def size(bytes_: int) -> str:
-    """`1.2 MB`, `17 bytes`."""
+    """Return `1.2 MB`, `17 bytes`."""
     for length, unit in _SIZE_UNITS:
         if bytes_ >= length:
             return f"{bytes_ / length:.1f} {unit}"

@@ -79,13 +79,13 @@ class SqliteFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A transaction whose statements all see the same state."""
+        """Open a transaction whose statements all see the same state."""
         with self._transaction("BEGIN") as db:
             yield db
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is committed as a whole, or not at all."""
+        """Open a transaction that is committed as a whole, or not at all."""
         with self._transaction("BEGIN IMMEDIATE") as db:
             yield db
 
@@ -124,7 +124,7 @@ class SqliteFile:
 
 
 def file_id(path: Path) -> tuple[int, int] | None:
-    """Device and inode, which tell a file from its successor at the same path; None if missing."""
+    """Return device and inode, which differ for a new file at the same path; None if missing."""
     try:
         status = path.stat()
     except OSError:
@@ -169,7 +169,7 @@ def _make_private(path: Path) -> None:
 
 
 def _check_regular(path: Path) -> int:
-    """The file's mode; 0600 if it is missing."""
+    """Return the file's mode, or 0600 if it is missing. Raises UnusableFileError for a link."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

@@ -29,7 +29,7 @@ def print_error(error: OpenSyncError) -> int:
 
 
 def coloured(text: str, colour: str) -> str:
-    """The text in an ANSI colour (`31` is red), unless stdout or the user does without colours."""
+    """Return the text in an ANSI colour (`31` is red), or as it is where colours are not wanted."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     return text if plain or not sys.stdout.isatty() else f"\x1b[{colour}m{text}\x1b[0m"
 

@@ -60,7 +60,7 @@ def _print(agent: str, plan: PlannedSync, *, as_json: bool) -> None:
 
 
 def _amounts(plans: Iterable[PlannedSync]) -> str:
-    """`3 messages, 5 parts, 1.3 KB, 2 redactions (2 github-token)`."""
+    """Return `3 messages, 5 parts, 1.3 KB, 2 redactions (2 github-token)`."""
     messages = parts = bytes_ = 0
     masked = Counter[str]()
     for plan in plans:

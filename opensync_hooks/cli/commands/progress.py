@@ -32,7 +32,7 @@ class Progress:
             self._next_update = now + _INTERVAL_S
 
     def text(self, elapsed_s: float) -> str:
-        """`3 of 9 sessions, 1.5 a second, 4 seconds left`."""
+        """Return `3 of 9 sessions, 1.5 a second, 4 seconds left`."""
         rate = self.done / elapsed_s if elapsed_s else 0.0
         left = f", {duration((self._total - self.done) / rate)} left" if rate else ""
         return f"{self.done} of {count(self._total, 'session')}, {rate:.1f} a second{left}"

@@ -94,7 +94,7 @@ def _select(arguments: argparse.Namespace, queue: QueueReport) -> list[QueueItem
 
 
 def _session_id(item: QueueItem) -> str:
-    """The agent's own id, also of a message in a later part of a long session."""
+    """Return the agent's own id, also for a message in a later part of a long session."""
     return item.session_id.partition("#")[0]
 
 
@@ -137,7 +137,7 @@ def _report(session_id: str, result: Result) -> bool:
 
 
 def _enqueue_session(item: QueueItem, spool: Spool) -> None:
-    """A message is delivered together with its session."""
+    """Queue the session of a message, as messages are delivered with their session."""
     session = registry.find(_session_id(item), item.agent)
     if session is None or not bulk_sync.enqueue([session], spool):
         print_line(f"{item.session_id}: not in its usual folder; try `opensync-hooks sync --all`.")

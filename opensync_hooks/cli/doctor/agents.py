@@ -69,7 +69,7 @@ def retention(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _unsynced_ages(source: Source, config: Config) -> list[int]:
-    """Ms since the last change, for each session that is not synced."""
+    """Return the ms since the last change, for each session that is not synced."""
     now = clock.now()
     with readonly.copied(config.folders.ledger) as ledger:
         return [

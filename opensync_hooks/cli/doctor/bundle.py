@@ -30,6 +30,7 @@ from opensync_hooks.errors import OpenSyncError, as_opensync_error
 from opensync_hooks.hook import paths
 from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.system.files import atomic_write
+from opensync_hooks.system.terminal import print_line
 
 _LOG_LINES = 300
 _PREFIXES = {name.partition("_")[0] for agent in AGENTS for name in agent.description.variables}
@@ -68,7 +69,7 @@ def write(text: str, target: str) -> None:
     if path.is_dir():
         path /= time.strftime("opensync-hooks-report-%Y%m%d-%H%M%S.json")
     atomic_write(path, text.encode("utf-8", "replace"))
-    print(f"{path}: written. Read it before you share it.")  # noqa: T201
+    print_line(f"{path}: written. Read it before you share it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _without_folders(match: re.Match[str]) -> str:
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, object]:
-    """Lists and the user's own patterns are private, so only their lengths are reported."""
+    """Return the settings. Lists and patterns are private, so only their lengths are included."""
     try:
         config = load(environ)
     except OpenSyncError as error:
@@ -151,7 +152,7 @@ def _status() -> object:
 
 
 def _log(folder: Path) -> list[str]:
-    """The last lines of our log, which holds names and numbers, but no content."""
+    """Return the last lines of our log, which holds names and numbers, but no content."""
     lines: list[str] = []
     for path in folder.glob("*.log"):
         try:

@@ -58,7 +58,7 @@ def _python_problem(python: str) -> str:
 
 
 def outdated(agent: Agent, environ: Mapping[str, str]) -> str:
-    """The version that the agent's hook belongs to, if it is not this one; otherwise empty."""
+    """Return the version that the agent's hook belongs to; empty if it is this one."""
     return _other_version(agent.registration.entries(environ.get))
 
 
@@ -68,7 +68,7 @@ def _other_version(entries: Iterable[HookEntry]) -> str:
 
 
 def _package_version(script: Path) -> str:
-    """The version of the package, or of the clone, that a hook's script is in."""
+    """Return the version of the package or clone that a hook's script is in; empty if unknown."""
     for root in script.parents[1:3]:
         for path in (root / "__init__.py", root / "opensync_hooks" / "__init__.py"):
             try:

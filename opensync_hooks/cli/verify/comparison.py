@@ -213,12 +213,12 @@ def _without_padding(sent: list[Json], stored: list[Json]) -> list[Json]:
 
 
 def _is_later(sent: int | None, stored: object) -> bool:
-    """An earlier time is right: the server replaces a time in its future by its own."""
+    """Whether the stored time is later. Earlier is right: the server replaces future times."""
     return sent is not None and isinstance(stored, int | float) and stored > sent
 
 
 def _content_key(stored: Json) -> tuple[str, ...]:
-    """Equal for two messages that look the same to a reader."""
+    """Return a key that is equal for two messages that look the same to a reader."""
     texts = (str(stored.get(name)) for name in ("role", "createdAt", "textContent"))
     return (*texts, _canonical(stored.get("parts")))
 
