@@ -1,7 +1,6 @@
 """Writes what Cursor leaves on a disk: its editor's database, its chats, and their transcripts.
 
-Everything is made here from the formats; nothing of the package's own code is used, so that a
-mistake in reading is not made in writing as well.
+Nothing here uses the package's own code, so that a mistake in reading is not repeated in writing.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def user_folder(home: Path) -> Path:
 
 
 class Editor:
-    """An open `state.vscdb`. Closing it is what the editor does at its end."""
+    """An open `state.vscdb`; the editor closes it when it ends."""
 
     def __init__(self, home: Path, *, journal: Journal = "wal", lists: bool = True) -> None:
         self.path = user_folder(home) / "globalStorage" / "state.vscdb"
@@ -74,7 +73,7 @@ class Editor:
         self.db.close()
 
     def copied_while_open(self, home: Path) -> Path:
-        """What a crash leaves: the main file and its -wal, as they are at this moment."""
+        """Copy the main file and its -wal as they are now, which is what a crash leaves."""
         target = user_folder(home) / "globalStorage" / "state.vscdb"
         target.parent.mkdir(parents=True, exist_ok=True)
         for suffix in ("", "-wal"):
@@ -85,7 +84,7 @@ class Editor:
 
 
 class Draft:
-    """One session being written, as its version would; `save` puts its document."""
+    """One session that is being written as its version does; `save` writes its document."""
 
     def __init__(
         self, editor: Editor, session_id: str, version: int, document: dict[str, Any]
@@ -109,28 +108,28 @@ class Draft:
             **document,
         }
 
-    def prompt(self, text: str, **more: Any) -> str:
-        return self.bubble(1, {"text": text, **more})
+    def add_prompt(self, text: str, **more: Any) -> str:
+        return self.add_bubble(1, {"text": text, **more})
 
-    def says(self, text: str, **more: Any) -> str:
-        return self.bubble(2, {"text": text, **more})
+    def add_answer(self, text: str, **more: Any) -> str:
+        return self.add_bubble(2, {"text": text, **more})
 
-    def thinks(self, text: str, **more: Any) -> str:
-        return self.bubble(
+    def add_thought(self, text: str, **more: Any) -> str:
+        return self.add_bubble(
             2, {"text": "", "capabilityType": 30, "thinking": {"text": text}, **more}
         )
 
-    def calls(self, name: str, **tool: Any) -> str:
+    def add_tool_call(self, name: str, **tool: Any) -> str:
         row = {"name": name, "tool": 1, "status": "completed", "toolCallBinary": CANARY, **tool}
         row.setdefault("toolCallId", f"call_{self._count}\nfc_{self._count}")
-        return self.bubble(2, {"text": "", "capabilityType": 15, "toolFormerData": row})
+        return self.add_bubble(2, {"text": "", "capabilityType": 15, "toolFormerData": row})
 
-    def bubble(self, of: int, fields: dict[str, Any]) -> str:
-        """The header, and the row that goes with it in this version."""
+    def add_bubble(self, kind: int, fields: dict[str, Any]) -> str:
+        """Add a header, and the row that belongs to it. Kind 1 is a user's, 2 an assistant's."""
         self.at += 1_000
         self._count += 1
         bubble_id: str = fields.pop("bubbleId", f"{self.session_id}-b{self._count}")
-        value = {"_v": 3, "type": of, "bubbleId": bubble_id, **{name: [] for name in _EMPTY}}
+        value = {"_v": 3, "type": kind, "bubbleId": bubble_id, **{name: [] for name in _EMPTY}}
         value |= {"tokenCount": {"inputTokens": 0, "outputTokens": 0}, "requestId": ""}
         if self.version >= 9:
             value["createdAt"] = iso(self.at)
@@ -143,7 +142,7 @@ class Draft:
             value["toolFormerData"] = tool
         elif self.version == 3:
             value["toolFormerData"] = {"additionalData": {}}
-        self.headers.append({"bubbleId": bubble_id, "type": of})
+        self.headers.append({"bubbleId": bubble_id, "type": kind})
         self._keep(bubble_id, value | fields)
         return bubble_id
 
@@ -156,17 +155,17 @@ class Draft:
     def key(self, bubble_id: str) -> str:
         return f"bubbleId:{self.session_id}:{bubble_id}"
 
-    def rewrite(self, bubble_id: str, **fields: Any) -> None:
+    def update_bubble(self, bubble_id: str, **fields: Any) -> None:
         self.editor.put(self.key(bubble_id), self.editor.get(self.key(bubble_id)) | fields)
 
     def rewind(self, count: int) -> None:
-        """Take the last headers away and leave the rows, as an edit of an earlier prompt does."""
+        """Remove the last headers but not their rows, as editing an earlier prompt does."""
         del self.headers[-count:]
         self.save()
 
-    def turn(self, number: int) -> None:
-        self.prompt(f"prompt {number}", requestId=f"request-{number}")
-        self.says(f"answer {number}")
+    def add_turn(self, number: int) -> None:
+        self.add_prompt(f"prompt {number}", requestId=f"request-{number}")
+        self.add_answer(f"answer {number}")
 
     def save(self, **document: Any) -> Draft:
         self.document |= document
@@ -176,7 +175,7 @@ class Draft:
         else:
             written["fullConversationHeadersOnly"] = self.headers
         if self.version == 2:
-            written["conversationMap"] = {one["bubbleId"]: one for one in self.embedded}
+            written["conversationMap"] = {bubble["bubbleId"]: bubble for bubble in self.embedded}
         if self.version < 3:
             tools = {"bubbleDataMap": json.dumps(self.old_tools)}
             written["capabilities"] = [{"type": 15, "data": tools}, {"type": 16, "data": {}}]
@@ -185,14 +184,14 @@ class Draft:
 
 
 def window(home: Path, name: str, uri: str, items: dict[str, Any], *, key: str = "folder") -> None:
-    """A window's own folder, with the lists of sessions that it keeps."""
+    """Create a window's own folder, with the lists of sessions that it keeps."""
     folder = user_folder(home) / "workspaceStorage" / name
     folder.mkdir(parents=True)
     (folder / "workspace.json").write_text(json.dumps({key: uri}))
     db = sqlite3.connect(folder / "state.vscdb", isolation_level=None)
     db.execute("CREATE TABLE ItemTable (key TEXT UNIQUE ON CONFLICT REPLACE, value BLOB)")
-    for name_of, value in items.items():
-        db.execute("INSERT INTO ItemTable VALUES (?, ?)", (name_of, json.dumps(value)))
+    for item_key, value in items.items():
+        db.execute("INSERT INTO ItemTable VALUES (?, ?)", (item_key, json.dumps(value)))
     db.close()
 
 
@@ -206,10 +205,10 @@ def protobuf(number: int, value: bytes | int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    found = b""
+    encoded = b""
     while value > 0x7F:
-        found, value = found + bytes((value & 0x7F | 0x80,)), value >> 7
-    return found + bytes((value,))
+        encoded, value = encoded + bytes((value & 0x7F | 0x80,)), value >> 7
+    return encoded + bytes((value,))
 
 
 def user(words: str, request: str | None = None) -> dict[str, Any]:
@@ -226,8 +225,8 @@ def assistant(*blocks: dict[str, Any]) -> dict[str, Any]:
     return {"role": "assistant", "content": list(blocks)}
 
 
-def text(said: str) -> dict[str, Any]:
-    return {"type": "text", "text": said}
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
 
 
 def call(call_id: str, name: str, **arguments: Any) -> dict[str, Any]:
@@ -243,11 +242,11 @@ PREAMBLE = (
     {"role": "system", "content": f"You are an AI coding assistant. {CANARY}"},
     {"role": "user", "content": [text(f"<user_info>\nOS: linux {CANARY}\n</user_info>")]},
 )
-"""What the model is told before the user's first word."""
+"""What the model is sent before the user's first prompt."""
 
 
 def graph(messages: Iterable[dict[str, Any]], *, running: bool = False) -> dict[str, bytes]:
-    """The blobs of a conversation by their names; the root comes last."""
+    """Return the blobs of a conversation by their ids; the root is the last."""
     blobs: dict[str, bytes] = {}
     root = b""
     for message in messages:
@@ -267,20 +266,25 @@ def chat(
     cwd: str = "/work/app",
     **meta: Any,
 ) -> Path:
-    """A chat of the command line, written and closed."""
+    """Write a chat of the command line, and close it."""
     folder = home / ".cursor" / "chats" / hashlib.md5(cwd.encode()).hexdigest() / session_id  # noqa: S324
     folder.mkdir(parents=True, exist_ok=True)
-    beside = {"schemaVersion": 1, "createdAtMs": BEGAN, "updatedAtMs": BEGAN, "cwd": cwd}
-    (folder / "meta.json").write_text(json.dumps(beside))
+    notes = {"schemaVersion": 1, "createdAtMs": BEGAN, "updatedAtMs": BEGAN, "cwd": cwd}
+    (folder / "meta.json").write_text(json.dumps(notes))
     blobs = graph((*PREAMBLE, *messages), running=meta.pop("running", False))
-    told = {"agentId": session_id, "latestRootBlobId": list(blobs)[-1], "createdAt": BEGAN, **meta}
-    told["blobEncryptionKey"] = CANARY.encode().hex()
+    stored = {
+        "agentId": session_id,
+        "latestRootBlobId": list(blobs)[-1],
+        "createdAt": BEGAN,
+        **meta,
+    }
+    stored["blobEncryptionKey"] = CANARY.encode().hex()
     db = sqlite3.connect(folder / "store.db", isolation_level=None)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("CREATE TABLE IF NOT EXISTS blobs (id TEXT PRIMARY KEY, data BLOB)")
     db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT)")
     db.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?)", blobs.items())
-    raw = json.dumps(told).encode().hex()
+    raw = json.dumps(stored).encode().hex()
     db.execute("INSERT OR REPLACE INTO meta VALUES ('0', ?)", (raw,))
     db.close()
     return folder / "store.db"
@@ -289,11 +293,11 @@ def chat(
 # ---- transcripts ---------------------------------------------------------------------------------
 
 
-def said_by_user(words: str, at: str = "Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)") -> dict[str, Any]:
-    return record("user", text(f"<timestamp>{at}</timestamp>\n{query(words)}"))
+def user_line(words: str, at: str = "Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)") -> dict[str, Any]:
+    return transcript_line("user", text(f"<timestamp>{at}</timestamp>\n{query(words)}"))
 
 
-def record(role: str, *blocks: dict[str, Any]) -> dict[str, Any]:
+def transcript_line(role: str, *blocks: dict[str, Any]) -> dict[str, Any]:
     return {"role": role, "message": {"content": list(blocks)}}
 
 
@@ -305,10 +309,10 @@ ENDED = {"type": "turn_ended", "status": "success"}
 
 
 def transcript(
-    home: Path, records: Iterable[dict[str, Any]], path: str, project: str = "work-app"
+    home: Path, lines: Iterable[dict[str, Any]], path: str, project: str = "work-app"
 ) -> Path:
-    """A transcript at a path below `agent-transcripts`, which is what the layouts differ in."""
+    """Write a transcript; `path` is below `agent-transcripts` and depends on the layout."""
     target = home / ".cursor" / "projects" / project / "agent-transcripts" / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text("".join(json.dumps(one) + "\n" for one in records))
+    target.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return target

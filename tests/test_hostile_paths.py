@@ -36,7 +36,7 @@ from opensync_hooks.system.files import (
 )
 from opensync_hooks.system.log import Log
 from opensync_hooks.system.sqlite import SqliteFile
-from tests.cursor_home import Editor, said_by_user
+from tests.cursor_home import Editor, user_line
 from tests.fuzz.reading import staying_inside
 from tests.transcripts import Pen
 
@@ -66,7 +66,7 @@ def outside(tmp_path: Path) -> Path:
     transcript = Pen(folder / f"{_SESSION}.jsonl")
     transcript.line("user", SECRET)
     (folder / "agent-x.jsonl").write_bytes(transcript.path.read_bytes())
-    (folder / "c1.jsonl").write_text(json.dumps(said_by_user(SECRET)) + "\n")
+    (folder / "c1.jsonl").write_text(json.dumps(user_line(SECRET)) + "\n")
     (folder / "id_rsa").write_text(SECRET)
     value = {"id": "ses_1", "title": SECRET, "role": "user", "type": "text", "text": SECRET}
     for name in ("ses_1", "msg_1", "prt_1"):
@@ -85,9 +85,9 @@ def roots(home: Path) -> Path:
         path.write_text(json.dumps({"id": path.stem, "role": "user", "type": "text", "text": "x"}))
     chat = home / ".cursor" / "projects" / "work" / "agent-transcripts" / "c1"
     chat.mkdir(parents=True)
-    (chat / "c1.jsonl").write_text(json.dumps(said_by_user("mine")) + "\n")
+    (chat / "c1.jsonl").write_text(json.dumps(user_line("mine")) + "\n")
     editor = Editor(home, journal="rollback")
-    editor.draft().turn(1)
+    editor.draft().add_turn(1)
     editor.close()
     return home
 
@@ -282,7 +282,7 @@ def test_database_with_a_link_or_a_pipe_among_its_files_is_refused(
     tmp_path: Path, suffix: str, kind: str
 ) -> None:
     editor = Editor(tmp_path, journal="rollback")
-    editor.draft().turn(1)
+    editor.draft().add_turn(1)
     editor.close()
     planted = Path(f"{editor.path}{suffix}")
     if kind == "link":

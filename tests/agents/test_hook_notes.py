@@ -26,7 +26,7 @@ for name in sys.argv[3:]:
 
 
 @pytest.fixture
-def notebook(tmp_path: Path) -> HookNotes:
+def notes(tmp_path: Path) -> HookNotes:
     return HookNotes(tmp_path / "notes", "cursor")
 
 
@@ -34,28 +34,28 @@ def turn(name: str, output: int = 1, **counts: int) -> TurnUsage:
     return TurnUsage(name, None, Usage(output_tokens=output, **counts))
 
 
-def note(notebook: HookNotes) -> Path:
-    (found,) = notebook.folder.glob("*.json")
+def note(notes: HookNotes) -> Path:
+    (found,) = notes.folder.glob("*.json")
     return found
 
 
-def test_unknown_session_was_not_heard_of(notebook: HookNotes) -> None:
-    assert notebook.facts("s1") == HookFacts()
-    assert not notebook.folder.exists()
+def test_unknown_session_was_not_heard_of(notes: HookNotes) -> None:
+    assert notes.facts("s1") == HookFacts()
+    assert not notes.folder.exists()
 
 
-def test_turns_of_many_events_add_up_in_order(notebook: HookNotes) -> None:
+def test_turns_of_many_events_add_up_in_order(notes: HookNotes) -> None:
     for name in "abc":
-        notebook.add("s1", HookFacts((turn(name),), "/work", "3.18"))
-    notebook.add("s2", HookFacts((turn("z"),)))
-    assert notebook.facts("s1") == HookFacts((turn("a"), turn("b"), turn("c")), "/work", "3.18")
-    assert notebook.facts("s2").turns == (turn("z"),)
+        notes.add("s1", HookFacts((turn(name),), "/work", "3.18"))
+    notes.add("s2", HookFacts((turn("z"),)))
+    assert notes.facts("s1") == HookFacts((turn("a"), turn("b"), turn("c")), "/work", "3.18")
+    assert notes.facts("s2").turns == (turn("z"),)
 
 
-def test_turn_that_is_told_twice_counts_once(notebook: HookNotes) -> None:
-    notebook.add("s1", HookFacts((turn("a", 5, input_tokens=9),)))
-    notebook.add("s1", HookFacts((turn("a", 7), turn("a", 2))))
-    assert notebook.facts("s1").turns == (turn("a", 7, input_tokens=9),)
+def test_turn_that_is_told_twice_counts_once(notes: HookNotes) -> None:
+    notes.add("s1", HookFacts((turn("a", 5, input_tokens=9),)))
+    notes.add("s1", HookFacts((turn("a", 7), turn("a", 2))))
+    assert notes.facts("s1").turns == (turn("a", 7, input_tokens=9),)
 
 
 def test_what_a_later_event_does_not_know_stays() -> None:
@@ -64,11 +64,11 @@ def test_what_a_later_event_does_not_know_stays() -> None:
     assert merged(known, HookFacts(cwd="/other")).cwd == "/other"
 
 
-def test_nothing_new_is_not_written(notebook: HookNotes) -> None:
-    notebook.add("s1", HookFacts((turn("a"),)))
-    before = note(notebook).stat()
-    notebook.add("s1", HookFacts((turn("a"),)))
-    after = note(notebook).stat()
+def test_nothing_new_is_not_written(notes: HookNotes) -> None:
+    notes.add("s1", HookFacts((turn("a"),)))
+    before = note(notes).stat()
+    notes.add("s1", HookFacts((turn("a"),)))
+    after = note(notes).stat()
     assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
     assert after.st_mode & 0o777 == 0o600
 
@@ -80,36 +80,34 @@ DAMAGED = (
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-def test_damaged_note_is_as_good_as_none(notebook: HookNotes, content: bytes) -> None:
-    notebook.add("s1", HookFacts((turn("a"),)))
-    note(notebook).write_bytes(content)
-    assert notebook.facts("s1") == HookFacts()
-    notebook.add("s1", HookFacts((turn("b"),)))
-    assert notebook.facts("s1").turns == (turn("b"),)
+def test_damaged_note_is_as_good_as_none(notes: HookNotes, content: bytes) -> None:
+    notes.add("s1", HookFacts((turn("a"),)))
+    note(notes).write_bytes(content)
+    assert notes.facts("s1") == HookFacts()
+    notes.add("s1", HookFacts((turn("b"),)))
+    assert notes.facts("s1").turns == (turn("b"),)
 
 
-def test_note_of_an_older_version_is_still_readable(notebook: HookNotes) -> None:
-    notebook.add("s1", HookFacts((turn("a"),), "/work"))
-    older = json.loads(note(notebook).read_text()) | {"place": "database"}
-    note(notebook).write_text(json.dumps(older))
-    assert notebook.facts("s1") == HookFacts((turn("a"),), "/work")
+def test_note_of_an_older_version_is_still_readable(notes: HookNotes) -> None:
+    notes.add("s1", HookFacts((turn("a"),), "/work"))
+    older = json.loads(note(notes).read_text()) | {"place": "database"}
+    note(notes).write_text(json.dumps(older))
+    assert notes.facts("s1") == HookFacts((turn("a"),), "/work")
 
 
 @pytest.mark.parametrize("session_id", ["../../x", "a\nb", "x" * 5_000, "\ud800", "C:\\x"])
-def test_session_id_never_becomes_a_path(notebook: HookNotes, session_id: str) -> None:
-    notebook.add(session_id, HookFacts((turn("a"),)))
-    assert notebook.facts(session_id).turns == (turn("a"),)
-    assert {one.parent for one in notebook.folder.rglob("*")} == {notebook.folder}
+def test_session_id_never_becomes_a_path(notes: HookNotes, session_id: str) -> None:
+    notes.add(session_id, HookFacts((turn("a"),)))
+    assert notes.facts(session_id).turns == (turn("a"),)
+    assert {one.parent for one in notes.folder.rglob("*")} == {notes.folder}
 
 
-def test_processes_at_once_lose_no_turn(notebook: HookNotes) -> None:
+def test_processes_at_once_lose_no_turn(notes: HookNotes) -> None:
     names = [[f"{process}-{number}" for number in range(8)] for process in range(3)]
-    arguments = [sys.executable, "-c", ADDER, str(ROOT), str(notebook.folder)]
+    arguments = [sys.executable, "-c", ADDER, str(ROOT), str(notes.folder)]
     adders = [subprocess.Popen([*arguments, *some]) for some in names]
     assert [adder.wait(30) for adder in adders] == [0, 0, 0]
-    assert {one.id for one in notebook.facts("s1").turns} == {
-        name for some in names for name in some
-    }
+    assert {one.id for one in notes.facts("s1").turns} == {name for some in names for name in some}
 
 
 def test_disk_that_takes_nothing_is_an_error_of_the_disk(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from opensync_hooks.agents import claude_code, cursor, registry
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.hook import entry
 from opensync_hooks.model import HookEvent, Trigger
-from tests.cursor_home import ENDED, record, said_by_user, text, transcript
+from tests.cursor_home import ENDED, text, transcript, transcript_line, user_line
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,7 +107,7 @@ def test_payload_of_cursor_in_claude_codes_hook_names_cursors_session(field: str
 
 def test_transcript_of_cursor_is_not_taken_for_claude_codes(home: Path) -> None:
     path = transcript(
-        home, (said_by_user("go"), record("assistant", text("gone")), ENDED), "s1/s1.jsonl"
+        home, (user_line("go"), transcript_line("assistant", text("gone")), ENDED), "s1/s1.jsonl"
     )
     for session in (str(path), "s1"):
         match = registry.find(session)

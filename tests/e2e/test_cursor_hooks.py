@@ -22,12 +22,12 @@ from tests.cursor_home import (
     ENDED,
     Editor,
     chat,
-    record,
-    said_by_user,
     text,
     transcript,
+    transcript_line,
     user,
     user_folder,
+    user_line,
 )
 from tests.cursor_home import assistant as answered
 from tests.e2e.world import BARE, ROOT, TORN, World, hook, median_ms, turns
@@ -87,12 +87,12 @@ def test_stop_brings_the_turn_to_the_server_while_the_editor_is_open(
     world: CursorWorld, editor: Editor
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     world.fire(world.event())
     world.settle()
     assert world.texts() == turns(1)
-    draft.turn(2)
+    draft.add_turn(2)
     draft.save()
     world.fire(world.event(generation_id="generation-2"))
     world.settle()
@@ -105,7 +105,7 @@ def test_tokens_of_every_turn_are_counted_once_and_outlive_every_event(
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
     for number in (1, 2):
-        draft.turn(number)
+        draft.add_turn(number)
         draft.save()
         told = world.event(generation_id=f"request-{number}", **TOKENS)
         world.fire(told)
@@ -125,7 +125,7 @@ def test_tokens_told_while_the_server_is_down_arrive_with_the_rest(
     draft = editor.draft()
     world.down = True
     for number in (1, 2, 3):
-        draft.turn(number)
+        draft.add_turn(number)
         draft.save()
         world.fire(world.event(generation_id=f"request-{number}", **TOKENS))
         world.rest()
@@ -143,7 +143,7 @@ def test_tokens_of_a_session_that_is_nowhere_yet_are_kept_for_when_it_is(
     world.settle()
     assert world.store.stats()["sessionCount"] == 0
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     world.fire(world.event(event="sessionEnd"))
     world.settle()
@@ -156,7 +156,7 @@ def test_kill_at_any_moment_neither_loses_nor_doubles_the_tokens_of_a_turn(
     draft = editor.draft()
     dice = random.Random(4)  # noqa: S311 - pauses, no secrets
     for number in range(1, KILLS + 1):
-        draft.turn(number)
+        draft.add_turn(number)
         draft.save()
         told = world.event(generation_id=f"request-{number}", **TOKENS)
         world.fire(told)
@@ -178,8 +178,8 @@ def test_rows_that_come_after_the_hook_still_arrive(world: CursorWorld, editor: 
     world.fire(world.event())
     time.sleep(0.3)
     draft = editor.draft(status="generating")
-    draft.prompt("prompt 1")
-    answer = draft.says("")
+    draft.add_prompt("prompt 1")
+    answer = draft.add_answer("")
     editor.put(draft.key(answer), None)
     draft.save()
     time.sleep(0.4)
@@ -195,15 +195,15 @@ def test_turn_that_takes_longer_is_finished_without_another_hook(
 ) -> None:
     now = time.time_ns() // 1_000_000
     draft = editor.draft(status="generating", lastUpdatedAt=now)
-    draft.prompt("prompt 1")
-    answer = draft.says("ans")
+    draft.add_prompt("prompt 1")
+    answer = draft.add_answer("ans")
     draft.save()
     world.fire(world.event())
     end = time.monotonic() + 15
     while world.texts() != ["prompt 1", "ans"] and time.monotonic() < end:
         time.sleep(0.1)
     assert world.queue(), "the rest is remembered"
-    draft.rewrite(answer, text="answer 1")
+    draft.update_bubble(answer, text="answer 1")
     draft.save(status="completed")
     world.settle(30)
     assert world.texts() == turns(1)
@@ -213,15 +213,15 @@ def test_undone_turns_are_marked_where_they_were_delivered_and_else_never_sent(
     world: CursorWorld, editor: Editor
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.save()
     world.fire(world.event())
     world.settle()
     draft.rewind(2)
-    draft.turn(3)
+    draft.add_turn(3)
     draft.rewind(2)
-    draft.turn(4)
+    draft.add_turn(4)
     draft.save()
     world.fire(world.event())
     world.settle()
@@ -232,15 +232,15 @@ def test_undone_turns_are_marked_where_they_were_delivered_and_else_never_sent(
 def test_transcript_and_then_the_editors_rows_are_one_session(
     world: CursorWorld, home: Path
 ) -> None:
-    said = (said_by_user("prompt 1"), record("assistant", text("answer 1")), ENDED)
+    said = (user_line("prompt 1"), transcript_line("assistant", text("answer 1")), ENDED)
     transcript(home, said, "s1/s1.jsonl")
     world.fire(world.event())
     world.settle()
     assert world.texts() == turns(1)
     editor = Editor(home)
     draft = editor.draft()
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.save()
     editor.close()
     world.fire(world.event())
@@ -251,9 +251,9 @@ def test_transcript_and_then_the_editors_rows_are_one_session(
 def session_in_two_copies(world: CursorWorld, editor: Editor) -> None:
     """The first turn of s1 as the editor's rows and, with the same text, as a transcript."""
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
-    lines = (said_by_user("prompt 1"), record("assistant", text("answer 1")), ENDED)
+    lines = (user_line("prompt 1"), transcript_line("assistant", text("answer 1")), ENDED)
     transcript(world.home, lines, "s1/s1.jsonl")
 
 
@@ -296,7 +296,9 @@ def test_empty_session_in_the_editor_bars_no_transcript(world: CursorWorld, edit
     editor.draft().save()
     by_hand("s1", "--wait")
     transcript(
-        world.home, (said_by_user("prompt 1"), record("assistant", text("answer 1"))), "s1/s1.jsonl"
+        world.home,
+        (user_line("prompt 1"), transcript_line("assistant", text("answer 1"))),
+        "s1/s1.jsonl",
     )
     by_hand("s1", "--wait")
     assert world.texts() == turns(1)
@@ -317,7 +319,7 @@ def test_hook_of_claude_code_that_cursor_runs_goes_cursors_way_once(
     world: CursorWorld, editor: Editor
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     told = world.event(generation_id="request-1", **TOKENS)
     done = subprocess.run(CLAUDES_HOOK, input=told, capture_output=True, timeout=30, check=True)
@@ -366,7 +368,7 @@ def test_hooks_of_all_levels_as_cursors_own_code_fires_them_are_one_session(
     """The user's, the project's and Claude Code's: the same turn is told three times."""
     recording = RECORDINGS.parent / "sdk" / "fired.jsonl"
     fired = [json.loads(line) for line in recording.read_text().splitlines()]
-    said = (said_by_user("Reply only DONE."), record("assistant", text("DONE")), ENDED)
+    said = (user_line("Reply only DONE."), transcript_line("assistant", text("DONE")), ENDED)
     session_id = fired[0]["stdin"]["conversation_id"]
     transcript(home, said, f"{session_id}/{session_id}.jsonl")
     for one in fired:
@@ -394,9 +396,9 @@ def test_nothing_private_is_left_or_sent_anywhere(
 
     world.on_request = on_request  # type: ignore[method-assign,assignment]
     draft = editor.draft(context={"x": CANARY})
-    draft.prompt("prompt 1", context={"terminalSelections": [{"text": CANARY}]})
-    draft.calls("read_file_v2", rawArgs="{}", result="ok")
-    draft.says("answer 1")
+    draft.add_prompt("prompt 1", context={"terminalSelections": [{"text": CANARY}]})
+    draft.add_tool_call("read_file_v2", rawArgs="{}", result="ok")
+    draft.add_answer("answer 1")
     draft.save()
     world.fire(world.event(**TOKENS))
     world.settle()
@@ -410,7 +412,7 @@ def test_session_in_another_place_is_found_by_whoever_works(
 ) -> None:
     editor = Editor(tmp_path / "elsewhere")
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     editor.close()
     path = user_folder(tmp_path / "elsewhere") / "globalStorage" / "state.vscdb"
@@ -429,7 +431,7 @@ def test_editor_that_lets_nobody_read_for_a_while_loses_nothing(
     world: CursorWorld, editor: Editor
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     editor.close()
     locked = Editor(world.home)
@@ -463,7 +465,7 @@ def test_by_hand_a_session_is_named_by_its_id_or_is_the_latest(
 ) -> None:
     for number, session_id in enumerate(("old", "new"), 1):
         draft = editor.draft(session_id, lastUpdatedAt=1_790_000_000_000 + number)
-        draft.turn(number)
+        draft.add_turn(number)
         draft.save()
     assert "2 messages" in by_hand("new", "--dry-run")
     assert by_hand("--latest", "--dry-run").startswith("new ")
@@ -475,7 +477,7 @@ def test_by_hand_a_session_is_named_by_its_id_or_is_the_latest(
 
 def test_wait_returns_only_when_the_session_has_arrived(world: CursorWorld, editor: Editor) -> None:
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     world.fire(world.event(**TOKENS), "--wait")
     assert world.texts() == turns(1)
@@ -505,7 +507,7 @@ def test_input_of_windows_and_input_cut_short_still_name_their_session(
     world: CursorWorld, editor: Editor, mark: bytes
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     whole = world.event(padding="x" * 500)
     world.fire(mark + (whole if mark else whole[:-200]))
@@ -517,7 +519,7 @@ def test_input_that_is_never_closed_holds_cursor_up_for_moments(
     world: CursorWorld, editor: Editor
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     whole = b"\xef\xbb\xbf" + world.event()
     assert any(2 * world.fire_unclosed(whole) < world.fire_unclosed(TORN) for _ in range(3))

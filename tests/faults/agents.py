@@ -114,8 +114,8 @@ class Cursor(_InDatabase):
 
     def _records(self, number: int) -> tuple[dict[str, Any], ...]:
         prompt, answer = self.turn_texts(number)
-        reply = cursor_home.record("assistant", cursor_home.text(answer))
-        return cursor_home.said_by_user(prompt), reply, cursor_home.ENDED
+        reply = cursor_home.transcript_line("assistant", cursor_home.text(answer))
+        return cursor_home.user_line(prompt), reply, cursor_home.ENDED
 
     def _insert(self) -> Any:
         editor = Editor(self.home)
@@ -124,8 +124,8 @@ class Cursor(_InDatabase):
         editor.db.execute("BEGIN")
         for number in self.numbers:
             prompt, answer = self.turn_texts(number)
-            draft.prompt(prompt, requestId=self._turn(number))
-            draft.says(answer)
+            draft.add_prompt(prompt, requestId=self._turn(number))
+            draft.add_answer(answer)
         draft.save()
         editor.db.execute("COMMIT")
         return editor.close

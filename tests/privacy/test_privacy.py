@@ -437,15 +437,17 @@ def cursor(home: Path) -> Iterator[Session]:
     with closing(Editor(home)) as editor:
         for version in (2, 3, 10, 18):
             draft = editor.draft(f"s{version}", version)
-            draft.prompt("look and change it")
+            draft.add_prompt("look and change it")
             name = "_v2" if version > 10 else ""
             arguments = json.dumps({"target_file": "src/a.ts"})
-            draft.calls(
+            draft.add_tool_call(
                 f"read_file{name}", rawArgs=arguments, result=json.dumps({"contents": body})
             )
             arguments = json.dumps({"target_file": "src/a.ts", "code_edit": body})
-            draft.calls(f"edit_file{name}", rawArgs=arguments, result=json.dumps({"diff": body}))
-            draft.calls("run_terminal_cmd", rawArgs='{"command": "ls"}', result=body)
+            draft.add_tool_call(
+                f"edit_file{name}", rawArgs=arguments, result=json.dumps({"diff": body})
+            )
+            draft.add_tool_call("run_terminal_cmd", rawArgs='{"command": "ls"}', result=body)
             draft.save()
     source = CursorSource.from_environ({}, str(home))
     for located in source.sessions():

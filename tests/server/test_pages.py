@@ -758,8 +758,8 @@ def test_every_recorded_session_of_all_agents_can_be_read_whole(
     OpenCodeHome(home).put("1.18.33")
     with closing(cursor_home.Editor(home)) as editor:
         draft = editor.draft("s1")
-        draft.turn(1)
-        draft.calls("read_file_v2")
+        draft.add_turn(1)
+        draft.add_tool_call("read_file_v2")
         draft.save(name="A session of the editor")
     assert main.main(["sync", "--all"]) == 0
     with Store(ours / "store.db") as store, Server(store, new_key()) as server:

@@ -14,13 +14,13 @@ from tests.cursor_home import Editor
 
 
 @pytest.fixture
-def notebook(tmp_path: Path) -> HookNotes:
+def notes(tmp_path: Path) -> HookNotes:
     return HookNotes(tmp_path / "ours" / "notes", "cursor")
 
 
 @pytest.fixture
-def source(home: Path, notebook: HookNotes) -> CursorSource:
-    return CursorSource(CursorPaths.from_environ({}, str(home)), notebook.facts)
+def source(home: Path, notes: HookNotes) -> CursorSource:
+    return CursorSource(CursorPaths.from_environ({}, str(home)), notes.facts)
 
 
 @pytest.fixture

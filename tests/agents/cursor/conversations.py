@@ -10,12 +10,12 @@ from tests.cursor_home import (
     Draft,
     assistant,
     call,
-    record,
     result,
-    said_by_user,
     text,
+    transcript_line,
     use,
     user,
+    user_line,
 )
 
 TURN: tuple[dict[str, Any], ...] = (
@@ -29,21 +29,21 @@ TURN: tuple[dict[str, Any], ...] = (
     assistant(text("There are two files.")),
 )
 AS_TRANSCRIPT = (
-    said_by_user("list files"),
-    record("assistant", text("Listing.\n\nI should list"), use("Shell", command="ls")),
-    record("assistant", text("There are two files.")),
+    user_line("list files"),
+    transcript_line("assistant", text("Listing.\n\nI should list"), use("Shell", command="ls")),
+    transcript_line("assistant", text("There are two files.")),
     ENDED,
 )
 
 
 def a_turn_of_everything(draft: Draft) -> list[str]:
     return [
-        draft.prompt("Fix the parser, please. 日本語 🚀"),
-        draft.thinks("I should look first."),
-        draft.calls(
+        draft.add_prompt("Fix the parser, please. 日本語 🚀"),
+        draft.add_thought("I should look first."),
+        draft.add_tool_call(
             "read_file_v2" if draft.version >= 13 else "read_file",
             rawArgs=json.dumps({"target_file": "/work/a.py"}),
             result=json.dumps({"contents": "x = 1"}),
         ),
-        draft.says("It is fixed."),
+        draft.add_answer("It is fixed."),
     ]

@@ -17,7 +17,7 @@ from tests.sessions import dialogue, only
 
 def answer_of(editor: Editor, source: CursorSource, **fields: Any) -> Message:
     draft = editor.draft()
-    draft.bubble(2, fields)
+    draft.add_bubble(2, fields)
     draft.save()
     (message,) = only(source, "s1").messages
     return message
@@ -133,16 +133,16 @@ def test_one_action_has_one_category_whatever_it_is_called(name: str, category: 
 
 def test_prompt_that_nobody_typed_is_no_prompt(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
-    draft.prompt("typed")
-    draft.prompt("Task 7 is done.", isSimulatedMsg=True, simulatedMsgReason="background_task")
-    draft.bubble(2, {"text": "Summary of all that was said.", "capabilityType": 22})
+    draft.add_prompt("typed")
+    draft.add_prompt("Task 7 is done.", isSimulatedMsg=True, simulatedMsgReason="background_task")
+    draft.add_bubble(2, {"text": "Summary of all that was said.", "capabilityType": 22})
     draft.save()
     assert [role for role, _ in dialogue(only(source, "s1"))] == ["user", "system", "system"]
 
 
 def test_files_go_by_name_alone(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
-    draft.prompt(
+    draft.add_prompt(
         "look",
         context={
             "fileSelections": [{"uri": {"fsPath": "/work/a b.py"}}, {"uri": 4}],

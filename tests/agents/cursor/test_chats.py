@@ -25,11 +25,11 @@ from tests.cursor_home import (
     assistant,
     chat,
     protobuf,
-    record,
-    said_by_user,
     text,
     transcript,
+    transcript_line,
     user,
+    user_line,
 )
 from tests.cursor_home import graph as blobs_of
 from tests.sessions import dialogue, only, outputs
@@ -81,13 +81,13 @@ def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: Cursor
 
 
 def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
-    home: Path, source: CursorSource, notebook: HookNotes
+    home: Path, source: CursorSource, notes: HookNotes
 ) -> None:
     chat(home, TURN, cwd="/work/app")
     chat(home, [user("elsewhere"), assistant(text("NONE"))], cwd="/work/other")
-    notebook.add("c1", HookFacts(cwd="/work/app"))
+    notes.add("c1", HookFacts(cwd="/work/app"))
     assert dialogue(only(source, "c1"))[0] == ("user", "list files")
-    notebook.add("c1", HookFacts(cwd="/work/other"))
+    notes.add("c1", HookFacts(cwd="/work/other"))
     assert dialogue(only(source, "c1"))[0] == ("user", "elsewhere")
 
 
@@ -151,7 +151,10 @@ def test_turns_that_a_compaction_took_out_come_from_the_transcript(
         [
             one
             for word in ("one", "go", "go", "go")
-            for one in (said_by_user(word), record("assistant", text(f"lesser answer to {word}")))
+            for one in (
+                user_line(word),
+                transcript_line("assistant", text(f"lesser answer to {word}")),
+            )
         ],
         "c1/c1.jsonl",
     )
@@ -167,8 +170,8 @@ def test_time_of_a_prompt_that_the_graph_lacks_stands_in_the_transcript(
     asked = {"role": "user", "content": [text("<user_query>\ngo\n</user_query>")]}
     chat(home, [asked, assistant(text("gone"))])
     assert [message.created_at for message in only(source, "c1").messages] == [BEGAN, BEGAN]
-    said = said_by_user("go", "Tuesday, Sep 29, 2026, 1:11 PM (UTC+3)")
-    transcript(home, [said, record("assistant", text("gone")), ENDED], "c1/c1.jsonl")
+    said = user_line("go", "Tuesday, Sep 29, 2026, 1:11 PM (UTC+3)")
+    transcript(home, [said, transcript_line("assistant", text("gone")), ENDED], "c1/c1.jsonl")
     at = 1790676660000
     assert [message.created_at for message in only(source, "c1").messages] == [at, at]
 

@@ -50,7 +50,7 @@ def test_order_is_that_of_the_headers_and_each_bubble_comes_once(
 ) -> None:
     draft = editor.draft()
     for number in range(6):
-        draft.turn(number)
+        draft.add_turn(number)
     draft.headers = [*draft.headers[::-1], *draft.headers]
     draft.save()
     said = [text for _, text in dialogue(only(source, "s1"))]
@@ -61,9 +61,9 @@ def test_missing_and_empty_rows_lose_nothing_but_themselves(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
-    gone, empty = draft.prompt("one"), draft.says("two")
-    draft.says("three")
-    draft.turn(4)
+    gone, empty = draft.add_prompt("one"), draft.add_answer("two")
+    draft.add_answer("three")
+    draft.add_turn(4)
     draft.save()
     editor.db.execute("DELETE FROM cursorDiskKV WHERE key = ?", (draft.key(gone),))
     editor.put(draft.key(empty), None)
@@ -88,14 +88,14 @@ UNSETTLED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def written(draft: Draft, state_of: str) -> None:
-    draft.turn(1)
-    draft.prompt("prompt 2")
+    draft.add_turn(1)
+    draft.add_prompt("prompt 2")
     if state_of == "asked":
         return
     if state_of == "loading":
-        draft.calls("run_terminal_command_v2", status="loading")
+        draft.add_tool_call("run_terminal_command_v2", status="loading")
         return
-    answer = draft.says("answer 2")
+    answer = draft.add_answer("answer 2")
     if state_of in ("missing", "null"):
         draft.editor.put(draft.key(answer), None)
     if state_of == "missing":
@@ -138,13 +138,13 @@ def test_turn_that_was_left_half_written_long_ago_is_as_whole_as_it_gets(
 
 
 def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
-    editor: Editor, source: CursorSource, notebook: HookNotes
+    editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
     """Versions before 2026 name none of them: the one that the hook names would never come."""
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
-    notebook.add("s1", HookFacts((TurnUsage("named-elsewhere", None, Usage(output_tokens=1)),)))
+    notes.add("s1", HookFacts((TurnUsage("named-elsewhere", None, Usage(output_tokens=1)),)))
     assert source.is_settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
 
 
@@ -152,20 +152,20 @@ def test_what_earlier_turns_lack_is_lost_and_not_waited_for(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
-    draft.prompt("go")
-    editor.put(draft.key(draft.says("lost")), None)
-    draft.turn(2)
+    draft.add_prompt("go")
+    editor.put(draft.key(draft.add_answer("lost")), None)
+    draft.add_turn(2)
     draft.save()
     assert source.is_settled(Trigger("cursor", "s1"))
 
 
 def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
-    editor: Editor, source: CursorSource, notebook: HookNotes
+    editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
-    notebook.add("s1", HookFacts((TurnUsage("request-1", None, Usage(output_tokens=1)),)))
+    notes.add("s1", HookFacts((TurnUsage("request-1", None, Usage(output_tokens=1)),)))
     assert source.is_settled(Trigger("cursor", "s1", awaits="request-1"))
     assert not source.is_settled(Trigger("cursor", "s1", awaits="request-2"))
 
@@ -173,7 +173,7 @@ def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
 def test_sessions_whose_ids_begin_alike_keep_their_rows_apart(editor: Editor) -> None:
     for session_id in ("s1", "s1a", "s10", "s1;x", "s1-x", "S1"):
         draft = editor.draft(session_id)
-        draft.turn(1)
+        draft.add_turn(1)
         draft.save()
     found = state_db.read_rows(editor.path, "s1")
     assert found
@@ -184,9 +184,9 @@ def test_answer_keeps_its_id_when_its_first_row_comes_late(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
-    draft.prompt("go")
-    first = draft.says("first")
-    draft.says("second")
+    draft.add_prompt("go")
+    first = draft.add_answer("first")
+    draft.add_answer("second")
     draft.save()
     whole = editor.get(draft.key(first))
     editor.put(draft.key(first), None)
@@ -201,10 +201,10 @@ def test_what_no_header_names_is_undone_and_stands_where_it_was_said(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.rewind(2)
-    draft.turn(3)
+    draft.add_turn(3)
     draft.save()
     told = [(message.text, message.undone) for message in only(source, "s1").messages]
     assert told == [
@@ -218,10 +218,10 @@ def test_what_was_taken_back_before_there_were_times_stands_at_the_end(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=3)
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.rewind(2)
-    draft.turn(3)
+    draft.add_turn(3)
     draft.save()
     found = [(message.text, message.undone) for message in only(source, "s1").messages]
     assert found[:4] == [(f"{of} {n}", False) for n in (1, 3) for of in ("prompt", "answer")]
@@ -233,9 +233,9 @@ def test_answer_of_hours_goes_on_in_a_second_message(
 ) -> None:
     """What one message cannot hold would be cut: by parts, or by letters."""
     draft = editor.draft()
-    draft.prompt("go")
+    draft.add_prompt("go")
     for number in range(7):
-        draft.says(f"step {number}")
+        draft.add_answer(f"step {number}")
     draft.save()
     for limit, most in (("_MAX_PARTS", 3), ("_MAX_LENGTH", 18)):
         with monkeypatch.context() as small:
@@ -248,8 +248,8 @@ def test_list_of_headers_that_was_lost_is_made_again_by_the_times(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(status="aborted")
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.headers.clear()
     draft.save()
     session = only(source, "s1")
@@ -294,7 +294,7 @@ def test_document_that_makes_no_sense_is_no_session_and_no_error(
 )
 def test_id_may_be_any_text(editor: Editor, source: CursorSource, session_id: str) -> None:
     draft = editor.draft(session_id)
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     editor.draft(session_id + "x").save()
     assert len(list(only(source, session_id).messages)) == 2
@@ -302,7 +302,7 @@ def test_id_may_be_any_text(editor: Editor, source: CursorSource, session_id: st
 
 def test_text_blob_and_broken_utf8_are_read_alike(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
-    as_blob, broken = draft.prompt("as blob"), draft.says("as it is")
+    as_blob, broken = draft.add_prompt("as blob"), draft.add_answer("as it is")
     draft.save()
     editor.put(draft.key(as_blob), json.dumps(editor.get(draft.key(as_blob))).encode())
     raw = json.dumps(editor.get(draft.key(broken))).encode().replace(b"as it is", b"cut \xe6\x96")
@@ -368,10 +368,10 @@ def test_any_json_in_a_bubble_costs_only_that_bubble(
     editor: Editor, source: CursorSource, bubble: Any, tool: Any, header: Any
 ) -> None:
     draft = editor.draft()
-    draft.prompt("before")
+    draft.add_prompt("before")
     draft.headers += [header, {"bubbleId": "odd", "type": 2}]
     editor.put(draft.key("odd"), {"toolFormerData": tool, **bubble})
-    draft.prompt("after")
+    draft.add_prompt("after")
     draft.save()
     said = [text for role, text in dialogue(only(source, "s1")) if role == "user"]
     assert (said[0], said[-1]) == ("before", "after")

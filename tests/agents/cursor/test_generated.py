@@ -39,7 +39,7 @@ class Author:
     def write(self) -> None:
         for _ in range(self.dice.randint(1, 5)):
             words = self.words()
-            self.keep("user", self.draft.prompt(words), [("text", words)])
+            self.keep("user", self.draft.add_prompt(words), [("text", words)])
             for _ in range(self.dice.randint(0, 5)):
                 self.dice.choice((self.say, self.think, self.call, self.orphan))()
         self.draft.save(name=f"Title {self.draft.session_id}")
@@ -63,12 +63,12 @@ class Author:
 
     def say(self) -> None:
         words = self.words()
-        self.keep("assistant", self.draft.says(words), [("text", words)])
+        self.keep("assistant", self.draft.add_answer(words), [("text", words)])
 
     def think(self) -> None:
         words = self.words()
         thinking = self.dice.choice((words, {"text": words, "signature": ""}))
-        bubble_id = self.draft.says("", thinking=thinking)
+        bubble_id = self.draft.add_answer("", thinking=thinking)
         self.keep("assistant", bubble_id, [("reasoning", words)])
 
     def call(self) -> None:
@@ -79,13 +79,13 @@ class Author:
         call_id = f"call_{self.dice.random()}\nfc"
         done = form({"output": output, "exitCode": 0})
         tool = {**given, "toolCallId": call_id, "result": done}
-        bubble_id = self.draft.calls("run_terminal_command_v2", **tool)
+        bubble_id = self.draft.add_tool_call("run_terminal_command_v2", **tool)
         parts = [("tool-call", (call_id, arguments)), ("tool-result", (call_id, output))]
         self.keep("assistant", bubble_id, parts)
 
     def orphan(self) -> None:
         if self.draft.version >= 3:
-            self.draft.says(f"ORPHAN {self.words()}")
+            self.draft.add_answer(f"ORPHAN {self.words()}")
             self.draft.headers.pop()
 
     @property

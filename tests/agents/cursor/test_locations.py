@@ -11,7 +11,16 @@ from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, Message
 from tests.agents.cursor.conversations import AS_TRANSCRIPT, TURN
-from tests.cursor_home import ENDED, Editor, chat, record, said_by_user, text, transcript, window
+from tests.cursor_home import (
+    ENDED,
+    Editor,
+    chat,
+    text,
+    transcript,
+    transcript_line,
+    user_line,
+    window,
+)
 from tests.sessions import dialogue, only
 
 
@@ -19,7 +28,7 @@ def test_hollow_transcript_never_hides_the_editors_session(
     home: Path, source: CursorSource, editor: Editor
 ) -> None:
     draft = editor.draft("c1")
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     transcript(home, (ENDED,), "c1/c1.jsonl")
     chat(home, TURN)
@@ -51,14 +60,14 @@ def test_message_is_known_again_when_the_editors_rows_come_after_the_transcript(
         [
             one
             for n in (1, 2)
-            for one in (said_by_user(f"prompt {n}"), record("assistant", text(f"answer {n}")))
+            for one in (user_line(f"prompt {n}"), transcript_line("assistant", text(f"answer {n}")))
         ],
         "c1/c1.jsonl",
     )
     first = [message.id for message in only(source, "c1").messages]
     draft = editor.draft("c1")
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.save()
     then = list(only(source, "c1").messages)
     assert all(name in aliases(message) for name, message in zip(first, then, strict=True))
@@ -68,7 +77,7 @@ def test_session_names_the_copy_it_was_read_from_and_the_richer_one(
     home: Path, source: CursorSource, editor: Editor
 ) -> None:
     draft = editor.draft("c1")
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
     from_rows = only(source, "c1")
@@ -80,7 +89,7 @@ def test_session_names_the_copy_it_was_read_from_and_the_richer_one(
 
 
 def test_project_of_a_transcript_is_the_folder_whose_name_fits(
-    home: Path, source: CursorSource, notebook: HookNotes
+    home: Path, source: CursorSource, notes: HookNotes
 ) -> None:
     window(home, "w1", "file:///work/other", {})
     window(home, "w2", "file:///work/my%20app%20%C3%A9", {})
@@ -88,7 +97,7 @@ def test_project_of_a_transcript_is_the_folder_whose_name_fits(
     assert only(source, "c1").project_path == "/work/my app é"
     transcript(home, AS_TRANSCRIPT, "c2/c2.jsonl", project="nobody-knows")
     assert only(source, "c2").project_path is None
-    notebook.add("c2", HookFacts(cwd="/work/told/by/the/hook"))
+    notes.add("c2", HookFacts(cwd="/work/told/by/the/hook"))
     assert only(source, "c2").project_path == "/work/told/by/the/hook"
 
 
@@ -108,7 +117,7 @@ def test_file_outside_of_cursors_folders_is_read_by_itself(
     source: CursorSource, tmp_path: Path, home: Path
 ) -> None:
     path = transcript(tmp_path / "copy", AS_TRANSCRIPT, "c1/c1.jsonl")
-    transcript(home, (said_by_user("another"),), "c1/c1.jsonl")
+    transcript(home, (user_line("another"),), "c1/c1.jsonl")
     located = source.find(str(path))
     assert located
     (session,) = source.read(located)

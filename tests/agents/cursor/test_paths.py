@@ -16,7 +16,15 @@ from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.cli import main
 from opensync_hooks.errors import SourceError
-from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, user_folder
+from tests.cursor_home import (
+    ENDED,
+    Editor,
+    text,
+    transcript,
+    transcript_line,
+    user_folder,
+    user_line,
+)
 from tests.sessions import dialogue, only
 from tests.transcripts import Pen
 
@@ -24,7 +32,7 @@ from tests.transcripts import Pen
 def test_every_statement_goes_by_the_index(editor: Editor) -> None:
     """One that scanned would read all of a database that may hold a hundred gigabytes."""
     draft = editor.draft(conversationState="~Ci" + "A" * 46, subagentComposerIds=["kid"])
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     said: list[str] = []
     plans: list[str] = []
@@ -46,10 +54,10 @@ def test_every_statement_goes_by_the_index(editor: Editor) -> None:
     assert all(plan.startswith("SEARCH") for plan in plans), plans
 
 
-def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook: HookNotes) -> None:
+def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notes: HookNotes) -> None:
     elsewhere = Editor(tmp_path / "elsewhere")
     draft = elsewhere.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     elsewhere.close()
     user = user_folder(tmp_path / "elsewhere")
@@ -60,11 +68,11 @@ def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook:
         {"CURSOR_IDE_DIR": str(user / "globalStorage")},
         {"XDG_CONFIG_HOME": str(tmp_path / "elsewhere" / ".config")},
     ):
-        assert CursorSource(CursorPaths.from_environ(environ, str(home)), notebook.facts).find(
-            "s1"
-        ), environ
+        assert CursorSource(CursorPaths.from_environ(environ, str(home)), notes.facts).find("s1"), (
+            environ
+        )
         remote = {**environ, "CURSOR_CODE_REMOTE": "true"}
-        assert not CursorSource(CursorPaths.from_environ(remote, str(home)), notebook.facts).find(
+        assert not CursorSource(CursorPaths.from_environ(remote, str(home)), notes.facts).find(
             "s1"
         ), environ
 
@@ -72,7 +80,7 @@ def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notebook:
 def test_nightly_builds_have_a_folder_of_their_own(home: Path, source: CursorSource) -> None:
     editor = Editor(home)
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     editor.close()
     base = home / ".config"
@@ -113,9 +121,9 @@ def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
 ) -> None:
     """There the editor's rows lie on another machine; a database here is of other windows."""
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
-    said = (said_by_user("prompt 1"), record("assistant", text("told there")), ENDED)
+    said = (user_line("prompt 1"), transcript_line("assistant", text("told there")), ENDED)
     transcript(home, said, "s1/s1.jsonl")
     assert dialogue(only(source, "s1"))[1] == ("assistant", "answer 1")
     roots = CursorPaths.from_environ({"CURSOR_CODE_REMOTE": "true"}, str(home))
@@ -148,7 +156,7 @@ def test_database_that_cannot_be_read_keeps_no_other_agent_from_its_sync(
 ) -> None:
     pen = Pen(home / ".claude" / "projects" / "-work" / "c1.jsonl")
     pen.turn(1)
-    older = transcript(home, (said_by_user("prompt 1"), ENDED), "s1/s1.jsonl")
+    older = transcript(home, (user_line("prompt 1"), ENDED), "s1/s1.jsonl")
     for one in (pen.path, older):
         os.utime(one, (time.time() - 60,) * 2)
     path = user_folder(home) / "globalStorage" / "state.vscdb"

@@ -14,7 +14,7 @@ from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from tests.agents.cursor.conversations import TURN
-from tests.cursor_home import BEGAN, ENDED, Editor, chat, said_by_user, transcript, window
+from tests.cursor_home import BEGAN, ENDED, Editor, chat, transcript, user_line, window
 from tests.sessions import family, only
 
 
@@ -26,7 +26,7 @@ def test_title_is_the_name_else_that_of_the_list_else_the_first_prompt(
     head = json.dumps({"name": "In the list"})
     editor.db.execute("INSERT INTO composerHeaders VALUES ('listed', ?)", (head,))
     draft = editor.draft("bare", name="New Agent")
-    draft.prompt("What\nis this? " + "x" * 200)
+    draft.add_prompt("What\nis this? " + "x" * 200)
     draft.save()
     assert only(source, "named").title == "Its name"
     assert only(source, "listed").title == "In the list"
@@ -143,15 +143,15 @@ def test_subagents_are_sessions_of_their_own_under_their_parent(
     parent = editor.draft(
         "parent", subComposerIds=["task-toolu_1"], subagentComposerIds=["kid", "kid"]
     )
-    parent.turn(1)
+    parent.add_turn(1)
     parent.save()
     kid = editor.draft("kid", name="Look around", subagentInfo={"parentComposerId": "parent"})
-    kid.turn(2)
+    kid.add_turn(2)
     kid.document["subagentComposerIds"] = ["grandkid"]
     kid.save()
     for old in ("task-toolu_1", "grandkid"):
         draft = editor.draft(old, 10, subComposerIds=["kid"] if old == "grandkid" else [])
-        draft.turn(3)
+        draft.add_turn(3)
         draft.save()
     found = {session.id: (session.parent_id, session.title) for session in family(source, "parent")}
     assert found == {
@@ -168,12 +168,12 @@ def test_subagent_that_no_parent_names_is_found_by_a_sync_of_everything(
 ) -> None:
     """Its parent was deleted, or the list there is behind; its own row still says whose it is."""
     kid = editor.draft("kid", subagentInfo={"parentComposerId": "parent"})
-    kid.turn(1)
+    kid.add_turn(1)
     kid.save()
     assert [one.session_id for one in source.sessions()] == ["kid"]
     assert only(source, "kid").parent_id == "parent"
     parent = editor.draft("parent")
-    parent.turn(2)
+    parent.add_turn(2)
     parent.save()
     assert {one.session_id for one in source.sessions()} == {"kid", "parent"}
     parent.save(subagentComposerIds=["kid"])
@@ -189,7 +189,7 @@ def test_list_of_sessions_is_newest_first_without_shells(
         )
     for number, at in enumerate((3, 9, 6)):
         draft = editor.draft(f"s{number}", lastUpdatedAt=BEGAN + at)
-        draft.turn(number)
+        draft.add_turn(number)
         draft.save()
     editor.put("composerData:broken", "{")
     assert [one.session_id for one in source.sessions()] == ["s1", "s2", "s0"]
@@ -200,7 +200,7 @@ def test_session_of_every_way_to_keep_bubbles_is_listed(
     editor: Editor, source: CursorSource, version: int
 ) -> None:
     draft = editor.draft(version=version)
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     editor.draft("shell", version).save()
     assert [one.session_id for one in source.sessions()] == ["s1"]
@@ -210,24 +210,24 @@ def test_fingerprint_changes_with_every_row_that_is_written(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(subagentComposerIds=["kid"])
-    draft.prompt("go")
-    answer = draft.says("a")
+    draft.add_prompt("go")
+    answer = draft.add_answer("a")
     draft.save()
     kid = editor.draft("kid", subagentComposerIds=["grandkid", "s1"])
-    kid.turn(1)
+    kid.add_turn(1)
     kid.save()
     grandkid = editor.draft("grandkid")
-    grandkid.turn(1)
+    grandkid.add_turn(1)
     grandkid.save()
     seen = [source.find("s1")]
     for change in (
-        lambda: draft.rewrite(answer, text="a longer answer"),
+        lambda: draft.update_bubble(answer, text="a longer answer"),
         lambda: editor.db.execute(
             "UPDATE cursorDiskKV SET value = '{}' WHERE key = ?", (draft.key(answer),)
         ),
         lambda: draft.save(lastUpdatedAt=BEGAN + 9),
-        lambda: kid.says("more"),
-        lambda: grandkid.says("more"),
+        lambda: kid.add_answer("more"),
+        lambda: grandkid.add_answer("more"),
     ):
         change()
         seen.append(source.find("s1"))
@@ -241,9 +241,9 @@ def test_session_is_listed_under_the_fingerprint_by_which_it_is_found(
 ) -> None:
     """Otherwise a session that a hook has delivered would still be listed as not delivered."""
     draft = editor.draft("in-database", subagentComposerIds=["listed"])
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
-    lines = (said_by_user("prompt 1"), ENDED)
+    lines = (user_line("prompt 1"), ENDED)
     for path in ("in-database/in-database.jsonl", "in-database/subagents/kid.jsonl", "t1.txt"):
         transcript(home, lines, path)
     for project in ("work-app", "elsewhere"):

@@ -58,10 +58,12 @@ def test_time_without_a_zone_or_a_day_is_nobodys(tag: str) -> None:
 
 def test_time_since_the_start_of_a_process_is_no_date(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(version=3)
-    draft.prompt("go")
-    draft.says("one", timingInfo={"clientStartTime": 13_692_473.6, "clientRpcSendTime": BEGAN + 7})
-    draft.prompt("again")
-    draft.says("two", timingInfo={"clientStartTime": 13_692_473.6})
+    draft.add_prompt("go")
+    draft.add_answer(
+        "one", timingInfo={"clientStartTime": 13_692_473.6, "clientRpcSendTime": BEGAN + 7}
+    )
+    draft.add_prompt("again")
+    draft.add_answer("two", timingInfo={"clientStartTime": 13_692_473.6})
     draft.save()
     times = [message.created_at for message in only(source, "s1").messages]
     assert times == [BEGAN, BEGAN + 7, BEGAN + 7, BEGAN + 7]
@@ -73,8 +75,8 @@ def test_message_without_a_time_takes_the_sessions_and_never_the_clocks(
 ) -> None:
     """The destination would date it to the sync: a prompt of 2025 behind its own answer."""
     draft = editor.draft(version=version)
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.save()
     assert [message.created_at for message in only(source, "s1").messages] == [BEGAN] * 4
 
@@ -83,8 +85,8 @@ def test_session_that_says_it_began_after_its_first_word_began_with_that(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=3, createdAt=BEGAN + 99)
-    draft.prompt("go")
-    draft.says("one", timingInfo={"clientRpcSendTime": BEGAN + 7})
+    draft.add_prompt("go")
+    draft.add_answer("one", timingInfo={"clientRpcSendTime": BEGAN + 7})
     draft.save()
     assert [message.created_at for message in only(source, "s1").messages] == [BEGAN + 7] * 2
 
@@ -93,9 +95,9 @@ def test_answer_lasts_from_its_prompt_to_the_end_of_its_last_step(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(lastUpdatedAt=BEGAN + 90_000)
-    draft.prompt("go")
-    draft.thinks("Hm.")
-    draft.says("done", completedAtMs=BEGAN + 60_000)
+    draft.add_prompt("go")
+    draft.add_thought("Hm.")
+    draft.add_answer("done", completedAtMs=BEGAN + 60_000)
     draft.save()
     session = only(source, "s1")
     prompt, answer = session.messages
@@ -108,7 +110,7 @@ def test_session_ends_with_its_last_word_where_its_document_is_behind(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     session = only(source, "s1")
     assert session.updated_at == max(message.created_at or 0 for message in session.messages)
@@ -118,9 +120,9 @@ def test_times_of_2025_are_read_where_they_count_from_1970(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=3)
-    draft.prompt("go", timingInfo={"clientStartTime": BEGAN + 1})
+    draft.add_prompt("go", timingInfo={"clientStartTime": BEGAN + 1})
     timing = {"clientRpcSendTime": BEGAN + 5, "clientEndTime": BEGAN + 9}
-    draft.says("done", timingInfo=timing)
+    draft.add_answer("done", timingInfo=timing)
     draft.save()
     prompt, answer = only(source, "s1").messages
     assert (prompt.created_at, answer.created_at) == (BEGAN + 1, BEGAN + 5)

@@ -17,11 +17,11 @@ def test_counts_of_2025_are_summed_over_the_answer_and_zero_is_unknown(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=9)
-    draft.prompt("go", modelInfo={"modelName": "claude-4.5-sonnet"})
-    draft.says("one", tokenCount={"inputTokens": 500, "outputTokens": 20})
-    draft.says("two", tokenCount={"inputTokens": 700, "outputTokens": 30})
-    draft.prompt("again", modelInfo={"modelName": "default"})
-    draft.says("three")
+    draft.add_prompt("go", modelInfo={"modelName": "claude-4.5-sonnet"})
+    draft.add_answer("one", tokenCount={"inputTokens": 500, "outputTokens": 20})
+    draft.add_answer("two", tokenCount={"inputTokens": 700, "outputTokens": 30})
+    draft.add_prompt("again", modelInfo={"modelName": "default"})
+    draft.add_answer("three")
     draft.save()
     session = only(source, "s1")
     answers = [message for message in session.messages if message.role == "assistant"]
@@ -98,7 +98,7 @@ def test_automatic_choice_is_no_model(
     editor: Editor, source: CursorSource, name: str | None
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": name})
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     session = only(source, "s1")
     assert session.model is None
@@ -106,17 +106,15 @@ def test_automatic_choice_is_no_model(
 
 
 def test_tokens_that_a_hook_was_told_belong_to_their_turn(
-    editor: Editor, source: CursorSource, notebook: HookNotes
+    editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.save()
     told = Usage(input_tokens=100, output_tokens=7)
     lost = TurnUsage("request-of-no-bubble", None, Usage(output_tokens=1))
-    notebook.add(
-        "s1", HookFacts((TurnUsage("request-2", None, told), lost), agent_version="3.18.25")
-    )
+    notes.add("s1", HookFacts((TurnUsage("request-2", None, told), lost), agent_version="3.18.25"))
     session = only(source, "s1")
     charges = [message.charge for message in session.messages]
     assert charges[:3] == [None, None, None]
@@ -131,15 +129,15 @@ def test_tokens_that_a_hook_was_told_belong_to_their_turn(
 
 
 def test_turn_goes_by_the_model_that_its_hook_was_told(
-    editor: Editor, source: CursorSource, notebook: HookNotes
+    editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
-    draft.turn(1)
-    draft.turn(2)
+    draft.add_turn(1)
+    draft.add_turn(2)
     draft.save()
     for number, model in ((1, "gpt-5.2-codex"), (2, None)):
         turn = TurnUsage(f"request-{number}", model, Usage(output_tokens=number))
-        notebook.add("s1", HookFacts((turn,)))
+        notes.add("s1", HookFacts((turn,)))
     charged = [charge.model for charge in only(source, "s1").charges]
     assert charged == ["gpt-5.2-codex", "composer-2.5"]
 
@@ -149,8 +147,8 @@ def test_cost_of_nothing_is_none_that_cursor_states(
     editor: Editor, source: CursorSource, cents: object
 ) -> None:
     draft = editor.draft(version=9, usageData={"claude-4.5-sonnet": {"costInCents": cents}})
-    draft.prompt("go")
-    draft.says("x", tokenCount={"inputTokens": 500, "outputTokens": 20})
+    draft.add_prompt("go")
+    draft.add_answer("x", tokenCount={"inputTokens": 500, "outputTokens": 20})
     draft.save()
     (charge,) = only(source, "s1").charges
     assert charge.cost is None, "so that the price table decides"
@@ -160,8 +158,8 @@ def test_cost_that_cursor_states_is_the_sessions_cost(editor: Editor, source: Cu
     draft = editor.draft(
         version=9, usageData={"claude-4.5-sonnet": {"costInCents": 12, "amount": 3}}
     )
-    draft.prompt("go")
-    draft.says("x", tokenCount={"inputTokens": 500, "outputTokens": 20})
+    draft.add_prompt("go")
+    draft.add_answer("x", tokenCount={"inputTokens": 500, "outputTokens": 20})
     draft.save()
     costs = [charge.cost for charge in only(source, "s1").charges]
     assert sum(cost for cost in costs if cost is not None) == 0.12

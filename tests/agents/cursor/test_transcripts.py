@@ -17,7 +17,7 @@ from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall
 from tests.agents.cursor.conversations import AS_TRANSCRIPT
-from tests.cursor_home import ENDED, Editor, record, said_by_user, text, transcript, use
+from tests.cursor_home import ENDED, Editor, text, transcript, transcript_line, use, user_line
 from tests.sessions import dialogue, family, only
 
 DATA = Path(__file__).parents[2] / "data" / "cursor"
@@ -125,8 +125,8 @@ def test_calls_in_a_transcript_have_ids_of_their_own_and_arguments(
     home: Path, source: CursorSource
 ) -> None:
     bare = {"type": "tool_use", "name": "Read"}
-    answer = record("assistant", text("Two."), use("Shell", command="ls"), bare)
-    transcript(home, (said_by_user("go"), answer, ENDED), "c1/c1.jsonl")
+    answer = transcript_line("assistant", text("Two."), use("Shell", command="ls"), bare)
+    transcript(home, (user_line("go"), answer, ENDED), "c1/c1.jsonl")
     said, first, second = list(only(source, "c1").messages)[1].parts
     assert said == Text("Two.")
     assert isinstance(first, ToolCall)
@@ -179,17 +179,17 @@ def test_recording_of_two_compactions_has_its_one_prompt_once() -> None:
 
 
 def test_session_that_was_resumed_elsewhere_is_taken_from_where_the_hook_ran(
-    home: Path, source: CursorSource, notebook: HookNotes
+    home: Path, source: CursorSource, notes: HookNotes
 ) -> None:
     session_id = "586fe548-42aa-4a11-90aa-e131f51a36dc"
     for project in ("repo", "elsewhere"):
         folder = home / ".cursor" / "projects" / f"work-{project}" / "agent-transcripts"
         shutil.copytree(DATA / "recordings" / "session-resume" / project, folder)
-    notebook.add(session_id, HookFacts(cwd="/work/repo"))
+    notes.add(session_id, HookFacts(cwd="/work/repo"))
     session = only(source, session_id)
     assert [role for role, _ in dialogue(session)] == ["user", "assistant"] * 2
     assert session.project_path == "/work/repo"
-    notebook.add(session_id, HookFacts(cwd="/work/elsewhere"))
+    notes.add(session_id, HookFacts(cwd="/work/elsewhere"))
     assert [text for _, text in dialogue(only(source, session_id))][1:] == ["NONE"]
 
 
@@ -217,7 +217,7 @@ def test_subagents_below_another_projects_transcript_belong_to_the_session_as_we
 ) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl", "work-app")
     transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl", "work-app")
-    newer = transcript(home, (said_by_user("more"), ENDED), "c1/c1.jsonl", "elsewhere")
+    newer = transcript(home, (user_line("more"), ENDED), "c1/c1.jsonl", "elsewhere")
     os.utime(newer, (2_000_000_000, 2_000_000_000))
     assert [(one.id, one.parent_id) for one in family(source, "c1")] == [
         ("c1", None),
@@ -232,10 +232,10 @@ def test_subagent_that_only_has_a_transcript_is_delivered_with_the_editors_sessi
     editor = Editor(home)
     listed = "task-call_1\nfc_2"
     draft = editor.draft("c1", subagentComposerIds=[listed])
-    draft.turn(1)
+    draft.add_turn(1)
     draft.save()
     kid = editor.draft(listed)
-    kid.turn(2)
+    kid.add_turn(2)
     kid.save()
     editor.close()
     for name in ("task-call_1_0Afc_2", "other"):
@@ -327,7 +327,7 @@ def test_ids_in_a_transcript_stay_when_it_is_rewritten_and_grows(
 ) -> None:
     transcript(home, AS_TRANSCRIPT[:2], "c1/c1.jsonl")
     before = [message.id for message in only(source, "c1").messages]
-    again = (said_by_user("list files"), record("assistant", text("As before.")), ENDED)
+    again = (user_line("list files"), transcript_line("assistant", text("As before.")), ENDED)
     transcript(home, (*AS_TRANSCRIPT[:-1], *again), "c1/c1.jsonl")
     after = [message.id for message in only(source, "c1").messages]
     assert after[:2] == before
@@ -336,7 +336,7 @@ def test_ids_in_a_transcript_stay_when_it_is_rewritten_and_grows(
 
 def test_link_and_pipe_are_not_followed(home: Path, source: CursorSource, tmp_path: Path) -> None:
     secret = tmp_path / "secret.jsonl"
-    secret.write_text(json.dumps(said_by_user("secret")) + "\n")
+    secret.write_text(json.dumps(user_line("secret")) + "\n")
     path = transcript(home, (), "c1/c1.jsonl")
     path.unlink()
     path.symlink_to(secret)
