@@ -1,8 +1,7 @@
-"""A model that says what a script tells it to: enough of Chat Completions for a real OpenCode.
+"""A scripted model that speaks enough of the Chat Completions API for a real OpenCode.
 
-A word is looked for in what the user, or the agent that started a subagent, said last; the reply
-is the one after those given since. Titles and summaries, which OpenCode asks for by itself, are the
-same every time.
+A keyword in the last prompt, of the user or for a subagent, selects the replies, which are sent in
+their order. Titles and summaries, which OpenCode requests by itself, are always the same.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from tests.e2e.scripted_api import ScriptedHandler, serving
 
 TITLE = "A title of its own"
 SUMMARY = "## Goal\nWhat was said so far."
-_ASKS_FOR_TITLE = ("title generator", "generate a title")
-_ASKS_FOR_SUMMARY = ("context summarization", "summarizing conversations", "anchored summary")
+_TITLE_PHRASES = ("title generator", "generate a title")
+_SUMMARY_PHRASES = ("context summarization", "summarizing conversations", "anchored summary")
 
 
 class _Handler(ScriptedHandler):
@@ -32,32 +31,33 @@ class _Handler(ScriptedHandler):
 
     def _stream(self, reply: Reply, number: int) -> None:
         self.begin_stream()
-        for place, chunk in enumerate(_chunks(reply, number)):
-            if place == 2:
+        for index, chunk in enumerate(_chunks(reply, number)):
+            if index == 2:
                 time.sleep(reply.pause)
             self.send(f"data: {json.dumps(chunk)}")
         self.send("data: [DONE]")
 
 
 def _choose(script: Script, messages: list[dict[str, Any]]) -> Reply:
-    told = " ".join(_text(one["content"]) for one in messages if one["role"] == "system").lower()
-    last = next((_text(one["content"]) for one in messages[::-1] if one["role"] == "user"), "")
-    if any(sign in told or sign in last.lower() for sign in _ASKS_FOR_TITLE):
+    system = [_text(message["content"]) for message in messages if message["role"] == "system"]
+    prompts = [_text(message["content"]) for message in messages if message["role"] == "user"]
+    instructions = " ".join((*system, *prompts[-1:])).lower()
+    if any(phrase in instructions for phrase in _TITLE_PHRASES):
         return Reply([says(TITLE)])
-    if any(sign in told or sign in last.lower() for sign in _ASKS_FOR_SUMMARY):
+    if any(phrase in instructions for phrase in _SUMMARY_PHRASES):
         return Reply([says(SUMMARY)])
-    return _next(script, messages) or Reply([says("Nothing was asked for.")])
+    return _next(script, messages) or Reply([says("No keyword in the prompt.")])
 
 
 def _next(script: Script, messages: list[dict[str, Any]]) -> Reply | None:
-    given = 0
+    sent = 0
     for message in reversed(messages):
-        given += int(message["role"] == "assistant")
+        sent += int(message["role"] == "assistant")
         if message["role"] == "user":
             words = _text(message["content"]).replace('"', " ").split()
-            known = next((word for word in reversed(words) if word in script), None)
-            if known:
-                return script[known][min(given, len(script[known]) - 1)]
+            keyword = next((word for word in reversed(words) if word in script), None)
+            if keyword:
+                return script[keyword][min(sent, len(script[keyword]) - 1)]
     return None
 
 
@@ -69,10 +69,10 @@ def _text(content: Any) -> str:
 
 def _chunks(reply: Reply, number: int) -> Iterator[dict[str, Any]]:
     yield _chunk(number, {"role": "assistant", "content": ""})
-    for place, block in enumerate(reply.blocks):
-        yield from (_chunk(number, delta) for delta in _deltas(block, number, place))
-    asks = any(block["type"] == "tool_use" for block in reply.blocks)
-    yield _chunk(number, {}, "tool_calls" if asks else "stop")
+    for index, block in enumerate(reply.blocks):
+        yield from (_chunk(number, delta) for delta in _deltas(block, number, index))
+    has_calls = any(block["type"] == "tool_use" for block in reply.blocks)
+    yield _chunk(number, {}, "tool_calls" if has_calls else "stop")
     fresh = 10 + number
     usage = {
         "prompt_tokens": fresh + reply.cached,
@@ -94,10 +94,10 @@ def _chunk(number: int, delta: dict[str, Any], finish: str | None = None) -> dic
     }
 
 
-def _deltas(block: Block, number: int, place: int) -> Iterator[dict[str, Any]]:
+def _deltas(block: Block, number: int, index: int) -> Iterator[dict[str, Any]]:
     if block["type"] == "tool_use":
         function = {"name": block["name"], "arguments": json.dumps(block["input"])}
-        call = {"index": place, "id": f"call_{number:04}_{place}", "type": "function"}
+        call = {"index": index, "id": f"call_{number:04}_{index}", "type": "function"}
         yield {"tool_calls": [{**call, "function": function}]}
     elif block["type"] == "thinking":
         yield {"reasoning_content": block["thinking"]}
@@ -109,6 +109,6 @@ def _deltas(block: Block, number: int, place: int) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def scripted_completions(script: Script) -> Iterator[str]:
-    """The URL under which the model answers."""
+    """Yield the URL at which the model answers."""
     with serving(script, _Handler) as url:
         yield f"{url}/v1"

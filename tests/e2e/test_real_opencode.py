@@ -1,7 +1,7 @@
-"""The real OpenCode, with the plugin that we install, against a scripted model.
+"""The real OpenCode with our plugin, and with a scripted model.
 
-Needs the program itself: OPENSYNC_TEST_OPENCODE names it. What arrives is held against what a few
-lines of SQL find in OpenCode's own database.
+OPENSYNC_TEST_OPENCODE names the program. What arrives is compared with what a few lines of SQL
+count in OpenCode's own database.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ pytestmark = [
 
 
 class Developer(User):
-    """Somebody with OpenCode, a project, and our plugin installed."""
+    """A user with OpenCode, a project, and our plugin installed."""
 
     program = OPENCODE
 
@@ -102,14 +102,14 @@ class Developer(User):
         self._configure(model)
         self._make_repository()
 
-    def _configure(self, model: str) -> None:
+    def _configure(self, url: str) -> None:
         limits = {"context": 200_000, "output": 4_000}
         prices = {"input": 3, "output": 15, "cache_read": 0.3, "cache_write": 3.75}
-        known = {"tool_call": True, "reasoning": True, "limit": limits, "cost": prices}
+        model_info = {"tool_call": True, "reasoning": True, "limit": limits, "cost": prices}
         provider = {
             "npm": "@ai-sdk/openai-compatible",
-            "options": {"baseURL": model, "apiKey": "none"},
-            "models": {"scripted": {"name": "Scripted", **known}},
+            "options": {"baseURL": url, "apiKey": "none"},
+            "models": {"scripted": {"name": "Scripted", **model_info}},
         }
         value = {
             "autoupdate": False,
@@ -147,7 +147,7 @@ class Developer(User):
 
     @contextmanager
     def serve(self) -> Iterator[Callable[..., Any]]:
-        """OpenCode's own HTTP API, by way of which a session can do all that its screen can."""
+        """Start OpenCode's HTTP API, which can do everything that the TUI can."""
         process = self.start("serve", "--port", "0")
         assert process.stdout
         url = next(line.split()[-1] for line in process.stdout if "listening" in line)
@@ -176,17 +176,18 @@ class Developer(User):
 
     def stored(self) -> dict[str, dict[str, Any]]:
         with Store(self.ours / "store.db") as store:
-            found = [store.session(one["externalId"]) for one in store.sessions(limit=100)]
-        return {one["session"]["externalId"]: one for one in found if one}
+            rows = store.sessions(limit=100)
+            sessions = [store.session(row["externalId"]) for row in rows]
+        return {stored["session"]["externalId"]: stored for stored in sessions if stored}
 
 
 @pytest.fixture
 def user(home: Path, tmp_path: Path) -> Iterator[Developer]:
     with scripted_completions(SCRIPT) as model:
-        made = Developer(home, tmp_path / "ours", model)
-        made.install()
-        yield made
-        shutil.rmtree(made.unpacked)  # each start leaves a library of 8 MB there
+        developer = Developer(home, tmp_path / "ours", model)
+        developer.install()
+        yield developer
+        shutil.rmtree(developer.unpacked)  # each start unpacks a library of 8 MB there
 
 
 _PARTS = """
@@ -214,11 +215,11 @@ _MESSAGES = """
 
 
 def in_opencode(user: Developer, session_id: str) -> Counter[str]:
-    """Counted in OpenCode's own tables, without any of the package's code."""
+    """Count in OpenCode's own tables, without any code of the package."""
     counts: Counter[str] = Counter()
-    for role, of, count in user.sql(_PARTS.format(id=session_id)):
-        if of in ("text", "tool"):
-            counts[f"{of} by {role}"] = count
+    for role, kind, count in user.sql(_PARTS.format(id=session_id)):
+        if kind in ("text", "tool"):
+            counts[f"{kind} by {role}"] = count
     ended = "json_extract(data, '$.state.status') IN ('completed', 'error')"
     query = f"SELECT count(*) FROM part WHERE session_id = '{session_id}' AND {ended}"  # noqa: S608
     counts["results"] = user.sql(query)[0][0]
@@ -229,10 +230,10 @@ def in_opencode(user: Developer, session_id: str) -> Counter[str]:
     return +counts
 
 
-def in_store(found: dict[str, Any]) -> Counter[str]:
-    """The same, counted in what arrived."""
+def in_store(stored: dict[str, Any]) -> Counter[str]:
+    """Count the same in what arrived."""
     counts: Counter[str] = Counter()
-    for message in found["messages"]:
+    for message in stored["messages"]:
         role = message["role"]
         if role != "system":
             counts[role] += 1
@@ -241,7 +242,7 @@ def in_store(found: dict[str, Any]) -> Counter[str]:
             counts[f"text by {role}"] += kinds["text"] - notes
             counts[f"tool by {role}"] += kinds["tool-call"]
             counts["results"] += kinds["tool-result"]
-    session = found["session"]
+    session = stored["session"]
     extra = session["extra"]
     counts.update({
         "fresh": extra["inputTokens"],
@@ -253,17 +254,17 @@ def in_store(found: dict[str, Any]) -> Counter[str]:
 
 
 def check(user: Developer, *, besides: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
-    """Every session of OpenCode's is there, with the same counts; returns what arrived."""
-    wanted = {row[0]: in_opencode(user, row[0]) for row in user.sql("SELECT id FROM session")}
+    """Wait until each session of OpenCode has arrived with the same counts; return what arrived."""
+    expected = {row[0]: in_opencode(user, row[0]) for row in user.sql("SELECT id FROM session")}
     end = time.monotonic() + PATIENCE_S
     while True:
         user.settle()
         stored = user.stored()
-        found = {name: in_store(one) for name, one in stored.items() if name not in besides}
-        if found == wanted or time.monotonic() > end:  # a hook may not have begun yet
+        arrived = {id_: in_store(session) for id_, session in stored.items() if id_ not in besides}
+        if arrived == expected or time.monotonic() > end:  # a hook may not have started yet
             break
         time.sleep(0.3)
-    assert found == wanted
+    assert arrived == expected
     return stored
 
 
@@ -277,7 +278,7 @@ def check(user: Developer, *, besides: tuple[str, ...] = ()) -> dict[str, dict[s
     ],
     ids=["hello", "tools and a second turn", "failure and a second turn", "attached file"],
 )
-def test_everything_in_opencodes_database_is_in_the_store(
+def test_everything_in_opencodes_database_arrives(
     user: Developer, turns: list[tuple[str, ...]]
 ) -> None:
     for turn in turns:
@@ -287,29 +288,29 @@ def test_everything_in_opencodes_database_is_in_the_store(
     assert session["session"]["projectPath"] == str(user.project)
 
 
-def test_subagents_are_there_with_their_parent(user: Developer) -> None:
+def test_subagents_arrive_with_their_parent(user: Developer) -> None:
     user.run("please delegate")
     stored = check(user)
-    parents = [one["session"]["extra"].get("parentExternalId") for one in stored.values()]
-    (root,) = (
-        name for name, one in stored.items() if not one["session"]["extra"].get("parentExternalId")
-    )
-    assert sorted(filter(None, parents)) == [root, root]
+    parents = {
+        id_: session["session"]["extra"].get("parentExternalId") for id_, session in stored.items()
+    }
+    (root,) = (id_ for id_, parent in parents.items() if not parent)
+    assert list(filter(None, parents.values())) == [root, root]
 
 
-def test_fork_holds_it_all_and_pays_only_for_its_own(user: Developer) -> None:
+def test_fork_has_all_messages_and_is_charged_only_for_its_own(user: Developer) -> None:
     user.run("please work")
     (first,) = check(user)
     user.run("and greet", "--session", first, "--fork")
     (fork,) = _soon(user, lambda: user.stored().keys() - {first})
-    _soon(user, lambda: _told(user, fork)[-1:] == [("assistant", GREETING)])
+    _soon(user, lambda: _texts(user, fork)[-1:] == [("assistant", GREETING)])
     stored = user.stored()
-    copied, whole = in_opencode(user, first), in_opencode(user, fork)
-    paid = in_store(stored[fork])
+    copied, total = in_opencode(user, first), in_opencode(user, fork)
+    arrived = in_store(stored[fork])
     for name in ("user", "assistant", "results", "text by assistant"):
-        assert paid[name] == whole[name]
+        assert arrived[name] == total[name]
     for name in ("fresh", "written", "micro-dollars"):
-        assert paid[name] == whole[name] - copied[name]
+        assert arrived[name] == total[name] - copied[name]
     assert stored[fork]["session"]["extra"]["forkedFromExternalId"] == first
 
 
@@ -317,28 +318,28 @@ def message(text: str) -> dict[str, Any]:
     return {"model": MODEL, "parts": [{"type": "text", "text": text}]}
 
 
-def test_undo_shell_compaction_abort_and_deletion_by_the_api(user: Developer) -> None:
+def test_undo_shell_compaction_abort_and_deletion_through_the_api(user: Developer) -> None:
     with user.serve() as call:
         session = call("POST", "/session", {})["id"]
-        say = f"/session/{session}/message"
-        call("POST", say, message("please greet"))
-        call("POST", say, message("please work"))
-        assert _soon(user, lambda: ("assistant", "Done.") in _told(user, session))
-        users = [one["info"]["id"] for one in call("GET", say) if one["info"]["role"] == "user"]
-        call("POST", f"/session/{session}/revert", {"messageID": users[1]})
+        messages = f"/session/{session}/message"
+        call("POST", messages, message("please greet"))
+        call("POST", messages, message("please work"))
+        assert _soon(user, lambda: ("assistant", "Done.") in _texts(user, session))
+        infos = [row["info"] for row in call("GET", messages)]
+        prompts = [info["id"] for info in infos if info["role"] == "user"]
+        call("POST", f"/session/{session}/revert", {"messageID": prompts[1]})
         undone = _soon(user, lambda: _undone(user, session))
         assert undone[0] == "[undone] please work"
-        call("POST", say, message("rather greet"))
+        call("POST", messages, message("rather greet"))
         call("PATCH", f"/session/{session}", {"title": "By hand"})
         call("POST", f"/session/{session}/shell", {"agent": "build", "command": "echo shell"})
         call("POST", f"/session/{session}/summarize", MODEL)
-        stalled = threading.Thread(target=call, args=("POST", say, message("now stall")))
+        stalled = threading.Thread(target=call, args=("POST", messages, message("now stall")))
         stalled.start()
         time.sleep(2.5)
         call("POST", f"/session/{session}/abort")
         stalled.join()
-        told = _soon(user, lambda: [text for _, text in _told(user, session) if "abort" in text])
-        assert told
+        _soon(user, lambda: any("abort" in text for _, text in _texts(user, session)))
         gone = call("POST", "/session", {})["id"]
         call("POST", f"/session/{gone}/message", message("please greet"))
         assert _soon(user, lambda: gone in user.stored())
@@ -346,34 +347,34 @@ def test_undo_shell_compaction_abort_and_deletion_by_the_api(user: Developer) ->
     user.settle()
     assert user.sql(f"SELECT * FROM session WHERE id = '{gone}'") == []  # noqa: S608
     assert user.stored()[session]["session"]["title"] == "By hand"
-    said = _told(user, session)
-    assert ("system", SUMMARY) in said
+    assert ("system", SUMMARY) in _texts(user, session)
     assert gone in user.stored(), "what was delivered stays"
 
 
-def _told(user: Developer, session_id: str) -> list[tuple[str, str]]:
-    found = user.stored().get(session_id, {"messages": []})
-    return [(one["role"], one.get("textContent", "")) for one in found["messages"]]
+def _texts(user: Developer, session_id: str) -> list[tuple[str, str]]:
+    """Return the role and the text of each message that has arrived."""
+    session = user.stored().get(session_id, {"messages": []})
+    return [(message["role"], message.get("textContent", "")) for message in session["messages"]]
 
 
 def _undone(user: Developer, session_id: str) -> list[str]:
-    return [text for _, text in _told(user, session_id) if text.startswith("[undone]")]
+    return [text for _, text in _texts(user, session_id) if text.startswith("[undone]")]
 
 
-def _soon(user: Developer, look: Callable[[], Any], *, of: Path | None = None) -> Any:
-    """What the worker, or OpenCode, brings within some seconds."""
-    place = of or user.ours / "store.db"
+def _soon(user: Developer, look: Callable[[], Any], *, path: Path | None = None) -> Any:
+    """Return what `look` sees once it sees anything, after there is the store or `path`."""
+    path = path or user.ours / "store.db"
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         with suppress(sqlite3.OperationalError):
-            if place.exists() and (found := look()):
-                return found
+            if path.exists() and (result := look()):
+                return result
         time.sleep(0.3)
     raise AssertionError("it did not arrive")
 
 
 class Screen:
-    """OpenCode's screen in a terminal of its own."""
+    """OpenCode's TUI in a terminal of its own."""
 
     def __init__(self, user: Developer) -> None:
         self.pid, self.terminal = pty.fork()
@@ -386,7 +387,7 @@ class Screen:
         self.wait("", 1.5)
 
     def wait(self, text: str, seconds: float = 40) -> None:
-        """Until it has drawn the text, or for some time. Somebody has to read what it draws."""
+        """Read what it draws, or it would block, until the text is there or the time is over."""
         drawn = b""
         end = time.monotonic() + seconds
         while time.monotonic() < end and (not text or text.encode() not in drawn):
@@ -406,18 +407,18 @@ class Screen:
             if os.waitpid(self.pid, os.WNOHANG)[0]:
                 os.close(self.terminal)
                 return
-        raise AssertionError("OpenCode did not end")
+        raise AssertionError("OpenCode did not exit")
 
 
 def version() -> tuple[int, ...]:
-    said = subprocess.run([OPENCODE, "--version"], capture_output=True, text=True, check=True)
-    return tuple(map(int, said.stdout.strip().split(".")))
+    process = subprocess.run([OPENCODE, "--version"], capture_output=True, text=True, check=True)
+    return tuple(map(int, process.stdout.strip().split(".")))
 
 
 @pytest.mark.parametrize("how", ["ctrl-c while it works", "/exit", "closed terminal"])
-def test_screen_that_is_left_in_any_way_leaves_its_session(user: Developer, how: str) -> None:
+def test_session_arrives_however_the_tui_is_left(user: Developer, how: str) -> None:
     if how != "/exit" and version() < (1, 15, 11):
-        pytest.skip("before 1.15.11 no plugin is told of the end")
+        pytest.skip("before 1.15.11 plugins have no dispose hook")
     screen = Screen(user)
     screen.type("please greet")
     screen.wait("Good day")
@@ -433,12 +434,12 @@ def test_screen_that_is_left_in_any_way_leaves_its_session(user: Developer, how:
             os.write(screen.terminal, b"\x03")
     screen.end()
     (session,) = check(user).values()
-    said = [one.get("textContent", "") for one in session["messages"]]
-    assert said[:2] == ["please greet", GREETING]
-    assert ("now stall" in said) == (how != "/exit")
+    texts = [message.get("textContent", "") for message in session["messages"]]
+    assert texts[:2] == ["please greet", GREETING]
+    assert ("now stall" in texts) == (how != "/exit")
 
 
-def test_worker_survives_the_end_of_opencode_and_of_its_group(user: Developer) -> None:
+def test_worker_survives_the_kill_of_opencodes_process_group(user: Developer) -> None:
     process = user.start("run", "please greet")
     spool = user.ours / "spool"
     while not (spool.exists() and any(spool.glob("*.event"))) and process.poll() is None:
@@ -449,7 +450,7 @@ def test_worker_survives_the_end_of_opencode_and_of_its_group(user: Developer) -
     check(user)
 
 
-def test_event_is_not_lost_when_opencode_is_killed_right_behind_it(user: Developer) -> None:
+def test_event_survives_a_kill_right_after_it(user: Developer) -> None:
     plugin = user.config / "plugin" / "opensync-hooks.js"
     text = plugin.read_text()
     killing = text.replace("  child.unref()\n", '  process.kill(process.pid, "SIGKILL")\n')
@@ -461,9 +462,9 @@ def test_event_is_not_lost_when_opencode_is_killed_right_behind_it(user: Develop
     check(user)
 
 
-def test_run_that_was_killed_is_found_by_sync(user: Developer) -> None:
+def test_killed_run_is_found_by_sync(user: Developer) -> None:
     process = user.start("run", "now stall")
-    _soon(user, lambda: user.sql("SELECT * FROM part"), of=user.home)
+    _soon(user, lambda: user.sql("SELECT * FROM part"), path=user.home)
     process.kill()
     process.communicate()
     environ = {**user.environ, "PYTHONPATH": str(ROOT)}
@@ -475,7 +476,7 @@ def test_run_that_was_killed_is_found_by_sync(user: Developer) -> None:
     assert "now stall" in session["messages"][0]["textContent"]
 
 
-def test_session_by_hand_says_what_it_did(user: Developer) -> None:
+def test_session_synced_by_hand_is_reported(user: Developer) -> None:
     user.run("please greet")
     (session,) = check(user)
     done = subprocess.run(
