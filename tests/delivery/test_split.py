@@ -11,7 +11,9 @@ from opensync_hooks.delivery import split as split_module
 from opensync_hooks.delivery.split import SessionPart, part_id, split
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
-from opensync_hooks.model import Charge, Message, Session, Text, Usage
+from opensync_hooks.model import Charge, Message, Reasoning, Session, Text, Usage
+from tests.delivery import harness
+from tests.delivery.harness import Harness
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +115,72 @@ def test_delivered_message_stays_in_its_part_though_an_earlier_one_has_room(ledg
     deliver(ledger, *map(message, range(5)))
     parts = parts_of(ledger, *map(message, (0, 3, 4, 2, 9)))
     assert ids(parts) == [["m0", "m2"], ["m3", "m4", "m9"]]
+
+
+# ---- delivered parts -----------------------------------------------------------------------------
+
+
+def part_texts(opensync: Harness) -> tuple[list[str], list[str]]:
+    return opensync.texts("s1"), opensync.texts("s1#2")
+
+
+def test_part_that_is_full_goes_on_in_a_second_session(opensync: Harness) -> None:
+    charges = [Charge(f"c{number}", "composer-2.5", Usage(output_tokens=10)) for number in range(5)]
+    messages = [harness.message(f"m{n}", charge=charge) for n, charge in enumerate(charges)]
+    assert opensync.deliver(*messages[:3], title="Long").sessions == 1
+    outcome = opensync.deliver(*messages, title="Long")
+    assert (outcome.sessions, outcome.sent, outcome.unchanged) == (1, 2, 3)
+    assert part_texts(opensync) == (["m0", "m1", "m2"], ["m3", "m4"])
+    assert opensync.deliver(*messages, title="Long").sent == 0
+    sessions = [opensync.stored(session_id)[0] for session_id in ("s1", "s1#2")]
+    assert [session["title"] for session in sessions] == ["Long", "Long (part 2)"]
+    assert [session["completionTokens"] for session in sessions] == [30, 20]
+
+
+def test_message_with_a_new_id_stays_in_the_part_that_has_it(opensync: Harness) -> None:
+    opensync.deliver(*(harness.message(f"m{number}") for number in range(5)))
+    renamed = harness.message("new", "m3", aliases=("m3",))
+    names = ("m0", "m1", "m4")
+    first, second, last = map(harness.message, names)
+    assert opensync.deliver(first, second, renamed, last).sent == 0
+    assert part_texts(opensync) == (["m0", "m1", "m2"], ["m3", "m4"])
+
+
+def test_session_that_has_become_short_stays_in_two_parts(opensync: Harness) -> None:
+    """In one again, the messages of the second part would be there twice."""
+    messages = [harness.message(f"m{number}") for number in range(5)]
+    opensync.deliver(*messages)
+    assert opensync.deliver(messages[0], *messages[3:]).sent == 0
+    assert part_texts(opensync) == (["m0", "m1", "m2"], ["m3", "m4"])
+
+
+def test_charge_is_billed_for_good_in_the_part_that_billed_it_first(opensync: Harness) -> None:
+    """A charge may be known before its message; a rewind takes the message away."""
+    charges = [Charge(f"c{number}", "m", Usage(output_tokens=1)) for number in range(6)]
+    messages = [harness.message(f"m{n}", charge=charge) for n, charge in enumerate(charges)]
+    for count in (5, 6, 4, 3):
+        opensync.deliver(*messages[:count], charges=tuple(charges))
+        sessions = [opensync.stored(session_id)[0] for session_id in ("s1", "s1#2")]
+        assert [session["completionTokens"] for session in sessions] == [4, 2]
+
+
+def test_size_is_measured_in_bytes_after_redaction(
+    opensync: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Characters of three bytes each, and thinking that is not sent and takes no room."""
+    monkeypatch.setattr(split_module, "MAX_BYTES", 10_000)
+    texts = ["会" * 1_000, "话" * 1_000, "a" * 1_000, "b" * 1_000]
+    messages = [
+        harness.message(text[0], parts=(Text(text), Reasoning("x" * 9_000))) for text in texts
+    ]
+    assert opensync.deliver(*messages).sent == 4
+    parts = [opensync.texts(session_id) for session_id in ("s1", "s1#2", "s1#3")]
+    assert ["".join(text[0] for text in part) for part in parts] == ["会", "话a", "b"]
+
+
+def test_embedded_store_keeps_a_session_of_any_size_in_one(embedded: Harness) -> None:
+    embedded.deliver(*(harness.message(f"m{number}") for number in range(9)))
+    assert len(embedded.texts()) == 9
 
 
 def test_parts_are_named_after_their_session() -> None:

@@ -34,7 +34,7 @@ from opensync_hooks.privacy.cleaning import clean_message
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue import backups
 from opensync_hooks.queue.backups import SessionBackups
-from tests.desk import Told
+from tests.delivery.harness import ListSource
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parents[1] / "data" / "claude"
@@ -51,7 +51,7 @@ def session(name: str = "s1", *parts: Any) -> Session:
 
 
 def keep(kept: SessionBackups, *sessions: Session, mark: str = "mark") -> None:
-    source = cast("Source", Told(*sessions))
+    source = cast("Source", ListSource(*sessions))
     assert kept.keep(source, located(sessions[0].id, mark), config.load())
 
 
@@ -107,7 +107,7 @@ def test_any_text_and_any_argument_comes_back(said: str, arguments: Any) -> None
     message = Message("m1", "user", parts, None, charge=usage, aliases=("a", said), undone=True)
     loaded = replace(config.load(), redact=False, file_contents=True)
     whole = replace(session("s1"), messages=(message,), charges=(usage,))
-    assert kept.keep(cast("Source", Told(whole)), located(), loaded)
+    assert kept.keep(cast("Source", ListSource(whole)), located(), loaded)
     assert read(kept) == [whole]
 
 
@@ -130,7 +130,7 @@ def test_copy_arrives_as_the_session_itself_would_have(
     whole = session("s1", Text(f"token {SECRET}"), write, ToolResult("t1", "Write", "done"))
     with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
         syncer = Syncer(config.load(), store, ledger)
-        first = syncer.sync(cast("Source", Told(whole)), located())
+        first = syncer.sync(cast("Source", ListSource(whole)), located())
         keep(kept, whole)
         found = kept.find("cursor", "s1")
         assert found
@@ -151,7 +151,7 @@ def test_contents_that_may_no_longer_leave_do_not_leave_with_a_copy_either(
     """The copy was made when they still might."""
     write = ToolCall("t1", "Write", {"file_path": "/a", "content": "line of a private file\n" * 3})
     loaded = replace(config.load(), file_contents=True)
-    assert kept.keep(cast("Source", Told(session("s1", write))), located(), loaded)
+    assert kept.keep(cast("Source", ListSource(session("s1", write))), located(), loaded)
     found = kept.find("cursor", "s1")
     assert found
     withholding = kept.settings(replace(loaded, file_contents=False), "cursor", "s1")
@@ -167,7 +167,7 @@ def test_private_session_is_not_copied(kept: SessionBackups) -> None:
     Exclusions.from_config(config.load()).keep_private("cursor", "s1")
     asked: list[Located] = []
 
-    class Unread(Told):
+    class Unread(ListSource):
         def read(self, located: Located) -> Iterator[Session]:
             asked.append(located)
             yield session()
@@ -186,15 +186,15 @@ def test_session_of_an_excluded_project_is_not_copied_and_the_others_with_it_are
     known = replace(session("sub2"), project_path="/gone")
     Exclusions.from_config(loaded).remember("cursor", "sub2", "was opted out before it was deleted")
     last = replace(session("sub3"), project_path="/work")
-    told = cast("Source", Told(here, there, known, last))
+    told = cast("Source", ListSource(here, there, known, last))
     assert kept.keep(told, located(), loaded)
     assert [one.id for one in read(kept)] == ["s1", "sub3"]
-    assert not kept.keep(cast("Source", Told(there)), located("sub1"), loaded)
+    assert not kept.keep(cast("Source", ListSource(there)), located("sub1"), loaded)
     assert kept.find("cursor", "sub1") is None
 
 
 def test_copy_is_made_again_only_when_it_is_old_and_outgrown(kept: SessionBackups) -> None:
-    source = cast("Source", Told(session()))
+    source = cast("Source", ListSource(session()))
     assert kept.is_due(source, located())
     keep(kept, session())
     assert not kept.is_due(source, located(mark="grown"))
@@ -300,7 +300,7 @@ def test_copy_in_the_middle_of_which_its_worker_was_killed_is_none_and_goes_afte
 
 
 def test_failure_in_the_middle_leaves_nothing_half_done(kept: SessionBackups) -> None:
-    class Broken(Told):
+    class Broken(ListSource):
         def read(self, _located: Located) -> Iterator[Session]:
             yield session()
             raise SourceError("gone")
