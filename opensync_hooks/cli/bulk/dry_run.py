@@ -71,12 +71,12 @@ def plan(
     """Yield the plans for a session and its subagents. Raises SourceError."""
     for changes in syncer.preview(source, located, force=force):
         if isinstance(changes, SessionDiff):
-            yield _plan_delivery(changes)
+            yield _plan_session(changes)
         else:
             yield PlannedSync(changes.session_id, excluded=changes.reason)
 
 
-def _plan_delivery(changes: SessionDiff) -> PlannedSync:
+def _plan_session(changes: SessionDiff) -> PlannedSync:
     messages = parts = size = 0
     masked = Counter[str]()
     for diff in changes.messages():

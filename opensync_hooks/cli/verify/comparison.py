@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-from opensync_hooks.delivery import payloads
+from opensync_hooks.delivery.diff import MessageDiff
 from opensync_hooks.delivery.json_values import truncate
-from opensync_hooks.ledger.session_record import MessageRecord, MessageState
+from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.model import Json
 
 DifferenceKind = Literal[
@@ -60,26 +60,6 @@ class Difference:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SentMessage:
-    """One message as it would be sent now."""
-
-    ids: tuple[str, ...]
-    """Its ids within the session; it is delivered under the first."""
-    body: Json
-    extra: Json
-    record: MessageRecord | None
-    """What the ledger knows of it."""
-    undone: bool = False
-    spare: bool = False
-
-    @property
-    def has_changed(self) -> bool:
-        """Whether the version that was sent last was a different one."""
-        sent = self.record.hash if self.record else None
-        return sent is not None and sent != payloads.digest(self.body, self.extra)
-
-
 @dataclass(slots=True)
 class Comparison:
     """Compares one session, and counts what it compared."""
@@ -106,7 +86,7 @@ class Comparison:
             yield self.difference(kind, description)
 
     def all_messages(
-        self, sent: Iterable[SentMessage], stored: Sequence[Json]
+        self, sent: Iterable[MessageDiff], stored: Sequence[Json]
     ) -> Iterator[Difference]:
         """Compare message by message and part by part; `stored` is the destination's list."""
         by_id = {str(row.get("externalId")): row for row in stored}
@@ -114,19 +94,21 @@ class Comparison:
             description = f"{len(stored) - len(by_id)} messages are stored twice under one id"
             yield self.difference("double message", description)
         matched: dict[tuple[str, ...], str] = {}
-        for number, message in enumerate(sent, 1):
-            label = f"message {number} ({message.body.get('role')}, {_short(message.ids[0])})"
-            stored_id = next((name for name in message.ids if self._remote(name) in by_id), None)
+        for number, diff in enumerate(sent, 1):
+            label = f"message {number} ({diff.body.get('role')}, {_short(diff.sent_id)})"
+            ids = (diff.sent_id, diff.message.id, *diff.message.aliases)
+            stored_id = next((name for name in ids if self._remote(name) in by_id), None)
             if stored_id is None:
-                yield from self._absent(label, message)
+                yield from self._absent(label, diff)
                 continue
             row = by_id.pop(self._remote(stored_id))
             matched.setdefault(_content_key(row), stored_id)
             self.messages += 1
-            self.parts += len(message.body.get("parts", ()))
-            self.later += _is_later(message.body.get("createdAt"), row.get("createdAt"))
-            note = ", as it has changed here since the last sync" if message.has_changed else ""
-            for kind, description in () if message.spare else _message(message, row):
+            self.parts += len(diff.body.get("parts", ()))
+            self.later += _is_later(diff.body.get("createdAt"), row.get("createdAt"))
+            has_changed = diff.existing is not None and diff.existing.hash != diff.content_hash
+            note = ", as it has changed here since the last sync" if has_changed else ""
+            for kind, description in () if diff.message.spare else _message(diff, row):
                 yield Difference(kind, self.session_id, f"{label}: {description}{note}", stored_id)
         for row in by_id.values():
             self.surplus += 1
@@ -135,29 +117,29 @@ class Comparison:
                 description = f"message {_short(twin)} is stored twice under two ids"
                 yield self.difference("double message", description)
 
-    def _absent(self, label: str, message: SentMessage) -> Iterator[Difference]:
-        if message.record is None:
-            if not message.undone:
+    def _absent(self, label: str, diff: MessageDiff) -> Iterator[Difference]:
+        if diff.existing is None:
+            if not diff.message.undone:
                 yield self.difference("not synced", f"{label} is not synced yet")
-        elif message.record.state is MessageState.QUARANTINED:
+        elif diff.existing.state is MessageState.QUARANTINED:
             yield self.difference("quarantined", f"{label} is quarantined: it was refused")
         else:
             description = f"{label} is missing"
-            yield Difference("missing message", self.session_id, description, message.ids[0])
+            yield Difference("missing message", self.session_id, description, diff.sent_id)
 
     def _remote(self, message_id: str) -> str:
         return truncate(f"{self.remote_id}:{message_id}")
 
 
-def _message(message: SentMessage, stored: Json) -> Iterator[_Change]:
-    body = message.body
+def _message(diff: MessageDiff, stored: Json) -> Iterator[_Change]:
+    body = diff.body
     for name in ("role", "model"):
         if name in body and stored.get(name) != body[name]:
             yield "changed field", f"{name} is different"
     if (stored.get("textContent") or "") != body.get("textContent", ""):
         yield "changed field", "its text outside the parts is different"
     yield from _numbers(body, stored)
-    yield from _extras(message.extra, stored)
+    yield from _extras(diff.extra, stored)
     yield from _parts(body.get("parts", []), stored.get("parts") or [])
 
 

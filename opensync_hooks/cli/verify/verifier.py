@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from opensync_hooks.agents.source import Located, Source
-from opensync_hooks.cli.verify.comparison import Comparison, Difference, SentMessage
+from opensync_hooks.cli.verify.comparison import Comparison, Difference
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
@@ -102,25 +102,10 @@ class Verifier:
 def _differences(
     changes: SessionDiff, stored: Json | None, comparison: Comparison
 ) -> Iterator[Difference]:
-    messages = list(_sent_messages(changes))
     if stored is not None:
         yield from comparison.session(*changes.session_payload(), stored["session"])
-        yield from comparison.all_messages(messages, stored["messages"])
+        yield from comparison.all_messages(changes.messages(), stored["messages"])
     elif changes.existing is not None:
         yield comparison.difference("missing session", "the session was synced, but is missing")
-    elif any(message.record is not None or not message.undone for message in messages):
+    elif any(diff.existing or not diff.message.undone for diff in changes.messages()):
         yield comparison.difference("not synced", "the session is not synced yet")
-
-
-def _sent_messages(changes: SessionDiff) -> Iterator[SentMessage]:
-    for diff in changes.messages():
-        message = diff.message
-        aliases = [name for name in (message.id, *message.aliases) if name != diff.sent_id]
-        yield SentMessage(
-            (diff.sent_id, *aliases),
-            diff.body,
-            diff.extra,
-            diff.existing,
-            undone=message.undone,
-            spare=message.spare,
-        )
