@@ -57,7 +57,7 @@ class OpenCodeRegistration:
         before = read(path)
         if before is not None and not before.startswith(_MARK):
             raise SettingsError(
-                _foreign(path), "move it away or rename it, then run the same command again"
+                _foreign_file(path), "move it away or rename it, then run the same command again"
             )
         after = _plugin(env, command)
         return FileChange(path, before, after) if after != before else self._plan_cleanup(env)
@@ -78,7 +78,7 @@ class OpenCodeRegistration:
         if content is None:
             return RegistrationState(path, (), (_EVENT,))
         if not content.startswith(_MARK):
-            return RegistrationState(path, (), (_EVENT,), _foreign(path))
+            return RegistrationState(path, (), (_EVENT,), _foreign_file(path))
         words = _command_words(content)
         if words:
             return RegistrationState(path, (_EVENT,), (), command_blocker(shlex.join(words)))
@@ -139,7 +139,7 @@ def _programs(env: paths.Lookup) -> Iterator[str]:
     return find_programs(env, ("opencode", "opencode2"), ".opencode/bin")
 
 
-def _foreign(path: Path) -> Blocker:
+def _foreign_file(path: Path) -> Blocker:
     return Blocker(BlockerKind.FOREIGN, path, "another program's file")
 
 

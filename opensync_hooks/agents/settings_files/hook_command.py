@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
 
-_WAIT = " --wait"
+WAIT = " --wait"
+"""What the user adds to our command to have it wait until the session has been delivered."""
 
 
 def hook_command(python: Path, script: Path) -> str:
@@ -15,19 +16,10 @@ def hook_command(python: Path, script: Path) -> str:
     return shlex.join((python.as_posix(), "-I", "-S", script.as_posix()))
 
 
-def has_wait(command: str) -> bool:
-    """Whether the user made our hook wait until the session has been delivered."""
-    return command.endswith(_WAIT)
-
-
-def with_wait(command: str) -> str:
-    return command + _WAIT
-
-
 def split_command(command: object) -> list[str]:
     """Return the command's words without `--wait`; empty for anything but a valid command."""
     try:
-        return shlex.split(command.removesuffix(_WAIT)) if isinstance(command, str) else []
+        return shlex.split(command.removesuffix(WAIT)) if isinstance(command, str) else []
     except ValueError:  # an unclosed quote
         return []
 

@@ -5,7 +5,6 @@ A file that cannot be parsed is never written, and no entry but ours is changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import getitem
@@ -16,10 +15,9 @@ from opensync_hooks.agents.settings_files import backup, json_edit
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, SideFile, read
 from opensync_hooks.agents.settings_files.hook_command import (
+    WAIT,
     command_blocker,
-    has_wait,
     is_ours,
-    with_wait,
 )
 from opensync_hooks.agents.settings_files.registration import (
     HookEntry,
@@ -72,30 +70,29 @@ class HooksFile:
     def plan(self, env: paths.Lookup, command: str) -> FileChange | None:
         path = self.settings_path(env)
         before = read(path)
-        text = self._decode(path, before)
-        settings = json_edit.parse(text)
+        text, settings = self._parse(path, before)
         self._check_settings(path, before, settings)
         after = _encode(before, self._with_ours(text, command))
         if after == before:
             return None
         self._check_result(path, after)
         if any(self._ours(settings)):
-            first = backup.find(env, path, before)
+            original = backup.find(env, path, before)
         else:
-            first = backup.start(env, path, before)
-        return FileChange(path, before, after, first.side_files(after) if first else ())
+            original = backup.start(env, path, before)
+        return FileChange(path, before, after, original.side_files(after) if original else ())
 
     def plan_removal(self, env: paths.Lookup) -> FileChange | None:
         path = self.settings_path(env)
         before = read(path)
         if before is None or self.script.encode() not in before:
             return None  # nothing of ours is in it, even if it cannot be parsed
-        first = backup.find(env, path, before)
-        if first:
-            prune = int(first.folder_made)
-            return FileChange(path, before, first.content, first.deletions(), prune)
-        text = self._decode(path, before)
-        handlers = [key_path for key_path, _ in self._ours(json_edit.parse(text))]
+        original = backup.find(env, path, before)
+        if original:
+            prune = int(original.folder_made)
+            return FileChange(path, before, original.content, original.deletions(), prune)
+        text, settings = self._parse(path, before)
+        handlers = [key_path for key_path, _ in self._ours(settings)]
         after = _encode(before, self._cut(text, handlers))
         stale_record = SideFile(backup.record_path(env, path), None)
         return None if after == before else FileChange(path, before, after, (stale_record,))
@@ -107,10 +104,11 @@ class HooksFile:
         self, path: Path, _package: str, owns: Callable[[object], bool]
     ) -> FileChange | None:
         before = read(path)
-        text = self._decode(path, before)
-        settings = json_edit.parse(text)
-        foreign = [at for at, handler in self._all(settings) if owns(handler.get("command"))]
-        if before is None or not foreign:
+        text, settings = self._parse(path, before)
+        foreign = [
+            key_path for key_path, handler in self._all(settings) if owns(handler.get("command"))
+        ]
+        if not foreign:
             return None
         self._check_settings(path, before, settings)
         return FileChange(path, before, _encode(before, self._cut(text, foreign)))
@@ -119,7 +117,7 @@ class HooksFile:
         path = self.settings_path(env)
         try:
             content = read(path)
-            settings = json_edit.parse(self._decode(path, content))
+            _, settings = self._parse(path, content)
         except SettingsError as error:
             return RegistrationState(path, (), self.events, error.blocker)
         ours = list(self._ours(settings))
@@ -139,28 +137,29 @@ class HooksFile:
         project_paths = [project / name for name in self.project_files] if project else []
         for path in dict.fromkeys((self.settings_path(env), *project_paths)):
             try:
-                settings = json_edit.parse(self._decode(path, read(path)))
+                _, settings = self._parse(path, read(path))
             except SettingsError:
                 continue
             for key_path, handler in self._ours(settings):
                 entries.append(HookEntry(path, str(key_path[1]), handler["command"]))
         return entries
 
-    def _decode(self, path: Path, content: bytes | None) -> str:
-        """Return the file's text, which is one JSON object."""
+    def _parse(self, path: Path, content: bytes | None) -> tuple[str, dict[str, Any]]:
+        """Return the file's text and its value, which is one JSON object."""
         try:
             text = (content or b"").removeprefix(BOM).decode("utf-8")
             text = text if text.strip() else self.empty_text
             settings = json_edit.parse(text)
         except ValueError as error:
+            reason = "not valid UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
             raise SettingsError(
-                Blocker(BlockerKind.MALFORMED, path, _syntax_error(error)),
+                Blocker(BlockerKind.MALFORMED, path, reason),
                 "fix the file (JSON has no comments, no trailing commas and no duplicate keys), "
                 "then run the same command again",
             ) from error
         if not isinstance(settings, dict):
             raise self._shape_error(path, "its outermost value", "an object")
-        return text
+        return text, settings
 
     def _check_settings(self, path: Path, _content: bytes | None, settings: dict[str, Any]) -> None:
         """Raise SettingsError for a file that our hooks cannot be added to."""
@@ -212,8 +211,10 @@ class HooksFile:
         for key_path, handler in self._ours(json_edit.parse(text)):
             event = str(key_path[1])
             ours = self._new_handler(event, command)
-            if has_wait(handler["command"]):
-                ours = _waiting(ours, handler)
+            if handler["command"].endswith(WAIT):
+                # A hook that the user made to wait goes on waiting, for as long as the user allows.
+                timeout = {"timeout": handler["timeout"]} if "timeout" in handler else {}
+                ours = {**ours, **timeout, "command": ours["command"] + WAIT}
             if event in registered or event not in self.events:
                 surplus.append(key_path)
             elif not self._is_equivalent(handler, ours):
@@ -244,12 +245,6 @@ class HooksFile:
         )
 
 
-def _waiting(ours: Handler, handler: Handler) -> Handler:
-    """Keep a hook waiting that the user made to wait, for as long as the user allows."""
-    timeout = {"timeout": handler["timeout"]} if "timeout" in handler else {}
-    return {**ours, **timeout, "command": with_wait(ours["command"])}
-
-
 def _add(text: str, event: str, entry: Any) -> str:
     settings = json_edit.parse(text)
     if "hooks" not in settings:
@@ -261,11 +256,3 @@ def _add(text: str, event: str, entry: Any) -> str:
 
 def _encode(before: bytes | None, text: str) -> bytes:
     return (BOM if (before or b"").startswith(BOM) else b"") + text.encode("utf-8")
-
-
-def _syntax_error(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"not valid JSON (line {error.lineno}: {error.msg})"
-    if isinstance(error, UnicodeDecodeError):
-        return "not valid UTF-8"
-    return str(error)

@@ -32,6 +32,8 @@ def parse(text: str) -> Any:
     """Return the value of a strictly valid text without duplicate keys. Raises ValueError."""
     try:
         return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not valid JSON (line {error.lineno}: {error.msg})") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
