@@ -1,4 +1,4 @@
-"""The log: one line per event with names, ids and counts, never with anybody's words.
+"""The log: one line per event with names, ids and counts, never with content.
 
 It is for users who wonder what happened, and for bug reports. No code reads it.
 """

@@ -90,7 +90,7 @@ class SqliteFile:
             yield db
 
     def truncate_wal(self) -> None:
-        """Empty the write-ahead log, which still holds deleted text, unless somebody reads."""
+        """Empty the write-ahead log, which still holds deleted text, unless it is being read."""
         with self._lock, suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

@@ -14,7 +14,7 @@ INTERRUPTED = 130
 def print_line(text: str, prefix: str = "") -> None:
     """Print one line on stdout, without control characters in `text`.
 
-    Titles and paths are anybody's text: they must neither break the line nor steer the terminal.
+    Titles and paths may hold anything: they must neither break the line nor steer the terminal.
     `prefix` is our own, and may hold colours.
     """
     print(prefix + _printable(text))

@@ -164,7 +164,7 @@ class _SyncRun:
         return 1 if self._counts["failed"] else 0
 
     def _report(self, agent: str, session_id: str, result: SyncResult, destination: str) -> str:
-        """Print the result unless it is no news; returns the name under which it is counted."""
+        """Print the result if it is news; returns the name under which it is counted."""
         if result is None:
             return "current"
         is_named = bool(self._selection.sessions)
