@@ -26,7 +26,6 @@ from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import HookFacts, Session
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue import worker
-from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.files import (
     atomic_write,
@@ -202,7 +201,7 @@ def test_no_attack_reads_or_writes_anything_outside(
         event = tmp_path / "ours" / "spool" / f"{number}-1.{agent}.event"
         event.write_bytes(b"\n" + attacker.payload())
         with staying_inside(roots, tmp_path / "ours"):
-            spool.ingest(record_and_parse)
+            spool.ingest()
             for job in spool.jobs():
                 source = registry.source(job.trigger.agent)
                 assert source
@@ -332,7 +331,7 @@ def _queue(ours: Path) -> None:
     folder = ours / "spool"
     spool = Spool(folder)
     (folder / "5-1.claude-code.event").write_bytes(b"\n" + b'{"session_id": "abc"}')
-    spool.ingest(record_and_parse)
+    spool.ingest()
     assert spool.jobs()
 
 

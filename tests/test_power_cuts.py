@@ -21,7 +21,7 @@ from opensync_hooks.config import Folders
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import recovery, shift, worker
+from opensync_hooks.queue import recovery, worker
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
@@ -51,7 +51,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def spool(monkeypatch: pytest.MonkeyPatch) -> Spool:
-    monkeypatch.setattr(shift, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.0)
     return Spool(Folders.from_environ(os.environ).spool)
 
 
@@ -113,7 +113,7 @@ def test_copy_that_may_be_the_last_one_is_on_the_disk(home: Path, synced: list[s
     kept = SessionBackups.from_config(config.load())
     ensure_private_folder(kept.folder)
     synced.clear()
-    assert kept.keep(source, located, config.load())
+    assert kept.save(source, located, config.load())
     copy, folder = synced
     assert (Path(copy).parent, Path(folder)) == (kept.folder, kept.folder)
 
@@ -161,7 +161,7 @@ def test_torn_job_of_a_session_that_nobody_has_stays_and_is_named(
 ) -> None:
     session(home, "s2")
     path = torn_job(spool, "s1")
-    recovery.repair_jobs(spool)
+    recovery.recover(spool)
     assert spool.jobs() == []
     assert spool.damaged() == [path.name]
     main.main(["queue", "list"])
@@ -184,7 +184,7 @@ def test_agent_that_cannot_be_read_keeps_no_other_ones_job_from_being_mended(
     monkeypatch.setattr(OpenCodeSource, "sessions", broken)
     session(home, "s1")
     torn_job(spool, "s1")
-    recovery.repair_jobs(spool)
+    recovery.recover(spool)
     (mended,) = spool.jobs()
     assert mended.trigger.session_id == "s1"
     assert mended.trigger.path == str(home / ".claude" / "projects" / "-work" / "s1.jsonl")

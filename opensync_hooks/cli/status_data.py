@@ -17,9 +17,8 @@ from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.summary import complete_sessions, summarize
 from opensync_hooks.privacy.exclusion import Exclusions
-from opensync_hooks.queue.backoff import Cooldown
 from opensync_hooks.queue.backups import SessionBackups
-from opensync_hooks.queue.cooldown import CooldownRecord, as_json
+from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
 from opensync_hooks.queue.report import QueueItem, QueueReport
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -84,7 +83,7 @@ class Status:
         return fields | {
             "parked": len(self.quarantined),
             "set_aside": [item.as_json() for item in self.quarantined],
-            "rest": as_json(self.cooldown) if self.cooldown else None,
+            "rest": self.cooldown.as_json() if self.cooldown else None,
             "agents": [agent.as_json() for agent in self.agents],
         }
 

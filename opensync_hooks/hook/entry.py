@@ -10,7 +10,7 @@ from opensync_hooks.hook import paths
 
 WORKER = (
     "import sys, time; time.sleep(0.2); sys.path.insert(0, sys.argv[1]); "
-    "from opensync_hooks.queue import worker; worker.main(alone=True)"
+    "from opensync_hooks.queue import worker; worker.main(owns_process=True)"
 )
 """It waits first: an agent that is just ending would share its processors with it for as long."""
 PRIVATE = "OPENSYNC_HOOKS_PRIVATE"

@@ -1,4 +1,7 @@
-"""The ledger's page on a destination that is left alone for a while, and why."""
+"""A destination that failed is left alone for a while, so that later hooks do not ask it again.
+
+The ledger keeps the cooldown of each destination; every worker and command goes by it.
+"""
 
 from __future__ import annotations
 
@@ -6,70 +9,28 @@ import hashlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from opensync_hooks.config import Config
-from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.errors import (
+    BusyError,
+    CertificateError,
+    DiskError,
+    KeyRefusedError,
+    OpenSyncError,
+    UnreachableError,
+    UnusableDestinationError,
+    UnusableFileError,
+)
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.queue import backoff
-from opensync_hooks.queue.backoff import Cooldown
+from opensync_hooks.queue.backoff import HOUR, JITTER_SHARE, SECOND, WAITS, longest, wait
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 
-
-@dataclass(frozen=True, slots=True)
-class CooldownRecord:
-    """One destination's page. Methods raise what the ledger raises."""
-
-    ledger: Ledger
-    destination: str
-    login: str
-    luck: Callable[[], float] = random.random
-
-    @classmethod
-    def from_config(cls, ledger: Ledger, config: Config) -> CooldownRecord:
-        """The key itself is not kept, nor anything that it could be found from."""
-        known = f"{config.url}\0{config.api_key}".encode()
-        return cls(ledger, config.url or "", hashlib.sha256(known).hexdigest()[:16])
-
-    def last(self) -> Cooldown | None:
-        """What was last noted, whether it still holds or not."""
-        query = "SELECT cause, reason, since, until, tries, login FROM rest WHERE destination = ?"
-        rows = self.ledger.rows(query, self.destination)
-        return Cooldown(*rows[0]) if rows else None
-
-    def active(self) -> Cooldown | None:
-        known = self.last()
-        return known if known and known.holds(clock.now(), self.login) else None
-
-    def start(self, error: OpenSyncError) -> Cooldown | None:
-        """Leave the destination alone, where that is what the error calls for."""
-        rest = backoff.rest(error, self.last(), clock.now(), self.login, self.luck())
-        if rest:
-            self._write(rest)
-        return rest
-
-    def lift(self) -> None:
-        """Have the next run try at once."""
-        known = self.last()
-        if known:
-            self._write(known.lifted())
-
-    def clear(self) -> None:
-        """The destination has answered."""
-        if self.last():
-            with self.ledger.transaction() as execute:
-                execute("DELETE FROM rest WHERE destination = ?", self.destination)
-
-    def _write(self, rest: Cooldown) -> None:
-        row = (rest.cause, rest.reason, rest.since, rest.until, rest.tries, rest.login)
-        insert = "INSERT OR REPLACE INTO rest VALUES (?, ?, ?, ?, ?, ?, ?)"
-        with self.ledger.transaction() as execute:
-            execute(insert, self.destination, *row)
-
-
-_CURES = {
+Cause = Literal["unreachable", "key refused", "wrong address", "certificate"]
+_CURES: dict[Cause, str] = {
     "unreachable": "Nothing is lost; `opensync-hooks sync` tries it now.",
     "key refused": "Run: opensync-hooks login",
     "wrong address": "Correct the URL: opensync-hooks login",
@@ -77,30 +38,139 @@ _CURES = {
 }
 
 
-def describe(rest: Cooldown) -> str:
-    """What is wrong and since when, by this place's clock, why, and the next step."""
-    try:
-        since = f"{datetime.fromtimestamp(rest.since / 1000).astimezone():%Y-%m-%d %H:%M}"
-    except (ValueError, OverflowError, OSError):  # a clock that was years off
-        since = "an unknown time"
-    why = rest.reason if rest.reason.endswith((".", "!", "?")) else f"{rest.reason}."
-    return f"{rest.cause} since {since}. {why} {_CURES[rest.cause]}"
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """How long a destination is left alone, and why. Times are milliseconds since 1970."""
+
+    cause: Cause
+    reason: str
+    since: int
+    """The first of the failures in a row."""
+    until: int | None
+    """None: until the login changes, or a command is run."""
+    tries: int
+    """How many failures in a row there were."""
+    login_hash: str
+    """Identifies the address and the key that failed."""
+
+    def is_active(self, now: int, login_hash: str) -> bool:
+        if login_hash != self.login_hash:
+            return False
+        # A clock that was set back must not prolong it: no cooldown is longer than this.
+        return self.until is None or 0 < self.until - now <= longest(HOUR)
+
+    def describe(self) -> str:
+        """Say in the local time zone what is wrong, since when, why, and what to do about it."""
+        try:
+            since = f"{datetime.fromtimestamp(self.since / 1000).astimezone():%Y-%m-%d %H:%M}"
+        except (ValueError, OverflowError, OSError):  # the clock was years off
+            since = "an unknown time"
+        reason = self.reason if self.reason.endswith((".", "!", "?")) else f"{self.reason}."
+        return f"{self.cause} since {since}. {reason} {_CURES[self.cause]}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return every field except the hash of the key."""
+        return {name: value for name, value in asdict(self).items() if name != "login_hash"}
 
 
-def as_json(rest: Cooldown) -> dict[str, object]:
-    """Without what stands for the key."""
-    return {name: value for name, value in asdict(rest).items() if name != "login"}
+def next_cooldown(
+    error: OpenSyncError, previous: Cooldown | None, now: int, login_hash: str, jitter: float
+) -> Cooldown | None:
+    """Return the cooldown that the error calls for; None if it says nothing of the destination."""
+    cause = _cause(error)
+    if cause is None:
+        return None
+    if previous and (previous.login_hash != login_hash or previous.since > now):
+        previous = None
+    tries = previous.tries + 1 if previous else 1
+    until: int | None = None
+    if cause == "certificate":
+        until = now + wait((HOUR,), 1, jitter)
+    elif cause == "unreachable":
+        until = now + wait(WAITS, tries, jitter)
+        if isinstance(error, UnreachableError) and error.retry_after:
+            requested = min(error.retry_after * SECOND, HOUR) * (1 + JITTER_SHARE * jitter)
+            until = max(until, now + round(requested))
+    return Cooldown(
+        cause, str(error), previous.since if previous else now, until, tries, login_hash
+    )
+
+
+def needs_user(error: OpenSyncError) -> bool:
+    """Whether no further attempt helps until the user changes the login."""
+    return _cause(error) in ("key refused", "wrong address")
+
+
+def _cause(error: OpenSyncError) -> Cause | None:
+    match error:
+        case BusyError() | DiskError() | UnusableFileError():
+            return None  # a file of ours: the destination was not asked
+        case CertificateError():
+            return "certificate"
+        case KeyRefusedError():
+            return "key refused"
+        case UnusableDestinationError():
+            return "wrong address"
+        case UnreachableError():
+            return "unreachable"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class CooldownRecord:
+    """The cooldown of one destination in the ledger. Methods raise what the ledger raises."""
+
+    ledger: Ledger
+    destination: str
+    login_hash: str
+    jitter: Callable[[], float] = random.random
+
+    @classmethod
+    def from_config(cls, ledger: Ledger, config: Config) -> CooldownRecord:
+        """The key is only hashed together with the URL, and cannot be recovered from that."""
+        login = f"{config.url}\0{config.api_key}".encode()
+        return cls(ledger, config.url or "", hashlib.sha256(login).hexdigest()[:16])
+
+    def last(self) -> Cooldown | None:
+        """Return the last cooldown, whether it is still active or not."""
+        query = "SELECT cause, reason, since, until, tries, login FROM rest WHERE destination = ?"
+        rows = self.ledger.rows(query, self.destination)
+        return Cooldown(*rows[0]) if rows else None
+
+    def active(self) -> Cooldown | None:
+        cooldown = self.last()
+        return cooldown if cooldown and cooldown.is_active(clock.now(), self.login_hash) else None
+
+    def start(self, error: OpenSyncError, *, manual: bool = False) -> Cooldown | None:
+        """Leave the destination alone if the error calls for it.
+
+        A `manual` attempt that fails does not make the hooks wait longer than before.
+        """
+        previous = self.last()
+        if previous and manual:
+            previous = replace(previous, tries=max(0, previous.tries - 1))
+        cooldown = next_cooldown(error, previous, clock.now(), self.login_hash, self.jitter())
+        if cooldown:
+            insert = "INSERT OR REPLACE INTO rest VALUES (?, ?, ?, ?, ?, ?, ?)"
+            with self.ledger.transaction() as execute:
+                execute(insert, self.destination, *astuple(cooldown))
+        return cooldown
+
+    def clear(self) -> None:
+        """Forget the cooldown, for the destination has answered."""
+        if self.last():
+            with self.ledger.transaction() as execute:
+                execute("DELETE FROM rest WHERE destination = ?", self.destination)
 
 
 @contextmanager
 def manual_attempt(ledger: Ledger, config: Config, spool: Spool) -> Iterator[None]:
-    """What a command does is tried at once, and what comes of it is known to the hooks."""
+    """Tell the workers how a command fared that ignored the cooldown."""
     record = CooldownRecord.from_config(ledger, config)
-    record.lift()
     try:
         yield
     except OpenSyncError as error:
-        record.start(error)
+        record.start(error, manual=True)
         raise
     record.clear()
     ledger.set_note("last error", None)

@@ -1,8 +1,4 @@
-"""Works the queue off, one session after the other, and decides what becomes of each job.
-
-A job that fails by itself waits by itself, or is set aside with the reason. What stops all jobs
-alike is raised, and the jobs stay.
-"""
+"""One job: deliver its session, then finish the job, retry it later, or quarantine it."""
 
 from __future__ import annotations
 
@@ -10,11 +6,14 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
+from opensync_hooks.config import Config
+from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
@@ -27,223 +26,194 @@ from opensync_hooks.errors import (
     TimeLimitError,
     as_opensync_error,
 )
-from opensync_hooks.queue import backoff, recovery
-from opensync_hooks.queue.backoff import Failure
+from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.queue.backoff import MAX_CRASHES, MAX_UNCLEAR_IN_A_ROW, Failure
 from opensync_hooks.queue.backups import SessionBackups
-from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
-from opensync_hooks.queue.spool import Parse, Spool
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
+from opensync_hooks.system.log import Log
 
 JOB_SECONDS = 240.0
-"""After which a session makes room for the others; what was confirmed stays confirmed."""
+"""After this time a session makes room for others; what was confirmed stays confirmed."""
 SETTLE_SECONDS = 3.0
-UNFINISHED = "The agent has not written all of it yet."
-_AGAIN_SECONDS = 0.2
-_PAUSE = 0.05
-_REDUCE_SECONDS = 1.0
+"""How long after its hook an agent may take to write what it had shown."""
+_SETTLE_POLL_SECONDS = 0.05
+_REREAD_SECONDS = 0.2
 
 Result = SyncOutcome | OpenSyncError
 
 
-@dataclass(slots=True)
 class Drain:
-    """`end` is a time of the monotonic clock. `at_once`: no job has to wait for its time."""
+    """Delivers jobs one after the other, for the process that holds the worker's lock.
 
-    spool: Spool
-    syncer: Syncer
-    end: float = math.inf
-    at_once: bool = False
-    settings_hold: Callable[[], bool] = lambda: True
-    """Asked before each session: the user may exclude it, or log out, while this goes on."""
-    luck: Callable[[], float] = random.random
-    _unclear: int = 0
-    _tried: set[tuple[str, int]] = field(default_factory=set)
+    `end` is a time of the monotonic clock. `at_once`: somebody waits, so one session may take all
+    the time until then.
+    """
 
-    def run(
-        self, linger: float = 0.0, only: Collection[str] | None = None
-    ) -> Iterator[tuple[Job, Result]]:
-        """Do every job there is, and for `linger` seconds those that still come.
+    def __init__(
+        self,
+        spool: Spool,
+        ledger: Ledger,
+        end: float = math.inf,
+        *,
+        at_once: bool = False,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.spool = spool
+        self.ledger = ledger
+        self.end = end
+        self.at_once = at_once
+        self.jitter = jitter
+        self._destination = ExitStack()
+        self._syncer: Syncer | None = None
+        self._unclear_in_a_row = 0
 
-        Ends early where the settings no longer hold. `only`: the sessions with these ids.
-        Raises UnreachableError, KeyRefusedError, UnusableDestinationError.
+    def close(self) -> None:
+        """Close the destination. The next delivery opens it again."""
+        self._syncer = None
+        self._destination.close()
+
+    def _open_syncer(self, config: Config) -> Syncer:
+        if self._syncer is None or self._syncer.config is not config:
+            self.close()
+            self._syncer = self._destination.enter_context(factory.syncer(config, self.ledger))
+        return self._syncer
+
+    def deliver(self, job: Job, config: Config) -> Result | None:
+        """Return how the delivery went; None if there was nothing to deliver.
+
+        Raises the OpenSyncError that would stop every other job, too. The job stays then.
         """
-        idle_since = time.monotonic()
-        # Who does not want all leaves the events to the worker who does.
-        take_in = self.spool.ingest if only is None else self.spool.peek
-        while self._may_go_on():
-            moment = self.spool.mtime()
-            take_in(record_and_parse)
-            jobs = self.spool.jobs()
-            wanted = (job for job in jobs if only is None or job.trigger.session_id in only)
-            due = [job for job in wanted if self._is_due(job)]
-            if due:
-                yield from self._work_off(due, take_in)
-                idle_since = time.monotonic()
-            elif wait := self._wait_for(jobs, linger):
-                self.spool.wait(moment, wait)
-            elif time.monotonic() - idle_since < linger:
-                time.sleep(_PAUSE)
-            else:
-                return
+        syncer = self._open_syncer(config)
+        current = self.spool.current(job)
+        if current is None:
+            return None
+        crashes = current.attempts.crashes
+        if crashes >= MAX_CRASHES:
+            reason = f"Each of the last {crashes} workers ended in the middle of it."
+            return self._quarantine(current, RejectedError(reason))
+        attempts = current.attempts.started(clock.now(), self.jitter())
+        self.spool.update(replace(current, attempts=attempts))
+        return self._attempt(replace(current, attempts=attempts), syncer)
 
-    def _may_go_on(self) -> bool:
-        return time.monotonic() < self.end and self.settings_hold()
-
-    def _is_due(self, job: Job) -> bool:
-        if self.at_once:
-            return (job.name, job.received_at) not in self._tried
-        return job.attempts.is_due(clock.now())
-
-    def _wait_for(self, jobs: list[Job], linger: float) -> float:
-        """Seconds until the next job is due; none where that is not in this worker's life."""
-        soonest = min((job.attempts.not_before for job in jobs), default=0)
-        seconds = (soonest - clock.now()) / 1000
-        within = linger and not self.at_once and time.monotonic() + seconds < self.end
-        return max(seconds, _PAUSE) if jobs and within else 0.0
-
-    def _work_off(
-        self, due: list[Job], take_in: Callable[[Parse], object]
-    ) -> Iterator[tuple[Job, Result]]:
-        reduced = time.monotonic()
-        for job in due:
-            if not self._may_go_on():
-                return
-            if time.monotonic() - reduced > _REDUCE_SECONDS:  # no event's text lies about for long
-                take_in(record_and_parse)
-                reduced = time.monotonic()
-            current = self.spool.current(job)
-            if current:
-                self._tried.add((current.name, current.received_at))
-                deadly = current.attempts.crashes >= backoff.MAX_CRASHES
-                for result in (self._give_up if deadly else self._do)(current):
-                    yield current, result
-
-    def _give_up(self, job: Job) -> Iterator[Result]:
-        died = f"Each of the last {job.attempts.crashes} workers ended in the middle of it."
-        self.spool.quarantine(job, died)
-        yield RejectedError(died)
-
-    def _do(self, job: Job) -> Iterator[Result]:
-        job = replace(job, attempts=job.attempts.begins(clock.now(), self.luck()))
-        self.spool.keep(job, job.error, job.attempts)
+    def _attempt(self, job: Job, syncer: Syncer) -> Result | None:
         try:
-            outcome = self._sync(job)
+            outcome = self._sync(job, syncer)
         except ServerFailureError as error:
-            self._failed(job, "unclear", error)
-            yield error
-            self._unclear += 1
-            if self._unclear >= backoff.MOST_UNCLEAR:
+            self._retry_later(job, "unclear", error)
+            self._unclear_in_a_row += 1
+            if self._unclear_in_a_row >= MAX_UNCLEAR_IN_A_ROW:
                 raise
-        except (SourceError, BusyError, TimeLimitError) as error:
-            self._failed(job, "late" if isinstance(error, TimeLimitError) else "source", error)
-            yield error
+            return error
+        except TimeLimitError as error:
+            return self._retry_later(job, "late", error)
+        except (SourceError, BusyError) as error:
+            return self._retry_later(job, "source", error)
         except RejectedError as error:
-            self.spool.quarantine(job, str(error))
-            yield error
+            return self._quarantine(job, error)
         except OpenSyncError as error:
-            self.spool.keep(job, str(error), job.attempts.without_blame())
+            self._retry_later(job, "destination", error)
             raise
         except OSError as error:
-            self._failed(job, "source", as_opensync_error(error))
-            yield as_opensync_error(error)
-        except Exception as error:  # noqa: BLE001 - one session's surprise must not stop the others
-            self.spool.quarantine(job, str(as_opensync_error(error)))
-            yield as_opensync_error(error)
-        else:
-            self._unclear = 0
-            self._ended(job, outcome)
-            if outcome:
-                yield outcome
+            return self._retry_later(job, "source", as_opensync_error(error))
+        except Exception as error:  # noqa: BLE001 - a bug in one session must not stop the others
+            return self._quarantine(job, as_opensync_error(error))
+        self._unclear_in_a_row = 0
+        return self._finish(job, outcome, SessionBackups.from_config(syncer.config))
 
-    def _ended(self, job: Job, outcome: SyncOutcome | None) -> None:
-        reason = (outcome and outcome.reason) or ""
+    def _finish(
+        self, job: Job, outcome: SyncOutcome | None, backups: SessionBackups
+    ) -> SyncOutcome | None:
         if outcome and outcome.unclear:
-            self._failed(job, "unclear", OpenSyncError(reason))
+            self._retry_later(job, "unclear", OpenSyncError(outcome.reason or ""))
         elif outcome and outcome.is_partial:
-            self._failed(job, "unfinished", OpenSyncError(UNFINISHED))
+            error = OpenSyncError("The agent has not written all of it yet.")
+            self._retry_later(job, "unfinished", error)
         else:
             self.spool.done(job)
-            self._keepsakes.drop(job.trigger.agent, job.trigger.session_id)
+            backups.delete(job.trigger.agent, job.trigger.session_id)
+        return outcome
 
-    def _failed(self, job: Job, failure: Failure, error: OpenSyncError) -> None:
-        later = backoff.after(job.attempts, failure, clock.now(), self.luck())
-        if later:
-            self.spool.keep(job, str(error), later)
+    def _retry_later(self, job: Job, failure: Failure, error: OpenSyncError) -> OpenSyncError:
+        attempts = job.attempts.after(failure, clock.now(), self.jitter())
+        if attempts:
+            self.spool.update(replace(job, error=str(error), failure=failure, attempts=attempts))
         elif failure == "unfinished":
-            self.spool.done(job)  # its agent ended in the middle; what there is has arrived
+            self.spool.done(job)  # the agent ended in the middle of a turn; the rest has arrived
         else:
             self.spool.quarantine(job, str(error))
+        return error
 
-    def _sync(self, job: Job) -> SyncOutcome | None:
-        """None where there is nothing: an agent that was opened and closed leaves no session."""
-        source = registry.source(job.trigger.agent, job.surroundings(os.environ))
+    def _quarantine(self, job: Job, error: OpenSyncError) -> OpenSyncError:
+        self.spool.quarantine(job, str(error))
+        return error
+
+    def _sync(self, job: Job, syncer: Syncer) -> SyncOutcome | None:
+        """Return None if an agent left no session, as one does that is opened and closed again."""
+        source = registry.source(job.trigger.agent, job.agent_environ(os.environ))
         if source is None:
             return None
-        located = _settled(job, source)
+        located = _locate(job, source)
         if located is None:
-            return self._sync_copy(job)
+            return self._sync_backup(job, syncer)
         try:
-            return self._deliver(job, source, located)
-        except SourceError:  # a file that was moved or rewritten under us is whole in a moment
-            time.sleep(_AGAIN_SECONDS)
-            return self._deliver(job, source, source.locate(job.trigger) or located)
+            return self._sync_located(job, source, located, syncer)
+        except SourceError:  # a file that is being replaced is whole again in a moment
+            time.sleep(_REREAD_SECONDS)
+            located = source.locate(job.trigger) or located
+            return self._sync_located(job, source, located, syncer)
 
-    def _sync_copy(self, job: Job) -> SyncOutcome | None:
-        whose = (job.trigger.agent, job.trigger.session_id)
-        found = self._keepsakes.find(*whose)
-        if found:
-            config = self._keepsakes.settings(self.syncer.config, *whose)
-            return self._deliver(job, *found, syncer=replace(self.syncer, config=config))
-        if job.error and job.error != UNFINISHED:
-            raise RejectedError(
-                f"{job.trigger.session_id}: its agent deleted it before it could be delivered."
-            )
+    def _sync_backup(self, job: Job, syncer: Syncer) -> SyncOutcome | None:
+        agent, session_id = job.trigger.agent, job.trigger.session_id
+        backups = SessionBackups.from_config(syncer.config)
+        backup = backups.find(agent, session_id)
+        if backup:
+            config = backups.delivery_config(syncer.config, agent, session_id)
+            return self._sync_located(job, *backup, replace(syncer, config=config))
+        if job.error and job.failure != "unfinished":  # which has arrived, as far as it was written
+            raise RejectedError(f"{session_id}: its agent deleted it before it could be delivered.")
         return None
 
-    def _deliver(
-        self, job: Job, source: Source, located: Located, syncer: Syncer | None = None
+    def _sync_located(
+        self, job: Job, source: Source, located: Located, syncer: Syncer
     ) -> SyncOutcome:
-        end = self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end)
-        return (syncer or self.syncer).sync(
-            source,
-            located,
-            end_reason=job.trigger.end_reason,
-            limits=Limits(
-                deadline=end,
-                is_last_attempt=job.attempts.is_last(clock.now()),
-            ),
-        )
-
-    @property
-    def _keepsakes(self) -> SessionBackups:
-        return SessionBackups.from_config(self.syncer.config)
+        until = self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end)
+        limits = Limits(deadline=until, is_last_attempt=job.attempts.is_final(clock.now()))
+        return syncer.sync(source, located, end_reason=job.trigger.end_reason, limits=limits)
 
 
-def drain_now(spool: Spool, syncer: Syncer) -> Iterator[Result]:
-    """All that waits, tried at once, unless a worker is at it already."""
-    while True:
-        with spool.single_worker() as is_alone:
-            if not is_alone:
-                return
-            recovery.repair_jobs(spool)
-            yield from (result for _, result in Drain(spool, syncer, at_once=True).run())
-        # A hook that came while the lock was held started no worker: look once more.
-        if not spool.has_events():
-            return
-
-
-def _settled(job: Job, source: Source) -> Located | None:
-    """Where the session lies, once what the agent had shown is there; in the end also without."""
-    age = time.time() - job.received_at / 1000
-    end = time.monotonic() + SETTLE_SECONDS - max(0.0, age)  # below 0: the clock was set back
-    looked_at: Located | None = None
+def _locate(job: Job, source: Source) -> Located | None:
+    """Find the session, and wait a moment until what its agent had shown is on the disk."""
+    age = max(0.0, time.time() - job.received_at / 1000)  # below 0 if the clock was set back
+    end = time.monotonic() + SETTLE_SECONDS - age
+    previous: Located | None = None
     while True:
         located = source.locate(job.trigger)
-        is_new = located is not None and located != looked_at
-        if (is_new and source.is_settled(job.trigger)) or time.monotonic() >= end:
+        has_changed = located is not None and located != previous
+        if (has_changed and source.is_settled(job.trigger)) or time.monotonic() >= end:
             return located
         if located is None and job.trigger.awaits is None:
             return None
-        looked_at = located
-        time.sleep(_PAUSE)
+        previous = located
+        time.sleep(_SETTLE_POLL_SECONDS)
+
+
+def log_result(log: Log, job: Job, result: Result) -> None:
+    """Write one line about a job: names and numbers, no text of the session."""
+    session = {"agent": job.trigger.agent, "session": job.trigger.session_id}
+    if isinstance(result, OpenSyncError):
+        attempt = job.attempts.count + 1
+        log.write("failed", **session, why=type(result).__name__, attempt=attempt)
+        return
+    log.write(
+        "synced",
+        **session,
+        sent=result.sent,
+        unchanged=result.unchanged,
+        quarantined=result.quarantined,
+        unclear=result.unclear,
+        redacted=sum(result.redacted.values()),
+        partial=result.is_partial,
+        **{kind.replace(" ", "-"): count for kind, count in result.losses.items()},
+    )

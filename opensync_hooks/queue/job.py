@@ -9,7 +9,7 @@ from typing import Any
 
 from opensync_hooks.agents import registry
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue.backoff import Attempts
+from opensync_hooks.queue.backoff import FAILURES, Attempts, Failure
 from opensync_hooks.system.files import session_file_stem
 
 SUFFIX = ".job"
@@ -17,11 +17,11 @@ _TRIGGER_FIELDS = ("agent", "session_id", "event", "path", "awaits", "end_reason
 _ATTEMPTS_KEYS = {
     "count": "count",
     "not_before": "not_before",
-    "since": "since",
-    "begun": "begun",
+    "unclear_since": "since",
+    "started_at": "begun",
     "crashes": "deaths",
 }
-"""The fields of `Attempts`, each with its key in the file, which earlier versions read as well."""
+"""The fields of `Attempts`, each with the key in the file by which every version knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Job:
     received_at: int
     error: str | None = None
     """What went wrong in the last attempt."""
+    failure: Failure | None = None
+    """The kind of that; None also where an earlier version wrote the file."""
     attempts: Attempts = field(default_factory=Attempts)
 
     @property
@@ -41,14 +43,14 @@ class Job:
         """The name of the job's file."""
         return session_file_stem(self.trigger.agent, self.trigger.session_id) + SUFFIX
 
-    def surroundings(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Return `environ` with the agent's own variables as the hook had them.
+    def agent_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return `environ` with the variables that place the agent's sessions as the hook had them.
 
-        The worker may have been started by the hook of an agent with other folders.
+        A worker that another hook started would look in the folders of that hook's agent.
         """
-        own = registry.session_variables(self.trigger.agent, environ)
-        rest = {name: value for name, value in environ.items() if name not in own}
-        return {**rest, **self.environ}
+        replaced = registry.session_variables(self.trigger.agent, environ)
+        kept = {name: value for name, value in environ.items() if name not in replaced}
+        return {**kept, **self.environ}
 
     def merged(self, request: Job) -> Job:
         """Combine two requests: the later one decides, but an end that was seen is kept."""
@@ -58,9 +60,11 @@ class Job:
             path=later.trigger.path or earlier.trigger.path,
             end_reason=later.trigger.end_reason or earlier.trigger.end_reason,
         )
+        history = self
         if request.received_at > self.received_at:
-            return replace(later, trigger=trigger, attempts=self.attempts.reset(), error=None)
-        return replace(later, trigger=trigger, attempts=self.attempts, error=self.error)
+            history = replace(self, attempts=self.attempts.reset(), error=None, failure=None)
+        environ, received_at = later.environ, later.received_at
+        return replace(history, trigger=trigger, environ=environ, received_at=received_at)
 
     def to_bytes(self) -> bytes:
         attempts = asdict(self.attempts)
@@ -70,6 +74,7 @@ class Job:
             "environ": dict(self.environ),
             "received_at": self.received_at,
             "error": self.error,
+            "failure": self.failure,
             "tries": {key: attempts[name] for name, key in _ATTEMPTS_KEYS.items()},
         }
         return json.dumps(value).encode()
@@ -85,6 +90,7 @@ def parse(content: bytes) -> Job | None:
             value["environ"],
             value["received_at"],
             value.get("error"),
+            value.get("failure") if value.get("failure") in FAILURES else None,
             Attempts(**{name: tries[key] for name, key in _ATTEMPTS_KEYS.items() if key in tries}),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -96,7 +102,7 @@ def _is_valid(job: Job) -> bool:
     """Whether every value has its type: a bad disk may have changed the file."""
     environ: Any = job.environ
     attempts = asdict(job.attempts)
-    since = attempts.pop("since")
+    since = attempts.pop("unclear_since")
     optional_texts = [getattr(job.trigger, name) for name in _TRIGGER_FIELDS[2:]]
     return (
         isinstance(environ, dict)

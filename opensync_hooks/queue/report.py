@@ -10,7 +10,6 @@ from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.ledger.summary import quarantined_messages
 from opensync_hooks.queue.backups import SessionBackups
-from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 
@@ -43,7 +42,7 @@ class QueueReport:
 
     spool: Spool
     ledger: Ledger
-    keepsakes: SessionBackups
+    backups: SessionBackups
     destination: str
 
     def items(self) -> list[QueueItem]:
@@ -54,7 +53,7 @@ class QueueReport:
 
     def _jobs(self) -> dict[str, Job]:
         """By name; also what a hook asks for that no worker has heard yet."""
-        heard = self.spool.peek(record_and_parse).values()
+        heard = self.spool.peek().values()
         return {job.name: job for job in (*heard, *self.spool.jobs())}
 
     def _messages(self) -> Iterator[QueueItem]:
@@ -80,8 +79,8 @@ class QueueReport:
                 record = SessionRecord(self.ledger, self.destination, item.agent, item.session_id)
                 record.dismiss_message(item.message)
             elif item.job:
-                self.spool.drop(item.job, record_and_parse)
-                self.keepsakes.drop(item.agent, item.session_id)
+                self.spool.drop(item.job)
+                self.backups.delete(item.agent, item.session_id)
 
 
 def _item(state: QueueState, job: Job) -> QueueItem:

@@ -1,13 +1,13 @@
-"""The queue between hooks and worker: what hooks left behind, and one job per session.
+"""The spool folder, between the hooks and the worker: events, and one job per session.
 
-    <time>-<pid>.<agent>.event   a hook's payload as it came, behind one line of environment
-    <agent>-<hash>.job           a pointer: session, path, what to wait for; no text of anybody's
-    parked/                      jobs that will never succeed as they are, each with its reason
-    worker.lock                  held by the one worker
-    jobs.lock                    held for as long as one job is changed
+    *.event        what hooks left; see `events`
+    *.job          a pointer to a session, without any of its text; see `job`
+    parked/        quarantined jobs: they will not succeed as they are, and each holds the reason
+    worker.lock    held by the worker, of which there is one at a time
+    jobs.lock      held while a job is changed
 
-Hooks only ever add events. Everything else is done by the holder of the worker's lock, but for
-commands, which may add a job or take one away at any moment.
+A hook only adds an event. Everything else is done by the holder of `worker.lock`, except that
+commands may add and remove jobs at any time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,45 +24,37 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from opensync_hooks.model import Trigger
+from opensync_hooks.queue import events
 from opensync_hooks.queue import job as job_file
 from opensync_hooks.queue.backoff import Attempts
-from opensync_hooks.queue.job import SUFFIX, Job
-from opensync_hooks.system import clock
-from opensync_hooks.system.files import (
-    atomic_write,
-    ensure_private_folder,
-    open_regular_file,
-    read_file,
-)
+from opensync_hooks.queue.job import Job
+from opensync_hooks.system.files import atomic_write, ensure_private_folder, read_file
 
 if sys.platform != "win32":
     import fcntl
 
-EVENT = ".event"
-_LONGEST_PAYLOAD = 64 << 20
 _PROBE_SECONDS = 0.1
 _POLL_SECONDS = 0.25
-LOOK_SECONDS = 5.0
-"""The longest sleep: a folder's time can be too coarse to tell that one more hook came."""
-
-Parse = Callable[[str, Mapping[str, str], bytes], Trigger | None]
-"""Agent, the hook's environment and payload → what it asks for; None for nothing."""
+MAX_WAIT_SECONDS = 5.0
+"""The longest sleep: within one tick of a coarse file system clock an event would go unnoticed."""
 
 
 class Spool:
-    """Safe for several processes. Methods raise OSError where the disk does."""
+    """An open spool, for any number of processes. Methods raise OSError where the disk fails."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = ensure_private_folder(folder)
+        self.folder = ensure_private_folder(folder)
         self.lock = folder / "worker.lock"
-        self._changing = FileLock(folder / "jobs.lock", mode=0o600)
+        self.quarantine_folder = folder / "parked"
+        self._jobs_lock = FileLock(folder / "jobs.lock", mode=0o600)
 
     @contextmanager
     def single_worker(self) -> Iterator[bool]:
-        """Whether this is the one worker. A hook that probes the lock holds it for microseconds."""
+        """Try to become the one worker, and yield whether that succeeded."""
         lock = FileLock(self.lock, mode=0o600)
-        while not _is_taken(lock):
-            if _is_held(self.lock):
+        while not _acquired(lock):
+            # A hook that probes the lock shares it for microseconds; only a worker locks hooks out.
+            if _is_exclusive(self.lock):
                 yield False
                 return
         try:
@@ -73,138 +65,148 @@ class Spool:
     # ---- events ----
 
     def waiting(self) -> int:
-        """How many hooks and sessions are not dealt with yet."""
-        return sum(path.suffix in (EVENT, SUFFIX) for path in self._folder.iterdir())
+        """Count the events and jobs."""
+        suffixes = (events.SUFFIX, job_file.SUFFIX)
+        return sum(path.suffix in suffixes for path in self.folder.iterdir())
 
     def waiting_by_agent(self) -> Counter[str]:
-        """The same, apart for each agent."""
-        events = (path.name.removesuffix(EVENT).rpartition(".")[2] for path in self._events())
-        return Counter([*events, *(job.trigger.agent for job in self.jobs())])
+        """Count the events and jobs of each agent."""
+        names = (path.name.removesuffix(events.SUFFIX) for path in self._events())
+        agents = (name.rpartition(".")[2] for name in names)
+        return Counter([*agents, *(job.trigger.agent for job in self.jobs())])
 
     def has_events(self) -> bool:
         return bool(self._events())
 
     def _events(self) -> list[Path]:
-        """In the order of the hooks. What another user's hook left is left to his own worker."""
-        found = sorted(self._folder.glob(f"*{EVENT}"))
-        plain = (path for path in found if path.is_file() and not path.is_symlink())
-        return [path for path in plain if os.access(path, os.R_OK)]
+        """List the events in the order of their hooks, but not those of another user."""
+        paths = sorted(self.folder.glob(f"*{events.SUFFIX}"))
+        files = (path for path in paths if path.is_file() and not path.is_symlink())
+        return [path for path in files if os.access(path, os.R_OK)]
 
-    def peek(self, parse: Parse) -> dict[Path, Job]:
-        """What every event asks for. The events stay, for whoever is the worker."""
-        heard = ((path, _job(path, parse)) for path in self._events())
-        return {path: job for path, job in heard if job}
+    def peek(self) -> dict[Path, Job]:
+        """Return what the events request, and leave them to the worker."""
+        jobs = ((path, events.read_job(path, events.parse)) for path in self._events())
+        return {path: job for path, job in jobs if job}
 
-    def ingest(self, parse: Parse) -> None:
-        """Turn every event into a job, or into part of one, and be rid of its text.
+    def record_events(self) -> None:
+        """Record what only hooks know, such as which sessions are private; the events stay."""
+        for path in self._events():
+            events.read_job(path, events.record_and_parse)
 
-        Only for who is `alone`: a worker that leaves looks for events once more, and a job that was
-        made behind his back would wait for the next hook.
+    def ingest(self) -> None:
+        """Turn every event into a job, and delete its text. Only the worker may call this.
+
+        A worker that leaves looks for events once more. It would overlook a job that somebody else
+        made of one, and the job would wait for the next hook.
         """
         for path in self._events():
-            job = _job(path, parse)
+            job = events.read_job(path, events.record_and_parse)
             if job:
                 self.put(job)
-            path.unlink(missing_ok=True)  # only now: killed in between, it is merged twice
+            path.unlink(missing_ok=True)  # last: after a kill in between, the event is merged twice
 
     def mtime(self) -> int:
-        """Changes whenever a file comes or goes."""
-        return self._folder.stat().st_mtime_ns
+        """Return a number that changes whenever a file is added or removed."""
+        return self.folder.stat().st_mtime_ns
 
-    def wait(self, since: int, seconds: float) -> None:
-        """Until something has changed since that moment, or so many seconds have passed.
+    def wait(self, mtime: int, seconds: float) -> None:
+        """Wait until something was added or removed since `mtime`, but not longer than `seconds`.
 
-        Or less: who waits looks around, and waits again.
+        May return early; the caller looks around and waits again.
         """
-        end = time.monotonic() + min(seconds, LOOK_SECONDS)
-        while (left := end - time.monotonic()) > 0 and self.mtime() == since:
+        end = time.monotonic() + min(seconds, MAX_WAIT_SECONDS)
+        while (left := end - time.monotonic()) > 0 and self.mtime() == mtime:
             time.sleep(min(_POLL_SECONDS, left))
 
     def notify(self) -> None:
-        """Have a worker that waits look around."""
-        os.utime(self._folder)
+        """Make a worker that waits look around."""
+        os.utime(self.folder)
 
     # ---- jobs ----
 
-    def put(self, wish: Job) -> None:
-        path = self._folder / wish.name
-        with self._changing:
-            known = _load(path)
-            _write(path, known.merged(wish) if known else wish)
+    def put(self, request: Job) -> None:
+        """Add a request, merged with the session's job where there is one."""
+        path = self.folder / request.name
+        with self._jobs_lock:
+            existing = _load(path)
+            _write(path, existing.merged(request) if existing else request)
 
     def jobs(self) -> list[Job]:
-        """Those that no worker has taken up yet, oldest wish first; then the others, in turn."""
-        found = (_load(path) for path in self._folder.glob(f"*{SUFFIX}"))
-        return sorted(filter(None, found), key=lambda job: (job.attempts.begun, job.received_at))
+        """List the jobs: first those that no worker has started on, the oldest request first."""
+        jobs = (_load(path) for path in self.folder.glob(f"*{job_file.SUFFIX}"))
+        return sorted(
+            filter(None, jobs), key=lambda job: (job.attempts.started_at, job.received_at)
+        )
 
     def current(self, job: Job) -> Job | None:
-        """The job as it is now; None when it is gone."""
-        return _load(self._folder / job.name)
+        """Return the job as it is now; None if it is gone."""
+        return _load(self.folder / job.name)
 
     def holds(self, job: Job) -> bool:
-        return (self._folder / job.name).exists()
+        return (self.folder / job.name).exists()
 
     def damaged(self) -> list[str]:
-        """The names of job files that say nothing any more. The next hook of a session mends it."""
-        found = sorted(self._folder.glob(f"*{SUFFIX}"))
-        return [path.name for path in found if _load(path) is None and path.exists()]
+        """List the job files that cannot be read. The next hook of a session replaces its file."""
+        paths = sorted(self.folder.glob(f"*{job_file.SUFFIX}"))
+        return [path.name for path in paths if _load(path) is None and path.exists()]
 
-    def keep(self, job: Job, error: str | None, attempts: Attempts) -> None:
-        """Note what became of a try. A wish that came meanwhile stays as it is."""
-        path = self._folder / job.name
-        with self._changing:
-            known = _load(path)
-            is_there = path.exists()  # not where a command has taken it away meanwhile
-            if is_there and (known is None or known.received_at <= job.received_at):
-                _write(path, replace(job, error=error, attempts=attempts))
+    def update(self, job: Job) -> None:
+        """Save the job after an attempt, unless it was requested again meanwhile, or removed."""
+        path = self.folder / job.name
+        with self._jobs_lock:
+            if path.exists() and not _is_newer(_load(path), job):
+                _write(path, job)
 
     def done(self, job: Job) -> None:
-        """Be rid of this wish, also where it was parked before; a later one stays."""
-        (self._folder / "parked" / job.name).unlink(missing_ok=True)
-        self._take_away(job)
+        """Remove the job, also from quarantine, unless it was requested again meanwhile."""
+        (self.quarantine_folder / job.name).unlink(missing_ok=True)
+        self._remove(job)
 
-    def _take_away(self, job: Job) -> None:
-        path = self._folder / job.name
-        with self._changing:
-            known = _load(path)
-            if known is None or known.received_at <= job.received_at:
+    def _remove(self, job: Job) -> None:
+        path = self.folder / job.name
+        with self._jobs_lock:
+            if not _is_newer(_load(path), job):
                 path.unlink(missing_ok=True)
 
+    # ---- quarantine ----
+
     def quarantine(self, job: Job, reason: str) -> None:
-        parked = ensure_private_folder(self._folder / "parked")
-        _write(parked / job.name, replace(job, error=reason), durable=True)
-        self._take_away(job)
+        path = ensure_private_folder(self.quarantine_folder) / job.name
+        _write(path, replace(job, error=reason), durable=True)
+        self._remove(job)
 
     def quarantined(self) -> Iterator[Job]:
-        for path in sorted((self._folder / "parked").glob(f"*{SUFFIX}")):
+        for path in sorted(self.quarantine_folder.glob(f"*{job_file.SUFFIX}")):
             job = _load(path)
             if job:
                 yield job
 
-    def arrived(self, agent: str, session_id: str) -> bool:
-        """Forget that the session was parked, for it has arrived after all; whether it was."""
-        parked = self._folder / "parked" / Job(Trigger(agent, session_id), {}, 0).name
-        was_parked = parked.exists()
-        parked.unlink(missing_ok=True)
-        return was_parked
+    def release(self, agent: str, session_id: str) -> bool:
+        """Forget that a session was quarantined, for it was delivered; return whether it was."""
+        path = self.quarantine_folder / Job(Trigger(agent, session_id), {}, 0).name
+        was_quarantined = path.exists()
+        path.unlink(missing_ok=True)
+        return was_quarantined
 
     def retry(self, job: Job) -> None:
-        """Begin anew with a job, parked or not."""
-        self.put(replace(job, error=None, attempts=Attempts()))
-        (self._folder / "parked" / job.name).unlink(missing_ok=True)
-        self.keep(job, None, Attempts())
+        """Start over with a job, quarantined or not."""
+        fresh = replace(job, error=None, failure=None, attempts=Attempts())
+        self.put(fresh)
+        (self.quarantine_folder / job.name).unlink(missing_ok=True)
+        self.update(fresh)
 
-    def drop(self, name: str, parse: Parse) -> None:
-        """Forget a job, parked or not, or a damaged file of one; and the events that ask for it."""
-        with self._changing:
-            for path in (self._folder / name, self._folder / "parked" / name):
-                path.unlink(missing_ok=True)
-        for path, job in self.peek(parse).items():
+    def drop(self, name: str) -> None:
+        """Forget a job by its file's name, quarantined or damaged ones too, and its events."""
+        with self._jobs_lock:
+            for folder in (self.folder, self.quarantine_folder):
+                (folder / name).unlink(missing_ok=True)
+        for path, job in self.peek().items():
             if job.name == name:
                 path.unlink(missing_ok=True)
 
 
-def _is_taken(lock: FileLock) -> bool:
+def _acquired(lock: FileLock) -> bool:
     try:
         lock.acquire(timeout=_PROBE_SECONDS, poll_interval=0.005)
     except Timeout:
@@ -212,8 +214,8 @@ def _is_taken(lock: FileLock) -> bool:
     return True
 
 
-def _is_held(path: Path) -> bool:
-    """Whether a worker has the lock. Of hooks that probe it, each has only a share of it."""
+def _is_exclusive(path: Path) -> bool:
+    """Whether a worker has the lock, rather than hooks that share it."""
     if sys.platform == "win32":
         return True
     fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
@@ -227,14 +229,14 @@ def _is_held(path: Path) -> bool:
 
 
 def _write(path: Path, job: Job, *, durable: bool = False) -> None:
-    # Mostly not: a job that a power cut tears is made anew from its name, see `recovery`; one
-    # that it takes away, `status` counts as not synced, and the session's next hook or `sync` asks
-    # for again.
+    # Mostly not durable, which takes the time of a disk. A job that a power cut tears is made anew
+    # from its name, see `recovery`. If it is lost, `status` counts the session as not synced, and
+    # the session's next hook or `sync` delivers it.
     atomic_write(path, job.to_bytes(), durable=durable)
 
 
 def _load(path: Path) -> Job | None:
-    """The job in its file. One that says to be another's could never be taken away by its name."""
+    """Read the job in a file; None for one that names another session: it could not be removed."""
     try:
         job = job_file.parse(read_file(path))
     except OSError:
@@ -242,24 +244,5 @@ def _load(path: Path) -> Job | None:
     return job if job and job.name == path.name else None
 
 
-def _job(path: Path, parse: Parse) -> Job | None:
-    """The wish in an event's file; None when it holds none."""
-    stamp, _, agent = path.name.removesuffix(EVENT).partition(".")
-    try:
-        with open_regular_file(path) as file:
-            head, _, payload = file.read(_LONGEST_PAYLOAD).partition(b"\n")
-    except FileNotFoundError:
-        return None
-    pairs = (pair.partition("=") for pair in os.fsdecode(head).split("\0") if "=" in pair)
-    environ = {name: value for name, _, value in pairs}
-    try:
-        trigger = parse(agent, environ, payload)
-    except ValueError:  # torn in a way that leaves no session to name
-        return None
-    return Job(trigger, environ, _received_at(stamp)) if trigger else None
-
-
-def _received_at(stamp: str) -> int:
-    nanoseconds = stamp.partition("-")[0]
-    known = nanoseconds.isascii() and nanoseconds.isdigit() and len(nanoseconds) < 30
-    return min(int(nanoseconds) // 1_000_000, clock.now()) if known else clock.now()
+def _is_newer(existing: Job | None, job: Job) -> bool:
+    return existing is not None and existing.received_at > job.received_at

@@ -1,102 +1,251 @@
-"""The process that hooks start: one at a time, it works the queue off and ends."""
+"""The worker: the process that a hook starts to deliver what is in the queue, one at a time.
+
+take the lock, recover
+ingest the events, read the settings if they changed     <─┐
+deliver every job that is due                              │
+wait for the next retry, or for another hook              ─┘
+leave, and look once more
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from functools import cached_property
 
-from opensync_hooks import config as settings
+from opensync_hooks.config import Config, Folders
+from opensync_hooks.config.watcher import ConfigWatcher
 from opensync_hooks.errors import BugError, OpenSyncError, as_opensync_error
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import recovery
-from opensync_hooks.queue.cooldown import CooldownRecord
-from opensync_hooks.queue.events import record_and_parse
+from opensync_hooks.queue import cooldown, recovery
+from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
 from opensync_hooks.queue.job import Job
-from opensync_hooks.queue.shift import Shift
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 from opensync_hooks.system.log import Log
 
-MOST_SECONDS = 600.0
-"""One worker's life: a server that hangs must not starve the hooks that come after."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a worker that has nothing to deliver does without
+    from opensync_hooks.queue.drain import Drain, Result
+
+MAX_SECONDS = 600.0
+"""The life of a worker: a server that hangs must not starve the hooks that come after."""
 GRACE_SECONDS = 120
-"""After which a worker that hangs where it cannot look at the time is ended by the system."""
 SERVE_SECONDS = 55.0
 _SERVE_PAUSE = 2.0
+LINGER_SECONDS = 1.0
+"""How long a worker with nothing to do waits for another hook."""
+INGEST_SECONDS = 1.0
+"""How long the text of an event may be in the spool while jobs are delivered."""
+BACKUP_AFTER_MS = 3_600_000
+"""How long a destination has to be away before the sessions that wait for it are backed up."""
+_MIN_WAIT_SECONDS = 0.05
 
 
-def main(*, alone: bool = False, seconds: float = MOST_SECONDS, at_once: bool = False) -> int:
-    """Never raises what is foreseen. `alone`: the process is the worker's, and may be ended.
+class Worker:
+    """Delivers what is in the queue, unless another process is doing so.
 
-    `at_once`: somebody waits for it, so nothing is left to rest.
+    `end` is a time of the monotonic clock. `at_once`: somebody waits, so that every job is tried
+    now, once, whatever its history; with `sessions`, every job of these ids.
     """
-    os.umask(0o077)
-    end = time.monotonic() + seconds
-    if alone and sys.platform != "win32":
+
+    def __init__(
+        self,
+        folders: Folders,
+        end: float = math.inf,
+        *,
+        at_once: bool = False,
+        sessions: Collection[str] | None = None,
+    ) -> None:
+        self.spool = Spool(folders.spool)
+        self.end = end
+        self.at_once = at_once
+        self.sessions = sessions
+        self.is_locked_out = False
+        """Whether another process was the worker."""
+        self.error: OpenSyncError | None = None
+        """What stopped the worker before every job had its turn."""
+        self._folders = folders
+        self._log = Log(folders.state)
+        self._settings = ConfigWatcher()
+        self._resources = ExitStack()
+        self._drain: Drain | None = None
+        self._tried: set[tuple[str, int]] = set()
+        self._failure: str | None = None
+
+    def run(self) -> Iterator[tuple[Job, Result]]:
+        """Yield each job that was tried, with what came of it.
+
+        What stops the worker is left in `error`. Raises OSError, and what the ledger raises.
+        """
+        with self._resources:
+            while True:
+                with self.spool.single_worker() as is_single_worker:
+                    self.is_locked_out = not is_single_worker
+                    if self.is_locked_out:
+                        return
+                    self._log.rotate()
+                    recovery.recover(self.spool)
+                    yield from self._work()
+                # A hook that came while the lock was held started no worker: look once more.
+                if not self.spool.has_events() or time.monotonic() >= self.end:
+                    return
+
+    def _work(self) -> Iterator[tuple[Job, Result]]:
+        self.error = None
+        config: Config | None = None
+        pause: Cooldown | None = None
+        idle_since = time.monotonic()
+        while time.monotonic() < self.end:
+            mtime = self.spool.mtime()
+            self.spool.ingest()
+            jobs = self.spool.jobs()
+            try:
+                config = self._settings.load()
+                pause = None if self.at_once else self._cooldown(config).active()
+                due = [] if pause else [job for job in jobs if self._is_due(job)]
+                if due:
+                    yield from self._deliver(due, config)
+            except OpenSyncError as error:
+                self._stop(error, config)
+                if self.error:
+                    return
+                continue
+            if due:
+                idle_since = time.monotonic()
+                continue
+            seconds = self._seconds_to_wait(jobs, pause, idle_since)
+            if seconds <= 0:
+                break
+            self.spool.wait(mtime, seconds)
+        if config:
+            self._leave(config, pause)
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        """Open after the first events were ingested: if it fails, no text stays in the spool."""
+        return self._resources.enter_context(Ledger(self._folders.ledger))
+
+    def _cooldown(self, config: Config) -> CooldownRecord:
+        return CooldownRecord.from_config(self._ledger, config)
+
+    def _is_due(self, job: Job) -> bool:
+        if self.at_once and (self.sessions is None or job.trigger.session_id in self.sessions):
+            return (job.name, job.received_at) not in self._tried
+        return job.attempts.is_due(clock.now())
+
+    def _deliver(self, due: list[Job], config: Config) -> Iterator[tuple[Job, Result]]:
+        """Deliver these jobs, until it is time to look at the events and the settings again."""
+        from opensync_hooks.queue.drain import Drain, log_result  # noqa: PLC0415 - slow to import
+
+        if self._drain is None:
+            self._drain = Drain(self.spool, self._ledger, self.end, at_once=self.at_once)
+            self._resources.callback(self._drain.close)
+        end = min(self.end, time.monotonic() + INGEST_SECONDS)
+        for job in due:
+            self._tried.add((job.name, job.received_at))
+            result = self._drain.deliver(job, config)
+            if isinstance(result, OpenSyncError):
+                self._failure = str(result)
+            elif result:
+                self._failure = result.reason or self._failure
+                if result.sent:
+                    self._cooldown(config).clear()
+            if result:
+                log_result(self._log, job, result)
+                yield job, result
+            if time.monotonic() >= end or self._settings.load() is not config:
+                return
+
+    def _stop(self, error: OpenSyncError, config: Config | None) -> None:
+        """Begin a cooldown, or leave in `error` what it does not cover."""
+        if self._drain:
+            self._drain.close()
+        pause = self._cooldown(config).start(error, manual=self.at_once) if config else None
+        self._ledger.set_note("last error", str(error))
+        if pause is None or self.at_once:
+            self.error = error
+            self._log.write("stopped", why=type(error).__name__)
+        else:
+            self._log.write("cooldown", why=pause.cause.replace(" ", "-"), failures=pause.tries)
+
+    def _seconds_to_wait(self, jobs: list[Job], pause: Cooldown | None, idle_since: float) -> float:
+        """Return how long to wait for a retry or for another hook; 0 or less to leave."""
+        if self.at_once:
+            return 0.0
+        now = time.monotonic()
+        times = [pause.until] if pause else [job.attempts.not_before for job in jobs]
+        soonest = min((at for at in times if at is not None), default=None)
+        if jobs and soonest is not None:
+            seconds = max((soonest - clock.now()) / 1000, _MIN_WAIT_SECONDS)
+            # The turn that failed may have been the last one of the day: no later hook retries it.
+            if now + seconds < self.end:
+                return seconds
+        return 0.0 if pause else idle_since + LINGER_SECONDS - now
+
+    def _leave(self, config: Config, pause: Cooldown | None) -> None:
+        """Back up what waits, should its agent delete it meanwhile."""
+        if pause is None:
+            self._ledger.set_note("last error", self._failure)
+        if self._failure or (pause and clock.now() - pause.since >= BACKUP_AFTER_MS):
+            from opensync_hooks.queue import backups  # noqa: PLC0415
+
+            backups.back_up_queue(self.spool, self._ledger, config, self._log, self.end)
+
+
+def main(*, owns_process: bool = False, seconds: float = MAX_SECONDS, at_once: bool = False) -> int:
+    """Work the queue off and return the exit code.
+
+    `owns_process`: the process may be ended by the system. `at_once`: see `Worker`.
+    """
+    if owns_process and sys.platform != "win32":
+        # Ends a worker that hangs where it cannot look at the time: in one long search, say.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(seconds) + GRACE_SECONDS)
-    folders = settings.Folders.from_environ(os.environ)
+    folders = Folders.from_environ(os.environ)
+    return 1 if _run(folders, time.monotonic() + seconds, at_once=at_once) else 0
+
+
+def _run(folders: Folders, end: float, *, at_once: bool) -> OpenSyncError | None:
+    """Return what stopped the worker, once `status` can tell the user. Raises only bugs."""
+    os.umask(0o077)
     try:
-        spool = Spool(folders.spool)
-        while True:
-            with spool.single_worker() as is_alone:
-                if not is_alone:
-                    return 0
-                recovery.take_up(folders.spool)
-                spool.ingest(record_and_parse)
-                recovery.repair_jobs(spool)
-                _work(spool, folders, end, at_once=at_once)
-            # A hook that came while the lock was held started no worker: look once more.
-            if not spool.has_events() or time.monotonic() >= end:
-                return 0
-    except (OSError, OpenSyncError) as error:  # the events stay, the next worker finds them
+        worker = Worker(folders, end, at_once=at_once)
+        deque(worker.run(), maxlen=0)
+    except Exception as error:
+        known = as_opensync_error(error)
+        is_bug = isinstance(known, BugError)
         with suppress(OSError, OpenSyncError), Ledger(folders.ledger) as ledger:
-            ledger.set_note("last error", str(as_opensync_error(error)))
-        return 1
-
-
-def _work(spool: Spool, folders: settings.Folders, end: float, *, at_once: bool = False) -> None:
-    """Work until nothing is left to do, or the rest has to wait for another worker."""
-    log = Log(folders.state)
-    log.rotate()
-    with Ledger(folders.ledger) as ledger:
-        try:
-            Shift(spool, ledger, log, end, at_once=at_once).run()
-        except Exception as error:
-            known = as_opensync_error(error)
             ledger.set_note("last error", str(known))
-            log.write("bug" if isinstance(known, BugError) else "stopped", why=type(error).__name__)
-            if known is not error:
-                raise
+        Log(folders.state).write("bug" if is_bug else "stopped", why=type(error).__name__)
+        if is_bug:
+            raise
+        return known
+    return worker.error
 
 
 def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
-    """Do what one hook asks for and return when it is done, or after as long as an agent waits.
+    """Deliver what one hook asks for, and return when that is done or an agent has waited enough.
 
-    Raises NotConfiguredError and what the ledger raises; the job stays.
+    Raises OSError; the job stays.
     """
-    folders = settings.Folders.from_environ(os.environ)
+    folders = Folders.from_environ(os.environ)
     spool = Spool(folders.spool)
     job = Job(trigger, environ, clock.now())
     spool.put(job)
     end = time.monotonic() + SERVE_SECONDS
-    while spool.holds(job) and (left := end - time.monotonic()) > 0:
-        main(seconds=left, at_once=True)
-        if not spool.holds(job) or _needs_the_user(folders):
+    while spool.holds(job) and time.monotonic() < end:
+        error = _run(folders, end, at_once=True)
+        if not spool.holds(job) or (error and cooldown.needs_user(error)):
             return
-        time.sleep(min(_SERVE_PAUSE, left))
-
-
-def _needs_the_user(folders: settings.Folders) -> bool:
-    """Whether no try helps: a refused key or a wrong address held up each turn for a minute."""
-    with Ledger(folders.ledger) as ledger:
-        rest = CooldownRecord.from_config(ledger, settings.load()).active()
-    return rest is not None and rest.until is None
+        time.sleep(max(0.0, min(_SERVE_PAUSE, end - time.monotonic())))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from opensync_hooks.cli import main
-from opensync_hooks.queue import shift, worker
+from opensync_hooks.queue import worker
 from tests.faults import child
 from tests.faults.clock import pause, stopwatch
 from tests.faults.deployment import deployment
@@ -45,7 +45,7 @@ def many_sessions(figure: Figure, folder: Path, rounds: int, dice: random.Random
 
 def _rounds(figure: Figure, folder: Path, rounds: int, names: list[str], hooks: int) -> None:
     slowest = 0.0
-    shift.LINGER_SECONDS = LINGER_S
+    worker.LINGER_SECONDS = LINGER_S
     watch = Watch(folder / "watch")
     with deployment(folder) as server:
         machine = Machine(folder / "machine", server)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from opensync_hooks.destinations.opensync import transport
 from opensync_hooks.errors import UnreachableError
-from opensync_hooks.queue import backoff, worker
-from opensync_hooks.queue.backoff import Cooldown
+from opensync_hooks.queue import cooldown, worker
+from opensync_hooks.queue.cooldown import Cooldown
 from tests.faults.figure import Figure
 
 ACTIVE = 0.25
@@ -95,12 +95,12 @@ class Simulation:
         if self.now < BEFORE_S + OUTAGE_S + AFTER_S:
             self._at(self.dice.expovariate(TURNS_AN_HOUR / 3600), lambda: self._turn(machine))
         if not machine.ends:
-            machine.ends = self.now + worker.MOST_SECONDS
+            machine.ends = self.now + worker.MAX_SECONDS
             self._work(machine)
 
     def _work(self, machine: _Machine) -> None:
         now_ms = round(self.now * 1000)
-        if machine.rest and machine.rest.holds(now_ms, _LOGIN) and machine.rest.until:
+        if machine.rest and machine.rest.is_active(now_ms, _LOGIN) and machine.rest.until:
             wait = (machine.rest.until - now_ms) / 1000
             if self.now + wait < machine.ends:
                 self._at(wait, lambda: self._work(machine))
@@ -163,7 +163,9 @@ class Simulation:
     def _rest(self, machine: _Machine) -> Cooldown | None:
         now_ms = round(self.now * 1000)
         if self.grows:
-            return backoff.rest(_FAILURE, machine.rest, now_ms, _LOGIN, self.dice.random())
+            return cooldown.next_cooldown(
+                _FAILURE, machine.rest, now_ms, _LOGIN, self.dice.random()
+            )
         return Cooldown("unreachable", "", now_ms, now_ms + 60_000, 1, _LOGIN)
 
     def after(self) -> list[int]:

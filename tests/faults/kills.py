@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opensync_hooks.queue import worker
-from opensync_hooks.queue.recovery import SCRAP_SECONDS
+from opensync_hooks.queue.recovery import UNFINISHED_SECONDS
 from tests.faults import agents, child
 from tests.faults.clock import CLOCK, stopwatch
 from tests.faults.deployment import deployment
@@ -65,7 +65,7 @@ def _kills(
                 figure, machine, f"ses_{sessions}", paces[machine.agent], dice
             )
             sessions += 1
-        CLOCK.skip(2 * SCRAP_SECONDS)
+        CLOCK.skip(2 * UNFINISHED_SECONDS)
         machine.hook("nobody")
         machine.work()
     figure.rounds += killed.total()

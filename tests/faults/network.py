@@ -118,7 +118,7 @@ class _Cell:
         took = CLOCK.monotonic() - began
         self._check(self.when.board["struck"], "the fault was never met")
         self._check(code == 0, f"the worker ended with {code}")
-        self._check(took < worker.MOST_SECONDS + SLACK_S, f"took {took:.0f} s")
+        self._check(took < worker.MAX_SECONDS + SLACK_S, f"took {took:.0f} s")
         self._check_class()
         self._check(self.machine.possessions() == owned, "the agent's files were changed")
         if self.trial.variety.grows:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from opensync_hooks.queue import worker
-from opensync_hooks.queue.recovery import SCRAP_SECONDS, TORN_SECONDS
+from opensync_hooks.queue.recovery import TORN_SECONDS, UNFINISHED_SECONDS
 from tests.faults import agents, syscalls
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import deployment
@@ -70,7 +70,7 @@ def _round(figure: Figure, machine: Machine, kill: Kill, session: str, k: int) -
         figure.check(not machine.waiting(), f"{session}: waiting {machine.waiting()}")
         figure.check(not machine.unreadable(), f"{session}: unreadable {machine.unreadable()}")
         figure.check(machine.possessions() == owned, f"{session}: the agent's files were changed")
-    CLOCK.skip(SCRAP_SECONDS + 1)
+    CLOCK.skip(UNFINISHED_SECONDS + 1)
     machine.work()
     left = [path.name for path in machine.residue()]
     figure.check(not left, f"{session}: left lying about: {left[:3]}")

@@ -25,7 +25,6 @@ from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook.entry import names_only
-from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection
@@ -387,7 +386,7 @@ class Payloads(Target):
             event = self.folder / "spool" / f"{number + 1}-1.{agent}.event"
             event.write_bytes(environ + b"\n" + body)
         with staying_inside(self.folder):
-            self.spool.ingest(record_and_parse)
+            self.spool.ingest()
             assert not self.spool.has_events()
             for job in self.spool.jobs():
                 source = registry.source(job.trigger.agent, {**os.environ, **job.environ})

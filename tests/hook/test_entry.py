@@ -20,8 +20,8 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import entry
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Json
-from opensync_hooks.queue.shift import Shift
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.queue.worker import Worker
 from tests.transcripts import Pen
 
 ROOT = Path(__file__).parents[2]
@@ -142,7 +142,7 @@ def test_waiting_hook_is_silent_also_where_a_bug_ends_it(
     def stumble(*_: object, **__: object) -> None:
         raise KeyError("bug")
 
-    monkeypatch.setattr(Shift, "run", stumble)
+    monkeypatch.setattr(Worker, "_work", stumble)
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
     with Ledger(Folders.from_environ(os.environ).ledger) as ledger:
@@ -174,7 +174,9 @@ def test_worker_waits_until_an_agent_that_is_ending_needs_no_processor(tmp_path:
     room.mkdir(parents=True)
     (room.parent / "__init__.py").touch()
     (room / "__init__.py").touch()
-    (room / "worker.py").write_text("import time\ndef main(*, alone): print(time.monotonic())\n")
+    (room / "worker.py").write_text(
+        "import time\ndef main(*, owns_process): print(time.monotonic())\n"
+    )
     began = time.monotonic()
     command = [sys.executable, "-I", "-c", entry.WORKER, str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, timeout=30, check=True)

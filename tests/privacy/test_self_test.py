@@ -15,7 +15,7 @@ from opensync_hooks.privacy.redaction.prefilter import Prefilter
 from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.privacy.redaction.table import RULES
 from opensync_hooks.privacy.self_test import PLANTED, PlantedSecret
-from opensync_hooks.queue import shift, worker
+from opensync_hooks.queue import worker
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
 from tests.opensync import real_opensync
@@ -57,7 +57,7 @@ def repair(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
 
 @pytest.fixture
 def user(home: Path, monkeypatch: pytest.MonkeyPatch) -> ClaudeUser:
-    monkeypatch.setattr(shift, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.0)
     user = ClaudeUser(home)
     user.session("s1")
     return user

@@ -52,7 +52,7 @@ def session(name: str = "s1", *parts: Any) -> Session:
 
 def keep(kept: SessionBackups, *sessions: Session, mark: str = "mark") -> None:
     source = cast("Source", ListSource(*sessions))
-    assert kept.keep(source, located(sessions[0].id, mark), config.load())
+    assert kept.save(source, located(sessions[0].id, mark), config.load())
 
 
 def read(kept: SessionBackups, session_id: str = "s1") -> list[Session]:
@@ -84,7 +84,7 @@ def test_every_recorded_session_comes_back_as_it_was_permitted(
     source = ClaudeCodeSource(tmp_path / "claude")
     compared = 0
     for place in source.sessions():
-        assert kept.keep(source, place, config.load())
+        assert kept.save(source, place, config.load())
         found = kept.find("claude-code", place.session_id)
         assert found
         for copy, original in zip(found[0].read(found[1]), source.read(place), strict=True):
@@ -107,7 +107,7 @@ def test_any_text_and_any_argument_comes_back(said: str, arguments: Any) -> None
     message = Message("m1", "user", parts, None, charge=usage, aliases=("a", said), undone=True)
     loaded = replace(config.load(), redact=False, file_contents=True)
     whole = replace(session("s1"), messages=(message,), charges=(usage,))
-    assert kept.keep(cast("Source", ListSource(whole)), located(), loaded)
+    assert kept.save(cast("Source", ListSource(whole)), located(), loaded)
     assert read(kept) == [whole]
 
 
@@ -134,7 +134,7 @@ def test_copy_arrives_as_the_session_itself_would_have(
         keep(kept, whole)
         found = kept.find("cursor", "s1")
         assert found
-        settings = kept.settings(config.load(), "cursor", "s1")
+        settings = kept.delivery_config(config.load(), "cursor", "s1")
         again = replace(syncer, config=settings).sync(*found)
         assert complete_sessions(ledger, EMBEDDED_STORE).keys() == {"cursor"}, (
             "it counts as delivered"
@@ -151,10 +151,10 @@ def test_contents_that_may_no_longer_leave_do_not_leave_with_a_copy_either(
     """The copy was made when they still might."""
     write = ToolCall("t1", "Write", {"file_path": "/a", "content": "line of a private file\n" * 3})
     loaded = replace(config.load(), file_contents=True)
-    assert kept.keep(cast("Source", ListSource(session("s1", write))), located(), loaded)
+    assert kept.save(cast("Source", ListSource(session("s1", write))), located(), loaded)
     found = kept.find("cursor", "s1")
     assert found
-    withholding = kept.settings(replace(loaded, file_contents=False), "cursor", "s1")
+    withholding = kept.delivery_config(replace(loaded, file_contents=False), "cursor", "s1")
     with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
         sent = Syncer(withholding, store, ledger).sync(*found).sent
     assert sent == 1
@@ -172,7 +172,7 @@ def test_private_session_is_not_copied(kept: SessionBackups) -> None:
             asked.append(located)
             yield session()
 
-    assert not kept.keep(cast("Source", Unread()), located(), config.load())
+    assert not kept.save(cast("Source", Unread()), located(), config.load())
     assert files(kept) == []
     assert asked == [], "it is not even read"
 
@@ -187,9 +187,9 @@ def test_session_of_an_excluded_project_is_not_copied_and_the_others_with_it_are
     Exclusions.from_config(loaded).remember("cursor", "sub2", "was opted out before it was deleted")
     last = replace(session("sub3"), project_path="/work")
     told = cast("Source", ListSource(here, there, known, last))
-    assert kept.keep(told, located(), loaded)
+    assert kept.save(told, located(), loaded)
     assert [one.id for one in read(kept)] == ["s1", "sub3"]
-    assert not kept.keep(cast("Source", ListSource(there)), located("sub1"), loaded)
+    assert not kept.save(cast("Source", ListSource(there)), located("sub1"), loaded)
     assert kept.find("cursor", "sub1") is None
 
 
@@ -214,23 +214,23 @@ def test_oldest_go_first_when_there_is_no_room_and_each_is_named(
         at = path.stat().st_mtime - 1_000 + number
         os.utime(path, (at, at))
     whole = sum(one.stat().st_size for one in files(kept))
-    monkeypatch.setattr(backups, "MOST_BYTES", whole)
-    assert kept.tidy() == [], "all of them just fit"
-    monkeypatch.setattr(backups, "MOST_BYTES", whole // 2)
-    assert sorted(kept.tidy()) == [("cursor", "s0"), ("cursor", "s1"), ("cursor", "s2")]
+    monkeypatch.setattr(backups, "MAX_BYTES", whole)
+    assert kept.prune() == [], "all of them just fit"
+    monkeypatch.setattr(backups, "MAX_BYTES", whole // 2)
+    assert sorted(kept.prune()) == [("cursor", "s0"), ("cursor", "s1"), ("cursor", "s2")]
     assert len(files(kept)) == 2
-    assert kept.tidy() == []
+    assert kept.prune() == []
 
 
 def test_copy_of_more_than_30_days_and_what_a_killed_worker_left_goes(kept: SessionBackups) -> None:
     keep(kept, session())
     (path,) = files(kept)
-    age(path, backups.MOST_SECONDS + 60)
+    age(path, backups.MAX_SECONDS + 60)
     left, being_made = kept.folder / ".left", kept.folder / ".being-made"
     left.touch()
-    age(left, backups.MOST_SECONDS)
+    age(left, backups.MAX_SECONDS)
     being_made.touch()
-    assert kept.tidy() == [("cursor", "s1")]
+    assert kept.prune() == [("cursor", "s1")]
     assert files(kept) == [being_made]
 
 
@@ -247,7 +247,7 @@ def test_copy_that_a_command_drops_at_the_same_moment_is_no_trouble(
         return found
 
     monkeypatch.setattr(Path, "glob", then_drop)
-    assert kept.tidy() == []
+    assert kept.prune() == []
 
 
 def test_damaged_copy_goes_in_its_time_too_and_is_counted_though_it_names_nobody(
@@ -256,9 +256,9 @@ def test_damaged_copy_goes_in_its_time_too_and_is_counted_though_it_names_nobody
     keep(kept, session())
     (path,) = files(kept)
     path.write_bytes(b"damaged")
-    assert kept.tidy() == []
-    age(path, backups.MOST_SECONDS + 60)
-    assert kept.tidy() == [("", "")]
+    assert kept.prune() == []
+    age(path, backups.MAX_SECONDS + 60)
+    assert kept.prune() == [("", "")]
     assert files(kept) == []
 
 
@@ -276,7 +276,7 @@ class Deadly:
         yield Session(located.session_id, "cursor", ())
         os.kill(os.getpid(), signal.SIGKILL)
 
-SessionBackups(Path(sys.argv[1])).keep(Deadly(), Located("s1", Path("/x"), 7, "m"), config.load())
+SessionBackups(Path(sys.argv[1])).save(Deadly(), Located("s1", Path("/x"), 7, "m"), config.load())
 """
 
 
@@ -295,7 +295,7 @@ def test_copy_in_the_middle_of_which_its_worker_was_killed_is_none_and_goes_afte
     assert list(elsewhere.iterdir()) == [], "no text lies where nobody clears it away"
     assert kept.find("cursor", "s1") is None
     age(left, backups.FRESH_SECONDS + 60)
-    assert kept.tidy() == []
+    assert kept.prune() == []
     assert files(kept) == []
 
 
@@ -307,7 +307,7 @@ def test_failure_in_the_middle_leaves_nothing_half_done(kept: SessionBackups) ->
 
     keep(kept, session("s1", Text("before")))
     with pytest.raises(SourceError):
-        kept.keep(cast("Source", Broken()), located(), config.load())
+        kept.save(cast("Source", Broken()), located(), config.load())
     assert len(files(kept)) == 1
     assert [message.text for one in read(kept) for message in one.messages] == ["before"]
 
@@ -322,9 +322,9 @@ def test_damaged_copy_is_an_error_of_the_source_never_a_crash(
     for damaged in (content[: int(len(content) * share)], _flipped(content, share)):
         path.write_bytes(damaged)
         if kept.find("cursor", "s1"):
-            with pytest.raises(SourceError, match=r"\.json\.gz: is damaged \((?!None)"):
+            with pytest.raises(SourceError, match=r"\.json\.gz: damaged \((?!None)"):
                 read(kept)
-        kept.tidy()
+        kept.prune()
 
 
 def test_copy_that_is_damaged_while_its_messages_are_read_is_an_error_too(
@@ -337,7 +337,7 @@ def test_copy_that_is_damaged_while_its_messages_are_read_is_an_error_too(
     (one,) = found[0].read(found[1])
     (path,) = files(kept)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(SourceError, match=r"\.json\.gz: is damaged \(EOFError\)"):
+    with pytest.raises(SourceError, match=r"\.json\.gz: damaged \(EOFError\)"):
         list(one.messages)
 
 
@@ -351,14 +351,14 @@ def test_copy_whose_lines_say_nothing_that_we_know_is_an_error_too(kept: Session
     (path,) = files(kept)
     head, *_ = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     path.write_bytes(gzip.compress(head + b'{"session": {}}\n'))
-    with pytest.raises(SourceError, match=r"\.json\.gz: is damaged \(KeyError\)"):
+    with pytest.raises(SourceError, match=r"\.json\.gz: damaged \(KeyError\)"):
         read(kept)
 
 
 def test_sessions_of_two_agents_with_one_id_have_copies_of_their_own(kept: SessionBackups) -> None:
     keep(kept, session())
     assert kept.find("claude-code", "s1") is None
-    kept.drop("claude-code", "s1")
+    kept.delete("claude-code", "s1")
     assert kept.find("cursor", "s1")
 
 
@@ -366,6 +366,6 @@ def test_session_id_never_becomes_a_path(kept: SessionBackups) -> None:
     for name in ("../../x", "/etc/passwd", "", "\ud83d"):
         keep(kept, session(name))
         assert [one.id for one in read(kept, name)] == [name]
-        kept.drop("cursor", name)
+        kept.delete("cursor", name)
     assert files(kept) == []
     assert kept.find("cursor", "s1") is None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,15 @@ from opensync_hooks import config
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located
 from opensync_hooks.config import settings
-from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import backoff, backups, drain, shift, spool, worker
+from opensync_hooks.queue import backoff, backups, drain, spool, worker
 from opensync_hooks.queue.backoff import Attempts
 from opensync_hooks.queue.backups import SessionBackups
-from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.log import Log
@@ -39,7 +38,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture
 def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> ClaudeUser:
-    monkeypatch.setattr(shift, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.05)
     return ClaudeUser(home)
 
 
@@ -126,7 +125,7 @@ def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(
         backups.back_up_queue(desk.spool, ledger, loaded, log, time.monotonic() + 60)
     (copy,) = kept.folder.iterdir()
     os.utime(copy, (1, 1))
-    desk.spool.drop(next(desk.spool.quarantined()).name, record_and_parse)
+    desk.spool.drop(next(desk.spool.quarantined()).name)
     unreadable(desk, "s1")
     worker.main(seconds=3)
     assert not list(kept.folder.iterdir())
@@ -145,7 +144,7 @@ def test_text_of_a_hook_that_comes_meanwhile_is_gone_before_the_next_session(
     desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A queue can take minutes, and no event's text lies about for so long."""
-    monkeypatch.setattr(drain, "_REDUCE_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "INGEST_SECONDS", 0.0)
     sync, events_left = Syncer.sync, []
 
     def then_talk(self: Syncer, *given: Any, **more: Any) -> SyncOutcome:
@@ -186,9 +185,9 @@ def test_session_that_is_rewritten_just_as_it_is_read_is_read_again_at_once(
 
 def tried_often(desk: ClaudeUser) -> None:
     """As if the only job had been tried as often as it may be."""
-    desk.spool.ingest(record_and_parse)
+    desk.spool.ingest()
     (one,) = desk.spool.jobs()
-    desk.spool.keep(one, one.error, Attempts(backoff.MOST_TRIES))
+    desk.spool.update(replace(one, error=one.error, attempts=Attempts(backoff.MAX_RETRIES)))
 
 
 def test_session_whose_agent_ended_in_the_middle_of_a_turn_arrives_as_far_as_it_got(
@@ -203,7 +202,7 @@ def test_session_whose_agent_ended_in_the_middle_of_a_turn_arrives_as_far_as_it_
     desk.spool.put(Job(Trigger("cursor", "s1"), {}, time.time_ns() // 1_000_000))
     worker.main(seconds=2)
     (waiting,) = desk.spool.jobs()
-    assert waiting.error == drain.UNFINISHED
+    assert waiting.failure == "unfinished"
     tried_often(desk)
     worker.main(seconds=2)
     editor.close()
@@ -245,7 +244,7 @@ def test_hook_that_comes_unseen_does_not_wait_for_the_job_of_another(
 ) -> None:
     """Within one tick of a file system's clock its folder looks as it did before."""
     monkeypatch.setattr(Spool, "mtime", lambda _: 1)
-    monkeypatch.setattr(spool, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(spool, "MAX_WAIT_SECONDS", 0.1)
     monkeypatch.setattr(backoff, "WAITS", (30_000, 30_000))
     unreadable(desk, "s1")
     desk.session("s2")
@@ -298,12 +297,12 @@ def test_queue_that_cannot_be_written_is_told_by_its_name_and_is_no_bug(
 ) -> None:
     desk.session("s1")
     desk.event("s1")
-    desk.spool.ingest(record_and_parse)
+    desk.spool.ingest()
 
     def refused(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(desk.folders.spool))
 
-    monkeypatch.setattr(Spool, "keep", refused)
+    monkeypatch.setattr(Spool, "update", refused)
     assert worker.main() == 1
     with Ledger(desk.folders.ledger) as ledger:
         noted = ledger.note("last error")
@@ -358,24 +357,3 @@ def test_command_leaves_to_the_worker_what_hooks_ask_for(
     worker.main()
     assert desk.spool.waiting() == 0
     assert "s1" in desk.stored()
-
-
-def test_hook_that_comes_while_a_command_lets_go_of_the_queue_is_still_worked_on(
-    desk: ClaudeUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk.session("s1")
-    desk.session("s2")
-    desk.event("s1")
-    all_of_it, late = drain.Drain.run, iter(["s2"])
-
-    def run_then_a_hook_comes(self: drain.Drain) -> Iterator[tuple[Job, drain.Result]]:
-        yield from all_of_it(self)
-        for name in late:
-            desk.event(name)
-
-    monkeypatch.setattr(drain.Drain, "run", run_then_a_hook_comes)
-    loaded = config.load()
-    with Ledger(desk.folders.ledger) as ledger, factory.syncer(loaded, ledger) as syncer:
-        results = list(drain.drain_now(desk.spool, syncer))
-    assert len(results) == 2
-    assert desk.stored() == {"s1", "s2"}

@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,11 +21,12 @@ from opensync_hooks.errors import KeyRefusedError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import backups
-from opensync_hooks.queue.backoff import Attempts, Cooldown
+from opensync_hooks.queue.backoff import HOUR, Attempts
 from opensync_hooks.queue.backups import SessionBackups
-from opensync_hooks.queue.cooldown import CooldownRecord, describe
+from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
 from opensync_hooks.queue.job import Job
 from opensync_hooks.server.routes import Response
+from opensync_hooks.system import clock
 from opensync_hooks.system.log import Log
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
@@ -80,7 +82,7 @@ def test_empty_queue_says_so(desk: Desk) -> None:
 
 def test_each_job_is_named_with_what_became_of_it(desk: Desk) -> None:
     one = desk.job("s1")
-    desk.spool.keep(one, "It cannot be read.", Attempts(2, not_before=5))
+    desk.spool.update(replace(one, error="It cannot be read.", attempts=Attempts(2, not_before=5)))
     desk.spool.quarantine(desk.job("s2"), "It is refused.")
     (desk.folders.spool / "claude-code-x.job").write_bytes(b"{")
     ran = run("queue", "list")
@@ -147,9 +149,10 @@ def test_refused_message_is_named_in_status_and_queue_and_sent_when_it_may_be(de
 
 
 def test_retry_tries_the_one_that_is_named_whatever_it_waits_for(desk: Desk) -> None:
+    in_an_hour = Attempts(9, not_before=clock.now() + HOUR)
     for name in ("s1", "s2"):
         desk.session(name)
-        desk.spool.keep(desk.job(name), "x", Attempts(9, not_before=2_000_000_000_000))
+        desk.spool.update(replace(desk.job(name), error="x", attempts=in_an_hour))
     assert run("queue", "retry", "s1").returncode == 0
     assert (desk.texts("s1"), desk.texts("s2")) == (["prompt 1", "answer 1"], [])
     assert run("queue", "retry", "--all").returncode == 0
@@ -195,7 +198,7 @@ def test_rest_is_told_with_the_time_at_which_it_began(desk: Desk) -> None:
 def test_rest_is_told_in_whole_sentences_even_by_a_clock_that_was_years_off(reason: str) -> None:
     rest = Cooldown("unreachable", reason, 10**17, None, 1, "login")
     whole = reason if reason.endswith((".", "?", "!")) else "It is down."
-    assert describe(rest) == (
+    assert rest.describe() == (
         f"unreachable since an unknown time. {whole}"
         " Nothing is lost; `opensync-hooks sync` tries it now."
     )
@@ -208,7 +211,13 @@ def test_sync_of_all_tries_what_waits_at_once_also_what_only_its_hook_knew_where
     environ = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
     one = Job(Trigger("claude-code", "s1"), environ, 1_790_000_000_000)
     desk.spool.put(one)
-    desk.spool.keep(one, "It was away.", Attempts(1, not_before=int(time.time() + 3_600) * 1_000))
+    desk.spool.update(
+        replace(
+            one,
+            error="It was away.",
+            attempts=Attempts(1, not_before=int(time.time() + 3_600) * 1_000),
+        )
+    )
     assert run("sync").returncode == 0
     assert desk.texts("s1") == ["prompt 1", "answer 1"]
     assert desk.listed() == []
@@ -273,7 +282,7 @@ def test_session_that_arrives_by_hand_after_all_is_no_longer_set_aside(desk: Des
     found = registry.find("s1")
     assert found
     kept = SessionBackups.from_config(load())
-    assert kept.keep(*found, load())
+    assert kept.save(*found, load())
     assert run("sync", "s1").returncode == 0
     assert desk.listed() == []
     assert kept.find("claude-code", "s1") is None, "or it would be counted as lost when it is old"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.queue import recovery
-from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 
 TORN = "1767225600000000000-4711.claude-code"
@@ -40,22 +39,22 @@ def leave(folder: Path, name: str, content: bytes, age: float) -> Path:
 @pytest.mark.parametrize("cut", [0, 20])
 def test_event_of_a_killed_hook_is_worked_on_and_its_text_is_gone(folder: Path, cut: int) -> None:
     leave(folder, TORN, b"\n" + PAYLOAD[: len(PAYLOAD) - cut], age=90)
-    recovery.take_up(folder)
+    recovery.recover(Spool(folder))
     spool = Spool(folder)
-    spool.ingest(record_and_parse)
+    spool.ingest()
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
     assert not any(b"private" in path.read_bytes() for path in folder.iterdir())
 
 
 def test_hook_that_is_still_writing_is_left_in_peace(folder: Path) -> None:
     path = leave(folder, TORN, b"\n", age=1)
-    recovery.take_up(folder)
+    recovery.recover(Spool(folder))
     assert path.exists()
 
 
 def test_clock_that_was_set_back_keeps_nothing_for_ever(folder: Path) -> None:
     leave(folder, TORN, b"\n" + PAYLOAD, age=-10 * 365 * 86_400)
-    recovery.take_up(folder)
+    recovery.recover(Spool(folder))
     assert Spool(folder).has_events()
 
 
@@ -66,7 +65,7 @@ def test_scrap_of_a_killed_worker_goes_after_an_hour(
 ) -> None:
     (folder / name).parent.mkdir(exist_ok=True)
     path = leave(folder, name, b'{"half', age)
-    recovery.take_up(folder)
+    recovery.recover(Spool(folder))
     assert path.exists() is stays
 
 
@@ -75,5 +74,5 @@ def test_scrap_of_a_killed_worker_goes_after_an_hour(
 )
 def test_nothing_else_is_touched(folder: Path, name: str) -> None:
     path = leave(folder, name, b"x", age=10**6)
-    recovery.take_up(folder)
+    recovery.recover(Spool(folder))
     assert path.read_bytes() == b"x"

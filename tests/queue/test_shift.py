@@ -19,10 +19,11 @@ from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.errors import ServerFailureError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import backoff, drain, shift, worker
-from opensync_hooks.queue.backoff import DAY, HOUR, MINUTE, Cooldown
+from opensync_hooks.queue import backoff, drain, worker
+from opensync_hooks.queue.backoff import DAY, HOUR, MINUTE
 from opensync_hooks.queue.backups import SessionBackups
-from opensync_hooks.queue.cooldown import CooldownRecord
+from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
+from opensync_hooks.queue.drain import log_result
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.report import QueueItem, QueueReport
 from opensync_hooks.queue.spool import Spool
@@ -60,7 +61,11 @@ class Desk(ClaudeUser):
 
     def later(self, **tries: int) -> None:
         """As if the only job had been through more."""
-        self.spool.keep(self.job(), self.job().error, replace(self.job().attempts, **tries))
+        self.spool.update(
+            replace(
+                self.job(), error=self.job().error, attempts=replace(self.job().attempts, **tries)
+            )
+        )
 
     def rest(self) -> Cooldown | None:
         with Ledger(self.folders.ledger) as ledger:
@@ -81,7 +86,7 @@ class Desk(ClaudeUser):
 
 @pytest.fixture
 def desk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr(shift, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.05)
     monkeypatch.setattr("opensync_hooks.destinations.opensync.transport.FIRST_RETRY_WAIT_S", 0.01)
     with logged_in(partial(Desk, home), tmp_path, monkeypatch) as made:
         yield made
@@ -263,9 +268,9 @@ def test_message_that_the_server_fails_on_for_a_day_is_set_aside_by_name(desk: D
     for count in range(2, 8):
         worker.main(at_once=True)
         assert desk.job().attempts.count == count
-    first = desk.job().attempts.since
+    first = desk.job().attempts.unclear_since
     assert first, "the day is counted from the first time"
-    desk.later(since=first - DAY)
+    desk.later(unclear_since=first - DAY)
     worker.main(at_once=True)
     assert desk.spool.waiting() == 0
     (item,) = desk.queue()
@@ -340,10 +345,8 @@ def test_session_that_takes_too_long_makes_room_and_goes_on_where_it_was(
 
 def test_job_that_kills_every_worker_comes_last_and_is_set_aside_in_the_end(desk: Desk) -> None:
     desk.session("deadly")
-    desk.event("deadly")
-    desk.spool.ingest(lambda *_: None)
     desk.spool.put(Job(_trigger("deadly"), {}, 1))
-    desk.later(begun=1, crashes=backoff.MAX_CRASHES)
+    desk.later(started_at=1, crashes=backoff.MAX_CRASHES)
     desk.session("s2")
     desk.event("s2")
     worker.main()
@@ -455,7 +458,7 @@ def test_what_happened_is_told_without_a_word_of_the_session(desk: Desk) -> None
     desk.fault = lambda _: None
     worker.main(at_once=True)
     told = (desk.folders.state / "hooks.log").read_text()
-    assert " rest why=unreachable tries=1" in told
+    assert " cooldown why=unreachable failures=1" in told
     assert " synced agent=claude-code session=s1 sent=2" in told
     assert "prompt" not in told
 
@@ -463,16 +466,16 @@ def test_what_happened_is_told_without_a_word_of_the_session(desk: Desk) -> None
 def test_one_line_of_the_log_says_all_that_became_of_a_session(tmp_path: Path) -> None:
     log = Log(tmp_path)
     job = Job(_trigger("s1"), {}, 1, attempts=backoff.Attempts(2))
-    shift.note(log, job, ServerFailureError("The server answers 500."))
+    log_result(log, job, ServerFailureError("The server answers 500."))
     outcome = SyncOutcome("s1", sent=3, unchanged=4, quarantined=5, unclear=6, is_partial=True)
     more = replace(outcome, redacted={"key": 4, "token": 3}, losses={"bad lines": 8})
-    shift.note(log, job, more)
+    log_result(log, job, more)
     failed, synced = (line.split(maxsplit=2)[2] for line in log.path.read_text().splitlines())
     whose = "agent=claude-code session=s1"
-    assert failed == f"failed {whose} why=ServerFailureError tries=3"
+    assert failed == f"failed {whose} why=ServerFailureError attempt=3"
     assert set(synced.split()) == {
-        "synced", *whose.split(), "sent=3", "unchanged=4", "parked=5", "unclear=6", "masked=7",
-        "partial=True", "bad-lines=8",
+        "synced", *whose.split(), "sent=3", "unchanged=4", "quarantined=5", "unclear=6",
+        "redacted=7", "partial=True", "bad-lines=8",
     }  # fmt: skip
 
 

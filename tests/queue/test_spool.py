@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import Attempts
-from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 
@@ -75,6 +74,10 @@ def events(folder: Path) -> list[Path]:
     return list(folder.glob("*.event"))
 
 
+def session_ids(spool: Spool) -> list[str]:
+    return [queued.trigger.session_id for queued in spool.jobs()]
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -84,7 +87,7 @@ def mode(path: Path) -> int:
 
 def test_event_becomes_one_job_that_points_at_the_session(spool: Spool, folder: Path) -> None:
     leave(folder, payload(), environ="CLAUDE_CONFIG_DIR=/c\0OTHER=a=b")
-    spool.ingest(record_and_parse)
+    spool.ingest()
     (found,) = spool.jobs()
     assert found.trigger.session_id == "s1"
     assert found.trigger.path == "/home/me/.claude/projects/-x/s1.jsonl"
@@ -101,8 +104,8 @@ def test_what_a_hook_really_leaves_becomes_a_job(folder: Path) -> None:
         subprocess.run(hook, input=payload(), check=True, timeout=10, capture_output=True)
     (event,) = events(folder)
     assert mode(event) == 0o600
-    spool.ingest(record_and_parse)
-    assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
+    spool.ingest()
+    assert session_ids(spool) == ["s1"]
 
 
 def test_nothing_of_what_was_said_stays_in_the_queue(spool: Spool, folder: Path) -> None:
@@ -110,9 +113,9 @@ def test_nothing_of_what_was_said_stays_in_the_queue(spool: Spool, folder: Path)
     leave(folder, b'{"session_id":"torn","prompt":"' + SECRET.encode(), pid=2)
     leave(folder, SECRET.encode(), pid=3)
     (folder / "nameless.event").write_text(SECRET)
-    spool.ingest(record_and_parse)
+    spool.ingest()
     (one, other) = spool.jobs()
-    spool.keep(one, "offline", Attempts(1))
+    spool.update(replace(one, error="offline", attempts=Attempts(1)))
     spool.quarantine(other, "refused")
     kept = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"launch" not in kept
@@ -124,7 +127,7 @@ def test_later_event_decides_but_path_and_end_that_were_seen_stay(
 ) -> None:
     leave(folder, payload(hook_event_name="SessionEnd", reason="clear"), BEGAN)
     leave(folder, payload(transcript_path=None), BEGAN + 5, pid=2)
-    spool.ingest(record_and_parse)
+    spool.ingest()
     (found,) = spool.jobs()
     assert found.trigger.event == "Stop"
     assert found.trigger.awaits
@@ -146,7 +149,7 @@ def test_the_later_wish_is_told_by_its_time_not_by_its_arrival(spool: Spool, tur
 def test_new_wish_is_tried_at_once_and_begins_its_tries_anew(spool: Spool) -> None:
     spool.put(job())
     tries = Attempts(1, not_before=BEGAN + 60_000)
-    spool.keep(spool.jobs()[0], "unreadable", tries)
+    spool.update(replace(spool.jobs()[0], error="unreadable", attempts=tries))
     assert (spool.jobs()[0].attempts, spool.jobs()[0].error) == (tries, "unreadable")
     spool.put(job(at=BEGAN + 1))
     assert (spool.jobs()[0].attempts, spool.jobs()[0].error) == (Attempts(), None)
@@ -154,14 +157,20 @@ def test_new_wish_is_tried_at_once_and_begins_its_tries_anew(spool: Spool) -> No
 
 def test_what_the_server_fails_on_stays_counted_whatever_hooks_come(spool: Spool) -> None:
     spool.put(job())
-    spool.keep(spool.jobs()[0], "answers 500", Attempts(7, not_before=BEGAN + 60_000, since=BEGAN))
+    spool.update(
+        replace(
+            spool.jobs()[0],
+            error="answers 500",
+            attempts=Attempts(7, not_before=BEGAN + 60_000, unclear_since=BEGAN),
+        )
+    )
     spool.put(job(at=BEGAN + 1))
-    assert spool.jobs()[0].attempts == Attempts(7, since=BEGAN)
+    assert spool.jobs()[0].attempts == Attempts(7, unclear_since=BEGAN)
 
 
 def test_event_that_is_merged_twice_changes_nothing_of_its_tries(spool: Spool) -> None:
     spool.put(job())
-    spool.keep(spool.jobs()[0], "unreadable", Attempts(3))
+    spool.update(replace(spool.jobs()[0], error="unreadable", attempts=Attempts(3)))
     spool.put(job())
     assert (spool.jobs()[0].attempts, spool.jobs()[0].error) == (Attempts(3), "unreadable")
 
@@ -169,8 +178,8 @@ def test_event_that_is_merged_twice_changes_nothing_of_its_tries(spool: Spool) -
 def test_job_that_a_command_dropped_does_not_come_back(spool: Spool) -> None:
     spool.put(job())
     at_work = spool.jobs()[0]
-    spool.drop(at_work.name, record_and_parse)
-    spool.keep(at_work, "offline", Attempts(1))
+    spool.drop(at_work.name)
+    spool.update(replace(at_work, error="offline", attempts=Attempts(1)))
     assert spool.jobs() == []
 
 
@@ -178,8 +187,8 @@ def test_job_that_a_worker_has_taken_up_comes_after_the_others(spool: Spool) -> 
     for number, begun in enumerate((9, 5, 0, 0)):
         one = job(f"s{number}", BEGAN + number)
         spool.put(one)
-        spool.keep(one, None, Attempts(begun=begun))
-    assert [one.trigger.session_id for one in spool.jobs()] == ["s2", "s3", "s1", "s0"]
+        spool.update(replace(one, error=None, attempts=Attempts(started_at=begun)))
+    assert session_ids(spool) == ["s2", "s3", "s1", "s0"]
 
 
 def test_parked_job_that_is_retried_begins_anew(spool: Spool) -> None:
@@ -206,10 +215,10 @@ def test_worker_killed_between_job_and_event_does_the_same_again(
 ) -> None:
     event = leave(folder, payload())
     shutil.copy(event, tmp_path / "copy")
-    spool.ingest(record_and_parse)
+    spool.ingest()
     first = spool.jobs()
     shutil.copy(tmp_path / "copy", event)
-    spool.ingest(record_and_parse)
+    spool.ingest()
     assert spool.jobs() == first
     assert events(folder) == []
 
@@ -217,12 +226,12 @@ def test_worker_killed_between_job_and_event_does_the_same_again(
 def test_jobs_come_oldest_wish_first(spool: Spool) -> None:
     for session_id, at in (("c", 3), ("a", 1), ("b", 2)):
         spool.put(job(session_id, BEGAN + at))
-    assert [one.trigger.session_id for one in spool.jobs()] == ["a", "b", "c"]
+    assert session_ids(spool) == ["a", "b", "c"]
 
 
 def test_clock_that_is_ahead_makes_no_wish_of_the_future(spool: Spool, folder: Path) -> None:
     leave(folder, payload(), at=9_999_999_999_999)
-    spool.ingest(record_and_parse)
+    spool.ingest()
     assert spool.jobs()[0].received_at < 9_999_999_999_999
 
 
@@ -251,7 +260,7 @@ def test_done_job_is_gone(spool: Spool) -> None:
     [
         Spool.done,
         lambda spool, one: spool.quarantine(one, "x"),
-        lambda spool, one: spool.keep(one, "x", Attempts(1)),
+        lambda spool, one: spool.update(replace(one, error="x", attempts=Attempts(1))),
     ],
     ids=["done", "park", "keep"],
 )
@@ -345,8 +354,8 @@ def test_queue_is_the_users_alone_though_the_umask_hides_nothing(folder: Path) -
 )
 def test_torn_event_still_names_its_session(spool: Spool, folder: Path, content: bytes) -> None:
     leave(folder, content)
-    spool.ingest(record_and_parse)
-    assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
+    spool.ingest()
+    assert session_ids(spool) == ["s1"]
 
 
 @pytest.mark.parametrize(
@@ -363,8 +372,8 @@ def test_event_without_a_session_is_dropped_and_the_others_go_on(
 ) -> None:
     leave(folder, content, BEGAN)
     leave(folder, payload("after"), BEGAN + 1)
-    spool.ingest(record_and_parse)
-    assert "after" in [one.trigger.session_id for one in spool.jobs()]
+    spool.ingest()
+    assert "after" in session_ids(spool)
     assert not spool.has_events()
 
 
@@ -382,7 +391,7 @@ def test_event_with_a_strange_name_does_not_stop_the_others(
 ) -> None:
     (folder / name).write_bytes(b"\n" + payload("strange"))
     leave(folder, payload("after"))
-    spool.ingest(record_and_parse)
+    spool.ingest()
     found = {one.trigger.session_id for one in spool.jobs()}
     assert "after" in found
     assert not spool.has_events()
@@ -396,8 +405,8 @@ def test_event_that_is_no_file_is_left_alone(
 ) -> None:
     plant(folder / f"1-1.{AGENT}.event")
     leave(folder, payload("after"))
-    spool.ingest(record_and_parse)
-    assert [one.trigger.session_id for one in spool.jobs()] == ["after"]
+    spool.ingest()
+    assert session_ids(spool) == ["after"]
     assert not spool.has_events()
 
 
@@ -409,8 +418,8 @@ def test_event_that_may_not_be_read_is_kept_for_who_may(
     leave(folder, payload("after"), BEGAN + 1)
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, kind: path != locked and real(path, kind))
-    spool.ingest(record_and_parse)
-    assert [one.trigger.session_id for one in spool.jobs()] == ["after"]
+    spool.ingest()
+    assert session_ids(spool) == ["after"]
     assert not spool.has_events()
     assert locked.exists()
     assert spool.waiting() == 2
@@ -453,11 +462,11 @@ def test_damaged_job_stops_nobody_stays_visible_and_gives_way_to_the_next_wish(
     damaged.write_bytes(content)
     spool.put(job("s2", BEGAN + 1))
     leave(folder, payload("s3"), BEGAN + 2)
-    spool.ingest(record_and_parse)
-    assert [one.trigger.session_id for one in spool.jobs()] == ["s2", "s3"]
+    spool.ingest()
+    assert session_ids(spool) == ["s2", "s3"]
     assert spool.waiting() == 3
     spool.put(job("s1", BEGAN + 3))
-    assert [one.trigger.session_id for one in spool.jobs()] == ["s2", "s3", "s1"]
+    assert session_ids(spool) == ["s2", "s3", "s1"]
     (folder / "parked").mkdir()
     shutil.move(damaged, folder / "parked" / damaged.name)
     assert len(list(spool.quarantined())) == 1
@@ -467,7 +476,7 @@ def test_job_of_an_older_or_a_newer_version_is_still_a_job(spool: Spool, folder:
     older = {name: value for name, value in _GOOD.items() if name != "tries"}
     for value in ({**older, "attempts": 3}, {**_GOOD, "more": 1, "tries": {"more": 1}}):
         (folder / job("s1").name).write_text(json.dumps(value))
-        assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
+        assert session_ids(spool) == ["s1"]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -482,7 +491,7 @@ def test_no_bytes_whatever_stop_the_queue(
     leave(folder, event)
     (folder / f"{AGENT}-x.job").write_bytes(damaged)
     leave(folder, payload("after", hook_event_name="SessionEnd", reason=end_reason), pid=2)
-    spool.ingest(record_and_parse)
+    spool.ingest()
     found = {one.trigger.session_id: one.trigger.end_reason for one in spool.jobs()}
     assert found["after"] == end_reason
     assert not spool.has_events()
@@ -499,102 +508,101 @@ def test_full_disk_keeps_the_event_for_the_next_worker(
     with monkeypatch.context() as patch:
         patch.setattr("opensync_hooks.queue.spool.atomic_write", full)
         with pytest.raises(OSError, match="No space left"):
-            spool.ingest(record_and_parse)
+            spool.ingest()
     assert event.exists()
-    spool.ingest(record_and_parse)
+    spool.ingest()
     assert len(spool.jobs()) == 1
 
 
 # ---- any order -----------------------------------------------------------------------------------
 
 
-def _parse(agent: str, _: Mapping[str, str], content: bytes) -> Trigger:
-    return Trigger(agent, content.decode())
-
-
 class AnyOrder(RuleBasedStateMachine):
-    """Hooks, `sync` and one worker, each doing its next thing at any moment."""
+    """Hooks, `sync` and one worker, each taking its next step at any time."""
 
     sessions = st.sampled_from(["s1", "s2", "s3"])
 
     def __init__(self) -> None:
         super().__init__()
-        self.place = tempfile.TemporaryDirectory()
-        self.folder = Path(self.place.name) / "spool"
+        self.temporary = tempfile.TemporaryDirectory()
+        self.folder = Path(self.temporary.name) / "spool"
         self.spool = Spool(self.folder)
         self.now = BEGAN
         self.open: dict[str, set[int]] = {}
         self.at_work: Job | None = None
 
     def teardown(self) -> None:
-        self.place.cleanup()
+        self.temporary.cleanup()
 
-    def _wish(self, session_id: str, late: int = 0) -> int:
+    def _request(self, session_id: str, late: int = 0) -> int:
         self.now += 10
         self.open.setdefault(session_id, set()).add(self.now - late)
         return self.now - late
 
     @rule(session_id=sessions, late=st.sampled_from([0, 0, 5, 25]))
     def hook(self, session_id: str, late: int) -> None:
-        """It takes its time first and writes then: another may have overtaken it."""
-        leave(self.folder, session_id.encode(), self._wish(session_id, late), pid=self.now)
+        """A hook reads the clock before it writes: another may overtake it."""
+        leave(self.folder, payload(session_id), self._request(session_id, late), pid=self.now)
 
     @rule(session_id=sessions)
     def put(self, session_id: str) -> None:
-        self.spool.put(job(session_id, self._wish(session_id)))
+        self.spool.put(job(session_id, self._request(session_id)))
 
     @rule()
-    def reduce(self) -> None:
-        self.spool.ingest(_parse)
+    def ingest(self) -> None:
+        self.spool.ingest()
 
     @precondition(lambda self: self.at_work is None)
     @rule()
     def take(self) -> None:
         self.at_work = next(iter(self.spool.jobs()), None)
 
-    def _settle(self, *, served: bool) -> Job:
+    def _end(self, *, is_served: bool) -> Job:
         assert self.at_work
-        one, self.at_work = self.at_work, None
+        ended, self.at_work = self.at_work, None
+        session_id = ended.trigger.session_id
         waiting = {
             int(path.name.partition("-")[0]) // 1_000_000
             for path in events(self.folder)
-            if path.read_bytes().decode().strip() == one.trigger.session_id
+            if json.loads(path.read_bytes())["session_id"] == session_id
         }
-        if served:
-            wishes = self.open[one.trigger.session_id]
-            wishes -= {at for at in wishes if at <= one.received_at and at not in waiting}
-        return one
+        if is_served:
+            requests = self.open[session_id]
+            requests -= {at for at in requests if at <= ended.received_at and at not in waiting}
+        return ended
 
     @precondition(lambda self: self.at_work is not None)
     @rule()
     def done(self) -> None:
-        self.spool.done(self._settle(served=True))
+        self.spool.done(self._end(is_served=True))
 
     @precondition(lambda self: self.at_work is not None)
     @rule()
-    def park(self) -> None:
-        self.spool.quarantine(self._settle(served=True), "refused")
+    def quarantine(self) -> None:
+        self.spool.quarantine(self._end(is_served=True), "refused")
 
     @precondition(lambda self: self.at_work is not None)
     @rule()
     def fails(self) -> None:
-        self.spool.keep(self._settle(served=False), "offline", Attempts(1))
+        self.spool.update(
+            replace(self._end(is_served=False), error="offline", attempts=Attempts(1))
+        )
 
     @precondition(lambda self: self.at_work is not None)
     @rule()
     def die(self) -> None:
-        self._settle(served=False)
+        self._end(is_served=False)
 
     @invariant()
-    def every_open_wish_is_in_an_event_or_a_job(self) -> None:
-        copy = Path(self.place.name) / "copy"
+    def every_open_request_is_in_an_event_or_a_job(self) -> None:
+        copy = Path(self.temporary.name) / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.folder, copy)
         later = Spool(copy)
-        later.ingest(_parse)
-        found = {one.trigger.session_id: one.received_at for one in later.jobs()}
-        for session_id, wishes in self.open.items():
-            assert not wishes or found.get(session_id, 0) >= max(wishes)
+        later.ingest()
+        received = {queued.trigger.session_id: queued.received_at for queued in later.jobs()}
+        for session_id, requests in self.open.items():
+            assert not requests or received.get(session_id, 0) >= max(requests)
 
 
 TestAnyOrder = AnyOrder.TestCase
@@ -646,5 +654,5 @@ def test_job_that_says_to_be_another_sessions_is_damaged_and_keeps_no_worker_bus
     assert spool.jobs() == []
     assert spool.damaged() == [path.name]
     spool.put(job("s1"))
-    assert [one.trigger.session_id for one in spool.jobs()] == ["s1"]
+    assert session_ids(spool) == ["s1"]
     assert spool.damaged() == []

@@ -7,22 +7,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
-from opensync_hooks.config import Folders
 from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import backoff, drain, shift, worker
-from opensync_hooks.queue.events import record_and_parse
+from opensync_hooks.queue import backoff, drain, worker
+from opensync_hooks.queue.drain import Result
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.queue.worker import Worker
 from tests.claude_user import ClaudeUser
 from tests.transcripts import Pen
 
@@ -38,26 +39,27 @@ class Desk(ClaudeUser):
 
 @pytest.fixture
 def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(shift, "LINGER_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.0)
     return Desk(home)
 
 
-def test_event_that_comes_while_the_worker_lets_go_is_still_worked_on(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_once", [False, True], ids=["worker", "command"])
+def test_event_that_comes_while_the_lock_is_released_is_delivered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, at_once: bool
 ) -> None:
     desk.session("s1")
     desk.session("s2")
     desk.event("s1")
-    work = worker._work
-    late = iter(["s2"])
+    work, late = Worker._work, iter(["s2"])
 
-    def work_then_a_hook_comes(spool: Spool, folders: Folders, end: float, **more: bool) -> None:
-        work(spool, folders, end, **more)
+    def work_then_a_hook_comes(running: Worker) -> Iterator[tuple[Job, Result]]:
+        yield from work(running)
         for name in late:
             desk.event(name)
 
-    monkeypatch.setattr(worker, "_work", work_then_a_hook_comes)
-    worker.main()
+    monkeypatch.setattr(Worker, "_work", work_then_a_hook_comes)
+    results = list(Worker(desk.folders, at_once=at_once).run())
+    assert len(results) == 2
     assert desk.stored() == {"s1", "s2"}
 
 
@@ -121,7 +123,7 @@ def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
     for name in ("s1", "s2"):
         desk.session(name)
         desk.event(name)
-    desk.spool.ingest(record_and_parse)
+    desk.spool.ingest()
     worker.main()
     lock = next(iter(sorted(desk.folders.locks.glob("*.lock"))))
     for name in ("s1", "s2"):
@@ -140,12 +142,12 @@ def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
 def test_source_that_cannot_be_read_is_tried_again_then_set_aside(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drain, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(drain, "_REREAD_SECONDS", 0.0)
     pen = desk.session("s1")
     pen.path.unlink()
     os.mkfifo(pen.path)
     desk.event("s1")
-    for _ in range(backoff.MOST_TRIES):
+    for _ in range(backoff.MAX_RETRIES):
         worker.main(at_once=True)
         assert desk.spool.waiting() == 1
     worker.main(at_once=True)
@@ -179,7 +181,7 @@ def test_worker_that_hangs_for_good_is_ended_by_the_system_and_its_job_is_kept(d
         "import re; from opensync_hooks.queue import drain, worker\n"
         "worker.GRACE_SECONDS = 0\n"
         "drain.Drain._sync = lambda *_: re.match('(a*)*b', 'a' * 40)\n"
-        "worker.main(alone=True, seconds=2)"
+        "worker.main(owns_process=True, seconds=2)"
     )
     ran = subprocess.run([sys.executable, "-c", hang], cwd=ROOT, timeout=60, check=False)
     assert ran.returncode == -signal.SIGALRM

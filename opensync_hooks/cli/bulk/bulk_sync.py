@@ -25,7 +25,7 @@ from opensync_hooks.errors import (
 )
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue.backoff import MOST_UNCLEAR
+from opensync_hooks.queue.backoff import MAX_UNCLEAR_IN_A_ROW
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
@@ -98,7 +98,7 @@ def sync_sessions(
     for session in sessions:
         result = _sync(selection, syncer, session)
         unclear = unclear + 1 if isinstance(result, ServerFailureError) else 0
-        if isinstance(result, ServerFailureError) and unclear >= MOST_UNCLEAR:
+        if isinstance(result, ServerFailureError) and unclear >= MAX_UNCLEAR_IN_A_ROW:
             raise result
         yield session, result
 
@@ -129,8 +129,8 @@ def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> Syn
         return as_opensync_error(error)
     if not outcome.is_partial and not outcome.unclear:
         config = syncer.config
-        if Spool(config.folders.spool).arrived(source.agent, located.session_id):
-            SessionBackups.from_config(config).drop(source.agent, located.session_id)
+        if Spool(config.folders.spool).release(source.agent, located.session_id):
+            SessionBackups.from_config(config).delete(source.agent, located.session_id)
     return outcome
 
 

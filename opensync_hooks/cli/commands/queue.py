@@ -5,22 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import deque
 
 from opensync_hooks import config
 from opensync_hooks.agents import registry
 from opensync_hooks.cli.bulk import bulk_sync
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.config import Config
-from opensync_hooks.delivery import factory
 from opensync_hooks.errors import OpenSyncError, UsageError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.backups import SessionBackups
-from opensync_hooks.queue.drain import Drain, Result, drain_now
+from opensync_hooks.queue.drain import Result
 from opensync_hooks.queue.report import QueueItem, QueueReport
-from opensync_hooks.queue.shift import note
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.queue.worker import Worker
 from opensync_hooks.system.formatting import ago, count
 from opensync_hooks.system.log import Log
 from opensync_hooks.system.terminal import print_error, print_line
@@ -55,12 +53,12 @@ def _list(arguments: argparse.Namespace, settings: Config, queue: QueueReport) -
     items = queue.items()
     active = cooldown.CooldownRecord.from_config(queue.ledger, settings).active()
     if arguments.json:
-        rest = cooldown.as_json(active) if active else None
+        rest = active.as_json() if active else None
         rows = [item.as_json() for item in items]
         print(json.dumps({"rest": rest, "items": rows}, indent=2))
         return 0
     if active:
-        print_line(f"Cooldown: {cooldown.describe(active)}")
+        print_line(f"Cooldown: {active.describe()}")
     for item in items:
         print_line(_describe(item))
     if not items:
@@ -104,22 +102,18 @@ def _retry(arguments: argparse.Namespace, settings: Config, queue: QueueReport) 
     for item in items:
         if item.message is not None:
             _enqueue_session(item, spool)
-    only = None if arguments.all else {_session_id(item) for item in items}
-    with (
-        cooldown.manual_attempt(queue.ledger, settings, spool),
-        factory.syncer(settings, queue.ledger) as syncer,
-    ):
-        with spool.single_worker() as is_single:
-            if not is_single:
-                hint = "`opensync-hooks queue list` shows what is left."
-                print(f"A worker is already running: {hint}", file=sys.stderr)
-                return 0
-            log, failures = Log(settings.folders.state), []
-            for job, result in Drain(spool, syncer, at_once=True).run(only=only):
-                note(log, job, result)
+    sessions = None if arguments.all else {_session_id(item) for item in items}
+    worker, failures = Worker(settings.folders, at_once=True, sessions=sessions), []
+    with cooldown.manual_attempt(queue.ledger, settings, spool):
+        for job, result in worker.run():
+            if sessions is None or job.trigger.session_id in sessions:
                 failures.append(_report(job.trigger.session_id, result))
-        if spool.has_events():  # their hooks started no worker, as this one held the lock
-            deque(drain_now(spool, syncer), maxlen=0)
+        if worker.error:
+            raise worker.error
+    if worker.is_locked_out and not failures:
+        hint = "`opensync-hooks queue list` shows what is left."
+        print(f"A worker is already running: {hint}", file=sys.stderr)
+        return 0
     print(f"{len(failures)} tried, {sum(failures)} failed.")
     return 1 if any(failures) else 0
 

@@ -11,7 +11,6 @@ from opensync_hooks.cli import status_data
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.status_data import AgentStatus, Status
 from opensync_hooks.config import EMBEDDED_STORE, Folders
-from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.report import QueueItem
 from opensync_hooks.system.formatting import ago, count
 from opensync_hooks.system.terminal import print_line
@@ -95,7 +94,7 @@ def _agent(agent: AgentStatus) -> str:
 
 def _problems(status: Status) -> Iterator[_Row]:
     if status.cooldown:
-        yield "Cooldown", cooldown.describe(status.cooldown)
+        yield "Cooldown", status.cooldown.describe()
     for item in status.quarantined[:_MAX_QUARANTINED]:
         yield "Quarantined", f"{_name(item)}: {item.reason}"
     if len(status.quarantined) > _MAX_QUARANTINED:

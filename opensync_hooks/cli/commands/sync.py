@@ -23,9 +23,9 @@ from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.queue import cooldown, drain
-from opensync_hooks.queue.events import record_and_parse
+from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.queue.worker import Worker
 from opensync_hooks.system.formatting import count
 from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
 
@@ -144,10 +144,13 @@ class _SyncRun:
         """Deliver all sessions; returns an exit code. Raises what stops all sessions alike."""
         self._counts.clear()
         destination = syncer.destination.name
-        spool.peek(record_and_parse)  # only hooks report which sessions are private
+        spool.record_events()  # only hooks report which sessions are private
         if not self._selection.sessions:
-            for queued in drain.drain_now(spool, syncer):
-                self._counts["failed"] += self._print("", "", queued, destination)
+            worker = Worker(syncer.config.folders, at_once=True)
+            for _, outcome in worker.run():
+                self._counts["failed"] += self._print("", "", outcome, destination)
+            if worker.error:
+                raise worker.error
         progress = Progress(len(self._sessions))
         try:
             for (source, located), result in bulk_sync.sync_sessions(

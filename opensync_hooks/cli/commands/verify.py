@@ -24,7 +24,6 @@ from opensync_hooks.errors import (
     as_opensync_error,
 )
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import count
 from opensync_hooks.system.terminal import print_error, print_line
@@ -49,7 +48,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     limit = None if arguments.all else _NEWEST
     sessions = Selection(tuple(arguments.sessions), arguments.agent, limit=limit).find()
     settings = config.load()
-    Spool(settings.folders.spool).peek(record_and_parse)  # a repair must not send private sessions
+    Spool(settings.folders.spool).record_events()  # a repair must not send private sessions
     with Ledger(settings.folders.ledger) as ledger, factory.destination(settings) as destination:
         syncer = Syncer(settings, destination, ledger)
         report = _Report(

@@ -10,7 +10,6 @@ from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.ledger import readonly
 from opensync_hooks.ledger.summary import summarize
-from opensync_hooks.queue import cooldown as cooldowns
 from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import ago, count
@@ -51,7 +50,7 @@ def cooldown(config: Config) -> Iterator[Finding]:
     if active is None:
         yield ok("cooldown", "none: hooks deliver immediately")
     else:
-        fact = f"hooks do not contact the destination: {cooldowns.describe(active)}"
+        fact = f"hooks do not contact the destination: {active.describe()}"
         yield warning("cooldown", fact, _SYNC)
 
 

@@ -1,0 +1,167 @@
+"""The file of one backup: a session and its subagents as gzipped lines of JSON.
+
+{"agent": …, "session_id": …, "fingerprint": …, "withheld": …}
+{"session": …}     then its messages; the same for each subagent
+{"message": …}
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import IO, Any
+
+from opensync_hooks.agents.source import Located, Source
+from opensync_hooks.config import Config
+from opensync_hooks.errors import SourceError
+from opensync_hooks.model import (
+    Attachment,
+    Charge,
+    Message,
+    Part,
+    Reasoning,
+    Session,
+    Text,
+    ToolCall,
+    ToolResult,
+    Trigger,
+    Usage,
+)
+from opensync_hooks.privacy.cleaning import clean_message, clean_session
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.system.files import open_regular_file
+
+_PART_TYPES = {kind.__name__: kind for kind in (Text, Reasoning, ToolCall, ToolResult, Attachment)}
+_DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zlib.error)
+
+
+def write(file: IO[bytes], source: Source, located: Located, config: Config) -> bool:
+    """Write what may leave of the session; return whether that is anything. Raises SourceError."""
+    header = {
+        "agent": source.agent,
+        "session_id": located.session_id,
+        "fingerprint": located.fingerprint,
+        "withheld": not config.file_contents,
+    }
+    exclusions = Exclusions.from_config(config)
+    if exclusions.private(source.agent, located.session_id):
+        return False
+    is_empty = True
+    with gzip.open(file, "wb") as compressed:
+        compressed.write(_line(header))
+        for session in source.read(located):
+            if exclusions.reason(source.agent, session.id, session.project_path):
+                continue
+            is_empty = False
+            head = asdict(replace(clean_session(session, config), messages=()))
+            compressed.write(_line({"session": head}))
+            for message in session.messages:
+                clean = clean_message(message, config)
+                parts = [{"is": type(part).__name__, **asdict(part)} for part in clean.parts]
+                body = {**asdict(replace(clean, parts=())), "parts": parts}
+                compressed.write(_line({"message": body}))
+    return not is_empty
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the first line; nothing if the file is missing or damaged."""
+    try:
+        return next(_read_lines(path))
+    except (*_DAMAGE, StopIteration):
+        return {}
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with open_regular_file(path) as file, gzip.open(file, "rb") as compressed:
+        for line in compressed:
+            yield json.loads(line)
+
+
+@dataclass(slots=True)
+class BackupSource:
+    """Reads backups like an agent's own sessions, but only those that it is given."""
+
+    agent: str
+
+    def parse_event(self, _payload: object) -> None:
+        return None
+
+    def find(self, _id_or_path: str) -> Located | None:
+        return None
+
+    def locate(self, _trigger: Trigger) -> Located | None:
+        return None
+
+    def sessions(self) -> Iterable[Located]:
+        return ()
+
+    def is_settled(self, _trigger: Trigger) -> bool:
+        return True
+
+    def read(self, located: Located) -> Iterator[Session]:
+        """Yield the session, then its subagents. Raises SourceError."""
+        try:
+            for number, line in enumerate(_read_lines(located.path)):
+                if "session" in line:
+                    yield _session(line["session"], _BackupMessages(located.path, number))
+        except _DAMAGE as error:
+            raise _damaged(located.path, error) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _BackupMessages:
+    """The messages after the line of their session; read from the file at each iteration."""
+
+    path: Path
+    session_line: int
+
+    def __iter__(self) -> Iterator[Message]:
+        try:
+            for number, line in enumerate(_read_lines(self.path)):
+                if number > self.session_line:
+                    if "message" not in line:
+                        return
+                    yield _message(line["message"])
+        except _DAMAGE as error:
+            raise _damaged(self.path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> SourceError:
+    return SourceError(f"{path}: damaged ({type(error).__name__}).")
+
+
+def _session(value: dict[str, Any], messages: Iterable[Message]) -> Session:
+    charges = tuple(_charge(charge) for charge in value["charges"])
+    return Session(**{**_fields_of(Session, value), "charges": charges, "messages": messages})
+
+
+def _message(value: dict[str, Any]) -> Message:
+    charge = _charge(value["charge"]) if value["charge"] else None
+    aliases = tuple(value["aliases"])
+    parts = tuple(_part(part) for part in value["parts"])
+    known = _fields_of(Message, value)
+    return Message(**{**known, "parts": parts, "charge": charge, "aliases": aliases})
+
+
+def _part(value: dict[str, Any]) -> Part:
+    kind = _PART_TYPES[value["is"]]
+    return kind(**_fields_of(kind, value))
+
+
+def _charge(value: dict[str, Any]) -> Charge:
+    usage = Usage(**_fields_of(Usage, value["usage"]))
+    return Charge(**{**_fields_of(Charge, value), "usage": usage})
+
+
+def _fields_of(kind: type, value: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what only a later version knows."""
+    names = {field.name for field in fields(kind)}
+    return {name: content for name, content in value.items() if name in names}

@@ -1,0 +1,159 @@
+"""How long a destination is left alone after which failure, whatever the clock does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from opensync_hooks import errors
+from opensync_hooks.config import Folders, load
+from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.queue.backoff import DAY, HOUR, MINUTE
+from opensync_hooks.queue.cooldown import (
+    Cooldown,
+    CooldownRecord,
+    manual_attempt,
+    needs_user,
+    next_cooldown,
+)
+from opensync_hooks.queue.spool import Spool
+
+NOW = 1_790_000_000_000
+LOGIN = "hash of the login"
+UNREACHABLE = errors.UnreachableError("down")
+jitters = st.floats(0, 1, exclude_max=True)
+times = st.integers(0, 4 * NOW)
+
+
+def after(
+    error: errors.OpenSyncError, previous: Cooldown | None = None, now: int = NOW
+) -> Cooldown:
+    cooldown = next_cooldown(error, previous, now, LOGIN, 0.5)
+    assert cooldown
+    return cooldown
+
+
+def test_unreachable_destination_is_asked_after_1_5_15_and_60_minutes_then_hourly() -> None:
+    cooldown, waits, now = None, [], NOW
+    for _ in range(6):
+        cooldown = after(UNREACHABLE, cooldown, now)
+        assert cooldown.until
+        waits.append((cooldown.until - now) // MINUTE)
+        now = cooldown.until
+    assert waits == [1, 5, 15, 60, 60, 60]
+    assert cooldown
+    assert (cooldown.cause, cooldown.since, cooldown.tries) == ("unreachable", NOW, 6)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (errors.KeyRefusedError("no"), "key refused"),
+        (errors.UnusableDestinationError("elsewhere"), "wrong address"),
+    ],
+    ids=["key", "address"],
+)
+def test_refused_key_and_wrong_address_cool_down_until_the_login_changes(
+    error: errors.OpenSyncError, cause: str
+) -> None:
+    cooldown = after(error)
+    assert needs_user(error)
+    assert (cooldown.cause, cooldown.until) == (cause, None)
+    assert cooldown.is_active(NOW + 1000 * DAY, LOGIN)
+    assert not cooldown.is_active(NOW, "another login")
+
+
+def test_untrusted_certificate_cools_down_for_an_hour() -> None:
+    error = errors.CertificateError("whose?")
+    cooldown = after(error)
+    assert (cooldown.cause, cooldown.reason) == ("certificate", "whose?")
+    assert cooldown.until == NOW + HOUR
+    assert not needs_user(error)
+
+
+def test_server_that_names_a_time_is_not_asked_before() -> None:
+    cooldown = after(errors.UnreachableError("busy", retry_after=600))
+    assert cooldown.until
+    assert 600_000 <= cooldown.until - NOW <= 600_000 * 1.2
+    assert after(errors.UnreachableError("busy", retry_after=1)).until == NOW + MINUTE
+
+
+@pytest.mark.parametrize(
+    "error",
+    [errors.DiskError(""), errors.BusyError(""), errors.UnusableFileError(""),
+     errors.SourceError(""), errors.RejectedError(""), errors.TimeLimitError(""),
+     errors.NotConfiguredError("")],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_other_failures_start_no_cooldown(error: errors.OpenSyncError) -> None:
+    assert next_cooldown(error, None, NOW, LOGIN, 0.5) is None
+    assert not needs_user(error)
+
+
+def test_failures_of_another_login_do_not_count() -> None:
+    previous = next_cooldown(UNREACHABLE, None, NOW, "another", 0.5)
+    cooldown = after(UNREACHABLE, previous, NOW + DAY)
+    assert (cooldown.tries, cooldown.since) == (1, NOW + DAY)
+
+
+def test_second_failure_at_the_same_time_counts_but_not_after_the_clock_was_set_back() -> None:
+    first = after(UNREACHABLE)
+    assert after(UNREACHABLE, first).tries == 2
+    assert after(UNREACHABLE, first, NOW - 1).tries == 1
+
+
+@given(times, times, jitters, st.integers(1, 50), st.floats(0, 1e9) | st.none())
+def test_no_cooldown_is_longer_than_an_hour_even_if_the_clock_is_set(
+    then: int, now: int, jitter: float, tries: int, retry_after: float | None
+) -> None:
+    previous = Cooldown("unreachable", "", then, then + MINUTE, tries, LOGIN)
+    error = errors.UnreachableError("", retry_after=retry_after)
+    cooldown = next_cooldown(error, previous, then, LOGIN, jitter)
+    assert cooldown
+    assert cooldown.until
+    assert then + 48_000 <= cooldown.until <= then + 1.2 * HOUR
+    if cooldown.is_active(now, LOGIN):
+        assert cooldown.until - now <= 1.2 * HOUR
+
+
+@given(st.integers(0, 50), jitters, st.booleans())
+@example(50, 1 - 1e-12, False)
+def test_cooldown_is_active_until_its_end(tries: int, jitter: float, certificate: bool) -> None:
+    previous = Cooldown("unreachable", "", NOW, NOW, tries, LOGIN)
+    error = errors.CertificateError("whose?") if certificate else UNREACHABLE
+    cooldown = next_cooldown(error, previous, NOW, LOGIN, jitter)
+    assert cooldown
+    assert cooldown.until
+    assert [cooldown.is_active(at, LOGIN) for at in (NOW, cooldown.until - 1, cooldown.until)] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
+def test_command_that_fails_makes_hooks_wait_no_longer(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        record = CooldownRecord(ledger, "destination", LOGIN)
+        for _ in range(2):
+            first = record.start(UNREACHABLE)
+        for _ in range(3):
+            manual = record.start(UNREACHABLE, manual=True)
+    assert first
+    assert manual
+    assert (manual.tries, manual.since) == (first.tries, first.since) == (2, first.since)
+
+
+def test_command_that_succeeds_ends_the_cooldown(tmp_path: Path) -> None:
+    config = load()
+    spool = Spool(Folders.from_environ(os.environ).spool)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        record = CooldownRecord.from_config(ledger, config)
+        with pytest.raises(errors.KeyRefusedError), manual_attempt(ledger, config, spool):
+            raise errors.KeyRefusedError("no")
+        ledger.set_note("last error", "no")
+        assert record.active()
+        with manual_attempt(ledger, config, spool):
+            pass
+        assert (record.active(), record.last(), ledger.note("last error")) == (None, None, None)
