@@ -1,4 +1,4 @@
-"""A page as a browser takes it apart, and what must never be in one."""
+"""A page as a browser parses it, and what must never be in one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _ATTRIBUTES = (
 )
 TAGS = frozenset(_TAGS.split())
 ATTRIBUTES = frozenset(_ATTRIBUTES.split())
-PLACES = ("./", "session?", "message?", "#")
-"""Where a link may lead: to a page of ours."""
+LINK_STARTS = ("./", "session?", "message?", "#")
+"""A link may lead only to a page of ours."""
 
 
 class Page(HTMLParser):
-    """Raises AssertionError for whatever no page of ours has, such as a script or foreign link."""
+    """Raises AssertionError for what no page of ours has, such as a script or a foreign link."""
 
     def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -40,15 +40,15 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in TAGS, tag
-        given = dict(attrs)
-        assert len(given) == len(attrs)
-        assert given.keys() <= ATTRIBUTES, given
+        attributes = dict(attrs)
+        assert len(attributes) == len(attrs)
+        assert attributes.keys() <= ATTRIBUTES, attributes
         self.tags.append(tag)
-        if "href" in given:
-            assert str(given["href"]).startswith(PLACES), given["href"]
-            self.links.append(str(given["href"]))
-        if "id" in given:
-            self.ids.append(str(given["id"]))
+        if "href" in attributes:
+            assert str(attributes["href"]).startswith(LINK_STARTS), attributes["href"]
+            self.links.append(str(attributes["href"]))
+        if "id" in attributes:
+            self.ids.append(str(attributes["id"]))
         if tag in {"h1", "h2", "h3"}:
             self.headings.append("")
         if tag not in {"input", "meta"}:

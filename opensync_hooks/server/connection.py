@@ -18,7 +18,7 @@ from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.limited_reader import LimitedReader, TooLongError
 from opensync_hooks.server.pages import respond_with_page
-from opensync_hooks.server.routes import Request, Response, refusal, respond
+from opensync_hooks.server.routes import Request, Response, key_error, respond
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MAX_HEAD_BYTES = 64 * 1024
@@ -88,7 +88,7 @@ class Connection(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         if not self._is_local():
             self.close_connection = True
-            self._send(Response(403, b"Only for this machine", _PLAIN))
+            self._send(Response(403, b"Only requests from this machine are answered", _PLAIN))
             return
         context, request = self.context, self._request()
         cookies = ";".join(self.headers.get_all("Cookie") or ())
@@ -99,7 +99,7 @@ class Connection(BaseHTTPRequestHandler):
             if self._read_body(keep=False) is not None:
                 self._send(page)
             return
-        self._is_trusted = not refusal(context.key, request)
+        self._is_trusted = not key_error(context.key, request)
         body = self._read_body(keep=self._is_trusted)
         if body is not None:
             self._send(self.respond(replace(request, body=body)))

@@ -1,4 +1,4 @@
-"""Times, tokens and costs, in the words of the pages."""
+"""Times, tokens and costs as the pages show them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from opensync_hooks.server.html import Html, element
 
 
 def day(ms: Any) -> str:
-    at = _moment(ms)
-    return f"{at.day} {at:%B %Y}" if at else "At an unknown time"
+    time = _local_time(ms)
+    return f"{time.day} {time:%B %Y}" if time else "Unknown date"
 
 
-def tokens(counted: Json) -> str:
-    """`1,200 tokens in, 34 out`; nothing where none were counted."""
-    read, written = counted.get("promptTokens") or 0, counted.get("completionTokens") or 0
-    return f"{read:,} tokens in, {written:,} out" if read or written else ""
+def tokens(row: Json) -> str:
+    """`1,200 tokens in, 34 out`; empty if none were counted."""
+    prompt, completion = row.get("promptTokens") or 0, row.get("completionTokens") or 0
+    return f"{prompt:,} tokens in, {completion:,} out" if prompt or completion else ""
 
 
 def cost(dollars: float) -> str:
-    """Nothing for a cost of zero: a model without a price has one, too."""
+    """`$1.20`; empty for zero, which a model without a known price has too."""
     return f"${dollars:,.2f}" if dollars >= 0.01 else f"${dollars:.4f}" if dollars > 0 else ""
 
 
-def moment(ms: Any, form: str = "{0.day} %b %Y, %H:%M") -> Html:
-    """In this machine's zone; `form` is one of `strftime`, with the moment as `{0}`."""
-    at = _moment(ms)
-    if at is None:
+def timestamp(ms: Any, form: str = "{0.day} %b %Y, %H:%M") -> Html:
+    """A `time` element in this machine's time zone; `form` is for `str.format` and `strftime`."""
+    time = _local_time(ms)
+    if time is None:
         return Html("unknown time")
-    return element("time", at.strftime(form.format(at)), datetime=at.isoformat(timespec="seconds"))
+    text = time.strftime(form.format(time))
+    return element("time", text, datetime=time.isoformat(timespec="seconds"))
 
 
-def _moment(ms: Any) -> datetime | None:
-    """None for what is no time that a calendar has."""
+def _local_time(ms: Any) -> datetime | None:
+    """None for a number that is not a time of the calendar."""
     try:
         return datetime.fromtimestamp(float(ms) / 1000).astimezone()
     except (TypeError, ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""Messages as HTML: what was said in the open, what was done and injected folded away."""
+"""Messages as HTML: texts in the open, tool calls and injected texts folded."""
 
 from __future__ import annotations
 
@@ -9,75 +9,78 @@ from typing import Any
 
 from opensync_hooks.destinations.store.export import plain_text
 from opensync_hooks.model import Json
-from opensync_hooks.server.formatting import moment, tokens
-from opensync_hooks.server.html import NOTHING, Html, address, element, html, join
+from opensync_hooks.server.formatting import timestamp, tokens
+from opensync_hooks.server.html import EMPTY, Html, element, join, link_url, to_html
 
-ROOM = 32_000
-"""Letters of one message that a page of many shows; the rest stands on a page of its own."""
-_A_PART = 200
+MAX_CHARACTERS = 32_000
+"""Of one message on a page with others; a longer one links to a page of its own."""
+_MIN_PART_COST = 200
+"""Counted for every part, or thousands of tiny ones would make a huge page."""
 _SPEAKERS = {"user": "Prompt", "assistant": "Answer", "system": "System", "tool": "Tool"}
 _UNDONE = "[undone]"
-_FENCED = re.compile(
+_FENCED_CODE = re.compile(
     r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```[ \t]*$\n?|\Z)", re.DOTALL | re.MULTILINE
 )
-_LONGEST_HINT = 120
+_MAX_HINT = 120
 
 
-def conversation(messages: Iterator[Json], room: int = ROOM) -> Html:
-    """A heading wherever another one begins to speak; what the agent put in between is none."""
-    pieces, before = [], ""
-    for one in messages:
-        speaker = _SPEAKERS.get(one["role"], "Unknown")
-        is_aside = one["role"] == "system"
-        pieces.append(_message(one, "" if is_aside or speaker == before else speaker, room))
-        before = before if is_aside else speaker
-    return join(pieces)
-
-
-def _message(found: Json, heading: str, room: int) -> Html:
-    undone = bool(found["extra"].get("undone"))
-    parts, is_whole = _shortened(_all_parts(found), room)
-    if undone:
-        parts = [_without_mark(part) for part in parts]
-    shown = join(_blocks(parts))
-    if found["role"] == "system":
-        hint = html(_hint(_first_text(parts)))
-        shown = _folded(join((element("b", _SPEAKERS["system"]), hint), " "), shown, "told")
-    rest = () if is_whole else (_rest(found["id"]),)
-    head = (element("h2", heading),) if heading else ()
-    kind = f"message {found['role']}" + (" undone" if undone else "")
-    about = _about(found, model=bool(heading), undone=undone)
-    body = (*head, about, shown, *rest)
-    return element("article", *body, class_=kind, id=anchor(found["id"]))
+def conversation(messages: Iterator[Json], max_characters: int = MAX_CHARACTERS) -> Html:
+    """Show messages, with a heading wherever the speaker changes; injected texts have none."""
+    articles, previous = [], ""
+    for message in messages:
+        if message["role"] == "system":
+            articles.append(_message(message, "", max_characters))
+            continue
+        speaker = _SPEAKERS.get(message["role"], "Unknown")
+        heading = "" if speaker == previous else speaker
+        articles.append(_message(message, heading, max_characters))
+        previous = speaker
+    return join(articles)
 
 
 def anchor(message_id: str) -> str:
     return f"m-{message_id}"
 
 
-def _about(found: Json, *, model: bool, undone: bool) -> Html:
+def _message(message: Json, heading: str, max_characters: int) -> Html:
+    is_undone = bool(message["extra"].get("undone"))
+    all_parts = _parts(message)
+    parts = _truncate_parts(all_parts, max_characters)
+    is_truncated = parts != all_parts
+    if is_undone:
+        parts = [_without_mark(part) for part in parts]
+    content = join(_blocks(parts))
+    if message["role"] == "system":
+        summary = join((element("b", "System"), _hint(_first_text(parts))), " ")
+        content = _folded(summary, content, "injected")
+    if is_truncated:
+        url = link_url("message", id=message["id"])
+        link = element("a", "Show the whole message", href=url)
+        content = join((content, element("p", "Truncated. ", link, class_="rest")))
     facts = (
-        element("strong", "undone") if undone else "",
-        element("a", moment(found["createdAt"], "%H:%M:%S"), href=f"#{anchor(found['id'])}"),
-        found.get("model", "") if model else "",
-        tokens(found),
+        element("strong", "undone") if is_undone else "",
+        element("a", timestamp(message["createdAt"], "%H:%M:%S"), href=f"#{anchor(message['id'])}"),
+        message.get("model", "") if heading else "",
+        tokens(message),
     )
-    return element("p", join(filter(None, facts), " · "), class_="about")
-
-
-def _rest(message_id: str) -> Html:
-    link = element("a", "Show the whole message", href=address("message", id=message_id))
-    return element("p", "It goes on. ", link, class_="rest")
+    return element(
+        "article",
+        element("h2", heading) if heading else EMPTY,
+        element("p", join(filter(None, facts), " · "), class_="about"),
+        content,
+        class_=f"message {message['role']}" + (" undone" if is_undone else ""),
+        id=anchor(message["id"]),
+    )
 
 
 # ---- parts ---------------------------------------------------------------------------------------
 
 
-def _all_parts(found: Json) -> list[Json]:
-    """Other programs store a message's text beside its parts only."""
-    parts = [part for part in found["parts"] if isinstance(part, dict)]
-    if found.get("textContent") and not _first_text(parts):
-        return [{"type": "text", "content": found["textContent"]}, *parts]
+def _parts(message: Json) -> list[Json]:
+    """Return the parts, with the message's text if no part has one, as other programs store it."""
+    parts = [part for part in message["parts"] if isinstance(part, dict)]
+    if message.get("textContent") and not _first_text(parts):
+        return [{"type": "text", "content": message["textContent"]}, *parts]
     return parts
 
 
@@ -88,89 +91,83 @@ def _first_text(parts: list[Json]) -> str:
 
 def _without_mark(part: Json) -> Json:
     text = part.get("content")
-    is_marked = part.get("type") == "text" and isinstance(text, str) and text.startswith(_UNDONE)
-    return {**part, "content": str(text).removeprefix(_UNDONE).lstrip()} if is_marked else part
+    if part.get("type") == "text" and isinstance(text, str) and text.startswith(_UNDONE):
+        return {**part, "content": text.removeprefix(_UNDONE).lstrip()}
+    return part
 
 
-def _shortened(parts: list[Json], room: int) -> tuple[list[Json], bool]:
-    """As many parts as have room, the last one cut; whether that is all."""
+def _truncate_parts(parts: list[Json], remaining: int) -> list[Json]:
     kept = []
     for part in parts:
-        if room <= 0:
+        if remaining <= 0:
             break
-        content, room = _cut(part.get("content"), room - _A_PART)
+        content, remaining = _truncate(part.get("content"), remaining - _MIN_PART_COST)
         kept.append({**part, "content": content})
-    return kept, kept == parts
+    return kept
 
 
-def _cut(value: Any, room: int) -> tuple[Any, int]:
-    """The value, cut where it is too long, and the room that is left."""
-    if isinstance(value, str):
-        return value[: max(room, 0)], room - len(value)
+def _truncate(value: Any, remaining: int) -> tuple[Any, int]:
+    """Return the value, cut to `remaining` characters, and how many remain after it."""
     if isinstance(value, dict) and len(value) < 20:
         kept = {}
-        for name, item in value.items():
-            kept[name], room = _cut(item, room - len(name))
-        return kept, room
-    text = as_json(value)
-    return (value if len(text) <= room else text[: max(room, 0)]), room - len(text)
+        for name, inner in value.items():
+            kept[name], remaining = _truncate(inner, remaining - len(name))
+        return kept, remaining
+    text = as_text(value)
+    return value if len(text) <= remaining else text[: max(remaining, 0)], remaining - len(text)
 
 
 def _blocks(parts: list[Json]) -> Iterator[Html]:
-    """Each call together with its result, which follows it as a rule."""
+    """Show each tool call together with its result, wherever that is."""
     results = {
         _call_id(part): part for part in reversed(parts) if part.get("type") == "tool-result"
     }
     calls = {_call_id(part) for part in parts if part.get("type") == "tool-call"}
     for part in parts:
-        kind, content = part.get("type"), part.get("content")
-        if kind == "text":
-            yield _prose(plain_text(content) or as_json(content))
-        elif kind == "tool-call":
-            yield _call(content, results.get(_call_id(part)))
-        elif kind == "tool-result" and _call_id(part) not in calls:
-            yield _folded("Result of " + _name(content), _result(content), "tool")
-        elif kind != "tool-result":
-            name = "Thinking" if kind == "reasoning" else str(kind)
-            yield _folded(name, _preformatted(plain_text(content) or content), "tool")
+        content = part.get("content")
+        match part.get("type"):
+            case "text":
+                yield _prose(plain_text(content) or as_text(content))
+            case "tool-call":
+                yield _call(content, results.get(_call_id(part), {}).get("content"))
+            case "tool-result":
+                if _call_id(part) not in calls:
+                    yield _folded("Result of " + _tool_name(content), _result(content), "tool")
+            case other:
+                summary = "Thinking" if other == "reasoning" else str(other)
+                yield _folded(summary, _preformatted(plain_text(content) or content), "tool")
 
 
 def _call_id(part: Json) -> Any:
-    """An id that is missing matches no other."""
+    """Return the id that a call and its result share; a missing one matches no other."""
     content = part.get("content")
-    found = content.get("id") if isinstance(content, dict) else None
-    return found if isinstance(found, str) and found else id(part)
+    call_id = content.get("id") if isinstance(content, dict) else None
+    return call_id if isinstance(call_id, str) and call_id else id(part)
 
 
-def _name(content: Any) -> str:
+def _tool_name(content: Any) -> str:
     return str(content.get("name") or "a tool") if isinstance(content, dict) else "a tool"
 
 
-def _call(content: Any, result: Json | None) -> Html:
-    known = content if isinstance(content, dict) else {"args": content}
-    arguments = known.get("args")
-    hint = known.get("title") or next(filter(_is_text, _fields(arguments).values()), "")
-    answered = result["content"] if result else {}
-    failed = isinstance(answered, dict) and bool(answered.get("isError"))
-    shown = (element("b", _name(content)), element("code", _hint(hint)))
-    flag = (element("strong", "failed"),) if failed else ()
-    inside = [_labelled(name, value) for name, value in _fields(arguments).items()]
-    return _folded(join((*shown, *flag), " "), join([*inside, _result(answered)]), "tool")
-
-
-def _fields(arguments: Any) -> Json:
-    if isinstance(arguments, dict):
-        return arguments
-    return {} if arguments is None else {"arguments": arguments}
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+def _call(content: Any, result: Any) -> Html:
+    call = content if isinstance(content, dict) else {"args": content}
+    arguments = call.get("args")
+    if not isinstance(arguments, dict):
+        arguments = {} if arguments is None else {"arguments": arguments}
+    texts = (text for text in arguments.values() if isinstance(text, str) and text.strip())
+    summary = [
+        element("b", _tool_name(content)),
+        element("code", _hint(call.get("title") or next(texts, ""))),
+    ]
+    if isinstance(result, dict) and result.get("isError"):
+        summary.append(element("strong", "failed"))
+    labelled = [_labelled(name, value) for name, value in arguments.items()]
+    return _folded(join(summary, " "), join([*labelled, _result(result)]), "tool")
 
 
 def _result(content: Any) -> Html:
     value = content.get("result") if isinstance(content, dict) else content
-    return NOTHING if value is None else _labelled("result", value)
+    return EMPTY if value is None else _labelled("result", value)
 
 
 def _labelled(name: str, value: Any) -> Html:
@@ -178,27 +175,27 @@ def _labelled(name: str, value: Any) -> Html:
 
 
 def _preformatted(value: Any) -> Html:
-    return element("pre", as_json(value), dir="auto")
+    return element("pre", as_text(value), dir="auto")
 
 
 def _prose(text: str) -> Html:
-    """Fenced code keeps its columns; all else of Markdown is shown as it was written."""
-    pieces = _FENCED.split(text)
+    """Show fenced code as code, and all other Markdown as it was written."""
+    pieces = _FENCED_CODE.split(text)  # the code is at the odd indices
     return join(
-        element("pre" if place % 2 else "p", piece.strip("\n"), dir="auto", class_="text")
-        for place, piece in enumerate(pieces)
+        element("pre" if i % 2 else "p", piece.strip("\n"), dir="auto", class_="text")
+        for i, piece in enumerate(pieces)
         if piece.strip()
     )
 
 
-def _folded(summary: str, content: Html, kind: str) -> Html:
-    return element("details", element("summary", summary), content, class_=kind)
+def _folded(summary: str, content: Html, class_name: str) -> Html:
+    return element("details", element("summary", summary), content, class_=class_name)
 
 
-def _hint(text: Any) -> str:
-    line = " ".join(str(text)[: 4 * _LONGEST_HINT].split())
-    return line if len(line) <= _LONGEST_HINT else line[:_LONGEST_HINT] + "…"
+def _hint(text: Any) -> Html:
+    line = " ".join(str(text)[: 4 * _MAX_HINT].split())
+    return to_html(line if len(line) <= _MAX_HINT else line[:_MAX_HINT] + "…")
 
 
-def as_json(value: Any) -> str:
+def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)

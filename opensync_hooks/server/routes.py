@@ -1,7 +1,7 @@
-"""OpenSync's routes over a store: one request in, one answer out, no socket anywhere.
+"""OpenSync's routes over the embedded store: a request in, a response out, without a socket.
 
-The answers are the real server's: 500 for what it refuses, 200 for a batch that stored nothing, 401
-with its three texts, 404 in plain text for any path or method that is not in the table.
+The responses are the real server's: 500 for a refused body, 200 for a batch that stored nothing,
+401 with its own texts, and 404 in plain text for any other path or method.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn
 
-from opensync_hooks.destinations.store.export import ExportFormat
 from opensync_hooks.destinations.store.reader import MESSAGE_FIELDS, SESSION_FIELDS
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.destinations.store.validation import MissingIdError
 from opensync_hooks.errors import OpenSyncError, RejectedError, UnreachableError
 from opensync_hooks.model import Json
 
-_AN_ID = re.compile(r"[0-9a-z]{32}")
-_MOST_SESSIONS = 2**31
+_ID_FORM = re.compile(r"[0-9a-z]{32}")
+_MAX_SESSIONS = 2**31
+_NOT_FOUND = "No matching routes found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +43,42 @@ class Response:
 
 Handler = Callable[[Store, Request], Response]
 KeyCheck = Callable[[str, str], str]
-"""Given the Authorization header and the key: why the request is refused, or an empty text."""
+"""Takes an Authorization header and the key; returns the error, or an empty text."""
+
+
+class _JavaScriptError(Exception):
+    """An exception of the server's JavaScript, by its name there. Quotes nothing of the body."""
 
 
 def respond(store: Store, key: str, request: Request) -> Response:
-    """Never raises: what goes wrong is an answer too."""
+    """Answer a request. Never raises."""
     route = ROUTES.get((request.method, request.path))
     if route is None:
-        return Response(404, b"No matching routes found", {"Content-Type": "text/plain"})
-    _, handler = route
-    refused = refusal(key, request)
-    if refused:
-        return _error(401, refused)
+        return Response(404, _NOT_FOUND.encode(), {"Content-Type": "text/plain"})
+    refusal = key_error(key, request)
+    if refusal:
+        return _error(401, refusal)
     try:
-        return handler(store, request)
+        return route[1](store, request)
     except MissingIdError as error:
         return _error(400, str(error))
-    except UnreachableError as error:  # a full disk passes: 503 makes a client try again
+    except _JavaScriptError as error:
+        return _error(500, str(error))
+    except UnreachableError as error:  # such as a full disk: 503 makes a client try again
         return _error(503, f"Error: {error}")
     except OpenSyncError as error:
         return _error(500, f"Error: {error}")
-    except _JsError as error:
-        return _error(500, str(error))
-    except Exception as error:  # noqa: BLE001 - a bug must not end the connection without a word
+    except Exception as error:  # noqa: BLE001 - a bug must not break the connection without a word
         return _error(500, f"Error: {type(error).__name__} inside the server")
 
 
-def refusal(key: str, request: Request) -> str:
-    """Why the request is refused, whatever its body says; an empty text where it is not."""
+def key_error(key: str, request: Request) -> str:
+    """Return why a request is refused, whatever its body is; an empty text if it is not."""
     route = ROUTES.get((request.method, request.path))
-    return route[0](request.authorization, key) if route else "No matching routes found"
+    return route[0](request.authorization, key) if route else _NOT_FOUND
 
 
-class _JsError(Exception):
-    """What JavaScript throws, named as it names it; never with a piece of the body."""
-
-
-def _no_key(_authorization: str, _key: str) -> str:
+def _public(_authorization: str, _key: str) -> str:
     return ""
 
 
@@ -88,18 +87,18 @@ def _bearer(authorization: str, key: str) -> str:
         return "Missing Authorization header"
     if not authorization.startswith("Bearer osk_"):
         return "Invalid or expired token"
-    return _same_key(authorization, key)
+    return _wrong_key(authorization, key)
 
 
 def _api_key(authorization: str, key: str) -> str:
     if not authorization.startswith("Bearer osk_"):
         return "Invalid API key format"
-    return _same_key(authorization, key)
+    return _wrong_key(authorization, key)
 
 
-def _same_key(authorization: str, key: str) -> str:
-    same = hmac.compare_digest(authorization.encode(), f"Bearer {key}".encode())
-    return "" if same else "Invalid API key"
+def _wrong_key(authorization: str, key: str) -> str:
+    is_right = hmac.compare_digest(authorization.encode(), f"Bearer {key}".encode())
+    return "" if is_right else "Invalid API key"
 
 
 def _health(store: Store, _: Request) -> Response:
@@ -107,19 +106,19 @@ def _health(store: Store, _: Request) -> Response:
 
 
 def _put_session(store: Store, request: Request) -> Response:
-    body = _fields(_read_json(request.body), "externalId")
+    body = _object(_parse_json(request.body), "externalId")
     return _json({"ok": True, "sessionId": store.put_session(body, {})})
 
 
 def _put_message(store: Store, request: Request) -> Response:
-    body = _fields(_read_json(request.body), "sessionExternalId")
+    body = _object(_parse_json(request.body), "sessionExternalId")
     return _json({"ok": True, "messageId": store.put_message(body, {}, replaces=True)})
 
 
 def _put_batch(store: Store, request: Request) -> Response:
-    body = _read_json(request.body)
+    body = _parse_json(request.body)
     if not isinstance(body, dict):
-        raise _JsError("TypeError: Cannot read properties (reading 'sessions')")
+        raise _JavaScriptError("TypeError: Cannot read properties (reading 'sessions')")
     reply = store.put_batch(body)
     counts = {"sessions": reply.sessions, "messages": reply.messages}
     return _json({"ok": True, **counts, "errors": list(reply.errors)})
@@ -130,34 +129,31 @@ def _session_ids(store: Store, _: Request) -> Response:
 
 
 def _sessions(store: Store, request: Request) -> Response:
-    digits = re.match(r"\s*([+-]?[0-9]{1,18})", request.query.get("limit") or "50")
-    if digits is None or int(digits[1]) < 0:
+    limit = re.match(r"\s*([+-]?[0-9]{1,18})", request.query.get("limit") or "50")
+    if limit is None or int(limit[1]) < 0:
         raise RejectedError("`limit` must be a number that is not negative")
-    found = store.sessions(min(int(digits[1]), _MOST_SESSIONS))
-    return _json({"sessions": [_only(SESSION_FIELDS, session) for session in found]})
+    sessions = store.sessions(min(int(limit[1]), _MAX_SESSIONS))
+    return _json({"sessions": [_select(session, SESSION_FIELDS) for session in sessions]})
 
 
 def _session(store: Store, request: Request) -> Response:
-    found = _found(store, request)
-    if isinstance(found, Response):
-        return found
-    messages = [_only(MESSAGE_FIELDS, message) for message in found["messages"]]
-    return _json({"session": _only(SESSION_FIELDS, found["session"]), "messages": messages})
+    stored = _requested_session(store, request)
+    if isinstance(stored, Response):
+        return stored
+    messages = [_select(message, MESSAGE_FIELDS) for message in stored["messages"]]
+    return _json({"session": _select(stored["session"], SESSION_FIELDS), "messages": messages})
 
 
 def _export(store: Store, request: Request) -> Response:
-    found = _found(store, request)
-    if isinstance(found, Response):
-        return found
-    forms: tuple[ExportFormat, ...] = get_args(ExportFormat)
-    form: ExportFormat = next(
-        (form for form in forms if form == request.query.get("format")), "json"
-    )
-    exported = store.export(found["session"]["id"], form) or {}
+    stored = _requested_session(store, request)
+    if isinstance(stored, Response):
+        return stored
+    form = request.query.get("format", "json")
+    exported = store.export(stored["session"]["id"], form) or {}
     if form != "markdown":
         return _json(exported)
-    name = f'attachment; filename="{exported["filename"]}"'
-    headers = {"Content-Type": "text/markdown", "Content-Disposition": name}
+    disposition = f'attachment; filename="{exported["filename"]}"'
+    headers = {"Content-Type": "text/markdown", "Content-Disposition": disposition}
     return Response(200, exported["content"].encode(), headers)
 
 
@@ -166,7 +162,7 @@ def _stats(store: Store, _: Request) -> Response:
 
 
 ROUTES: dict[tuple[str, str], tuple[KeyCheck, Handler]] = {
-    ("GET", "/health"): (_no_key, _health),
+    ("GET", "/health"): (_public, _health),
     ("POST", "/sync/session"): (_bearer, _put_session),
     ("POST", "/sync/message"): (_bearer, _put_message),
     ("POST", "/sync/batch"): (_bearer, _put_batch),
@@ -178,49 +174,51 @@ ROUTES: dict[tuple[str, str], tuple[KeyCheck, Handler]] = {
 }
 
 
-def _found(store: Store, request: Request) -> Json | Response:
-    """The session that the query names by the server's own id; no other name counts here."""
-    asked = request.query.get("id")
-    if not asked:
+def _requested_session(store: Store, request: Request) -> Json | Response:
+    """Return the session that the query names by the server's own id, or the error."""
+    session_id = request.query.get("id")
+    if not session_id:
         return _error(400, "Missing session ID")
-    if not _AN_ID.fullmatch(asked):
+    if not _ID_FORM.fullmatch(session_id):
         raise RejectedError(
             "ArgumentValidationError: Value does not match validator. Path: .sessionId"
         )
-    found = store.session(asked)
-    if found is None or found["session"]["id"] != asked:
+    stored = store.session(session_id)
+    if stored is None or stored["session"]["id"] != session_id:
         return _error(404, "Session not found")
-    return found
+    return stored
 
 
-def _read_json(body: bytes) -> Any:
-    """As JavaScript reads it: a mark in front is dropped, and a broken letter becomes U+FFFD."""
+def _parse_json(body: bytes) -> Any:
+    """Parse as JavaScript does: drop a BOM, and replace invalid UTF-8 by U+FFFD."""
     text = body.decode(errors="replace").removeprefix("\ufeff")
     if not text:
-        raise _JsError("SyntaxError: Unexpected end of JSON input")
+        raise _JavaScriptError("SyntaxError: Unexpected end of JSON input")
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise _JsError(f"SyntaxError: Unexpected token at position {error.pos}") from None
-    except ValueError:  # an integer of more digits than Python reads
-        raise _JsError("SyntaxError: a number that is not finite") from None
+        raise _JavaScriptError(f"SyntaxError: Unexpected token at position {error.pos}") from None
+    except ValueError:  # an integer of more digits than Python parses
+        raise _JavaScriptError("SyntaxError: a number that is not finite") from None
     except RecursionError:
         raise RejectedError("Value is too nested") from None
 
 
-def _no_constant(_name: str) -> NoReturn:
-    raise _JsError("SyntaxError: Unexpected token")
+def _refuse_constant(_name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's parser would accept."""
+    raise _JavaScriptError("SyntaxError: Unexpected token")
 
 
-def _fields(body: Any, wanted: str) -> Json:
-    """JavaScript finds no field in a number or a text, but null has none to look for."""
+def _object(body: Any, first_field: str) -> Json:
+    """Return the body's fields as JavaScript sees them: none in a text, an exception for null."""
     if body is None:
-        raise _JsError(f"TypeError: Cannot read properties of null (reading '{wanted}')")
+        text = f"TypeError: Cannot read properties of null (reading '{first_field}')"
+        raise _JavaScriptError(text)
     return body if isinstance(body, dict) else {}
 
 
-def _only(names: tuple[str, ...], shown: Json) -> Json:
-    return {name: shown[name] for name in names if name in shown}
+def _select(row: Json, names: tuple[str, ...]) -> Json:
+    return {name: row[name] for name in names if name in row}
 
 
 def _json(value: Json, status: int = HTTPStatus.OK) -> Response:

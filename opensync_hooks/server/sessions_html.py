@@ -1,4 +1,4 @@
-"""Sessions as HTML: in a list, and the facts above a conversation."""
+"""Sessions as HTML: entries of the list, and the facts above a conversation."""
 
 from __future__ import annotations
 
@@ -9,96 +9,96 @@ from itertools import groupby
 from opensync_hooks.agents import registry
 from opensync_hooks.destinations.store.search import SearchHit
 from opensync_hooks.model import Json
-from opensync_hooks.server.formatting import cost, day, moment, tokens
-from opensync_hooks.server.html import NOTHING, Html, address, element, html, join
+from opensync_hooks.server.formatting import cost, day, timestamp, tokens
+from opensync_hooks.server.html import EMPTY, Html, element, join, link_url, to_html
 from opensync_hooks.server.messages_html import anchor
 from opensync_hooks.system.formatting import count, duration
 
-_BEFORE = 80
-_AFTER = 160
+_EXCERPT_BEFORE = 80
+_EXCERPT_AFTER = 160
 
 
 def title(session: Json) -> str:
     return " ".join(str(session.get("title") or "").split()) or "Untitled"
 
 
-def link(session: Json, text: str = "") -> Html:
-    place = address("session", id=session["id"])
-    return element("a", element("bdi", text or title(session)), href=place)
+def link(session: Json) -> Html:
+    url = link_url("session", id=session["id"])
+    return element("a", element("bdi", title(session)), href=url)
 
 
 def by_day(entries: Iterable[tuple[Json, Html]]) -> Html:
-    """Each session with its entry, under the day on which it was last spoken in."""
-    days = groupby(entries, key=lambda one: day(one[0]["lastMessageAt"]))
+    """Group the entries of sessions under the day of the session's last message."""
+    groups = groupby(entries, key=lambda entry: day(entry[0]["lastMessageAt"]))
     return join(
-        element("section", element("h2", name), element("ol", *(one for _, one in of_day)))
-        for name, of_day in days
+        element("section", element("h2", heading), element("ol", *(html for _, html in group)))
+        for heading, group in groups
     )
 
 
 def entry(hit: SearchHit, *more: Html, words: tuple[str, ...] = ()) -> Html:
-    head = element("h3", link(hit.session))
-    said = (_excerpt(hit, words),) if hit.message_id else ()
-    return element("li", head, _facts(hit.session), *said, *more)
+    excerpt = (_excerpt(hit, words),) if hit.message_id else ()
+    return element("li", element("h3", link(hit.session)), _summary(hit.session), *excerpt, *more)
 
 
-def family(subagents: list[Json]) -> Html:
-    """Folded: what a session's subagents said is part of what it says itself."""
-    lines = [element("li", link(one), _facts(one)) for one in subagents]
-    summary = element("summary", count(len(subagents), "subagent"))
-    return element("details", summary, element("ol", *lines), class_="family")
+def subagents(sessions: list[Json]) -> Html:
+    """A folded list: what subagents say is part of what their session says."""
+    lines = [element("li", link(session), _summary(session)) for session in sessions]
+    heading = element("summary", count(len(sessions), "subagent"))
+    return element("details", heading, element("ol", *lines), class_="subagents")
 
 
-def about(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
-    """All that is known of a session, as terms and their descriptions."""
+def facts(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
+    """All that is stored about a session, as a list of terms; empty values are left out."""
     extra = session["extra"]
-    facts: list[tuple[str, str]] = [
+    model = " · ".join(str(session[key]) for key in ("model", "provider") if session.get(key))
+    rows: list[tuple[str, str]] = [
         *relatives,
         ("Agent", f"{_agent(session)} {extra.get('agentVersion') or ''}".strip()),
         ("Project", _project(session, str(session.get("projectPath") or ""))),
         ("Branch", str(extra.get("gitBranch") or "")),
-        ("Model", " · ".join(str(session[n]) for n in ("model", "provider") if session.get(n))),
-        ("Began", moment(session["createdAt"])),
-        ("Last message", moment(session["lastMessageAt"])),
+        ("Model", model),
+        ("Started", timestamp(session["createdAt"])),
+        ("Last message", timestamp(session["lastMessageAt"])),
         ("Duration", duration(session["durationMs"] / 1000) if session.get("durationMs") else ""),
         ("Messages", f"{session['messageCount']:,}"),
         ("Tokens", tokens(session)),
         ("From cache", f"{extra['cacheReadTokens']:,}" if extra.get("cacheReadTokens") else ""),
         ("Cost", cost(session["cost"])),
-        ("Id", str(session["externalId"])),
+        ("ID", str(session["externalId"])),
     ]
-    known = (fact for fact in facts if fact[1])
-    return element("dl", *(element("div", element("dt", a), element("dd", b)) for a, b in known))
+    terms = [(element("dt", term), element("dd", text)) for term, text in rows if text]
+    return element("dl", *(element("div", *term) for term in terms))
 
 
-def pager(path: str, number: int, last: int | None, where: str, **query: str) -> Html:
-    """Links to the pages around this one; `last` is None where nobody knows how many there are."""
+def pager(path: str, number: int, last: int | None, position: str, **query: str) -> Html:
+    """Links to other pages; `last` is None as long as more pages follow."""
 
-    def step(name: str, to: int, *, is_there: bool) -> Html:
-        place = address(path, **query, page=str(to))
-        return element("a", name, href=place) if is_there else NOTHING
+    def step(name: str, target: int, *, exists: bool) -> Html:
+        url = link_url(path, **query, page=str(target))
+        return element("a", name, href=url) if exists else EMPTY
 
     return element(
         "nav",
-        step("First", 1, is_there=number > 2),
-        step("Previous", number - 1, is_there=number > 1),
-        element("span", where),
-        step("Next", number + 1, is_there=last is None or number < last),
-        step("Last", last or 0, is_there=last is not None and last > number + 1),
+        step("First", 1, exists=number > 2),
+        step("Previous", number - 1, exists=number > 1),
+        element("span", position),
+        step("Next", number + 1, exists=last is None or number < last),
+        step("Last", last or 0, exists=last is not None and last > number + 1),
         aria_label="Pages",
     )
 
 
-def _facts(session: Json) -> Html:
-    facts = (
-        moment(session["lastMessageAt"], "%H:%M") if "lastMessageAt" in session else "",
+def _summary(session: Json) -> Html:
+    texts = (
+        timestamp(session["lastMessageAt"], "%H:%M") if "lastMessageAt" in session else "",
         _project(session, str(session.get("projectName") or "")),
         _agent(session),
         count(session["messageCount"], "message"),
         f"{session['totalTokens']:,} tokens" if session["totalTokens"] else "",
         cost(session["cost"]),
     )
-    return element("p", join(filter(None, facts), " · "), class_="about")
+    return element("p", join(filter(None, texts), " · "), class_="about")
 
 
 def _agent(session: Json) -> str:
@@ -107,21 +107,20 @@ def _agent(session: Json) -> str:
 
 def _project(session: Json, name: str) -> Html:
     path = str(session.get("projectPath") or "")
-    inner = element("bdi", name)
-    return element("a", inner, href=address("./", project=path)) if name and path else html(name)
+    if not name or not path:
+        return to_html(name)
+    return element("a", element("bdi", name), href=link_url("./", project=path))
 
 
 def _excerpt(hit: SearchHit, words: tuple[str, ...]) -> Html:
-    """Some letters around the first word, which leads to its place in the conversation."""
-    found = _pattern(words).search(hit.text)
-    start = max(0, found.start() - _BEFORE) if found else 0
-    end = (found.end() if found else 0) + _AFTER
+    """Return the text around the first matching word, as a link to its message."""
+    pattern = re.compile("(" + "|".join(map(re.escape, words)) + ")", re.IGNORECASE)
+    match = pattern.search(hit.text)
+    start, end = match.span() if match else (0, 0)
+    start, end = max(0, start - _EXCERPT_BEFORE), end + _EXCERPT_AFTER
     text = ("…" if start else "") + hit.text[start:end] + ("…" if end < len(hit.text) else "")
-    pieces = _pattern(words).split(text)
-    marked = join(element("mark", one) if at % 2 else one for at, one in enumerate(pieces))
-    place = address("session", anchor(hit.message_id), id=hit.session["id"], at=hit.message_id)
-    return element("p", element("a", marked, href=place, dir="auto"), class_="excerpt")
-
-
-def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("(" + "|".join(map(re.escape, words)) + ")", re.IGNORECASE)
+    pieces = pattern.split(text)  # the matches are at the odd indices
+    marked = join(element("mark", piece) if i % 2 else piece for i, piece in enumerate(pieces))
+    message_id = hit.message_id
+    url = link_url("session", anchor(message_id), id=hit.session["id"], at=message_id)
+    return element("p", element("a", marked, href=url, dir="auto"), class_="excerpt")

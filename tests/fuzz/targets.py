@@ -437,7 +437,7 @@ class ServerRoutes(Target):
         self.answered = b""
         self.store = Store(folder / "store.db")
         self.access = Access(1)
-        cookie = self.access.enter(self.access.login_path.partition("=")[2])
+        cookie = self.access.log_in(self.access.login_path.partition("=")[2])
         self.cookie = str(cookie).partition(";")[0]
 
     @classmethod
@@ -478,7 +478,7 @@ class ServerRoutes(Target):
         message: dict[str, Any] = {"sessionExternalId": "known", "externalId": "m1", "role": "tool"}
         message_id = self.store.put_message({**message, "textContent": "<i>hi"}, {}, replaces=True)
         request = data.replace(b"KEY", self.key.encode()).replace(b"SESSION", session_id.encode())
-        request = request.replace(b"PAGES/", self.access.home.encode())
+        request = request.replace(b"PAGES/", self.access.pages_path.encode())
         request = request.replace(b"COOKIE", self.cookie.encode())
         wire = _Wire(request.replace(b"MESSAGE", message_id.encode()))
         listener: Any = self

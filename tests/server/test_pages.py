@@ -1,4 +1,4 @@
-"""The pages on which a person reads the embedded store, over a real connection."""
+"""The pages for reading the embedded store, over a real connection."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, UnusableDestinationError
 from opensync_hooks.model import Json
-from opensync_hooks.server.html import harmless
-from opensync_hooks.server.pages import MOST_MESSAGES, MOST_SESSIONS
+from opensync_hooks.server.html import without_controls
+from opensync_hooks.server.pages import MESSAGES_PER_PAGE, SESSIONS_PER_PAGE
 from opensync_hooks.server.server import Server
 from tests import cursor_home
 from tests.opencode_home import OpenCodeHome
@@ -39,7 +39,7 @@ HOSTILE = (
 
 
 class Browser:
-    """Keeps cookies as browsers do; `get` goes from the page where all sessions are listed."""
+    """Keeps cookies as browsers do; `get` takes paths relative to the list of sessions."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -47,7 +47,7 @@ class Browser:
         self.http.trust_env = False
         self.home = ""
 
-    def enter(self) -> requests.Response:
+    def log_in(self) -> requests.Response:
         answer = self.http.get(self.server.login_url, timeout=10)
         self.home = answer.url
         return answer
@@ -68,8 +68,8 @@ class Browser:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "store.db") as opened:
-        yield opened
+    with Store(tmp_path / "store.db") as store:
+        yield store
 
 
 @pytest.fixture
@@ -80,10 +80,10 @@ def server(store: Store) -> Iterator[Server]:
 
 @pytest.fixture
 def browser(server: Server) -> Iterator[Browser]:
-    one = Browser(server)
-    with one.http:
-        one.enter()
-        yield one
+    logged_in = Browser(server)
+    with logged_in.http:
+        logged_in.log_in()
+        yield logged_in
 
 
 def text(content: str) -> Json:
@@ -98,7 +98,7 @@ def put(store: Store, key: str, at: int = 0, parent: str | None = None, **fields
 def say(
     store: Store,
     session: str,
-    said: str,
+    text_content: str,
     at: int = 0,
     *parts: Json,
     role: str = "user",
@@ -106,10 +106,11 @@ def say(
 ) -> str:
     body: Json = {
         "sessionExternalId": session,
-        "externalId": f"{session}:{at}:{said[:20]}",
+        "externalId": f"{session}:{at}:{text_content[:20]}",
         "role": role,
     }
-    body |= {"textContent": said, "parts": list(parts) or [text(said)], "createdAt": BEGAN + at}
+    body |= {"textContent": text_content, "createdAt": BEGAN + at}
+    body["parts"] = list(parts) or [text(text_content)]
     return store.put_message(body, extra, replaces=True)
 
 
@@ -122,68 +123,64 @@ def result(output: Any, **more: Any) -> Json:
 
 
 def titles(page: Page) -> list[str]:
-    return [one for one in page.headings if one.startswith("Title")]
+    return [heading for heading in page.headings if heading.startswith("Title")]
 
 
-# ---- who may read --------------------------------------------------------------------------------
+# ---- access --------------------------------------------------------------------------------------
 
 
-def test_address_that_serve_shows_opens_the_list(browser: Browser, server: Server) -> None:
+def test_login_link_opens_the_list(browser: Browser, server: Server) -> None:
     login_url = server.login_url
     answer = requests.get(login_url, timeout=10, allow_redirects=False)
     assert (answer.status_code, answer.content) == (303, b"")
     home = answer.headers["Location"]
-    given = answer.headers["Set-Cookie"]
-    assert f"; Path={home}; HttpOnly; SameSite=Strict" in given
-    assert given.startswith(f"opensync_hooks_{server.server_port}=")
-    assert login_url.partition("key=")[2] not in given + home
+    cookie = answer.headers["Set-Cookie"]
+    assert f"; Path={home}; HttpOnly; SameSite=Strict" in cookie
+    assert cookie.startswith(f"opensync_hooks_{server.server_port}=")
+    assert login_url.partition("key=")[2] not in cookie + home
     assert len(home) > 20
     assert browser.get().status_code == 200
     assert "key=" not in browser.home
 
 
-def test_cookie_goes_to_our_pages_only_and_not_to_another_port(
-    browser: Browser, server: Server, tmp_path: Path
-) -> None:
-    """Every port of 127.0.0.1 gets its cookies, also one on which another user listens."""
-    asked = requests.Request("GET", f"http://127.0.0.1:{server.server_port + 1}/session?id=x")
-    assert "Cookie" not in browser.http.prepare_request(asked).headers
+def test_cookie_is_sent_to_our_pages_only(browser: Browser, server: Server, tmp_path: Path) -> None:
+    """Browsers send the cookies of 127.0.0.1 to all its ports, even another user's."""
+    request = requests.Request("GET", f"http://127.0.0.1:{server.server_port + 1}/session?id=x")
+    assert "Cookie" not in browser.http.prepare_request(request).headers
     with Store(tmp_path / "other.db") as store, Server(store, new_key()) as other:
         browser.http.get(other.start().login_url, timeout=10)
         assert browser.get().status_code == 200, "two servers side by side"
 
 
-def test_address_works_once_and_another_takes_its_place(
+def test_login_link_works_once_and_is_replaced(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    server.on_login(lambda: told.append(server.login_url))
+    new_urls: list[str] = []
+    server.on_login(lambda: new_urls.append(server.login_url))
     first = server.login_url
-    for _ in range(2):  # browsers fetch an address ahead of time
+    for _ in range(2):  # browsers prefetch links
         assert requests.get(first, timeout=10, allow_redirects=False).status_code == 303
-    assert told == [server.login_url] != [first]
+    assert new_urls == [server.login_url] != [first]
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 11)
     assert requests.get(first, timeout=10, allow_redirects=False).status_code == 403
-    assert requests.get(told[0], timeout=10, allow_redirects=False).status_code == 303
+    assert requests.get(new_urls[0], timeout=10, allow_redirects=False).status_code == 303
 
 
 @pytest.mark.parametrize("query", ["", "?key=", "?key=x", "?key=%ff", "?q=x", "?key=osk_{key}"])
-def test_stranger_is_told_in_one_sentence_how_to_get_in(server: Server, query: str) -> None:
+def test_stranger_reads_how_to_log_in(server: Server, query: str) -> None:
     answer = requests.get(f"{server.url}/{query}", timeout=10)
     assert answer.status_code == 403
-    assert "Open the newest address that `opensync-hooks serve` shows" in Page(answer.text).text
+    assert "Open the latest link that `opensync-hooks serve` printed." in Page(answer.text).text
     assert "Set-Cookie" not in answer.headers
 
 
-def test_spent_key_that_was_never_given_opens_nothing(server: Server) -> None:
-    """Before the first entry no key is spent, and an empty one must not be it."""
+def test_empty_login_key_opens_nothing(server: Server) -> None:
+    """Before the first login, the used key is empty."""
     assert requests.get(f"{server.url}/?key=", timeout=10).status_code == 403
 
 
-def test_path_without_its_cookie_and_cookie_without_its_path_open_nothing(
-    browser: Browser, server: Server
-) -> None:
+def test_path_and_cookie_are_both_needed(browser: Browser, server: Server) -> None:
     cookie = {"Cookie": browser.cookie}
     for path in ("", "session?id=x", "message?id=x"):
         for headers in ({}, {"Cookie": browser.cookie + "x"}, {"Cookie": "a=b"}):
@@ -195,24 +192,23 @@ def test_path_without_its_cookie_and_cookie_without_its_path_open_nothing(
 
 
 @pytest.mark.parametrize(
-    "around",
+    "form",
     ["{0}", "a=b; {0}", "{1}=x; {0}", "{0}; {1}=x", 'a="; {0}', "a;;={0};{0}", "é= ;  {0} "],
 )
-def test_cookies_of_others_do_not_lock_the_reader_out(
-    browser: Browser, server: Server, around: str
+def test_cookies_of_other_servers_do_not_lock_the_reader_out(
+    browser: Browser, server: Server, form: str
 ) -> None:
-    headers = {
-        "Cookie": around.format(browser.cookie, f"opensync_hooks_{server.server_port}").encode()
-    }
+    name = f"opensync_hooks_{server.server_port}"
+    headers = {"Cookie": form.format(browser.cookie, name).encode()}
     assert requests.get(browser.home, headers=headers, timeout=10).status_code == 200
 
 
-def test_key_of_the_programs_opens_no_page_and_the_cookie_no_route(tmp_path: Path) -> None:
+def test_api_key_opens_no_page_and_the_cookie_no_route(tmp_path: Path) -> None:
     key = new_key()
     with Store(tmp_path / "s.db") as store, Server(store, key) as server:
         browser = Browser(server.start())
         with browser.http:
-            browser.enter()
+            browser.log_in()
             bearer = {"Authorization": f"Bearer {key}"}
             assert requests.get(browser.home, headers=bearer, timeout=10).status_code == 403
             assert requests.get(f"{server.url}/?key={key}", timeout=10).status_code == 403
@@ -231,7 +227,7 @@ def test_key_of_the_programs_opens_no_page_and_the_cookie_no_route(tmp_path: Pat
         ({"Host": "localhost"}, 200),
     ],
 )
-def test_page_of_a_stranger_is_refused_with_the_cookie_too(
+def test_foreign_web_page_is_refused_even_with_the_cookie(
     browser: Browser, headers: dict[str, str], status: int
 ) -> None:
     cookie = {"Cookie": browser.cookie}
@@ -241,34 +237,34 @@ def test_page_of_a_stranger_is_refused_with_the_cookie_too(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
-def test_pages_can_only_be_read(browser: Browser, method: str) -> None:
+def test_pages_are_read_only(browser: Browser, method: str) -> None:
     assert browser.http.request(method, browser.home, timeout=10).status_code == 404
 
 
-def test_secrets_of_the_pages_are_compared_in_constant_time(
+def test_secrets_are_compared_in_constant_time(
     browser: Browser, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[str] = []
+    compared: list[str] = []
 
-    def watch(one: bytes, other: bytes) -> bool:
-        seen.append(other.decode())
-        return hmac.compare_digest(one, other)
+    def record(text_bytes: bytes, secret: bytes) -> bool:
+        compared.append(secret.decode())
+        return hmac.compare_digest(text_bytes, secret)
 
-    monkeypatch.setattr("opensync_hooks.server.access.compare_digest", watch)
+    monkeypatch.setattr("opensync_hooks.server.access.compare_digest", record)
     browser.get()
     requests.get(f"{server.url}/?key=x", timeout=10)
     secrets = {browser.cookie.partition("=")[2], server.login_url.partition("=")[2]}
-    assert secrets <= set(seen)
-    assert browser.home.removeprefix(server.url) in seen
+    assert secrets <= set(compared)
+    assert browser.home.removeprefix(server.url) in compared
 
 
-def test_server_writes_nothing_of_who_reads_what(
+def test_server_does_not_log_page_views(
     server: Server, store: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
     put(store, "s")
     browser = Browser(server)
     with browser.http:
-        browser.enter()
+        browser.log_in()
         browser.get("?q=Title")
         requests.get(server.url + "/?key=wrong", timeout=10)
     assert capfd.readouterr() == ("", "")
@@ -277,7 +273,7 @@ def test_server_writes_nothing_of_who_reads_what(
 # ---- headers -------------------------------------------------------------------------------------
 
 
-def test_every_page_forbids_everything_but_its_own_style(
+def test_every_page_allows_nothing_but_its_own_style(
     browser: Browser, server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = put(store, "s")
@@ -287,7 +283,7 @@ def test_every_page_forbids_everything_but_its_own_style(
     answers.append(requests.get(server.url, timeout=10))
     monkeypatch.setattr(store, "agents", lambda: 1 // 0)
     answers.append(browser.get())
-    assert [one.status_code for one in answers] == [200, 200, 200, 200, 404, 404, 403, 500]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 404, 404, 403, 500]
     for answer in answers:
         style = answer.text.partition("<style>")[2].partition("</style>")[0]
         digest = b64encode(sha256(style.encode()).digest()).decode()
@@ -314,9 +310,7 @@ def test_every_page_forbids_everything_but_its_own_style(
 # ---- the list ------------------------------------------------------------------------------------
 
 
-def test_sessions_are_listed_by_their_last_word_whenever_they_were_stored(
-    browser: Browser, store: Store
-) -> None:
+def test_sessions_are_sorted_by_their_last_message(browser: Browser, store: Store) -> None:
     for key, at in (("old", 5), ("new", 900_000), ("middle", 60_000)):
         put(store, key)
         say(store, key, "hi", at)
@@ -325,7 +319,7 @@ def test_sessions_are_listed_by_their_last_word_whenever_they_were_stored(
     assert titles(page) == ["Title new", "Title middle", "Title silent", "Title old"]
 
 
-def test_entry_says_what_a_session_was(browser: Browser, store: Store) -> None:
+def test_entry_shows_the_facts_of_a_session(browser: Browser, store: Store) -> None:
     put(
         store, "s", source="cursor", projectName="app", projectPath="/work/app",
         promptTokens=12_000, completionTokens=345, cost=1.5,
@@ -336,7 +330,7 @@ def test_entry_says_what_a_session_was(browser: Browser, store: Store) -> None:
     assert "./?project=%2Fwork%2Fapp" in page.links
 
 
-def test_subagents_stand_with_their_parent(browser: Browser, store: Store) -> None:
+def test_subagents_are_listed_below_their_parent(browser: Browser, store: Store) -> None:
     parent = put(store, "main")
     children = [put(store, f"sub{n}", n + 1, parent="main", title=f"Helper {n}") for n in range(2)]
     put(store, "lost", parent="not here")
@@ -345,54 +339,52 @@ def test_subagents_stand_with_their_parent(browser: Browser, store: Store) -> No
         "Title main", "Title lost",
     ]  # fmt: skip
     assert "2 subagents" in page.text
-    assert {f"session?id={one}" for one in children} <= set(page.links)
+    assert {f"session?id={child_id}" for child_id in children} <= set(page.links)
     child = browser.read(f"session?id={children[0]}")
     assert f"session?id={parent}" in child.links
-    assert "Subagent of Title main" in child.text
-    assert {f"session?id={one}" for one in children} <= set(
+    assert "Subagent of" in child.text
+    assert {f"session?id={child_id}" for child_id in children} <= set(
         browser.read(f"session?id={parent}").links
     )
 
 
-def test_sessions_that_call_each_other_parent_are_listed_all_the_same(
-    browser: Browser, store: Store
-) -> None:
+def test_sessions_with_circular_parents_can_all_be_reached(browser: Browser, store: Store) -> None:
     put(store, "self", parent="self")
     put(store, "a", parent="c")
     put(store, "b", parent="a")
     put(store, "c", parent="b")
     page = browser.read()
-    everyone = [store.session_summary(key) for key in ("self", "a", "b", "c")]
+    sessions = [store.session_summary(key) for key in ("self", "a", "b", "c")]
     listed = {link.partition("=")[2] for link in page.links if link.startswith("session?")}
-    shown = set(listed)
-    for one in listed:
-        links = browser.read(f"session?id={one}").links
-        shown |= {link.partition("=")[2] for link in links if link.startswith("session?")}
-    assert {one["id"] for one in everyone if one} <= shown
+    reached = set(listed)
+    for session_id in listed:
+        links = browser.read(f"session?id={session_id}").links
+        reached |= {link.partition("=")[2] for link in links if link.startswith("session?")}
+    assert {session["id"] for session in sessions if session} <= reached
 
 
-def test_many_sessions_come_in_pages(browser: Browser, store: Store) -> None:
-    count = 2 * MOST_SESSIONS + 3
+def test_many_sessions_are_paged(browser: Browser, store: Store) -> None:
+    count = 2 * SESSIONS_PER_PAGE + 3
     store.put_batch(
         {"sessions": [{"externalId": str(n), "title": f"Title {n}"} for n in range(count)]}
     )
-    seen, place = [], ""
+    listed, url = [], ""
     for _ in range(3):
-        page = browser.read(place)
-        seen += titles(page)
-        place = next((one for one in reversed(page.links) if "page=" in one), "")
-    assert len(set(seen)) == len(seen) == count
-    assert place == "./?page=2", "on the last page there is no next one"
-    assert "No session is left" in browser.read("?page=99").text
-    for odd in ("0", "-1", "x", "9" * 40, "%00", "²"):
-        assert titles(browser.read(f"?page={odd}")) == seen[:MOST_SESSIONS]
+        page = browser.read(url)
+        listed += titles(page)
+        url = next((link for link in reversed(page.links) if "page=" in link), "")
+    assert len(set(listed)) == len(listed) == count
+    assert url == "./?page=2", "the last page links to the previous one only"
+    assert "No session matches." in browser.read("?page=99").text
+    for invalid in ("0", "-1", "x", "9" * 40, "%00", "²"):
+        assert titles(browser.read(f"?page={invalid}")) == listed[:SESSIONS_PER_PAGE]
 
 
-def test_empty_store_says_so(browser: Browser) -> None:
-    assert "No session is kept here yet." in browser.read().text
+def test_empty_store_has_a_page(browser: Browser) -> None:
+    assert "No sessions yet." in browser.read().text
 
 
-def test_agents_and_projects_can_be_chosen(browser: Browser, store: Store) -> None:
+def test_list_is_filtered_by_agent_and_project(browser: Browser, store: Store) -> None:
     put(store, "1", source="claude-code", projectPath="/a", projectName="a")
     put(store, "2", source="opencode", projectPath="/a", projectName="a")
     put(store, "3", source="claude-code", projectPath="/b&c", projectName="b&c")
@@ -408,32 +400,32 @@ def test_agents_and_projects_can_be_chosen(browser: Browser, store: Store) -> No
 # ---- search --------------------------------------------------------------------------------------
 
 
-def test_search_finds_titles_and_texts_and_leads_to_the_place(
+def test_search_covers_titles_and_texts_and_links_to_the_message(
     browser: Browser, store: Store
 ) -> None:
     first = put(store, "1", title="Title of the harbour")
     put(store, "2")
-    for n in range(MOST_MESSAGES + 5):
+    for n in range(MESSAGES_PER_PAGE + 5):
         say(store, "2", f"number {n}", n)
-    wanted = say(
+    matching = say(
         store, "2", "x" * 500 + " the Harbour at night, 50% off_season", 200, role="assistant"
     )
     put(store, "3", parent="2")
-    say(store, "3", "nothing of it")
+    say(store, "3", "nothing about it")
     page = browser.read("?q=hArBoUr")
     assert sorted(titles(page)) == ["Title 2", "Title of the harbour"]
     assert f"session?id={first}" in page.links
-    place = next(link for link in page.links if "&at=" in link)
-    assert place.endswith(f"&at={wanted}#m-{wanted}")
+    url = next(link for link in page.links if "&at=" in link)
+    assert url.endswith(f"&at={matching}#m-{matching}")
     assert "…" in page.text
     assert "<mark>Harbour</mark>" in browser.get("?q=hArBoUr").text
-    there = browser.read(place.partition("#")[0])
-    assert f"m-{wanted}" in there.ids
-    assert "Messages 101 to 106 of 106" in there.text
+    session_page = browser.read(url.partition("#")[0])
+    assert f"m-{matching}" in session_page.ids
+    assert "Messages 101 to 106 of 106" in session_page.text
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "count"),
     [
         ("harbour night", 1),
         ("night title", 1),
@@ -453,27 +445,26 @@ def test_search_finds_titles_and_texts_and_leads_to_the_place(
         ("a " * 5_000, 1),
     ],
 )
-def test_every_word_has_to_occur_as_it_is(
-    browser: Browser, store: Store, words: str, found: int
+def test_every_word_has_to_occur_literally(
+    browser: Browser, store: Store, words: str, count: int
 ) -> None:
     put(store, "1")
     say(store, "1", "the harbour; a <b> of 50%", 1)
     say(store, "1", "at night über der STRASSE \0 behind the NUL", 2)
     answer = browser.get(params={"q": words}) if words else browser.get()
     assert answer.status_code == 200
-    assert len(titles(Page(answer.text))) == found
+    assert len(titles(Page(answer.text))) == count
 
 
-def test_search_leads_to_the_message_that_has_most_of_the_words(
-    browser: Browser, store: Store
-) -> None:
+def test_search_links_to_the_message_with_most_of_the_words(browser: Browser, store: Store) -> None:
     put(store, "s")
-    said = [say(store, "s", text, at) for at, text in enumerate(("red", "blue red", "red blue"))]
+    texts = ("red", "blue red", "red blue")
+    ids = [say(store, "s", words, at) for at, words in enumerate(texts)]
     page = browser.read("?q=RED+blue+red")
-    assert [link.partition("#m-")[2] for link in page.links if "#m-" in link] == [said[1]]
+    assert [link.partition("#m-")[2] for link in page.links if "#m-" in link] == [ids[1]]
 
 
-def test_search_finds_subagents_and_says_whose_they_are(browser: Browser, store: Store) -> None:
+def test_search_names_the_parent_of_a_subagent(browser: Browser, store: Store) -> None:
     put(store, "main")
     put(store, "sub", 1, parent="main", title="Title sub")
     say(store, "sub", "a needle", 5)
@@ -482,22 +473,20 @@ def test_search_finds_subagents_and_says_whose_they_are(browser: Browser, store:
     assert "Subagent of Title main" in page.text
 
 
-def test_found_sessions_come_in_pages_that_keep_the_words(browser: Browser, store: Store) -> None:
+def test_search_results_are_paged_with_the_same_words(browser: Browser, store: Store) -> None:
     sessions = [{"externalId": str(n), "title": f"Title {n} öl & gas"} for n in range(60)]
     store.put_batch({"sessions": sessions})
     page = browser.read("?q=öl+%26")
-    following = [link for link in page.links if "page=2" in link]
-    assert len(titles(page)) == MOST_SESSIONS
-    assert following == ["./?q=%C3%B6l+%26&page=2"]
-    assert len(titles(browser.read(following[0]))) == 10
+    next_pages = [link for link in page.links if "page=2" in link]
+    assert len(titles(page)) == SESSIONS_PER_PAGE
+    assert next_pages == ["./?q=%C3%B6l+%26&page=2"]
+    assert len(titles(browser.read(next_pages[0]))) == 10
 
 
 # ---- a session -----------------------------------------------------------------------------------
 
 
-def test_conversation_is_shown_in_order_with_its_calls_folded(
-    browser: Browser, store: Store
-) -> None:
+def test_conversation_is_in_order_with_tool_calls_folded(browser: Browser, store: Store) -> None:
     session = put(
         store, "s", source="claude-code", model="opus", provider="anthropic", durationMs=61_000,
         promptTokens=900, completionTokens=80, cost=0.0042,
@@ -509,18 +498,18 @@ def test_conversation_is_shown_in_order_with_its_calls_folded(
     say(store, "s", "There it is.\n```py\nx = 1\n```\nDone.", 4_000, role="assistant")
     page = browser.read(f"session?id={session}")
     order = ["Please look", "System", "of the agent", "I look.", "Bash", "ls -l", "a.txt", "x = 1"]
-    places = [page.text.index(one) for one in order]
-    assert places == sorted(places)
+    positions = [page.text.index(words) for words in order]
+    assert positions == sorted(positions)
     assert page.headings == ["Title s", "Prompt", "Answer"]
     html = browser.get(f"session?id={session}").text
     assert '<details class="tool"><summary><b>Bash</b> <code>ls -l</code></summary>' in html
-    assert '<details class="told"><summary><b>System</b> &lt;reminder&gt; of the agent' in html
+    assert '<details class="injected"><summary><b>System</b> &lt;reminder&gt; of the agent' in html
     assert '<pre dir="auto" class="text">x = 1</pre>' in html
     for fact in ("900 tokens in, 80 out", "$0.0042", "opus · anthropic", "1 minute", "Claude Code"):
         assert fact in page.text
 
 
-def test_what_failed_and_what_was_undone_is_seen(browser: Browser, store: Store) -> None:
+def test_failed_calls_and_undone_messages_are_marked(browser: Browser, store: Store) -> None:
     session = put(store, "s")
     parts = (text("[undone] Try"), call("Bash", {"command": "x"}), result("no", isError=True))
     say(store, "s", "[undone] Try", 1, *parts, undone=True)
@@ -531,12 +520,12 @@ def test_what_failed_and_what_was_undone_is_seen(browser: Browser, store: Store)
     assert "[undone]" not in Page(html).text
 
 
-def test_calls_and_results_find_each_other_or_stand_alone(browser: Browser, store: Store) -> None:
+def test_calls_are_shown_with_their_results(browser: Browser, store: Store) -> None:
     session = put(store, "s")
     parts: list[Json] = [
         result("early"),
         call("First", "just text"),
-        {"type": "tool-result", "content": {"result": {"a": ["of nobody"]}}},
+        {"type": "tool-result", "content": {"result": {"a": ["orphan"]}}},
         {"type": "tool-call", "content": {"name": "Second"}},
         {"type": "tool-call", "content": None},
         {"type": "tool-result", "content": "bare"},
@@ -547,66 +536,53 @@ def test_calls_and_results_find_each_other_or_stand_alone(browser: Browser, stor
     ]
     say(store, "s", "", 1, *parts, role="assistant")
     page = browser.read(f"session?id={session}")
-    for said in (
-        "early",
-        "just text",
-        "of nobody",
-        "Second",
-        "bare",
-        "I think",
-        "snapshot",
-        "wrapped",
-    ):
-        assert page.text.count(said) >= 1, said
+    for words in ("just text", "orphan", "Second", "bare", "I think", "snapshot", "wrapped"):
+        assert words in page.text
     assert page.text.count("early") == 1
     assert page.text.index("First") < page.text.index("early")
     assert "Thinking" in page.text
     assert "step-start" in page.text
 
 
-def test_text_beside_the_parts_is_shown_where_no_part_has_one(
-    browser: Browser, store: Store
-) -> None:
+def test_text_content_is_shown_if_no_part_has_a_text(browser: Browser, store: Store) -> None:
     session = put(store, "s")
     say(store, "s", "only here", 1, call("Bash", {}))
     assert "only here" in browser.read(f"session?id={session}").text
 
 
-def test_long_session_comes_in_pages(browser: Browser, store: Store) -> None:
+def test_long_session_is_paged(browser: Browser, store: Store) -> None:
     session = put(store, "s")
     messages = [
         {
             "sessionExternalId": "s",
             "externalId": str(n),
             "role": "user",
-            "parts": [text(f"said {n}.")],
+            "parts": [text(f"number {n}.")],
         }
-        for n in range(3 * MOST_MESSAGES + 1)
+        for n in range(3 * MESSAGES_PER_PAGE + 1)
     ]
     assert store.put_batch({"messages": messages}).messages == len(messages)
-    seen: list[str] = []
-    place = f"session?id={session}"
-    while place:
-        page = browser.read(place)
-        seen += page.ids
-        place = next(
-            (one for one in page.links if f"page={len(seen) // MOST_MESSAGES + 1}" in one), ""
-        )
-        place = place if len(seen) < len(messages) else ""
-    assert len(set(seen)) == len(seen) == len(messages)
-    assert "said 300." in browser.read(f"session?id={session}&page=4").text
-    assert "No message is here." in browser.read(f"session?id={session}&page=9").text
-    assert "said 0." in browser.read(f"session?id={session}&page=x").text
+    ids: list[str] = []
+    url = f"session?id={session}"
+    while len(ids) < len(messages):
+        page = browser.read(url)
+        ids += page.ids
+        next_page = f"page={len(ids) // MESSAGES_PER_PAGE + 1}"
+        url = next((link for link in page.links if next_page in link), "")
+    assert len(set(ids)) == len(ids) == len(messages)
+    assert "number 300." in browser.read(f"session?id={session}&page=4").text
+    assert "No messages here." in browser.read(f"session?id={session}&page=9").text
+    assert "number 0." in browser.read(f"session?id={session}&page=x").text
 
 
-def test_huge_messages_are_cut_in_a_page_and_whole_on_their_own(
+def test_huge_messages_are_truncated_except_on_their_own_page(
     browser: Browser, store: Store
 ) -> None:
-    """Neither the browser nor the server may need room for all messages at once."""
+    """Neither the browser nor the server may need memory for all messages at once."""
     session = put(store, "s")
     big = "&" * 800_000
     for n in range(30):
-        parts = (text("begins"), call("Bash", {"command": "x" * 500_000}), result(big + "END"))
+        parts = (text("start"), call("Bash", {"command": "x" * 500_000}), result(big + "END"))
         huge = say(store, "s", f"n {n}", n, *parts, role="assistant")
     tracemalloc.start()
     try:
@@ -615,16 +591,16 @@ def test_huge_messages_are_cut_in_a_page_and_whole_on_their_own(
     finally:
         tracemalloc.stop()
     assert len(page.text) < 30 * 200_000
-    assert peak < 60_000_000, "less than all messages, which have 40 MB before they are HTML"
+    assert peak < 60_000_000, "all messages have 40 MB before they are HTML"
     assert page.text.count("Show the whole message") == 30
     assert f"message?id={huge}" in Page(page.text).links
-    whole = browser.read(f"message?id={huge}")
-    assert big + "END" in whole.text
-    assert "Show the whole message" not in whole.text
-    assert f"session?id={session}&at={huge}#m-{huge}" in whole.links
+    message_page = browser.read(f"message?id={huge}")
+    assert big + "END" in message_page.text
+    assert "Show the whole message" not in message_page.text
+    assert f"session?id={session}&at={huge}#m-{huge}" in message_page.links
 
 
-def test_message_of_very_many_parts_is_cut_too(browser: Browser, store: Store) -> None:
+def test_message_of_thousands_of_parts_is_truncated(browser: Browser, store: Store) -> None:
     session = put(store, "s")
     say(store, "s", "x", 1, *({"type": "text", "content": "."} for _ in range(8_000)))
     answer = browser.get(f"session?id={session}")
@@ -635,10 +611,10 @@ def test_message_of_very_many_parts_is_cut_too(browser: Browser, store: Store) -
 @pytest.mark.parametrize(
     "path", ["session", "session?id=", "session?id=x", "message?id=x", "sess", "%2e"]
 )
-def test_what_is_not_there_is_said(browser: Browser, path: str) -> None:
+def test_unknown_page_is_not_found(browser: Browser, path: str) -> None:
     answer = browser.get(path)
     assert answer.status_code == 404
-    assert "Nothing is here" in Page(answer.text).text
+    assert "Page not found" in Page(answer.text).text
 
 
 @pytest.mark.parametrize(
@@ -649,7 +625,7 @@ def test_what_is_not_there_is_said(browser: Browser, path: str) -> None:
         (RuntimeError("a secret"), 500),
     ],
 )
-def test_what_goes_wrong_inside_is_a_page_too(
+def test_internal_error_has_a_page(
     browser: Browser, store: Store, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     def fail() -> None:
@@ -657,16 +633,18 @@ def test_what_goes_wrong_inside_is_a_page_too(
 
     monkeypatch.setattr(store, "agents", fail)
     answer = browser.get()
-    ours = f"{error} {error.hint}".strip() if isinstance(error, OpenSyncError) else "RuntimeError"
+    expected = (
+        f"{error} {error.hint}".strip() if isinstance(error, OpenSyncError) else "RuntimeError"
+    )
     assert answer.status_code == status
-    assert ours in Page(answer.text).text
+    assert expected in Page(answer.text).text
     assert "a secret" not in answer.text
 
 
-def test_damaged_row_hides_no_other_one(browser: Browser, store: Store) -> None:
+def test_damaged_row_hides_no_other(browser: Browser, store: Store) -> None:
     session = put(store, "s", durationMs=5)
     for n in range(3):
-        say(store, "s", f"said {n}", n)
+        say(store, "s", f"text {n}", n)
     with store._file.writing() as db:
         db.execute(
             "UPDATE message SET parts = '[1, {', createdAt = 1e300 WHERE createdAt = ?", (BEGAN,)
@@ -674,14 +652,14 @@ def test_damaged_row_hides_no_other_one(browser: Browser, store: Store) -> None:
         db.execute("UPDATE message SET parts = '[5, {}]' WHERE createdAt = ?", (BEGAN + 1,))
     page = browser.read(f"session?id={session}")
     assert "this row of the store is damaged" in page.text
-    assert "said 2" in page.text
+    assert "text 2" in page.text
     assert "unknown time" in page.text
 
 
 # ---- hostile texts -------------------------------------------------------------------------------
 
 
-def test_hostile_text_stays_text_wherever_it_stands(browser: Browser, store: Store) -> None:
+def test_hostile_text_stays_text_in_every_field(browser: Browser, store: Store) -> None:
     names = ("title", "projectPath", "projectName", "model", "provider", "source")
     body = {"externalId": f"s{HOSTILE}", "createdAt": BEGAN, **dict.fromkeys(names, HOSTILE)}
     extra = {"gitBranch": HOSTILE, "agentVersion": HOSTILE, "forkedFromExternalId": HOSTILE}
@@ -696,24 +674,26 @@ def test_hostile_text_stays_text_wherever_it_stands(browser: Browser, store: Sto
         {"type": HOSTILE, "content": HOSTILE},
     ]
     for role in ("user", "assistant", "system", "tool", "unknown"):
-        said: Json = {"sessionExternalId": f"s{HOSTILE}", "externalId": f"{role}{HOSTILE}"}
-        said |= {"role": role, "textContent": HOSTILE, "parts": parts, "model": HOSTILE}
-        message = store.put_message(said, {"undone": role == "tool"}, replaces=True)
-    asked = {"q": HOSTILE, "project": HOSTILE, "agent": HOSTILE}
+        message_body: Json = {
+            "sessionExternalId": f"s{HOSTILE}", "externalId": f"{role}{HOSTILE}", "role": role,
+            "textContent": HOSTILE, "parts": parts, "model": HOSTILE,
+        }  # fmt: skip
+        message = store.put_message(message_body, {"undone": role == "tool"}, replaces=True)
+    search = {"q": HOSTILE, "project": HOSTILE, "agent": HOSTILE}
     for path, query in (
-        ("", {}), ("", {"q": "script"}), ("", asked), ("session", {"id": session}),
+        ("", {}), ("", {"q": "script"}), ("", search), ("session", {"id": session}),
         ("message", {"id": message}), ("session", {"id": HOSTILE}), (HOSTILE, {}),
     ):  # fmt: skip
         answer = browser.get(path, params=query)
         page = Page(answer.text)
         assert not set(answer.text) & set("\0\x1b\x07\x7f\x9b\u202e\u202c\u2066\u2069\u2028")
-        assert "evil.example" not in " ".join(one for one in page.links if "project=" not in one)
+        assert "evil.example" not in " ".join(link for link in page.links if "project=" not in link)
         if query:
             assert "<script>alert(1)</script>" in page.text or query == {"id": HOSTILE}
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("raw", "shown"),
     [
         ("plain", "plain"),
         ("two\nlines\tand a tab", "two\nlines\tand a tab"),
@@ -726,8 +706,8 @@ def test_hostile_text_stays_text_wherever_it_stands(browser: Browser, store: Sto
         ("größe 😀 👩\u200d🚀 שלום نم\u200cک", "größe 😀 👩\u200d🚀 שלום نم\u200cک"),
     ],
 )
-def test_controls_are_shown_and_letters_stay(given: str, shown: str) -> None:
-    assert harmless(given) == shown
+def test_control_characters_are_shown_by_number(raw: str, shown: str) -> None:
+    assert without_controls(raw) == shown
 
 
 # ---- limits --------------------------------------------------------------------------------------
@@ -737,22 +717,21 @@ def test_body_of_a_page_request_is_not_kept(browser: Browser, server: Server) ->
     tracemalloc.start()
     try:
         for url in (browser.home, server.url + "/"):
-            asked = browser.http.request("GET", url, data=b"x" * 12_000_000, timeout=20)
-            assert asked.status_code == (200 if url == browser.home else 403)
+            answer = browser.http.request("GET", url, data=b"x" * 12_000_000, timeout=20)
+            assert answer.status_code == (200 if url == browser.home else 403)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 30_000_000, "ours is 12 MB, that of the server nothing"
-    too_much = {"Content-Length": "x"}
-    assert (
-        browser.http.request("GET", browser.home, headers=too_much, timeout=10).status_code == 411
-    )
+    assert peak < 30_000_000, "the client holds 12 MB, the server nothing"
+    headers = {"Content-Length": "x"}
+    answer = browser.http.request("GET", browser.home, headers=headers, timeout=10)
+    assert answer.status_code == 411
 
 
 # ---- real sessions -------------------------------------------------------------------------------
 
 
-def test_every_recorded_session_of_all_agents_can_be_read_whole(
+def test_recorded_sessions_of_all_agents_are_shown_in_full(
     home: Path, ours: Path, recorded: int
 ) -> None:
     OpenCodeHome(home).put("1.18.33")
@@ -765,7 +744,7 @@ def test_every_recorded_session_of_all_agents_can_be_read_whole(
     with Store(ours / "store.db") as store, Server(store, new_key()) as server:
         browser = Browser(server.start())
         with browser.http:
-            browser.enter()
+            browser.log_in()
             assert len(store.session_ids()) > recorded
             assert store.agents() == ["claude-code", "cursor-sync", "opencode"]
             _read_everything(browser, store)
@@ -773,17 +752,17 @@ def test_every_recorded_session_of_all_agents_can_be_read_whole(
 
 def _read_everything(browser: Browser, store: Store) -> None:
     listed = set(browser.read().links)
-    for found in store.sessions(1_000):
-        place = f"session?id={found['id']}"
-        assert place in listed, found
-        page = browser.read(place)
-        whole = store.session(found["id"])
-        assert whole
-        for message in whole["messages"]:
+    for summary in store.sessions(1_000):
+        url = f"session?id={summary['id']}"
+        assert url in listed, summary
+        page = browser.read(url)
+        session = store.session(summary["id"])
+        assert session
+        for message in session["messages"]:
             assert f"m-{message['id']}" in page.ids
             for part in message["parts"]:
-                for one in _texts(part):
-                    assert _flat(one) in _flat(page.text), one
+                for words in _texts(part):
+                    assert _flat(words) in _flat(page.text), words
 
 
 def _texts(part: Json) -> Iterator[str]:
@@ -793,8 +772,8 @@ def _texts(part: Json) -> Iterator[str]:
     elif part["type"] == "tool-result":
         yield content["result"]
     else:
-        yield from (one for one in content["args"].values() if isinstance(one, str))
+        yield from (value for value in content["args"].values() if isinstance(value, str))
 
 
 def _flat(text: str) -> str:
-    return "".join(harmless(unescape(json.loads(json.dumps(text)))).split())
+    return "".join(without_controls(unescape(json.loads(json.dumps(text)))).split())

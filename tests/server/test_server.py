@@ -1,3 +1,5 @@
+"""OpenSync's routes and the HTTP server over the embedded store, over real connections."""
+
 from __future__ import annotations
 
 import http.client
@@ -28,7 +30,7 @@ from opensync_hooks.server.server import Server
 from tests.opensync import FakeClock, Fault, FaultyServer
 
 MESSAGE: Json = {"sessionExternalId": "s", "externalId": "m", "role": "user"}
-WRONG = "Error: ArgumentValidationError: Value does not match validator"
+MISMATCH = "Error: ArgumentValidationError: Value does not match validator"
 NO_SESSION = "0" * 32
 
 
@@ -39,7 +41,7 @@ class Caller:
         self.url = server.url
         self.key = key
         self.http = requests.Session()
-        self.http.trust_env = False  # a proxy or a .netrc of this machine has no say here
+        self.http.trust_env = False  # no proxy and no .netrc of this machine
 
     def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.key}", **options.pop("headers", {})}
@@ -59,27 +61,27 @@ def key() -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(tmp_path / "store.db", now=FakeClock(1_000_000)) as opened:
-        yield opened
+    with Store(tmp_path / "store.db", now=FakeClock(1_000_000)) as store:
+        yield store
 
 
 @pytest.fixture
 def faults() -> list[Fault]:
-    """What happens to the next requests, in this order; with none left, nothing."""
+    """The faults of the next requests, in order."""
     return []
 
 
 @pytest.fixture
-def seen() -> list[tuple[str, str, bytes]]:
+def requests_seen() -> list[tuple[str, str, bytes]]:
     return []
 
 
 @pytest.fixture
 def server(
-    store: Store, key: str, faults: list[Fault], seen: list[tuple[str, str, bytes]]
+    store: Store, key: str, faults: list[Fault], requests_seen: list[tuple[str, str, bytes]]
 ) -> Iterator[Server]:
     def on_request(method: str, path: str, body: bytes) -> Fault | None:
-        seen.append((method, path, body))
+        requests_seen.append((method, path, body))
         return faults.pop(0) if faults else None
 
     with FaultyServer(store, key, on_request) as listening:
@@ -93,26 +95,26 @@ def call(server: Server, key: str) -> Iterator[Caller]:
         yield caller
 
 
-def raw(server: Server, request: bytes) -> bytes:
-    """What comes back for these very bytes, until the server ends the connection."""
+def raw_response(server: Server, request: bytes) -> bytes:
+    """Return all that the server sends until it ends the connection."""
     with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def test_health_takes_no_key_and_tells_the_time(call: Caller) -> None:
+def test_health_needs_no_key_and_has_the_time(call: Caller) -> None:
     answer = call.get("/health", headers={"Authorization": None})
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "timestamp": 1_000_000})
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_what_is_posted_is_stored_and_read_back(call: Caller) -> None:
+def test_posted_session_and_message_are_read_back(call: Caller) -> None:
     body = {"externalId": "s", "title": "T", "source": "pi", "cost": 0.5, "createdAt": 5}
     session_id = call.post("/sync/session", body).json()["sessionId"]
     parts = [{"type": "text", "content": "hi 😀"}]
     answer = call.post("/sync/message", {**MESSAGE, "createdAt": 6, "parts": parts}).json()
-    shown = {
+    session = {
         **{name: body[name] for name in ("externalId", "title", "cost", "createdAt")},
         "id": session_id,
         "promptTokens": 0,
@@ -123,9 +125,9 @@ def test_what_is_posted_is_stored_and_read_back(call: Caller) -> None:
         "updatedAt": 1_000_000,
     }
     assert answer.keys() == {"ok", "messageId"}
-    assert call.get("/api/sessions").json() == {"sessions": [shown]}
+    assert call.get("/api/sessions").json() == {"sessions": [session]}
     assert call.get(f"/api/sessions/get?id={session_id}").json() == {
-        "session": shown,
+        "session": session,
         "messages": [
             {
                 "id": answer["messageId"],
@@ -140,14 +142,14 @@ def test_what_is_posted_is_stored_and_read_back(call: Caller) -> None:
     assert call.get("/api/stats").json()["totalCost"] == 0.5
 
 
-def test_a_batch_answers_200_with_counts_and_errors(call: Caller) -> None:
+def test_batch_answers_200_with_counts_and_errors(call: Caller) -> None:
     answer = call.post("/sync/batch", {})
     assert answer.status_code == 200
     assert answer.json() == {"ok": True, "sessions": 0, "messages": 0, "errors": []}
     body = {"sessions": [{"externalId": "s"}], "messages": [{**MESSAGE, "createdAt": 1}]}
-    said = call.post("/sync/batch", body).json()
-    assert (said["ok"], said["sessions"], said["messages"]) == (True, 1, 0)
-    assert said["errors"][0].startswith("Messages batch error: Error: ArgumentValidationError")
+    reply = call.post("/sync/batch", body).json()
+    assert (reply["ok"], reply["sessions"], reply["messages"]) == (True, 1, 0)
+    assert reply["errors"][0].startswith("Messages batch error: Error: ArgumentValidationError")
 
 
 @pytest.mark.parametrize(
@@ -155,8 +157,8 @@ def test_a_batch_answers_200_with_counts_and_errors(call: Caller) -> None:
     [
         ("/sync/session", {}, 400, "Missing externalId or sessionId"),
         ("/sync/session", [], 400, "Missing externalId or sessionId"),
-        ("/sync/session", {"externalId": "s", "title": None}, 500, f"{WRONG}. Path: .title"),
-        ("/sync/message", {**MESSAGE, "role": "x"}, 500, f"{WRONG}. Path: .role"),
+        ("/sync/session", {"externalId": "s", "title": None}, 500, f"{MISMATCH}. Path: .title"),
+        ("/sync/message", {**MESSAGE, "role": "x"}, 500, f"{MISMATCH}. Path: .role"),
         ("/sync/message", {}, 500, "Error: ArgumentValidationError: Object is missing the"),
         ("/sync/message", {**MESSAGE, "textContent": "\ud83d"}, 500, "Error: Received invalid"),
         ("/sync/session", None, 500, "TypeError: "),
@@ -165,7 +167,7 @@ def test_a_batch_answers_200_with_counts_and_errors(call: Caller) -> None:
         ("/sync/batch", 5, 500, "TypeError: "),
     ],
 )
-def test_a_bad_body_is_answered_as_the_real_server_does(
+def test_invalid_body_is_answered_as_by_the_real_server(
     call: Caller, path: str, body: Any, status: int, text: str
 ) -> None:
     answer = call("POST", path, data=json.dumps(body))
@@ -178,15 +180,15 @@ def test_a_bad_body_is_answered_as_the_real_server_does(
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b'{"a": NaN}', b"\x1f\x8b\x08\x00", b'{"a": ' + b"9" * 5000 + b"}"],
-    ids=["empty", "broken", "no number", "gzip", "digits"],
+    ids=["empty", "broken", "NaN", "gzip", "digits"],
 )
-def test_a_body_that_is_no_json_is_a_syntax_error(call: Caller, path: str, body: bytes) -> None:
+def test_body_that_is_not_json_is_a_syntax_error(call: Caller, path: str, body: bytes) -> None:
     answer = call("POST", path, data=body)
     assert answer.status_code == 500
     assert answer.json()["error"].startswith("SyntaxError: ")
 
 
-def test_a_body_without_an_end_of_nesting_is_refused(call: Caller) -> None:
+def test_too_deeply_nested_body_is_refused(call: Caller) -> None:
     answer = call("POST", "/sync/message", data=b"[" * 100_000)
     assert (answer.status_code, answer.json()) == (500, {"error": "Error: Value is too nested"})
 
@@ -198,9 +200,9 @@ def test_a_body_without_an_end_of_nesting_is_refused(call: Caller) -> None:
         (b'{"externalId": "s", "title": "a\xffb"}', "a�b"),
         (b'{"externalId": "s", "title": "\\ud83d\\ude00"}', "😀"),
     ],
-    ids=["mark", "broken letter", "escaped pair"],
+    ids=["BOM", "invalid UTF-8", "surrogate pair"],
 )
-def test_a_body_is_read_as_javascript_reads_it(
+def test_body_is_parsed_as_by_javascript(
     call: Caller, store: Store, body: bytes, title: str
 ) -> None:
     assert call("POST", "/sync/session", data=body).status_code == 200
@@ -222,19 +224,19 @@ def test_a_body_is_read_as_javascript_reads_it(
         ("Bearer osk_é", "Invalid API key"),
     ],
 )
-def test_a_wrong_key_is_told_in_the_servers_words(
+def test_wrong_key_is_refused_with_the_servers_text(
     call: Caller, authorization: str | None, text: str
 ) -> None:
-    sent = authorization.format(key=call.key).encode("latin-1") if authorization else authorization
+    header = authorization and authorization.format(key=call.key).encode("latin-1")
     for method, path in ROUTES:
         if path in {"/health", "/sync/sessions/list"}:
             continue
-        answer = call(method, path, headers={"Authorization": sent})
+        answer = call(method, path, headers={"Authorization": header})
         assert (answer.status_code, answer.json()) == (401, {"error": text})
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer eyJhbGciOi", "Basic x"])
-def test_the_list_of_sessions_has_a_text_of_its_own_for_no_key(
+def test_session_list_has_its_own_text_for_a_missing_key(
     call: Caller, authorization: str | None
 ) -> None:
     answer = call.get("/sync/sessions/list", headers={"Authorization": authorization})
@@ -258,13 +260,13 @@ def test_the_list_of_sessions_has_a_text_of_its_own_for_no_key(
         ("GET", "/api%2Fstats"),
     ],
 )
-def test_any_other_path_or_method_is_not_found(call: Caller, method: str, path: str) -> None:
+def test_other_path_or_method_is_not_found(call: Caller, method: str, path: str) -> None:
     answer = call(method, path, data=b"{}")
     assert (answer.status_code, answer.text) == (404, "No matching routes found")
     assert answer.headers["Content-Type"] == "text/plain"
 
 
-def test_a_head_request_has_no_body_and_leaves_the_connection_in_order(call: Caller) -> None:
+def test_head_response_has_no_body_and_keeps_the_connection(call: Caller) -> None:
     assert call("HEAD", "/health").status_code == 404
     assert call.get("/health").status_code == 200
 
@@ -283,7 +285,7 @@ def test_a_head_request_has_no_body_and_leaves_the_connection_in_order(call: Cal
         ("?limit=x", 500, None),
     ],
 )
-def test_sessions_are_limited(
+def test_session_list_is_limited(
     call: Caller, store: Store, query: str, status: int, count: int | None
 ) -> None:
     store.put_batch({"sessions": [{"externalId": str(number)} for number in range(60)]})
@@ -300,11 +302,11 @@ def test_sessions_are_limited(
         ("?id=", 400, "Missing session ID"),
         (f"?id={NO_SESSION}", 404, "Session not found"),
         ("?id=" + "e" * 32, 404, "Session not found"),
-        ("?id=s", 500, f"{WRONG}. Path: .sessionId"),
-        ("?id=%ff", 500, f"{WRONG}. Path: .sessionId"),
+        ("?id=s", 500, f"{MISMATCH}. Path: .sessionId"),
+        ("?id=%ff", 500, f"{MISMATCH}. Path: .sessionId"),
     ],
 )
-def test_a_session_is_asked_for_by_the_servers_own_id(
+def test_session_is_requested_by_the_servers_own_id(
     call: Caller, store: Store, *, path: str, query: str, status: int, text: str
 ) -> None:
     store.put_session({"externalId": "e" * 32}, {})
@@ -312,18 +314,18 @@ def test_a_session_is_asked_for_by_the_servers_own_id(
     assert (answer.status_code, answer.json()) == (status, {"error": text})
 
 
-def test_an_export_is_json_unless_markdown_is_asked_for(call: Caller, store: Store) -> None:
+def test_export_is_json_by_default(call: Caller, store: Store) -> None:
     store_id = store.put_session({"externalId": "s", "title": "A\r\nb"}, {})
     store.put_message({**MESSAGE, "textContent": "hi"}, {}, replaces=False)
-    said = [{"role": "user", "content": "hi"}]
+    texts = [{"role": "user", "content": "hi"}]
     path = f"/api/export?id={store_id}"
     assert call.get(path).json() == {
         "session": {"id": store_id, "title": "A\r\nb"},
-        "messages": said,
+        "messages": texts,
     }
-    assert call.get(path + "&format=other").json()["messages"] == said
+    assert call.get(path + "&format=other").json()["messages"] == texts
     assert call.get(path + "&format=jsonl").json() == {
-        "content": json.dumps(said[0]),
+        "content": json.dumps(texts[0]),
         "filename": "A--b.jsonl",
     }
     markdown = call.get(path + "&format=markdown")
@@ -340,7 +342,7 @@ def test_an_export_is_json_unless_markdown_is_asked_for(call: Caller, store: Sto
         (RuntimeError("a secret"), 500),
     ],
 )
-def test_what_goes_wrong_inside_is_an_answer_too(
+def test_internal_error_is_answered(
     call: Caller, store: Store, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     def fail() -> Json:
@@ -366,33 +368,35 @@ def test_what_goes_wrong_inside_is_an_answer_too(
         ("", 403),
     ],
 )
-def test_only_requests_for_this_machine_are_answered(
+def test_only_requests_to_this_machine_are_answered(
     call: Caller, server: Server, host: str, status: int
 ) -> None:
-    sent = host.format(port=server.server_port)
-    assert call.get("/health", headers={"Host": sent}).status_code == status
+    header = host.format(port=server.server_port)
+    assert call.get("/health", headers={"Host": header}).status_code == status
 
 
 @pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: evil.example\r\n"])
-def test_no_host_or_two_are_refused(server: Server, hosts: bytes) -> None:
-    assert raw(server, b"GET /health HTTP/1.1\r\n" + hosts + b"\r\n").startswith(b"HTTP/1.1 403 ")
+def test_missing_or_second_host_header_is_refused(server: Server, hosts: bytes) -> None:
+    assert raw_response(server, b"GET /health HTTP/1.1\r\n" + hosts + b"\r\n").startswith(
+        b"HTTP/1.1 403 "
+    )
 
 
-def test_it_listens_on_the_loopback_address_only(server: Server) -> None:
+def test_server_listens_on_the_loopback_address_only(server: Server) -> None:
     assert server.socket.getsockname() == ("127.0.0.1", server.server_port)
     assert server.url == f"http://127.0.0.1:{server.server_port}"
 
 
-def test_a_web_page_of_a_stranger_gets_no_permission_to_read(call: Caller) -> None:
+def test_foreign_web_page_gets_no_cors_header(call: Caller) -> None:
     for method in ("GET", "OPTIONS"):
         headers = call(method, "/health", headers={"Origin": "https://evil.example"}).headers
         assert not [name for name in headers if name.lower().startswith("access-control-")]
 
 
-def test_a_connection_serves_many_requests_without_delay(call: Caller, server: Server) -> None:
-    """An answer in two pieces would wait 40 ms for the acknowledgement of the first."""
+def test_kept_alive_connection_has_no_delay(call: Caller, server: Server) -> None:
+    """With Nagle's algorithm, each response would wait 40 ms for an acknowledgement."""
 
-    def seconds(*, renewed: bool) -> float:
+    def seconds(*, reconnect: bool) -> float:
         connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
         started = time.monotonic()
         for number in range(50):
@@ -402,15 +406,15 @@ def test_a_connection_serves_many_requests_without_delay(call: Caller, server: S
             first = connection.sock
             assert connection.getresponse().read()
             assert connection.sock is first
-            if renewed:
+            if reconnect:
                 connection.close()
         connection.close()
         return time.monotonic() - started
 
-    assert any(seconds(renewed=False) < 1.5 * seconds(renewed=True) for _ in range(4))
+    assert any(seconds(reconnect=False) < 1.5 * seconds(reconnect=True) for _ in range(4))
 
 
-def test_a_body_over_20_mib_is_refused(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_body_over_20_mib_is_refused(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     assert connection_module.MAX_BODY_BYTES == 20 * 1024 * 1024
     monkeypatch.setattr(connection_module, "MAX_BODY_BYTES", 1_000_000)
     assert call("POST", "/sync/message", data=b" " * 1_000_000).status_code == 500
@@ -418,7 +422,7 @@ def test_a_body_over_20_mib_is_refused(call: Caller, monkeypatch: pytest.MonkeyP
     assert call.get("/health").status_code == 200
 
 
-def test_who_sends_too_much_is_heard_out_and_told(
+def test_too_large_body_is_drained_and_answered(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "MAX_BODY_BYTES", 1_000_000)
@@ -432,24 +436,24 @@ def test_who_sends_too_much_is_heard_out_and_told(
     "header",
     [b"Transfer-Encoding: chunked", b"Content-Length: -1", b"Content-Length: x"],
 )
-def test_a_body_of_unknown_length_ends_the_connection(server: Server, header: bytes) -> None:
-    said = raw(
+def test_body_of_unknown_length_ends_the_connection(server: Server, header: bytes) -> None:
+    responses = raw_response(
         server,
         b"POST /sync/batch HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n"
         b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     )
-    assert re.findall(rb"HTTP/1.1 (\d+)", said) == [b"411"]
+    assert re.findall(rb"HTTP/1.1 (\d+)", responses) == [b"411"]
 
 
-def test_half_a_body_is_no_request(
-    server: Server, key: str, seen: list[tuple[str, str, bytes]]
+def test_half_a_body_is_not_a_request(
+    server: Server, key: str, requests_seen: list[tuple[str, str, bytes]]
 ) -> None:
     head = f"POST /sync/batch HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
-    assert raw(server, head.encode() + b"Content-Length: 99\r\n\r\n{}") == b""
-    assert seen == []
+    assert raw_response(server, head.encode() + b"Content-Length: 99\r\n\r\n{}") == b""
+    assert requests_seen == []
 
 
-def test_a_silent_connection_is_given_up(
+def test_silent_connection_is_closed(
     server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(connection_module.Connection, "timeout", 0.05)
@@ -458,14 +462,16 @@ def test_a_silent_connection_is_given_up(
     assert capfd.readouterr().err == ""
 
 
-def test_it_writes_nothing_of_what_it_sees(call: Caller, capfd: pytest.CaptureFixture[str]) -> None:
+def test_server_writes_nothing_about_requests(
+    call: Caller, capfd: pytest.CaptureFixture[str]
+) -> None:
     call.post("/sync/session", {"externalId": "s", "title": "secret"})
     call.post("/sync/message", {**MESSAGE, "role": "secret"})
     call("GET", "/secret", headers={"Authorization": "Bearer secret"})
     assert capfd.readouterr() == ("", "")
 
 
-def test_many_callers_at_once_are_all_served(server: Server, key: str, store: Store) -> None:
+def test_parallel_clients_are_all_served(server: Server, key: str, store: Store) -> None:
     def write(session: str) -> None:
         caller = Caller(server, key)
         with caller.http:
@@ -478,9 +484,8 @@ def test_many_callers_at_once_are_all_served(server: Server, key: str, store: St
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted((found["externalId"], found["messageCount"]) for found in store.sessions()) == [
-        (name, 20) for name in "abcdefgh"
-    ]
+    counts = {session["externalId"]: session["messageCount"] for session in store.sessions()}
+    assert counts == dict.fromkeys("abcdefgh", 20)
 
 
 @pytest.mark.parametrize(
@@ -493,7 +498,7 @@ def test_many_callers_at_once_are_all_served(server: Server, key: str, store: St
     ],
     ids=["lost before", "lost after", "refused before", "lost in a gateway"],
 )
-def test_a_fault_happens_once_and_to_one_request(
+def test_fault_of_the_tests_server_happens_to_one_request(
     call: Caller,
     store: Store,
     faults: list[Fault],
@@ -514,14 +519,14 @@ def test_a_fault_happens_once_and_to_one_request(
     assert call.post("/sync/session", {"externalId": "s"}).status_code == 200
 
 
-def test_a_fault_is_chosen_by_method_path_and_body(
-    call: Caller, seen: list[tuple[str, str, bytes]]
+def test_fault_of_the_tests_server_sees_method_path_and_body(
+    call: Caller, requests_seen: list[tuple[str, str, bytes]]
 ) -> None:
     call("POST", "/sync/batch?x=1", data=b"{ }")
-    assert seen == [("POST", "/sync/batch?x=1", b"{ }")]
+    assert requests_seen == [("POST", "/sync/batch?x=1", b"{ }")]
 
 
-def test_closing_ends_kept_alive_connections_at_once(
+def test_close_ends_kept_alive_connections_at_once(
     store: Store, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("opensync_hooks.server.server.CLOSE_TIMEOUT_S", 60)
@@ -537,11 +542,11 @@ def test_closing_ends_kept_alive_connections_at_once(
     assert not server._connections
 
 
-def test_closing_lets_a_request_finish_that_is_being_stored(store: Store, key: str) -> None:
-    begun = threading.Event()
+def test_close_completes_a_request_that_is_being_stored(store: Store, key: str) -> None:
+    is_storing = threading.Event()
 
     def on_request(_method: str, _path: str, _body: bytes) -> None:
-        begun.set()
+        is_storing.set()
         time.sleep(0.2)
 
     answers: list[int] = []
@@ -554,7 +559,7 @@ def test_closing_lets_a_request_finish_that_is_being_stored(store: Store, key: s
     with caller.http:
         thread = threading.Thread(target=post)
         thread.start()
-        begun.wait(5)
+        is_storing.wait(5)
         server.close()
         thread.join(5)
     assert answers == [200]
@@ -562,26 +567,26 @@ def test_closing_lets_a_request_finish_that_is_being_stored(store: Store, key: s
 
 
 @pytest.mark.parametrize("start", [True, False], ids=["after its start", "without one"])
-def test_a_server_is_closed_as_often_as_one_likes(store: Store, key: str, *, start: bool) -> None:
+def test_server_can_be_closed_twice(store: Store, key: str, *, start: bool) -> None:
     with Server(store, key) as server:
         if start:
             server.start()
         server.close()
 
 
-def test_a_new_key_is_one_of_opensyncs_form_and_never_the_same() -> None:
+def test_new_key_has_opensyncs_form_and_is_unique() -> None:
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(re.fullmatch(r"osk_[A-Za-z0-9_-]{32}", key) for key in keys)
 
 
 @pytest.mark.parametrize("key", ["", "osk_", "osk_short", "x" * 36, "osk_" + "ü" * 32])
-def test_a_key_that_is_easy_to_guess_is_no_key(store: Store, key: str) -> None:
+def test_malformed_key_is_refused(store: Store, key: str) -> None:
     with pytest.raises(UsageError, match="osk_"):
         Server(store, key)
 
 
-def test_a_port_that_is_taken_is_named(store: Store, server: Server, key: str) -> None:
+def test_port_in_use_is_named_in_the_error(store: Store, server: Server, key: str) -> None:
     for port in (server.server_port, 99_999):
         with pytest.raises(UsageError, match=f"127.0.0.1:{port}: cannot listen") as refused:
             Server(store, key, port)

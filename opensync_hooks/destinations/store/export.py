@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Literal
+from typing import Any
 
 from opensync_hooks.model import Json
 
-ExportFormat = Literal["json", "markdown", "jsonl"]
 
-
-def export(session: Json, messages: list[Json], form: ExportFormat) -> Json:
-    """Return `{session, messages}` for "json", else `{content, filename}`."""
+def export(session: Json, messages: list[Json], form: str) -> Json:
+    """Return `{content, filename}` for "markdown" and "jsonl", `{session, messages}` for others."""
     if form == "markdown":
         return {"content": _markdown(session, messages), "filename": _filename(session, "md")}
     texts = [{"role": message["role"], "content": _text(message, "\n")} for message in messages]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from opensync_hooks.destinations.store.export import ExportFormat, export
+from opensync_hooks.destinations.store.export import export
 from opensync_hooks.model import Json
 from opensync_hooks.system.sqlite import MOVE_AWAY, DamagedError, SqliteFile
 
@@ -86,7 +86,7 @@ class StoreReader:
             "modelUsage": by_model,
         }
 
-    def export(self, id_or_external_id: str, form: ExportFormat = "json") -> Json | None:
+    def export(self, id_or_external_id: str, form: str = "json") -> Json | None:
         """Return a session as `export.export` does; None for an unknown session."""
         session = self.session(id_or_external_id)
         return session and export(session["session"], session["messages"], form)
