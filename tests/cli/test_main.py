@@ -180,7 +180,7 @@ def test_serve_responds_until_it_is_interrupted(ours: Path) -> None:
             assert line == text
             browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
             with browser.open(link, timeout=60) as page:
-                assert b"No session is kept here yet." in page.read()
+                assert b"No sessions yet." in page.read()
         serving.send_signal(signal.SIGINT)
         _, error = serving.communicate(timeout=60)
         watchdog.cancel()
