@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from opensync_hooks.system import files
 from tests.test_architecture import MODULES, NAME, TREES, imports, reachable
 
 AGENTS = ("claude_code", "opencode", "cursor")
@@ -16,7 +17,7 @@ FORBIDDEN_MODULES = {"agents.hook_notes", "agents.registry", "system.log", "syst
 FORBIDDEN_PACKAGES = {
     "filelock", "fcntl", "logging", "requests", "shutil", "socket", "subprocess", "tempfile",
 }  # fmt: skip
-FORBIDDEN_NAMES = {"write_whole", "private_folder", "settle"}
+FORBIDDEN_NAMES = {"atomic_write", "ensure_private_folder", "sync_folder"}
 """Functions of `system.files` that write."""
 WRITING_METHODS = {
     "chmod", "hardlink_to", "mkdir", "rename", "rmdir", "symlink_to", "touch", "unlink",
@@ -69,6 +70,10 @@ def test_reader_changes_nothing(name: str) -> None:
     assert list(violations(TREES[name])) == []
 
 
+def test_forbidden_functions_exist() -> None:
+    assert all(callable(getattr(files, name)) for name in FORBIDDEN_NAMES)
+
+
 def test_every_module_of_a_reader_is_looked_at() -> None:
     assert {f"{ROOM}{agent}.source" for agent in AGENTS} <= {*READERS}
     assert {"agents.sqlite_snapshot", "agents.cursor.transcripts"} <= {*READERS}
@@ -81,7 +86,7 @@ def test_every_module_of_a_reader_is_looked_at() -> None:
     [
         "from opensync_hooks.agents.hook_notes import HookNotes",
         "from opensync_hooks.ledger.ledger import Ledger",
-        "from opensync_hooks.system.files import write_whole",
+        "from opensync_hooks.system.files import atomic_write",
         "import filelock",
         "path.write_text('x')",
         "path.open('wb')",
@@ -98,7 +103,7 @@ def test_a_line_that_writes_is_noticed(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "from opensync_hooks.system.files import open_plain",
+        "from opensync_hooks.system.files import open_regular_file",
         "path.open('rb')",
         "open(path)",
         "os.open(path, os.O_RDONLY)",
