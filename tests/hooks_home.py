@@ -1,4 +1,4 @@
-"""A home with an agent's file of hooks in it, and what our commands make of it."""
+"""A home with an agent's hooks file in it, for the tests of install and uninstall."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PACKAGE = f"{ENVIRONMENT}/lib/python3.11/site-packages/opensync_hooks"
 
 
 class HooksHome:
-    """Of the agent that the class of each test file names."""
+    """The home of a user of one agent; the test file of each agent has a subclass."""
 
     agent: ClassVar[HooksFile]
-    place: ClassVar[str]
+    settings_file: ClassVar[str]
     command: ClassVar[str]
-    """The one that is registered where a test names no other."""
+    """The command that is registered by default."""
 
     def __init__(self, folder: Path, content: bytes | None = None) -> None:
         self.folder = folder
-        self.path = folder / self.place
+        self.path = folder / self.settings_file
         self.path.parent.mkdir(parents=True)
         if content is not None:
             self.path.write_bytes(content)

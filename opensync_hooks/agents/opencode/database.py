@@ -26,7 +26,7 @@ _COLUMNS = (
     *("time_created", "time_updated", "time_idle", "time_archived"),
     *("cost", "tokens_input", "tokens_output"),
 )
-"""What a session consists of, and what tells that it has changed."""
+"""Columns that describe a session, or that change with it."""
 _IS_V2 = "is_new"
 """Marks a row of `session_v2`. The name is part of fingerprints that ledgers already hold."""
 _SECRET_TABLES = frozenset(

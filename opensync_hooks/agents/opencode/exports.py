@@ -42,7 +42,8 @@ class ExportFolder:
         path = self.path / f"{session_id}.json"
         stamp = stamp_of(path) if is_file(path) else None
         if stamp is None:
-            stamp = next((any_ for any_ in self.stamps(()) if any_.session_id == session_id), None)
+            matches = (match for match in self.stamps(()) if match.session_id == session_id)
+            stamp = next(matches, None)
         return [stamp] if stamp and stamp.session_id == session_id else []
 
     def load(self, session_ids: list[str]) -> Iterator[StoredSession]:

@@ -18,7 +18,7 @@ from opensync_hooks.model import Json
 
 UNREADABLE_MESSAGE = "unreadable message"
 UNREADABLE_PART = "unreadable part"
-"""Under these names skipped content is counted."""
+"""Names under which skipped content is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RevertPoint:
 
     message_id: str
     is_within_message: bool
-    """Only some parts of the message itself are undone; OpenCode does not tell which."""
+    """Only some parts of the message itself are undone; OpenCode does not say which."""
 
     @classmethod
     def parse(cls, raw: Any) -> RevertPoint | None:
@@ -84,7 +84,7 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionStamp:
-    """Tells whether anything of a session has changed, without reading all of it."""
+    """Changes with the session, and is found without reading all of it."""
 
     session_id: str
     parent_id: str | None

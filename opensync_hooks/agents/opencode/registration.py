@@ -158,7 +158,7 @@ def _plugin(env: paths.Lookup, command: str) -> bytes:
 
 
 def _command_words(content: bytes) -> list[str]:
-    """Return the command that is in the plugin; empty where there is no valid one."""
+    """Return the words of the command in the plugin; empty if there is no valid command."""
     match = _COMMAND.search(content.decode("utf-8", "replace"))
     try:
         words = json.loads(match[1]) if match else []
@@ -169,7 +169,7 @@ def _command_words(content: bytes) -> list[str]:
 
 @cache
 def _version(program: str) -> tuple[int, ...]:
-    """Return the program's version; empty, which is older than any, if it does not tell."""
+    """Return the program's version; empty, and so older than any, if it prints none."""
     try:
         output = subprocess.run(
             [program, "--version"], capture_output=True, text=True, check=False, timeout=20

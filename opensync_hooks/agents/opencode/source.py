@@ -71,9 +71,9 @@ class OpenCodeSource:
         return self.find(trigger.session_id)
 
     def sessions(self) -> Iterable[Located]:
-        """Return the sessions that are no other's children, newest first.
+        """Return the sessions that are not children of others, newest first.
 
-        A file that cannot be read now stands for its sessions; reading it names the reason.
+        A file that cannot be read now is listed in place of its sessions; `read` raises the reason.
         """
         session_ids: set[str] = set()
         located: list[Located] = []
@@ -146,7 +146,7 @@ def _located(family: list[SessionStamp]) -> Located:
 
 
 def _unreadable(path: Path) -> Located:
-    """Stand for the sessions in a file, with its time, so that it is among the newest, too."""
+    """List a file in place of its sessions, with its time, so that it is among the newest."""
     try:
         changed_at = int(path.stat().st_mtime * 1000)
     except OSError:

@@ -36,7 +36,7 @@ def has_messages(reader: TableReader) -> bool:
 def fetch(reader: TableReader, row: Row, *, has_cost: bool) -> Callable[[], StoredSession]:
     """Take out all rows of a session; the returned function reads them as JSON.
 
-    `has_cost` tells whether a cost of 0 is meant; 1.18 did not count the cost of these yet.
+    Without `has_cost` a cost of 0 is unknown: 1.18 did not count the cost of these sessions yet.
     """
     columns = ("id", "type", "time_created", "data")
     condition = "WHERE session_id = ? ORDER BY seq"

@@ -43,16 +43,15 @@ class Backup:
             "folder_made": self.folder_made,
             "written": [*self.written, digest(after)][-2:],
         }
-        kept = SideFile(self.record, json.dumps(record, indent=2).encode())
-        if self.content is None:
-            return (kept,)
-        return SideFile(_copy_path(self.record, digest(self.content)), self.content), kept
+        side_files = [SideFile(self.record, json.dumps(record, indent=2).encode())]
+        if self.content is not None:
+            copy_path = _copy_path(self.record, digest(self.content))
+            side_files.insert(0, SideFile(copy_path, self.content))
+        return tuple(side_files)
 
     def deletions(self) -> tuple[SideFile, ...]:
-        record = SideFile(self.record, None)
-        if self.content is None:
-            return (record,)
-        return record, SideFile(_copy_path(self.record, digest(self.content)), None)
+        """Return the same files to be deleted, the record before what it refers to."""
+        return tuple(SideFile(kept.path, None) for kept in reversed(self.side_files(b"")))
 
 
 def start(env: paths.Lookup, path: Path, content: bytes | None) -> Backup:

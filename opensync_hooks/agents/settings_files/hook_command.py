@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
 
 WAIT = " --wait"
-"""What the user adds to our command to have it wait until the session has been delivered."""
+"""An option of our command that makes it wait until the session has been delivered."""
 
 
 def hook_command(python: Path, script: Path) -> str:
@@ -27,7 +27,7 @@ def split_command(command: object) -> list[str]:
 def is_ours(command: object, script: str) -> bool:
     """Whether a Python runs our `script`, wherever the two were when the hook was registered.
 
-    Only the command tells: Claude Code drops every key of a handler that it does not know.
+    The command is the only mark: Claude Code drops every key of a handler that it does not know.
     """
     words = split_command(command)
     if len(words) < 2 or not PurePosixPath(words[0]).name.startswith("python"):

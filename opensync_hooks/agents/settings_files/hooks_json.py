@@ -43,13 +43,13 @@ class HooksFile:
     label: str
     script: str
     programs: tuple[str, ...]
-    """The agent's programs: one may be installed and not have been started yet."""
+    """One of these may be installed although the agent has no folder yet."""
     activation_hint: str
     events: tuple[str, ...]
     project_files: tuple[str, ...]
-    """Where the agent looks for more hooks in the project that it runs in."""
+    """Further hooks files, in the project that the agent runs in."""
     empty_text = "{}\n"
-    """What a missing or empty file is taken for."""
+    """The content that a missing or empty file stands for."""
     _prunable: ClassVar[tuple[tuple[int, int], ...]]
     """Depths in a handler's key path: a container at the first that would be left empty is removed
     from the second on."""

@@ -53,7 +53,7 @@ class Registration(Protocol):
     script: str
     """The file in hooks/ that this agent runs."""
     activation_hint: str
-    """What the user has to do before the agent runs newly registered hooks."""
+    """How the user gets the agent to run newly registered hooks."""
 
     def settings_path(self, env: paths.Lookup) -> Path: ...
 
@@ -87,7 +87,7 @@ class Registration(Protocol):
     def plan_without(
         self, path: Path, package: str, owns: Callable[[object], bool]
     ) -> FileChange | None:
-        """Plan to take an npm package out of one of these files; `owns` tells its commands."""
+        """Plan to take an npm package out of one of these files; `owns` recognizes its commands."""
         ...
 
     def advice(self, env: paths.Lookup) -> str:

@@ -46,7 +46,7 @@ def both(*groups: dict[str, object]) -> dict[str, object]:
 
 class Home(HooksHome):
     agent = CLAUDE
-    place = ".claude/settings.json"
+    settings_file = ".claude/settings.json"
     command = COMMAND
 
 

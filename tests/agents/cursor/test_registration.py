@@ -32,7 +32,7 @@ OTHER = {"command": "./other.sh", "matcher": "x", "note": "mine"}
 
 class Home(HooksHome):
     agent = CURSOR
-    place = ".cursor/hooks.json"
+    settings_file = ".cursor/hooks.json"
     command = COMMAND
 
     def hooks(self) -> Any:
