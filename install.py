@@ -1,7 +1,7 @@
-"""Sets opensync-hooks up for this user: python install.py. --help says what else it does.
+"""Installs opensync-hooks for this user: python install.py. --help lists the options.
 
-This file only finds a Python that is new enough; opensync_hooks/setup does the work. Every
-Python since 2.7 has to be able to read all of it, or it could not say which one is needed.
+This file only finds a Python that is new enough; opensync_hooks/setup does the work. Every Python
+since 2.7 has to be able to parse all of it, or it could not say which version is needed.
 """
 
 from __future__ import print_function
@@ -10,21 +10,21 @@ import os
 import subprocess
 import sys
 
-NEEDED = (3, 11)
+MIN_VERSION = (3, 11)
 NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3", "python")
-ASK = "import sys; print(sys.executable if sys.version_info >= %r else '')" % (NEEDED,)
+PROBE = "import sys; print(sys.executable if sys.version_info >= %r else '')" % (MIN_VERSION,)
 
 
 def main(argv):
-    if sys.version_info >= NEEDED:
+    if sys.version_info >= MIN_VERSION:
         return set_up(argv)
-    found = newer_python(os.environ.get("PATH", os.defpath))
-    if found is None:
+    python = find_newer_python(os.environ.get("PATH", os.defpath))
+    if python is None:
         print(advice(), file=sys.stderr)
         return 1
-    print("This is Python %s, which is too old; going on with %s." % (version(), found))
+    print("This is Python %s, which is too old; continuing with %s." % (version(), python))
     sys.stdout.flush()
-    command = [found, os.path.abspath(__file__)]
+    command = [python, os.path.abspath(__file__)]
     command.extend(argv)
     return subprocess.call(command)
 
@@ -33,36 +33,37 @@ def set_up(argv):
     root = os.path.dirname(os.path.abspath(__file__))
     sys.dont_write_bytecode = True  # the clone stays as it was
     sys.path.insert(0, root)
-    from opensync_hooks import setup  # noqa: PLC0415 - no old Python could read it
+    from opensync_hooks.setup import from_clone  # noqa: PLC0415 - no old Python could parse it
 
-    return setup.from_clone(root, argv)
+    return from_clone.main(root, argv)
 
 
-def newer_python(path):
-    """The first Python on PATH that is new enough, by its own word: some names are mere shims."""
+def find_newer_python(path):
+    """Return the first Python on PATH that says it is new enough; some names are mere shims."""
     for name in NAMES:
         for folder in path.split(os.pathsep):
             program = os.path.join(folder, name)
             if folder and os.access(program, os.X_OK) and not os.path.isdir(program):
-                found = ask(program)
-                if found:
-                    return found
+                python = probe(program)
+                if python:
+                    return python
     return None
 
 
-def ask(program):
+def probe(program):
+    """Return the path of the interpreter; empty or None if it is too old or does not run."""
     try:
-        asked = subprocess.Popen(
-            [program, "-c", ASK], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        process = subprocess.Popen(
+            [program, "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        said = asked.communicate()[0].decode("utf-8", "replace").strip()
+        output = process.communicate()[0].decode("utf-8", "replace").strip()
     except OSError:
         return None
-    return said if asked.returncode == 0 else None
+    return output if process.returncode == 0 else None
 
 
 def advice():
-    needed = "%d.%d" % NEEDED
+    needed = "%d.%d" % MIN_VERSION
     return (
         "opensync-hooks needs Python %s or newer; this is Python %s (%s). Nothing was changed.\n"
         "hint: get one from https://www.python.org/downloads/, with `uv python install 3.12`, "

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -205,7 +206,10 @@ def test_hook_imports_only_what_the_interpreter_has_built_in() -> None:
 
 def test_only_three_packages_are_needed_at_run_time() -> None:
     packages = {package for name in MODULES for package in third_party_imports(name)}
-    assert packages == {"requests", "tomli_w", "filelock"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = (re.split("[<>=]", entry)[0] for entry in project["dependencies"])
+    assert packages == {requirement.replace("-", "_") for requirement in requirements}
+    assert len(packages) == 3
 
 
 def test_every_import_of_ours_exists() -> None:

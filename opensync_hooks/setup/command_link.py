@@ -1,4 +1,4 @@
-"""The link that makes `opensync-hooks` a command; never put over another program's file."""
+"""The link that makes `opensync-hooks` a command. It never replaces another program's file."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from opensync_hooks.hook import paths
 
 
 def path(environ: Mapping[str, str]) -> Path:
-    """Where the user's own commands lie, on Linux and macOS alike."""
-    chosen = environ.get("XDG_BIN_HOME") or ""
-    folder = Path(chosen if chosen.startswith("/") else paths.home(environ.get) + "/.local/bin")
-    return folder / paths.NAME
+    """Return where the user's own commands are, on Linux and macOS alike."""
+    folder = environ.get("XDG_BIN_HOME") or ""
+    if not folder.startswith("/"):
+        folder = paths.home(environ.get) + "/.local/bin"
+    return Path(folder, paths.NAME)
 
 
-def serves(program: Path, environ: Mapping[str, str]) -> bool:
-    """Whether the link is for this program: pip, pipx and uv see to the command themselves."""
+def is_for(program: Path, environ: Mapping[str, str]) -> bool:
+    """Return whether we link this program: pip, pipx and uv install their command themselves."""
     return Path(paths.data(environ.get)) in program.parents
 
 
-def on_path(environ: Mapping[str, str]) -> bool:
-    searched = environ.get("PATH", "").split(os.pathsep)
-    return any(os.path.realpath(one) == os.path.realpath(path(environ).parent) for one in searched)
+def is_on_path(environ: Mapping[str, str]) -> bool:
+    folder = os.path.realpath(path(environ).parent)
+    return folder in map(os.path.realpath, environ.get("PATH", "").split(os.pathsep))
 
 
 def is_free(environ: Mapping[str, str]) -> bool:
-    """Whether there is nothing at the place, or a link of ours."""
+    """Return whether there is no file in the link's place, except perhaps a link of ours."""
     return not os.path.lexists(path(environ)) or is_ours(environ)
 
 
 def is_ours(environ: Mapping[str, str]) -> bool:
     try:
         target = path(environ).readlink()
-    except OSError:  # nothing there, or no link
+    except OSError:  # no file, or no link
         return False
     return target.name == paths.NAME and Path(paths.data(environ.get)) in target.parents
 
@@ -43,19 +44,17 @@ def leads_to(program: Path, environ: Mapping[str, str]) -> bool:
     return is_ours(environ) and path(environ).readlink() == program
 
 
-def put(program: Path, environ: Mapping[str, str]) -> None:
-    """Link to `program`, in one step also where an older link stands."""
-    place = path(environ)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    fresh = place.with_name(f".{place.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(program)
-    fresh.replace(place)
+def create(program: Path, environ: Mapping[str, str]) -> None:
+    """Link to `program`; an older link is replaced in one step."""
+    link = path(environ)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    temporary = link.with_name(f".{link.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(program)
+    temporary.replace(link)
 
 
-def remove(environ: Mapping[str, str]) -> bool:
-    """Take our link away; whether there was one."""
-    ours = is_ours(environ)
-    if ours:
+def remove(environ: Mapping[str, str]) -> None:
+    """Remove the link if it is ours."""
+    if is_ours(environ):
         path(environ).unlink()
-    return ours

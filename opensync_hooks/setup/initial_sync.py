@@ -1,16 +1,15 @@
-"""The newest sessions go through at once; where there is none yet, the bundled sample does."""
+"""The first sync: the newest sessions, or the bundled sample if there is no session yet."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
 
-from opensync_hooks.agents import registry
 from opensync_hooks.hook import paths
-from opensync_hooks.setup import sample
+from opensync_hooks.setup import sample_session
 from opensync_hooks.setup.installation import Installation
-from opensync_hooks.setup.options import chosen
-from opensync_hooks.setup.report import row
+from opensync_hooks.setup.options import selected_agents
+from opensync_hooks.system.terminal import print_row
 
 NEWEST = 20
 
@@ -19,26 +18,31 @@ Sync = Callable[[str | None, int | None], int]
 
 
 def run(
-    here: Installation, options: argparse.Namespace, sync: Sync, environ: Mapping[str, str]
+    here: Installation, arguments: argparse.Namespace, sync: Sync, environ: Mapping[str, str]
 ) -> None:
-    if not _count(options, environ):
-        row("Sessions", "none on this machine yet; playing the bundled sample ...")
-        arrived = sample.play(here.python, here.hook(registry.AGENTS[0]), environ)
-        row("", f"{arrived}; it is gone again")
+    """Sync or play the sample. Raises OpenSyncError if the sample does not arrive."""
+    if not _count(arguments, environ):
+        print_row("Sessions", "none on this machine yet; playing the bundled sample ...")
+        print_row("", f"{sample_session.play(here, environ)}; the sample is removed again")
         return
-    row("Sessions", f"syncing {'all' if options.all else f'the newest {NEWEST}'} ...")
-    limit = None if options.all else NEWEST
-    codes = [sync(agent, limit) for agent in options.agents or [None]]
+    print_row("Sessions", f"syncing {'all' if arguments.all else f'the newest {NEWEST}'} ...")
+    limit = None if arguments.all else NEWEST
+    codes = [sync(agent, limit) for agent in arguments.agents or [None]]
     if any(codes):
-        row("", f"not all could be synced: `{paths.NAME} sync` goes on")
+        print_row("", f"not all could be synced: `{paths.NAME} sync` continues")
 
 
-def preview(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    count = _count(options, environ)
-    wanted = count if options.all else min(count, NEWEST)
-    none = "none on this machine yet; the bundled sample would be played in a folder of its own"
-    row("Sessions", f"{wanted} of {count} would be synced" if count else none)
+def preview(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """Print what `run` would sync."""
+    count = _count(arguments, environ)
+    if count:
+        selected = count if arguments.all else min(count, NEWEST)
+        print_row("Sessions", f"{selected} of {count} would be synced")
+    else:
+        sample = "the bundled sample would be played in a folder of its own"
+        print_row("Sessions", f"none on this machine yet; {sample}")
 
 
-def _count(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    return sum(1 for agent in chosen(options) for _ in agent.source(environ).sessions())
+def _count(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    agents = selected_agents(arguments)
+    return sum(1 for agent in agents for _ in agent.source(environ).sessions())

@@ -1,4 +1,4 @@
-"""The Python and the package that hooks and command point to, and who keeps them up to date."""
+"""The Python and the package that hooks and command run, and which installer manages them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from opensync_hooks.hook import paths
 from opensync_hooks.setup import environment
 
 _CACHE = re.compile(r"[\\/](\.?cache|caches)[\\/]", re.IGNORECASE)
-_LASTING = "install it to stay, with `uv tool install` or `pipx install`, then run it again"
+_INSTALL_PERMANENTLY = "install it with `uv tool install` or `pipx install`, then run this again"
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What hooks run: the Python of one environment, and this package in it."""
+    """The Python of one environment, and this package in it."""
 
     python: Path
     package: Path
@@ -32,19 +32,17 @@ class Installation:
         return self.python.with_name(paths.NAME)
 
     def script(self, agent: Agent) -> Path:
-        """Beside the package's modules, or in the clone that an editable installation points to."""
-        places = [
-            root / "hooks" / agent.registration.script
-            for root in (self.package, self.package.parent)
-        ]
-        return next((path for path in places if path.is_file()), places[0])
+        """Return the agent's hook, within the package or in the clone of an editable install."""
+        folders = [root / "hooks" for root in (self.package, self.package.parent)]
+        candidates = [folder / agent.registration.script for folder in folders]
+        return next((path for path in candidates if path.is_file()), candidates[0])
 
     def hook(self, agent: Agent) -> str:
         return hook_command(self.python, self.script(agent))
 
 
 def running(environ: Mapping[str, str]) -> Installation:
-    """The one that this process runs in; in the private one by the path that stays."""
+    """Return the installation of this process, by the path that stays the same across updates."""
     package = Path(__file__).parents[1]
     link = environment.link(environ)
     if is_private(environ) and link.exists() and link.resolve() == Path(sys.prefix).resolve():
@@ -54,29 +52,29 @@ def running(environ: Mapping[str, str]) -> Installation:
 
 
 def is_private(environ: Mapping[str, str]) -> bool:
-    """Whether this process runs in an environment that install.py made."""
-    ours = (place.resolve() for place in environment.made(environ))
-    return Path(sys.prefix).resolve() in ours
+    """Return whether this process runs in an environment that install.py built."""
+    folders = (folder.resolve() for folder in environment.existing(environ))
+    return Path(sys.prefix).resolve() in folders
 
 
 def check(here: Installation, environ: Mapping[str, str]) -> None:
-    """Raises OpenSyncError where hooks could not rely on it."""
+    """Raise OpenSyncError if hooks could not rely on the installation."""
     prefix = Path(sys.prefix)
     if not is_private(environ) and _CACHE.search(f"{prefix}/"):
         raise OpenSyncError(
-            f"{prefix}: this environment is a passing one. Nothing was registered.", _LASTING
+            f"{prefix}: temporary environment. Nothing was registered.", _INSTALL_PERMANENTLY
         )
     proof = [str(here.python), "-I", "-c", environment.PROOF]
     if subprocess.run(proof, capture_output=True, check=False).returncode:
         raise OpenSyncError(
             f"{here.python}: hooks run without your user packages and without PYTHONPATH, and so "
-            f"it does not find {paths.NAME}. Nothing was registered.",
-            _LASTING,
+            f"this Python does not find {paths.NAME}. Nothing was registered.",
+            _INSTALL_PERMANENTLY,
         )
 
 
-def removal() -> str:
-    """How the package goes that this process runs from: by who installed it; a clone needs none."""
+def uninstall_command() -> str:
+    """Return the installer's command that removes this package; empty for a clone."""
     if "site-packages" not in Path(__file__).parts:
         return ""
     prefix = Path(sys.prefix)

@@ -1,6 +1,6 @@
-"""What was taken out of other programs' registrations, and each file as it was before that.
+"""A record of each file that a program's hooks were taken out of, and the file as it was.
 
-Stays after an uninstallation, for it is the only way back.
+Uninstalling keeps them: they are the only way back.
 """
 
 from __future__ import annotations
@@ -9,52 +9,51 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from opensync_hooks.agents.settings_files.backup import digest
 from opensync_hooks.agents.settings_files.file_change import FileChange, SideFile, read
 from opensync_hooks.hook import paths
 
+Plan = Callable[[], FileChange | None]
+
 
 @dataclass(frozen=True, slots=True)
-class Retired:
-    """One file out of which a program's registration was taken."""
+class MigrationBackup:
+    """One file that a package was taken out of. The field names are those in record.json."""
 
     package: str
     path: str
     backup: str
-    """The whole file of before."""
+    """The path of the complete previous file."""
 
 
 def folder(env: paths.Lookup) -> Path:
     return Path(paths.state(env)) / "retired"
 
 
-def everything(env: paths.Lookup) -> list[Retired]:
-    """Nothing for a record that cannot be read."""
+def load_all(env: paths.Lookup) -> list[MigrationBackup]:
+    """Return the recorded backups; an unreadable record has none."""
     try:
-        listed: Any = json.loads(read(_record(env)) or b"[]")
-        return [Retired(one["package"], one["path"], one["backup"]) for one in listed]
+        entries = json.loads(read(_record(env)) or b"[]")
+        return [MigrationBackup(row["package"], row["path"], row["backup"]) for row in entries]
     except (ValueError, TypeError, KeyError):
         return []
 
 
-def noted(
-    env: paths.Lookup, package: str, plan: Callable[[], FileChange | None]
-) -> Callable[[], FileChange | None]:
-    """The same plan; carried out, it keeps the file of before and lists it."""
+def backed_up(env: paths.Lookup, package: str, plan: Plan) -> Plan:
+    """Return a plan that also keeps the previous file and records it."""
 
-    def planned() -> FileChange | None:
+    def plan_with_backup() -> FileChange | None:
         change = plan()
         if change is None or change.before is None:
             return None
         name = f"{change.path.name}.{digest(change.before)[:16]}"
-        one = Retired(package, str(change.path), str(folder(env) / name))
-        listed = [asdict(each) for each in dict.fromkeys((*everything(env), one))]
-        record = SideFile(_record(env), json.dumps(listed, indent=2).encode())
-        return replace(change, side_files=(SideFile(Path(one.backup), change.before), record))
+        backup = MigrationBackup(package, str(change.path), str(folder(env) / name))
+        entries = [asdict(entry) for entry in dict.fromkeys((*load_all(env), backup))]
+        record = SideFile(_record(env), json.dumps(entries, indent=2).encode())
+        return replace(change, side_files=(SideFile(Path(backup.backup), change.before), record))
 
-    return planned
+    return plan_with_backup
 
 
 def _record(env: paths.Lookup) -> Path:

@@ -1,4 +1,4 @@
-"""What may be said to install.py, `opensync-hooks install` and `opensync-hooks uninstall`."""
+"""The options of install.py, `opensync-hooks install` and `opensync-hooks uninstall`."""
 
 from __future__ import annotations
 
@@ -7,74 +7,71 @@ from collections.abc import Sequence
 
 from opensync_hooks.agents import registry
 
-_NAMES = ",".join(registry.NAMES)
 EXAMPLE = ",".join(registry.NAMES[::2])
-"""A choice of agents, for help texts."""
+"""A selection of agents, for help texts."""
 
 
-def read(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments of install.py itself, which does both."""
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments of install.py, which installs and uninstalls."""
     parser = argparse.ArgumentParser(
         prog="install.py",
-        description="Makes a private Python environment, registers the hooks with the agents found "
-        "on this machine and syncs the newest sessions. Run again, it brings all that up to date.",
+        description="Builds a private Python environment, registers the hooks of the agents on "
+        "this machine and syncs the newest sessions. Run it again to update all of that.",
         epilog=f"example: python install.py --agents {EXAMPLE} --dry-run",
     )
     for_install(parser)
-    removal = parser.add_argument_group("to take all of it away again")
-    removal.add_argument("--uninstall", action="store_true", help="hooks, command, environment")
-    _for_purge(removal)
-    return _checked(parser, parser.parse_args(argv))
+    group = parser.add_argument_group("uninstalling")
+    group.add_argument("--uninstall", action="store_true", help="hooks, command, environment")
+    _add_purge(group)
+    arguments = parser.parse_args(argv)
+    if (arguments.purge or arguments.yes) and not arguments.uninstall:
+        parser.error("--purge and --yes belong to --uninstall")
+    return arguments
 
 
 def for_install(parser: argparse.ArgumentParser) -> None:
-    _for_both(parser)
-    first = parser.add_mutually_exclusive_group()
-    first.add_argument("--all", action="store_true", help="sync all sessions, not the newest only")
-    first.add_argument("--no-backfill", action="store_true", help="sync no session now")
-    old = parser.add_mutually_exclusive_group()
-    old.add_argument(
+    _add_common(parser)
+    sessions = parser.add_mutually_exclusive_group()
+    sessions.add_argument("--all", action="store_true", help="sync all sessions, not the newest 20")
+    sessions.add_argument("--no-backfill", action="store_true", help="sync no session now")
+    plugins = parser.add_mutually_exclusive_group()
+    plugins.add_argument(
         "--take-over",
         action="store_true",
-        help="use the login of OpenSync's npm plugins, and take their hooks out",
+        help="migrate from OpenSync's npm plugins: use their login, and take their hooks out",
     )
-    old.add_argument("--keep-old", action="store_true", help="leave the npm plugins as they are")
+    plugins.add_argument("--keep-old", action="store_true", help="leave the npm plugins active")
 
 
 def for_uninstall(parser: argparse.ArgumentParser) -> None:
-    _for_both(parser)
-    _for_purge(parser)
+    _add_common(parser)
+    _add_purge(parser)
 
 
-def chosen(options: argparse.Namespace) -> tuple[registry.Agent, ...]:
-    names = options.agents or [agent.name for agent in registry.AGENTS]
+def selected_agents(arguments: argparse.Namespace) -> tuple[registry.Agent, ...]:
+    names = arguments.agents or registry.NAMES
     return tuple(agent for agent in registry.AGENTS if agent.name in names)
 
 
-def _for_both(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="only show what would be changed")
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="show every change and make none")
+    names = ",".join(registry.NAMES)
     parser.add_argument(
-        "--agents", type=_names, metavar="NAMES", help=f"only these, of {_NAMES} (default: all)"
+        "--agents", type=_names, metavar="NAMES", help=f"only these of {names} (default: all)"
     )
 
 
-def _for_purge(parser: argparse._ActionsContainer) -> None:
+def _add_purge(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
-        "--purge", action="store_true", help="settings, key, queue and synced sessions as well"
+        "--purge", action="store_true", help="also delete settings, key, queue and stored sessions"
     )
     parser.add_argument("--yes", action="store_true", help="purge without asking")
 
 
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    wrong = [name for name in names if name not in _NAMES.split(",")]
-    if wrong or not names:
-        what = f"no agent is called {wrong[0]}" if wrong else "no agent is named"
-        raise argparse.ArgumentTypeError(f"{what}; there are {_NAMES}")
+    unknown = [name for name in names if name not in registry.NAMES]
+    if unknown or not names:
+        problem = f"no agent is called {unknown[0]}" if unknown else "no agent is named"
+        raise argparse.ArgumentTypeError(f"{problem}; there are {','.join(registry.NAMES)}")
     return names
-
-
-def _checked(parser: argparse.ArgumentParser, options: argparse.Namespace) -> argparse.Namespace:
-    if (options.purge or options.yes) and not options.uninstall:
-        parser.error("--purge and --yes belong to --uninstall")
-    return options

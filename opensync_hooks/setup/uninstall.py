@@ -1,11 +1,12 @@
-"""How all of it goes again: hooks, command, environment; settings and sessions only if asked for.
+"""Remove hooks, command and environment; with `--purge` also settings, queue and sessions.
 
-Standard library only: a clone without any environment can take away what it once set up.
+Only the standard library is imported: a clone without an environment can uninstall.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from collections.abc import Mapping
 from functools import partial
@@ -22,94 +23,107 @@ from opensync_hooks.setup import (
     migration_backups,
     user_data,
 )
-from opensync_hooks.setup.options import chosen
-from opensync_hooks.setup.report import agrees, complain, is_terminal, row, say, short
+from opensync_hooks.setup.options import selected_agents
+from opensync_hooks.system.terminal import (
+    can_ask,
+    confirm,
+    print_error,
+    print_line,
+    print_lines,
+    print_row,
+    short_path,
+    surviving_closed_output,
+)
 
 
-def uninstall(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """The exit code: 1 if an agent's file had to be left, and with it what its hooks need."""
-    if options.purge and not _may_purge(options, environ):
-        say("Nothing was changed.")
-        return 1
-    left = [agent for agent in chosen(options) if not _unregister(agent, options, environ)]
-    if left:
-        complain("The hooks above are still there, so the environment that they run in stays.")
-        return 1
-    if not options.agents:
-        package = "" if installation.is_private(environ) else installation.removal()
-        _remove_what_hooks_need(options, environ)
-        _say_what_was_retired(environ)
-        _say_what_stays(options, environ, package)
-    return 0
+def uninstall(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> int:
+    """Return the exit code: 1 if an agent's file, and what its hooks need, had to stay.
+
+    Raises OpenSyncError, OSError.
+    """
+    with surviving_closed_output():
+        if arguments.purge and not _may_purge(arguments, environ):
+            print_line("Nothing was changed.")
+            return 1
+        agents = selected_agents(arguments)
+        unregistered = [_unregister(agent, arguments, environ) for agent in agents]
+        if not all(unregistered):
+            reason = "The hooks above are still registered, so their environment stays."
+            return print_error(OpenSyncError(reason))
+        if not arguments.agents:
+            command = "" if installation.is_private(environ) else installation.uninstall_command()
+            _remove_installation(arguments, environ)
+            _report_remains(arguments, environ, command)
+        return 0
 
 
-def _may_purge(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
-    if options.agents:
+def _may_purge(arguments: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+    if arguments.agents:
         raise UsageError(
-            "--purge takes everything away, so it cannot go with --agents. Nothing was changed.",
+            "--purge deletes everything, so it cannot go with --agents. Nothing was changed.",
             "leave out one of the two",
         )
-    held = user_data.held(environ)
-    row("To delete", "for good:" if held else "no settings, no sessions")
-    for one in held:
-        row("", f"{short(one.path)}: {one.what}")
-    if options.dry_run or options.yes or not held:
+    files = user_data.find(environ)
+    print_row("To delete", "permanently:" if files else "no settings, no sessions")
+    for file in files:
+        print_row("", f"{short_path(file.path)}: {file.content}")
+    if arguments.dry_run or arguments.yes or not files:
         return True
-    if not is_terminal():
+    if not can_ask():
         raise UsageError(
-            "--purge deletes the key and every session synced to this machine, and there is no "
+            "--purge deletes the key and every session stored on this machine, and there is no "
             "terminal to ask on. Nothing was changed.",
-            "say --yes as well",
+            "pass --yes",
         )
-    return agrees("Delete all of this?")
+    return confirm("Delete all of this?")
 
 
-def _unregister(agent: Agent, options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+def _unregister(agent: Agent, arguments: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+    """Remove the agent's hooks; returns whether that was possible."""
     plan = partial(agent.registration.plan_removal, environ.get)
     try:
-        changes = list(filter(None, (plan(),))) if options.dry_run else apply_all(plan)
+        changes = list(filter(None, (plan(),))) if arguments.dry_run else apply_all(plan)
     except OpenSyncError as error:
-        row(agent.label, "hooks could not be taken out")
-        complain(str(error), error.hint)
+        print_row(agent.label, "hooks could not be removed")
+        print_error(error)
         return False
-    would = "would be " if options.dry_run else ""
-    where = short(agent.registration.settings_path(environ.get))
-    row(agent.label, f"hooks {would}taken out of {where}" if changes else "no hook registered")
-    if changes and options.dry_run:
-        say("\n".join(change.diff() for change in changes))
+    verb = "would be removed" if arguments.dry_run else "removed"
+    path = short_path(agent.registration.settings_path(environ.get))
+    print_row(agent.label, f"hooks {verb} from {path}" if changes else "no hook registered")
+    for change in changes if arguments.dry_run else ():
+        print_lines(change.diff())
     return True
 
 
-def _remove_what_hooks_need(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    would = "would be " if options.dry_run else ""
+def _remove_installation(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    verb = "would be removed" if arguments.dry_run else "removed"
     if command_link.is_ours(environ):
-        row("Command", f"{short(command_link.path(environ))} {would}removed")
-    for place in environment.made(environ):
-        row("Environment", f"{short(place)} {would}removed")
-    if options.dry_run:
+        print_row("Command", f"{short_path(command_link.path(environ))} {verb}")
+    for folder in environment.existing(environ):
+        print_row("Environment", f"{short_path(folder)} {verb}")
+    if arguments.dry_run:
         return
     command_link.remove(environ)
     environment.remove(environ)
     backup.forget_all(environ.get)
-    if options.purge and user_data.held(environ):
+    if arguments.purge and user_data.find(environ):
         user_data.delete(environ)
-        row("Deleted", "settings, key, queue and synced sessions")
+        print_row("Deleted", "settings, key, queue and stored sessions")
 
 
-def _say_what_was_retired(environ: Mapping[str, str]) -> None:
-    for one in migration_backups.everything(environ.get):
-        if Path(one.backup).is_file():
-            say(f"\n{one.package} was taken out of {short(one.path)} when you changed over. That")
-            say(f"file as it was: {short(one.backup)}")
-
-
-def _say_what_stays(options: argparse.Namespace, environ: Mapping[str, str], package: str) -> None:
-    if options.dry_run:
-        say("\nDry run: nothing was changed.")
+def _report_remains(
+    arguments: argparse.Namespace, environ: Mapping[str, str], command: str
+) -> None:
+    for entry in migration_backups.load_all(environ.get):
+        if Path(entry.backup).is_file():
+            print_lines(f"\n{entry.package} was taken out of {short_path(entry.path)} when you")
+            print_line(f"migrated. The previous file: {short_path(entry.backup)}")
+    if arguments.dry_run:
+        print_lines("\nDry run: nothing was changed.")
         return
-    left = user_data.roots(environ)
-    if left and not options.purge:
-        say("\nSettings, synced sessions and queue stay. To delete them as well:")
-        say(f"  rm -r {shlex.join(map(str, left))}")
-    if package:
-        say(f"\nThe package itself goes with: {package}")
+    remaining = user_data.roots(environ)
+    if remaining and not arguments.purge:
+        print_lines("\nSettings, stored sessions and queue stay. To delete them as well:")
+        print_line(f"  rm -r {shlex.join(map(str, remaining))}")
+    if command:
+        print_lines(f"\nTo remove the package itself: {command}")

@@ -1,7 +1,7 @@
-"""What this package holds for the user: settings with the key, sessions, queue. And nobody else's.
+"""What this package stores for the user: settings with the key, sessions, queue.
 
-A folder that bears our name is ours whole. In one that the user named there may be anything, so
-there only what we are known to make goes.
+A folder with our name is all ours. A folder that the user named may hold anything, so only files
+with names of ours are deleted in it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
 
-PATIENCE = 10.0
-_PAUSE = 0.1
-_MADE = {
+TIMEOUT = 10.0
+_POLL_SECONDS = 0.1
+_CONTENTS = {
     "config.toml": "settings and key",
-    ".config.toml.*": "settings that something ended in the middle of writing",
+    ".config.toml.*": "settings, half written",
     "store.db*": "sessions in the embedded store",
     "ledger.db*": "what was confirmed",
     "spool": "the queue",
@@ -30,77 +30,76 @@ _MADE = {
     "notes": "what only hooks reported, such as tokens",
     "excluded": "what you keep private",
     "backups": "agents' files as they were",
-    "retired": "other programs' hooks as they were",
+    "retired": "npm plugins' hooks as they were",
     "keepsakes": "sessions that their agent may delete",
     "hooks*.log": "the log",
 }
+"""Name patterns of everything that we write into these folders."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """One file or folder of ours, and in words what is in it."""
+class StoredFile:
+    """One file or folder of ours, and what is in it."""
 
     path: Path
-    what: str
+    content: str
 
 
-def places(environ: Mapping[str, str]) -> list[Path]:
-    find = environ.get
-    found = (paths.config(find), paths.data(find), paths.state(find))
-    return [Path(folder) for folder in dict.fromkeys(found)]
-
-
-def held(environ: Mapping[str, str]) -> list[Held]:
-    return [one for folder in places(environ) for one in _held(folder)]
+def find(environ: Mapping[str, str]) -> list[StoredFile]:
+    return [file for folder in _folders(environ) for file in _find_in(folder)]
 
 
 def roots(environ: Mapping[str, str]) -> list[Path]:
-    """All of it in as few paths as can be named."""
-    found: list[Path] = []
-    for folder in filter(Path.is_dir, places(environ)):
-        found += [folder] if _is_ours_whole(folder) else [one.path for one in _held(folder)]
-    return found
+    """Return the fewest paths that hold all of it."""
+    roots: list[Path] = []
+    for folder in filter(Path.is_dir, _folders(environ)):
+        roots += [folder] if _is_all_ours(folder) else [file.path for file in _find_in(folder)]
+    return roots
 
 
 def delete(environ: Mapping[str, str]) -> None:
-    """Once no worker is at it. Raises OpenSyncError if one does not end, or if anything stays."""
-    with _between_workers(Path(paths.spool(environ.get))):
-        for folder in places(environ):
-            _delete(folder)
-    left = roots(environ)
-    if left:
+    """Delete all of it between two workers.
+
+    Raises OpenSyncError if a worker does not end, or if anything could not be deleted.
+    """
+    with _no_worker(Path(paths.spool(environ.get))):
+        for folder in _folders(environ):
+            if _is_all_ours(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            for file in _find_in(folder):
+                if file.path.is_dir() and not file.path.is_symlink():
+                    shutil.rmtree(file.path)
+                else:
+                    file.path.unlink()
+            with suppress(OSError):
+                folder.rmdir()
+    remaining = roots(environ)
+    if remaining:
         raise OpenSyncError(
-            f"{left[0]}: could not be deleted, or not all of it.",
-            f"see who owns what is in it, then: rm -r {shlex.join(map(str, left))}",
+            f"{remaining[0]}: could not be deleted completely.",
+            f"check who owns what is in it, then: rm -r {shlex.join(map(str, remaining))}",
         )
 
 
-def _held(folder: Path) -> Iterator[Held]:
-    for pattern, what in _MADE.items():
+def _folders(environ: Mapping[str, str]) -> list[Path]:
+    env = environ.get
+    return list(map(Path, dict.fromkeys((paths.config(env), paths.data(env), paths.state(env)))))
+
+
+def _find_in(folder: Path) -> Iterator[StoredFile]:
+    for pattern, content in _CONTENTS.items():
         for path in sorted(folder.glob(pattern)):
-            yield Held(path, what)
+            yield StoredFile(path, content)
 
 
-def _is_ours_whole(folder: Path) -> bool:
+def _is_all_ours(folder: Path) -> bool:
     return folder.name == paths.NAME and not folder.is_symlink()
 
 
-def _delete(folder: Path) -> None:
-    if _is_ours_whole(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    for one in _held(folder):
-        if one.path.is_dir() and not one.path.is_symlink():
-            shutil.rmtree(one.path)
-        else:
-            one.path.unlink()
-    with suppress(OSError):
-        folder.rmdir()
-
-
 @contextmanager
-def _between_workers(spool: Path) -> Iterator[None]:
-    """What a worker is at would otherwise come back behind us."""
+def _no_worker(spool: Path) -> Iterator[None]:
+    """Hold the worker's lock: a running worker would write its files again."""
     lock = spool / "worker.lock"
     if sys.platform == "win32" or not lock.exists():
         yield
@@ -108,20 +107,17 @@ def _between_workers(spool: Path) -> Iterator[None]:
     import fcntl  # noqa: PLC0415 - not on Windows
 
     with lock.open("rb+") as file:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise _busy(lock) from None
-                time.sleep(_PAUSE)
+                    raise OpenSyncError(
+                        f"{spool}: sessions are being delivered at this moment. Nothing of it was "
+                        "deleted.",
+                        "run the same command again in a minute",
+                    ) from None
+                time.sleep(_POLL_SECONDS)
         yield
-
-
-def _busy(lock: Path) -> OpenSyncError:
-    return OpenSyncError(
-        f"{lock.parent}: sessions are being delivered at this moment. They are still there.",
-        "run the same command again in a minute",
-    )

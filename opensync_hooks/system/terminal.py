@@ -1,9 +1,13 @@
-"""Output to a terminal: text that cannot steer it, colours, errors with their next step."""
+"""The terminal: text that cannot steer it, colours, errors with their next step, questions."""
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import TextIO
 
 from opensync_hooks.errors import OpenSyncError
 
@@ -20,6 +24,17 @@ def print_line(text: str, prefix: str = "") -> None:
     print(prefix + _printable(text))
 
 
+def print_lines(text: str) -> None:
+    """Print a text of several lines, such as a diff, with its tabs as spaces."""
+    for line in text.split("\n"):
+        print_line(line.expandtabs())
+
+
+def print_row(name: str, text: str) -> None:
+    """Print one line of a list, with `name` in a column of its own."""
+    print_line(f"{name:<13} {text}")
+
+
 def print_error(error: OpenSyncError) -> int:
     """Print the error and its hint on stderr; returns its exit code."""
     print(_printable(str(error)), file=sys.stderr)
@@ -32,6 +47,54 @@ def coloured(text: str, colour: str) -> str:
     """Return the text in an ANSI colour (`31` is red), or as it is where colours are not wanted."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     return text if plain or not sys.stdout.isatty() else f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; only a plain yes counts. See `can_ask`."""
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def short_path(path: object) -> str:
+    """Return a path for display, with `~` for the user's home."""
+    text, home = str(path), os.path.expanduser("~")  # noqa: PTH111 - for display, not for files
+    return "~" + text.removeprefix(home) if text.startswith(home + os.sep) else text
+
+
+@contextmanager
+def surviving_closed_output() -> Iterator[None]:
+    """Discard output whose reader has gone: `install.py | head` must not stop halfway."""
+    with (
+        redirect_stdout(_SurvivingStream(sys.stdout)),
+        redirect_stderr(_SurvivingStream(sys.stderr)),
+    ):
+        yield
+
+
+class _SurvivingStream(io.TextIOBase):
+    """Writes at once, so that lines of child processes come in the right place."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+        return len(text)
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
 
 
 def _printable(text: str) -> str:

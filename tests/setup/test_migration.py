@@ -1,4 +1,4 @@
-"""From OpenSync's npm plugins to this package: found, and changed over by consent only."""
+"""Migrating from OpenSync's npm plugins: with consent only, and without a gap or a double."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks import config, setup
+from opensync_hooks import config
 from opensync_hooks.agents.opencode import plugin_list
 from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files.file_change import apply_all
@@ -22,10 +22,9 @@ from opensync_hooks.setup import (
     migration_backups,
     npm_plugins,
     options,
+    uninstall,
 )
-from opensync_hooks.setup import (
-    uninstall as removal,
-)
+from opensync_hooks.setup.install import install_at
 from opensync_hooks.setup.installation import Installation
 from tests.opensync import real_opensync
 
@@ -50,12 +49,12 @@ OPENCODE = """{
 """
 
 
-def _no_sync(_agent: str | None, _limit: int | None) -> int:
+def no_sync(_agent: str | None, _limit: int | None) -> int:
     raise AssertionError("no session should be synced")
 
 
 class Machine:
-    """A home with all three npm plugins set up as their own instructions have it."""
+    """A home with all three npm plugins, set up as their instructions say."""
 
     def __init__(self, home: Path, url: str, key: str) -> None:
         self.home = home
@@ -78,12 +77,14 @@ class Machine:
         return path
 
     def install(self, *argv: str) -> int:
-        here = Installation(self.home / "env/bin/python", Path(setup.__file__).parents[1])
-        wish = options.read(["--no-backfill", *argv])
-        return setup._guarded(lambda: setup.install_at(here, wish, _no_sync, self.env))
+        return self.install_and_sync("--no-backfill", *argv)
+
+    def install_and_sync(self, *argv: str) -> int:
+        here = Installation(self.home / "env/bin/python", Path(options.__file__).parents[1])
+        return install_at(here, options.parse(argv), no_sync, self.env)
 
     def uninstall(self, *argv: str) -> int:
-        return removal.uninstall(options.read(["--uninstall", *argv]), self.env)
+        return uninstall.uninstall(options.parse(["--uninstall", *argv]), self.env)
 
     def snapshot(self) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in (self.claude, self.cursor, self.opencode)}
@@ -122,32 +123,31 @@ def machine(home: Path, server: tuple[str, str], monkeypatch: pytest.MonkeyPatch
     return Machine(home, *server)
 
 
-def test_take_over_uses_the_login_and_takes_out_all_three(
+def test_take_over_uses_the_login_and_removes_all_three(
     machine: Machine, server: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = machine.snapshot()
     assert machine.install("--take-over") == 0
     assert machine.old_hooks() == []
-    known = config.load(machine.env)
-    assert (known.url, known.api_key) == server
+    loaded = config.load(machine.env)
+    assert (loaded.url, loaded.api_key) == server
     assert all(agent.registration.state(machine.env.get).events for agent in AGENTS)
-    left = json.loads(machine.claude.read_text())["hooks"]
-    assert sorted(left) == ["SessionEnd", "Stop"]
-    assert left["Stop"][0] == {"hooks": [{"type": "command", "command": "say done"}]}
+    hooks = json.loads(machine.claude.read_text())["hooks"]
+    assert sorted(hooks) == ["SessionEnd", "Stop"]
+    assert hooks["Stop"][0] == {"hooks": [{"type": "command", "command": "say done"}]}
     assert json.loads(machine.cursor.read_text())["hooks"]["stop"][0] == {"command": "./mine.sh"}
     assert machine.opencode.read_text() == OPENCODE.replace('    "opencode-sync-plugin",\n', "")
-    kept = {
-        Path(one.path): Path(one.backup) for one in migration_backups.everything(machine.env.get)
-    }
-    assert {path: backup.read_bytes() for path, backup in kept.items()} == before
-    assert all(backup.stat().st_mode & 0o777 == 0o600 for backup in kept.values())
-    said = capsys.readouterr().out
-    assert "npm uninstall -g claude-code-sync" in said
-    assert "keep their rows in OpenSync" in said
-    assert server[1] not in said
+    entries = migration_backups.load_all(machine.env.get)
+    backups = {Path(entry.path): Path(entry.backup) for entry in entries}
+    assert {path: backup.read_bytes() for path, backup in backups.items()} == before
+    assert all(backup.stat().st_mode & 0o777 == 0o600 for backup in backups.values())
+    output = capsys.readouterr().out
+    assert "npm uninstall -g claude-code-sync" in output
+    assert "keep their rows in OpenSync" in output
+    assert server[1] not in output
 
 
-def test_second_run_has_nothing_left_to_ask(
+def test_second_run_finds_nothing_left(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.install("--take-over")
@@ -167,9 +167,9 @@ def test_without_consent_nothing_of_theirs_changes(
     assert machine.install(*argv) == 0
     assert machine.old_hooks() == ["claude-code-sync", "cursor-sync", "opencode-sync-plugin"]
     assert config.load(machine.env).url is None
-    said = capsys.readouterr().out
-    assert "Found         claude-code-sync, registered in ~/.claude/settings.json" in said
-    assert ("--take-over" in said) == (not argv)
+    output = capsys.readouterr().out
+    assert "Found         claude-code-sync, registered in ~/.claude/settings.json" in output
+    assert ("--take-over" in output) == (not argv)
 
 
 @pytest.mark.parametrize(
@@ -178,50 +178,50 @@ def test_without_consent_nothing_of_theirs_changes(
 def test_on_a_terminal_only_a_yes_is_consent(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, answer: str, *, changes: bool
 ) -> None:
-    asked: list[str] = []
+    questions: list[str] = []
 
     def ask(question: str) -> str:
-        asked.append(question)
+        questions.append(question)
         return answer
 
-    monkeypatch.setattr(migration, "is_terminal", lambda: True)
+    monkeypatch.setattr(migration, "can_ask", lambda: True)
     monkeypatch.setattr("builtins.input", ask)
     assert machine.install() == 0
     assert (machine.old_hooks() == []) == changes
     assert (config.load(machine.env).url is not None) == changes
-    assert asked == ["Use this login, and take these hooks out? Files are backed up. [y/N] "]
+    assert questions == ["Use this login, and take these hooks out? Files are backed up. [y/N] "]
 
 
-def test_dry_run_shows_what_would_go_and_changes_nothing(
+def test_dry_run_shows_the_changes_and_makes_none(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = machine.snapshot()
     assert machine.install("--dry-run", "--take-over") == 0
     assert machine.snapshot() == before
-    said = capsys.readouterr().out
-    assert '-    "opencode-sync-plugin",' in said
-    assert "claude-code-sync hook SessionStart" in said
+    output = capsys.readouterr().out
+    assert '-    "opencode-sync-plugin",' in output
+    assert "claude-code-sync hook SessionStart" in output
 
 
 @pytest.mark.parametrize("trouble", ["wrong key", "no server", "http", "no url"])
-def test_login_that_does_not_work_leaves_the_old_plugins_at_work(
+def test_login_that_does_not_work_leaves_the_old_plugins_active(
     machine: Machine, server: tuple[str, str], capsys: pytest.CaptureFixture[str], trouble: str
 ) -> None:
     url, key = server
-    told = {
+    login = {
         "wrong key": (url, "osk_wrong"),
         "no server": ("http://127.0.0.1:9", key),
         "http": ("http://elsewhere.example", key),
         "no url": ("convex", key),
     }[trouble]
-    path = machine.log_in(".config/claude-code-sync/config.json", *told)
+    path = machine.log_in(".config/claude-code-sync/config.json", *login)
     assert machine.install("--take-over") == 0
     assert len(machine.old_hooks()) == 3
     assert config.load(machine.env).url is None
-    said = capsys.readouterr()
-    assert f"~/{path.relative_to(machine.home)}: " in said.err
-    assert "the old plugins stay as they are" in said.out
-    assert told[1] not in said.out + said.err
+    output, errors = capsys.readouterr()
+    assert f"~/{path.relative_to(machine.home)}: " in errors
+    assert "the old plugins stay active" in output
+    assert login[1] not in output + errors
 
 
 def test_first_login_that_works_is_taken(machine: Machine, server: tuple[str, str]) -> None:
@@ -232,7 +232,7 @@ def test_first_login_that_works_is_taken(machine: Machine, server: tuple[str, st
     assert machine.old_hooks() == []
 
 
-def test_login_of_the_environment_is_what_that_plugin_used(
+def test_login_in_the_environment_wins_as_it_does_for_that_plugin(
     machine: Machine, server: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.log_in(".config/claude-code-sync/config.json", server[0], "osk_older")
@@ -243,7 +243,7 @@ def test_login_of_the_environment_is_what_that_plugin_used(
 
 
 @pytest.mark.parametrize("argv", [(), ("--take-over",)])
-def test_settings_of_ours_that_cannot_be_read_keep_no_hook_from_being_registered(
+def test_unreadable_settings_of_ours_keep_no_hook_from_being_registered(
     machine: Machine, argv: tuple[str, ...]
 ) -> None:
     settings = config.Folders.from_environ(machine.env).settings
@@ -255,7 +255,7 @@ def test_settings_of_ours_that_cannot_be_read_keep_no_hook_from_being_registered
     assert settings.read_text() == "url = "
 
 
-def test_login_of_ours_stays(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_login_stays(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     save_login(machine.env, "https://mine.example", "osk_mine")
     machine.install("--take-over")
     assert config.load(machine.env).api_key == "osk_mine"
@@ -263,14 +263,14 @@ def test_login_of_ours_stays(machine: Machine, capsys: pytest.CaptureFixture[str
     assert "stays as it is: https://mine.example" in capsys.readouterr().out
 
 
-def test_plugin_that_is_logged_out_is_retired_without_a_login(machine: Machine) -> None:
+def test_plugin_without_a_login_is_removed(machine: Machine) -> None:
     machine.write(machine.home / ".config/claude-code-sync/config.json", "{}")
     machine.install("--take-over")
     assert machine.old_hooks() == []
     assert config.load(machine.env).url is None
 
 
-def test_only_the_agents_named_are_looked_at(machine: Machine) -> None:
+def test_only_the_selected_agents_are_migrated(machine: Machine) -> None:
     machine.install("--take-over", "--agents", "claude-code")
     assert machine.old_hooks() == ["cursor-sync", "opencode-sync-plugin"]
 
@@ -278,46 +278,44 @@ def test_only_the_agents_named_are_looked_at(machine: Machine) -> None:
 def test_sessions_that_the_old_plugins_sent_are_not_sent_beside_them(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They would stand in the same rows, and every message twice."""
-    synced: list[object] = []
-    monkeypatch.setattr(initial_sync, "run", lambda *_: synced.append(1))
-    here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])
-    setup.install_at(here, options.read(["--take-over"]), _no_sync, machine.env)
-    assert synced == []
-    said = capsys.readouterr().out
-    assert "Claude Code, OpenCode, Cursor that the old plugin sent are there; ours begin" in said
-    assert "are sent by" not in said
+    """They would be in the same rows, with every message twice."""
+    syncs: list[object] = []
+    monkeypatch.setattr(initial_sync, "run", lambda *_: syncs.append(1))
+    machine.install_and_sync("--take-over")
+    assert syncs == []
+    output = capsys.readouterr().out
+    assert "those of Claude Code, OpenCode, Cursor were sent by the old plugin" in output
+    assert "to send those of" not in output
 
 
-def test_sessions_of_an_agent_without_an_old_plugin_are_not_said_to_be_there(
+def test_agent_without_an_old_plugin_gets_a_hint_how_to_sync_it(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.install("--take-over", "--agents", "cursor")
     save_login(machine.env, "https://mine.example", "osk_mine")
     capsys.readouterr()
     monkeypatch.setattr(initial_sync, "run", lambda *_: None)
-    here = Installation(machine.home / "env/bin/python", Path(setup.__file__).parents[1])
-    setup.install_at(here, options.read(["--take-over"]), _no_sync, machine.env)
-    said = capsys.readouterr().out
-    assert "those of Claude Code, OpenCode that the old plugin sent are there" in said
-    assert "those of Cursor are sent by: " in said
-    assert said.count("sync --agent cursor\n") == 1
+    machine.install_and_sync("--take-over")
+    output = capsys.readouterr().out
+    assert "those of Claude Code, OpenCode were sent by the old plugin" in output
+    assert "to send those of Cursor: " in output
+    assert output.count("sync --agent cursor\n") == 1
 
 
-def test_uninstall_says_how_to_bring_back_what_was_retired(
+def test_uninstall_names_the_files_before_the_migration(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.install("--take-over")
     capsys.readouterr()
     assert machine.uninstall() == 0
-    said = capsys.readouterr().out
-    for one in migration_backups.everything(machine.env.get):
-        assert f"{one.package} was taken out of ~/" in said
-        assert Path(one.backup).is_file()
+    output = capsys.readouterr().out
+    for entry in migration_backups.load_all(machine.env.get):
+        assert f"{entry.package} was taken out of ~/" in output
+        assert Path(entry.backup).is_file()
     assert machine.old_hooks() == []
 
 
-def test_killed_between_the_hooks_of_two_plugins_a_second_run_goes_on(
+def test_second_run_continues_after_a_kill_between_two_plugins(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = apply_all
@@ -331,14 +329,15 @@ def test_killed_between_the_hooks_of_two_plugins_a_second_run_goes_on(
         return real(plan)
 
     monkeypatch.setattr(migration, "apply_all", killed)
-    assert machine.install("--take-over") == 130
+    with pytest.raises(KeyboardInterrupt):
+        machine.install("--take-over")
     assert len(machine.old_hooks()) == 2
     monkeypatch.setattr(migration, "apply_all", real)
     assert machine.install("--take-over") == 0
     assert machine.old_hooks() == []
 
 
-def test_settings_that_cannot_be_parsed_are_left_and_said(
+def test_unparsable_settings_stay_and_are_reported(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine.opencode.write_text('{"plugin": ["opencode-sync-plugin"')
@@ -368,10 +367,11 @@ def test_settings_that_cannot_be_parsed_are_left_and_said(
         (None, None),
     ],
 )
-def test_hook_of_theirs_is_told_by_its_command(command: object, package: str | None) -> None:
-    assert [one.package for one in npm_plugins.ALL if one.owns(command)] == (
-        [package] if package else []
-    )
+def test_hooks_of_the_plugins_are_recognized_by_their_command(
+    command: object, package: str | None
+) -> None:
+    owners = [plugin.package for plugin in npm_plugins.NPM_PLUGINS if plugin.owns(command)]
+    assert owners == ([package] if package else [])
 
 
 @pytest.mark.parametrize(
@@ -391,24 +391,26 @@ def test_every_way_to_name_the_opencode_plugin_is_found(tmp_path: Path, entry: s
     assert change.after == b'{"plugin": ["opencode-syncthing-plugin", "b"]}'
 
 
-def test_places_that_variables_move_are_searched_too(machine: Machine, tmp_path: Path) -> None:
+def test_folders_that_variables_move_are_searched_as_well(machine: Machine, tmp_path: Path) -> None:
     machine.env["CLAUDE_CONFIG_DIR"] = str(tmp_path / "claude")
     machine.write(tmp_path / "claude" / "settings.json", machine.claude.read_text())
-    (found,) = npm_plugins.find(machine.env, AGENTS[:1])
-    assert [change.path for change in found.changes()] == [
+    (plugin,) = npm_plugins.find(machine.env, AGENTS[:1])
+    assert [change.path for change in plugin.changes()] == [
         tmp_path / "claude" / "settings.json",
         machine.claude,
     ]
 
 
-@pytest.mark.parametrize("told", ["", "[]", "{", '{"convexUrl": 1, "apiKey": "osk_a"}', "\ufeff{}"])
-def test_login_file_of_any_shape_is_no_trouble(machine: Machine, told: str) -> None:
-    machine.write(machine.home / ".config/claude-code-sync/config.json", told)
-    (found,) = npm_plugins.find(machine.env, AGENTS[:1])
-    assert found.login is None
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"convexUrl": 1, "apiKey": "osk_a"}', "\ufeff{}"]
+)
+def test_login_file_of_any_content_is_harmless(machine: Machine, content: str) -> None:
+    machine.write(machine.home / ".config/claude-code-sync/config.json", content)
+    (plugin,) = npm_plugins.find(machine.env, AGENTS[:1])
+    assert plugin.login is None
 
 
 def test_login_shows_no_key(machine: Machine, server: tuple[str, str]) -> None:
-    (found,) = npm_plugins.find(machine.env, AGENTS[:1])
-    assert found.login
-    assert server[1] not in repr(found)
+    (plugin,) = npm_plugins.find(machine.env, AGENTS[:1])
+    assert plugin.login
+    assert server[1] not in repr(plugin)

@@ -1,4 +1,4 @@
-"""Uninstalling: what goes, what stays, and what is deleted only when it was asked for."""
+"""Uninstalling removes what was installed, and deletes the user's data only on request."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from opensync_hooks.agents.settings_files import file_change
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.errors import OpenSyncError, UsageError
-from opensync_hooks.setup import options, user_data
-from opensync_hooks.setup import uninstall as removal
+from opensync_hooks.setup import options, uninstall, user_data
 
 DATA, STATE = ".local/share/opensync-hooks", ".local/state/opensync-hooks"
 CONFIG = ".config/opensync-hooks"
-HELD = {
+STORED_FILES = {
     f"{CONFIG}/config.toml": "settings and key",
     f"{DATA}/store.db": "sessions in the embedded store",
     f"{DATA}/store.db-wal": "sessions in the embedded store",
@@ -33,23 +32,23 @@ HELD = {
 
 
 class User:
-    """Somebody with all three agents registered, and sessions kept."""
+    """A user with all three agents registered, and stored sessions."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self.env = {"HOME": str(home), "PATH": "/nowhere"}
         for agent in AGENTS:
             script = home / DATA / "env/lib/opensync_hooks/hooks" / agent.registration.script
-            wanted = hook_command(home / DATA / "env/bin/python", script)
-            planned = agent.registration.plan(self.env.get, wanted)
-            assert planned
-            planned.apply()
-        for name in HELD:
+            command = hook_command(home / DATA / "env/bin/python", script)
+            change = agent.registration.plan(self.env.get, command)
+            assert change
+            change.apply()
+        for name in STORED_FILES:
             (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).touch()
 
     def uninstall(self, *argv: str) -> int:
-        return removal.uninstall(options.read(["--uninstall", *argv]), self.env)
+        return uninstall.uninstall(options.parse(["--uninstall", *argv]), self.env)
 
     def files(self) -> set[str]:
         return {str(path.relative_to(self.home)) for path in self.home.rglob("*") if path.is_file()}
@@ -64,12 +63,12 @@ def user(home: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     return User(home)
 
 
-def test_only_the_agents_named_are_unregistered(user: User) -> None:
+def test_only_the_selected_agents_are_unregistered(user: User) -> None:
     before = user.files()
     assert user.uninstall("--agents", "cursor,opencode") == 0
     assert user.registered() == ["claude-code"]
     assert before - user.files() >= {".cursor/hooks.json"}
-    assert HELD.keys() <= user.files()
+    assert STORED_FILES.keys() <= user.files()
 
 
 def test_purge_without_a_terminal_and_without_yes_changes_nothing(user: User) -> None:
@@ -89,7 +88,7 @@ def test_purge_with_yes_leaves_nothing_of_ours(user: User) -> None:
 @pytest.mark.parametrize(
     ("answer", "gone"), [("y", True), ("YES", True), ("", False), ("no", False)]
 )
-def test_on_a_terminal_purge_asks_and_shows_what_goes(
+def test_on_a_terminal_purge_shows_what_it_deletes_and_asks(
     user: User,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -97,41 +96,42 @@ def test_on_a_terminal_purge_asks_and_shows_what_goes(
     *,
     gone: bool,
 ) -> None:
-    monkeypatch.setattr(removal, "is_terminal", lambda: True)
+    monkeypatch.setattr(uninstall, "can_ask", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: answer)
     assert user.uninstall("--purge") == (0 if gone else 1)
     assert (user.files() == set()) == gone
     assert (user.registered() == []) == gone
-    said = capsys.readouterr().out
-    for name, what in HELD.items():
-        if what:
-            assert f"~/{name}: {what}\n" in said
+    output = capsys.readouterr().out
+    for name, content in STORED_FILES.items():
+        assert content is None or f"~/{name}: {content}\n" in output
 
 
-def test_purge_says_what_it_could_not_delete(
+def test_purge_names_what_it_could_not_delete(
     user: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
-    with pytest.raises(OpenSyncError, match=f"{CONFIG}: could not be deleted") as caught:
+    with pytest.raises(OpenSyncError, match=f"{CONFIG}: could not be deleted completely") as caught:
         user.uninstall("--purge", "--yes")
     assert f"rm -r {user.home / CONFIG} " in caught.value.hint
     assert "Deleted" not in capsys.readouterr().out
 
 
-def test_purge_can_be_tried_dry(user: User, capsys: pytest.CaptureFixture[str]) -> None:
+def test_purge_has_a_dry_run(user: User, capsys: pytest.CaptureFixture[str]) -> None:
     before = user.files()
     assert user.uninstall("--purge", "--dry-run") == 0
     assert user.files() == before
     assert "Dry run: nothing was changed." in capsys.readouterr().out
 
 
-def test_purge_goes_with_all_agents_or_none(user: User) -> None:
+def test_purge_cannot_be_limited_to_some_agents(user: User) -> None:
     with pytest.raises(UsageError, match="cannot go with --agents"):
         user.uninstall("--purge", "--yes", "--agents", "cursor")
     assert len(user.registered()) == 3
 
 
-def test_in_a_folder_that_the_user_named_only_what_is_ours_goes(user: User, tmp_path: Path) -> None:
+def test_in_a_folder_that_the_user_named_only_our_files_are_deleted(
+    user: User, tmp_path: Path
+) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     user.env["OPENSYNC_HOOKS_HOME"] = str(shared)
@@ -141,77 +141,77 @@ def test_in_a_folder_that_the_user_named_only_what_is_ours_goes(user: User, tmp_
     assert [path.name for path in shared.iterdir()] == ["thesis.odt"]
 
 
-def test_purge_waits_for_the_worker_and_gives_up_without_harm(
+def test_purge_waits_for_the_worker_and_deletes_nothing_if_it_does_not_end(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_data, "PATIENCE", 0.2)
+    monkeypatch.setattr(user_data, "TIMEOUT", 0.2)
     lock = user.home / STATE / "spool" / "worker.lock"
     with lock.open("wb") as worker:
         fcntl.flock(worker, fcntl.LOCK_EX)
-        with pytest.raises(OpenSyncError, match="still there"):
+        with pytest.raises(OpenSyncError, match="Nothing of it was deleted"):
             user.uninstall("--purge", "--yes")
         assert (user.home / DATA / "store.db").exists()
     assert user.uninstall("--purge", "--yes") == 0
     assert user.files() == set()
 
 
-def test_file_that_cannot_be_parsed_stays_and_so_does_what_its_hooks_run_in(
+def test_unparsable_file_stays_and_so_does_the_environment_of_its_hooks(
     user: User, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = user.home / ".claude" / "settings.json"
     broken = settings.read_bytes() + b"}"
     settings.write_bytes(broken)
-    made = user.home / DATA / "env-0123456789ab"
-    made.mkdir()
+    environment = user.home / DATA / "env-0123456789ab"
+    environment.mkdir()
     assert user.uninstall() == 1
     assert settings.read_bytes() == broken
     assert user.registered() == []
-    assert made.exists()
-    said = capsys.readouterr().err
-    assert "settings.json: not valid JSON" in said
-    assert "the environment that they run in stays" in said
+    assert environment.exists()
+    errors = capsys.readouterr().err
+    assert "settings.json: not valid JSON" in errors
+    assert "their environment stays" in errors
     settings.write_bytes(broken[:-1])
     assert user.uninstall() == 0
-    assert not made.exists()
+    assert not environment.exists()
     assert not settings.exists()
 
 
 @pytest.mark.parametrize("argv", [["--purge"], ["--yes"], ["--agents", "vim"], ["--agents", ""]])
-def test_what_makes_no_sense_is_a_usage_error(argv: list[str]) -> None:
+def test_meaningless_options_are_a_usage_error(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        options.read(argv)
+        options.parse(argv)
     assert caught.value.code == 2
 
 
 class _KilledError(BaseException):
-    """As sudden as a signal: nothing that handles errors catches it."""
+    """As sudden as a signal: no error handler catches it."""
 
 
-def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dies in the place of the given call that changes something on the disk."""
-    left = [step]
+def kill_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the process die instead of the given call that would change the disk."""
+    calls_left = [step]
 
-    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **more: Any) -> Any:
-            left[0] -= 1
-            if left[0] < 0:
+    def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            calls_left[0] -= 1
+            if calls_left[0] < 0:
                 raise _KilledError
-            return real(*arguments, **more)
+            return real(*arguments, **options)
 
         return call
 
-    for where, name in ((os, "replace"), (os, "unlink"), (os, "fsync"), (os, "rename")):
-        monkeypatch.setattr(where, name, dying(getattr(where, name)))
+    for module, name in ((os, "replace"), (os, "unlink"), (os, "fsync"), (os, "rename")):
+        monkeypatch.setattr(module, name, deadly(getattr(module, name)))
     for name in ("replace", "unlink", "rmdir"):
-        monkeypatch.setattr(Path, name, dying(getattr(Path, name)))
+        monkeypatch.setattr(Path, name, deadly(getattr(Path, name)))
 
 
 @pytest.mark.parametrize(
     "agent", [agent.registration for agent in AGENTS], ids=lambda agent: agent.name
 )
-@pytest.mark.parametrize("older", [False, True], ids=["first time", "upgrade"])
-@pytest.mark.parametrize("again", [False, True], ids=["left so", "run again"])
-def test_killed_at_any_step_uninstall_is_exact(
+@pytest.mark.parametrize("older", [False, True], ids=["first time", "update"])
+@pytest.mark.parametrize("again", [False, True], ids=["not repeated", "repeated"])
+def test_uninstall_restores_the_file_after_a_kill_at_any_step(
     tmp_path: Path, agent: Registration, *, older: bool, again: bool
 ) -> None:
     died = True
@@ -239,7 +239,7 @@ def test_killed_at_any_step_uninstall_is_exact(
 
 def dies(plan: Callable[[], file_change.FileChange | None], step: int) -> bool:
     with pytest.MonkeyPatch.context() as patch:
-        killed_at(step, patch)
+        kill_at(step, patch)
         try:
             file_change.apply_all(plan)
         except _KilledError:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from opensync_hooks import setup
 from opensync_hooks.cli.bulk.bulk_sync import Selection
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.sync import sync
 from opensync_hooks.errors import as_opensync_error
 from opensync_hooks.setup import options
+from opensync_hooks.setup.install import install
 from opensync_hooks.system.terminal import print_error
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    return setup.install(arguments, _sync)
+    return install(arguments, _sync)
 
 
 def _sync(agent: str | None, limit: int | None) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.setup import options, uninstall
 
 
 def _uninstall(arguments: argparse.Namespace) -> int:
-    return uninstall.uninstall(arguments, os.environ)
+    return uninstall.uninstall(arguments)
 
 
 UNINSTALL = Command(

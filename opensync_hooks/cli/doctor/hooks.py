@@ -101,8 +101,8 @@ def _own_doubles(environ: Mapping[str, str]) -> Iterator[Finding]:
 def _npm_plugins(environ: Mapping[str, str]) -> Iterator[Finding]:
     for plugin in npm_plugins.find(environ, registry.AGENTS):
         name = f"{plugin.label} double"
-        if plugin.trouble:
-            fact = f"{plugin.package} may still be registered: {plugin.trouble}"
+        if plugin.error:
+            fact = f"{plugin.package} may still be registered: {plugin.error}"
             yield warning(name, fact, _INSTALL)
         elif plugin.changes():
             fact = f"{plugin.package} is still registered, so every session is uploaded twice."

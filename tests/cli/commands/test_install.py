@@ -28,4 +28,4 @@ def test_install_registers_hooks_even_if_the_sync_fails() -> None:
     ran = run("install", "--agents", "claude-code", OPENSYNC_URL="x", OPENSYNC_API_KEY=KEY)
     assert ran.returncode == 0
     assert "This is not a URL" in ran.stderr
-    assert "not all could be synced: `opensync-hooks sync` goes on" in ran.stdout
+    assert "not all could be synced: `opensync-hooks sync` continues" in ran.stdout

@@ -1,0 +1,78 @@
+"""What install.py runs: build the private environment, then let it install itself.
+
+The rest is `opensync-hooks install` in that environment. Only the standard library is imported,
+because the Python that runs install.py may have nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from opensync_hooks.errors import OpenSyncError, as_opensync_error
+from opensync_hooks.setup import environment, options, uninstall
+from opensync_hooks.setup.install import check_settings_files
+from opensync_hooks.setup.installation import Installation
+from opensync_hooks.setup.preview import preview
+from opensync_hooks.system.terminal import (
+    INTERRUPTED,
+    print_error,
+    print_line,
+    print_row,
+    short_path,
+    surviving_closed_output,
+)
+
+
+def main(root: str, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Install, preview or uninstall from the clone at `root`; returns the exit code."""
+    arguments = options.parse(argv)
+    with surviving_closed_output():
+        try:
+            if arguments.uninstall:
+                return uninstall.uninstall(arguments, environ)
+            return _install(Path(root), argv, arguments, environ)
+        except (OpenSyncError, OSError) as error:
+            return print_error(as_opensync_error(error))
+        except (KeyboardInterrupt, EOFError):
+            sys.stderr.write("\nInterrupted. Run the same command again to continue.\n")
+            return INTERRUPTED
+
+
+def _install(
+    root: Path, argv: Sequence[str], arguments: argparse.Namespace, environ: Mapping[str, str]
+) -> int:
+    existing = environment.current(root, environ)
+    link = existing or environment.link(environ)
+    package = environment.package(link, exists=existing is not None)
+    installation = Installation(environment.python(link), package)
+    if arguments.dry_run:
+        version = f"Python {platform.python_version()} ({sys.executable})"
+        state = "is up to date" if existing else f"would be built with {version}"
+        print_row("Environment", f"{short_path(link)} {state}")
+        return preview(installation, arguments, environ)
+    check_settings_files(installation, arguments, environ)
+    if existing is None:
+        print_line("Building a private Python environment. The first time, this takes a minute.")
+        existing = environment.build(root, environ)
+    python = str(environment.python(existing))
+    code = _run([python, "-I", "-m", "opensync_hooks", "install", *argv], environ)
+    if code == 0:
+        environment.remove_others(existing, environ)
+    return code
+
+
+def _run(command: list[str], environ: Mapping[str, str]) -> int:
+    """Run a command that Ctrl-C reaches as well: it finishes its step and reports by itself."""
+    with subprocess.Popen(command, env=dict(environ)) as process:
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return process.wait()
+        finally:
+            signal.signal(signal.SIGINT, previous)
