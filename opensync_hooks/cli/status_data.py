@@ -128,7 +128,7 @@ def gather() -> Status:
 def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
     """Return whether the destination responds, whether it accepts the key, and the error."""
     try:
-        with factory.destination(config) as destination:
+        with factory.open_destination(config) as destination:
             destination.put_batch({})
     except KeyRefusedError as error:
         return True, False, str(error)

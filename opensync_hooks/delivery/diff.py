@@ -61,7 +61,7 @@ class SessionDiff:
         body = payloads.session_body(self.session, self.costs)
         return body, self._extra(payloads.session_extra(self.session, self.costs))
 
-    def hash(self) -> str:
+    def session_hash(self) -> str:
         """Return the hash of the session's own payload, without its messages."""
         return payloads.digest(*self.session_payload())
 

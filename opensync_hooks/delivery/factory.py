@@ -1,4 +1,4 @@
-"""Puts the parts together: the destination that the settings name, and a syncer for it."""
+"""Opens the destination that the settings name, and a syncer for it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from opensync_hooks.ledger.ledger import Ledger
 
 
 @contextmanager
-def destination(config: Config) -> Iterator[ReadableDestination]:
-    """The user's OpenSync where there is a login, the embedded store where there is none."""
+def open_destination(config: Config) -> Iterator[ReadableDestination]:
+    """Open the user's OpenSync if there is a login, else the embedded store."""
     if config.url and config.api_key:
         from opensync_hooks.destinations.opensync.client import OpenSyncClient  # noqa: PLC0415 - requests cost 70 ms
 
@@ -27,6 +27,6 @@ def destination(config: Config) -> Iterator[ReadableDestination]:
 
 
 @contextmanager
-def syncer(config: Config, ledger: Ledger) -> Iterator[Syncer]:
-    with destination(config) as where:
-        yield Syncer(config, where, ledger)
+def open_syncer(config: Config, ledger: Ledger) -> Iterator[Syncer]:
+    with open_destination(config) as destination:
+        yield Syncer(config, destination, ledger)

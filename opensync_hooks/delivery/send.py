@@ -172,18 +172,18 @@ class _Delivery:
 
     def _put_totals(self) -> None:
         """Bring title and totals up to date; last, as this makes the messages searchable."""
-        session, existing, content_hash = self.diff.session, self.diff.existing, self.diff.hash()
+        existing, content_hash = self.diff.existing, self.diff.session_hash()
         has_sent = self.states[MessageState.CONFIRMED] > 0
         if not has_sent and (existing is None or existing.hash == content_hash):
             return
         remote_id = self._open_session()
         title = self.diff.session_payload()[0].get("title")
         if title and existing and existing.title != title:
-            set_title(self.destination, truncate(session.id), title)
+            set_title(self.destination, truncate(self.diff.session.id), title)
         if has_sent and self._put_session(with_title=False) != remote_id:
             raise _SessionDeletedError
-        unpriced = self.diff.costs.unpriced
-        self.diff.record.confirm_session(content_hash, title, session.end_reason, unpriced)
+        end_reason, unpriced = self.diff.session.end_reason, self.diff.costs.unpriced
+        self.diff.record.confirm_session(content_hash, title, end_reason, unpriced)
 
     def _put_session(self, *, with_title: bool) -> str:
         """Leave the title out for a known session: with it, the server may ignore the rest."""

@@ -1,16 +1,17 @@
 """One session end to end: a list of steps, each of which takes what the one before it returned.
 
-    locate   Source.locate, Source.find   who calls `sync` knows where the session is
-    read     Source.read                  the session, then its subagents
+    locate   agents/*/source.py           where the session is; whoever calls `sync` knows
+    read     agents/*/source.py           the session, then its subagents
     exclude  privacy/exclusion.py         sessions that the user keeps at home
     redact   delivery/redact.py           contents and secrets that stay at home
     price    pricing/cost.py              the cost of each call
     split    delivery/split.py            parts that OpenSync can open
+    bill     delivery/costs.py            the calls that are the session's own
     diff     delivery/diff.py             what the destination lacks
     send     delivery/send.py             requests, each confirmed in the ledger
-    confirm  ledger/session_record.py     that nothing is left to send
+    confirm  ledger/session_record.py     what is missing, and that nothing is left to send
 
-To add a step, write its module and call it from `_changes`, which `sync` and `preview` share.
+`preview` stops before `send`. To add a step, write a module and call it in its place below.
 """
 
 from __future__ import annotations
@@ -56,6 +57,45 @@ class Syncer:
     ledger: Ledger
     prices: PriceTable = field(default_factory=bundled_table)
 
+    def _changes(
+        self,
+        source: Source,
+        located: Located,
+        *,
+        end_reason: str | None = None,
+        force: bool = False,
+        is_preview: bool = False,
+    ) -> Iterator[SessionDiff | ExcludedSession]:
+        """Yield each part of the session and of its subagents, with what was confirmed of it."""
+        exclusions = Exclusions.from_config(self.config)
+        if private := exclusions.private(source.agent, located.session_id):
+            yield ExcludedSession(located.session_id, private)
+            return  # it is not even read
+        for session in source.read(located):
+            is_main = session.id == located.session_id
+            reason = exclusions.reason(source.agent, session.id, session.project_path)
+            if not is_preview:
+                exclusions.remember(source.agent, session.id, reason)
+            if reason:
+                yield ExcludedSession(session.id, reason)
+                if is_main:
+                    return  # its subagents are excluded with it
+                continue
+            existing = self._record(session.agent, session.id)
+            if session.richer_origin and session.richer_origin == existing.origin():
+                continue  # the destination has these messages already, under other ids
+            ended = replace(session, end_reason=end_reason) if is_main else session
+            estimated = estimate_tokens(ended) if self.config.estimate_tokens else ended
+            redacted = redact(estimated, self.config)
+            priced = price(redacted, self.prices)
+            for part in self._split(priced):
+                record = self._record(part.session.agent, part.session.id)
+                if force and not is_preview:
+                    record.mark_pending()
+                costs = bill(part.session, record, claims=not is_preview)
+                keeps_extra = self.destination.keeps_extra
+                yield diff(part, costs, record, keeps_extra=keeps_extra, resends=force)
+
     def sync(
         self,
         source: Source,
@@ -71,7 +111,7 @@ class Syncer:
         confirmed. A message that the destination refuses is quarantined, and the rest goes on.
 
         Raises SourceError, BusyError, UnreachableError, KeyRefusedError, UnusableDestinationError,
-        TimeLimitError; and RejectedError where the session itself is refused.
+        TimeLimitError; and RejectedError if the session itself is refused.
         """
         outcome = SyncOutcome(located.session_id)
         with self.lock(source, located, limits.lock_timeout):
@@ -83,8 +123,7 @@ class Syncer:
                 elif changes.session_id == located.session_id:
                     outcome = replace(outcome, excluded=changes.reason)
             if outcome.is_complete:
-                record = self._record(source.agent, located.session_id)
-                record.set_fingerprint(located.fingerprint)
+                self._record(source.agent, located.session_id).set_fingerprint(located.fingerprint)
         return outcome
 
     def preview(
@@ -95,8 +134,7 @@ class Syncer:
 
     def is_current(self, source: Source, located: Located) -> bool:
         """Whether the session on disk is unchanged since all of it was confirmed."""
-        record = self._record(source.agent, located.session_id)
-        return record.fingerprint() == located.fingerprint
+        return self._record(source.agent, located.session_id).fingerprint() == located.fingerprint
 
     def lock(
         self, source: Source, located: Located, timeout: float
@@ -104,65 +142,10 @@ class Syncer:
         """Keep other runs away from the session. Raises BusyError after `timeout` seconds."""
         return session_lock(self.config.folders.locks, source.agent, located.session_id, timeout)
 
-    def _changes(
-        self,
-        source: Source,
-        located: Located,
-        *,
-        end_reason: str | None = None,
-        force: bool = False,
-        is_preview: bool = False,
-    ) -> Iterator[SessionDiff | ExcludedSession]:
-        """Yield each part of the session and its subagents, against what was confirmed of it."""
-        for session in self._read(source, located, end_reason):
-            if reason := self._exclusion(session, is_preview=is_preview):
-                yield ExcludedSession(session.id, reason)
-                if session.id == located.session_id:
-                    return  # its subagents are excluded with it
-                continue
-            if self._has_richer_copy(session):
-                continue
-            estimated = estimate_tokens(session) if self.config.estimate_tokens else session
-            redacted = redact(estimated, self.config)
-            priced = price(redacted, self.prices)
-            for part in self._split(priced):
-                yield self._diff(part, force=force, is_preview=is_preview)
-
-    def _read(self, source: Source, located: Located, end_reason: str | None) -> Iterator[Session]:
-        if self._exclusions.private(source.agent, located.session_id):
-            yield Session(located.session_id, source.agent)  # only to be excluded
-            return
-        for session in source.read(located):
-            is_main = session.id == located.session_id
-            yield replace(session, end_reason=end_reason) if is_main else session
-
-    def _exclusion(self, session: Session, *, is_preview: bool) -> str | None:
-        reason = self._exclusions.reason(session.agent, session.id, session.project_path)
-        if not is_preview:
-            self._exclusions.remember(session.agent, session.id, reason)
-        return reason
-
-    def _has_richer_copy(self, session: Session) -> bool:
-        """Whether the destination has the messages already, under other ids."""
-        richer = session.richer_origin
-        return richer is not None and richer == self._record(session.agent, session.id).origin()
-
     def _split(self, session: Session) -> Iterable[SessionPart]:
         if self.destination.keeps_extra:  # our own store opens a session of any size
             return (SessionPart(session),)
         return split(session, partial(self._record, session.agent))
-
-    def _diff(self, part: SessionPart, *, force: bool, is_preview: bool) -> SessionDiff:
-        record = self._record(part.session.agent, part.session.id)
-        if force and not is_preview:
-            record.mark_pending()
-        costs = bill(part.session, record, claims=not is_preview)
-        keeps_extra = self.destination.keeps_extra
-        return diff(part, costs, record, keeps_extra=keeps_extra, resends=force)
-
-    @property
-    def _exclusions(self) -> Exclusions:
-        return Exclusions.from_config(self.config)
 
     def _record(self, agent: str, session_id: str) -> SessionRecord:
         return SessionRecord(self.ledger, self.destination.name, agent, session_id)

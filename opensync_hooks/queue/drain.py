@@ -77,7 +77,7 @@ class Drain:
     def _open_syncer(self, config: Config) -> Syncer:
         if self._syncer is None or self._syncer.config is not config:
             self.close()
-            self._syncer = self._destination.enter_context(factory.syncer(config, self.ledger))
+            self._syncer = self._destination.enter_context(factory.open_syncer(config, self.ledger))
         return self._syncer
 
     def deliver(self, job: Job, config: Config) -> Result | None:

@@ -136,7 +136,7 @@ def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> Syn
 
 @contextmanager
 def _open_syncer(config: Config) -> Iterator[Syncer]:
-    with Ledger(config.folders.ledger) as ledger, factory.syncer(config, ledger) as syncer:
+    with Ledger(config.folders.ledger) as ledger, factory.open_syncer(config, ledger) as syncer:
         yield syncer
 
 

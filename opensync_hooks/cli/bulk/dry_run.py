@@ -86,7 +86,7 @@ def _plan_session(changes: SessionDiff) -> PlannedSync:
             size += len(json.dumps(diff.body, ensure_ascii=False).encode())
             masked.update(diff.message.redacted)
     existing = changes.existing
-    has_new_totals = existing is not None and existing.hash != changes.hash()
+    has_new_totals = existing is not None and existing.hash != changes.session_hash()
     return PlannedSync(
         session_id=changes.session.id,
         title=changes.session.title or "",

@@ -96,7 +96,7 @@ def sync(selection: Selection, jobs: int = 1, *, wait: bool = False, as_json: bo
     sessions = selection.find()
     spool = Spool(settings.folders.spool)
     run = _SyncRun(selection, sessions, jobs, as_json=as_json)
-    with Ledger(settings.folders.ledger) as ledger, factory.syncer(settings, ledger) as syncer:
+    with Ledger(settings.folders.ledger) as ledger, factory.open_syncer(settings, ledger) as syncer:
         deadline = time.monotonic() + (_WAIT_S if wait else 0)
         while True:
             try:

@@ -49,7 +49,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     sessions = Selection(tuple(arguments.sessions), arguments.agent, limit=limit).find()
     settings = config.load()
     Spool(settings.folders.spool).record_events()  # a repair must not send private sessions
-    with Ledger(settings.folders.ledger) as ledger, factory.destination(settings) as destination:
+    with (
+        Ledger(settings.folders.ledger) as ledger,
+        factory.open_destination(settings) as destination,
+    ):
         syncer = Syncer(settings, destination, ledger)
         report = _Report(
             destination.name, as_json=arguments.json, is_detailed=bool(arguments.sessions)

@@ -26,7 +26,7 @@ def destination(config: Config) -> Iterator[Finding]:
     from opensync_hooks.destinations.opensync.client import OpenSyncClient  # noqa: PLC0415 - requests costs 70 ms
 
     try:
-        with factory.destination(config) as opensync:
+        with factory.open_destination(config) as opensync:
             opensync.put_batch({})
     except OpenSyncError as error:
         yield failed("destination", str(error), error.hint or "Try again later.")

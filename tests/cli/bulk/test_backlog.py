@@ -29,7 +29,7 @@ def opencode(home: Path) -> OpenCodeHome:
 def sync(*names: str) -> None:
     settings = config.load()
     selection = Selection(names)
-    with Ledger(settings.folders.ledger) as ledger, factory.syncer(settings, ledger) as syncer:
+    with Ledger(settings.folders.ledger) as ledger, factory.open_syncer(settings, ledger) as syncer:
         list(sync_sessions(selection, selection.find(), syncer))
 
 
