@@ -1,4 +1,4 @@
-"""What only a hook is told is kept, once, for as long as the session lasts."""
+"""Facts that only hooks report are kept, each once."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def turn(name: str, output: int = 1, **counts: int) -> TurnUsage:
 
 
 def note(notes: HookNotes) -> Path:
-    (found,) = notes.folder.glob("*.json")
-    return found
+    (path,) = notes.folder.glob("*.json")
+    return path
 
 
-def test_unknown_session_was_not_heard_of(notes: HookNotes) -> None:
+def test_unknown_session_has_no_facts(notes: HookNotes) -> None:
     assert notes.facts("s1") == HookFacts()
     assert not notes.folder.exists()
 
 
-def test_turns_of_many_events_add_up_in_order(notes: HookNotes) -> None:
+def test_turns_of_several_events_add_up_in_order(notes: HookNotes) -> None:
     for name in "abc":
         notes.add("s1", HookFacts((turn(name),), "/work", "3.18"))
     notes.add("s2", HookFacts((turn("z"),)))
@@ -52,19 +52,19 @@ def test_turns_of_many_events_add_up_in_order(notes: HookNotes) -> None:
     assert notes.facts("s2").turns == (turn("z"),)
 
 
-def test_turn_that_is_told_twice_counts_once(notes: HookNotes) -> None:
+def test_turn_reported_twice_counts_once(notes: HookNotes) -> None:
     notes.add("s1", HookFacts((turn("a", 5, input_tokens=9),)))
     notes.add("s1", HookFacts((turn("a", 7), turn("a", 2))))
     assert notes.facts("s1").turns == (turn("a", 7, input_tokens=9),)
 
 
-def test_what_a_later_event_does_not_know_stays() -> None:
-    known = HookFacts((), "/work", "3.18")
-    assert merged(known, HookFacts()) == known
-    assert merged(known, HookFacts(cwd="/other")).cwd == "/other"
+def test_facts_missing_from_a_later_event_are_kept() -> None:
+    existing = HookFacts((), "/work", "3.18")
+    assert merged(existing, HookFacts()) == existing
+    assert merged(existing, HookFacts(cwd="/other")).cwd == "/other"
 
 
-def test_nothing_new_is_not_written(notes: HookNotes) -> None:
+def test_note_is_not_rewritten_without_new_facts(notes: HookNotes) -> None:
     notes.add("s1", HookFacts((turn("a"),)))
     before = note(notes).stat()
     notes.add("s1", HookFacts((turn("a"),)))
@@ -80,7 +80,7 @@ DAMAGED = (
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-def test_damaged_note_is_as_good_as_none(notes: HookNotes, content: bytes) -> None:
+def test_damaged_note_counts_as_missing(notes: HookNotes, content: bytes) -> None:
     notes.add("s1", HookFacts((turn("a"),)))
     note(notes).write_bytes(content)
     assert notes.facts("s1") == HookFacts()
@@ -88,7 +88,7 @@ def test_damaged_note_is_as_good_as_none(notes: HookNotes, content: bytes) -> No
     assert notes.facts("s1").turns == (turn("b"),)
 
 
-def test_note_of_an_older_version_is_still_readable(notes: HookNotes) -> None:
+def test_note_of_an_older_version_is_readable(notes: HookNotes) -> None:
     notes.add("s1", HookFacts((turn("a"),), "/work"))
     older = json.loads(note(notes).read_text()) | {"place": "database"}
     note(notes).write_text(json.dumps(older))
@@ -99,18 +99,20 @@ def test_note_of_an_older_version_is_still_readable(notes: HookNotes) -> None:
 def test_session_id_never_becomes_a_path(notes: HookNotes, session_id: str) -> None:
     notes.add(session_id, HookFacts((turn("a"),)))
     assert notes.facts(session_id).turns == (turn("a"),)
-    assert {one.parent for one in notes.folder.rglob("*")} == {notes.folder}
+    assert {path.parent for path in notes.folder.rglob("*")} == {notes.folder}
 
 
-def test_processes_at_once_lose_no_turn(notes: HookNotes) -> None:
+def test_concurrent_processes_lose_no_turn(notes: HookNotes) -> None:
     names = [[f"{process}-{number}" for number in range(8)] for process in range(3)]
     arguments = [sys.executable, "-c", ADDER, str(ROOT), str(notes.folder)]
     adders = [subprocess.Popen([*arguments, *some]) for some in names]
     assert [adder.wait(30) for adder in adders] == [0, 0, 0]
-    assert {one.id for one in notes.facts("s1").turns} == {name for some in names for name in some}
+    assert {usage.id for usage in notes.facts("s1").turns} == {
+        name for some in names for name in some
+    }
 
 
-def test_disk_that_takes_nothing_is_an_error_of_the_disk(tmp_path: Path) -> None:
+def test_disk_error_is_raised(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(OSError, match="file"):

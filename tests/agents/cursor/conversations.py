@@ -1,4 +1,4 @@
-"""What is said in the tests of Cursor's places, in the shape of each place."""
+"""The same conversation in the format of each of Cursor's copies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AS_TRANSCRIPT = (
 )
 
 
-def a_turn_of_everything(draft: Draft) -> list[str]:
+def add_turn_of_every_kind(draft: Draft) -> list[str]:
     return [
         draft.add_prompt("Fix the parser, please. 日本語 🚀"),
         draft.add_thought("I should look first."),

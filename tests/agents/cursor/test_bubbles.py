@@ -1,4 +1,4 @@
-"""One bubble of the editor's becomes parts: fields that are sent, and no others."""
+"""A bubble becomes parts: the fields that are sent, and no others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from opensync_hooks.agents.cursor import tools
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.model import Attachment, Message, Reasoning, Text, ToolCall, ToolResult
-from tests.agents.cursor.conversations import a_turn_of_everything
+from tests.agents.cursor.conversations import add_turn_of_every_kind
 from tests.cursor_home import CANARY, Editor
 from tests.sessions import dialogue, only
 
@@ -34,7 +34,7 @@ DOCUMENT = {
 
 
 @pytest.mark.parametrize(
-    ("fields", "wanted"),
+    ("fields", "part"),
     [
         ({"text": "plain", "richText": json.dumps(LEXICAL)}, Text("plain")),
         ({"text": "", "richText": json.dumps(LEXICAL)}, Text("one two\nthree")),
@@ -46,10 +46,10 @@ DOCUMENT = {
         ({"errorDetails": {"message": "Connection lost"}}, Text("[Connection lost]")),
     ],
 )
-def test_text_stands_in_one_of_many_fields(
-    editor: Editor, source: CursorSource, fields: dict[str, Any], wanted: Any
+def test_text_is_read_from_any_field_that_holds_it(
+    editor: Editor, source: CursorSource, fields: dict[str, Any], part: Any
 ) -> None:
-    assert answer_of(editor, source, **fields).parts == (wanted,)
+    assert answer_of(editor, source, **fields).parts == (part,)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_text_stands_in_one_of_many_fields(
         ({}, {}),
     ],
 )
-def test_arguments_are_what_the_model_wrote_else_what_cursor_made_of_it(
+def test_arguments_are_the_models_own_or_else_cursors_version_of_them(
     tool: dict[str, Any], arguments: Any
 ) -> None:
     (call,) = tools.parts({"name": "x", "status": "loading", **tool}, "b")
@@ -98,19 +98,19 @@ def test_arguments_are_what_the_model_wrote_else_what_cursor_made_of_it(
         ({"status": "cancelled", "result": "as far as it came"}, "as far as it came", True),
     ],
 )
-def test_result_is_told_in_words_and_failure_as_failure(
+def test_result_is_readable_text_and_a_failure_is_marked(
     tool: dict[str, Any], output: str, *, is_error: bool
 ) -> None:
     _, result = tools.parts({"name": "x", "status": "completed", "toolCallId": "c", **tool}, "b")
     assert result == ToolResult("c", "x", output, is_error)
 
 
-def test_tool_that_runs_has_no_result_yet() -> None:
-    found = list(tools.parts({"name": "x", "status": "loading", "userDecision": "rejected"}, "b"))
-    assert found == [ToolCall("b", "x", {})]
+def test_running_tool_has_no_result() -> None:
+    tool = {"name": "x", "status": "loading", "userDecision": "rejected"}
+    assert list(tools.parts(tool, "b")) == [ToolCall("b", "x", {})]
 
 
-def test_tool_without_a_name_is_known_by_its_number_or_is_none() -> None:
+def test_tool_without_a_name_is_named_by_its_number() -> None:
     assert list(tools.parts({"additionalData": {}}, "b")) == []
     (call,) = tools.parts({"tool": 40, "status": "loading"}, "b")
     assert call == ToolCall("b", "read_file_v2", {}, "Read")
@@ -127,20 +127,20 @@ def test_tool_without_a_name_is_known_by_its_number_or_is_none() -> None:
         *(("task_v2", "Task"), ("Subagent", "Task"), ("something_new", "")),
     ],
 )
-def test_one_action_has_one_category_whatever_it_is_called(name: str, category: str) -> None:
+def test_all_names_of_one_action_share_a_category(name: str, category: str) -> None:
     assert tools.category(name) == category
 
 
-def test_prompt_that_nobody_typed_is_no_prompt(editor: Editor, source: CursorSource) -> None:
+def test_simulated_prompt_is_a_system_message(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
     draft.add_prompt("typed")
     draft.add_prompt("Task 7 is done.", isSimulatedMsg=True, simulatedMsgReason="background_task")
-    draft.add_bubble(2, {"text": "Summary of all that was said.", "capabilityType": 22})
+    draft.add_bubble(2, {"text": "Summary of everything above.", "capabilityType": 22})
     draft.save()
     assert [role for role, _ in dialogue(only(source, "s1"))] == ["user", "system", "system"]
 
 
-def test_files_go_by_name_alone(editor: Editor, source: CursorSource) -> None:
+def test_attachments_carry_paths_but_no_contents(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
     draft.add_prompt(
         "look",
@@ -162,15 +162,15 @@ def test_files_go_by_name_alone(editor: Editor, source: CursorSource) -> None:
     )
 
 
-def test_nothing_private_gets_into_a_session(editor: Editor, source: CursorSource) -> None:
+def test_private_fields_never_reach_a_session(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(context={"x": CANARY}, userEmail=CANARY)
-    a_turn_of_everything(draft)
+    add_turn_of_every_kind(draft)
     draft.save()
     editor.put("messageRequestContext:s1:b1", {"gitStatusRaw": CANARY})
     editor.put("checkpointId:s1:c1", {"files": [CANARY]})
     editor.put("composer.content.abc", CANARY)
     session = only(source, "s1")
-    said = repr(session) + repr(list(session.messages))
-    assert "It is fixed." in said
-    assert CANARY not in said
-    assert CANARY.encode().hex() not in said
+    content = repr(session) + repr(list(session.messages))
+    assert "It is fixed." in content
+    assert CANARY not in content
+    assert CANARY.encode().hex() not in content

@@ -1,4 +1,4 @@
-"""A chat of the command line, or the model's own view, becomes the turns that were said."""
+"""A chat of the command line, or the model's own view in the database, becomes turns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.sessions import dialogue, only, outputs
 DATA = Path(__file__).parents[2] / "data" / "cursor"
 
 
-def test_chat_is_prompts_and_answers_with_results_and_nothing_of_the_preamble(
+def test_chat_has_prompts_answers_and_results_but_no_preamble(
     home: Path, source: CursorSource
 ) -> None:
     chat(home, TURN, name="List files", lastUsedModel="composer-2.5")
@@ -58,7 +58,9 @@ def test_chat_is_prompts_and_answers_with_results_and_nothing_of_the_preamble(
 
 
 @pytest.mark.parametrize("state", ["closed", "killed"])
-def test_chat_that_cursors_own_code_wrote(home: Path, source: CursorSource, state: str) -> None:
+def test_chat_written_by_cursors_own_code_is_read(
+    home: Path, source: CursorSource, state: str
+) -> None:
     folder = home / ".cursor" / "chats" / "0" / "c1"
     shutil.copytree(DATA / "sdk" / state, folder)
     session = only(source, "c1")
@@ -70,7 +72,7 @@ def test_chat_that_cursors_own_code_wrote(home: Path, source: CursorSource, stat
     assert (session.title, session.project_path) == ("List files", "/home/dev/app")
 
 
-def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: CursorSource) -> None:
+def test_chat_that_is_just_being_created_is_not_settled(home: Path, source: CursorSource) -> None:
     path = chat(home, TURN)
     path.unlink()
     path.touch()
@@ -80,7 +82,7 @@ def test_chat_that_is_just_being_made_is_not_finished(home: Path, source: Cursor
     assert list(source.read(located)) == []
 
 
-def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
+def test_chat_in_two_folders_is_read_from_the_hooks_folder(
     home: Path, source: CursorSource, notes: HookNotes
 ) -> None:
     chat(home, TURN, cwd="/work/app")
@@ -91,16 +93,16 @@ def test_chat_in_two_folders_is_taken_from_where_the_hook_ran(
     assert dialogue(only(source, "c1"))[0] == ("user", "elsewhere")
 
 
-def test_chat_began_when_it_says_so_or_the_note_beside_it(home: Path, source: CursorSource) -> None:
+def test_start_of_a_chat_is_its_own_or_that_of_the_notes_beside_it(
+    home: Path, source: CursorSource
+) -> None:
     chat(home, TURN, createdAt=BEGAN + 7)
     assert only(source, "c1").created_at == BEGAN + 7
     chat(home, TURN, createdAt=None)
     assert only(source, "c1").created_at == BEGAN
 
 
-def test_blank_prompt_and_tools_without_a_name_are_no_trouble(
-    home: Path, source: CursorSource
-) -> None:
+def test_blank_prompts_and_unnamed_tools_are_tolerated(home: Path, source: CursorSource) -> None:
     odd = {"type": "tool-call", "toolCallId": "c1"}
     gave = {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "c1", "result": 7}]}
     chat(home, (user(" "), user("go"), assistant(odd), gave, assistant(text("done"))))
@@ -109,7 +111,7 @@ def test_blank_prompt_and_tools_without_a_name_are_no_trouble(
     assert answer.parts == (ToolCall("c1", "tool", {}), ToolResult("c1", "", "7"), Text("done"))
 
 
-def test_missing_blob_costs_only_its_message(home: Path, source: CursorSource) -> None:
+def test_missing_blob_loses_only_its_message(home: Path, source: CursorSource) -> None:
     path = chat(home, TURN)
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("DELETE FROM blobs WHERE instr(data, CAST('two files' AS BLOB))")
@@ -129,17 +131,17 @@ def test_missing_blob_costs_only_its_message(home: Path, source: CursorSource) -
         (TURN[:3], False, False),
     ],
 )
-def test_chat_is_settled_when_the_last_word_is_the_agents(
+def test_chat_is_settled_once_the_agent_has_answered(
     home: Path, source: CursorSource, messages: Any, *, running: bool, settled: bool
 ) -> None:
     chat(home, messages, running=running)
     assert source.is_settled(Trigger("cursor", "c1")) is settled
 
 
-def test_turns_that_a_compaction_took_out_come_from_the_transcript(
+def test_turns_removed_by_a_compaction_are_restored_from_the_transcript(
     home: Path, source: CursorSource
 ) -> None:
-    """They are spare: where the destination has the richer ones already, those stay."""
+    """They are spare: richer ones that the destination already has are kept."""
     turns = [
         (user(word), assistant(text(f"answer to {word}"))) for word in ("one", "go", "go", "go")
     ]
@@ -149,9 +151,9 @@ def test_turns_that_a_compaction_took_out_come_from_the_transcript(
     transcript(
         home,
         [
-            one
+            line
             for word in ("one", "go", "go", "go")
-            for one in (
+            for line in (
                 user_line(word),
                 transcript_line("assistant", text(f"lesser answer to {word}")),
             )
@@ -164,21 +166,19 @@ def test_turns_that_a_compaction_took_out_come_from_the_transcript(
     assert [message.text for message in after][-4:] == [message.text for message in before][-4:]
 
 
-def test_time_of_a_prompt_that_the_graph_lacks_stands_in_the_transcript(
+def test_prompt_without_a_time_takes_it_from_the_transcript(
     home: Path, source: CursorSource
 ) -> None:
-    asked = {"role": "user", "content": [text("<user_query>\ngo\n</user_query>")]}
-    chat(home, [asked, assistant(text("gone"))])
+    prompt = {"role": "user", "content": [text("<user_query>\ngo\n</user_query>")]}
+    chat(home, [prompt, assistant(text("gone"))])
     assert [message.created_at for message in only(source, "c1").messages] == [BEGAN, BEGAN]
-    said = user_line("go", "Tuesday, Sep 29, 2026, 1:11 PM (UTC+3)")
-    transcript(home, [said, transcript_line("assistant", text("gone")), ENDED], "c1/c1.jsonl")
+    line = user_line("go", "Tuesday, Sep 29, 2026, 1:11 PM (UTC+3)")
+    transcript(home, [line, transcript_line("assistant", text("gone")), ENDED], "c1/c1.jsonl")
     at = 1790676660000
     assert [message.created_at for message in only(source, "c1").messages] == [at, at]
 
 
-def test_session_whose_bubbles_are_gone_is_read_from_its_graph(
-    home: Path, source: CursorSource
-) -> None:
+def test_session_without_bubbles_is_read_from_its_graph(home: Path, source: CursorSource) -> None:
     editor = Editor(home)
     blobs = blobs_of(TURN)
     root = blobs.popitem()[1]
@@ -198,11 +198,11 @@ def test_session_whose_bubbles_are_gone_is_read_from_its_graph(
 
 @given(st.binary(max_size=200))
 @settings(deadline=None)
-def test_protobuf_reader_ends_on_any_bytes(raw: bytes) -> None:
+def test_protobuf_reader_terminates_on_any_bytes(raw: bytes) -> None:
     assert len(list(graph.protobuf_fields(raw))) <= len(raw)
 
 
-def test_protobuf_reader_gives_every_field() -> None:
+def test_protobuf_reader_yields_every_field() -> None:
     raw = protobuf(1, b"x" * 300) + protobuf(26, 2**40) + b"\x29" + b"12345678" + protobuf(4, b"")
     assert list(graph.protobuf_fields(raw)) == [
         (1, b"x" * 300),

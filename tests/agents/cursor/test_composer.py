@@ -1,4 +1,4 @@
-"""The editor's rows of a session, in any version, become turns in their order."""
+"""The editor's rows of a session, in any version, become turns in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opensync_hooks.agents.cursor import conversation, state_db
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, ToolCall, ToolResult, Trigger, TurnUsage, Usage
-from tests.agents.cursor.conversations import a_turn_of_everything
+from tests.agents.cursor.conversations import add_turn_of_every_kind
 from tests.cursor_home import BEGAN, Draft, Editor
 from tests.sessions import dialogue, kinds, only
 
@@ -28,7 +28,7 @@ def test_turn_of_every_version_is_a_prompt_and_one_answer(
     editor: Editor, source: CursorSource, version: int
 ) -> None:
     draft = editor.draft(version=version, name="The title")
-    ids = a_turn_of_everything(draft)
+    ids = add_turn_of_every_kind(draft)
     draft.save()
     session = only(source, "s1")
     prompt, answer = session.messages
@@ -45,7 +45,7 @@ def test_turn_of_every_version_is_a_prompt_and_one_answer(
         assert (prompt.created_at, answer.created_at) == (BEGAN + 1_000, BEGAN + 2_000)
 
 
-def test_order_is_that_of_the_headers_and_each_bubble_comes_once(
+def test_bubbles_follow_the_order_of_the_headers_each_once(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
@@ -53,13 +53,11 @@ def test_order_is_that_of_the_headers_and_each_bubble_comes_once(
         draft.add_turn(number)
     draft.headers = [*draft.headers[::-1], *draft.headers]
     draft.save()
-    said = [text for _, text in dialogue(only(source, "s1"))]
-    assert said == [f"{of} {n}" for n in range(5, -1, -1) for of in ("answer", "prompt")]
+    texts = [text for _, text in dialogue(only(source, "s1"))]
+    assert texts == [f"{kind} {n}" for n in range(5, -1, -1) for kind in ("answer", "prompt")]
 
 
-def test_missing_and_empty_rows_lose_nothing_but_themselves(
-    editor: Editor, source: CursorSource
-) -> None:
+def test_missing_and_empty_rows_lose_only_themselves(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
     gone, empty = draft.add_prompt("one"), draft.add_answer("two")
     draft.add_answer("three")
@@ -87,60 +85,58 @@ UNSETTLED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def written(draft: Draft, state_of: str) -> None:
+def write_turns(draft: Draft, state: str) -> None:
     draft.add_turn(1)
     draft.add_prompt("prompt 2")
-    if state_of == "asked":
+    if state == "asked":
         return
-    if state_of == "loading":
+    if state == "loading":
         draft.add_tool_call("run_terminal_command_v2", status="loading")
         return
     answer = draft.add_answer("answer 2")
-    if state_of in ("missing", "null"):
+    if state in ("missing", "null"):
         draft.editor.put(draft.key(answer), None)
-    if state_of == "missing":
+    if state == "missing":
         draft.editor.db.execute("DELETE FROM cursorDiskKV WHERE key = ?", (draft.key(answer),))
 
 
-@pytest.mark.parametrize(("state_of", "document"), UNSETTLED.values(), ids=UNSETTLED.keys())
-def test_turn_that_is_still_being_written_is_not_settled(
-    editor: Editor, source: CursorSource, state_of: str, document: dict[str, Any]
+@pytest.mark.parametrize(("state", "document"), UNSETTLED.values(), ids=UNSETTLED.keys())
+def test_turn_that_is_being_written_is_not_settled(
+    editor: Editor, source: CursorSource, state: str, document: dict[str, Any]
 ) -> None:
     draft = editor.draft()
-    written(draft, state_of)
+    write_turns(draft, state)
     draft.save(**document, lastUpdatedAt=int(time.time() * 1000))
     assert not source.is_settled(Trigger("cursor", "s1"))
     assert only(source, "s1").is_partial
 
 
 @pytest.mark.parametrize(
-    ("state_of", "document"), [("answered", {}), ("asked", {"status": "aborted"})]
+    ("state", "document"), [("answered", {}), ("asked", {"status": "aborted"})]
 )
-def test_turn_that_is_whole_or_was_aborted_is_settled(
-    editor: Editor, source: CursorSource, state_of: str, document: dict[str, Any]
+def test_complete_or_aborted_turn_is_settled(
+    editor: Editor, source: CursorSource, state: str, document: dict[str, Any]
 ) -> None:
     draft = editor.draft()
-    written(draft, state_of)
+    write_turns(draft, state)
     draft.save(**document, lastUpdatedAt=int(time.time() * 1000))
     assert source.is_settled(Trigger("cursor", "s1"))
     assert not only(source, "s1").is_partial
 
 
-def test_turn_that_was_left_half_written_long_ago_is_as_whole_as_it_gets(
-    editor: Editor, source: CursorSource
-) -> None:
-    """A crash leaves one behind, and nobody will ever finish it."""
+def test_turn_abandoned_long_ago_is_not_partial(editor: Editor, source: CursorSource) -> None:
+    """A crash leaves it incomplete, and nobody will ever complete it."""
     draft = editor.draft()
-    written(draft, "loading")
+    write_turns(draft, "loading")
     draft.save(status="generating", lastUpdatedAt=int(time.time() * 1000) - 2 * 3_600_000)
     assert not source.is_settled(Trigger("cursor", "s1"))
     assert not only(source, "s1").is_partial
 
 
-def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
+def test_turn_is_not_awaited_where_bubbles_bear_no_turn_ids(
     editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
-    """Versions before 2026 name none of them: the one that the hook names would never come."""
+    """Before 2026 bubbles bore no turn ids, so the turn that the hook reports would never come."""
     draft = editor.draft()
     draft.add_turn(1)
     draft.save()
@@ -148,7 +144,7 @@ def test_turn_that_no_bubble_bears_the_name_of_is_not_waited_for(
     assert source.is_settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
 
 
-def test_what_earlier_turns_lack_is_lost_and_not_waited_for(
+def test_missing_row_of_an_earlier_turn_is_not_awaited(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
@@ -159,7 +155,7 @@ def test_what_earlier_turns_lack_is_lost_and_not_waited_for(
     assert source.is_settled(Trigger("cursor", "s1"))
 
 
-def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
+def test_reported_turn_is_awaited_where_bubbles_bear_turn_ids(
     editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
     draft = editor.draft()
@@ -170,17 +166,17 @@ def test_turn_that_the_hook_named_is_waited_for_where_turns_bear_names(
     assert not source.is_settled(Trigger("cursor", "s1", awaits="request-2"))
 
 
-def test_sessions_whose_ids_begin_alike_keep_their_rows_apart(editor: Editor) -> None:
+def test_sessions_with_a_common_id_prefix_keep_their_rows_apart(editor: Editor) -> None:
     for session_id in ("s1", "s1a", "s10", "s1;x", "s1-x", "S1"):
         draft = editor.draft(session_id)
         draft.add_turn(1)
         draft.save()
-    found = state_db.read_rows(editor.path, "s1")
-    assert found
-    assert set(found.bubbles) == {"s1-b1", "s1-b2"}
+    rows = state_db.read_rows(editor.path, "s1")
+    assert rows
+    assert set(rows.bubbles) == {"s1-b1", "s1-b2"}
 
 
-def test_answer_keeps_its_id_when_its_first_row_comes_late(
+def test_answer_keeps_its_id_when_its_first_row_arrives_late(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
@@ -188,16 +184,16 @@ def test_answer_keeps_its_id_when_its_first_row_comes_late(
     first = draft.add_answer("first")
     draft.add_answer("second")
     draft.save()
-    whole = editor.get(draft.key(first))
+    row = editor.get(draft.key(first))
     editor.put(draft.key(first), None)
     before = list(only(source, "s1").messages)[1]
-    editor.put(draft.key(first), whole)
+    editor.put(draft.key(first), row)
     after = list(only(source, "s1").messages)[1]
     assert (before.text, after.text) == ("second", "first\n\nsecond")
     assert before.id == after.id == first
 
 
-def test_what_no_header_names_is_undone_and_stands_where_it_was_said(
+def test_bubbles_without_a_header_are_undone_and_keep_their_position(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
@@ -206,32 +202,31 @@ def test_what_no_header_names_is_undone_and_stands_where_it_was_said(
     draft.rewind(2)
     draft.add_turn(3)
     draft.save()
-    told = [(message.text, message.undone) for message in only(source, "s1").messages]
-    assert told == [
+    messages = [(message.text, message.undone) for message in only(source, "s1").messages]
+    assert messages == [
         *(("prompt 1", False), ("answer 1", False)),
         *(("prompt 2", True), ("answer 2", True)),
         *(("prompt 3", False), ("answer 3", False)),
     ]
 
 
-def test_what_was_taken_back_before_there_were_times_stands_at_the_end(
-    editor: Editor, source: CursorSource
-) -> None:
+def test_undone_bubbles_without_times_come_last(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(version=3)
     draft.add_turn(1)
     draft.add_turn(2)
     draft.rewind(2)
     draft.add_turn(3)
     draft.save()
-    found = [(message.text, message.undone) for message in only(source, "s1").messages]
-    assert found[:4] == [(f"{of} {n}", False) for n in (1, 3) for of in ("prompt", "answer")]
-    assert found[4:] == [("prompt 2", True), ("answer 2", True)]
+    messages = [(message.text, message.undone) for message in only(source, "s1").messages]
+    texts = [f"{kind} {n}" for n in (1, 3) for kind in ("prompt", "answer")]
+    assert messages[:4] == [(text, False) for text in texts]
+    assert messages[4:] == [("prompt 2", True), ("answer 2", True)]
 
 
-def test_answer_of_hours_goes_on_in_a_second_message(
+def test_very_long_answer_continues_in_a_second_message(
     editor: Editor, source: CursorSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one message cannot hold would be cut: by parts, or by letters."""
+    """A message with too many parts or characters would be cut."""
     draft = editor.draft()
     draft.add_prompt("go")
     for number in range(7):
@@ -240,11 +235,11 @@ def test_answer_of_hours_goes_on_in_a_second_message(
     for limit, most in (("_MAX_PARTS", 3), ("_MAX_LENGTH", 18)):
         with monkeypatch.context() as small:
             small.setattr(conversation, limit, most)
-            found = [len(message.parts) for message in only(source, "s1").messages]
-            assert found == [1, 3, 3, 1]
+            part_counts = [len(message.parts) for message in only(source, "s1").messages]
+            assert part_counts == [1, 3, 3, 1]
 
 
-def test_list_of_headers_that_was_lost_is_made_again_by_the_times(
+def test_lost_headers_are_replaced_by_the_order_of_times(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(status="aborted")
@@ -279,7 +274,7 @@ HOSTILE_DOCUMENTS: tuple[Any, ...] = (
 
 
 @pytest.mark.parametrize("document", HOSTILE_DOCUMENTS, ids=lambda document: str(document)[:30])
-def test_document_that_makes_no_sense_is_no_session_and_no_error(
+def test_malformed_document_is_neither_a_session_nor_an_error(
     editor: Editor, source: CursorSource, document: Any
 ) -> None:
     editor.put("composerData:s1", document)
@@ -292,7 +287,7 @@ def test_document_that_makes_no_sense_is_no_session_and_no_error(
     "session_id",
     ["task-call_ab\nfc_cd", "a/../b", "..", "x" * 900, "%'; DROP TABLE x", "empty-state-draft"],
 )
-def test_id_may_be_any_text(editor: Editor, source: CursorSource, session_id: str) -> None:
+def test_session_id_may_be_any_text(editor: Editor, source: CursorSource, session_id: str) -> None:
     draft = editor.draft(session_id)
     draft.add_turn(1)
     draft.save()
@@ -300,7 +295,7 @@ def test_id_may_be_any_text(editor: Editor, source: CursorSource, session_id: st
     assert len(list(only(source, session_id).messages)) == 2
 
 
-def test_text_blob_and_broken_utf8_are_read_alike(editor: Editor, source: CursorSource) -> None:
+def test_text_blobs_and_invalid_utf8_are_read_alike(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft()
     as_blob, broken = draft.add_prompt("as blob"), draft.add_answer("as it is")
     draft.save()
@@ -364,7 +359,7 @@ FIELDS = st.sampled_from(
     ),
     header=JSON,
 )
-def test_any_json_in_a_bubble_costs_only_that_bubble(
+def test_arbitrary_json_in_a_bubble_loses_only_that_bubble(
     editor: Editor, source: CursorSource, bubble: Any, tool: Any, header: Any
 ) -> None:
     draft = editor.draft()
@@ -373,39 +368,37 @@ def test_any_json_in_a_bubble_costs_only_that_bubble(
     editor.put(draft.key("odd"), {"toolFormerData": tool, **bubble})
     draft.add_prompt("after")
     draft.save()
-    said = [text for role, text in dialogue(only(source, "s1")) if role == "user"]
-    assert (said[0], said[-1]) == ("before", "after")
+    prompts = [text for role, text in dialogue(only(source, "s1")) if role == "user"]
+    assert (prompts[0], prompts[-1]) == ("before", "after")
 
 
-def wild(editor: Editor, name: str) -> str:
+def put_recorded_rows(editor: Editor, name: str) -> str:
     rows = [json.loads(line) for line in (DATA / name).read_text().splitlines()]
     for row in rows:
         editor.put(row["key"], row["value"])
     return str(rows[0]["key"]).partition(":")[2]
 
 
-def test_real_session_of_2025_is_told_with_its_calls_times_and_tokens(
+def test_real_session_of_2025_has_its_calls_times_and_tokens(
     editor: Editor, source: CursorSource
 ) -> None:
-    session = only(source, wild(editor, "v3-2025-05.jsonl"))
-    told = list(session.messages)
-    assert [message.role for message in told] == ["user", "assistant", "user", "assistant"]
-    assert kinds(told[1]) == [
+    session = only(source, put_recorded_rows(editor, "v3-2025-05.jsonl"))
+    messages = list(session.messages)
+    assert [message.role for message in messages] == ["user", "assistant", "user", "assistant"]
+    assert kinds(messages[1]) == [
         *("Reasoning", "ToolCall", "ToolResult", "Reasoning", "Text", "ToolCall", "ToolResult"),
         *("Reasoning", "Text", "ToolCall", "ToolResult", "Text"),
     ]
-    names = [part.name for part in told[1].parts if isinstance(part, ToolCall)]
+    names = [part.name for part in messages[1].parts if isinstance(part, ToolCall)]
     assert names == ["web_search", "run_terminal_cmd", "edit_file"]
-    times = [message.created_at for message in told]
+    times = [message.created_at for message in messages]
     assert times == [1748057331242, 1748057863978, 1748057863978, 1748057974926]
     assert sum(charge.usage.prompt_tokens for charge in session.charges) == 21571 + 21907
     assert (session.created_at, session.model) == (1748057331242, None)
 
 
-def test_real_session_of_2026_is_told_with_its_model_and_title(
-    editor: Editor, source: CursorSource
-) -> None:
-    session = only(source, wild(editor, "v16-2026-06.jsonl"))
+def test_real_session_of_2026_has_its_model_and_title(editor: Editor, source: CursorSource) -> None:
+    session = only(source, put_recorded_rows(editor, "v16-2026-06.jsonl"))
     (prompt,) = session.messages
     assert prompt.role == "user"
     assert prompt.text.startswith("xxxx xxx xxxxxx")

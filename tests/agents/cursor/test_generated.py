@@ -1,4 +1,4 @@
-"""Sessions of all versions made up at random arrive in the embedded store exactly as written."""
+"""Random sessions of all versions arrive in the embedded store exactly as they were written."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ WORDS = (
     *("parser", "größe", "文件", "🚀", "\u200b", "```", "\\", '"', "'"),
     *("<tag>", "{}", "//", "naïve"),
 )
-Said = tuple[str, list[tuple[str, Any]]]
+Content = tuple[str, list[tuple[str, Any]]]
 
 
 @dataclass
 class Author:
-    """Writes one session and remembers what it wrote: each prompt, and each answer as one."""
+    """Writes one session and keeps what it wrote: each prompt, and each answer as one."""
 
     dice: random.Random
     draft: Draft
-    told: list[Said] = field(default_factory=list)
+    written: list[Content] = field(default_factory=list)
 
     def write(self) -> None:
         for _ in range(self.dice.randint(1, 5)):
@@ -48,7 +48,7 @@ class Author:
         return " ".join(self.dice.choices(WORDS, k=self.dice.randint(1, 30))) + "\nend"
 
     def keep(self, role: str, bubble_id: str, parts: list[tuple[str, Any]]) -> None:
-        """One bubble in ten has no row any more, or an empty one; its place in the order stays."""
+        """Record the bubble; one in ten loses its row, or its content, but not its position."""
         if self.draft.version >= 3 and self.dice.random() < 0.1:
             key = self.draft.key(bubble_id)
             if self.dice.random() < 0.5:
@@ -56,10 +56,10 @@ class Author:
             else:
                 self.draft.editor.db.execute("DELETE FROM cursorDiskKV WHERE key = ?", (key,))
             parts = []
-        if role == "assistant" and self.told[-1][0] == role:
-            self.told[-1][1].extend(parts)
+        if role == "assistant" and self.written[-1][0] == role:
+            self.written[-1][1].extend(parts)
         else:
-            self.told.append((role, list(parts)))
+            self.written.append((role, list(parts)))
 
     def say(self) -> None:
         words = self.words()
@@ -73,12 +73,12 @@ class Author:
 
     def call(self) -> None:
         arguments, output = {"command": self.words()}, self.words()
-        where = self.dice.choice(("rawArgs", "params"))
+        key = self.dice.choice(("rawArgs", "params"))
         form = self.dice.choice((json.dumps, lambda value: value))
-        given = {where: form(arguments), **({"rawArgs": "{}"} if where == "params" else {})}
+        fields = {key: form(arguments), **({"rawArgs": "{}"} if key == "params" else {})}
         call_id = f"call_{self.dice.random()}\nfc"
-        done = form({"output": output, "exitCode": 0})
-        tool = {**given, "toolCallId": call_id, "result": done}
+        result = form({"output": output, "exitCode": 0})
+        tool = {**fields, "toolCallId": call_id, "result": result}
         bubble_id = self.draft.add_tool_call("run_terminal_command_v2", **tool)
         parts = [("tool-call", (call_id, arguments)), ("tool-result", (call_id, output))]
         self.keep("assistant", bubble_id, parts)
@@ -89,24 +89,24 @@ class Author:
             self.draft.headers.pop()
 
     @property
-    def expected(self) -> list[Said]:
-        return [(role, parts) for role, parts in self.told if parts]
+    def expected(self) -> list[Content]:
+        return [(role, parts) for role, parts in self.written if parts]
 
 
-def received(message: dict[str, Any]) -> Said:
+def received(message: dict[str, Any]) -> Content:
     parts = []
-    for one in message["parts"]:
-        content = one["content"]
-        if one["type"] == "tool-call":
+    for part in message["parts"]:
+        content = part["content"]
+        if part["type"] == "tool-call":
             content = (content["id"], content["args"])
-        elif one["type"] == "tool-result":
+        elif part["type"] == "tool-result":
             content = (content["id"], content["result"])
-        parts.append((one["type"], content))
+        parts.append((part["type"], content))
     return message["role"], parts
 
 
 @pytest.mark.parametrize(("seed", "journal"), list(enumerate(JOURNALS)), ids=JOURNALS)
-def test_whatever_cursor_wrote_arrives_in_order_at_its_time_and_nothing_else(
+def test_generated_sessions_arrive_in_order_and_unchanged(
     home: Path, tmp_path: Path, seed: int, journal: Literal["closed", "open", "rollback"]
 ) -> None:
     dice = random.Random(seed)  # noqa: S311 - no secrets
@@ -116,13 +116,13 @@ def test_whatever_cursor_wrote_arrives_in_order_at_its_time_and_nothing_else(
     authors = []
     for number in range(18):
         version = VERSIONS[number % len(VERSIONS)]
-        author = Author(dice, editor.draft(f"s{number}", version, workspaceIdentifier=WHERE))
+        author = Author(dice, editor.draft(f"s{number}", version, workspaceIdentifier=WORKSPACE))
         author.write()
         authors.append(author)
     if journal == "closed":
         editor.close()
     path = editor.copied_while_open(home)
-    before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     ours = tmp_path / "ours"
     config = Config(Folders(ours, ours, ours), thinking=True)
     source = CursorSource(
@@ -136,22 +136,24 @@ def test_whatever_cursor_wrote_arrives_in_order_at_its_time_and_nothing_else(
             check(author, store.session(author.draft.session_id))
         assert store.stats()["sessionCount"] == len(authors)
     editor.close()
-    after = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    after = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) <= {"state.vscdb-shm"}  # which SQLite needs to read a -wal
-    kept = [one.read_bytes() for one in ours.rglob("*") if one.is_file()]
+    kept = [file.read_bytes() for file in ours.rglob("*") if file.is_file()]
     assert not any(CANARY.encode() in content or b"ORPHAN" in content for content in kept)
 
 
-WHERE = {"id": "w", "uri": {"fsPath": "/work/größe app", "scheme": "file"}}
+WORKSPACE = {"id": "w", "uri": {"fsPath": "/work/größe app", "scheme": "file"}}
 
 
-def check(author: Author, found: dict[str, Any] | None) -> None:
-    assert found
-    session, messages = found["session"], found["messages"]
+def check(author: Author, stored: dict[str, Any] | None) -> None:
+    assert stored
+    session, messages = stored["session"], stored["messages"]
     assert [received(message) for message in messages] == author.expected
     assert session["title"] == f"Title {author.draft.session_id}"
     assert (session["projectPath"], session["createdAt"]) == ("/work/größe app", BEGAN)
     times = [message["createdAt"] for message in messages]
     assert times == sorted(times)
-    assert all(BEGAN <= at <= author.draft.at for at in times), "no time of the sync's"
+    assert all(BEGAN <= at <= author.draft.at for at in times), (
+        "no message has the time of the sync"
+    )

@@ -1,4 +1,4 @@
-"""A session is read and delivered over and over while Cursor writes it, from another process."""
+"""A session is read and delivered again and again while another process writes it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ pause = lambda: time.sleep(dice.uniform(0, 0.03))
 number = 0
 while time.monotonic() < end:
     number += 1
-    for of, words in ((1, "prompt"), (2, "thought"), (2, "answer")):
-        draft.headers.append({"bubbleId": f"b{number}-{words}", "type": of})
+    for kind, words in ((1, "prompt"), (2, "thought"), (2, "answer")):
+        draft.headers.append({"bubbleId": f"b{number}-{words}", "type": kind})
         draft.save(status="generating")
         pause()
         for length in (2, 5, 99):
             text = f"{words} {number}"[:length]
-            row = {"type": of, "createdAt": draft.at, "text": text}
+            row = {"type": kind, "createdAt": draft.at, "text": text}
             draft.at += 1
             editor.put(draft.key(f"b{number}-{words}"), row)
             pause()
@@ -71,16 +71,19 @@ def syncer(tmp_path: Path) -> Iterator[Syncer]:
 def stored(syncer: Syncer) -> list[dict[str, Any]]:
     store = syncer.destination
     assert isinstance(store, Store)
-    found = store.session("s1")
-    return found["messages"] if found else []
+    session = store.session("s1")
+    return session["messages"] if session else []
 
 
 def texts(messages: list[dict[str, Any]]) -> dict[str, str]:
-    return {one["externalId"].partition(":")[2]: one.get("textContent") or "" for one in messages}
+    return {
+        message["externalId"].partition(":")[2]: message.get("textContent") or ""
+        for message in messages
+    }
 
 
 @pytest.mark.parametrize("journal", ["wal", "rollback"])
-def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
+def test_live_session_arrives_in_real_states_and_ends_complete(
     home: Path, tmp_path: Path, syncer: Syncer, journal: str
 ) -> None:
     Editor(home, journal="wal" if journal == "wal" else "rollback").close()
@@ -106,9 +109,9 @@ def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
             except SourceError as error:
                 refused.append(str(error))
             seen.append(texts(stored(syncer)))
-    # Only now does the editor close: a reader that is at it then keeps SQLite from tidying up.
-    said = writer.communicate(b"")
-    assert (writer.returncode, said) == (0, (b"done\n", b""))
+    # The editor closes only now: a reader at that moment would keep SQLite from tidying up.
+    output = writer.communicate(b"")
+    assert (writer.returncode, output) == (0, (b"done\n", b""))
     assert all("lets nobody read" in error for error in refused)
     located = source.find("s1")
     assert located
@@ -123,6 +126,6 @@ def test_live_session_arrives_in_states_that_were_and_ends_up_whole(
         numbers = [int(name[1:].split("-")[0]) for name, text in state.items() if "[" not in text]
         assert numbers == sorted(numbers)
         for name, text in state.items():
-            whole, part = (one.removeprefix("[undone] ") for one in (final[name], text))
-            assert whole.startswith(part)
+            final_text = final[name].removeprefix("[undone] ")
+            assert final_text.startswith(text.removeprefix("[undone] "))
     assert [path.name for path in located.path.parent.iterdir()] == ["state.vscdb"]

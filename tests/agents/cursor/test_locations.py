@@ -1,4 +1,4 @@
-"""A session that lies in several places arrives once, from the richest."""
+"""A session with several copies is read once, from the richest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.cursor_home import (
 from tests.sessions import dialogue, only
 
 
-def test_hollow_transcript_never_hides_the_editors_session(
+def test_empty_transcript_never_hides_the_editors_session(
     home: Path, source: CursorSource, editor: Editor
 ) -> None:
     draft = editor.draft("c1")
@@ -33,10 +33,10 @@ def test_hollow_transcript_never_hides_the_editors_session(
     transcript(home, (ENDED,), "c1/c1.jsonl")
     chat(home, TURN)
     assert dialogue(only(source, "c1")) == [("user", "prompt 1"), ("assistant", "answer 1")]
-    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert [located.session_id for located in source.sessions()] == ["c1"]
 
 
-def test_empty_document_does_not_hide_the_transcript_but_gives_it_its_name(
+def test_empty_document_names_the_transcript_and_does_not_hide_it(
     home: Path, source: CursorSource, editor: Editor
 ) -> None:
     editor.draft("c1", name="Its name").save()
@@ -44,23 +44,26 @@ def test_empty_document_does_not_hide_the_transcript_but_gives_it_its_name(
     session = only(source, "c1")
     assert session.title == "Its name"
     assert len(dialogue(session)) == 2
-    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert [located.session_id for located in source.sessions()] == ["c1"]
 
 
 def aliases(message: Message) -> set[str]:
     return {message.id, *message.aliases}
 
 
-def test_message_is_known_again_when_the_editors_rows_come_after_the_transcript(
+def test_bubbles_keep_the_ids_of_a_transcript_as_aliases(
     home: Path, source: CursorSource, editor: Editor
 ) -> None:
-    """The editor writes its rows late; what was delivered first must not arrive twice."""
+    """The editor writes its rows late, so a delivered transcript must not arrive twice."""
     transcript(
         home,
         [
-            one
+            line
             for n in (1, 2)
-            for one in (user_line(f"prompt {n}"), transcript_line("assistant", text(f"answer {n}")))
+            for line in (
+                user_line(f"prompt {n}"),
+                transcript_line("assistant", text(f"answer {n}")),
+            )
         ],
         "c1/c1.jsonl",
     )
@@ -73,7 +76,7 @@ def test_message_is_known_again_when_the_editors_rows_come_after_the_transcript(
     assert all(name in aliases(message) for name, message in zip(first, then, strict=True))
 
 
-def test_session_names_the_copy_it_was_read_from_and_the_richer_one(
+def test_session_names_its_origin_and_the_richer_one(
     home: Path, source: CursorSource, editor: Editor
 ) -> None:
     draft = editor.draft("c1")
@@ -88,7 +91,7 @@ def test_session_names_the_copy_it_was_read_from_and_the_richer_one(
     assert dialogue(from_file)
 
 
-def test_project_of_a_transcript_is_the_folder_whose_name_fits(
+def test_project_of_a_transcript_is_the_folder_with_a_matching_slug(
     home: Path, source: CursorSource, notes: HookNotes
 ) -> None:
     window(home, "w1", "file:///work/other", {})
@@ -97,8 +100,8 @@ def test_project_of_a_transcript_is_the_folder_whose_name_fits(
     assert only(source, "c1").project_path == "/work/my app é"
     transcript(home, AS_TRANSCRIPT, "c2/c2.jsonl", project="nobody-knows")
     assert only(source, "c2").project_path is None
-    notes.add("c2", HookFacts(cwd="/work/told/by/the/hook"))
-    assert only(source, "c2").project_path == "/work/told/by/the/hook"
+    notes.add("c2", HookFacts(cwd="/work/reported/by/the/hook"))
+    assert only(source, "c2").project_path == "/work/reported/by/the/hook"
 
 
 @pytest.mark.parametrize(
@@ -109,11 +112,11 @@ def test_project_of_a_transcript_is_the_folder_whose_name_fits(
         ("C:\\Users\\dev", "c-Users-dev"),
     ],
 )
-def test_name_of_a_projects_folder_is_made_as_cursor_does(path: str, name: str) -> None:
+def test_slug_equals_cursors_own(path: str, name: str) -> None:
     assert projects.slug(path) == name
 
 
-def test_file_outside_of_cursors_folders_is_read_by_itself(
+def test_file_outside_cursors_folders_is_read_alone(
     source: CursorSource, tmp_path: Path, home: Path
 ) -> None:
     path = transcript(tmp_path / "copy", AS_TRANSCRIPT, "c1/c1.jsonl")

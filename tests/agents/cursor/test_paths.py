@@ -1,4 +1,4 @@
-"""Cursor's data is looked for where each system and each variable puts it."""
+"""Cursor's data is read from where each platform and each variable puts it."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from tests.sessions import dialogue, only
 from tests.transcripts import Pen
 
 
-def test_every_statement_goes_by_the_index(editor: Editor) -> None:
-    """One that scanned would read all of a database that may hold a hundred gigabytes."""
+def test_every_statement_uses_the_index(editor: Editor) -> None:
+    """A scan would read all of a database that may have a hundred gigabytes."""
     draft = editor.draft(conversationState="~Ci" + "A" * 46, subagentComposerIds=["kid"])
     draft.add_turn(1)
     draft.save()
-    said: list[str] = []
+    statements: list[str] = []
     plans: list[str] = []
 
     def work(db: sqlite3.Connection) -> None:
-        db.set_trace_callback(said.append)
+        db.set_trace_callback(statements.append)
         composer = state_db._value(db, "composerData:s1")
         state_db._summary(db, "s1", composer)
         for read in (state_db._rows, state_db._graph):
             read(db, "s1")
         state_db._page(db, "composerData:")
         db.set_trace_callback(None)
-        for statement in {one for one in said if "sqlite_master" not in one}:
+        for statement in {query for query in statements if "sqlite_master" not in query}:
             rows = db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
             plans.extend(row[3].decode() for row in rows)
 
@@ -54,7 +54,9 @@ def test_every_statement_goes_by_the_index(editor: Editor) -> None:
     assert all(plan.startswith("SEARCH") for plan in plans), plans
 
 
-def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notes: HookNotes) -> None:
+def test_variables_override_the_databases_path(
+    tmp_path: Path, home: Path, notes: HookNotes
+) -> None:
     elsewhere = Editor(tmp_path / "elsewhere")
     draft = elsewhere.draft()
     draft.add_turn(1)
@@ -77,7 +79,7 @@ def test_overrides_of_the_place_are_heeded(tmp_path: Path, home: Path, notes: Ho
         ), environ
 
 
-def test_nightly_builds_have_a_folder_of_their_own(home: Path, source: CursorSource) -> None:
+def test_nightly_builds_have_their_own_folder(home: Path, source: CursorSource) -> None:
     editor = Editor(home)
     draft = editor.draft()
     draft.add_turn(1)
@@ -103,7 +105,7 @@ MAC, XDG = "Library/Application Support", {"XDG_CONFIG_HOME": "/xdg"}
         ("win32", {"APPDATA": "/c/Roaming"}, "/c/Roaming"),
     ],
 )
-def test_every_system_has_its_own_place(
+def test_every_platform_has_its_own_folders(
     monkeypatch: pytest.MonkeyPatch, platform: str, environ: dict[str, str], folder: str
 ) -> None:
     monkeypatch.setattr("sys.platform", platform)
@@ -116,22 +118,22 @@ def test_every_system_has_its_own_place(
     assert roots.chats[-2] == Path("/home/dev/.cursor/chats")
 
 
-def test_hook_of_a_remote_window_or_within_wsl_looks_at_the_side_where_it_runs(
+def test_hook_of_a_remote_window_ignores_the_local_database(
     editor: Editor, home: Path, source: CursorSource
 ) -> None:
-    """There the editor's rows lie on another machine; a database here is of other windows."""
+    """Its rows are on another machine; a database here belongs to other windows."""
     draft = editor.draft()
     draft.add_turn(1)
     draft.save()
-    said = (user_line("prompt 1"), transcript_line("assistant", text("told there")), ENDED)
-    transcript(home, said, "s1/s1.jsonl")
+    lines = (user_line("prompt 1"), transcript_line("assistant", text("remote answer")), ENDED)
+    transcript(home, lines, "s1/s1.jsonl")
     assert dialogue(only(source, "s1"))[1] == ("assistant", "answer 1")
     roots = CursorPaths.from_environ({"CURSOR_CODE_REMOTE": "true"}, str(home))
-    there = CursorSource(roots, HookNotes(home / "notes there", "cursor").facts)
-    assert dialogue(only(there, "s1"))[1] == ("assistant", "told there")
+    remote = CursorSource(roots, HookNotes(home / "notes there", "cursor").facts)
+    assert dialogue(only(remote, "s1"))[1] == ("assistant", "remote answer")
 
 
-def test_database_of_2024_holds_nothing_and_a_file_that_is_none_is_an_error(
+def test_database_of_2024_is_empty_and_an_invalid_file_is_an_error(
     home: Path, source: CursorSource
 ) -> None:
     path = user_folder(home) / "globalStorage" / "state.vscdb"
@@ -151,25 +153,25 @@ def test_database_of_2024_holds_nothing_and_a_file_that_is_none_is_an_error(
         list(source.read(listed))
 
 
-def test_database_that_cannot_be_read_keeps_no_other_agent_from_its_sync(
+def test_unreadable_database_stops_no_other_agent(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pen = Pen(home / ".claude" / "projects" / "-work" / "c1.jsonl")
     pen.turn(1)
     older = transcript(home, (user_line("prompt 1"), ENDED), "s1/s1.jsonl")
-    for one in (pen.path, older):
-        os.utime(one, (time.time() - 60,) * 2)
+    for path in (pen.path, older):
+        os.utime(path, (time.time() - 60,) * 2)
     path = user_folder(home) / "globalStorage" / "state.vscdb"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no database at all" * 100)
     assert main.main(["sync", "c1"]) == 0
     assert main.main(["sync", "--all"]) == 1
-    said = capsys.readouterr()
-    assert "c1: 0 messages sent to embedded store, 2 unchanged" in said.out
-    assert said.err.startswith(f"{path}: not readable as a database")
-    assert main.main(["sync"]) == 1  # and it is said each time
+    output = capsys.readouterr()
+    assert "c1: 0 messages sent to embedded store, 2 unchanged" in output.out
+    assert output.err.startswith(f"{path}: not readable as a database")
+    assert main.main(["sync"]) == 1  # each time again
     assert main.main(["status"]) == 0
     assert "1 synced, the last one" in capsys.readouterr().out
-    assert main.main(["sync", "s1"]) == 1  # it may be in there, and richer
-    assert main.main(["sync", "--limit", "1"]) == 1  # who asks for the newest is told, too
+    assert main.main(["sync", "s1"]) == 1  # the database may hold a richer copy
+    assert main.main(["sync", "--limit", "1"]) == 1  # also if only the newest are synced
     assert main.main(["sync", "--since", "1h"]) == 1

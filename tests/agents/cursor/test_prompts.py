@@ -1,4 +1,4 @@
-"""The user's words are told from what Cursor puts around them."""
+"""The user's words are separated from the context that Cursor adds."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ from opensync_hooks.agents.cursor import prompts
         ),
     ],
 )
-def test_users_words_are_told_from_what_cursor_puts_around_them(
-    raw: str, kind: str, text: str
-) -> None:
-    said = prompts.parse(raw)
-    assert (said.kind, said.text) == (kind, text)
+def test_users_words_are_separated_from_cursors_context(raw: str, kind: str, text: str) -> None:
+    user_text = prompts.parse(raw)
+    assert (user_text.kind, user_text.text) == (kind, text)

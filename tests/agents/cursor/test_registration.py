@@ -1,4 +1,4 @@
-"""Our hooks get into Cursor's hooks.json so that Cursor takes the file, and out of it again."""
+"""Our hooks are added to and removed from Cursor's hooks.json so that Cursor accepts the file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def dumped(hooks: object, version: object = 1, **style: Any) -> bytes:
 
 
 def loads(content: bytes) -> bool:
-    """Cursor's own loader, written down a second time: comments cut, then every rule of it."""
+    """Return whether Cursor accepts the file: its loader's rules, written a second time."""
     if content.startswith(BOM):
         return False
     text = re.sub(r"//.*$", "", re.sub(r"/\*[\s\S]*?\*/", "", content.decode()), flags=re.MULTILINE)
@@ -53,15 +53,14 @@ def loads(content: bytes) -> bool:
     try:
         value = json.loads(text)
         version = value["version"]
-        entries = [one for some in value["hooks"].values() for one in some]
-        sound = all(one["command"] + one.get("type", "command") for one in entries)
-        sound = sound and all(one.get("timeout", 1) > 0 for one in entries)
-        known = all(one.get("type", "command") in ("command", "prompt") for one in entries)
+        hooks = [hook for entries in value["hooks"].values() for hook in entries]
+        has_commands = all(hook["command"] + hook.get("type", "command") for hook in hooks)
+        has_timeouts = all(hook.get("timeout", 1) > 0 for hook in hooks)
+        has_types = all(hook.get("type", "command") in ("command", "prompt") for hook in hooks)
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
-    return (
-        type(version) is int and version > 0 and set(value["hooks"]) <= EVENTS and sound and known
-    )
+    is_sound = has_commands and has_timeouts and has_types
+    return type(version) is int and version > 0 and set(value["hooks"]) <= EVENTS and is_sound
 
 
 STYLED = {
@@ -100,7 +99,7 @@ def test_install_twice_is_install_once(styled: Home) -> None:
     assert styled.content == once
 
 
-def test_uninstall_gives_back_the_same_bytes(styled: Home) -> None:
+def test_uninstall_restores_the_same_bytes(styled: Home) -> None:
     before = styled.content
     styled.install(STALE)
     styled.install()
@@ -110,7 +109,7 @@ def test_uninstall_gives_back_the_same_bytes(styled: Home) -> None:
     assert not list(backup.folder(styled.env.get).iterdir())
 
 
-def test_uninstall_keeps_what_others_wrote_meanwhile(styled: Home) -> None:
+def test_uninstall_keeps_later_changes_of_others(styled: Home) -> None:
     styled.install()
     theirs = json.loads(styled.content or b"")
     theirs["hooks"].setdefault("sessionEnd", []).append(OTHER)
@@ -121,14 +120,14 @@ def test_uninstall_keeps_what_others_wrote_meanwhile(styled: Home) -> None:
     assert loads(styled.content or b"")
 
 
-def test_file_that_is_left_without_hooks_is_still_one_that_cursor_takes(tmp_path: Path) -> None:
+def test_file_without_remaining_hooks_is_still_valid(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", dumped(OURS, indent=2))
     home.uninstall()
     assert home.hooks() == {}
     assert loads(home.content or b"")
 
 
-def test_new_file_is_made_whole_and_goes_again(tmp_path: Path) -> None:
+def test_new_file_is_created_complete_and_removed_again(tmp_path: Path) -> None:
     home = Home(tmp_path / "h")
     home.install()
     assert home.content == dumped(OURS, indent=2) + b"\n"
@@ -136,7 +135,7 @@ def test_new_file_is_made_whole_and_goes_again(tmp_path: Path) -> None:
     assert not home.path.exists()
 
 
-SLEEPING = {
+REFUSED = {
     "no version": (b'{"hooks": {"stop": [%s]}}', '"version"'),
     "version of text": (b'{"version": "1", "hooks": {"stop": [%s]}}', '"version"'),
     "version of nought": (b'{"version": 0, "hooks": {"stop": [%s]}}', '"version"'),
@@ -164,25 +163,27 @@ SLEEPING = {
 }
 
 
-@pytest.mark.parametrize(("content", "said"), SLEEPING.values(), ids=SLEEPING.keys())
-def test_hooks_that_cursor_refuses_are_not_woken(tmp_path: Path, content: bytes, said: str) -> None:
-    """Fixing the file would start foreign hooks, and adding ours would be of no use."""
-    whole = content.replace(b"%s", json.dumps(OTHER).encode())
-    assert not loads(whole)
-    home = Home(tmp_path / "h", whole)
+@pytest.mark.parametrize(("content", "reason"), REFUSED.values(), ids=REFUSED.keys())
+def test_file_that_cursor_refuses_is_not_repaired(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    """Repairing the file would start foreign hooks, and ours would not run in it."""
+    content = content.replace(b"%s", json.dumps(OTHER).encode())
+    assert not loads(content)
+    home = Home(tmp_path / "h", content)
     with pytest.raises(
         OpenSyncError, match=r"runs none of the hooks .* Nothing was changed"
     ) as caught:
         home.install()
-    assert said in str(caught.value)
+    assert reason in str(caught.value)
     assert caught.value.hint
-    assert home.content == whole
-    assert said in str(CURSOR.state(home.env.get).blocker)
+    assert home.content == content
+    assert reason in str(CURSOR.state(home.env.get).blocker)
     assert home.uninstall() is None
 
 
 @pytest.mark.parametrize("version", [None, "1", 0, -1, 1.5, True])
-def test_file_of_ours_alone_gets_the_version_that_it_lacks(tmp_path: Path, version: object) -> None:
+def test_missing_version_is_added_to_a_file_of_ours_alone(tmp_path: Path, version: object) -> None:
     home = Home(tmp_path / "h", dumped({"stop": [{"command": STALE}]}, version))
     home.install()
     assert json.loads(home.content or b"") == {"version": 1, "hooks": OURS}
@@ -199,7 +200,7 @@ def test_file_of_ours_alone_gets_the_version_that_it_lacks(tmp_path: Path, versi
         b"\xff",
     ],
 )
-def test_file_that_we_cannot_read_is_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_unreadable_file_is_left_alone(tmp_path: Path, content: bytes) -> None:
     home = Home(tmp_path / "h", content)
     with pytest.raises(OpenSyncError, match="Nothing was changed") as caught:
         home.install()
@@ -216,14 +217,14 @@ def test_command_that_the_loader_would_cut_is_never_written(tmp_path: Path, fold
     assert home.content is None
 
 
-def test_foreign_command_with_a_cut_in_it_is_none_of_our_business(tmp_path: Path) -> None:
+def test_foreign_command_that_the_loader_cuts_is_ignored(tmp_path: Path) -> None:
     foreign = {"command": "ls /work/*.py /work/*/x"}
     home = Home(tmp_path / "h", dumped({"stop": [foreign]}))
     home.install()
     assert home.hooks()["stop"] == [foreign, AT_STOP]
 
 
-STALE_ONES: dict[str, dict[str, list[object]]] = {
+STALE_HOOKS: dict[str, dict[str, list[object]]] = {
     "stale": {"stop": [{"command": STALE}], "sessionEnd": [{"command": STALE}]},
     "without loop_limit": {"stop": [{"command": COMMAND, "timeout": 10}]},
     "with a loop_limit": {"stop": [AT_STOP | {"loop_limit": 5}]},
@@ -235,21 +236,21 @@ STALE_ONES: dict[str, dict[str, list[object]]] = {
 }
 
 
-@pytest.mark.parametrize("hooks", STALE_ONES.values(), ids=STALE_ONES.keys())
-def test_every_wanted_event_ends_with_one_current_hook_of_ours(
+@pytest.mark.parametrize("hooks", STALE_HOOKS.values(), ids=STALE_HOOKS.keys())
+def test_each_event_ends_with_one_current_hook_of_ours(
     tmp_path: Path, hooks: dict[str, list[object]]
 ) -> None:
     home = Home(tmp_path / "h", dumped(hooks, indent=2))
     home.install()
     assert list(home.hooks()) == ["stop", "sessionEnd"]
     for event, entries in home.hooks().items():
-        ours = [one for one in entries if is_ours(one["command"], CURSOR.script)]
+        ours = [hook for hook in entries if is_ours(hook["command"], CURSOR.script)]
         assert ours == OURS[event]
     assert json.dumps(home.hooks()).count("./other.sh") == json.dumps(hooks).count("./other.sh")
     assert home.install() is None
 
 
-def test_timeout_and_more_keys_that_the_user_chose_stay(tmp_path: Path) -> None:
+def test_timeout_and_extra_keys_of_the_user_are_kept(tmp_path: Path) -> None:
     mine = {
         "stop": [AT_STOP | {"timeout": 60, "id": "x"}],
         "sessionEnd": [AT_END | {"type": "command"}],
@@ -258,7 +259,7 @@ def test_timeout_and_more_keys_that_the_user_chose_stay(tmp_path: Path) -> None:
     assert home.install() is None
 
 
-def test_hook_of_claude_code_is_none_of_cursors(tmp_path: Path) -> None:
+def test_claude_codes_hook_does_not_count_as_cursors(tmp_path: Path) -> None:
     theirs = {"command": COMMAND.replace("cursor.py", "claude_code.py")}
     home = Home(tmp_path / "h", dumped({"stop": [theirs]}))
     home.install()
@@ -266,8 +267,8 @@ def test_hook_of_claude_code_is_none_of_cursors(tmp_path: Path) -> None:
     assert home.content == dumped({"stop": [theirs]})
 
 
-def test_command_gets_its_input_from_the_shell_as_cursor_calls_it(tmp_path: Path) -> None:
-    """The payload rides in a here-document behind the command, which must be a single one."""
+def test_command_receives_its_input_as_cursor_calls_it(tmp_path: Path) -> None:
+    """Cursor passes the payload in a here-document, so the command must be a single one."""
     script = tmp_path / "it's a $HOME & ünïcödé" / "hook.py"
     script.parent.mkdir()
     script.write_text("import sys; print(sys.stdin.read())")
@@ -277,7 +278,7 @@ def test_command_gets_its_input_from_the_shell_as_cursor_calls_it(tmp_path: Path
     assert refusal_reason(dumped({"stop": [{"command": command}]})) == ""
 
 
-def test_cursor_is_present_where_its_folder_is(tmp_path: Path) -> None:
+def test_cursor_is_present_if_its_folder_exists(tmp_path: Path) -> None:
     assert not CURSOR.is_installed({"HOME": str(tmp_path)}.get)
     assert CURSOR.is_installed(Home(tmp_path / "h").env.get)
 
@@ -293,7 +294,7 @@ HOOKS = st.dictionaries(
 
 @settings(deadline=None, max_examples=300)
 @given(hooks=HOOKS, version=st.sampled_from([1, 1, 1, 2, 0, "1"]), style=STYLES, more=st.booleans())
-def test_any_file_comes_back_to_the_byte_or_is_never_touched(
+def test_any_file_is_restored_to_the_byte_or_never_touched(
     tmp_path_factory: pytest.TempPathFactory,
     hooks: dict[str, object],
     version: object,

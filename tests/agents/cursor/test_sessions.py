@@ -1,4 +1,4 @@
-"""What a session is called, where it belongs, whose subagent it is, and whether it changed."""
+"""A session's title, project, parent and fingerprint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.cursor_home import BEGAN, ENDED, Editor, chat, transcript, user_line,
 from tests.sessions import family, only
 
 
-def test_title_is_the_name_else_that_of_the_list_else_the_first_prompt(
+def test_title_is_the_name_or_the_listed_name_or_the_first_prompt(
     editor: Editor, source: CursorSource
 ) -> None:
     editor.draft("named", name="Its name").save()
@@ -53,14 +53,14 @@ def test_title_is_the_name_else_that_of_the_list_else_the_first_prompt(
         (7, None),
     ],
 )
-def test_project_is_the_windows_folder(
+def test_project_is_the_folder_of_the_window(
     editor: Editor, source: CursorSource, uri: Any, path: str | None
 ) -> None:
     editor.draft(workspaceIdentifier={"id": "w", "uri": uri}).save()
     assert only(source, "s1").project_path == path
 
 
-def test_project_is_the_repository_where_the_window_had_no_folder(
+def test_project_is_the_repository_if_the_window_had_no_folder(
     editor: Editor, source: CursorSource
 ) -> None:
     repository = {"repoPath": "/work/repo", "branches": [{"branchName": "main"}]}
@@ -69,7 +69,7 @@ def test_project_is_the_repository_where_the_window_had_no_folder(
     assert (session.project_path, session.git_branch) == ("/work/repo", "main")
 
 
-def test_project_of_old_sessions_is_found_in_the_lists_of_the_windows(
+def test_project_of_an_old_session_is_in_the_windows_lists(
     editor: Editor, source: CursorSource, home: Path
 ) -> None:
     pane = "workbench.panel.composerChatViewPane."
@@ -88,14 +88,14 @@ def test_project_of_old_sessions_is_found_in_the_lists_of_the_windows(
     )
     for session_id in "abc":
         editor.draft(session_id, 9).save()
-    found = {session_id: only(source, session_id).project_path for session_id in "abc"}
-    assert found == {"a": "/work/listed", "b": "/work/shown", "c": "/work/shown"}
+    folders = {session_id: only(source, session_id).project_path for session_id in "abc"}
+    assert folders == {"a": "/work/listed", "b": "/work/shown", "c": "/work/shown"}
 
 
-def test_project_of_a_session_of_version_3_0_is_found_in_the_list_of_all_windows(
+def test_project_of_a_session_of_cursor_3_0_is_in_the_common_list(
     editor: Editor, source: CursorSource, home: Path
 ) -> None:
-    """April 2026: the windows' lists are empty by then, and documents name no folder yet."""
+    """In April 2026 the windows' lists were empty and documents named no folder yet."""
     window(
         home, "w1", "file:///work/wrong", {"composer.composerData": {"selectedComposerIds": ["a"]}}
     )
@@ -107,19 +107,19 @@ def test_project_of_a_session_of_version_3_0_is_found_in_the_list_of_all_windows
     editor.put("composer.composerHeaders", {"allComposers": heads}, table="ItemTable")
     for session_id in "ab":
         editor.draft(session_id, 13).save()
-    found = [only(source, session_id).project_path for session_id in "ab"]
-    assert found == ["/work/my app", None]
+    folders = [only(source, session_id).project_path for session_id in "ab"]
+    assert folders == ["/work/my app", None]
 
 
-def test_of_the_table_with_the_login_one_row_is_asked_for_and_no_other(
+def test_only_one_row_is_read_from_the_table_with_the_login(
     editor: Editor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    statements: list[str] = []
     real = sqlite_snapshot.read
 
     def traced(path: Path, work: Any, **more: Any) -> Any:
         def run(db: sqlite3.Connection) -> Any:
-            db.set_trace_callback(said.append)
+            db.set_trace_callback(statements.append)
             return work(db)
 
         return real(path, run, **more)
@@ -133,11 +133,11 @@ def test_of_the_table_with_the_login_one_row_is_asked_for_and_no_other(
         ),
         "a",
     )
-    asked = {one for one in said if "FROM ItemTable" in one}
-    assert asked == {"SELECT value FROM ItemTable WHERE key = 'composer.composerHeaders'"}
+    queries = {statement for statement in statements if "FROM ItemTable" in statement}
+    assert queries == {"SELECT value FROM ItemTable WHERE key = 'composer.composerHeaders'"}
 
 
-def test_subagents_are_sessions_of_their_own_under_their_parent(
+def test_subagents_are_sessions_that_name_their_parent(
     editor: Editor, source: CursorSource
 ) -> None:
     parent = editor.draft(
@@ -153,34 +153,34 @@ def test_subagents_are_sessions_of_their_own_under_their_parent(
         draft = editor.draft(old, 10, subComposerIds=["kid"] if old == "grandkid" else [])
         draft.add_turn(3)
         draft.save()
-    found = {session.id: (session.parent_id, session.title) for session in family(source, "parent")}
-    assert found == {
+    sessions = family(source, "parent")
+    assert {session.id: (session.parent_id, session.title) for session in sessions} == {
         "parent": (None, "prompt 1"),
         "task-toolu_1": ("parent", "prompt 3 (subagent of parent)"),
         "kid": ("parent", "Look around (subagent of parent)"),
         "grandkid": ("kid", "prompt 3 (subagent of kid)"),
     }
-    assert [one.session_id for one in source.sessions()] == ["parent"]
+    assert [located.session_id for located in source.sessions()] == ["parent"]
 
 
-def test_subagent_that_no_parent_names_is_found_by_a_sync_of_everything(
+def test_subagent_that_no_parent_lists_is_listed_itself(
     editor: Editor, source: CursorSource
 ) -> None:
-    """Its parent was deleted, or the list there is behind; its own row still says whose it is."""
+    """Its parent was deleted, or lists it late; its own row still names the parent."""
     kid = editor.draft("kid", subagentInfo={"parentComposerId": "parent"})
     kid.add_turn(1)
     kid.save()
-    assert [one.session_id for one in source.sessions()] == ["kid"]
+    assert [located.session_id for located in source.sessions()] == ["kid"]
     assert only(source, "kid").parent_id == "parent"
     parent = editor.draft("parent")
     parent.add_turn(2)
     parent.save()
-    assert {one.session_id for one in source.sessions()} == {"kid", "parent"}
+    assert {located.session_id for located in source.sessions()} == {"kid", "parent"}
     parent.save(subagentComposerIds=["kid"])
-    assert [one.session_id for one in source.sessions()] == ["parent"]
+    assert [located.session_id for located in source.sessions()] == ["parent"]
 
 
-def test_list_of_sessions_is_newest_first_without_shells(
+def test_sessions_are_listed_newest_first_without_empty_ones(
     editor: Editor, source: CursorSource
 ) -> None:
     for number in range(450):
@@ -192,23 +192,21 @@ def test_list_of_sessions_is_newest_first_without_shells(
         draft.add_turn(number)
         draft.save()
     editor.put("composerData:broken", "{")
-    assert [one.session_id for one in source.sessions()] == ["s1", "s2", "s0"]
+    assert [located.session_id for located in source.sessions()] == ["s1", "s2", "s0"]
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 18])
-def test_session_of_every_way_to_keep_bubbles_is_listed(
+def test_session_of_every_storage_version_is_listed(
     editor: Editor, source: CursorSource, version: int
 ) -> None:
     draft = editor.draft(version=version)
     draft.add_turn(1)
     draft.save()
     editor.draft("shell", version).save()
-    assert [one.session_id for one in source.sessions()] == ["s1"]
+    assert [located.session_id for located in source.sessions()] == ["s1"]
 
 
-def test_fingerprint_changes_with_every_row_that_is_written(
-    editor: Editor, source: CursorSource
-) -> None:
+def test_fingerprint_changes_with_every_written_row(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(subagentComposerIds=["kid"])
     draft.add_prompt("go")
     answer = draft.add_answer("a")
@@ -231,8 +229,8 @@ def test_fingerprint_changes_with_every_row_that_is_written(
     ):
         change()
         seen.append(source.find("s1"))
-    marks = {one.fingerprint for one in seen if one}
-    assert len(marks) == len(seen)
+    fingerprints = {located.fingerprint for located in seen if located}
+    assert len(fingerprints) == len(seen)
     assert source.find("s1") == seen[-1]
 
 

@@ -1,4 +1,4 @@
-"""A time is read where one stands, and made up nowhere."""
+"""Times are read wherever Cursor writes one, and never invented."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.sessions import only
 
 
 @pytest.mark.parametrize(
-    ("value", "wanted"),
+    ("value", "ms"),
     [
         (BEGAN, BEGAN), (BEGAN / 1000, BEGAN), (str(BEGAN), BEGAN), (iso(BEGAN), BEGAN),
         ("2026-09-21T14:13:20+00:00", BEGAN), ("2026-09-21T14:13:20", BEGAN),
@@ -22,12 +22,12 @@ from tests.sessions import only
         ("٣٤٥", None), ("0001-01-01T00:00:00+23:59", None),
     ],
 )  # fmt: skip
-def test_time_is_told_from_what_is_none(value: Any, wanted: int | None) -> None:
-    assert timestamps.parse(value) == wanted
+def test_only_plausible_times_are_read(value: Any, ms: int | None) -> None:
+    assert timestamps.parse(value) == ms
 
 
 @pytest.mark.parametrize(
-    ("tag", "wanted"),
+    ("tag", "expected"),
     [
         ("Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)", "2026-07-21T10:11:00.000Z"),
         ("Tuesday, Jul 21, 2026, 1:11\u202fAM (UTC-7)", "2026-07-21T08:11:00.000Z"),
@@ -36,10 +36,10 @@ def test_time_is_told_from_what_is_none(value: Any, wanted: int | None) -> None:
         ("Wednesday, Dec 31, 2025, 12:05 PM (UTC+5.5)", "2025-12-31T06:35:00.000Z"),
     ],
 )
-def test_time_in_a_prompt_is_read_with_its_zone(tag: str, wanted: str) -> None:
-    at = timestamps.parse_tag(tag)
-    assert at
-    assert iso(at) == wanted
+def test_time_in_a_prompt_is_read_with_its_offset(tag: str, expected: str) -> None:
+    ms = timestamps.parse_tag(tag)
+    assert ms
+    assert iso(ms) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,11 @@ def test_time_in_a_prompt_is_read_with_its_zone(tag: str, wanted: str) -> None:
         "Tuesday, Anf 21, 2026, 1:11 PM (UTC)",
     ],
 )
-def test_time_without_a_zone_or_a_day_is_nobodys(tag: str) -> None:
+def test_time_without_an_offset_or_a_valid_day_is_ignored(tag: str) -> None:
     assert timestamps.parse_tag(tag) is None
 
 
-def test_time_since_the_start_of_a_process_is_no_date(editor: Editor, source: CursorSource) -> None:
+def test_time_since_the_start_of_a_process_is_ignored(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(version=3)
     draft.add_prompt("go")
     draft.add_answer(
@@ -70,10 +70,10 @@ def test_time_since_the_start_of_a_process_is_no_date(editor: Editor, source: Cu
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_message_without_a_time_takes_the_sessions_and_never_the_clocks(
+def test_message_without_a_time_takes_the_sessions_time(
     editor: Editor, source: CursorSource, version: int
 ) -> None:
-    """The destination would date it to the sync: a prompt of 2025 behind its own answer."""
+    """The destination would date it to the sync, so a prompt of 2025 would follow its answer."""
     draft = editor.draft(version=version)
     draft.add_turn(1)
     draft.add_turn(2)
@@ -81,7 +81,7 @@ def test_message_without_a_time_takes_the_sessions_and_never_the_clocks(
     assert [message.created_at for message in only(source, "s1").messages] == [BEGAN] * 4
 
 
-def test_session_that_says_it_began_after_its_first_word_began_with_that(
+def test_message_is_never_dated_before_an_earlier_first_message(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=3, createdAt=BEGAN + 99)
@@ -106,7 +106,7 @@ def test_answer_lasts_from_its_prompt_to_the_end_of_its_last_step(
     assert (session.duration_ms, session.updated_at) == (answer.duration_ms, BEGAN + 90_000)
 
 
-def test_session_ends_with_its_last_word_where_its_document_is_behind(
+def test_session_ends_with_its_last_message_if_its_document_is_older(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft()
@@ -116,9 +116,7 @@ def test_session_ends_with_its_last_word_where_its_document_is_behind(
     assert session.updated_at == max(message.created_at or 0 for message in session.messages)
 
 
-def test_times_of_2025_are_read_where_they_count_from_1970(
-    editor: Editor, source: CursorSource
-) -> None:
+def test_absolute_times_of_2025_are_read(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(version=3)
     draft.add_prompt("go", timingInfo={"clientStartTime": BEGAN + 1})
     timing = {"clientRpcSendTime": BEGAN + 5, "clientEndTime": BEGAN + 9}

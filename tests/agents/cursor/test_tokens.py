@@ -1,4 +1,4 @@
-"""Tokens and costs come from where Cursor tells them, each once."""
+"""Tokens and costs come from where Cursor states them, each once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.cursor_home import Editor
 from tests.sessions import only
 
 
-def test_counts_of_2025_are_summed_over_the_answer_and_zero_is_unknown(
+def test_counts_of_2025_are_summed_per_answer_and_zero_is_unknown(
     editor: Editor, source: CursorSource
 ) -> None:
     draft = editor.draft(version=9)
@@ -41,7 +41,7 @@ STOP = {
 
 
 @pytest.mark.parametrize(
-    ("counts", "wanted"),
+    ("counts", "expected"),
     [
         ((1_000, 20, 600, 100), Usage(300, 20, 600, 100)),
         ((500, 20, 600, 100), Usage(500, 20, 600, 100)),
@@ -51,22 +51,22 @@ STOP = {
         ((10**13, 5, 0, 0), Usage(0, 5)),
     ],
 )
-def test_stop_tells_the_turns_tokens_each_in_one_field(
-    source: CursorSource, counts: tuple[Any, ...], wanted: Usage | None
+def test_stop_reports_each_token_of_the_turn_once(
+    source: CursorSource, counts: tuple[Any, ...], expected: Usage | None
 ) -> None:
-    """What was read from the cache is part of `input_tokens`; zero and nonsense are unknown."""
+    """`input_tokens` includes what was read from the cache; zero and nonsense are unknown."""
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     event = source.parse_event({**STOP, **dict(zip(names, counts, strict=True))})
     assert event
     assert event.facts
-    turns = (TurnUsage("g1", "composer-2.5", wanted),) if wanted else ()
+    turns = (TurnUsage("g1", "composer-2.5", expected),) if expected else ()
     assert (event.facts.turns, event.trigger.awaits) == (turns, "g1")
 
 
 @pytest.mark.parametrize(
     "more", [{"hook_event_name": "sessionEnd"}, {"hook_event_name": "afterAgentResponse"}]
 )
-def test_no_other_event_tells_tokens(source: CursorSource, more: dict[str, str]) -> None:
+def test_other_events_report_no_tokens(source: CursorSource, more: dict[str, str]) -> None:
     """`afterAgentResponse` has the same counts as `stop`, and would double them."""
     event = source.parse_event({**STOP, "output_tokens": 20, **more})
     assert event
@@ -94,7 +94,7 @@ def test_payload_names_the_session(
 
 
 @pytest.mark.parametrize("name", ["default", "auto", "Auto", "", None])
-def test_automatic_choice_is_no_model(
+def test_automatic_choice_is_not_a_model(
     editor: Editor, source: CursorSource, name: str | None
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": name})
@@ -105,16 +105,16 @@ def test_automatic_choice_is_no_model(
     assert [message.model for message in session.messages] == [None, None]
 
 
-def test_tokens_that_a_hook_was_told_belong_to_their_turn(
+def test_reported_tokens_belong_to_their_turn(
     editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
     draft.add_turn(1)
     draft.add_turn(2)
     draft.save()
-    told = Usage(input_tokens=100, output_tokens=7)
+    usage = Usage(input_tokens=100, output_tokens=7)
     lost = TurnUsage("request-of-no-bubble", None, Usage(output_tokens=1))
-    notes.add("s1", HookFacts((TurnUsage("request-2", None, told), lost), agent_version="3.18.25"))
+    notes.add("s1", HookFacts((TurnUsage("request-2", None, usage), lost), agent_version="3.18.25"))
     session = only(source, "s1")
     charges = [message.charge for message in session.messages]
     assert charges[:3] == [None, None, None]
@@ -122,13 +122,13 @@ def test_tokens_that_a_hook_was_told_belong_to_their_turn(
     assert (charges[3].id, charges[3].model, charges[3].usage) == (
         "request-2",
         "composer-2.5",
-        told,
+        usage,
     )
     assert [charge.usage.output_tokens for charge in session.charges] == [7, 1]
     assert session.agent_version == "3.18.25"
 
 
-def test_turn_goes_by_the_model_that_its_hook_was_told(
+def test_turn_is_charged_to_the_model_that_its_hook_reported(
     editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
     draft = editor.draft(modelConfig={"modelName": "composer-2.5"})
@@ -143,7 +143,7 @@ def test_turn_goes_by_the_model_that_its_hook_was_told(
 
 
 @pytest.mark.parametrize("cents", [0, -3, None, "12", True])
-def test_cost_of_nothing_is_none_that_cursor_states(
+def test_stated_cost_of_zero_is_ignored(
     editor: Editor, source: CursorSource, cents: object
 ) -> None:
     draft = editor.draft(version=9, usageData={"claude-4.5-sonnet": {"costInCents": cents}})
@@ -151,10 +151,10 @@ def test_cost_of_nothing_is_none_that_cursor_states(
     draft.add_answer("x", tokenCount={"inputTokens": 500, "outputTokens": 20})
     draft.save()
     (charge,) = only(source, "s1").charges
-    assert charge.cost is None, "so that the price table decides"
+    assert charge.cost is None, "the price table decides"
 
 
-def test_cost_that_cursor_states_is_the_sessions_cost(editor: Editor, source: CursorSource) -> None:
+def test_stated_cost_is_the_cost_of_the_session(editor: Editor, source: CursorSource) -> None:
     draft = editor.draft(
         version=9, usageData={"claude-4.5-sonnet": {"costInCents": 12, "amount": 3}}
     )

@@ -1,4 +1,4 @@
-"""A transcript in any layout, torn or rewritten, becomes the turns that were said."""
+"""A transcript in any layout, torn or rewritten, becomes turns."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def test_transcript_is_found_in_every_layout(home: Path, source: CursorSource, l
     calls = [
         part for message in session.messages for part in message.parts if isinstance(part, ToolCall)
     ]
-    assert [(one.name, one.category, one.arguments["command"]) for one in calls] == [
+    assert [(call.name, call.category, call.arguments["command"]) for call in calls] == [
         ("Shell", "Bash", "ls")
     ]
-    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert [located.session_id for located in source.sessions()] == ["c1"]
     assert source.find(str(path)) == source.find("c1")
 
 
-def test_lines_come_before_text(home: Path, source: CursorSource) -> None:
+def test_json_lines_take_precedence_over_text(home: Path, source: CursorSource) -> None:
     for layout in reversed(LAYOUTS):
         write(home, layout)
         located = source.find("c1")
@@ -75,9 +75,9 @@ def test_lines_come_before_text(home: Path, source: CursorSource) -> None:
         assert str(located.path).endswith(layout)
 
 
-def test_older_text_tells_thoughts_arguments_and_the_error() -> None:
-    found = transcript_parser.parse(AS_TEXT.encode(), ".txt")
-    prompt, first, second, end = found.steps
+def test_text_form_yields_thoughts_arguments_and_the_error() -> None:
+    parsed = transcript_parser.parse(AS_TEXT.encode(), ".txt")
+    prompt, first, second, end = parsed.steps
     assert prompt.parts == (Text("list files"),)
     assert first.parts == (
         Reasoning("I should list"),
@@ -91,21 +91,21 @@ def test_older_text_tells_thoughts_arguments_and_the_error() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".txt"])
-def test_transcripts_of_cursors_own_writer(suffix: str) -> None:
+def test_transcript_written_by_cursors_own_code_is_read(suffix: str) -> None:
     name = "transcript.jsonl" if suffix == ".jsonl" else "transcript-error.txt"
-    found = transcript_parser.parse((DATA / "sdk" / name).read_bytes(), suffix)
-    assert [step.role for step in found.steps][:3] == ["user", "assistant", "assistant"]
-    assert found.steps[0].parts == (Text("list files"),)
-    assert found.steps[0].created_at == 1_784_628_660_000
-    assert found.is_settled
-    assert not found.skipped
+    parsed = transcript_parser.parse((DATA / "sdk" / name).read_bytes(), suffix)
+    assert [step.role for step in parsed.steps][:3] == ["user", "assistant", "assistant"]
+    assert parsed.steps[0].parts == (Text("list files"),)
+    assert parsed.steps[0].created_at == 1_784_628_660_000
+    assert parsed.is_settled
+    assert not parsed.skipped
 
 
 def recorded(folder: str) -> list[Path]:
     return sorted((DATA / "recordings" / folder).rglob("*.jsonl"))
 
 
-def test_line_of_a_kind_that_nobody_knows_is_counted(home: Path, source: CursorSource) -> None:
+def test_line_of_an_unknown_type_is_counted(home: Path, source: CursorSource) -> None:
     odd = ({"type": "hologram"}, {"type": "metadata"}, {"role": "oracle"})
     transcript(home, (*odd, *AS_TRANSCRIPT), "c1/c1.jsonl")
     session = only(source, "c1")
@@ -113,47 +113,49 @@ def test_line_of_a_kind_that_nobody_knows_is_counted(home: Path, source: CursorS
     assert session.skipped == {"unknown line hologram": 1, "unknown line oracle": 1}
 
 
-def test_transcript_is_settled_when_the_last_word_is_the_agents_and_no_call() -> None:
-    lines = [json.dumps(one).encode() + b"\n" for one in AS_TRANSCRIPT]
+def test_transcript_is_settled_once_it_ends_with_an_answer() -> None:
+    lines = [json.dumps(line).encode() + b"\n" for line in AS_TRANSCRIPT]
     settled = [
         transcript_parser.parse(b"".join(lines[:end]), ".jsonl").is_settled for end in range(5)
     ]
     assert settled == [False, False, False, True, True]
 
 
-def test_calls_in_a_transcript_have_ids_of_their_own_and_arguments(
-    home: Path, source: CursorSource
-) -> None:
+def test_calls_in_a_transcript_get_unique_ids(home: Path, source: CursorSource) -> None:
     bare = {"type": "tool_use", "name": "Read"}
     answer = transcript_line("assistant", text("Two."), use("Shell", command="ls"), bare)
     transcript(home, (user_line("go"), answer, ENDED), "c1/c1.jsonl")
-    said, first, second = list(only(source, "c1").messages)[1].parts
-    assert said == Text("Two.")
+    answer_text, first, second = list(only(source, "c1").messages)[1].parts
+    assert answer_text == Text("Two.")
     assert isinstance(first, ToolCall)
     assert isinstance(second, ToolCall)
     assert (first.arguments, second.arguments) == ({"command": "ls"}, {})
     assert len({first.id, second.id, ""}) == 3
 
 
-def test_file_in_a_folder_that_is_no_subagents_is_nobodys(home: Path, source: CursorSource) -> None:
+def test_file_outside_every_layout_is_ignored(home: Path, source: CursorSource) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
     transcript(home, AS_TRANSCRIPT, "c1/notes/kid.jsonl")
     transcript(home, AS_TRANSCRIPT, "c1/kid.jsonl")
-    assert [one.session_id for one in source.sessions()] == ["c1"]
-    assert [one.id for one in family(source, "c1")] == ["c1"]
+    assert [located.session_id for located in source.sessions()] == ["c1"]
+    assert [session.id for session in family(source, "c1")] == ["c1"]
 
 
-def test_recording_of_three_turns_holds_their_prompts_and_calls() -> None:
+def test_recording_of_three_turns_has_their_prompts_and_calls() -> None:
     path = next(path for path in recorded("tui-multi-turn") if path.stem.startswith("8bb3"))
-    found = transcript_parser.parse(path.read_bytes(), ".jsonl")
-    assert [step.role for step in found.steps].count("user") == 3
-    names = [part.name for step in found.steps for part in step.parts if isinstance(part, ToolCall)]
+    parsed = transcript_parser.parse(path.read_bytes(), ".jsonl")
+    assert [step.role for step in parsed.steps].count("user") == 3
+    names = [
+        part.name for step in parsed.steps for part in step.parts if isinstance(part, ToolCall)
+    ]
     assert names == ["Shell", "Write", "Read"]
-    assert found.is_settled
-    assert not found.skipped
+    assert parsed.is_settled
+    assert not parsed.skipped
 
 
-def test_recording_of_tools_that_write_and_read_a_file(home: Path, source: CursorSource) -> None:
+def test_recording_of_file_tools_has_their_names_and_arguments(
+    home: Path, source: CursorSource
+) -> None:
     (path,) = recorded("tui-tools")
     target = home / ".cursor/projects/work/agent-transcripts" / path.stem / path.name
     target.parent.mkdir(parents=True)
@@ -170,15 +172,15 @@ def test_recording_of_tools_that_write_and_read_a_file(home: Path, source: Curso
     assert answer.text.endswith("DONE")
 
 
-def test_recording_of_two_compactions_has_its_one_prompt_once() -> None:
+def test_recording_of_two_compactions_has_its_prompt_once() -> None:
     (path,) = recorded("compaction-transcript-continuity")
-    found = transcript_parser.parse(path.read_bytes(), ".jsonl")
-    assert [step.role for step in found.steps].count("user") == 1
-    assert found.skipped == {"prompt repeated by a compaction": 2, "context": 1}
-    assert found.steps[-1].parts == (Text("DONE"),)
+    parsed = transcript_parser.parse(path.read_bytes(), ".jsonl")
+    assert [step.role for step in parsed.steps].count("user") == 1
+    assert parsed.skipped == {"prompt repeated by a compaction": 2, "context": 1}
+    assert parsed.steps[-1].parts == (Text("DONE"),)
 
 
-def test_session_that_was_resumed_elsewhere_is_taken_from_where_the_hook_ran(
+def test_session_resumed_elsewhere_is_read_from_the_hooks_folder(
     home: Path, source: CursorSource, notes: HookNotes
 ) -> None:
     session_id = "586fe548-42aa-4a11-90aa-e131f51a36dc"
@@ -193,7 +195,7 @@ def test_session_that_was_resumed_elsewhere_is_taken_from_where_the_hook_ran(
     assert [text for _, text in dialogue(only(source, session_id))][1:] == ["NONE"]
 
 
-def test_sibling_transcript_of_a_subagent_is_a_session_of_its_own(
+def test_sibling_transcript_of_a_subagent_is_its_own_session(
     home: Path, source: CursorSource
 ) -> None:
     folder = home / ".cursor" / "projects" / "work" / "agent-transcripts"
@@ -204,31 +206,31 @@ def test_sibling_transcript_of_a_subagent_is_a_session_of_its_own(
 def test_subagent_below_its_parent_is_linked_to_it(home: Path, source: CursorSource) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl")
     transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl")
-    assert [(one.id, one.parent_id) for one in family(source, "c1")] == [
+    assert [(session.id, session.parent_id) for session in family(source, "c1")] == [
         ("c1", None),
         ("kid", "c1"),
     ]
     assert only(source, "kid").parent_id == "c1"
-    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert [located.session_id for located in source.sessions()] == ["c1"]
 
 
-def test_subagents_below_another_projects_transcript_belong_to_the_session_as_well(
+def test_subagents_in_another_project_belong_to_the_session(
     home: Path, source: CursorSource
 ) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/c1.jsonl", "work-app")
     transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl", "work-app")
     newer = transcript(home, (user_line("more"), ENDED), "c1/c1.jsonl", "elsewhere")
     os.utime(newer, (2_000_000_000, 2_000_000_000))
-    assert [(one.id, one.parent_id) for one in family(source, "c1")] == [
+    assert [(session.id, session.parent_id) for session in family(source, "c1")] == [
         ("c1", None),
         ("kid", "c1"),
     ]
 
 
-def test_subagent_that_only_has_a_transcript_is_delivered_with_the_editors_session(
+def test_subagent_with_only_a_transcript_joins_the_editors_session(
     home: Path, source: CursorSource
 ) -> None:
-    """One whose id the editor lists comes from the editor alone, whatever its file is called."""
+    """A subagent that the editor lists is read from the editor, whatever its file's name."""
     editor = Editor(home)
     listed = "task-call_1\nfc_2"
     draft = editor.draft("c1", subagentComposerIds=[listed])
@@ -240,27 +242,27 @@ def test_subagent_that_only_has_a_transcript_is_delivered_with_the_editors_sessi
     editor.close()
     for name in ("task-call_1_0Afc_2", "other"):
         transcript(home, AS_TRANSCRIPT, f"c1/subagents/{name}.jsonl")
-    assert [one.id for one in family(source, "c1")] == ["c1", listed, "other"]
-    assert {one.parent_id for one in family(source, "c1")[1:]} == {"c1"}
+    assert [session.id for session in family(source, "c1")] == ["c1", listed, "other"]
+    assert {session.parent_id for session in family(source, "c1")[1:]} == {"c1"}
 
 
-def test_subagent_whose_parents_transcript_is_gone_is_found_by_a_sync_of_everything(
+def test_subagent_without_its_parents_transcript_is_listed_itself(
     home: Path, source: CursorSource
 ) -> None:
     transcript(home, AS_TRANSCRIPT, "c1/subagents/kid.jsonl")
-    assert [one.session_id for one in source.sessions()] == ["kid"]
+    assert [located.session_id for located in source.sessions()] == ["kid"]
     assert source.find("c1") is None
     assert only(source, "kid").parent_id == "c1"
     before = source.find("kid")
     transcript(home, AS_TRANSCRIPT[:2], "c1/c1.txt")
-    assert [one.session_id for one in source.sessions()] == ["c1"]
+    assert [located.session_id for located in source.sessions()] == ["c1"]
     assert before == source.find("kid")
 
 
 @pytest.mark.parametrize(
     "session_id", ["call_1\nfc_2", "a/b c", "..", ".", "../../etc/passwd", "a*b", "é" * 300]
 )
-def test_id_in_a_file_name_never_leaves_the_folder(
+def test_session_id_never_leads_out_of_the_folder(
     home: Path, source: CursorSource, session_id: str
 ) -> None:
     (home / ".cursor" / "projects" / "work-app").mkdir(parents=True)
@@ -292,9 +294,9 @@ def test_id_in_a_file_name_never_leaves_the_folder(
     ],
 )
 @pytest.mark.parametrize("suffix", [".jsonl", ".txt"])
-def test_transcript_that_says_nothing_is_no_error(content: bytes, suffix: str) -> None:
-    found = transcript_parser.parse(content, suffix)
-    assert not any(step.role == "user" for step in found.steps)
+def test_transcript_without_content_is_not_an_error(content: bytes, suffix: str) -> None:
+    parsed = transcript_parser.parse(content, suffix)
+    assert not any(step.role == "user" for step in parsed.steps)
 
 
 @given(st.binary(max_size=300), st.sampled_from([".jsonl", ".txt"]))
@@ -303,28 +305,26 @@ def test_transcript_may_hold_any_bytes(content: bytes, suffix: str) -> None:
     transcript_parser.parse(content, suffix)
 
 
-def test_every_beginning_of_a_transcript_only_grows_the_conversation() -> None:
+def test_every_prefix_of_a_transcript_yields_the_first_steps() -> None:
     (path,) = recorded("compaction-transcript-continuity")
-    whole = path.read_bytes()
-    final = transcript_parser.parse(whole, ".jsonl").steps
-    for end in range(0, len(whole), 7):
-        found = transcript_parser.parse(whole[:end], ".jsonl")
-        assert found.steps == final[: len(found.steps)]
-        assert found.is_torn is (not whole[:end].endswith(b"\n") and not _is_whole(whole[:end]))
+    content = path.read_bytes()
+    final = transcript_parser.parse(content, ".jsonl").steps
+    for end in range(0, len(content), 7):
+        parsed = transcript_parser.parse(content[:end], ".jsonl")
+        assert parsed.steps == final[: len(parsed.steps)]
+        assert parsed.is_torn != _is_complete(content[:end])
 
 
-def _is_whole(raw: bytes) -> bool:
-    """Whether the last line is complete but for its end."""
-    last = raw.rpartition(b"\n")[2].strip()
+def _is_complete(content: bytes) -> bool:
+    """Return whether the last line is complete, with or without its line end."""
+    last = content.rpartition(b"\n")[2].strip()
     try:
         return not last or isinstance(json.loads(last), dict)
     except ValueError:
         return False
 
 
-def test_ids_in_a_transcript_stay_when_it_is_rewritten_and_grows(
-    home: Path, source: CursorSource
-) -> None:
+def test_ids_in_a_transcript_survive_a_rewrite(home: Path, source: CursorSource) -> None:
     transcript(home, AS_TRANSCRIPT[:2], "c1/c1.jsonl")
     before = [message.id for message in only(source, "c1").messages]
     again = (user_line("list files"), transcript_line("assistant", text("As before.")), ENDED)
@@ -334,7 +334,7 @@ def test_ids_in_a_transcript_stay_when_it_is_rewritten_and_grows(
     assert len(set(after)) == 4
 
 
-def test_link_and_pipe_are_not_followed(home: Path, source: CursorSource, tmp_path: Path) -> None:
+def test_links_and_pipes_are_not_read(home: Path, source: CursorSource, tmp_path: Path) -> None:
     secret = tmp_path / "secret.jsonl"
     secret.write_text(json.dumps(user_line("secret")) + "\n")
     path = transcript(home, (), "c1/c1.jsonl")
