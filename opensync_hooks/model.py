@@ -1,12 +1,13 @@
-"""The one vocabulary of the package: what a session of any agent is, as frozen values.
+"""The vocabulary of the package: sessions of any agent, and what hooks report, as frozen values.
 
-Sources make these values, every other room only reads them. Times are milliseconds since 1970 UTC.
+Sources create these values; everything else only reads them. Times are milliseconds since 1970.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import add, attrgetter
 from typing import Any, Literal
 
 Json = dict[str, Any]
@@ -16,7 +17,7 @@ Role = Literal["user", "assistant", "system"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one API call, each in exactly one field; but reasoning is part of output."""
+    """The tokens of one API call, each counted in one field; reasoning is part of output."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -27,38 +28,35 @@ class Usage:
 
     @property
     def prompt_tokens(self) -> int:
-        """Everything the model read: fresh input, cache reads and cache writes."""
-        return (
-            self.input_tokens
-            + self.cache_read_tokens
-            + self.cache_write_5m_tokens
-            + self.cache_write_1h_tokens
-        )
+        """Everything the model read: new input, cache reads and cache writes."""
+        cached = self.cache_read_tokens + self.cache_write_5m_tokens + self.cache_write_1h_tokens
+        return self.input_tokens + cached
 
     @property
     def completion_tokens(self) -> int:
         return self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cache_read_tokens + other.cache_read_tokens,
-            self.cache_write_5m_tokens + other.cache_write_5m_tokens,
-            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
-            self.reasoning_tokens + other.reasoning_tokens,
-        )
+        return Usage(*map(add, _counts(self), _counts(other)))
+
+    def largest(self, other: Usage) -> Usage:
+        """Return the larger one of each count."""
+        return Usage(*map(max, _counts(self), _counts(other)))
+
+
+_counts = attrgetter(*Usage.__slots__)
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one API call cost. `id` is the same in every copy of the call: forks, resumed files."""
+    """The tokens, and maybe the price, of one API call."""
 
     id: str
+    """The same in every copy of the call, in forks and in resumed files."""
     model: str | None
     usage: Usage
     cost: float | None = None
-    """USD as the agent itself states it; without it the price table decides."""
+    """In USD, if the agent itself states it; else the price table decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +71,20 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """What the model asked a tool to do."""
+    """A request of the model's to a tool."""
 
     id: str
     name: str
     arguments: Any
     category: str = ""
-    """What the tool does, in one vocabulary for agents that name one action in many ways."""
+    """The tool's purpose, in one vocabulary for agents whose tools have many names for it."""
     title: str = ""
-    """What the agent shows in place of the arguments: a file's name, "2 todos"."""
+    """The text that the agent shows in place of the arguments: a file's name, "2 todos"."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What came of a tool call, as text."""
+    """The outcome of a tool call, as text."""
 
     call_id: str
     name: str
@@ -96,11 +94,11 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file or an image that went into the conversation; never its content."""
+    """A file or an image in the conversation, without its content."""
 
     media_type: str
     size: int | None
-    """In bytes; None where the agent noted only the name."""
+    """In bytes; None if the agent noted only the name."""
     name: str = ""
 
 
@@ -108,7 +106,7 @@ Part = Text | Reasoning | ToolCall | ToolResult | Attachment
 
 
 def length(part: Part) -> int:
-    """About how many letters a part has; an attachment has none of its own."""
+    """Return about how many characters a part has; 0 for an attachment."""
     match part:
         case Text(text) | Reasoning(text):
             return len(text)
@@ -121,10 +119,10 @@ def length(part: Part) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One prompt, one model response, or one text that was injected by the agent."""
+    """One prompt, one response of the model, or one text that the agent injected."""
 
     id: str
-    """Stable within the session: the agent's own id of the message."""
+    """The agent's own id of the message, stable within the session."""
     role: Role
     parts: tuple[Part, ...]
     created_at: int | None = None
@@ -132,13 +130,13 @@ class Message:
     charge: Charge | None = None
     duration_ms: int | None = None
     undone: bool = False
-    """The user went back to a point before this message and took another way from there."""
+    """The user went back to a point before this message and continued from there."""
     aliases: tuple[str, ...] = ()
-    """Other ids for this message, or for pieces of it: whoever has one of them has the message."""
+    """Other ids of this message or its pieces: a destination with one of them has the message."""
     spare: bool = False
-    """A poorer copy, for a destination that has nothing of this message yet."""
+    """A poorer copy, only for a destination that has no copy of this message yet."""
     redacted: Mapping[str, int] = field(default_factory=dict)
-    """The secrets that were taken out of it, by kind."""
+    """The number of secrets that were taken out of it, by kind."""
 
     @property
     def text(self) -> str:
@@ -147,13 +145,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One conversation. `messages` may be walked more than once and may read the disk each time."""
+    """One conversation."""
 
     id: str
     agent: str
     messages: Iterable[Message] = ()
+    """May be iterated more than once; each pass may read the disk."""
     charges: tuple[Charge, ...] = ()
-    """Every API call of this session, also of undone messages; the same ones that messages hold."""
+    """Every API call of this session, also of undone messages; messages repeat their own."""
     title: str | None = None
     project_path: str | None = None
     model: str | None = None
@@ -168,9 +167,9 @@ class Session:
     """The session that started this one as its subagent."""
     forked_from: str | None = None
     is_partial: bool = False
-    """The agent had not written all of it when it was read; the rest comes soon, or never."""
+    """The agent had not written all of it when it was read; the rest follows soon, or never."""
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """What the source could not read, by name, each with its count."""
+    """The number of things that the source could not read, by their name."""
     origin: str | None = None
     """Which of the agent's copies this was read from, where the agent keeps several."""
     richer_origin: str | None = None
@@ -212,14 +211,14 @@ class HookFacts:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What one hook call asks for: this session, and what must be on disk before it is read."""
+    """A request to sync one session, and what must be on the disk before it is read."""
 
     agent: str
     session_id: str
     event: str = ""
     path: str | None = None
     awaits: str | None = None
-    """Stands for what the agent had shown but perhaps not written yet: a digest, or a turn's id."""
+    """Identifies what the agent has shown but may not have written yet: a digest, a turn's id."""
     end_reason: str | None = None
 
 

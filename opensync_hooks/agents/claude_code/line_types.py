@@ -1,6 +1,6 @@
-"""What a transcript line is: who said it, and whether anybody did.
+"""The meaning of one transcript line: who wrote it, and its text, tokens and time.
 
-Formats as Claude Code 1.0 to 2.1 writes them; unknown types and fields are left alone.
+As Claude Code 1.0 to 2.1 writes lines. Unknown types and fields are ignored.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from opensync_hooks.agents.json_access import count, part, string
-from opensync_hooks.model import Usage
+from opensync_hooks.agents.json_access import get, get_count, get_dict, get_str
+from opensync_hooks.model import Json, Usage
 
-Kind = Literal["prompt", "injected", "results", "assistant", "error", "notice", "other"]
-"""`other` holds a place in the chain of parents and says nothing: attachments, hook traces."""
+LineType = Literal["prompt", "injected", "results", "assistant", "error", "notice", "other"]
+"""`other` only has a place in the chain of parents: attachments, traces of hooks."""
 
 _CHAINED = ("user", "assistant", "system", "attachment")
-_NOTICES = ("local_command", "informational")
-_HUMAN_SOURCES = ("typed", "queued", "sdk")
-_INJECTED_STARTS = (
+_NOTICE_SUBTYPES = ("local_command", "informational")
+_HUMAN_PROMPT_SOURCES = ("typed", "queued", "sdk")
+_INJECTED_PREFIXES = (
     "<command-name>",
     "<command-message>",
     "<command-args>",
@@ -34,49 +34,45 @@ _INJECTED_STARTS = (
 )
 
 
-def kind(line: dict[str, Any]) -> Kind | None:
-    """None for bookkeeping, which is no part of the conversation at all."""
-    of = line.get("type")
-    if of not in _CHAINED or string(line, "uuid") is None:
+def line_type(line: Json) -> LineType | None:
+    """Return what a line is; None for bookkeeping, which has no place in the conversation."""
+    written_type = line.get("type")
+    if written_type not in _CHAINED or get_str(line, "uuid") is None:
         return None
-    if of == "assistant":
-        return "error" if is_api_error(line) else "assistant"
-    if of == "system":
-        return "notice" if line.get("subtype") in _NOTICES else "other"
-    if of == "attachment":
-        return "other"
-    return _kind_of_user_line(line)
+    if written_type == "assistant":
+        return "error" if _is_api_error(line) else "assistant"
+    if written_type == "system":
+        return "notice" if line.get("subtype") in _NOTICE_SUBTYPES else "other"
+    return "other" if written_type == "attachment" else _user_line_type(line)
 
 
-def _kind_of_user_line(line: dict[str, Any]) -> Kind:
+def _user_line_type(line: Json) -> LineType:
     blocks = list(content_blocks(line))
     if any(block.get("type") == "tool_result" for block in blocks):
         return "results"
     if line.get("isMeta") or line.get("isCompactSummary"):
         return "injected"
-    origin = line.get("origin")
-    if isinstance(origin, dict) and "kind" in origin:
+    origin = get_dict(line, "origin")
+    if "kind" in origin:
         return "prompt" if origin["kind"] == "human" else "injected"
     if line.get("promptSource") == "system":
         return "injected"
-    if line.get("promptSource") in _HUMAN_SOURCES:
+    if line.get("promptSource") in _HUMAN_PROMPT_SOURCES:
         return "prompt"
+    # Versions before 2.1 have none of these fields: only the text tells who wrote it.
     text = next((block.get("text") for block in blocks if block.get("type") == "text"), None)
-    started = isinstance(text, str) and text.lstrip().startswith(_INJECTED_STARTS)
-    return "injected" if started else "prompt"
+    is_injected = isinstance(text, str) and text.lstrip().startswith(_INJECTED_PREFIXES)
+    return "injected" if is_injected else "prompt"
 
 
-def is_api_error(line: dict[str, Any]) -> bool:
-    return bool(line.get("isApiErrorMessage")) or message(line).get("model") == "<synthetic>"
+def _is_api_error(line: Json) -> bool:
+    """Whether Claude Code wrote this response itself, in place of one from the model."""
+    return bool(line.get("isApiErrorMessage")) or get(line, "message", "model") == "<synthetic>"
 
 
-def message(line: dict[str, Any]) -> dict[str, Any]:
-    return part(line, "message")
-
-
-def content_blocks(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The blocks of a line; a bare string, as prompts have it, is one text block."""
-    content = message(line).get("content")
+def content_blocks(line: Json) -> Iterator[Json]:
+    """Yield the content blocks of a line; a plain text, as in prompts, is one text block."""
+    content = get(line, "message", "content")
     if content is None:
         content = line.get("content")
     if isinstance(content, str):
@@ -85,42 +81,38 @@ def content_blocks(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from (block for block in content if isinstance(block, dict))
 
 
-def text_of(line: dict[str, Any]) -> str:
+def text_of(line: Json) -> str:
+    """Return the texts of a line, without thoughts and tools."""
     texts = (block.get("text") for block in content_blocks(line) if block.get("type") == "text")
     return "\n\n".join(text for text in texts if isinstance(text, str))
 
 
-def usage(line: dict[str, Any]) -> Usage | None:
-    """The tokens of the whole API call, as each of its lines repeats them."""
-    value = message(line).get("usage")
-    if not isinstance(value, dict):
+def usage(line: Json) -> Usage | None:
+    """Return the tokens of the whole API call; each line of a response repeats them."""
+    counts = get(line, "message", "usage")
+    if not isinstance(counts, dict):
         return None
-    written = part(value, "cache_creation")
-    hourly = count(written, "ephemeral_1h_input_tokens")
-    both = max(
-        count(value, "cache_creation_input_tokens"),
-        hourly + count(written, "ephemeral_5m_input_tokens"),
-    )
+    hourly = get_count(counts, "cache_creation", "ephemeral_1h_input_tokens")
+    short = get_count(counts, "cache_creation", "ephemeral_5m_input_tokens")
+    written = max(get_count(counts, "cache_creation_input_tokens"), hourly + short)
     return Usage(
-        input_tokens=count(value, "input_tokens"),
-        output_tokens=count(value, "output_tokens"),
-        cache_read_tokens=count(value, "cache_read_input_tokens"),
-        cache_write_5m_tokens=both - hourly,
+        input_tokens=get_count(counts, "input_tokens"),
+        output_tokens=get_count(counts, "output_tokens"),
+        cache_read_tokens=get_count(counts, "cache_read_input_tokens"),
+        cache_write_5m_tokens=written - hourly,
         cache_write_1h_tokens=hourly,
-        reasoning_tokens=count(part(value, "output_tokens_details"), "thinking_tokens"),
+        reasoning_tokens=get_count(counts, "output_tokens_details", "thinking_tokens"),
     )
 
 
-def timestamp(line: dict[str, Any]) -> int | None:
-    value = line.get("timestamp")
-    if not isinstance(value, str):
-        return None
+def timestamp(line: Json) -> int | None:
+    """Return when the line was written, in milliseconds since 1970."""
     try:
-        return round(datetime.fromisoformat(value).timestamp() * 1000)
-    except (ValueError, OverflowError, OSError):
+        return round(datetime.fromisoformat(line["timestamp"]).timestamp() * 1000)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
 
 
 def digest(text: str) -> str:
-    """Stands for a message that is waited for, so that no text lies in the queue."""
+    """Return what stands for an awaited message in the queue, where no text may be."""
     return hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""One transcript file as its lines. Knows JSON and bytes, nothing of what the lines mean."""
+"""One transcript file as lines of JSON. What the lines mean is the business of `line_types`."""
 
 from __future__ import annotations
 
@@ -8,44 +8,47 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from opensync_hooks.agents.json_access import Value, decode
+from opensync_hooks.agents.json_access import decode_dict
 from opensync_hooks.agents.safe_open import open_regular
+from opensync_hooks.model import Json
 
-LONGEST_LINE = 256 << 20
-
-Skip = Callable[[str], None]
-"""Told the name of each thing that was passed over."""
+MAX_LINE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a line lies in its file, in bytes, without the newline."""
+    """The bytes of a line in its file, without the newline."""
 
     offset: int
     length: int
 
 
-def scan(file: BinaryIO, end: int, skip: Skip) -> Iterator[tuple[Span, Value]]:
-    """Every complete line before `end` that holds a JSON object, split at newlines alone."""
+def scan(file: BinaryIO, end: int, on_skip: Callable[[str], None]) -> Iterator[tuple[Span, Json]]:
+    """Yield every complete line before `end` that holds a JSON object.
+
+    `on_skip` gets the reason for each line that is passed over.
+    """
     offset = 0
     while offset < end:
-        raw = file.readline(LONGEST_LINE)
+        # Only newlines separate lines: U+2028 is unescaped in texts, and str.splitlines breaks it.
+        raw = file.readline(MAX_LINE_BYTES)
         start, offset = offset, offset + len(raw)
         if not raw.endswith(b"\n"):
-            if len(raw) < LONGEST_LINE:
-                return skip("torn last line")
-            offset += _to_next_line(file)
-            skip("line too long")
+            if len(raw) < MAX_LINE_BYTES:
+                return on_skip("torn last line")
+            offset += _skip_line(file)
+            on_skip("line too long")
         elif raw.strip():
-            value = parse(raw)
-            if value is None:
-                skip("unreadable line")
+            line = decode_dict(raw)
+            if line is None:
+                on_skip("unreadable line")
             else:
-                yield Span(start, len(raw) - 1), value
+                yield Span(start, len(raw) - 1), line
     return None
 
 
-def _to_next_line(file: BinaryIO) -> int:
+def _skip_line(file: BinaryIO) -> int:
+    """Read to the end of the current line in small pieces; returns how many bytes that were."""
     skipped = 0
     while raw := file.readline(1 << 20):
         skipped += len(raw)
@@ -54,27 +57,21 @@ def _to_next_line(file: BinaryIO) -> int:
     return skipped
 
 
-def parse(raw: bytes) -> Value | None:
-    """The JSON object in `raw`, if it holds one."""
-    value = decode(raw)
-    return value if isinstance(value, dict) else None
-
-
-def read_span(file: BinaryIO, span: Span) -> Value | None:
-    """The line at `span`; None when the file no longer holds it there."""
+def read_span(file: BinaryIO, span: Span) -> Json | None:
+    """Read the line at `span`; None if the file no longer holds it there."""
     file.seek(span.offset)
-    return parse(file.read(span.length))
+    return decode_dict(file.read(span.length))
 
 
-def last_values(path: Path, window: int) -> Iterator[Value]:
-    """The complete lines in the last `window` bytes, last one first."""
+def last_lines(path: Path, window: int) -> Iterator[Json]:
+    """Yield the complete lines in the last `window` bytes, last one first. Raises SourceError."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         start = max(0, size - window)
         file.seek(start)
         raw_lines = file.read(size - start).split(b"\n")
-    first_whole = 1 if start else 0
-    for raw in reversed(raw_lines[first_whole:-1]):
-        value = parse(raw)
-        if value is not None:
-            yield value
+    first_complete = 1 if start else 0
+    for raw in reversed(raw_lines[first_complete:-1]):
+        line = decode_dict(raw)
+        if line is not None:
+            yield line

@@ -1,4 +1,4 @@
-"""A transcript file as Session values: the conversation, then each subagent it started."""
+"""A transcript file as sessions: the conversation, then each subagent that it started."""
 
 from __future__ import annotations
 
@@ -9,110 +9,114 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opensync_hooks.agents import titles
-from opensync_hooks.agents.claude_code import lines
-from opensync_hooks.agents.claude_code.index import Index, Thread
-from opensync_hooks.agents.claude_code.messages import Messages, charge, duration, identity
-from opensync_hooks.agents.json_access import Value, record, string
+from opensync_hooks.agents.claude_code import DESCRIPTION, lines
+from opensync_hooks.agents.claude_code.index import Thread, TranscriptIndex
+from opensync_hooks.agents.claude_code.messages import (
+    TranscriptMessages,
+    charge,
+    duration,
+    file_identity,
+)
+from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Session
+from opensync_hooks.model import Json, Session
 
-AGENT = "claude-code"
+_MAX_META_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    """One indexed transcript. The index holds of exactly this file, up to where it then ended."""
+class _Transcript:
+    """An indexed file. The index is valid for this very file, up to its length at that time."""
 
     path: Path
-    index: Index
+    index: TranscriptIndex
     identity: tuple[int, int]
     skipped: Mapping[str, int]
 
     def session(self, session_id: str, thread: Thread) -> Session:
-        charges = (charge(unit) for unit in thread.units)
+        indexed = tuple(thread.messages.values())
         return Session(
             id=session_id,
-            agent=AGENT,
-            messages=Messages(self.path, self.identity, tuple(thread.units)),
-            charges=tuple(one for one in charges if one),
-            project_path=self.index.relocated or thread.cwd,
+            agent=DESCRIPTION.name,
+            messages=TranscriptMessages(self.path, self.identity, indexed),
+            charges=tuple(filter(None, map(charge, indexed))),
+            project_path=self.index.relocated_cwd or thread.cwd,
             model=thread.model,
             provider="anthropic" if (thread.model or "").startswith("claude") else None,
             created_at=thread.created_at,
             updated_at=thread.updated_at,
-            duration_ms=sum(duration(unit) or 0 for unit in thread.units),
+            duration_ms=sum(duration(message) or 0 for message in indexed),
             git_branch=thread.git_branch if thread.git_branch != "HEAD" else None,
             agent_version=thread.version,
             skipped=self.skipped,
         )
 
 
-def read(path: Path, session_id: str, agent_files: Iterable[Path]) -> Iterator[Session]:
-    """The session in the file at `path`, then its subagents, nested ones as well."""
-    file = _load(path, own_sidechain=False)
-    index = file.index
-    named = index.custom_title or index.ai_title or index.main.first_prompt
-    yield replace(file.session(session_id, index.main), title=titles.one_line(named))
+def read(path: Path, session_id: str, subagent_paths: Iterable[Path]) -> Iterator[Session]:
+    """Yield the session in the file at `path`, then its subagents and theirs."""
+    transcript = _load(path, is_subagent_file=False)
+    index = transcript.index
+    title = index.custom_title or index.ai_title or index.main.first_prompt
+    yield replace(transcript.session(session_id, index.main), title=titles.one_line(title))
     for root, thread in index.sidechains.items():
-        child = file.session(f"{session_id}:agent-{root}", thread)
         yield replace(
-            child,
-            title=_title_below(session_id, thread.first_prompt),
+            transcript.session(f"{session_id}:agent-{root}", thread),
+            title=_subagent_title(session_id, thread.first_prompt),
             parent_id=session_id,
-            skipped={},
+            skipped={},  # counted with the session that the file belongs to
         )
-    for agent_file in agent_files:
-        yield _subagent(agent_file, session_id)
+    for subagent_path in subagent_paths:
+        yield _subagent(subagent_path, session_id)
 
 
-def _subagent(path: Path, root_id: str) -> Session:
-    """A subagent's own file. Its lines carry the id of the root session, not of its parent."""
-    file = _load(path, own_sidechain=True)
-    meta = _meta(path.with_suffix(".meta.json"))
-    outer = string(meta, "parentAgentId")
-    thread = file.index.main
-    return replace(
-        file.session(f"{root_id}:{path.stem}", thread),
-        title=_title_below(root_id, string(meta, "description") or thread.first_prompt),
-        parent_id=f"{root_id}:agent-{outer}" if outer else root_id,
-    )
+def read_lone_subagent(path: Path) -> Iterator[Session]:
+    """Yield the subagent in a file beside its session's, where 2.0 put it, as a session of its own.
 
-
-def read_beside(path: Path) -> Iterator[Session]:
-    """The subagent whose file lies beside its session's, as 2.0 had it: a session by itself.
-
-    There may be thousands of such files, too many to look for those of a session at each hook.
+    There may be thousands of such files, too many to search for a session's own at each hook.
     """
-    file = _load(path, own_sidechain=True)
-    thread, root_id = file.index.main, file.index.session_id
+    transcript = _load(path, is_subagent_file=True)
+    thread, root_id = transcript.index.main, transcript.index.session_id
     yield replace(
-        file.session(path.stem, thread),
-        title=_title_below(root_id, thread.first_prompt) if root_id else None,
+        transcript.session(path.stem, thread),
+        title=_subagent_title(root_id, thread.first_prompt) if root_id else None,
         parent_id=root_id,
     )
 
 
-def _load(path: Path, *, own_sidechain: bool) -> _File:
-    index, skipped = Index(), Counter[str]()
+def _subagent(path: Path, root_id: str) -> Session:
+    """Return a subagent from its own file, whose lines name the root session, not the parent."""
+    transcript = _load(path, is_subagent_file=True)
+    thread = transcript.index.main
+    meta = _read_meta(path.with_suffix(".meta.json"))
+    outer = get_str(meta, "parentAgentId")
+    return replace(
+        transcript.session(f"{root_id}:{path.stem}", thread),
+        title=_subagent_title(root_id, get_str(meta, "description") or thread.first_prompt),
+        parent_id=f"{root_id}:agent-{outer}" if outer else root_id,
+    )
+
+
+def _load(path: Path, *, is_subagent_file: bool) -> _Transcript:
+    index, skipped = TranscriptIndex(), Counter[str]()
     with open_regular(path) as file:
         end = os.fstat(file.fileno()).st_size
-        for span, line in lines.scan(file, end, lambda what: skipped.update((what,))):
-            index.add(span, line, own_sidechain=own_sidechain)
-        same_file = identity(file)
+        for span, line in lines.scan(file, end, lambda reason: skipped.update((reason,))):
+            index.add(span, line, is_subagent_file=is_subagent_file)
+        identity = file_identity(file)
     for thread in (index.main, *index.sidechains.values()):
         thread.mark_undone()
-    return _File(path, index, same_file, skipped)
+    return _Transcript(path, index, identity, skipped)
 
 
-def _meta(path: Path) -> Value:
-    """What Claude Code notes of a subagent; nothing where the file is missing or half written."""
+def _read_meta(path: Path) -> Json:
+    """Return Claude Code's note on a subagent; empty if the file is missing or half written."""
     try:
         with open_regular(path) as file:
-            return record(file.read(1 << 20))
+            return as_dict(file.read(_MAX_META_BYTES))
     except (SourceError, OSError):
         return {}
 
 
-def _title_below(root_id: str, about: str) -> str:
-    return titles.of_subagent(titles.one_line(about), root_id[:8])
+def _subagent_title(root_id: str, subject: str) -> str:
+    return titles.of_subagent(titles.one_line(subject), root_id[:8])

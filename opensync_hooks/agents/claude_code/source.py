@@ -80,7 +80,7 @@ class ClaudeCodeSource:
 
     def read(self, located: Located) -> Iterator[Session]:
         if located.session_id.startswith(_SUBAGENT_PREFIX):
-            return sessions.read_beside(located.path)
+            return sessions.read_lone_subagent(located.path)
         return sessions.read(located.path, located.session_id, _subagent_paths(located.path))
 
     def _folders(self) -> Iterator[Path]:
@@ -122,7 +122,7 @@ def _ends_with(path: Path, digest: str) -> bool:
         return any(
             line.get("type") == "assistant"
             and line_types.digest(line_types.text_of(line)) == digest
-            for line in lines.last_values(path, _TAIL_BYTES)
+            for line in lines.last_lines(path, _TAIL_BYTES)
         )
     except SourceError:
         return False

@@ -112,7 +112,7 @@ def test_line_of_64_mb_is_one_message(pen: Pen) -> None:
 def test_line_over_the_limit_is_counted_and_the_rest_is_read(
     pen: Pen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1000)
     pen.line("user", "x" * 3000)
     pen.line("user", "after", parent=None)
     (session,) = read(pen.path)
