@@ -81,7 +81,12 @@ def _list(store: Store, fields: Query) -> Response:
     number = _page_number(fields)
     hits = store.search(query, (number - 1) * SESSIONS_PER_PAGE, SESSIONS_PER_PAGE + 1)
     entries = [(hit.session, _entry(store, hit, words)) for hit in hits[:SESSIONS_PER_PAGE]]
-    content = sessions_html.by_day(entries) if entries else _no_sessions(query, number)
+    content = sessions_html.by_day(entries)
+    if not entries and query == _ALL and number == 1:
+        text = "No sessions yet. After a login, sessions go to your OpenSync instead."
+        content = element("p", text)
+    elif not entries:
+        content = element("p", "No session matches.")
     last = None if len(hits) > SESSIONS_PER_PAGE else number
     kept = {name: fields[name] for name in ("q", "agent", "project") if name in fields}
     pager = sessions_html.pager("./", number, last, f"Page {number}", **kept)
@@ -93,12 +98,6 @@ def _heading(query: SearchQuery) -> str:
     words = f" with “{' '.join(query.words)}”" if query.words else ""
     project = f" in {query.project}" if query.project else ""
     return f"Sessions{agent}{words}{project}"
-
-
-def _no_sessions(query: SearchQuery, number: int) -> Html:
-    if query != _ALL or number > 1:
-        return element("p", "No session matches.")
-    return element("p", "No sessions yet. After a login, sessions go to your OpenSync instead.")
 
 
 def _entry(store: Store, hit: SearchHit, words: tuple[str, ...]) -> Html:

@@ -78,10 +78,6 @@ def key_error(key: str, request: Request) -> str:
     return route[0](request.authorization, key) if route else _NOT_FOUND
 
 
-def _public(_authorization: str, _key: str) -> str:
-    return ""
-
-
 def _bearer(authorization: str, key: str) -> str:
     if not authorization.startswith("Bearer "):
         return "Missing Authorization header"
@@ -101,10 +97,6 @@ def _wrong_key(authorization: str, key: str) -> str:
     return "" if is_right else "Invalid API key"
 
 
-def _health(store: Store, _: Request) -> Response:
-    return _json({"status": "ok", "timestamp": store.now()})
-
-
 def _put_session(store: Store, request: Request) -> Response:
     body = _object(_parse_json(request.body), "externalId")
     return _json({"ok": True, "sessionId": store.put_session(body, {})})
@@ -122,10 +114,6 @@ def _put_batch(store: Store, request: Request) -> Response:
     reply = store.put_batch(body)
     counts = {"sessions": reply.sessions, "messages": reply.messages}
     return _json({"ok": True, **counts, "errors": list(reply.errors)})
-
-
-def _session_ids(store: Store, _: Request) -> Response:
-    return _json({"sessionIds": store.session_ids()})
 
 
 def _sessions(store: Store, request: Request) -> Response:
@@ -157,19 +145,21 @@ def _export(store: Store, request: Request) -> Response:
     return Response(200, exported["content"].encode(), headers)
 
 
-def _stats(store: Store, _: Request) -> Response:
-    return _json(store.stats())
-
-
 ROUTES: dict[tuple[str, str], tuple[KeyCheck, Handler]] = {
-    ("GET", "/health"): (_public, _health),
+    ("GET", "/health"): (
+        lambda *_: "",
+        lambda store, _: _json({"status": "ok", "timestamp": store.now()}),
+    ),
     ("POST", "/sync/session"): (_bearer, _put_session),
     ("POST", "/sync/message"): (_bearer, _put_message),
     ("POST", "/sync/batch"): (_bearer, _put_batch),
-    ("GET", "/sync/sessions/list"): (_api_key, _session_ids),
+    ("GET", "/sync/sessions/list"): (
+        _api_key,
+        lambda store, _: _json({"sessionIds": store.session_ids()}),
+    ),
     ("GET", "/api/sessions"): (_bearer, _sessions),
     ("GET", "/api/sessions/get"): (_bearer, _session),
-    ("GET", "/api/stats"): (_bearer, _stats),
+    ("GET", "/api/stats"): (_bearer, lambda store, _: _json(store.stats())),
     ("GET", "/api/export"): (_bearer, _export),
 }
 

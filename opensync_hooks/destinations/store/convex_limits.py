@@ -29,7 +29,7 @@ def check_arguments(value: Any) -> None:
     """Raise RejectedError if no request can carry the value."""
     size, _ = measure(value)
     if size > _MAX_ARGUMENT_BYTES:
-        raise RejectedError(f"Arguments are too large ({_mib(size)} > maximum size 16 MiB)")
+        raise RejectedError(f"Arguments are too large ({size / MIB:.2f} MiB > maximum size 16 MiB)")
 
 
 def check_row(row: Json) -> None:
@@ -41,7 +41,7 @@ def check_row(row: Json) -> None:
             f" {_MAX_ROW_DEPTH})"
         )
     if size > _MAX_ROW_BYTES:
-        raise RejectedError(f"Value is too large ({_mib(size)} > maximum size 1 MiB)")
+        raise RejectedError(f"Value is too large ({size / MIB:.2f} MiB > maximum size 1 MiB)")
 
 
 def measure(value: Any, level: int = 1) -> tuple[int, int]:
@@ -108,7 +108,3 @@ def _number_bytes(value: float) -> int:
     if not is_finite:
         raise RejectedError("SyntaxError: a number that is not finite")
     return 9
-
-
-def _mib(size: int) -> str:
-    return f"{size / MIB:.2f} MiB"
