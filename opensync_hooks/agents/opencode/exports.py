@@ -86,7 +86,8 @@ def load_file(path: Path) -> StoredSession:
         if get_str(info, "role"):
             parts = tuple(get_dicts(message, "parts")) or tuple(_contents(message))
             message_id = get_str(info, "id") or f"message-{index}"
-            messages.append(StoredMessage(message_id, _with_time(info), parts))
+            time = {"created": get_int(info, "createdAt"), **get_dict(info, "time")}
+            messages.append(StoredMessage(message_id, {**info, "time": time}, parts))
         else:
             skipped[UNREADABLE_MESSAGE] += 1
     return StoredSession(header, tuple(messages), skipped)
@@ -105,8 +106,3 @@ def _contents(message: Json) -> Iterator[Json]:
     if text:
         yield {"type": "text", "text": text}
     yield from get_dicts(message, "content")
-
-
-def _with_time(info: Json) -> Json:
-    created_at = get_int(info, "time", "created") or get_int(info, "createdAt")
-    return {**info, "time": {"created": created_at, **get_dict(info, "time")}}

@@ -55,16 +55,14 @@ class FileChange:
                 Blocker(BlockerKind.CHANGED, self.path, "another program wrote it at this moment"),
                 "run the same command again",
             )
+        _replace(self.path, self.after)
         if self.after is None:
-            _delete(self.path)
             with suppress(OSError):
                 for folder in self.path.parents[: self.prune]:
                     folder.rmdir()
-        else:
-            write(self.path, self.after)
         for side_file in self.side_files:
             if side_file.content is None:
-                _delete(side_file.path)
+                _replace(side_file.path, None)
 
 
 def apply_plan(plan: Callable[[], FileChange | None], attempts: int = 3) -> FileChange | None:
@@ -99,30 +97,22 @@ def read(path: Path) -> bytes | None:
         ) from error
 
 
-def write(path: Path, content: bytes) -> None:
-    """Replace the file in one step. A link stays a link, and the mode stays as it is."""
+def _replace(path: Path, content: bytes | None) -> None:
+    """Write or delete the file in one step. A link stays a link, and the mode stays as it is."""
     target = Path(os.path.realpath(path))
     try:
+        if content is None:
+            target.unlink(missing_ok=True)
+            return
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
         atomic_write(target, content)
         if mode is not None:
             target.chmod(mode)
     except OSError as error:
-        raise _write_error(path, error) from error
-
-
-def _delete(path: Path) -> None:
-    try:
-        Path(os.path.realpath(path)).unlink(missing_ok=True)
-    except OSError as error:
-        raise _write_error(path, error) from error
-
-
-def _write_error(path: Path, error: OSError) -> SettingsError:
-    return SettingsError(
-        Blocker(BlockerKind.UNWRITABLE, path, f"cannot be written ({error.strerror})"),
-        f"make {path.parent} writable for yourself",
-    )
+        raise SettingsError(
+            Blocker(BlockerKind.UNWRITABLE, path, f"cannot be written ({error.strerror})"),
+            f"make {path.parent} writable for yourself",
+        ) from error
 
 
 def _lines(content: bytes | None) -> list[str]:

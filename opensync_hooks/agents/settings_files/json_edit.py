@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 KeyPath = tuple[str | int, ...]
 """Keys and indexes from the root down."""
 
-_WHITESPACE = re.compile(r"[ \t\r\n]*")
 _FIRST_KEY = re.compile(r'[ \t\r\n]*\{[ \t]*\r?\n([ \t]+)"')
 
 
@@ -96,8 +95,9 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_constant
 
 
 def _skip_whitespace(text: str, start: int) -> int:
-    match = _WHITESPACE.match(text, start)
-    return match.end() if match else start
+    while start < len(text) and text[start] in " \t\r\n":
+        start += 1
+    return start
 
 
 def _end(text: str, start: int) -> int:

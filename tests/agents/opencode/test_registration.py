@@ -12,6 +12,7 @@ import pytest
 
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.settings_files import file_change
+from opensync_hooks.agents.settings_files.blockers import BlockerKind
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.errors import OpenSyncError
 
@@ -53,6 +54,12 @@ class PluginHome:
         return {str(path.relative_to(self.config)): path.read_bytes() for path in files}
 
 
+def blocker_kind(opencode: PluginHome) -> BlockerKind:
+    blocker = AGENT.state(opencode.env.get).blocker
+    assert blocker
+    return blocker.kind
+
+
 @pytest.fixture
 def opencode(tmp_path: Path) -> PluginHome:
     folder = tmp_path / "u"
@@ -90,7 +97,7 @@ def test_install_twice_is_install_once(opencode: PluginHome) -> None:
 
 def test_upgrade_updates_the_paths(opencode: PluginHome) -> None:
     opencode.install("/old/python -I -S /old/opensync_hooks/hooks/opencode.py")
-    assert "is gone" in str(AGENT.state(opencode.env.get).blocker)
+    assert blocker_kind(opencode) is BlockerKind.PYTHON_MISSING
     opencode.install()
     assert AGENT.state(opencode.env.get).works
     assert b"/old/" not in opencode.file.read_bytes()
@@ -121,7 +128,7 @@ def test_foreign_file_of_our_name_is_never_touched(opencode: PluginHome) -> None
         opencode.install()
     assert opencode.uninstall() == []
     assert opencode.file.read_bytes() == FOREIGN
-    assert "another program's file" in str(AGENT.state(opencode.env.get).blocker)
+    assert blocker_kind(opencode) is BlockerKind.FOREIGN
 
 
 def test_unreadable_file_is_the_blocker(opencode: PluginHome) -> None:
@@ -230,7 +237,7 @@ def test_file_without_a_valid_command_is_a_blocker(opencode: PluginHome, line: s
     text = opencode.file.read_text().splitlines()
     broken = [line if old.startswith("const COMMAND") else old for old in text]
     opencode.file.write_text("\n".join(broken))
-    assert "names no program" in str(AGENT.state(opencode.env.get).blocker)
+    assert blocker_kind(opencode) is BlockerKind.NO_COMMAND
 
 
 def test_xdg_config_home_is_respected(opencode: PluginHome, tmp_path: Path) -> None:
