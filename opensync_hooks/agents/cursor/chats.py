@@ -28,20 +28,14 @@ _SESSION_ID = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,200}")
 _MAX_META_BYTES = 1 << 20
 
 
-def find_databases(roots: Iterable[Path], session_id: str) -> list[Path]:
-    """Return the databases of a session: two if it was resumed from another folder."""
-    if not _SESSION_ID.fullmatch(session_id):
-        return []  # the command line chooses its ids, and none of them looks like this
-    return list(_databases(roots, session_id))
+def find_databases(roots: Iterable[Path], session_id: str | None = None) -> Iterator[Path]:
+    """Yield the databases of all sessions, or of one: two if it was resumed from another folder.
 
-
-def all_databases(roots: Iterable[Path]) -> Iterator[Path]:
-    """Yield the database of every chat; its folder is named after the session."""
-    paths = _databases(roots, "*")
-    return (path for path in paths if _SESSION_ID.fullmatch(path.parent.name))
-
-
-def _databases(roots: Iterable[Path], name: str) -> Iterator[Path]:
+    The folder of a database is named after its session.
+    """
+    if session_id is not None and not _SESSION_ID.fullmatch(session_id):
+        return  # the command line chooses its ids, and none of them looks like this
+    name = session_id or "*"
     for root in roots:
         try:
             matches = [path for glob in (name, f"*/{name}") for path in sorted(root.glob(glob))]
@@ -49,7 +43,7 @@ def _databases(roots: Iterable[Path], name: str) -> Iterator[Path]:
             continue
         for folder in within(root, (path for path in matches if path.is_dir())):
             path = folder / DATABASE_NAME
-            if path.is_file():
+            if path.is_file() and _SESSION_ID.fullmatch(folder.name):
                 yield path
 
 

@@ -65,8 +65,10 @@ class SessionCopies:
     def _read_chat(self, session_id: str, cwd: str | None) -> Conversation | None:
         """Return the chat that has content: of two, the one in the hook's folder, or the newer."""
         databases = chats.find_databases(self.paths.chats, session_id)
-        databases.sort(key=lambda path: (chats.read_cwd(path) != cwd, -changed_at(path)))
-        candidates = (chats.read_conversation(path, session_id) for path in databases)
+        ordered = sorted(
+            databases, key=lambda path: (chats.read_cwd(path) != cwd, -changed_at(path))
+        )
+        candidates = (chats.read_conversation(path, session_id) for path in ordered)
         chat = next((candidate for candidate in candidates if candidate.has_content), None)
         return self._restored(chat, cwd) if chat else None
 

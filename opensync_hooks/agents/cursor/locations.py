@@ -38,7 +38,7 @@ def locate(paths: CursorPaths, session_id: str) -> Located | None:
     entries = ((path, state_db.read_summary(path, session_id)) for path in paths.databases)
     summaries = [(path, summary) for path, summary in entries if summary]
     files = SessionFiles(
-        chats=chats.find_databases(paths.chats, session_id),
+        chats=list(chats.find_databases(paths.chats, session_id)),
         transcripts=transcripts.find_files(paths.projects, session_id),
         subagents=transcripts.subagent_files(paths.projects, session_id),
     )
@@ -103,7 +103,7 @@ class SessionFiles:
 def _index_files(paths: CursorPaths) -> dict[str, SessionFiles]:
     """Return what `locate` would find of every session, by file name, in one pass."""
     index: dict[str, SessionFiles] = defaultdict(SessionFiles)
-    for path in chats.all_databases(paths.chats):
+    for path in chats.find_databases(paths.chats):
         index[path.parent.name].chats.append(path)
     for file in transcripts.all_files(paths.projects):
         entry = index[file.name]

@@ -31,10 +31,6 @@ _MAX_FAMILY = 1_000
 """A session is delivered with at most so many subagents, theirs included."""
 
 
-def _no_facts(_session_id: str) -> HookFacts:
-    return HookFacts()
-
-
 class CursorSource:
     agent = conversation.AGENT
 
@@ -45,7 +41,10 @@ class CursorSource:
 
     @classmethod
     def from_environ(
-        cls, environ: Mapping[str, str], home: str, hook_facts: HookFactsLookup = _no_facts
+        cls,
+        environ: Mapping[str, str],
+        home: str,
+        hook_facts: HookFactsLookup = lambda _session_id: HookFacts(),
     ) -> CursorSource:
         return cls(CursorPaths.from_environ(environ, home), hook_facts)
 
@@ -112,9 +111,8 @@ class CursorSource:
 
     def _read_family(self, located: Located) -> Iterator[Session]:
         """Yield the session, then its subagents, theirs, and so on, each once."""
-        pending: deque[tuple[str, str | None, str | None]] = deque(
-            [(located.session_id, None, None)]
-        )
+        no_parent: tuple[str | None, str | None] = (None, None)
+        pending = deque([(located.session_id, *no_parent)])
         seen: set[str] = set()
         while pending and len(seen) < _MAX_FAMILY:
             session_id, parent_id, parent_folder = pending.popleft()
@@ -125,9 +123,8 @@ class CursorSource:
             copy = self._copies.read(session_id, hook_facts.cwd or parent_folder)
             if copy is None:
                 continue
-            session = conversation.to_session(
-                replace(copy, parent_id=copy.parent_id or parent_id), hook_facts
-            )
+            copy = replace(copy, parent_id=copy.parent_id or parent_id)
+            session = conversation.to_session(copy, hook_facts)
             changed_at = max(session.updated_at or 0, located.changed_at)
             is_abandoned = time.time() * 1000 - changed_at >= _ABANDONED_MS
             yield replace(session, is_partial=session.is_partial and not is_abandoned)
