@@ -10,7 +10,7 @@ from pathlib import Path
 from opensync_hooks.config import Folders
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.queue.spool import Spool
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 
 class ClaudeUser:
@@ -21,11 +21,11 @@ class ClaudeUser:
         self.folders = Folders.from_environ(os.environ)
         self.spool = Spool(self.folders.spool)
 
-    def session(self, name: str, turns: int = 1) -> Pen:
-        pen = Pen(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
+    def session(self, name: str, turns: int = 1) -> TranscriptWriter:
+        writer = TranscriptWriter(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
         for number in range(1, turns + 1):
-            pen.turn(number)
-        return pen
+            writer.turn(number)
+        return writer
 
     def event(self, *names: str) -> None:
         """What a hook leaves behind, at the end of each session."""

@@ -37,7 +37,7 @@ from opensync_hooks.system.log import Log
 from opensync_hooks.system.sqlite import SqliteFile
 from tests.cursor_home import Editor, user_line
 from tests.fuzz.reading import staying_inside
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links, pipes and modes of POSIX")
 
@@ -62,7 +62,7 @@ def outside(tmp_path: Path) -> Path:
     """Files that an attacker wants to have uploaded, or changed."""
     folder = tmp_path / "outside"
     folder.mkdir()
-    transcript = Pen(folder / f"{_SESSION}.jsonl")
+    transcript = TranscriptWriter(folder / f"{_SESSION}.jsonl")
     transcript.line("user", SECRET)
     (folder / "agent-x.jsonl").write_bytes(transcript.path.read_bytes())
     (folder / "c1.jsonl").write_text(json.dumps(user_line(SECRET)) + "\n")
@@ -76,7 +76,9 @@ def outside(tmp_path: Path) -> Path:
 @pytest.fixture
 def roots(home: Path) -> Path:
     """A home in which every agent keeps a session."""
-    Pen(home / ".claude" / "projects" / "-work" / f"{_SESSION}.jsonl").line("user", "mine")
+    TranscriptWriter(home / ".claude" / "projects" / "-work" / f"{_SESSION}.jsonl").line(
+        "user", "mine"
+    )
     storage = home / ".local" / "share" / "opencode" / "storage"
     for below in ("session/p/ses_1", "message/ses_1/msg_1", "part/msg_1/prt_1"):
         path = (storage / below).with_suffix(".json")

@@ -27,7 +27,7 @@ from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.files import atomic_write, ensure_private_folder
 from tests.faults import syscalls
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 ROOT = Path(__file__).parent.parent
 AGENT = "claude-code"
@@ -56,7 +56,7 @@ def spool(monkeypatch: pytest.MonkeyPatch) -> Spool:
 
 
 def session(home: Path, name: str) -> None:
-    Pen(home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(1)
+    TranscriptWriter(home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(1)
 
 
 def torn_job(spool: Spool, name: str) -> Path:

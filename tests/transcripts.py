@@ -1,4 +1,4 @@
-"""Writes transcripts as Claude Code does, one line at a time, for what no recording shows."""
+"""Writes transcripts as Claude Code does, line by line, for cases that no recording has."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 
-class Pen:
-    """Each line hangs on the one before, unless told otherwise."""
+class TranscriptWriter:
+    """Appends to one transcript. Each line's parent is the line before, unless `parent` is set."""
 
     def __init__(self, path: Path, *, began: int = 1_767_225_600) -> None:
         self.path = path
@@ -23,12 +23,13 @@ class Pen:
     def session_id(self) -> str:
         return self.path.stem
 
-    def line(self, of: str, content: Any, parent: Any = ..., **more: Any) -> str:
+    def line(self, role: str, content: Any, parent: Any = ..., **more: Any) -> str:
+        """Append a line, with any `more` fields; returns its uuid."""
         self._count += 1
         uuid = f"{self.session_id}-u{self._count}"
-        message = {"role": of, "content": content, **more.pop("message", {})}
+        message = {"role": role, "content": content, **more.pop("message", {})}
         value = {
-            "type": of,
+            "type": role,
             "uuid": uuid,
             "parentUuid": self.last if parent is ... else parent,
             "timestamp": _iso(self._began + self._count),
@@ -38,21 +39,22 @@ class Pen:
             "message": message,
             **more,
         }
-        self.raw(json.dumps(value).encode() + b"\n")
+        self.write(json.dumps(value).encode() + b"\n")
         self.last = uuid
         return uuid
 
-    def says(self, api_id: str, block: dict[str, Any], output: int = 5, **more: Any) -> str:
+    def respond(self, message_id: str, block: dict[str, Any], output: int = 5, **more: Any) -> str:
+        """Append a line with one block of a model's response; returns its uuid."""
         usage = {"input_tokens": 1, "output_tokens": output}
-        message = {"id": api_id, "model": "claude-opus-4-5", "usage": usage}
+        message = {"id": message_id, "model": "claude-opus-4-5", "usage": usage}
         return self.line("assistant", [block], message=message, **more)
 
     def turn(self, number: int) -> None:
-        """A prompt and its answer, told apart from every other one."""
+        """Append a prompt and its answer, different from those of every other turn."""
         self.line("user", f"prompt {number}")
-        self.says(f"msg_{self.session_id}_{number}", text(f"answer {number}"))
+        self.respond(f"msg_{self.session_id}_{number}", text(f"answer {number}"))
 
-    def raw(self, content: bytes) -> None:
+    def write(self, content: bytes) -> None:
         with self.path.open("ab") as file:
             file.write(content)
 
@@ -61,8 +63,8 @@ def _iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def text(said: str) -> dict[str, Any]:
-    return {"type": "text", "text": said}
+def text(content: str) -> dict[str, Any]:
+    return {"type": "text", "text": content}
 
 
 def call(call_id: str) -> dict[str, Any]:

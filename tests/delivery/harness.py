@@ -21,7 +21,7 @@ from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Json, Message, Session, Text
 from tests.opensync import Fault, real_opensync
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "claude"
 SECRET = "ghp_" + "a1B2c3D4e5" * 3 + "F6g7H8"
@@ -39,8 +39,8 @@ class Harness:
         """Path and message id of each request since the last `sync`."""
         self.fault: Callable[[str, bytes], Fault | None] = no_fault
 
-    def transcript(self, session_id: str = "s1") -> Pen:
-        return Pen(self.folder / "projects" / "-work" / f"{session_id}.jsonl")
+    def transcript(self, session_id: str = "s1") -> TranscriptWriter:
+        return TranscriptWriter(self.folder / "projects" / "-work" / f"{session_id}.jsonl")
 
     def copy_recording(self, name: str) -> None:
         shutil.copytree(RECORDINGS / name, self.folder / "projects" / f"-{name}")

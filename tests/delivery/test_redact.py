@@ -30,7 +30,7 @@ def test_secrets_are_counted_when_they_are_sent_and_not_again(opensync: Harness)
 def test_secrets_of_a_transcript_are_counted_by_kind(opensync: Harness) -> None:
     transcript = opensync.transcript()
     transcript.line("user", f"use {SECRET}")
-    transcript.says("m1", text(f"no, not {SECRET}"))
+    transcript.respond("m1", text(f"no, not {SECRET}"))
     assert opensync.sync().redacted == {"github-token": 2}
 
 

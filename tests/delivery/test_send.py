@@ -68,7 +68,7 @@ def test_new_title_is_sent_alone_and_keeps_the_search_text(opensync: Harness) ->
     transcript = opensync.transcript()
     transcript.turn(1)
     opensync.sync()
-    transcript.raw(b'{"type":"custom-title","customTitle":"Better"}\n')
+    transcript.write(b'{"type":"custom-title","customTitle":"Better"}\n')
     opensync.sync()
     assert opensync.stored()[0]["title"] == "Better"
     assert opensync.request_counts == {"/sync/batch": 1, "/sync/session": 1}

@@ -41,9 +41,9 @@ def test_each_turn_sends_only_itself(opensync: Harness) -> None:
 def test_answer_that_was_half_written_is_completed_in_place(opensync: Harness) -> None:
     transcript = opensync.transcript()
     transcript.line("user", "go")
-    transcript.says("m1", text("first half"))
+    transcript.respond("m1", text("first half"))
     opensync.sync()
-    transcript.says("m1", text("second half"))
+    transcript.respond("m1", text("second half"))
     assert opensync.sync().sent == 1
     assert opensync.texts() == ["go", "first half\n\nsecond half"]
 
@@ -51,11 +51,11 @@ def test_answer_that_was_half_written_is_completed_in_place(opensync: Harness) -
 def test_half_written_line_is_no_loss_once_it_is_complete(embedded: Harness) -> None:
     transcript = embedded.transcript()
     transcript.turn(1)
-    transcript.raw(b'{"type": "attachment"')
+    transcript.write(b'{"type": "attachment"')
     ledger, destination = embedded.syncer.ledger, embedded.syncer.destination.name
     embedded.sync()
     assert losses.total(ledger, destination) == {"torn last line": 1}
-    transcript.raw(b"}\n")
+    transcript.write(b"}\n")
     embedded.sync()
     assert losses.total(ledger, destination) == {}
 
@@ -63,7 +63,7 @@ def test_half_written_line_is_no_loss_once_it_is_complete(embedded: Harness) -> 
 def test_result_that_comes_later_joins_its_call(opensync: Harness) -> None:
     transcript = opensync.transcript()
     transcript.line("user", "go")
-    transcript.says("m1", call("t1"))
+    transcript.respond("m1", call("t1"))
     opensync.sync()
     transcript.line("user", result("t1", "late"))
     opensync.sync()
@@ -81,7 +81,7 @@ def test_undone_message_that_was_sent_is_marked_once_and_still_counted(opensync:
     transcript = opensync.transcript()
     fork = transcript.line("user", "shared")
     transcript.line("user", "regretted")
-    transcript.says("m1", text("wrong way"), output=100)
+    transcript.respond("m1", text("wrong way"), output=100)
     opensync.sync()
     transcript.line("user", "instead", parent=fork)
     assert opensync.sync().sent == 3

@@ -25,7 +25,7 @@ from opensync_hooks.errors import BusyError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Message, Session, Text
 from tests.opensync import Fault, RealStore, real_opensync
-from tests.transcripts import Pen, text
+from tests.transcripts import TranscriptWriter, text
 
 
 class Clock:
@@ -52,9 +52,9 @@ class Machine:
         self.cloud = cloud
         self.source = ClaudeCodeSource(folder / "claude")
 
-    def pen(self, session_id: str = "s1", **more: int) -> Pen:
+    def writer(self, session_id: str = "s1", **more: int) -> TranscriptWriter:
         path = self.folder / "claude" / "projects" / "-work" / f"{session_id}.jsonl"
-        return Pen(path, **more)
+        return TranscriptWriter(path, **more)
 
     @contextmanager
     def syncer(self) -> Iterator[Syncer]:
@@ -127,9 +127,9 @@ def turns(*numbers: int) -> list[str]:
 
 def test_session_deleted_while_it_is_being_sent_is_sent_again_whole(cloud: Cloud) -> None:
     machine = cloud.machine()
-    pen = machine.pen()
+    writer = machine.writer()
     for number in (1, 2, 3):
-        pen.turn(number)
+        writer.turn(number)
     doomed = iter([True])
 
     def delete(path: str, body: bytes) -> None:
@@ -147,7 +147,7 @@ def test_session_deleted_while_it_is_being_sent_is_sent_again_whole(cloud: Cloud
 
 def test_session_that_somebody_deletes_again_and_again_is_given_a_rest(cloud: Cloud) -> None:
     machine = cloud.machine()
-    machine.pen().turn(1)
+    machine.writer().turn(1)
 
     def delete(path: str, body: bytes) -> None:
         if path == "/sync/message" and b"answer 1" in body:
@@ -169,13 +169,13 @@ def test_volume_that_was_deleted_comes_back_whole_with_the_next_turn(
 ) -> None:
     monkeypatch.setattr(split, "MAX_MESSAGES", 4)
     machine = cloud.machine()
-    pen = machine.pen()
+    writer = machine.writer()
     for number in range(1, 6):
-        pen.turn(number)
+        writer.turn(number)
     machine.sync()
     assert cloud.texts("s1#3") == turns(5)
     cloud.store.delete_session("s1#3")
-    pen.turn(6)
+    writer.turn(6)
     machine.sync()
     assert [cloud.texts(name) for name in ("s1", "s1#2")] == [turns(1, 2), turns(3, 4)]
     assert cloud.texts("s1#3") == turns(5, 6)
@@ -187,11 +187,11 @@ def test_volume_that_was_deleted_comes_back_whole_with_the_next_turn(
 def test_no_old_state_stays_behind_however_quickly_the_turns_follow(cloud: Cloud) -> None:
     """Each answer grows three times within the windows that ignore what comes again."""
     machine = cloud.machine()
-    pen = machine.pen(began=int(cloud.clock.now) - 2)
+    writer = machine.writer(began=int(cloud.clock.now) - 2)
     for number in (1, 2, 3):
-        pen.line("user", f"prompt {number}")
+        writer.line("user", f"prompt {number}")
         for piece in ("one", "two", "three"):
-            pen.says(f"m{number}", text(piece), output=7)
+            writer.respond(f"m{number}", text(piece), output=7)
             machine.sync()
             cloud.clock.sleep(0.3)
     assert cloud.texts()[1::2] == ["one\n\ntwo\n\nthree"] * 3
@@ -202,10 +202,10 @@ def test_no_old_state_stays_behind_however_quickly_the_turns_follow(cloud: Cloud
 
 def test_message_that_is_new_waits_for_no_window(cloud: Cloud) -> None:
     machine = cloud.machine()
-    pen = machine.pen(began=int(cloud.clock.now) - 1)
+    writer = machine.writer(began=int(cloud.clock.now) - 1)
     began = cloud.clock.now
     for number in (1, 2, 3):
-        pen.turn(number)
+        writer.turn(number)
         machine.sync()
     assert cloud.clock.now == began
     assert cloud.texts() == turns(1, 2, 3)
@@ -213,14 +213,14 @@ def test_message_that_is_new_waits_for_no_window(cloud: Cloud) -> None:
 
 def test_answer_lost_within_the_window_leaves_the_newer_version(cloud: Cloud) -> None:
     machine = cloud.machine()
-    pen = machine.pen(began=int(cloud.clock.now) - 2)
-    pen.line("user", "prompt 1")
-    pen.says("m1", text("half"))
+    writer = machine.writer(began=int(cloud.clock.now) - 2)
+    writer.line("user", "prompt 1")
+    writer.respond("m1", text("half"))
     cloud.fault = lambda _, body: Fault(stored=True) if b"half" in body else None
     with pytest.raises(UnreachableError):
         machine.sync()
     cloud.fault = lambda _path, _body: None
-    pen.says("m1", text("whole"))
+    writer.respond("m1", text("whole"))
     machine.sync()
     assert cloud.texts() == ["prompt 1", "half\n\nwhole"]
     assert cloud.store.stats()["messageCount"] == 2
@@ -229,11 +229,13 @@ def test_answer_lost_within_the_window_leaves_the_newer_version(cloud: Cloud) ->
 @pytest.mark.parametrize("place", ["/sync/session", "/sync/message", "/sync/batch"])
 def test_every_lost_answer_of_a_run_stores_one_row_of_each(cloud: Cloud, place: str) -> None:
     machine = cloud.machine()
-    pen = machine.pen()
+    writer = machine.writer()
     for number in (1, 2, 3):
-        pen.turn(number)
-        pen.raw(json.dumps({"type": "custom-title", "customTitle": f"Title {number}"}).encode())
-        pen.raw(b"\n")
+        writer.turn(number)
+        writer.write(
+            json.dumps({"type": "custom-title", "customTitle": f"Title {number}"}).encode()
+        )
+        writer.write(b"\n")
         lost = Counter[str]()
 
         def lose(path: str, body: bytes, lost: Counter[str] = lost) -> Fault | None:
@@ -276,8 +278,8 @@ def test_emoji_at_the_cut_of_the_search_text_poisons_nothing(cloud: Cloud, shift
 
 def test_two_machines_with_one_account_keep_their_sessions_apart(cloud: Cloud) -> None:
     laptop, desktop = cloud.machine("laptop"), cloud.machine("desktop")
-    laptop.pen("s1").turn(1)
-    desktop.pen("s2").turn(2)
+    laptop.writer("s1").turn(1)
+    desktop.writer("s2").turn(2)
     for machine, name in ((laptop, "s1"), (desktop, "s2")):
         machine.sync(name)
     assert (cloud.texts("s1"), cloud.texts("s2")) == (turns(1), turns(2))
@@ -286,14 +288,14 @@ def test_two_machines_with_one_account_keep_their_sessions_apart(cloud: Cloud) -
 def test_copied_home_sends_nothing_twice_and_both_go_on(cloud: Cloud) -> None:
     """Our own state was copied along: what it has confirmed is not sent from there either."""
     laptop = cloud.machine("laptop")
-    laptop.pen().turn(1)
+    laptop.writer().turn(1)
     laptop.sync()
     desktop = laptop.copied_to(cloud.folder / "desktop")
     assert desktop.sync().sent == 0
-    pen = laptop.pen()
-    pen.last, pen._count = "s1-u2", 10
-    pen.turn(2)
-    other = desktop.pen()
+    writer = laptop.writer()
+    writer.last, writer._count = "s1-u2", 10
+    writer.turn(2)
+    other = desktop.writer()
     other.last, other._count = "s1-u2", 20
     other.turn(3)
     assert (laptop.sync().sent, desktop.sync().sent) == (2, 2)
@@ -305,9 +307,9 @@ def test_copied_home_sends_nothing_twice_and_both_go_on(cloud: Cloud) -> None:
 def test_copied_sessions_without_our_state_are_stored_once(cloud: Cloud) -> None:
     """A new machine with the old one's transcripts sends all, and every row is there already."""
     laptop = cloud.machine("laptop")
-    pen = laptop.pen()
+    writer = laptop.writer()
     for number in (1, 2):
-        pen.turn(number)
+        writer.turn(number)
     laptop.sync()
     before = cloud.head()["createdAt"]
     desktop = laptop.copied_to(cloud.folder / "desktop")
@@ -319,9 +321,9 @@ def test_copied_sessions_without_our_state_are_stored_once(cloud: Cloud) -> None
 
 def test_two_machines_on_one_session_at_the_same_moment_double_nothing(cloud: Cloud) -> None:
     laptop = cloud.machine("laptop")
-    pen = laptop.pen()
+    writer = laptop.writer()
     for number in (1, 2, 3):
-        pen.turn(number)
+        writer.turn(number)
     desktop = laptop.copied_to(cloud.folder / "desktop")
     entered: list[str] = []
 

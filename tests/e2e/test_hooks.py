@@ -19,7 +19,7 @@ import pytest
 
 from tests.e2e.world import BARE, TORN, World, hook, median_ms, turns, workers
 from tests.opensync import logged_in
-from tests.transcripts import Pen, text
+from tests.transcripts import TranscriptWriter, text
 
 HOOK = hook("claude_code.py")
 KILLS = 20
@@ -29,12 +29,16 @@ class ClaudeWorld(World):
     hook = HOOK
     answer = b""
 
-    def pen(self, session_id: str = "s1", **more: Any) -> Pen:
+    def writer(self, session_id: str = "s1", **more: Any) -> TranscriptWriter:
         path = self.home / ".claude" / "projects" / "-work" / f"{session_id}.jsonl"
-        return Pen(path, **more)
+        return TranscriptWriter(path, **more)
 
-    def payload(self, pen: Pen, event: str = "Stop", **more: Any) -> bytes:
-        fields = {"session_id": pen.session_id, "transcript_path": str(pen.path), "cwd": "/work"}
+    def payload(self, writer: TranscriptWriter, event: str = "Stop", **more: Any) -> bytes:
+        fields = {
+            "session_id": writer.session_id,
+            "transcript_path": str(writer.path),
+            "cwd": "/work",
+        }
         return json.dumps({**fields, "hook_event_name": event, **more}).encode() + b"\n"
 
 
@@ -46,19 +50,19 @@ def world(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def test_stop_brings_the_turn_to_the_server_and_says_nothing(world: ClaudeWorld) -> None:
-    pen = world.pen()
-    pen.turn(1)
-    world.fire(world.payload(pen, last_assistant_message="answer 1"))
+    writer = world.writer()
+    writer.turn(1)
+    world.fire(world.payload(writer, last_assistant_message="answer 1"))
     world.settle()
     assert world.texts() == turns(1)
 
 
 def test_two_turns_and_the_end_send_each_message_once(world: ClaudeWorld) -> None:
-    pen = world.pen()
+    writer = world.writer()
     for number in (1, 2):
-        pen.turn(number)
-        world.fire(world.payload(pen, last_assistant_message=f"answer {number}"))
-    world.fire(world.payload(pen, "SessionEnd", reason="other"))
+        writer.turn(number)
+        world.fire(world.payload(writer, last_assistant_message=f"answer {number}"))
+    world.fire(world.payload(writer, "SessionEnd", reason="other"))
     world.settle()
     assert world.texts() == turns(1, 2)
     assert set(world.sent.values()) == {1}
@@ -66,26 +70,26 @@ def test_two_turns_and_the_end_send_each_message_once(world: ClaudeWorld) -> Non
 
 def test_answer_that_is_written_after_the_hook_still_arrives(world: ClaudeWorld) -> None:
     """Claude Code fires Stop before its last message, or even the file, is on the disk."""
-    pen = world.pen()
-    pen.path.unlink()
-    world.fire(world.payload(pen, last_assistant_message="answer 1"))
+    writer = world.writer()
+    writer.path.unlink()
+    world.fire(world.payload(writer, last_assistant_message="answer 1"))
     time.sleep(0.4)
-    pen.line("user", "prompt 1")
+    writer.line("user", "prompt 1")
     time.sleep(0.4)
-    pen.says("m1", text("answer 1"))
+    writer.respond("m1", text("answer 1"))
     world.settle()
     assert world.texts() == turns(1)
 
 
 def test_live_session_with_times_of_today_ends_up_whole(world: ClaudeWorld) -> None:
     """The server ignores a message's second version for five seconds, and says it took it."""
-    pen = world.pen(began=int(time.time()) - 1)
-    pen.line("user", "go")
-    pen.says("m1", text("half"))
-    world.fire(world.payload(pen))
+    writer = world.writer(began=int(time.time()) - 1)
+    writer.line("user", "go")
+    writer.respond("m1", text("half"))
+    world.fire(world.payload(writer))
     world.settle()
-    pen.says("m1", text("whole"))
-    world.fire(world.payload(pen, "SessionEnd", reason="other"))
+    writer.respond("m1", text("whole"))
+    world.fire(world.payload(writer, "SessionEnd", reason="other"))
     world.settle()
     assert world.texts() == ["go", "half\n\nwhole"]
 
@@ -94,15 +98,15 @@ def test_server_that_was_down_all_session_has_it_all_once_somebody_says_so(
     world: ClaudeWorld,
 ) -> None:
     """The worker that waits for the server is woken by a command, and does the rest."""
-    pen = world.pen()
+    writer = world.writer()
     world.down = True
     for number in (1, 2, 3):
-        pen.turn(number)
-        world.fire(world.payload(pen, last_assistant_message=f"answer {number}"))
-    world.fire(world.payload(pen, "SessionEnd", reason="other"))
+        writer.turn(number)
+        world.fire(world.payload(writer, last_assistant_message=f"answer {number}"))
+    world.fire(world.payload(writer, "SessionEnd", reason="other"))
     world.await_rest()
     requests = world.asked
-    other = world.pen("s2")
+    other = world.writer("s2")
     other.turn(9)
     world.fire(world.payload(other))
     time.sleep(1)
@@ -117,20 +121,20 @@ def test_server_that_was_down_all_session_has_it_all_once_somebody_says_so(
 
 
 def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(world: ClaudeWorld) -> None:
-    pen = world.pen()
+    writer = world.writer()
     dice = random.Random(os.environ.get("KILL_SEED", "7"))  # noqa: S311
     expected: list[int] = []
     for number in range(KILLS):
         expected.append(number)
-        pen.turn(number)
-        world.fire(world.payload(pen, last_assistant_message=f"answer {number}"))
+        writer.turn(number)
+        world.fire(world.payload(writer, last_assistant_message=f"answer {number}"))
         worker = world.worker()
         time.sleep(dice.uniform(0, 0.35))
         worker.kill()
         worker.wait()
         for detached in workers(world.ours):
             os.kill(detached, signal.SIGKILL)
-    world.fire(world.payload(pen, "SessionEnd", reason="other"))
+    world.fire(world.payload(writer, "SessionEnd", reason="other"))
     world.settle(40)
     assert world.texts() == turns(*expected)
     stats = world.store.stats()
@@ -138,11 +142,11 @@ def test_kill_at_any_moment_loses_nothing_and_doubles_nothing(world: ClaudeWorld
 
 
 def test_hooks_of_many_sessions_at_once_leave_nothing_behind(world: ClaudeWorld) -> None:
-    pens = [world.pen(f"s{number}") for number in range(12)]
-    for number, pen in enumerate(pens):
-        pen.turn(number)
+    writers = [world.writer(f"s{number}") for number in range(12)]
+    for number, writer in enumerate(writers):
+        writer.turn(number)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda pen: world.fire(world.payload(pen)), pens * 3))
+        list(pool.map(lambda writer: world.fire(world.payload(writer)), writers * 3))
     world.settle(40)
     for number in range(12):
         assert world.texts(f"s{number}") == turns(number)
@@ -150,23 +154,23 @@ def test_hooks_of_many_sessions_at_once_leave_nothing_behind(world: ClaudeWorld)
 
 
 def test_no_wake_up_is_lost_when_a_hook_comes_as_the_worker_leaves(world: ClaudeWorld) -> None:
-    pens = [world.pen(f"s{number}") for number in range(6)]
-    for number, pen in enumerate(pens):
-        pen.turn(number)
-        world.fire(world.payload(pen))
+    writers = [world.writer(f"s{number}") for number in range(6)]
+    for number, writer in enumerate(writers):
+        writer.turn(number)
+        world.fire(world.payload(writer))
         end = time.monotonic() + 10
         while world.queue() and time.monotonic() < end:
             time.sleep(0.01)
         time.sleep(1.0 + number * 0.03)  # the worker lingers for a second, then lets go
     world.settle()
-    assert all(world.texts(pen.session_id) for pen in pens)
+    assert all(world.texts(writer.session_id) for writer in writers)
 
 
 def test_queue_holds_no_word_of_the_conversation(world: ClaudeWorld) -> None:
     world.down = True
-    pen = world.pen()
-    pen.turn(1)
-    world.fire(world.payload(pen, last_assistant_message="a very private answer"))
+    writer = world.writer()
+    writer.turn(1)
+    world.fire(world.payload(writer, last_assistant_message="a very private answer"))
     world.rest()
     kept = [path.read_bytes() for path in (world.ours / "spool").rglob("*") if path.is_file()]
     assert kept
@@ -174,17 +178,17 @@ def test_queue_holds_no_word_of_the_conversation(world: ClaudeWorld) -> None:
 
 
 def test_cursor_running_claudes_hooks_is_not_filed_as_claude(world: ClaudeWorld) -> None:
-    pen = world.pen()
-    pen.turn(1)
-    world.fire(world.payload(pen, cursor_version="3.1"))
+    writer = world.writer()
+    writer.turn(1)
+    world.fire(world.payload(writer, cursor_version="3.1"))
     world.settle()
     assert world.texts() == []
 
 
 def test_agent_without_a_transcript_leaves_no_trace(world: ClaudeWorld) -> None:
-    pen = world.pen("gone")
-    pen.path.unlink()
-    world.fire(world.payload(pen, "SessionEnd", reason="other"))
+    writer = world.writer("gone")
+    writer.path.unlink()
+    world.fire(world.payload(writer, "SessionEnd", reason="other"))
     world.settle()
     assert world.store.stats()["sessionCount"] == 0
 
@@ -192,11 +196,11 @@ def test_agent_without_a_transcript_leaves_no_trace(world: ClaudeWorld) -> None:
 def test_session_in_another_config_folder_is_found_by_whoever_works(
     world: ClaudeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pen = Pen(tmp_path / "elsewhere" / "projects" / "-work" / "s1.jsonl")
-    pen.turn(1)
+    writer = TranscriptWriter(tmp_path / "elsewhere" / "projects" / "-work" / "s1.jsonl")
+    writer.turn(1)
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "elsewhere"))
     world.down = True
-    world.fire(world.payload(pen))
+    world.fire(world.payload(writer))
     world.await_rest()
     world.end_workers()
     monkeypatch.delenv("CLAUDE_CONFIG_DIR")
@@ -207,9 +211,9 @@ def test_session_in_another_config_folder_is_found_by_whoever_works(
 
 
 def test_wait_returns_only_when_the_session_has_arrived(world: ClaudeWorld) -> None:
-    pen = world.pen()
-    pen.turn(1)
-    world.fire(world.payload(pen), "--wait")
+    writer = world.writer()
+    writer.turn(1)
+    world.fire(world.payload(writer), "--wait")
     assert world.texts() == turns(1)
 
 
@@ -217,11 +221,11 @@ def test_wait_ends_at_once_where_only_the_user_can_help(
     world: ClaudeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or a refused key would hold the agent up for a minute at each turn."""
-    pen = world.pen()
-    pen.turn(1)
+    writer = world.writer()
+    writer.turn(1)
     with monkeypatch.context() as refused:
         refused.setenv("OPENSYNC_API_KEY", "osk_of_yesterday")
-        world.fire(world.payload(pen), "--wait")  # `fire` itself waits less long
+        world.fire(world.payload(writer), "--wait")  # `fire` itself waits less long
     assert world.queue(), "kept"
     assert world.command("sync").returncode == 0
     assert world.texts() == turns(1)
@@ -237,18 +241,18 @@ def test_senseless_input_ends_well_and_leaves_nothing(world: ClaudeWorld, payloa
 
 
 def test_input_cut_in_the_middle_still_names_its_session(world: ClaudeWorld) -> None:
-    pen = world.pen()
-    pen.turn(1)
-    payload = world.payload(pen, last_assistant_message="x" * 500)
+    writer = world.writer()
+    writer.turn(1)
+    payload = world.payload(writer, last_assistant_message="x" * 500)
     world.fire(payload[:-200])
     world.settle()
     assert world.texts() == turns(1)
 
 
 def test_input_that_is_never_closed_holds_the_agent_up_for_moments(world: ClaudeWorld) -> None:
-    pen = world.pen()
-    pen.turn(1)
-    payload = world.payload(pen)
+    writer = world.writer()
+    writer.turn(1)
+    payload = world.payload(writer)
     assert any(2 * world.fire_unclosed(payload) < world.fire_unclosed(TORN) for _ in range(3))
     world.settle()
     assert world.texts() == turns(1)
@@ -259,7 +263,7 @@ def test_home_that_cannot_be_written_is_no_business_of_the_agents(
 ) -> None:
     monkeypatch.setenv("OPENSYNC_HOOKS_HOME", "/proc/nowhere")
     subprocess_result = subprocess.run(
-        HOOK, input=world.payload(world.pen()), capture_output=True, timeout=30, check=False
+        HOOK, input=world.payload(world.writer()), capture_output=True, timeout=30, check=False
     )
     assert subprocess_result.returncode == 0
     assert subprocess_result.stdout == b""
@@ -269,9 +273,9 @@ def test_worker_keeps_none_of_the_agents_files_open(world: ClaudeWorld) -> None:
     """A worker that inherits a pipe keeps the agent waiting for its end."""
     world.down = True  # so that the worker stays
     reading, writing = os.pipe()
-    pen = world.pen()
-    pen.turn(1)
-    subprocess.run(HOOK, input=world.payload(pen), pass_fds=[writing], timeout=30, check=True)
+    writer = world.writer()
+    writer.turn(1)
+    subprocess.run(HOOK, input=world.payload(writer), pass_fds=[writing], timeout=30, check=True)
     os.close(writing)
     assert os.read(reading, 1) == b""
     os.close(reading)
@@ -280,10 +284,10 @@ def test_worker_keeps_none_of_the_agents_files_open(world: ClaudeWorld) -> None:
 
 def test_worker_outlives_the_end_of_the_agents_processes(world: ClaudeWorld) -> None:
     """An agent that is stopped takes its whole process group with it."""
-    pen = world.pen()
-    pen.turn(1)
+    writer = world.writer()
+    writer.turn(1)
     hook = subprocess.Popen(HOOK, stdin=subprocess.PIPE, start_new_session=True)
-    hook.communicate(world.payload(pen), timeout=30)
+    hook.communicate(world.payload(writer), timeout=30)
     with suppress(ProcessLookupError):
         os.killpg(hook.pid, signal.SIGKILL)
     world.settle()
@@ -294,8 +298,8 @@ def test_worker_outlives_the_end_of_the_agents_processes(world: ClaudeWorld) -> 
 def test_hook_costs_hardly_more_than_a_bare_interpreter(
     world: ClaudeWorld, size: int, limit: float
 ) -> None:
-    pen = world.pen()
-    payload = world.payload(pen, "SessionEnd", padding="x" * size)
+    writer = world.writer()
+    payload = world.payload(writer, "SessionEnd", padding="x" * size)
     ratios = []
     for _ in range(6):
         ratios.append(median_ms(HOOK, payload) / median_ms(BARE, payload))

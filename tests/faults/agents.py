@@ -16,7 +16,7 @@ from tests import cursor_home
 from tests.cursor_home import Editor
 from tests.faults import child
 from tests.opencode_home import OpenCodeHome
-from tests.transcripts import Pen, text
+from tests.transcripts import TranscriptWriter, text
 
 BEGAN = 1_767_225_600
 _VERSION = "1.18.33"
@@ -49,7 +49,7 @@ class Author(ABC):
         return f"prompt {number}{self.filling}", f"answer {number}{self.filling}"
 
 
-class ClaudeCode(Pen, Author):
+class ClaudeCode(TranscriptWriter, Author):
     agent = "claude-code"
 
     def __init__(self, home: Path, session: str, began: int) -> None:
@@ -58,7 +58,7 @@ class ClaudeCode(Pen, Author):
     def turn(self, number: int) -> None:
         prompt, answer = self.turn_texts(number)
         self.line("user", prompt)
-        self.says(f"msg_{self.session_id}_{number}", text(answer))
+        self.respond(f"msg_{self.session_id}_{number}", text(answer))
 
     def payload(self) -> bytes:
         return ended(self.path)

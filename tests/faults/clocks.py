@@ -11,7 +11,7 @@ from tests.faults.deployment import deployment
 from tests.faults.figure import Figure
 from tests.faults.machine import Machine
 from tests.faults.plan import Board, Fault, Plan, Request
-from tests.transcripts import Pen, text
+from tests.transcripts import TranscriptWriter, text
 
 HOUR, YEARS = 3_600.0, 10 * 365.25 * 86_400
 JUMPS = (-YEARS, -HOUR, -90.0, 90.0, HOUR, YEARS)
@@ -82,12 +82,12 @@ def _update_in_the_window(figure: Figure, folder: Path, jump: float) -> None:
         with machine.used():
             CLOCK.error = jump
             machine.turn("s", 0, began=int(CLOCK.time()) - 1)
-            pen = machine.pens["s"]
-            assert isinstance(pen, Pen)
-            pen.says("growing", text("half"))
+            writer = machine.authors["s"]
+            assert isinstance(writer, TranscriptWriter)
+            writer.respond("growing", text("half"))
             machine.hook("s")
             machine.work()
-            pen.says("growing", text("whole"))
+            writer.respond("growing", text("whole"))
             machine.hook("s")
             machine.work()
             CLOCK.skip(_TWO_HOURS)

@@ -133,5 +133,5 @@ def _settled(machine: Machine) -> list[str]:
 def _look(figure: Figure, machine: Machine, number: int) -> None:
     audit = machine.audit()
     figure.add(audit.lost, audit.doubled, f"round {number} {audit.names}")
-    for session in list(machine.pens):
+    for session in list(machine.authors):
         machine.forget(session)

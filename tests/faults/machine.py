@@ -53,7 +53,7 @@ class Machine:
     deployment: Deployment | None = None
     agent: str = AGENT
     filling: str = ""
-    pens: dict[str, Author] = field(default_factory=dict)
+    authors: dict[str, Author] = field(default_factory=dict)
     turns: dict[str, list[int]] = field(default_factory=dict)
 
     @property
@@ -104,25 +104,25 @@ class Machine:
 
     def turn(self, session: str, number: int, *, began: int | None = None) -> None:
         """Write a prompt and its answer as their agent does."""
-        if session not in self.pens:
+        if session not in self.authors:
             author = agents.AUTHORS[self.agent]
-            self.pens[session] = author(
+            self.authors[session] = author(
                 self.home, session, agents.BEGAN if began is None else began
             )
-            self.pens[session].filling = self.filling
+            self.authors[session].filling = self.filling
             self.turns[session] = []
-        self.pens[session].turn(number)
+        self.authors[session].turn(number)
         self.turns[session].append(number)
 
     def forget(self, session: str) -> None:
         """Drop a finished session that was audited, so that it is not read again."""
-        self.pens.pop(session).forget()
+        self.authors.pop(session).forget()
         del self.turns[session]
 
     def payload(self, session: str) -> bytes:
         """Return a hook payload; for an unknown session, one of Claude Code."""
-        if session in self.pens:
-            return self.pens[session].payload()
+        if session in self.authors:
+            return self.authors[session].payload()
         return agents.ended(agents.transcript_of(self.home, session))
 
     def possessions(self) -> dict[str, str]:
@@ -140,7 +140,7 @@ class Machine:
         self, session: str = "", *, start: Callable[[str], None] | None = None
     ) -> child.Run:
         """Return what a hook's process does. `start` replaces the start of the worker."""
-        agent = self.pens[session].agent if session in self.pens else AGENT
+        agent = self.authors[session].agent if session in self.authors else AGENT
 
         def run() -> int:
             vars(entry)["_start_worker"] = start or (lambda _root: None)
@@ -210,7 +210,7 @@ class Machine:
         lost: Counter[str] = Counter()
         doubled: Counter[str] = Counter()
         for session, numbers in self.turns.items():
-            author = self.pens[session]
+            author = self.authors[session]
             expected = Counter(text for number in numbers for text in author.turn_texts(number))
             counts = stored.get(session, Counter())
             lost += Counter({f"{session}: {text}": n for text, n in (expected - counts).items()})

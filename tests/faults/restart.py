@@ -42,23 +42,23 @@ class Sessions:
     """What the agent had at a moment, and the writers of its sessions."""
 
     files: dict[Path, tuple[bytes, int]] = field(default_factory=dict)
-    pens: dict[str, Any] = field(default_factory=dict)
+    authors: dict[str, Any] = field(default_factory=dict)
     turns: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
     def from_machine(cls, machine: Machine) -> Sessions:
-        paths = [pen.path for pen in machine.pens.values()]
+        paths = [writer.path for writer in machine.authors.values()]
         files = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
-        pens = {session: copy.copy(pen) for session, pen in machine.pens.items()}
-        return cls(files, pens, copy.deepcopy(machine.turns))
+        authors = {session: copy.copy(writer) for session, writer in machine.authors.items()}
+        return cls(files, authors, copy.deepcopy(machine.turns))
 
     def restore(self, machine: Machine) -> None:
-        for pen in machine.pens.values():
-            pen.path.unlink()
+        for writer in machine.authors.values():
+            writer.path.unlink()
         for path, (content, at) in self.files.items():
             path.write_bytes(content)
             os.utime(path, ns=(at, at))
-        machine.pens = {session: copy.copy(pen) for session, pen in self.pens.items()}
+        machine.authors = {session: copy.copy(writer) for session, writer in self.authors.items()}
         machine.turns = copy.deepcopy(self.turns)
 
 

@@ -22,7 +22,7 @@ from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Json
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 ROOT = Path(__file__).parents[2]
 PAYLOAD = json.dumps({"session_id": "s1", "hook_event_name": "SessionEnd", "reason": "other"})
@@ -63,7 +63,7 @@ def test_anything_else_is_a_command_by_hand(spool: Spool, arguments: tuple[str, 
 
 
 def test_waiting_hook_does_not_wait_for_a_pipe_that_is_never_closed(home: Path) -> None:
-    Pen(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
+    TranscriptWriter(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
     running = subprocess.Popen(
         hook("--wait"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -89,7 +89,7 @@ def test_waiting_hook_gives_up_in_time_and_leaves_the_session_to_others(
     monkeypatch.setenv("OPENSYNC_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("OPENSYNC_API_KEY", "osk_" + "x" * 32)
     monkeypatch.setattr(worker, "SERVE_SECONDS", 2.0)
-    Pen(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
+    TranscriptWriter(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
     began = time.monotonic()
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
     assert time.monotonic() - began < 30
@@ -111,9 +111,9 @@ def test_waiting_hook_leaves_the_rest_of_a_long_session_to_others(
 
     monkeypatch.setattr(Store, "put_message", slowly)
     monkeypatch.setattr(worker, "SERVE_SECONDS", 1.0)
-    pen = Pen(home / ".claude" / "projects" / "-work" / "s1.jsonl")
+    writer = TranscriptWriter(home / ".claude" / "projects" / "-work" / "s1.jsonl")
     for number in range(50):
-        pen.turn(number)
+        writer.turn(number)
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
     assert 0 < len(sent) < 100
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]

@@ -22,7 +22,7 @@ from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from tests.cursor_home import assistant, chat, text, user
 from tests.opencode_home import OpenCodeHome
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 ROOT = Path(__file__).parents[2]
 HOOKS = ROOT / "hooks"
@@ -177,8 +177,8 @@ class Told:
 
 def told_by_claude_code(home: Path, project: Path) -> Told:
     for name, cwd in (("s1", project), ("s2", home)):
-        pen = Pen(home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
-        pen.line("user", WORD if name == "s1" else "hello", cwd=str(cwd))
+        writer = TranscriptWriter(home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
+        writer.line("user", WORD if name == "s1" else "hello", cwd=str(cwd))
     return Told("claude-code", "claude_code.py", "s1", "s2")
 
 

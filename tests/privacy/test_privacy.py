@@ -46,7 +46,7 @@ from tests.e2e.world import workers
 from tests.opencode_home import DATABASES, TREES, OpenCodeHome
 from tests.opensync import real_opensync
 from tests.privacy.test_redaction import FOLDS, cut_in, fold_places
-from tests.transcripts import Pen, text
+from tests.transcripts import TranscriptWriter, text
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -186,7 +186,7 @@ def test_users_rules_reach_the_messages(tmp_path: Path, monkeypatch: pytest.Monk
     )
 
 
-def write(pen: Pen, example: Example) -> None:
+def write(writer: TranscriptWriter, example: Example) -> None:
     """The secret in all places that a session has: text, arguments, result, title, path, JSON."""
     said = example.text
     inner = {
@@ -194,13 +194,13 @@ def write(pen: Pen, example: Example) -> None:
         "command": said,
         "list": [{"x": said}],
     }
-    pen.line("user", f"look: {said}", cwd=f"/work/{said}")
-    pen.says("m1", text(f"I see {said} there"), cwd=f"/work/{said}")
-    pen.says("m1", {"type": "tool_use", "id": "t1", "name": "Bash", "input": inner})
+    writer.line("user", f"look: {said}", cwd=f"/work/{said}")
+    writer.respond("m1", text(f"I see {said} there"), cwd=f"/work/{said}")
+    writer.respond("m1", {"type": "tool_use", "id": "t1", "name": "Bash", "input": inner})
     content = [{"type": "text", "text": said}]
     result = {"type": "tool_result", "tool_use_id": "t1", "content": content}
-    pen.line("user", [result], toolUseResult={"stdout": said})
-    pen.raw(json.dumps({"type": "custom-title", "customTitle": f"on {said}"}).encode() + b"\n")
+    writer.line("user", [result], toolUseResult={"stdout": said})
+    writer.write(json.dumps({"type": "custom-title", "customTitle": f"on {said}"}).encode() + b"\n")
 
 
 def leaks(content: bytes) -> list[str]:
@@ -211,7 +211,10 @@ def leaks(content: bytes) -> list[str]:
 
 def plant_all(folder: Path, plants: list[Plant]) -> ClaudeCodeSource:
     for plant in plants:
-        write(Pen(folder / "projects" / "-work" / f"{plant.session_id}.jsonl"), plant.example)
+        write(
+            TranscriptWriter(folder / "projects" / "-work" / f"{plant.session_id}.jsonl"),
+            plant.example,
+        )
     return ClaudeCodeSource(folder)
 
 
@@ -333,8 +336,8 @@ def test_generated_secrets_are_masked_in_every_place() -> None:
 
 
 def test_secrets_are_counted_once_however_often_a_session_is_synced(tmp_path: Path) -> None:
-    pen = Pen(tmp_path / "projects" / "-work" / "s1.jsonl")
-    pen.line("user", ASSIGNED)
+    writer = TranscriptWriter(tmp_path / "projects" / "-work" / "s1.jsonl")
+    writer.line("user", ASSIGNED)
     source = ClaudeCodeSource(tmp_path)
     config = load()
     with Store(config.folders.store) as store, Ledger(config.folders.ledger) as ledger:
@@ -346,7 +349,7 @@ def test_secrets_are_counted_once_however_often_a_session_is_synced(tmp_path: Pa
             return dict(syncer.sync(source, located).redacted)
 
         assert masked() == {"password": 1}
-        pen.says("m1", text("and two more: " + ASSIGNED + " " + ASSIGNED))
+        writer.respond("m1", text("and two more: " + ASSIGNED + " " + ASSIGNED))
         assert masked() == {"password": 2}
         assert masked() == {}
 
@@ -498,12 +501,12 @@ def test_planted_secrets_are_nowhere_in_queue_log_and_copies(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real hook and its worker, whose key is refused: all of it stays queued."""
-    pen = Pen(home / ".claude" / "projects" / "-work" / "all.jsonl")
+    writer = TranscriptWriter(home / ".claude" / "projects" / "-work" / "all.jsonl")
     for plant in PLANTS[::6]:
-        write(pen, plant.example)
+        write(writer, plant.example)
     payload = {
         "session_id": "all",
-        "transcript_path": str(pen.path),
+        "transcript_path": str(writer.path),
         "hook_event_name": "SessionEnd",
         "reason": PLANTS[0].example.text,
         "last_assistant_message": PLANTS[0].example.text,

@@ -31,7 +31,7 @@ from opensync_hooks.system.log import Log
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
 from tests.cursor_home import Editor
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 HOUR_MS = 3_600_000
 
@@ -78,7 +78,7 @@ def test_session_that_cannot_be_looked_for_now_leaves_the_others_their_copies(
 def test_what_waits_or_was_set_aside_is_copied_wherever_its_agent_keeps_it(
     desk: ClaudeUser, tmp_path: Path
 ) -> None:
-    Pen(tmp_path / "other" / "projects" / "-work" / "s1.jsonl").turn(1)
+    TranscriptWriter(tmp_path / "other" / "projects" / "-work" / "s1.jsonl").turn(1)
     environ = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
     desk.spool.put(Job(Trigger("an agent of next year", "s0"), {}, 1))
     desk.spool.put(Job(Trigger("claude-code", "gone"), {}, 2))
@@ -134,9 +134,9 @@ def test_worker_in_which_a_session_failed_drops_the_copies_that_are_too_old(
 
 def unreadable(desk: ClaudeUser, name: str) -> None:
     """A session that waits for its time, because what it lies in cannot be read."""
-    pen = desk.session(name)
-    pen.path.unlink()
-    os.mkfifo(pen.path)
+    writer = desk.session(name)
+    writer.path.unlink()
+    os.mkfifo(writer.path)
     desk.event(name)
 
 

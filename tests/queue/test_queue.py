@@ -31,7 +31,7 @@ from opensync_hooks.system.log import Log
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
 from tests.opensync import Fault, RealStore, logged_in
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 TOO_LARGE = Fault(Response(500, b'{"error": "Error: Value is too large"}'))
 
@@ -207,7 +207,7 @@ def test_rest_is_told_in_whole_sentences_even_by_a_clock_that_was_years_off(reas
 def test_sync_of_all_tries_what_waits_at_once_also_what_only_its_hook_knew_where_to_find(
     desk: Desk, tmp_path: Path
 ) -> None:
-    Pen(tmp_path / "other" / "projects" / "-work" / "s1.jsonl").turn(1)
+    TranscriptWriter(tmp_path / "other" / "projects" / "-work" / "s1.jsonl").turn(1)
     environ = {"CLAUDE_CONFIG_DIR": str(tmp_path / "other")}
     one = Job(Trigger("claude-code", "s1"), environ, 1_790_000_000_000)
     desk.spool.put(one)

@@ -381,7 +381,7 @@ def test_worker_that_died_in_a_job_is_remembered(
 
 
 def test_session_that_its_agent_deleted_is_delivered_from_its_copy(desk: Desk) -> None:
-    pen = desk.session("s1", turns=2)
+    writer = desk.session("s1", turns=2)
     desk.event("s1")
     desk.fault = down
     worker.main(seconds=30)
@@ -390,7 +390,7 @@ def test_session_that_its_agent_deleted_is_delivered_from_its_copy(desk: Desk) -
     desk.event("s1")
     worker.main(seconds=30)
     assert len(list(desk.folders.state.glob("keepsakes/*"))) == 1
-    pen.path.unlink()
+    writer.path.unlink()
     desk.fault = lambda _: None
     worker.main(at_once=True)
     assert desk.texts("s1") == ["prompt 1", "answer 1", "prompt 2", "answer 2"]
@@ -400,15 +400,15 @@ def test_session_that_its_agent_deleted_is_delivered_from_its_copy(desk: Desk) -
 
 def test_what_had_arrived_before_is_not_sent_again_from_the_copy(desk: Desk) -> None:
     """The contents of files stay here, and the copy holds only the note that says so."""
-    pen = desk.session("s1")
+    writer = desk.session("s1")
     content = {"file_path": "/work/a.py", "content": "a line of code\n" * 9}
     write = {"type": "tool_use", "id": "t1", "name": "Write", "input": content}
-    pen.says("msg_write", write)
-    pen.turn(2)
+    writer.respond("msg_write", write)
+    writer.turn(2)
     desk.event("s1")
     desk.fault = lambda body: UNCLEAR if b"answer 2" in body else None
     worker.main(seconds=30)
-    pen.path.unlink()
+    writer.path.unlink()
     asked: list[bytes] = []
     desk.fault = asked.append
     worker.main(at_once=True)
@@ -424,11 +424,11 @@ def test_agent_that_was_opened_and_closed_leaves_nothing_behind(desk: Desk) -> N
 
 
 def test_session_that_is_gone_before_it_could_be_delivered_is_named(desk: Desk) -> None:
-    pen = desk.session("s1")
+    writer = desk.session("s1")
     desk.event("s1")
     desk.fault = down
     worker.main(seconds=30)
-    pen.path.unlink()
+    writer.path.unlink()
     desk.fault = lambda _: None
     worker.main(at_once=True)
     (item,) = desk.queue()
@@ -506,11 +506,11 @@ def test_worker_that_waits_takes_the_new_login_as_soon_as_it_is_there(
 
 
 def test_session_that_fails_by_itself_is_copied_at_once(desk: Desk) -> None:
-    pen = desk.session("s1", turns=2)
+    writer = desk.session("s1", turns=2)
     desk.event("s1")
     desk.fault = lambda body: UNCLEAR if b"answer 2" in body else None
     worker.main(seconds=30)
-    pen.path.unlink()
+    writer.path.unlink()
     desk.fault = lambda _: None
     worker.main(at_once=True)
     assert desk.texts("s1") == ["prompt 1", "answer 1", "prompt 2", "answer 2"]

@@ -25,7 +25,7 @@ from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
 from tests.claude_user import ClaudeUser
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,8 +67,8 @@ def test_session_is_looked_for_where_its_own_agent_keeps_it(
     home: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker may be one that the hook of an agent with other folders has started."""
-    Pen(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
-    Pen(home / "work" / "projects" / "-work" / "s2.jsonl").turn(1)
+    TranscriptWriter(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
+    TranscriptWriter(home / "work" / "projects" / "-work" / "s2.jsonl").turn(1)
     spool = Spool(desk.folders.spool)
     elsewhere = {"CLAUDE_CONFIG_DIR": str(home / "work")}
     spool.put(Job(Trigger("claude-code", "s1"), {}, 1))
@@ -127,7 +127,7 @@ def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
     worker.main()
     lock = next(iter(sorted(desk.folders.locks.glob("*.lock"))))
     for name in ("s1", "s2"):
-        Pen(desk.home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(2)
+        TranscriptWriter(desk.home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(2)
         desk.event(name)
     with FileLock(lock):
         worker.main()
@@ -143,9 +143,9 @@ def test_source_that_cannot_be_read_is_tried_again_then_set_aside(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "_REREAD_SECONDS", 0.0)
-    pen = desk.session("s1")
-    pen.path.unlink()
-    os.mkfifo(pen.path)
+    writer = desk.session("s1")
+    writer.path.unlink()
+    os.mkfifo(writer.path)
     desk.event("s1")
     for _ in range(backoff.MAX_RETRIES):
         worker.main(at_once=True)

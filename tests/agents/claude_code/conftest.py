@@ -9,12 +9,12 @@ import pytest
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from tests.agents.claude_code.recordings import DATA
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 
 @pytest.fixture
-def pen(tmp_path: Path) -> Pen:
-    return Pen(tmp_path / "claude" / "projects" / "-work" / "s1.jsonl")
+def writer(tmp_path: Path) -> TranscriptWriter:
+    return TranscriptWriter(tmp_path / "claude" / "projects" / "-work" / "s1.jsonl")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from opensync_hooks.agents.claude_code import line_types
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.model import Trigger
-from tests.transcripts import Pen, text
+from tests.transcripts import TranscriptWriter, text
 
 
 def payload(**fields: Any) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_fingerprint_changes_when_only_a_subagent_goes_on(claude: ClaudeCodeSour
 def test_file_that_is_named_like_no_session_is_not_listed(claude: ClaudeCodeSource) -> None:
     known = {located.session_id for located in claude.sessions()}
     folder = next(iter(claude.sessions())).path.parent
-    Pen(folder / "a copy.jsonl").line("user", "go")
+    TranscriptWriter(folder / "a copy.jsonl").line("user", "go")
     assert {located.session_id for located in claude.sessions()} == known
 
 
@@ -57,7 +57,7 @@ def test_path_outside_the_agents_folder_is_not_opened(
     claude: ClaudeCodeSource, tmp_path: Path
 ) -> None:
     planted = tmp_path / "evil" / "projects" / "x" / "s9.jsonl"
-    Pen(planted).line("user", "secret")
+    TranscriptWriter(planted).line("user", "secret")
     assert claude.locate(Trigger("claude-code", "s9", path=str(planted))) is None
 
 
@@ -108,14 +108,14 @@ def test_payload_without_a_proper_id_is_no_event(claude: ClaudeCodeSource, sessi
     assert claude.parse_event(payload(session_id=session_id)) is None
 
 
-def test_stop_is_settled_once_the_shown_message_is_written(pen: Pen) -> None:
-    claude = ClaudeCodeSource(pen.path.parent.parent.parent)
+def test_stop_is_settled_once_the_shown_message_is_written(writer: TranscriptWriter) -> None:
+    claude = ClaudeCodeSource(writer.path.parent.parent.parent)
     event = claude.parse_event(payload(last_assistant_message="second block\n"))
     assert event
-    pen.says("m1", text("first block"))
+    writer.respond("m1", text("first block"))
     assert not claude.is_settled(event.trigger)
-    pen.says("m1", text("second block"))
-    pen.line("attachment", "large bookkeeping" * 1000)
+    writer.respond("m1", text("second block"))
+    writer.line("attachment", "large bookkeeping" * 1000)
     assert claude.is_settled(event.trigger)
 
 

@@ -18,7 +18,7 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Message
 from tests.agents.claude_code.recordings import DATA, read, session_of
 from tests.sessions import dialogue
-from tests.transcripts import Pen, text
+from tests.transcripts import TranscriptWriter, text
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -71,78 +71,80 @@ _LINE = st.fixed_dictionaries(
 )
 
 
-def test_line_written_twice_is_read_once(pen: Pen) -> None:
-    pen.line("user", "go")
-    pen.raw(pen.path.read_bytes())
-    assert len(list(read(pen.path)[0].messages)) == 1
+def test_line_written_twice_is_read_once(writer: TranscriptWriter) -> None:
+    writer.line("user", "go")
+    writer.write(writer.path.read_bytes())
+    assert len(list(read(writer.path)[0].messages)) == 1
 
 
-def test_torn_last_line_is_left_for_the_next_time(pen: Pen) -> None:
-    pen.line("user", "whole")
-    whole = pen.path.read_bytes()
-    pen.line("user", "torn")
-    pen.path.write_bytes(pen.path.read_bytes()[:-1])
-    (session,) = read(pen.path)
+def test_torn_last_line_is_left_for_the_next_time(writer: TranscriptWriter) -> None:
+    writer.line("user", "whole")
+    whole = writer.path.read_bytes()
+    writer.line("user", "torn")
+    writer.path.write_bytes(writer.path.read_bytes()[:-1])
+    (session,) = read(writer.path)
     assert dialogue(session) == [("user", "whole")]
     assert session.skipped == {"torn last line": 1}
-    assert pen.path.read_bytes().startswith(whole)
+    assert writer.path.read_bytes().startswith(whole)
 
 
-def test_line_separators_inside_a_string_split_nothing(pen: Pen) -> None:
+def test_line_separators_inside_a_string_split_nothing(writer: TranscriptWriter) -> None:
     said = "a\u2028b\u2029c\x85d\x0be"
     value = json.dumps(
         {"type": "user", "uuid": "u", "message": {"content": said}}, ensure_ascii=False
     )
-    pen.raw(value.encode() + b"\n")
-    assert dialogue(read(pen.path)[0]) == [("user", said)]
+    writer.write(value.encode() + b"\n")
+    assert dialogue(read(writer.path)[0]) == [("user", said)]
 
 
-def test_broken_utf8_costs_a_character_not_a_line(pen: Pen) -> None:
-    pen.raw(b'{"type":"user","uuid":"u","message":{"content":"a\xffb"}}\n')
-    assert dialogue(read(pen.path)[0]) == [("user", "a\ufffdb")]
+def test_broken_utf8_costs_a_character_not_a_line(writer: TranscriptWriter) -> None:
+    writer.write(b'{"type":"user","uuid":"u","message":{"content":"a\xffb"}}\n')
+    assert dialogue(read(writer.path)[0]) == [("user", "a\ufffdb")]
 
 
-def test_line_of_64_mb_is_one_message(pen: Pen) -> None:
-    pen.line("user", "x" * (64 << 20))
-    pen.line("user", "after")
-    lengths = [len(message.text) for message in read(pen.path)[0].messages]
+def test_line_of_64_mb_is_one_message(writer: TranscriptWriter) -> None:
+    writer.line("user", "x" * (64 << 20))
+    writer.line("user", "after")
+    lengths = [len(message.text) for message in read(writer.path)[0].messages]
     assert lengths == [64 << 20, 5]
 
 
 def test_line_over_the_limit_is_counted_and_the_rest_is_read(
-    pen: Pen, monkeypatch: pytest.MonkeyPatch
+    writer: TranscriptWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1000)
-    pen.line("user", "x" * 3000)
-    pen.line("user", "after", parent=None)
-    (session,) = read(pen.path)
+    writer.line("user", "x" * 3000)
+    writer.line("user", "after", parent=None)
+    (session,) = read(writer.path)
     assert (dialogue(session), session.skipped) == ([("user", "after")], {"line too long": 1})
 
 
-def test_unknown_types_blocks_and_fields_are_left_alone(pen: Pen) -> None:
-    pen.line("user", "go", surprise={"a": 1})
-    pen.line("hologram", "?")
-    pen.says("m1", {"type": "hologram", "depth": 3})
-    pen.says("m1", text("hello"))
-    assert dialogue(read(pen.path)[0]) == [("user", "go"), ("assistant", "hello")]
+def test_unknown_types_blocks_and_fields_are_left_alone(writer: TranscriptWriter) -> None:
+    writer.line("user", "go", surprise={"a": 1})
+    writer.line("hologram", "?")
+    writer.respond("m1", {"type": "hologram", "depth": 3})
+    writer.respond("m1", text("hello"))
+    assert dialogue(read(writer.path)[0]) == [("user", "go"), ("assistant", "hello")]
 
 
-def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(pen: Pen) -> None:
-    pen.line("user", "one")
-    source = ClaudeCodeSource(pen.path.parent.parent.parent)
+def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(
+    writer: TranscriptWriter,
+) -> None:
+    writer.line("user", "one")
+    source = ClaudeCodeSource(writer.path.parent.parent.parent)
     located = source.find("s1")
     assert located
     session = next(source.read(located))
-    pen.line("user", "two")
+    writer.line("user", "two")
     assert dialogue(session) == [("user", "one")]
 
 
-def test_file_replaced_while_it_is_read_is_an_error_not_a_mixture(pen: Pen) -> None:
-    pen.line("user", "one")
-    session = read(pen.path)[0]
-    other = pen.path.with_suffix(".new")
-    other.write_bytes(pen.path.read_bytes())
-    other.replace(pen.path)
+def test_file_replaced_while_it_is_read_is_an_error_not_a_mixture(writer: TranscriptWriter) -> None:
+    writer.line("user", "one")
+    session = read(writer.path)[0]
+    other = writer.path.with_suffix(".new")
+    other.write_bytes(writer.path.read_bytes())
+    other.replace(writer.path)
     with pytest.raises(SourceError, match="replaced while it was read"):
         list(session.messages)
 

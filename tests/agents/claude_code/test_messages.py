@@ -9,82 +9,92 @@ import pytest
 from opensync_hooks.model import Attachment, Text, ToolResult, Usage
 from tests.agents.claude_code.recordings import read
 from tests.sessions import dialogue
-from tests.transcripts import Pen, call, result, text
+from tests.transcripts import TranscriptWriter, call, result, text
 
 
-def test_largest_count_of_each_token_field_is_the_final_one(pen: Pen) -> None:
-    pen.line("user", "go")
-    pen.says("m1", text("a"), output=1)
-    pen.says("m1", text("b"), output=40)
-    pen.says("m1", call("t1"), output=3)
-    pen.line("assistant", [text("c")], message={"id": "m1"})
-    (session,) = read(pen.path)
+def test_largest_count_of_each_token_field_is_the_final_one(writer: TranscriptWriter) -> None:
+    writer.line("user", "go")
+    writer.respond("m1", text("a"), output=1)
+    writer.respond("m1", text("b"), output=40)
+    writer.respond("m1", call("t1"), output=3)
+    writer.line("assistant", [text("c")], message={"id": "m1"})
+    (session,) = read(writer.path)
     assert [charge.usage.output_tokens for charge in session.charges] == [40]
 
 
-def test_block_that_comes_after_a_result_still_belongs_to_its_message(pen: Pen) -> None:
-    pen.line("user", "go")
-    pen.says("m1", call("t1"))
-    pen.line("user", result("t1"))
-    pen.says("m1", call("t2"))
-    pen.line("user", result("t2", [text("two")]))
-    (session,) = read(pen.path)
+def test_block_that_comes_after_a_result_still_belongs_to_its_message(
+    writer: TranscriptWriter,
+) -> None:
+    writer.line("user", "go")
+    writer.respond("m1", call("t1"))
+    writer.line("user", result("t1"))
+    writer.respond("m1", call("t2"))
+    writer.line("user", result("t2", [text("two")]))
+    (session,) = read(writer.path)
     _, answer = session.messages
     assert [getattr(part, "call_id", getattr(part, "id", None)) for part in answer.parts] == [
         "t1", "t1", "t2", "t2",
     ]  # fmt: skip
 
 
-def test_same_tool_id_in_two_responses_goes_to_the_one_that_asked_last(pen: Pen) -> None:
+def test_same_tool_id_in_two_responses_goes_to_the_one_that_asked_last(
+    writer: TranscriptWriter,
+) -> None:
     """Gateways number the calls of each response from the start."""
-    pen.line("user", "go")
+    writer.line("user", "go")
     for api_id, output in (("m1", "one"), ("m2", "two")):
-        pen.says(api_id, call("call_0"))
-        pen.line("user", result("call_0", output))
-    _, first, second = read(pen.path)[0].messages
+        writer.respond(api_id, call("call_0"))
+        writer.line("user", result("call_0", output))
+    _, first, second = read(writer.path)[0].messages
     assert [message.parts[1] for message in (first, second)] == [
         ToolResult("call_0", "Bash", "one"),
         ToolResult("call_0", "Bash", "two"),
     ]
 
 
-def test_result_without_its_call_is_kept(pen: Pen) -> None:
-    pen.line("user", result("lost", "still here"))
-    (message,) = read(pen.path)[0].messages
+def test_result_without_its_call_is_kept(writer: TranscriptWriter) -> None:
+    writer.line("user", result("lost", "still here"))
+    (message,) = read(writer.path)[0].messages
     assert (message.role, message.parts) == ("system", (ToolResult("lost", "", "still here"),))
     assert not message.undone
 
 
-def test_result_of_several_blocks_is_told_in_words(pen: Pen) -> None:
-    pen.line("user", "go")
-    pen.says("m1", call("t1"))
+def test_result_of_several_blocks_is_told_in_words(writer: TranscriptWriter) -> None:
+    writer.line("user", "go")
+    writer.respond("m1", call("t1"))
     image = {
         "type": "image",
         "source": {"type": "base64", "media_type": "image/gif", "data": "QQ=="},
     }
     found = {"type": "web_search_result", "title": "A page", "url": "https://example.invalid"}
-    pen.line("user", result("t1", [text("said"), image, found, {"type": "hologram"}, "odd"]))
-    answer = list(read(pen.path)[0].messages)[1]
+    writer.line("user", result("t1", [text("said"), image, found, {"type": "hologram"}, "odd"]))
+    answer = list(read(writer.path)[0].messages)[1]
     said = "said\n[image/gif, 1 bytes]\nA page https://example.invalid\n[hologram]"
     assert answer.parts[1] == ToolResult("t1", "Bash", said)
 
 
-def test_text_beside_a_result_is_a_message_of_its_own_without_the_result(pen: Pen) -> None:
-    pen.line("user", "go")
-    pen.says("m1", call("t1"))
-    pen.line("user", [*result("t1"), text("and by the way")])
-    said = list(read(pen.path)[0].messages)
+def test_text_beside_a_result_is_a_message_of_its_own_without_the_result(
+    writer: TranscriptWriter,
+) -> None:
+    writer.line("user", "go")
+    writer.respond("m1", call("t1"))
+    writer.line("user", [*result("t1"), text("and by the way")])
+    said = list(read(writer.path)[0].messages)
     assert said[1].parts[1] == ToolResult("t1", "Bash", "ok")
     assert said[2].parts == (Text("and by the way"),)
 
 
-def test_line_that_lacks_its_time_its_id_or_its_model_is_told_all_the_same(pen: Pen) -> None:
-    pen.line("user", "go", timestamp=None)
-    pen.line("assistant", [text("first")], message={"model": "claude-opus-4-5"}, timestamp="soon")
-    pen.line("assistant", [text("second")], message={"model": 7})
-    pen.says("m1", text("third"))
-    pen.line("assistant", [text("more")], message={"id": "m1"}, timestamp=7)
-    session = read(pen.path)[0]
+def test_line_that_lacks_its_time_its_id_or_its_model_is_told_all_the_same(
+    writer: TranscriptWriter,
+) -> None:
+    writer.line("user", "go", timestamp=None)
+    writer.line(
+        "assistant", [text("first")], message={"model": "claude-opus-4-5"}, timestamp="soon"
+    )
+    writer.line("assistant", [text("second")], message={"model": 7})
+    writer.respond("m1", text("third"))
+    writer.line("assistant", [text("more")], message={"id": "m1"}, timestamp=7)
+    session = read(writer.path)[0]
     _, first, second, third = session.messages
     assert [one.text for one in (first, second, third)] == ["first", "second", "third\n\nmore"]
     assert [one.model for one in (first, second, third)] == [
@@ -95,18 +105,18 @@ def test_line_that_lacks_its_time_its_id_or_its_model_is_told_all_the_same(pen: 
     assert session.model == "claude-opus-4-5"
 
 
-def test_what_a_command_of_claude_codes_printed_is_a_system_text(pen: Pen) -> None:
-    pen.line("system", "Compacted.", subtype="local_command")
-    pen.line("system", "said", subtype="informational")
-    pen.line("system", "a trace", subtype="turn_duration")
-    assert [role for role, _ in dialogue(read(pen.path)[0])] == ["system", "system"]
+def test_what_a_command_of_claude_codes_printed_is_a_system_text(writer: TranscriptWriter) -> None:
+    writer.line("system", "Compacted.", subtype="local_command")
+    writer.line("system", "said", subtype="informational")
+    writer.line("system", "a trace", subtype="turn_duration")
+    assert [role for role, _ in dialogue(read(writer.path)[0])] == ["system", "system"]
 
 
-def test_answer_that_nothing_comes_before_took_no_known_time(pen: Pen) -> None:
-    pen.says("m1", text("hello"))
-    pen.line("user", "go")
-    pen.says("m2", text("done"))
-    hello, _, done = read(pen.path)[0].messages
+def test_answer_that_nothing_comes_before_took_no_known_time(writer: TranscriptWriter) -> None:
+    writer.respond("m1", text("hello"))
+    writer.line("user", "go")
+    writer.respond("m2", text("done"))
+    hello, _, done = read(writer.path)[0].messages
     assert (hello.duration_ms, done.duration_ms) == (None, 1_000)
 
 
@@ -125,23 +135,29 @@ def test_answer_that_nothing_comes_before_took_no_known_time(pen: Pen) -> None:
         ({"message": {"content": [{"type": "text", "text": ["odd"]}, text("words")]}}, "user"),
     ],
 )
-def test_only_what_the_user_typed_is_a_prompt(pen: Pen, fields: dict[str, Any], role: str) -> None:
-    pen.line("user", "words", **fields)
-    (message,) = read(pen.path)[0].messages
+def test_only_what_the_user_typed_is_a_prompt(
+    writer: TranscriptWriter, fields: dict[str, Any], role: str
+) -> None:
+    writer.line("user", "words", **fields)
+    (message,) = read(writer.path)[0].messages
     assert message.role == role
 
 
 @pytest.mark.parametrize(
     "fields", [{"isApiErrorMessage": True}, {"message": {"model": "<synthetic>"}}]
 )
-def test_answer_that_no_model_gave_is_told_by_either_sign(pen: Pen, fields: dict[str, Any]) -> None:
-    pen.line("assistant", [text("API Error: 529")], **fields)
-    (session,) = read(pen.path)
+def test_answer_that_no_model_gave_is_told_by_either_sign(
+    writer: TranscriptWriter, fields: dict[str, Any]
+) -> None:
+    writer.line("assistant", [text("API Error: 529")], **fields)
+    (session,) = read(writer.path)
     (message,) = session.messages
     assert (message.role, message.charge, session.model) == ("system", None, None)
 
 
-def test_cache_writes_are_counted_where_only_their_kinds_are_stated(pen: Pen) -> None:
+def test_cache_writes_are_counted_where_only_their_kinds_are_stated(
+    writer: TranscriptWriter,
+) -> None:
     kinds_only = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}
     for name, written in (
         ("m1", {"cache_creation": kinds_only}),
@@ -150,26 +166,30 @@ def test_cache_writes_are_counted_where_only_their_kinds_are_stated(pen: Pen) ->
         ("m4", {"cache_creation": [], "cache_creation_input_tokens": -30}),
     ):
         message = {"id": name, "model": "claude-opus-4-5", "usage": written}
-        pen.line("assistant", [text("hello")], message=message)
-    usages = [charge.usage for charge in read(pen.path)[0].charges]
+        writer.line("assistant", [text("hello")], message=message)
+    usages = [charge.usage for charge in read(writer.path)[0].charges]
     both = Usage(cache_write_5m_tokens=10, cache_write_1h_tokens=20)
     assert usages == [both, both, Usage(cache_write_5m_tokens=30), Usage()]
 
 
-def test_blank_blocks_are_no_parts_and_an_answer_begins_with_its_first_line(pen: Pen) -> None:
-    pen.line("user", "go")
-    pen.says("m1", {"type": "thinking", "thinking": " ", "signature": "x"})
-    pen.says("m1", text("\n"))
-    pen.says("m1", text("words"))
-    pen.says("m2", text(" "))
-    prompt, answer = read(pen.path)[0].messages
+def test_blank_blocks_are_no_parts_and_an_answer_begins_with_its_first_line(
+    writer: TranscriptWriter,
+) -> None:
+    writer.line("user", "go")
+    writer.respond("m1", {"type": "thinking", "thinking": " ", "signature": "x"})
+    writer.respond("m1", text("\n"))
+    writer.respond("m1", text("words"))
+    writer.respond("m2", text(" "))
+    prompt, answer = read(writer.path)[0].messages
     assert answer.parts == (Text("words"),)
     assert prompt.created_at
     assert answer.created_at == prompt.created_at + 1_000
 
 
-def test_attachment_of_a_prompt_is_named_not_carried(pen: Pen) -> None:
+def test_attachment_of_a_prompt_is_named_not_carried(writer: TranscriptWriter) -> None:
     source = {"type": "base64", "media_type": "application/pdf", "data": "QUJD"}
-    pen.line("user", [text("read this"), {"type": "document", "title": "a.pdf", "source": source}])
-    (message,) = read(pen.path)[0].messages
+    writer.line(
+        "user", [text("read this"), {"type": "document", "title": "a.pdf", "source": source}]
+    )
+    (message,) = read(writer.path)[0].messages
     assert message.parts == (Text("read this"), Attachment("application/pdf", 3, "a.pdf"))

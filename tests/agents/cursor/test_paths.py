@@ -26,7 +26,7 @@ from tests.cursor_home import (
     user_line,
 )
 from tests.sessions import dialogue, only
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 
 def test_every_statement_uses_the_index(editor: Editor) -> None:
@@ -156,10 +156,10 @@ def test_database_of_2024_is_empty_and_an_invalid_file_is_an_error(
 def test_unreadable_database_stops_no_other_agent(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pen = Pen(home / ".claude" / "projects" / "-work" / "c1.jsonl")
-    pen.turn(1)
+    writer = TranscriptWriter(home / ".claude" / "projects" / "-work" / "c1.jsonl")
+    writer.turn(1)
     older = transcript(home, (user_line("prompt 1"), ENDED), "s1/s1.jsonl")
-    for path in (pen.path, older):
+    for path in (writer.path, older):
         os.utime(path, (time.time() - 60,) * 2)
     path = user_folder(home) / "globalStorage" / "state.vscdb"
     path.parent.mkdir(parents=True)

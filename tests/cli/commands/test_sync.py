@@ -36,7 +36,7 @@ from tests.commandline import (
     tree,
 )
 from tests.opensync import real_opensync
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 SECRET = "ghp_" + "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5"
 
@@ -64,10 +64,10 @@ def test_second_sync_sends_nothing(recorded: int, ours: Path) -> None:
 
 
 def test_only_the_session_that_changed_is_synced_again(recorded: int, projects: Path) -> None:
-    pen = Pen(projects / "own.jsonl")
-    pen.turn(1)
+    writer = TranscriptWriter(projects / "own.jsonl")
+    writer.turn(1)
     run("sync")
-    pen.turn(2)
+    writer.turn(2)
     line, total = run("sync").stdout.splitlines()
     assert line == "own: 2 messages sent to embedded store, 2 unchanged  prompt 1"
     assert total == f"1 session synced to embedded store, {recorded} up to date."
@@ -155,13 +155,13 @@ def test_unreadable_session_fails_alone(recorded: int, projects: Path) -> None:
 
 
 def test_session_without_a_message_is_read_once(projects: Path) -> None:
-    Pen(projects / "empty.jsonl")
+    TranscriptWriter(projects / "empty.jsonl")
     assert "0 sessions synced to embedded store, 0 up to date" in run("sync").stdout
     assert "0 sessions synced to embedded store, 1 up to date" in run("sync").stdout
 
 
 def test_session_without_a_message_does_not_count_as_synced(projects: Path) -> None:
-    Pen(projects / "empty.jsonl")
+    TranscriptWriter(projects / "empty.jsonl")
     (row,) = json_lines(run("sync", "--json"))
     assert (row["state"], row["sessions"]) == ("empty", 0)
     agents = json.loads(run("status", "--json").stdout)["agents"]
@@ -173,8 +173,8 @@ def test_session_without_a_message_does_not_count_as_synced(projects: Path) -> N
 def test_title_neither_steers_the_terminal_nor_ends_the_run(
     projects: Path, encoding: str, options: tuple[str, ...]
 ) -> None:
-    Pen(projects / "a.jsonl").line("user", "\x1b[31mred\x07 \ud83d half 日本")
-    Pen(projects / "b.jsonl").line("user", "the other one")
+    TranscriptWriter(projects / "a.jsonl").line("user", "\x1b[31mred\x07 \ud83d half 日本")
+    TranscriptWriter(projects / "b.jsonl").line("user", "the other one")
     ran = run("sync", *options, PYTHONIOENCODING=encoding)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "\x1b" not in ran.stdout
@@ -199,12 +199,12 @@ def test_dry_run_lists_only_what_would_be_sent(recorded: int, ours: Path, projec
     assert run("sync", "--dry-run").stdout == (
         f"Nothing to send to embedded store; {recorded} up to date.\n"
     )
-    pen = Pen(projects / "own.jsonl")
-    pen.turn(1)
+    writer = TranscriptWriter(projects / "own.jsonl")
+    writer.turn(1)
     run("sync", "own")
     before = stored_rows(ours)
-    pen.turn(2)
-    pen.line("user", f"the key is {SECRET}, and again {SECRET}")
+    writer.turn(2)
+    writer.line("user", f"the key is {SECRET}, and again {SECRET}")
     line, total = run("sync", "--dry-run").stdout.splitlines()
     match = re.fullmatch(r"own  3 messages, 3 parts, (\d+) bytes, 2 redactions \((.*)\)  .*", line)
     assert match
@@ -247,9 +247,9 @@ def test_since_takes_sessions_that_changed_later(
     projects: Path, since: str, expected: set[str], ours: Path
 ) -> None:
     for name, days in (("new", 2), ("old", 20)):
-        pen = Pen(projects / f"{name}.jsonl")
-        pen.turn(1)
-        os.utime(pen.path, (time.time() - days * 86_400,) * 2)
+        writer = TranscriptWriter(projects / f"{name}.jsonl")
+        writer.turn(1)
+        os.utime(writer.path, (time.time() - days * 86_400,) * 2)
     assert run("sync", "--since", since).returncode == 0
     assert (stored_ids(ours) if expected else set()) == expected
     day = datetime.fromtimestamp(time.time() - 5 * 86_400, UTC).date().isoformat()
@@ -276,10 +276,10 @@ def test_number_of_jobs_out_of_range_is_a_usage_error(jobs: str) -> None:
 @pytest.mark.parametrize("to", ["embedded", "OpenSync"])
 def test_parallel_jobs_deliver_every_session_once(projects: Path, tmp_path: Path, to: str) -> None:
     for number in range(12):
-        pen = Pen(projects / f"s{number}.jsonl", began=1_767_225_600 + number)
+        writer = TranscriptWriter(projects / f"s{number}.jsonl", began=1_767_225_600 + number)
         for turn in range(3):
-            pen.turn(turn)
-        os.utime(pen.path, (1_767_225_600 + number,) * 2)
+            writer.turn(turn)
+        os.utime(writer.path, (1_767_225_600 + number,) * 2)
     threads: list[int] = []
     with real_opensync(tmp_path, on_request=lambda *_: threads.append(sync_threads())) as (
         server,
@@ -302,7 +302,7 @@ def sync_threads() -> int:
 
 def test_refused_key_stops_all_jobs_and_is_printed_once(projects: Path, tmp_path: Path) -> None:
     for number in range(8):
-        Pen(projects / f"s{number}.jsonl").turn(1)
+        TranscriptWriter(projects / f"s{number}.jsonl").turn(1)
     with real_opensync(tmp_path) as (server, store, _):
         ran = run("sync", "--jobs", "3", OPENSYNC_URL=server.url, OPENSYNC_API_KEY=KEY)
         assert store.session_ids() == []
@@ -317,9 +317,9 @@ def test_refused_key_stops_all_jobs_and_is_printed_once(projects: Path, tmp_path
 def test_sync_continues_after_an_interruption(projects: Path, tmp_path: Path, jobs: str) -> None:
     """A real process and a real signal, somewhere in the middle; the second run completes it."""
     for number in range(6):
-        pen = Pen(projects / f"s{number}.jsonl")
+        writer = TranscriptWriter(projects / f"s{number}.jsonl")
         for turn in range(4):
-            pen.turn(turn)
+            writer.turn(turn)
     reached = threading.Event()
     requests: list[str] = []
 
@@ -392,7 +392,7 @@ def test_bug_in_one_session_is_reported_and_the_others_are_synced(
 ) -> None:
     """The bug is in the oldest session, which is the first: the newer ones must not starve."""
     for name in ("s1", "s2", "s3", "s4"):
-        Pen(projects / f"{name}.jsonl").turn(1)
+        TranscriptWriter(projects / f"{name}.jsonl").turn(1)
     sync = Syncer.sync
 
     def broken(self: Syncer, source: Source, located: Located, **options: Any) -> SyncOutcome:

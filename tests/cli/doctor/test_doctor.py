@@ -32,7 +32,7 @@ from opensync_hooks.config import Folders, load
 from opensync_hooks.ledger.ledger import Ledger
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, ROOT, run, run_python, terminal
 from tests.opensync import FakeClock, real_opensync
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 CANARY = "CanaryOfContent"
 CHECKS = (
@@ -180,15 +180,15 @@ def unusable_settings(ours: Path) -> tuple[str, str]:
 
 
 def soon_deleted(home: Path) -> tuple[str, str]:
-    pen = Pen(home / ".claude" / "projects" / "-x" / "old.jsonl")
-    pen.turn(1)
-    os.utime(pen.path, (time.time() - 25 * 86_400,) * 2)
+    writer = TranscriptWriter(home / ".claude" / "projects" / "-x" / "old.jsonl")
+    writer.turn(1)
+    os.utime(writer.path, (time.time() - 25 * 86_400,) * 2)
     return "retention", "Claude Code deletes 1 unsynced session within 7 days"
 
 
 def ancient_agent(home: Path) -> tuple[str, str]:
-    pen = Pen(home / ".claude" / "projects" / "-x" / "old.jsonl")
-    pen.line("user", "hello", version="1.0.31")
+    writer = TranscriptWriter(home / ".claude" / "projects" / "-x" / "old.jsonl")
+    writer.line("user", "hello", version="1.0.31")
     run("sync")
     return "Claude Code version", "1.0.31 does not run our hooks"
 
@@ -397,11 +397,13 @@ def test_report_holds_no_content_secret_or_name(
     monkeypatch.setenv("USER", "adalovelace")
     monkeypatch.setenv("LOGNAME", "adalovelace")
     secret = "ghp_" + "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5"
-    pen = Pen(user / ".claude" / "projects" / "-home-topsecretproject" / "own.jsonl")
-    pen.line("user", f"{CANARY} {secret}", cwd="/srv/topsecretproject", gitBranch=CANARY)
-    pen.says("m1", {"type": "text", "text": CANARY})
+    writer = TranscriptWriter(
+        user / ".claude" / "projects" / "-home-topsecretproject" / "own.jsonl"
+    )
+    writer.line("user", f"{CANARY} {secret}", cwd="/srv/topsecretproject", gitBranch=CANARY)
+    writer.respond("m1", {"type": "text", "text": CANARY})
     run("sync")
-    (pen.path.with_name("linked.jsonl")).symlink_to("/etc/passwd")
+    (writer.path.with_name("linked.jsonl")).symlink_to("/etc/passwd")
     run("sync")
     settings = f"""url = "https://hidden-name-123.convex.site"\napi_key = "{KEY}"
 [privacy]\nexclude = ["*/topsecretproject"]\n[privacy.patterns]\nmine = "{CANARY}[0-9]+"\n"""

@@ -21,7 +21,7 @@ from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.server.routes import Response
 from tests.commandline import FIRST, KEY, NOBODY_LISTENS, WITH_SUBAGENTS, Completed, run, stored_ids
 from tests.opensync import Fault, real_opensync
-from tests.transcripts import Pen, call, result, text
+from tests.transcripts import TranscriptWriter, call, result, text
 
 
 @dataclass
@@ -82,17 +82,17 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, ours: Path) -> Iterat
 
 
 @pytest.fixture
-def own(projects: Path, stored: StoredRows) -> Pen:
+def own(projects: Path, stored: StoredRows) -> TranscriptWriter:
     """A synced session of two turns, the second with a tool call among its four parts."""
-    pen = Pen(projects / "own.jsonl")
-    pen.turn(1)
-    pen.line("user", "prompt 2")
-    pen.says("m2", text("let me look"), output=50)
-    pen.says("m2", call("c1"), output=50)
-    pen.line("user", result("c1", "it is there"))
-    pen.says("m2b", text("there it is"))
+    writer = TranscriptWriter(projects / "own.jsonl")
+    writer.turn(1)
+    writer.line("user", "prompt 2")
+    writer.respond("m2", text("let me look"), output=50)
+    writer.respond("m2", call("c1"), output=50)
+    writer.line("user", result("c1", "it is there"))
+    writer.respond("m2b", text("there it is"))
     assert run("sync", "own", **stored.environ).returncode == 0
-    return pen
+    return writer
 
 
 CHANGES = {
@@ -205,9 +205,11 @@ def test_output_never_has_content(stored: StoredRows) -> None:
         assert content not in output
 
 
-def test_unsynced_messages_are_told_apart_from_missing_ones(own: Pen, stored: StoredRows) -> None:
+def test_unsynced_messages_are_told_apart_from_missing_ones(
+    own: TranscriptWriter, stored: StoredRows
+) -> None:
     own.turn(3)
-    Pen(own.path.with_name("fresh.jsonl")).turn(1)
+    TranscriptWriter(own.path.with_name("fresh.jsonl")).turn(1)
     ran = stored.verify()
     assert ran.returncode == 1
     assert "message 6 (user, own-u8) is not synced yet" in ran.stdout
@@ -219,14 +221,18 @@ def test_unsynced_messages_are_told_apart_from_missing_ones(own: Pen, stored: St
     assert repaired.stdout.splitlines()[-1] == "2 of 2 sessions verified, 2 of them repaired."
 
 
-def test_answer_that_grew_is_reported_as_changed_here(own: Pen, stored: StoredRows) -> None:
-    own.says("m2b", text("and more of it"))
+def test_answer_that_grew_is_reported_as_changed_here(
+    own: TranscriptWriter, stored: StoredRows
+) -> None:
+    own.respond("m2b", text("and more of it"))
     ran = stored.verify("own")
     assert "as it has changed here since the last sync" in ran.stdout
     assert stored.verify("own", "--repair").returncode == 0
 
 
-def test_lost_ledger_makes_no_difference(own: Pen, stored: StoredRows, ours: Path) -> None:
+def test_lost_ledger_makes_no_difference(
+    own: TranscriptWriter, stored: StoredRows, ours: Path
+) -> None:
     """Stored messages are identified by their ids, without our own records."""
     for file in ours.glob("ledger.db*"):
         file.unlink()
@@ -237,7 +243,9 @@ def test_lost_ledger_makes_no_difference(own: Pen, stored: StoredRows, ours: Pat
     assert own.path.exists()
 
 
-def test_history_that_the_agent_dropped_is_not_a_fault(own: Pen, stored: StoredRows) -> None:
+def test_history_that_the_agent_dropped_is_not_a_fault(
+    own: TranscriptWriter, stored: StoredRows
+) -> None:
     lines = own.path.read_text().splitlines()
     first = json.loads(lines[2])
     first["parentUuid"] = None
@@ -281,7 +289,7 @@ def test_deleted_subagent_is_reported_and_repaired(stored: StoredRows) -> None:
     assert stored.verify(WITH_SUBAGENTS, "--repair").returncode == 0
 
 
-def test_excluded_session_is_not_compared(own: Pen, stored: StoredRows) -> None:
+def test_excluded_session_is_not_compared(own: TranscriptWriter, stored: StoredRows) -> None:
     settings = own.path.parents[4] / "ours" / "config.toml"
     settings.write_text('[privacy]\nexclude = ["/work"]\n')
     settings.chmod(0o600)
@@ -410,7 +418,7 @@ def test_reader_requests_only_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_copy_outside_the_agents_folder_is_compared(
-    own: Pen, stored: StoredRows, tmp_path: Path, ours: Path
+    own: TranscriptWriter, stored: StoredRows, tmp_path: Path, ours: Path
 ) -> None:
     copy = shutil.copy(own.path, tmp_path / "copy.jsonl")
     run("sync", str(copy), **stored.environ)
@@ -425,7 +433,7 @@ def test_bug_in_one_session_is_reported_and_the_others_are_compared(
     projects: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("s1", "s2", "s3"):
-        Pen(projects / f"{name}.jsonl").turn(1)
+        TranscriptWriter(projects / f"{name}.jsonl").turn(1)
     assert run("sync").returncode == 0
     verify = Verifier.verify
 

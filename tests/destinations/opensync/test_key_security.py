@@ -27,7 +27,7 @@ from opensync_hooks.config.credentials import forget_login, save_login
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from tests.opensync import real_opensync
-from tests.transcripts import Pen
+from tests.transcripts import TranscriptWriter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -161,11 +161,13 @@ class User:
         self.output = b""
         (folder / "home").mkdir(parents=True)
         save_login(self.environ, url, KEY)
-        self.pen = Pen(folder / "home" / ".claude" / "projects" / "-work" / "s1.jsonl")
-        self.pen.turn(1)
+        self.writer = TranscriptWriter(
+            folder / "home" / ".claude" / "projects" / "-work" / "s1.jsonl"
+        )
+        self.writer.turn(1)
 
     def fire(self) -> None:
-        payload = {"session_id": "s1", "transcript_path": str(self.pen.path)}
+        payload = {"session_id": "s1", "transcript_path": str(self.writer.path)}
         body = json.dumps({**payload, "hook_event_name": "SessionEnd"}).encode()
         self._run(HOOK, body)
 
