@@ -1,4 +1,4 @@
-"""Cursor's stop and sessionEnd hook. By hand: cursor.py SESSION [--wait] [--dry-run]."""
+"""Cursor's hook for stop and sessionEnd; or: cursor.py SESSION [--wait] [--dry-run]."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What OpenCode's plugin runs. By hand: opencode.py SESSION [--wait] [--dry-run]."""
+"""The hook of our OpenCode plugin; or: opencode.py SESSION [--wait] [--dry-run]."""
 
 import sys
 

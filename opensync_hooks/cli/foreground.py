@@ -1,4 +1,7 @@
-"""`python hooks/<agent>.py SESSION`: the same as `opensync-hooks sync SESSION` for that agent."""
+"""`python hooks/<agent>.py SESSION`: deliver one session in the foreground.
+
+The imports are late, as the Python that runs the script may lack the packages that they need.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +14,49 @@ from pathlib import Path
 
 from opensync_hooks.hook import paths
 
-_NEEDED = ("filelock", "requests", "tomli_w")
+_PACKAGES = ("filelock", "requests", "tomli_w")
 
 
 def main(agent: str, argv: list[str]) -> int:
-    """Works with any Python once install.py has run: what is missing here, the private one has."""
-    find_packages()
-    from opensync_hooks.cli import main as cli  # noqa: PLC0415 - needs what was just looked for
+    """Do what `opensync-hooks sync` does for one agent, and return the exit code."""
+    from opensync_hooks.cli import main as cli  # noqa: PLC0415
     from opensync_hooks.errors import OpenSyncError, as_opensync_error  # noqa: PLC0415
     from opensync_hooks.system.terminal import print_error  # noqa: PLC0415
 
     if not argv or argv[0] in ("-h", "--help"):
-        print(_explanation(agent))  # noqa: T201
+        print(_help(agent))  # noqa: T201
         return 0
     try:
-        named = [_latest(agent) if one == "--latest" else one for one in argv]
+        arguments = [_latest(agent) if word == "--latest" else word for word in argv]
     except (OSError, OpenSyncError) as error:
         return print_error(as_opensync_error(error))
-    return cli.main(["sync", "--agent", agent, *named])
+    return cli.main(["sync", "--agent", agent, *arguments])
 
 
 def find_packages() -> None:
-    """Begins the whole command anew where only the private environment has them."""
-    if sys.flags.no_site:  # registered for speed with -S, where no package is found
+    """Make our packages importable, or start over with the Python that install.py set up."""
+    if sys.flags.no_site:  # hooks run with -S, which is faster but finds no packages
         site.main()
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        _hand_over(missing)
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if not missing:
+        return
+    environment = Path(paths.data(os.environ.get)).absolute() / "env"
+    python = environment / "bin" / "python"
+    # That environment may lack them, too: it must not start itself over and over.
+    if python.exists() and Path(sys.prefix).resolve() != environment.resolve():
+        script = str(Path(sys.argv[0]).resolve())
+        os.execv(python, [str(python), script, *sys.argv[1:]])  # noqa: S606
+    sys.stderr.write(
+        f"{sys.executable}: the packages {', '.join(missing)} are not installed for this Python.\n"
+        "hint: run `python install.py` once, in the folder above this script.\n"
+    )
+    raise SystemExit(1)
 
 
 def _latest(agent: str) -> str:
-    """The session that anything was last said in. Raises UsageError where there is none."""
+    """Return the id of the session that changed last. Raises UsageError if there is none."""
     from opensync_hooks.agents import registry  # noqa: PLC0415
-    from opensync_hooks.errors import UsageError  # noqa: PLC0415 - needs the packages as well
+    from opensync_hooks.errors import UsageError  # noqa: PLC0415
 
     source = registry.source(agent)
     newest = next(iter(source.sessions() if source else ()), None)
@@ -53,43 +66,29 @@ def _latest(agent: str) -> str:
 
 
 def synchronous_hook(agent: str, payload: bytes) -> None:
-    """Returns when the session has arrived: for machines that end with the agent.
+    """Serve a hook with --wait: return when the session has been delivered.
 
-    Fails in silence, for an agent takes any other end as an objection of ours.
+    Never raises and never prints: an agent would take either for an objection.
     """
     from opensync_hooks.agents import registry  # noqa: PLC0415
-    from opensync_hooks.queue import events, worker  # noqa: PLC0415 - needs the packages as well
+    from opensync_hooks.queue import events, worker  # noqa: PLC0415
 
     environ = registry.session_variables(agent)
-    with suppress(Exception):  # also a bug, which the worker has noted for `status`
+    with suppress(Exception):  # the worker has noted a bug, too, for `status`
         trigger = events.record_and_parse(agent, os.environ, payload)
         if trigger is not None:
             worker.serve(trigger, environ)
 
 
-def _hand_over(missing: list[str]) -> None:
-    """Run the same command again with the interpreter that install.py made."""
-    environment = Path(paths.data(os.environ.get)).absolute() / "env"
-    private = environment / "bin" / "python"
-    script = str(Path(sys.argv[0]).resolve())
-    if private.exists() and Path(sys.prefix).resolve() != environment.resolve():
-        os.execv(private, [str(private), script, *sys.argv[1:]])  # noqa: S606
-    sys.stderr.write(
-        f"{sys.executable}: the packages {', '.join(missing)} are not installed for this Python.\n"
-        "hint: run `python install.py` once, in the folder above this script.\n"
-    )
-    raise SystemExit(1)
-
-
-def _explanation(agent: str) -> str:
+def _help(agent: str) -> str:
     name = f"{agent.replace('-', '_')}.py"
     return f"""{name} is what {agent} runs at the end of a turn; `python install.py` registers it.
 
-By hand it syncs the one session that you name, and says what arrived where:
+Run by hand, it delivers one session:
   python {name} SESSION_ID        a session by its id
   python {name} TRANSCRIPT.jsonl  a session by its file
-  --latest                        the session that anything was last said in
-  --wait                          keep trying until it has arrived, for ten minutes at most
-  --dry-run                       only say what would be sent
+  --latest                        the session that changed last
+  --wait                          keep trying until it is delivered, for ten minutes at most
+  --dry-run                       only show what would be sent
 
-Where sessions go and what waits: opensync-hooks status"""
+Where sessions go, and what is waiting: opensync-hooks status"""

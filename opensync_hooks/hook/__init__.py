@@ -1,1 +1,1 @@
-"""What an agent waits for."""
+"""The code of a hook call, which an agent waits for."""

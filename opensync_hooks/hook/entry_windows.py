@@ -1,4 +1,4 @@
-"""The same as `entry` does, on Windows: there is no poll on pipes and no posix_spawn there."""
+"""One hook call on Windows, which has neither `poll` for pipes nor `posix_spawn`."""
 
 from __future__ import annotations
 
@@ -12,42 +12,36 @@ from pathlib import Path
 
 from opensync_hooks.hook import paths
 from opensync_hooks.hook.entry import (
-    IS_PRIVATE,
-    LONGEST_WAIT_MS,
+    MAX_WAIT_MS,
     PRIVATE,
+    PRIVATE_PREFIX,
     WORKER,
-    given,
+    ids_only,
     is_private,
-    names_only,
+    payload_argument,
 )
 
-_DETACHED = 0x00000008 | 0x00000200 | 0x01000000  # no console, own group, out of the job object
+_DETACHED = 0x00000008 | 0x00000200 | 0x01000000  # no console, own group, outside of the job object
 
 
-def hook(agent: str, root: str, variables: tuple[str, ...], answer: bytes) -> int:
-    """Never raises, never waits longer than a second; a second worker finds the first and ends."""
+def serve(agent: str, root: str, variables: tuple[str, ...], answer: bytes) -> None:
+    """Serve a hook and exit with 0. If a worker runs already, the new one ends at once."""
     with suppress(OSError):
-        payload = take()
+        payload = read_payload()
         if payload:
-            _leave(Path(paths.spool(os.environ.get)), agent, variables, payload)
+            _write_event(Path(paths.spool(os.environ.get)), agent, variables, payload)
             _start_worker(root)
-    say(answer)
+    write_answer(answer)
     os._exit(0)
 
 
-def say(answer: bytes) -> None:
-    with suppress(OSError):  # nobody listens, and that is no reason to fail
-        os.write(1, answer)
+def read_payload() -> bytes:
+    payload = payload_argument() or _read_stdin()
+    return ids_only(payload) if payload and is_private(os.environ.get(PRIVATE)) else payload
 
 
-def take() -> bytes:
-    payload = given() or _drain()
-    private = is_private(os.environ.get(PRIVATE))
-    return names_only(payload) if payload and private else payload
-
-
-def _drain() -> bytes:
-    """What comes on stdin within a second; a reader that is still stuck then dies with us."""
+def _read_stdin() -> bytes:
+    """Read for MAX_WAIT_MS at most. A thread that is still waiting then ends with the process."""
     chunks: list[bytes] = []
 
     def read() -> None:
@@ -56,18 +50,18 @@ def _drain() -> bytes:
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    reader.join(LONGEST_WAIT_MS / 1000)
+    reader.join(MAX_WAIT_MS / 1000)
     return b"".join(chunks)
 
 
-def _leave(spool: Path, agent: str, variables: tuple[str, ...], payload: bytes) -> None:
+def _write_event(spool: Path, agent: str, variables: tuple[str, ...], payload: bytes) -> None:
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     environ = ((name, os.environ.get(name)) for name in variables)
     head = "\0".join(f"{name}={value}" for name, value in environ if value)
     path = spool / f"{time.time_ns()}-{os.getpid()}.{agent}"
     with path.open("wb") as file:
         file.write(os.fsencode(head) + b"\n" + payload)
-        if payload.startswith(IS_PRIVATE):  # forgotten in a power cut, `sync` would deliver it
+        if payload.startswith(PRIVATE_PREFIX):  # if it were lost, `sync` would deliver the session
             file.flush()
             os.fsync(file.fileno())
     path.replace(f"{path}.event")
@@ -77,6 +71,11 @@ def _start_worker(root: str) -> None:
     arguments = [sys.executable, "-I", "-c", WORKER, root]
     flags = _DETACHED if sys.platform == "win32" else 0
     null = subprocess.DEVNULL
-    subprocess.Popen(  # the worker outlives us
+    subprocess.Popen(
         arguments, stdin=null, stdout=null, stderr=null, close_fds=True, creationflags=flags
     )
+
+
+def write_answer(answer: bytes) -> None:
+    with suppress(OSError):  # nobody reads it
+        os.write(1, answer)

@@ -1,8 +1,10 @@
-"""Where this package keeps its files. Imports nothing, because every hook call pays for it.
+"""The folders of this package, by the conventions of the platform.
 
-config   config.toml
-data     store.db, the private environment
-state    spool/, locks/, ledger.db, the log
+    config   config.toml
+    data     store.db, the private environment
+    state    spool/, locks/, ledger.db, the log
+
+Imports nothing, because every hook call would pay for it.
 """
 
 import sys
@@ -34,13 +36,13 @@ def spool(env: "Lookup") -> str:
 
 
 def home(env: "Lookup") -> str:
-    found = env("HOME") or env("USERPROFILE")
-    if found:
-        return found
-    import pwd  # noqa: PLC0415 - only for the rare process without HOME
-    from posix import getuid  # noqa: PLC0415
+    folder = env("HOME") or env("USERPROFILE")
+    if folder:
+        return folder
+    import posix  # noqa: PLC0415 - few processes have no HOME
+    import pwd  # noqa: PLC0415
 
-    return pwd.getpwuid(getuid()).pw_dir
+    return pwd.getpwuid(posix.getuid()).pw_dir
 
 
 def _folder(env: "Lookup", variable: str, default: str) -> str:
@@ -52,6 +54,6 @@ def _folder(env: "Lookup", variable: str, default: str) -> str:
     if sys.platform == "darwin":
         return home(env) + "/Library/Application Support/" + NAME
     base = env(variable)
-    if not base or not base.startswith("/"):  # the XDG rule: a relative path is to be ignored
+    if not base or not base.startswith("/"):  # the specification: ignore relative paths
         base = home(env) + "/" + default
     return base + "/" + NAME

@@ -34,7 +34,7 @@ def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> Non
             with CLOCK.running(1, skips=True):
                 for number in range(rounds - rounds // _SHARE):
                     session = sessions[number % SESSIONS]
-                    entry._leave(str(machine.spool), AGENT, (), machine.payload(session))
+                    entry.write_event(str(machine.spool), AGENT, (), machine.payload(session))
                 events = len(machine.waiting())
                 began = stopwatch()
                 machine.hook(dice.choice(sessions))

@@ -146,7 +146,7 @@ class Machine:
             vars(entry)["_start_worker"] = start or (lambda _root: None)
             sys.argv = [f"{agent}.py"]
             if agent == agents.OpenCode.agent:
-                sys.argv += [entry.EVENT, self.payload(session).decode()]
+                sys.argv += [entry.EVENT_OPTION, self.payload(session).decode()]
             if agent == agents.Cursor.agent:  # its hook prints an answer, which is not needed here
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             return entry.run(agent, str(ROOT), tuple(registry.session_variables(agent)))

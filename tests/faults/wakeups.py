@@ -59,8 +59,8 @@ def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: rando
     spool = str(machine.spool)
     met_one = 0
     for number in range(rounds):
-        entry._leave(spool, AGENT, (), machine.payload(f"nobody{number % 7}"))
-        is_free = entry._worker_is_free(spool + "/worker.lock")
+        entry.write_event(spool, AGENT, (), machine.payload(f"nobody{number % 7}"))
+        is_free = entry.is_worker_needed(spool + "/worker.lock")
         _close_lock(spool)
         if is_free:
             os.write(rope, b"!")

@@ -24,7 +24,7 @@ from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.hook.entry import names_only
+from opensync_hooks.hook.entry import ids_only
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.server.access import Access
 from opensync_hooks.server.connection import Connection
@@ -382,7 +382,7 @@ class Payloads(Target):
         agent = agents[data[0] % len(agents)] if data else agents[0]
         payload = data[1:]
         environ = f"CLAUDE_CONFIG_DIR={self.folder}/c\0XDG_DATA_HOME={self.folder}/d".encode()
-        for number, body in enumerate((payload, names_only(payload))):
+        for number, body in enumerate((payload, ids_only(payload))):
             event = self.folder / "spool" / f"{number + 1}-1.{agent}.event"
             event.write_bytes(environ + b"\n" + body)
         with staying_inside(self.folder):

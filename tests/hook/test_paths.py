@@ -1,11 +1,10 @@
-"""Our files lie where each system keeps such files, and together where the user says so."""
+"""Our folders follow the conventions of each platform, and one variable moves all of them."""
 
 from __future__ import annotations
 
 import os
 import pwd
 import sys
-from collections.abc import Callable
 
 import pytest
 
@@ -16,13 +15,9 @@ WINDOWS = {"USERPROFILE": "C:\\Users\\me", "LOCALAPPDATA": "C:\\Users\\me\\AppDa
 MAC = "/Users/me/Library/Application Support/opensync-hooks"
 
 
-def where(environ: dict[str, str]) -> tuple[str, ...]:
-    find: tuple[Callable[[paths.Lookup], str], ...] = (
-        paths.config,
-        paths.data,
-        paths.state,
-    )
-    return tuple(one(environ.get) for one in find)
+def folders(environ: dict[str, str]) -> tuple[str, ...]:
+    env = environ.get
+    return paths.config(env), paths.data(env), paths.state(env)
 
 
 @pytest.mark.parametrize(
@@ -68,21 +63,21 @@ def where(environ: dict[str, str]) -> tuple[str, ...]:
         "windows without LOCALAPPDATA",
     ],
 )
-def test_files_lie_where_the_system_keeps_them(
+def test_folders_follow_the_conventions_of_the_platform(
     monkeypatch: pytest.MonkeyPatch, system: str, environ: dict[str, str], expected: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(sys, "platform", system)
-    assert where(environ) == expected
+    assert folders(environ) == expected
 
 
 @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
-def test_one_variable_moves_all_of_them(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+def test_one_variable_moves_all_folders(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
     monkeypatch.setattr(sys, "platform", system)
     environ = {**ME, "XDG_CONFIG_HOME": "/c", "OPENSYNC_HOOKS_HOME": "/ours"}
-    assert where(environ) == ("/ours",) * 3
+    assert folders(environ) == ("/ours",) * 3
     assert paths.spool(environ.get) == "/ours/spool"
 
 
-def test_process_without_home_is_told_by_its_user() -> None:
+def test_process_without_home_uses_the_home_of_its_user() -> None:
     assert paths.home(dict[str, str]().get) == pwd.getpwuid(os.getuid()).pw_dir
     assert paths.home({"HOME": ""}.get) == pwd.getpwuid(os.getuid()).pw_dir

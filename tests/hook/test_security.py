@@ -1,4 +1,4 @@
-"""The hook itself, as a process, where somebody has prepared the ground: silent and harmless."""
+"""Hook calls as processes in a hostile environment: they stay silent and harmless."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.agents import registry
-from opensync_hooks.hook.entry import names_only
+from opensync_hooks.hook.entry import ids_only
 from opensync_hooks.queue.events import record_and_parse
 from tests.fuzz.mutation import HOSTILE
 
@@ -26,76 +26,82 @@ NOBODY = 65534
 
 
 def fire(hook: Path, payload: bytes = PAYLOAD) -> None:
-    """Ends within the second that a hook may take, and some more for a busy machine."""
-    done = subprocess.run(
+    """Run a hook, and check that it is silent and succeeds."""
+    ran = subprocess.run(
         [sys.executable, "-I", "-S", str(hook)], input=payload, capture_output=True, check=False,
         timeout=30, umask=0,
     )  # fmt: skip
-    assert done.returncode == 0
-    assert done.stdout in (b"", b"{}\n")
-    assert done.stderr == b""
+    assert ran.returncode == 0
+    assert ran.stdout in (b"", b"{}\n")
+    assert ran.stderr == b""
 
 
-def say(*arguments: str) -> tuple[int, str]:
+def run(*arguments: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "opensync_hooks", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
-    return done.returncode, done.stderr.decode()
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
+    return ran.returncode, ran.stderr.decode()
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Path:
+def our_folder(tmp_path: Path) -> Path:
     return tmp_path / "ours"
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.stem)
-def test_everything_that_a_hook_leaves_is_private_under_umask_0(hook: Path, ours: Path) -> None:
+def test_all_files_of_a_hook_are_private_even_under_umask_0(hook: Path, our_folder: Path) -> None:
     fire(hook)
-    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [ours, *ours.rglob("*")]}
-    assert len(modes) > 2
-    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
-    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    paths = [our_folder, *our_folder.rglob("*")]
+    assert len(paths) > 2
+    for path in paths:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o600 if path.is_file() else 0o700), path
 
 
-def _foreign(ours: Path) -> None:
-    (ours / "spool").mkdir(parents=True)
-    for folder in (ours, ours / "spool"):
-        os.chown(folder, NOBODY, -1)
-        folder.chmod(0o777)
+def _foreign(folder: Path) -> None:
+    (folder / "spool").mkdir(parents=True)
+    for path in (folder, folder / "spool"):
+        os.chown(path, NOBODY, -1)
+        path.chmod(0o777)
 
 
-def _file(ours: Path) -> None:
-    ours.mkdir()
-    (ours / "spool").write_text("mine")
+def _file(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "spool").write_text("mine")
 
 
-def _pipe(ours: Path) -> None:
-    ours.mkdir()
-    os.mkfifo(ours / "spool")
+def _pipe(folder: Path) -> None:
+    folder.mkdir()
+    os.mkfifo(folder / "spool")
 
 
-def _link(ours: Path) -> None:
-    ours.symlink_to("/proc/self")
+def _link(folder: Path) -> None:
+    folder.symlink_to("/proc/self")
 
 
-@pytest.mark.parametrize("prepare", [_foreign, _file, _pipe, _link], ids=lambda one: one.__name__)
-def test_place_that_is_not_ours_is_left_alone_and_named(
-    ours: Path, prepare: Callable[[Path], None]
+def modes(our_folder: Path) -> list[tuple[Path, int]]:
+    paths = sorted(our_folder.parent.rglob(f"{our_folder.name}/*"))
+    return [(path, path.lstat().st_mode) for path in paths]
+
+
+@pytest.mark.parametrize(
+    "prepare", [_foreign, _file, _pipe, _link], ids=lambda prepare: prepare.__name__
+)
+def test_folder_that_is_not_ours_is_left_alone_and_reported(
+    our_folder: Path, prepare: Callable[[Path], None]
 ) -> None:
     if prepare is _foreign and os.geteuid() != 0:
         pytest.skip("only root can give a folder away")
-    prepare(ours)
-    before = [(path, path.lstat().st_mode) for path in sorted(ours.parent.rglob("ours/*"))]
+    prepare(our_folder)
+    before = modes(our_folder)
     for hook in HOOKS:
         fire(hook)
-    after = [(path, path.lstat().st_mode) for path in sorted(ours.parent.rglob("ours/*"))]
-    if prepare is not _link:  # what lies in /proc changes by itself
-        assert after == before
-    code, said = say("sync")
+    if prepare is not _link:  # /proc changes by itself
+        assert modes(our_folder) == before
+    code, stderr = run("sync")
     assert code in (1, 4, 6)
-    assert "Traceback" not in said
-    assert str(ours) in said
+    assert "Traceback" not in stderr
+    assert str(our_folder) in stderr
     if prepare is _foreign:
-        assert (code, said.count("belongs to another user (uid 65534)")) == (4, 1)
+        assert (code, stderr.count("belongs to another user (uid 65534)")) == (4, 1)
 
 
 @pytest.mark.parametrize(
@@ -111,14 +117,14 @@ def test_place_that_is_not_ours_is_left_alone_and_named(
     ],
     ids=["deep list", "deep object", "long id", "zeros", "utf-16", "nested quotes", "open quotes"],
 )
-def test_payload_of_any_shape_is_dealt_with(payload: bytes) -> None:
+def test_payload_of_any_shape_raises_nothing(payload: bytes) -> None:
     for agent in registry.NAMES:
-        for given in (payload, names_only(payload)):
-            registry.parse_event(agent, os.environ, given)
+        for content in (payload, ids_only(payload)):
+            registry.parse_event(agent, os.environ, content)
 
 
 @pytest.mark.parametrize("value", [value for value in HOSTILE if not isinstance(value, float)])
-def test_value_of_any_kind_in_any_field_is_dealt_with(value: object) -> None:
+def test_field_with_any_value_raises_nothing(value: object) -> None:
     fields = ("session_id", "conversation_id", "transcript_path", "hook_event_name", "reason")
     more = ("last_assistant_message", "workspace_roots", "generation_id", "cwd", "private", "model")
     for name in (*fields, *more, "cursor_version", "input_tokens"):
@@ -128,15 +134,15 @@ def test_value_of_any_kind_in_any_field_is_dealt_with(value: object) -> None:
 
 
 @pytest.mark.parametrize("rest", [b"", b', "cwd": "C:\\Us', b', "x": [', b"\n"])
-def test_torn_payload_with_a_path_of_windows_keeps_its_session(rest: bytes) -> None:
+def test_torn_payload_with_a_windows_path_names_its_session(rest: bytes) -> None:
     payload = b'{"transcript_path": "C:\\Users\\me", "session_id": "abc"' + rest
-    found = registry.parse_event("claude-code", os.environ, payload)
-    assert found
-    assert (found.trigger.session_id, found.trigger.path) == ("abc", "C:\\Users\\me")
+    event = registry.parse_event("claude-code", os.environ, payload)
+    assert event
+    assert (event.trigger.session_id, event.trigger.path) == ("abc", "C:\\Users\\me")
 
 
 def test_private_session_stays_private_when_its_event_cannot_be_parsed() -> None:
-    event = names_only(b'{"session_id": "a\\"b", "conversation_id": "c"}')
+    event = ids_only(b'{"session_id": "a\\"b", "conversation_id": "c"}')
     with pytest.raises(ValueError, match="delimiter"):
         json.loads(event)
     assert registry.parse_event("cursor", os.environ, event)

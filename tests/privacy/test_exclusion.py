@@ -144,19 +144,19 @@ def test_any_word_but_a_no_makes_private(value: str | None, *, private: bool) ->
 )
 def test_of_a_private_event_only_its_names_are_left(payload: dict[str, str]) -> None:
     for form in (json.dumps(payload), json.dumps(payload, indent=2), json.dumps(payload) + "\n"):
-        left = json.loads(entry.names_only(form.encode()))
+        left = json.loads(entry.ids_only(form.encode()))
         names = {name: payload[name] for name in payload if name.endswith("_id")}
         assert left == {"private": True, **names}
 
 
 @pytest.mark.parametrize("payload", [b"", b"x", b'"session_id"', b'{"session_id": 7}'])
 def test_private_event_without_a_name_says_nothing(payload: bytes) -> None:
-    assert json.loads(entry.names_only(payload)) == {"private": True}
+    assert json.loads(entry.ids_only(payload)) == {"private": True}
 
 
 @pytest.mark.parametrize("agent", ["claude-code", "cursor"])
 def test_private_hook_is_heeded_whoever_reads_it(agent: str, home: Path) -> None:
-    payload = entry.names_only(b'{"session_id": "s1"}')
+    payload = entry.ids_only(b'{"session_id": "s1"}')
     assert record_and_parse(agent, {"HOME": str(home)}, payload) is None
     assert Exclusions.for_user().private(agent, "s1")
 
