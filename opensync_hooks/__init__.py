@@ -1,21 +1,18 @@
-"""Keeps every session of a coding agent in OpenSync. Imported by the hook: keep it empty.
+"""Keeps every session of a coding agent in OpenSync. The hook imports it: keep it empty.
 
-The way of one event:
+The path of one event:
 
-    hooks/<agent>.py     what the agent runs
-    entry                takes its input, leaves an event in the spool, starts the worker, is gone
-    worker               one at a time; queue.shift is what it does for as long as it has the lock
-    queue.spool          events become jobs, one for each session, without a word of it
-    queue.drain          job by job: done, tried again later, or set aside by name
-    sync                 one session end to end, under a lock of its own
-      sources.<agent>    read from the agent's own files, as values of model
-      privacy            without what may not leave
-      delivery           what the ledger has not as confirmed, in the words of wire
-      client, store      to OpenSync over HTTP, or into a database of the user's own
+    hooks/<agent>.py          the agent runs it with a payload on stdin
+    hook.entry                writes the payload to the spool and starts the worker
+    queue.worker              ingests events into jobs and works on those that are due
+    delivery.session_sync     one session, from locating it to confirming what was sent
+      agents.<agent>          reads the session from the agent's own files
+      privacy, pricing        what may leave, and what it cost
+      ledger                  what the destination has confirmed
+      destinations            OpenSync over HTTP, or the embedded store
 
-Around it: commands is what users type, setup and agents register the hooks, wiring puts the parts
-together; backfill, verification and doctor look at many sessions, or at everything; server shows
-the user's own database to browsers and programs on this machine.
+Around it, `cli` is what users type, `setup` installs and uninstalls, and `server` shows the
+embedded store to browsers and programs. `system` owns the differences between operating systems.
 """
 
 __version__ = "0.1.0"
