@@ -90,7 +90,7 @@ def test_claude_code_fires_our_hooks_beside_the_users_and_no_longer_the_old_ones
     with scripted_model(SCRIPT) as model:
         terminal = Terminal(home, tmp_path / "ours", model)
         output = package.run(terminal.environ, "install", "--no-backfill", "--take-over")
-        assert "Retired       claude-code-sync" in output
+        assert "Removed       claude-code-sync" in output
         assert OLD["command"] not in settings.read_text()
         assert terminal.run("please greet", "--session-id", SESSION) == "Good day."
         terminal.settle()
@@ -111,7 +111,7 @@ def test_opencode_loads_our_plugin_and_its_settings_without_the_old_entry(
         left = "// mine\n" + settings.read_text().replace("{", '{"plugin": [ /* none */ ],', 1)
         settings.write_text(left.replace("[ /*", '[ "opencode-sync-plugin@0.3.6", /*'))
         output = package.run(user.environ, "install", "--no-backfill", "--take-over")
-        assert "Retired       opencode-sync-plugin" in output
+        assert "Removed       opencode-sync-plugin" in output
         assert settings.read_text() == left
         assert "Good day." in user.run("please greet")
         user.settle()
