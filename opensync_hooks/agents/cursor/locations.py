@@ -1,14 +1,13 @@
 """Finds the sessions on this machine, in the editor's database and in files.
 
-A location's fingerprint covers all copies of the session and its subagents, in any order, so that
-looking for one session and listing them all give the same fingerprint.
+A fingerprint covers all copies of a session and of its subagents, in any order, so that looking for
+one session and listing all of them give the same one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,9 +20,6 @@ from opensync_hooks.agents.cursor.transcripts import TranscriptFile
 from opensync_hooks.agents.source import Located
 from opensync_hooks.errors import SourceError
 
-Summaries = list[tuple[Path, ComposerSummary]]
-"""What the editor's databases hold of one session."""
-
 
 def changed_at(path: Path) -> float:
     """Return the time of a file's last change in seconds; 0 for a file that is gone."""
@@ -33,24 +29,58 @@ def changed_at(path: Path) -> float:
         return 0.0
 
 
+@dataclass(slots=True)
+class StoredSession:
+    """Where the copies of one session are, and the transcripts of its subagents."""
+
+    session_id: str
+    summaries: list[tuple[Path, ComposerSummary]] = field(default_factory=list)
+    """From each database of the editor that has the session."""
+    chats: list[Path] = field(default_factory=list)
+    transcripts: list[TranscriptFile] = field(default_factory=list)
+    subagents: list[TranscriptFile] = field(default_factory=list)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether any copy is that of a session, not of a subagent below its parent."""
+        is_in_files = self.chats or any(file.parent is None for file in self.transcripts)
+        return bool(self.summaries or is_in_files)
+
+    def location(self) -> Located | None:
+        """Return the location of all copies together; None if there is none but subagents."""
+        logs = [path.with_name(path.name + "-wal") for path in self.chats]
+        paths = sorted((file.path for file in self.transcripts), key=changed_at, reverse=True)
+        stats = list(_stats([*self.chats, *logs, *paths]))
+        if not self.summaries and not stats:
+            return None
+        path = self.summaries[0][0] if self.summaries else stats[0][0]
+        stats += _stats(file.path for file in self.subagents)
+        marks = [f"{file.name} {status.st_size} {status.st_mtime_ns}" for file, status in stats]
+        marks += [summary.mark for _, summary in self.summaries]
+        times = [status.st_mtime_ns // 1_000_000 for _, status in stats]
+        times += [summary.changed_at for _, summary in self.summaries]
+        digest = hashlib.sha256("\n".join(sorted(marks)).encode("utf-8", "surrogatepass"))
+        return Located(self.session_id, path, max(times), digest.hexdigest()[:32])
+
+
 def locate(paths: CursorPaths, session_id: str) -> Located | None:
     """Find all copies of a session. Raises SourceError if a database cannot be read."""
     entries = ((path, state_db.read_summary(path, session_id)) for path in paths.databases)
-    summaries = [(path, summary) for path, summary in entries if summary]
-    files = SessionFiles(
+    return StoredSession(
+        session_id,
+        summaries=[(path, summary) for path, summary in entries if summary],
         chats=list(chats.find_databases(paths.chats, session_id)),
         transcripts=transcripts.find_files(paths.projects, session_id),
         subagents=transcripts.subagent_files(paths.projects, session_id),
-    )
-    return _combined(session_id, summaries, files)
+    ).location()
 
 
 def locate_file(path: Path) -> Located | None:
     """Return the session that the file at this path holds; None for a file of another kind."""
     if path.name == chats.DATABASE_NAME:
-        return _combined(path.parent.name, [], SessionFiles(chats=[path]))
+        return StoredSession(path.parent.name, chats=[path]).location()
     file = transcripts.from_path(path)
-    return _combined(file.name, [], SessionFiles(transcripts=[file])) if file else None
+    return StoredSession(file.name, transcripts=[file]).location() if file else None
 
 
 def all_sessions(paths: CursorPaths) -> Iterator[Located]:
@@ -59,30 +89,28 @@ def all_sessions(paths: CursorPaths) -> Iterator[Located]:
     A database that cannot be read is yielded in place of its sessions: reading it gives the reason.
     Sessions in files are then left out, because the database may hold richer copies of them.
     """
-    summaries: dict[str, Summaries] = defaultdict(list)
-    unreadable: list[Path] = []
+    sessions = _index_files(paths)
+    is_complete = True
     for path in paths.databases:
         try:
             for summary in list(state_db.read_summaries(path)):
                 if not summary.is_empty:
-                    summaries[summary.session_id].append((path, summary))
+                    session = _entry(sessions, transcripts.file_name(summary.session_id))
+                    session.session_id = summary.session_id
+                    session.summaries.append((path, summary))
         except SourceError:
-            unreadable.append(path)
+            is_complete = False
             yield Located(path.name, path, int(changed_at(path) * 1000), "")
-    index = _index_files(paths)
-    children = {
-        child for copies in summaries.values() for _, copy in copies for child in copy.children
-    }
-    for session_id, copies in summaries.items():
+    summaries = (summary for session in sessions.values() for _, summary in session.summaries)
+    children = {transcripts.file_name(child) for summary in summaries for child in summary.children}
+    own = {name for name, session in sessions.items() if session.is_own}
+    for name, session in sessions.items():
+        has_parent = name not in own and any(file.parent in own for file in session.transcripts)
         # A subagent whose parent is gone, or does not list it, is only reached from here.
-        if session_id not in children:
-            files = index.get(transcripts.file_name(session_id), SessionFiles())
-            located = _combined(session_id, copies, files)
+        if name not in children and not has_parent and (is_complete or session.summaries):
+            located = session.location()
             if located:
                 yield located
-    if not unreadable:
-        in_databases = {transcripts.file_name(session_id) for session_id in summaries}
-        yield from _in_files_only(index, in_databases)
 
 
 def raise_unreadable(database: Path) -> None:
@@ -91,66 +119,24 @@ def raise_unreadable(database: Path) -> None:
     raise SourceError(f"{database}: could not be read a moment ago.", "It is read again later.")
 
 
-@dataclass(slots=True)
-class SessionFiles:
-    """One session's files, without the editor's databases."""
-
-    chats: list[Path] = field(default_factory=list)
-    transcripts: list[TranscriptFile] = field(default_factory=list)
-    subagents: list[TranscriptFile] = field(default_factory=list)
-
-
-def _index_files(paths: CursorPaths) -> dict[str, SessionFiles]:
+def _index_files(paths: CursorPaths) -> dict[str, StoredSession]:
     """Return what `locate` would find of every session, by file name, in one pass."""
-    index: dict[str, SessionFiles] = defaultdict(SessionFiles)
+    sessions: dict[str, StoredSession] = {}
     for path in chats.find_databases(paths.chats):
-        index[path.parent.name].chats.append(path)
+        _entry(sessions, path.parent.name).chats.append(path)
     for file in transcripts.all_files(paths.projects):
-        entry = index[file.name]
-        if file.folder not in [other.folder for other in entry.transcripts]:
-            entry.transcripts.append(file)
+        session = _entry(sessions, file.name)
+        if file.folder not in [other.folder for other in session.transcripts]:
+            session.transcripts.append(file)
         if file.parent:
-            siblings = index[file.parent].subagents
+            siblings = _entry(sessions, file.parent).subagents
             if file.name not in [sibling.name for sibling in siblings]:
                 siblings.append(file)
-    return index
+    return sessions
 
 
-def _in_files_only(index: dict[str, SessionFiles], in_databases: set[str]) -> Iterator[Located]:
-    """Yield the sessions that no database has, without the subagents of those that exist."""
-    reachable = in_databases | {
-        name
-        for name, files in index.items()
-        if files.chats or any(file.parent is None for file in files.transcripts)
-    }
-    for name, files in index.items():
-        is_subagent = not files.chats and all(file.parent for file in files.transcripts)
-        has_parent = any(file.parent in reachable for file in files.transcripts)
-        if name not in in_databases and not (is_subagent and has_parent):
-            located = _combined(name, [], files)
-            if located:
-                yield located
-
-
-def _combined(session_id: str, summaries: Summaries, files: SessionFiles) -> Located | None:
-    """Return the location of all copies together; None if there is none but subagents."""
-    logs = [path.with_name(path.name + "-wal") for path in files.chats]
-    newest_first = sorted((file.path for file in files.transcripts), key=changed_at, reverse=True)
-    own = list(_stats([*files.chats, *logs, *newest_first]))
-    if not summaries and not own:
-        return None
-    stats = [*own, *_stats(file.path for file in files.subagents)]
-    marks = [f"{path.name} {status.st_size} {status.st_mtime_ns}" for path, status in stats]
-    marks += [summary.mark for _, summary in summaries]
-    times = [status.st_mtime_ns // 1_000_000 for _, status in stats]
-    times += [summary.changed_at for _, summary in summaries]
-    digest = hashlib.sha256("\n".join(sorted(marks)).encode("utf-8", "surrogatepass"))
-    return Located(
-        session_id=session_id,
-        path=summaries[0][0] if summaries else own[0][0],
-        changed_at=max(times),
-        fingerprint=digest.hexdigest()[:32],
-    )
+def _entry(sessions: dict[str, StoredSession], name: str) -> StoredSession:
+    return sessions.setdefault(name, StoredSession(name))
 
 
 def _stats(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
