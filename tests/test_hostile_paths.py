@@ -292,7 +292,7 @@ def test_database_with_a_link_or_a_pipe_among_its_files_is_refused(
     else:
         planted.unlink(missing_ok=True)
         os.mkfifo(planted)
-    with pytest.raises(SourceError, match=r"no regular file"):
+    with pytest.raises(SourceError, match=r"not a regular file"):
         sqlite_snapshot.read(editor.path, lambda db: db.execute("SELECT 1").fetchone())
 
 

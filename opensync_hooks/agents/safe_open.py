@@ -1,4 +1,4 @@
-"""Opening what an agent left behind: a plain file, and nothing that only looks like one."""
+"""Opens files in an agent's folders: regular files only, and none through a link."""
 
 from __future__ import annotations
 
@@ -13,57 +13,56 @@ from opensync_hooks.system.files import open_regular_file
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """The file at `path`; SourceError for a link, a pipe, a device, or nothing there."""
+    """Open a file for reading. Raises SourceError, also for a link, a pipe or a device."""
     try:
         return open_regular_file(path)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise SourceError(f"{path}: {why}.") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SourceError(f"{path}: {reason}.") from error
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there; where `Path.is_file` raises, for a name too long to be one, not."""
+    """Whether there is a file; False for a name too long to be one, where `Path.is_file` raises."""
     return os.path.isfile(path)  # noqa: PTH113 - see above
 
 
 def within(root: Path, folders: Iterable[Path]) -> Iterator[Path]:
-    """Those folders that lie below `root`, with no link on the way; `root` itself may be one.
+    """Yield the folders that are below `root` without a link between; `root` itself may be one.
 
-    A link in there could name any folder of the user's, and what lies in it would be uploaded.
+    A planted link could lead to any folder of the user's, whose files would be uploaded.
     """
     for folder in folders:
         try:
-            parts = folder.relative_to(root).parts
+            names = folder.relative_to(root).parts
         except ValueError:
             continue
-        if ".." not in parts and not _leads_away(str(root), parts):
+        if ".." not in names and not _passes_a_link(str(root), names):
             yield folder
-
-
-def _leads_away(root: str, parts: tuple[str, ...]) -> bool:
-    """Whether one of the folders on the way is a link."""
-    if os.name == "nt":  # where there are junctions as well
-        below = os.path.join(os.path.realpath(root), *parts)  # noqa: PTH118 - text is compared
-        return os.path.realpath(os.path.join(root, *parts)) != below  # noqa: PTH118
-    path = root
-    for part in parts:
-        path = f"{path}/{part}"
-        if os.path.islink(path):  # noqa: PTH114 - called for every folder of every session
-            return True
-    return False
-
-
-def files_within(root: Path, folder: Path, pattern: str) -> list[Path]:
-    """What matches below a folder in `root`, in order, where no folder on the way is a link."""
-    try:
-        found = sorted(folder.glob(pattern))
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:  # an id that no file can be called by
-            raise
-        return []
-    plain = set(within(root, dict.fromkeys(path.parent for path in found)))
-    return [path for path in found if path.parent in plain]
 
 
 def is_within(root: Path, folder: Path) -> bool:
     return any(within(root, (folder,)))
+
+
+def files_within(root: Path, folder: Path, pattern: str) -> list[Path]:
+    """Return the matching files below a folder in `root`, sorted, without any behind a link."""
+    try:
+        paths = sorted(folder.glob(pattern))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # a session id that cannot be a file's name
+            raise
+        return []
+    folders = set(within(root, dict.fromkeys(path.parent for path in paths)))
+    return [path for path in paths if path.parent in folders]
+
+
+def _passes_a_link(root: str, names: tuple[str, ...]) -> bool:
+    if os.name == "nt":  # where junctions redirect as well
+        expected = os.path.join(os.path.realpath(root), *names)  # noqa: PTH118 - a plain text
+        return os.path.realpath(os.path.join(root, *names)) != expected  # noqa: PTH118
+    path = root
+    for name in names:
+        path = f"{path}/{name}"
+        if os.path.islink(path):  # noqa: PTH114 - called for every folder of every session
+            return True
+    return False

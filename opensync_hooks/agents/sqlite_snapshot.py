@@ -1,12 +1,12 @@
-"""One state of an SQLite database that another program owns and may be writing to this moment.
+"""Reads one state of an SQLite database that another program owns and may be writing to.
 
-    a -wal beside it         open somewhere, or left by a crash: mode=ro, the -wal is read as well
+    a -wal beside it         open in some program, or left by a crash: mode=ro, which reads the -wal
     rollback journal         mode=ro
     WAL format, no -wal      closed: immutable=1, as mode=ro would leave a -wal and a -shm behind;
-                             believed only if nobody has opened it by the time all is read
+                             valid only if no program has opened it by the end of the read
 
-Never writes, copies, checkpoints or cleans up. The transaction ends before anything else is done
-with what was read: in rollback mode a reader holds every commit of the owner up.
+Never writes, copies, checkpoints or cleans up. The transaction ends before the result is used: in
+rollback mode, a reader blocks every commit of the owner.
 """
 
 from __future__ import annotations
@@ -21,46 +21,48 @@ from typing import Any, TypeVar
 
 from opensync_hooks.errors import SourceError
 
-PATIENCE_S = 3.0
-"""For an owner that lets nobody read; a hook's worker has other sessions to see to."""
-_TRIES = 3
+LOCK_TIMEOUT_S = 3.0
+"""For an owner that locks readers out. The worker has other sessions to sync meanwhile."""
+_ATTEMPTS = 3
 _WAL_FORMAT = b"\x02\x02"
 
 T = TypeVar("T")
-Work = Callable[[sqlite3.Connection], T]
+Query = Callable[[sqlite3.Connection], T]
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamp:
-    """What changes when somebody else opens the file to write, or has written."""
+class _FileState:
+    """Changes when another program opens the file for writing, or has written to it."""
 
     is_closed: bool
-    mark: tuple[int, ...]
+    version: tuple[int, int, int]
 
 
-def read(path: Path, work: Work[T], *, forbidden: frozenset[str] = frozenset()) -> T:
-    """What `work` makes of one state of the database; text comes as bytes, whatever they hold.
+def read(path: Path, query: Query[T], *, forbidden: frozenset[str] = frozenset()) -> T:
+    """Return what `query` makes of one state of the database; text arrives as undecoded bytes.
 
-    Tables in `forbidden` cannot be read at all. Raises SourceError; for a file that is missing too.
+    Tables in `forbidden` cannot be read at all. Raises SourceError, also if there is no file.
     """
-    for _ in range(_TRIES):
-        _check_plain(path)
-        before = _stamp(path)
+    for _ in range(_ATTEMPTS):
+        _refuse_special_files(path)
+        state = _file_state(path)
         try:
-            found = _run(path, work, forbidden, immutable=before.is_closed)
-        except (sqlite3.Error, UnicodeError) as error:  # SQLite's own words may be no UTF-8
-            if before.is_closed and _stamp(path) != before:
+            result = _run(path, query, forbidden, immutable=state.is_closed)
+        except (sqlite3.Error, UnicodeError) as error:  # SQLite quotes bytes that are not UTF-8
+            if state.is_closed and _file_state(path) != state:
                 continue
-            raise _unreadable(path, error) from error
-        if not before.is_closed or _stamp(path) == before:
-            return found
-    raise SourceError(f"{path}: somebody keeps opening it.", "It is read again by the next hook.")
+            raise _source_error(path, error) from error
+        if not state.is_closed or _file_state(path) == state:
+            return result
+    raise SourceError(
+        f"{path}: another program keeps opening it.", "It is read again by the next hook."
+    )
 
 
-def bound(text: str) -> str | bytes:
-    """The text as a value of a query; with half a letter in it, which SQLite takes for no text,
+def as_parameter(text: str) -> str | bytes:
+    """Return the text as a value for a query.
 
-    it is a value that equals none.
+    Half of a surrogate pair cannot be bound as text; as bytes, it equals nothing in the database.
     """
     try:
         text.encode()
@@ -69,24 +71,24 @@ def bound(text: str) -> str | bytes:
     return text
 
 
-def _check_plain(path: Path) -> None:
-    """SQLite follows links, and would wait at a pipe for ever."""
+def _refuse_special_files(path: Path) -> None:
+    """SQLite follows links, and would wait for a pipe forever."""
     for suffix in ("", "-wal", "-shm", "-journal"):
-        beside = Path(f"{path}{suffix}")
+        file = Path(f"{path}{suffix}")
         try:
-            mode = beside.lstat().st_mode
+            mode = file.lstat().st_mode
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
-            raise SourceError(f"{beside}: {error}.") from error
+            raise SourceError(f"{file}: {error}.") from error
         if not stat.S_ISREG(mode):
             raise SourceError(
-                f"{beside}: a link, or no regular file.",
+                f"{file}: a link, or not a regular file.",
                 "Name the database itself, not a link, in the variable that says where it is.",
             )
 
 
-def _stamp(path: Path) -> _Stamp:
+def _file_state(path: Path) -> _FileState:
     try:
         with path.open("rb") as file:
             header = file.read(20)
@@ -94,42 +96,41 @@ def _stamp(path: Path) -> _Stamp:
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}.") from error
     is_closed = header[18:20] == _WAL_FORMAT and not Path(f"{path}-wal").exists()
-    return _Stamp(is_closed, (status.st_ino, status.st_size, status.st_mtime_ns))
+    return _FileState(is_closed, (status.st_ino, status.st_size, status.st_mtime_ns))
 
 
-def _run(path: Path, work: Work[T], forbidden: frozenset[str], *, immutable: bool) -> T:
-    how = "mode=ro&immutable=1" if immutable else "mode=ro"
-    uri = f"{path.absolute().as_uri()}?{how}"
-    with closing(
-        sqlite3.connect(uri, uri=True, timeout=PATIENCE_S, isolation_level=None)
-    ) as connection:
+def _run(path: Path, query: Query[T], forbidden: frozenset[str], *, immutable: bool) -> T:
+    mode = "mode=ro&immutable=1" if immutable else "mode=ro"
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None)
+    with closing(connection):
         connection.text_factory = bytes
         if forbidden:
-            connection.set_authorizer(_guard(forbidden))
+            connection.set_authorizer(_deny_reading(forbidden))
         connection.execute("BEGIN")
         try:
-            return work(connection)
+            return query(connection)
         finally:
             connection.rollback()
 
 
-def _guard(forbidden: frozenset[str]) -> Callable[..., int]:
-    def allow(action: int, table: str | None, *_: Any) -> int:
-        denied = action == sqlite3.SQLITE_READ and table in forbidden
-        return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
+def _deny_reading(tables: frozenset[str]) -> Callable[..., int]:
+    def authorize(action: int, table: str | None, *_: Any) -> int:
+        is_denied = action == sqlite3.SQLITE_READ and table in tables
+        return sqlite3.SQLITE_DENY if is_denied else sqlite3.SQLITE_OK
 
-    return allow
+    return authorize
 
 
-def _unreadable(path: Path, error: Exception) -> SourceError:
+def _source_error(path: Path, error: Exception) -> SourceError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return SourceError(
-            f"{path}: its owner is writing and lets nobody read.", "It is read again later."
+            f"{path}: locked by the program that owns it.", "It is read again later."
         )
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
         return SourceError(
-            f"{path}: cannot be opened without writing beside it ({error}).",
-            "Start the program that it belongs to once, or copy it with its -wal elsewhere.",
+            f"{path}: cannot be opened without creating files beside it ({error}).",
+            "Start the program that owns it once, or copy it with its -wal elsewhere.",
         )
     return SourceError(f"{path}: not readable as a database ({error}).", "It is read again later.")

@@ -1,18 +1,18 @@
-"""Titles of sessions: one line each, and a subagent's says whose it is."""
+"""Titles of sessions: one line each; a subagent's names its parent."""
 
 from __future__ import annotations
 
-_LONGEST = 100
+_MAX_LENGTH = 100
 
 
 def one_line(text: str | None) -> str | None:
-    """The text in one line, cut where it is long; None where it says nothing."""
-    words = " ".join((text or "").split())
-    if len(words) > _LONGEST:
-        words = words[: _LONGEST - 1].rstrip() + "…"
-    return words or None
+    """Return the text in one line of at most 100 characters; None if there is none."""
+    line = " ".join((text or "").split())
+    if len(line) > _MAX_LENGTH:
+        line = line[: _MAX_LENGTH - 1].rstrip() + "…"
+    return line or None
 
 
 def of_subagent(title: str | None, parent: str) -> str:
-    """OpenSync has no field for a parent, so the title names it."""
+    """Return the title with the parent's id, for which OpenSync has no field."""
     return f"{title or 'Subagent'} (subagent of {parent})"

@@ -1,4 +1,4 @@
-"""Reading a database that another program owns: whole, current, and without leaving a trace."""
+"""Reading a database that another program owns: complete, current, and without a trace."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from opensync_hooks.errors import SourceError
-from opensync_hooks.agents import sqlite_snapshot as snapshot
+from opensync_hooks.agents import sqlite_snapshot
 query = "SELECT max(value) FROM t"
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 try:
-    print(snapshot.read(Path(sys.argv[2]), lambda db: db.execute(query).fetchall()))
+    print(sqlite_snapshot.read(Path(sys.argv[2]), lambda db: db.execute(query).fetchall()))
 except SourceError as error:
     print(error, error.hint)
 """
@@ -50,10 +50,10 @@ except SourceError as error:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One that other users can get into, too."""
-    with tempfile.TemporaryDirectory() as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
+    """A folder that other users can enter, too."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def make(path: Path, journal: str) -> sqlite3.Connection:
@@ -73,15 +73,16 @@ def values(db: sqlite3.Connection) -> list[int]:
 
 
 def digests(path: Path) -> dict[str, str]:
-    """Every file in the folder by its content, but for the lock area that any reader changes."""
+    """Return the digest of every file in the folder; any reader changes the lock area, -shm."""
     return {
-        one.name: hashlib.sha256(one.read_bytes()).hexdigest()
-        for one in sorted(path.parent.iterdir())
-        if not one.name.endswith("-shm")
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(path.parent.iterdir())
+        if not file.name.endswith("-shm")
     }
 
 
-State = Callable[[Path], Path]
+Setup = Callable[[Path], Path]
+"""Creates a database in a certain state and returns its path."""
 
 
 def closed(folder: Path) -> Path:
@@ -90,7 +91,7 @@ def closed(folder: Path) -> Path:
 
 
 def killed(folder: Path) -> Path:
-    """All rows in the -wal, and no lock area: as a crash leaves it, or a copy."""
+    """All rows are in the -wal, and there is no lock area, as after a crash or in a copy."""
     db = make(folder / "from" / "x.db", "WAL")
     (folder / "to").mkdir()
     for suffix in ("", "-wal"):
@@ -106,98 +107,96 @@ def rollback(folder: Path) -> Path:
     return folder / "x.db"
 
 
-@pytest.mark.parametrize("state", [closed, killed, rollback])
-def test_file_in_every_state_is_read_and_stays_as_it_was(folder: Path, state: State) -> None:
-    path = state(folder / "inner")
+@pytest.mark.parametrize("setup", [closed, killed, rollback])
+def test_file_in_any_state_is_read_and_left_unchanged(folder: Path, setup: Setup) -> None:
+    path = setup(folder / "inner")
     before = digests(path)
     assert sqlite_snapshot.read(path, values) == [0]
     assert digests(path) == before
 
 
-@pytest.mark.parametrize("state", [closed, rollback])
-def test_folder_that_cannot_be_written_is_no_hindrance(folder: Path, state: State) -> None:
-    path = state(folder / "inner")
-    assert as_nobody(path) == "[(0,)]"
-    assert [one.name for one in path.parent.iterdir()] == ["x.db"]
+@pytest.mark.parametrize("setup", [closed, rollback])
+def test_read_only_folder_can_be_read(folder: Path, setup: Setup) -> None:
+    path = setup(folder / "inner")
+    assert read_as_nobody(path) == "[(0,)]"
+    assert [file.name for file in path.parent.iterdir()] == ["x.db"]
 
 
-def test_log_in_a_folder_that_cannot_be_written_is_refused_and_never_left_out(
-    folder: Path,
-) -> None:
-    assert "copy it with its -wal elsewhere" in as_nobody(killed(folder / "inner"))
+def test_log_in_a_read_only_folder_is_refused_instead_of_ignored(folder: Path) -> None:
+    assert "copy it with its -wal elsewhere" in read_as_nobody(killed(folder / "inner"))
 
 
-def as_nobody(path: Path) -> str:
-    """What a process without the right to write there finds; root may write everywhere."""
-    for one in path.parent.iterdir():
-        one.chmod(0o444)
+def read_as_nobody(path: Path) -> str:
+    """Return what a process may read that cannot write there; root may write everywhere."""
+    for file in path.parent.iterdir():
+        file.chmod(0o444)
     path.parent.chmod(0o555)
     command = [sys.executable, "-c", READER, str(ROOT), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
     path.parent.chmod(0o755)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
 
 
-def test_rows_that_stand_in_the_log_alone_are_seen(tmp_path: Path) -> None:
+def test_rows_that_are_only_in_the_log_are_read(tmp_path: Path) -> None:
     with closing(make(tmp_path / "x.db", "WAL")) as db:
         db.execute("INSERT INTO t VALUES (99, 7)")
         assert sqlite_snapshot.read(tmp_path / "x.db", values) == [0, 7]
 
 
 @pytest.fixture(params=["WAL", "DELETE"])
-def written(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, int]]:
-    """A database that a process rewrites two hundred times a second, and the process."""
+def rewritten(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A database, and the id of a process that rewrites it two hundred times a second."""
     path = tmp_path / "live" / "x.db"
     make(path, request.param).close()
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stderr=subprocess.PIPE)
     assert writer.stderr
     yield path, writer.pid
-    ended = writer.poll()
+    exit_code = writer.poll()
     writer.kill()
     writer.wait()
-    said = writer.stderr.read().decode()
+    errors = writer.stderr.read().decode()
     writer.stderr.close()
-    assert ended is None, said
+    assert exit_code is None, errors
 
 
-def test_each_reading_is_one_state_while_the_owner_writes(written: tuple[Path, int]) -> None:
-    path, _ = written
-    seen = []
+def test_each_read_sees_one_state_while_the_owner_writes(rewritten: tuple[Path, int]) -> None:
+    path, _ = rewritten
+    reads = []
     end = time.monotonic() + 2
     while time.monotonic() < end:
-        seen.append(sqlite_snapshot.read(path, values))
+        reads.append(sqlite_snapshot.read(path, values))
         time.sleep(0.005)
-    assert {len(found) for found in seen} == {1}
-    assert seen == sorted(seen)
-    assert len({found[0] for found in seen}) > 5
+    assert {len(generations) for generations in reads} == {1}
+    assert reads == sorted(reads)
+    assert len({generations[0] for generations in reads}) > 5
 
 
-def test_no_byte_changes_while_the_owner_is_held(
-    written: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
+def test_no_byte_changes_while_the_owner_is_stopped(
+    rewritten: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_snapshot, "PATIENCE_S", 0.1)
-    path, writer = written
+    monkeypatch.setattr(sqlite_snapshot, "LOCK_TIMEOUT_S", 0.1)
+    path, writer = rewritten
     for _ in range(10):
         time.sleep(0.02)
         os.kill(writer, signal.SIGSTOP)
         before = digests(path)
-        with suppress(SourceError):  # held in the middle of a commit of the old kind
+        with suppress(SourceError):  # stopped in the middle of a commit with a rollback journal
             sqlite_snapshot.read(path, values)
         after = digests(path)
         os.kill(writer, signal.SIGCONT)
         assert after == before
 
 
-def test_owner_that_lets_nobody_read_is_an_error_and_no_empty_answer(
+def test_locked_database_is_an_error_after_the_lock_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.db"
 
-    def waited(patience: float) -> float:
-        monkeypatch.setattr(sqlite_snapshot, "PATIENCE_S", patience)
+    def seconds_until_error(lock_timeout: float) -> float:
+        monkeypatch.setattr(sqlite_snapshot, "LOCK_TIMEOUT_S", lock_timeout)
         began = time.monotonic()
-        with pytest.raises(SourceError, match="lets nobody read"):
+        with pytest.raises(SourceError, match="locked by the program"):
             sqlite_snapshot.read(path, values)
         return time.monotonic() - began
 
@@ -205,34 +204,34 @@ def test_owner_that_lets_nobody_read_is_an_error_and_no_empty_answer(
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
         db.execute("BEGIN EXCLUSIVE")
         db.execute("INSERT INTO t VALUES (1, 1)")
-        assert any(2 * waited(0.05) < waited(0.8) for _ in range(3)), "as long as its patience"
+        assert any(2 * seconds_until_error(0.05) < seconds_until_error(0.8) for _ in range(3))
         db.execute("ROLLBACK")
 
 
-def test_file_that_is_opened_during_the_reading_is_read_again(tmp_path: Path) -> None:
+def test_file_that_is_opened_during_the_read_is_read_again(tmp_path: Path) -> None:
     path = closed(tmp_path)
-    opened: list[sqlite3.Connection] = []
+    owners: list[sqlite3.Connection] = []
 
-    def work(db: sqlite3.Connection) -> list[int]:
-        found = values(db)
-        if not opened:
-            opened.append(sqlite3.connect(path, isolation_level=None))
-            opened[0].execute("UPDATE t SET value = 8")
-        return found
+    def query(db: sqlite3.Connection) -> list[int]:
+        generations = values(db)
+        if not owners:
+            owners.append(sqlite3.connect(path, isolation_level=None))
+            owners[0].execute("UPDATE t SET value = 8")
+        return generations
 
-    assert sqlite_snapshot.read(path, work) == [8]
-    opened[0].close()
+    assert sqlite_snapshot.read(path, query) == [8]
+    owners[0].close()
 
 
-def test_file_that_is_opened_all_the_time_is_given_up(tmp_path: Path) -> None:
+def test_file_that_is_opened_during_every_read_is_an_error(tmp_path: Path) -> None:
     path = closed(tmp_path)
 
-    def work(_: sqlite3.Connection) -> None:
+    def query(_: sqlite3.Connection) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("UPDATE t SET value = value + 1")
 
     with pytest.raises(SourceError, match="keeps opening"):
-        sqlite_snapshot.read(path, work)
+        sqlite_snapshot.read(path, query)
 
 
 def test_forbidden_table_cannot_be_read(tmp_path: Path) -> None:
@@ -245,14 +244,16 @@ def test_forbidden_table_cannot_be_read(tmp_path: Path) -> None:
     assert sqlite_snapshot.read(path, values, forbidden=login) == [0]
 
 
-def test_nothing_can_be_written_through_it(tmp_path: Path) -> None:
+def test_snapshot_cannot_be_written_to(tmp_path: Path) -> None:
     for path in (closed(tmp_path / "a"), rollback(tmp_path / "b")):
         with pytest.raises(SourceError):
             sqlite_snapshot.read(path, lambda db: db.execute("DELETE FROM t").fetchall())
 
 
 @pytest.mark.parametrize("content", [b"SQLite format 3", b"x" * 5_000, None])
-def test_file_that_is_no_database_is_a_clear_error(tmp_path: Path, content: bytes | None) -> None:
+def test_file_that_is_not_a_database_is_an_error_with_its_name(
+    tmp_path: Path, content: bytes | None
+) -> None:
     path = tmp_path / "x #?%20.db"
     if content is not None:
         path.write_bytes(content)
@@ -260,11 +261,11 @@ def test_file_that_is_no_database_is_a_clear_error(tmp_path: Path, content: byte
         sqlite_snapshot.read(path, values)
 
 
-def test_damaged_database_ends_in_an_error_or_in_an_answer(tmp_path: Path) -> None:
+def test_damaged_database_gives_an_error_or_a_result(tmp_path: Path) -> None:
     path = rollback(tmp_path)
-    whole = path.read_bytes()
-    for page in range(0, len(whole), 4096):
+    intact = path.read_bytes()
+    for page in range(0, len(intact), 4096):
         for damage in (bytes(4096), b"\xff" * 4096):
-            path.write_bytes(whole[:page] + damage + whole[page + 4096 :])
+            path.write_bytes(intact[:page] + damage + intact[page + 4096 :])
             with suppress(SourceError):
                 assert sqlite_snapshot.read(path, values) in ([], [0])

@@ -1,4 +1,4 @@
-"""A title is one line that a list can show."""
+"""A title is one short line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from opensync_hooks.agents import titles
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "title"),
     [
         ("Fix the parser", "Fix the parser"),
         ("  two\n\tlines  and\u2028more ", "two lines and more"),
@@ -20,16 +20,16 @@ from opensync_hooks.agents import titles
         (None, None),
     ],
 )
-def test_title_is_one_line_of_100_letters_at_most(text: str | None, wanted: str | None) -> None:
-    assert titles.one_line(text) == wanted
+def test_title_is_one_line_of_at_most_100_characters(text: str | None, title: str | None) -> None:
+    assert titles.one_line(text) == title
 
 
 @pytest.mark.parametrize(
-    ("own", "wanted"),
+    ("own", "title"),
     [
         ("Look around", "Look around (subagent of s1)"),
         (None, "Subagent (subagent of s1)"),
     ],
 )
-def test_title_of_a_subagent_says_whose_it_is(own: str | None, wanted: str) -> None:
-    assert titles.of_subagent(own, "s1") == wanted
+def test_title_of_a_subagent_names_its_parent(own: str | None, title: str) -> None:
+    assert titles.of_subagent(own, "s1") == title

@@ -105,7 +105,7 @@ def _blobs(db: sqlite3.Connection, blob_ids: Iterable[str]) -> Blobs:
     query = "SELECT data FROM blobs WHERE id = ?"
     blobs = {}
     for blob_id in blob_ids:
-        row = db.execute(query, (sqlite_snapshot.bound(blob_id),)).fetchone()
+        row = db.execute(query, (sqlite_snapshot.as_parameter(blob_id),)).fetchone()
         if row and isinstance(row[0], bytes):
             blobs[blob_id] = row[0]
     return blobs

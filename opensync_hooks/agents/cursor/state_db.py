@@ -27,7 +27,7 @@ from opensync_hooks.agents.json_access import (
     get_str,
     get_strs,
 )
-from opensync_hooks.agents.sqlite_snapshot import bound
+from opensync_hooks.agents.sqlite_snapshot import as_parameter
 from opensync_hooks.model import Json
 
 _LOGIN = frozenset({"ItemTable"})
@@ -84,7 +84,7 @@ def read_summaries(path: Path) -> Iterator[ComposerSummary]:
         last_key = page[-1][0]
 
 
-def _read(path: Path, work: sqlite_snapshot.Work[T | None]) -> T | None:
+def _read(path: Path, work: sqlite_snapshot.Query[T | None]) -> T | None:
     """Return what `work` does; None without a file, or without the table, as in early versions."""
 
     def checked(db: sqlite3.Connection) -> T | None:
@@ -99,7 +99,9 @@ def _has_table(db: sqlite3.Connection, name: str) -> bool:
 
 
 def _value(db: sqlite3.Connection, key: str) -> bytes | None:
-    row = db.execute("SELECT value FROM cursorDiskKV WHERE key = ?", (bound(key),)).fetchone()
+    row = db.execute(
+        "SELECT value FROM cursorDiskKV WHERE key = ?", (as_parameter(key),)
+    ).fetchone()
     return row[0] if row and isinstance(row[0], bytes) else None
 
 
@@ -116,13 +118,13 @@ def _rows(db: sqlite3.Connection, session_id: str) -> ComposerRows | None:
     prefix_length = len(start.encode("utf-8", "surrogatepass"))
     bubbles = {
         key[prefix_length:].decode("utf-8", "replace"): value if isinstance(value, bytes) else None
-        for key, value in db.execute(query, (bound(start), bound(end))).fetchall()
+        for key, value in db.execute(query, (as_parameter(start), as_parameter(end))).fetchall()
         if isinstance(key, bytes)
     }
     header = None
     if _has_table(db, "composerHeaders"):
         query = "SELECT value FROM composerHeaders WHERE composerId = ?"
-        row = db.execute(query, (bound(session_id),)).fetchone()
+        row = db.execute(query, (as_parameter(session_id),)).fetchone()
         header = row[0] if row and isinstance(row[0], bytes) else None
     return ComposerRows(composer, bubbles, header)
 
@@ -207,7 +209,7 @@ def _mark(
     """
     start, end = _bubble_range(session_id)
     query = "SELECT count(*), max(rowid), total(rowid) FROM cursorDiskKV WHERE key >= ? AND key < ?"
-    rowids = db.execute(query, (bound(start), bound(end))).fetchone()
+    rowids = db.execute(query, (as_parameter(start), as_parameter(end))).fetchone()
     content = hashlib.sha256(composer)
     for header in last_headers:
         content.update(_value(db, start + str(get_str(as_dict(header), "bubbleId"))) or b"")

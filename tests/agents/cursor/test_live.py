@@ -112,7 +112,7 @@ def test_live_session_arrives_in_real_states_and_ends_complete(
     # The editor closes only now: a reader at that moment would keep SQLite from tidying up.
     output = writer.communicate(b"")
     assert (writer.returncode, output) == (0, (b"done\n", b""))
-    assert all("lets nobody read" in error for error in refused)
+    assert all("locked by the program" in error for error in refused)
     located = source.find("s1")
     assert located
     assert not syncer.sync(source, located).is_partial

@@ -78,7 +78,7 @@ def test_file_that_is_not_a_database_is_reported_and_hides_nothing(
 def test_locked_database_is_an_error_and_not_empty(
     opencode: OpenCodeHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_snapshot, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(sqlite_snapshot, "LOCK_TIMEOUT_S", 0.05)
     opencode.put("1.2.1")
     db = sqlite3.connect(opencode.data / "opencode.db", isolation_level=None)
     db.execute("PRAGMA journal_mode = DELETE")
