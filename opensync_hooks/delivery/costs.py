@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from opensync_hooks.ledger.session_record import SessionRecord
-from opensync_hooks.model import Charge, Session, Usage
+from opensync_hooks.model import Session, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,6 @@ class Costs:
     """The models without a price."""
     forked_from: str | None = None
     """The session that owns the last charge that was copied."""
-
-    def own(self, charge: Charge | None) -> Charge | None:
-        """Return the charge if it is billed to this session."""
-        return charge if charge and charge.id in self.charge_ids else None
 
 
 def bill(session: Session, record: SessionRecord, *, claims: bool) -> Costs:

@@ -73,15 +73,16 @@ class SessionDiff:
                 continue
             times = [time for time in (latest, message.created_at) if time is not None]
             latest = max(times, default=None)
-            yield self._message(replace(message, charge=self.costs.own(message.charge)), latest)
+            if message.charge and message.charge.id not in self.costs.charge_ids:
+                message = replace(message, charge=None)  # noqa: PLW2901 - billed elsewhere
+            yield self._message(message, latest)
 
     def _message(self, message: Message, created_at: int | None) -> MessageDiff:
         body, cuts = payloads.message_body(message, created_at)
         extra = self._extra(payloads.message_extra(message))
         sent_id, existing = message.id, None
         for name in (message.id, *message.aliases):
-            existing = self.record.message(name)
-            if existing:
+            if existing := self.record.message(name):
                 sent_id = name
                 break
         if existing and self.resends:

@@ -47,7 +47,7 @@ class SyncOutcome:
             unclear=self.unclear + other.unclear,
             reason=other.reason or self.reason,
             is_partial=self.is_partial or other.is_partial,
-            excluded=self.excluded or other.excluded,
+            excluded=self.excluded,
             redacted=Counter(self.redacted) + Counter(other.redacted),
             losses=Counter(self.losses) + Counter(other.losses),
         )

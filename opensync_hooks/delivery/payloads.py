@@ -41,12 +41,13 @@ _MAX_TOOL_NAME_BYTES = 500
 def session_body(session: Session, costs: Costs) -> Json:
     """Return everything that OpenSync stores of a session besides its messages."""
     path = session.project_path
+    folders = [name for name in re.split(r"[/\\]", path or "") if name]
     return _present(
         externalId=truncate(session.id),
         source=_name(session.agent),
         title=_name(session.title),
         projectPath=_name(path),
-        projectName=_name(_last_folder(path) if path else None),
+        projectName=_name(folders[-1] if folders else path),
         model=_name(session.model),
         provider=_name(session.provider),
         promptTokens=_number(costs.usage.prompt_tokens),
@@ -197,8 +198,3 @@ def _name(text: str | None) -> str | None:
 def _number(value: float | None) -> float | None:
     """Leave out what no count and no cost can be: the server holds no such number exactly."""
     return value if value is not None and abs(value) <= MAX_INTEGER else None
-
-
-def _last_folder(path: str) -> str:
-    names = [name for name in re.split(r"[/\\]", path) if name]
-    return names[-1] if names else path

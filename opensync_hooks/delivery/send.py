@@ -135,7 +135,11 @@ class _Delivery:
         except RejectedError as error:
             state, reason = MessageState.QUARANTINED, str(error)
         except ServerFailureError as error:
-            state, reason = self._state_after_failure(error), str(error)
+            state, reason = MessageState.QUARANTINED, str(error)
+            if not self.limits.is_last_attempt:
+                state, self.failures = MessageState.PENDING, self.failures + 1
+                if self.failures == MAX_FAILURES:
+                    raise
         else:
             self.failures = 0
             self.redacted.update(message.message.redacted)
@@ -144,15 +148,6 @@ class _Delivery:
         self.reason = reason or self.reason
         if state is MessageState.CONFIRMED:
             self._save_origin()
-
-    def _state_after_failure(self, error: ServerFailureError) -> MessageState:
-        """Raises the error where the server fails on message after message."""
-        if self.limits.is_last_attempt:
-            return MessageState.QUARANTINED
-        self.failures += 1
-        if self.failures == MAX_FAILURES:
-            raise error
-        return MessageState.PENDING
 
     def _save_origin(self) -> None:
         """Only a confirmed message counts: a copy that was merely read must bar no other one."""

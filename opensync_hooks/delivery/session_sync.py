@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -41,14 +40,6 @@ from opensync_hooks.privacy.exclusion import Exclusions
 
 
 @dataclass(frozen=True, slots=True)
-class ExcludedSession:
-    """A session that is not delivered, and why, in words for the user."""
-
-    session_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Syncer:
     """Delivers sessions to one destination, one after the other, each under a lock of its own."""
 
@@ -65,11 +56,11 @@ class Syncer:
         end_reason: str | None = None,
         force: bool = False,
         is_preview: bool = False,
-    ) -> Iterator[SessionDiff | ExcludedSession]:
-        """Yield each part of the session and of its subagents, with what was confirmed of it."""
+    ) -> Iterator[SessionDiff | SyncOutcome]:
+        """Yield each part of the session and its subagents, or the outcome of what is excluded."""
         exclusions = Exclusions.from_config(self.config)
         if private := exclusions.private(source.agent, located.session_id):
-            yield ExcludedSession(located.session_id, private)
+            yield SyncOutcome(located.session_id, excluded=private)
             return  # it is not even read
         for session in source.read(located):
             is_main = session.id == located.session_id
@@ -77,7 +68,7 @@ class Syncer:
             if not is_preview:
                 exclusions.remember(source.agent, session.id, reason)
             if reason:
-                yield ExcludedSession(session.id, reason)
+                yield SyncOutcome(session.id, excluded=reason)
                 if is_main:
                     return  # its subagents are excluded with it
                 continue
@@ -113,34 +104,32 @@ class Syncer:
         Raises SourceError, BusyError, UnreachableError, KeyRefusedError, UnusableDestinationError,
         TimeLimitError; and RejectedError if the session itself is refused.
         """
-        outcome = SyncOutcome(located.session_id)
-        with self.lock(source, located, limits.lock_timeout):
+        agent, session_id = source.agent, located.session_id
+        outcome = SyncOutcome(session_id)
+        with session_lock(self.config.folders.locks, agent, session_id, limits.lock_timeout):
             for changes in self._changes(source, located, end_reason=end_reason, force=force):
                 if isinstance(changes, SessionDiff):
                     sent = send(changes, self.destination, limits)
                     changes.record.set_losses(sent.losses)
                     outcome += sent
-                elif changes.session_id == located.session_id:
-                    outcome = replace(outcome, excluded=changes.reason)
+                elif changes.session_id == session_id:
+                    outcome = changes
             if outcome.is_complete:
-                self._record(source.agent, located.session_id).set_fingerprint(located.fingerprint)
+                self._record(agent, session_id).set_fingerprint(located.fingerprint)
         return outcome
 
     def preview(
         self, source: Source, located: Located, *, force: bool = False
-    ) -> Iterator[SessionDiff | ExcludedSession]:
-        """Yield what `sync` would send, and change nothing. Raises SourceError."""
+    ) -> Iterator[SessionDiff | SyncOutcome]:
+        """Yield what `sync` would send, and change nothing. Raises SourceError.
+
+        A session that is excluded is yielded as an outcome with the reason.
+        """
         return self._changes(source, located, force=force, is_preview=True)
 
     def is_current(self, source: Source, located: Located) -> bool:
         """Whether the session on disk is unchanged since all of it was confirmed."""
         return self._record(source.agent, located.session_id).fingerprint() == located.fingerprint
-
-    def lock(
-        self, source: Source, located: Located, timeout: float
-    ) -> AbstractContextManager[None]:
-        """Keep other runs away from the session. Raises BusyError after `timeout` seconds."""
-        return session_lock(self.config.folders.locks, source.agent, located.session_id, timeout)
 
     def _split(self, session: Session) -> Iterable[SessionPart]:
         if self.destination.keeps_extra:  # our own store opens a session of any size

@@ -13,7 +13,8 @@ from tests.delivery.harness import Harness
 def test_second_run_on_a_session_waits_and_then_gives_up(opensync: Harness) -> None:
     opensync.transcript().turn(1)
     located, limits = opensync.locate(), Limits(lock_timeout=0.05)
-    with opensync.syncer.lock(opensync.source, located, 1), pytest.raises(BusyError) as caught:
+    lock = session_lock(opensync.syncer.config.folders.locks, "claude-code", "s1", 1)
+    with lock, pytest.raises(BusyError) as caught:
         opensync.syncer.sync(opensync.source, located, limits=limits)
     assert str(caught.value) == "s1: another run has been syncing the session for 0 s."
     assert caught.value.hint == "The next hook delivers it, or `opensync-hooks sync`."

@@ -10,7 +10,6 @@ import pytest
 
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.delivery.session_sync import ExcludedSession
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import losses
 from opensync_hooks.model import Charge, Session, Usage
@@ -206,18 +205,17 @@ def test_excluded_project_is_remembered_and_neither_sent_nor_previewed(opensync:
     assert opensync.sync() == SyncOutcome("s1", excluded=reason)
     assert opensync.request_counts == {}
     preview = opensync.syncer.preview(opensync.source, opensync.locate())
-    assert list(preview) == [ExcludedSession("s1", reason)]
+    assert list(preview) == [SyncOutcome("s1", excluded=reason)]
     assert Exclusions.from_config(config).remembers(opensync.source.agent, "s1")
 
 
 def test_session_stays_excluded_when_its_project_is_gone(opensync: Harness) -> None:
     located = source_of(session(message("m1"), project_path="/nowhere/at/all"))
-    Exclusions.from_config(opensync.syncer.config).remember(
-        "cursor", "s1", "its project was closed"
-    )
-    excluded = ExcludedSession("s1", "its project was closed")
+    exclusions = Exclusions.from_config(opensync.syncer.config)
+    exclusions.remember("cursor", "s1", "its project was closed")
+    excluded = SyncOutcome("s1", excluded="its project was closed")
     assert list(opensync.syncer.preview(*located)) == [excluded]
-    assert opensync.syncer.sync(*located) == SyncOutcome("s1", excluded=excluded.reason)
+    assert opensync.syncer.sync(*located) == excluded
     assert opensync.request_counts == {}
 
 
@@ -228,7 +226,7 @@ def test_excluded_subagent_does_not_exclude_its_parent_or_the_others(opensync: H
     syncer = replace(opensync.syncer, config=config)
     reason = "its project matches `/closed` under exclude in config.toml"
     main, subagent, other = syncer.preview(*located)
-    assert subagent == ExcludedSession("closed", reason)
+    assert subagent == SyncOutcome("closed", excluded=reason)
     assert isinstance(main, SessionDiff)
     assert isinstance(other, SessionDiff)
     assert (main.session.id, other.session.id) == ("s1", "open")
@@ -248,5 +246,5 @@ def test_private_session_is_not_even_read(opensync: Harness) -> None:
     reason = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
     assert opensync.syncer.sync(opensync.source, located) == SyncOutcome("s1", excluded=reason)
     preview = opensync.syncer.preview(opensync.source, located)
-    assert list(preview) == [ExcludedSession("s1", reason)]
+    assert list(preview) == [SyncOutcome("s1", excluded=reason)]
     assert opensync.request_counts == {}

@@ -73,7 +73,7 @@ def plan(
         if isinstance(changes, SessionDiff):
             yield _plan_session(changes)
         else:
-            yield PlannedSync(changes.session_id, excluded=changes.reason)
+            yield PlannedSync(changes.session_id, excluded=changes.excluded)
 
 
 def _plan_session(changes: SessionDiff) -> PlannedSync:

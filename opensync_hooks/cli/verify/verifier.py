@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify.comparison import Comparison, Difference
 from opensync_hooks.delivery.diff import SessionDiff
+from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.ledger.session_record import SessionRecord
@@ -55,12 +56,13 @@ class Verifier:
     def verify(self, source: Source, located: Located) -> Verdict:
         """Compare a session, and change nothing. Raises what `Syncer.sync` raises."""
         verdict = Verdict(located.session_id)
-        with self.syncer.lock(source, located, _LOCK_TIMEOUT_S):
+        locks = self.syncer.config.folders.locks
+        with session_lock(locks, source.agent, located.session_id, _LOCK_TIMEOUT_S):
             for changes in self.syncer.preview(source, located):
                 if isinstance(changes, SessionDiff):
                     verdict = self._add(verdict, changes)
                 elif changes.session_id == located.session_id:
-                    verdict = Verdict(located.session_id, excluded=changes.reason)
+                    verdict = Verdict(located.session_id, excluded=changes.excluded)
         return verdict
 
     def repair(self, source: Source, located: Located, verdict: Verdict) -> None:
