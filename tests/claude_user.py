@@ -1,4 +1,4 @@
-"""Somebody who uses Claude Code: sessions on the disk, and what its hooks leave in the queue."""
+"""A user of Claude Code: sessions on the disk, and hook events in the queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.transcripts import TranscriptWriter
 
 
 class ClaudeUser:
-    """Without a login: sessions go to the embedded store."""
+    """Has no login, so that sessions go to the embedded store."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -28,12 +28,12 @@ class ClaudeUser:
         return writer
 
     def event(self, *names: str) -> None:
-        """What a hook leaves behind, at the end of each session."""
+        """Leave the event of a hook at the end of each session."""
         for name in names:
             payload = {"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"}
             path = self.folders.spool / f"{time.time_ns()}-1.claude-code.event"
             path.write_bytes(b"\n" + json.dumps(payload).encode())
-            time.sleep(0.002)  # jobs go by the millisecond
+            time.sleep(0.002)  # jobs are ordered by the millisecond
 
     def stored(self) -> set[str]:
         with Store(self.folders.store) as store:

@@ -1,4 +1,4 @@
-"""What a transcript holds, counted line by line without any of the package's own code."""
+"""Counts what a transcript holds, line by line, without any of the package's own code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOKENS = {
 
 
 def recount(*paths: Path) -> Counter[str]:
-    """Prompts, responses, calls, results and tokens of all these files, each API call once."""
+    """Count the prompts, responses, calls, results and tokens in all files, each API call once."""
     counts: Counter[str] = Counter()
     usage: dict[str, dict[str, int]] = {}
     for path in paths:
@@ -24,8 +24,8 @@ def recount(*paths: Path) -> Counter[str]:
             if raw.strip():
                 _count(json.loads(raw), counts, usage)
     counts["responses"] = len(usage)
-    for one in usage.values():
-        counts.update({TOKENS[name]: count for name, count in one.items()})
+    for tokens in usage.values():
+        counts.update({TOKENS[name]: count for name, count in tokens.items()})
     return Counter({name: count for name, count in counts.items() if count})
 
 
@@ -35,11 +35,11 @@ def _count(line: dict[str, Any], counts: Counter[str], usage: dict[str, dict[str
     blocks = content if isinstance(content, list) else []
     if line["type"] == "user":
         counts["tool results"] += sum(block["type"] == "tool_result" for block in blocks)
-        typed = line.get("promptSource") in ("typed", "sdk", "queued")
-        first_of_agent = line["isSidechain"] and line["parentUuid"] is None
-        counts["prompts"] += typed or first_of_agent
+        is_typed = line.get("promptSource") in ("typed", "sdk", "queued")
+        starts_subagent = line["isSidechain"] and line["parentUuid"] is None
+        counts["prompts"] += is_typed or starts_subagent
     elif line["type"] == "assistant" and message["model"] != "<synthetic>":
         counts["tool calls"] += sum(block["type"] == "tool_use" for block in blocks)
-        known = usage.setdefault(message["id"], dict.fromkeys(TOKENS, 0))
+        tokens = usage.setdefault(message["id"], dict.fromkeys(TOKENS, 0))
         for name in TOKENS:
-            known[name] = max(known[name], message["usage"].get(name, 0))
+            tokens[name] = max(tokens[name], message["usage"].get(name, 0))

@@ -1,4 +1,4 @@
-"""Transcripts to write, and Claude Code with some that it wrote."""
+"""A transcript to write, and a source with recorded sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Claude Code wrote, kept as test data, and how the tests read it."""
+"""Transcripts that Claude Code wrote, and how the tests read them."""
 
 from __future__ import annotations
 

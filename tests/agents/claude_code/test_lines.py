@@ -1,4 +1,4 @@
-"""A file in any state costs at most the lines that it damaged."""
+"""A damaged file loses at most its damaged lines."""
 
 from __future__ import annotations
 
@@ -77,27 +77,27 @@ def test_line_written_twice_is_read_once(writer: TranscriptWriter) -> None:
     assert len(list(read(writer.path)[0].messages)) == 1
 
 
-def test_torn_last_line_is_left_for_the_next_time(writer: TranscriptWriter) -> None:
-    writer.line("user", "whole")
-    whole = writer.path.read_bytes()
+def test_torn_last_line_is_left_for_the_next_read(writer: TranscriptWriter) -> None:
+    writer.line("user", "complete")
+    complete = writer.path.read_bytes()
     writer.line("user", "torn")
     writer.path.write_bytes(writer.path.read_bytes()[:-1])
     (session,) = read(writer.path)
-    assert dialogue(session) == [("user", "whole")]
+    assert dialogue(session) == [("user", "complete")]
     assert session.skipped == {"torn last line": 1}
-    assert writer.path.read_bytes().startswith(whole)
+    assert writer.path.read_bytes().startswith(complete)
 
 
-def test_line_separators_inside_a_string_split_nothing(writer: TranscriptWriter) -> None:
-    said = "a\u2028b\u2029c\x85d\x0be"
+def test_line_separators_inside_a_text_do_not_split_a_line(writer: TranscriptWriter) -> None:
+    content = "a\u2028b\u2029c\x85d\x0be"
     value = json.dumps(
-        {"type": "user", "uuid": "u", "message": {"content": said}}, ensure_ascii=False
+        {"type": "user", "uuid": "u", "message": {"content": content}}, ensure_ascii=False
     )
     writer.write(value.encode() + b"\n")
-    assert dialogue(read(writer.path)[0]) == [("user", said)]
+    assert dialogue(read(writer.path)[0]) == [("user", content)]
 
 
-def test_broken_utf8_costs_a_character_not_a_line(writer: TranscriptWriter) -> None:
+def test_invalid_utf8_costs_a_character_and_not_the_line(writer: TranscriptWriter) -> None:
     writer.write(b'{"type":"user","uuid":"u","message":{"content":"a\xffb"}}\n')
     assert dialogue(read(writer.path)[0]) == [("user", "a\ufffdb")]
 
@@ -119,7 +119,7 @@ def test_line_over_the_limit_is_counted_and_the_rest_is_read(
     assert (dialogue(session), session.skipped) == ([("user", "after")], {"line too long": 1})
 
 
-def test_unknown_types_blocks_and_fields_are_left_alone(writer: TranscriptWriter) -> None:
+def test_unknown_types_blocks_and_fields_are_ignored(writer: TranscriptWriter) -> None:
     writer.line("user", "go", surprise={"a": 1})
     writer.line("hologram", "?")
     writer.respond("m1", {"type": "hologram", "depth": 3})
@@ -127,9 +127,7 @@ def test_unknown_types_blocks_and_fields_are_left_alone(writer: TranscriptWriter
     assert dialogue(read(writer.path)[0]) == [("user", "go"), ("assistant", "hello")]
 
 
-def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(
-    writer: TranscriptWriter,
-) -> None:
+def test_growing_file_is_read_up_to_its_length_at_the_start(writer: TranscriptWriter) -> None:
     writer.line("user", "one")
     source = ClaudeCodeSource(writer.path.parent.parent.parent)
     located = source.find("s1")
@@ -139,7 +137,7 @@ def test_file_that_grows_while_it_is_read_gives_what_it_held_at_first(
     assert dialogue(session) == [("user", "one")]
 
 
-def test_file_replaced_while_it_is_read_is_an_error_not_a_mixture(writer: TranscriptWriter) -> None:
+def test_file_replaced_during_the_read_is_an_error(writer: TranscriptWriter) -> None:
     writer.line("user", "one")
     session = read(writer.path)[0]
     other = writer.path.with_suffix(".new")
@@ -159,7 +157,7 @@ def test_pipe_or_link_in_place_of_a_transcript_is_refused(tmp_path: Path, plant:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(_LINE | _JSON, max_size=8))
-def test_no_line_whatever_breaks_the_reader(tmp_path: Path, values: list[Any]) -> None:
+def test_any_line_is_read_without_an_exception(tmp_path: Path, values: list[Any]) -> None:
     path = tmp_path / "any.jsonl"
     path.write_bytes(b"".join(json.dumps(value).encode() + b"\n" for value in values))
     for session in read(path):
@@ -169,14 +167,11 @@ def test_no_line_whatever_breaks_the_reader(tmp_path: Path, values: list[Any]) -
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(min_value=0))
-def test_every_prefix_of_a_session_holds_only_what_the_whole_holds(
-    tmp_path: Path, cut: int
-) -> None:
-    whole = (
-        DATA / "01-print-tools-resume" / "00000001-0000-4000-8000-000000000001.jsonl"
-    ).read_bytes()
-    path = tmp_path / "prefix.jsonl"
-    path.write_bytes(whole[: cut % len(whole)])
-    known = {message.id: message for message in session_of("01-print-tools-resume").messages}
+def test_truncated_transcript_has_only_parts_of_the_complete_one(tmp_path: Path, cut: int) -> None:
+    folder = "01-print-tools-resume"
+    content = (DATA / folder / "00000001-0000-4000-8000-000000000001.jsonl").read_bytes()
+    path = tmp_path / "truncated.jsonl"
+    path.write_bytes(content[: cut % len(content)])
+    complete = {message.id: message for message in session_of(folder).messages}
     for message in read(path)[0].messages:
-        assert all(part in known[message.id].parts for part in message.parts)
+        assert all(part in complete[message.id].parts for part in message.parts)

@@ -1,4 +1,4 @@
-"""Lines become the messages that were said, each with its results, tokens and time."""
+"""Lines become messages, each with its results, tokens and time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.sessions import dialogue
 from tests.transcripts import TranscriptWriter, call, result, text
 
 
-def test_largest_count_of_each_token_field_is_the_final_one(writer: TranscriptWriter) -> None:
+def test_largest_token_counts_of_a_response_are_its_counts(writer: TranscriptWriter) -> None:
     writer.line("user", "go")
     writer.respond("m1", text("a"), output=1)
     writer.respond("m1", text("b"), output=40)
@@ -22,7 +22,7 @@ def test_largest_count_of_each_token_field_is_the_final_one(writer: TranscriptWr
     assert [charge.usage.output_tokens for charge in session.charges] == [40]
 
 
-def test_block_that_comes_after_a_result_still_belongs_to_its_message(
+def test_block_after_a_result_belongs_to_the_same_message(
     writer: TranscriptWriter,
 ) -> None:
     writer.line("user", "go")
@@ -37,13 +37,13 @@ def test_block_that_comes_after_a_result_still_belongs_to_its_message(
     ]  # fmt: skip
 
 
-def test_same_tool_id_in_two_responses_goes_to_the_one_that_asked_last(
+def test_result_belongs_to_the_latest_call_with_its_id(
     writer: TranscriptWriter,
 ) -> None:
     """Gateways number the calls of each response from the start."""
     writer.line("user", "go")
-    for api_id, output in (("m1", "one"), ("m2", "two")):
-        writer.respond(api_id, call("call_0"))
+    for message_id, output in (("m1", "one"), ("m2", "two")):
+        writer.respond(message_id, call("call_0"))
         writer.line("user", result("call_0", output))
     _, first, second = read(writer.path)[0].messages
     assert [message.parts[1] for message in (first, second)] == [
@@ -59,32 +59,32 @@ def test_result_without_its_call_is_kept(writer: TranscriptWriter) -> None:
     assert not message.undone
 
 
-def test_result_of_several_blocks_is_told_in_words(writer: TranscriptWriter) -> None:
+def test_result_of_several_blocks_becomes_one_text(writer: TranscriptWriter) -> None:
     writer.line("user", "go")
     writer.respond("m1", call("t1"))
     image = {
         "type": "image",
         "source": {"type": "base64", "media_type": "image/gif", "data": "QQ=="},
     }
-    found = {"type": "web_search_result", "title": "A page", "url": "https://example.invalid"}
-    writer.line("user", result("t1", [text("said"), image, found, {"type": "hologram"}, "odd"]))
+    page = {"type": "web_search_result", "title": "A page", "url": "https://example.invalid"}
+    writer.line("user", result("t1", [text("words"), image, page, {"type": "hologram"}, "odd"]))
     answer = list(read(writer.path)[0].messages)[1]
-    said = "said\n[image/gif, 1 bytes]\nA page https://example.invalid\n[hologram]"
-    assert answer.parts[1] == ToolResult("t1", "Bash", said)
+    output = "words\n[image/gif, 1 bytes]\nA page https://example.invalid\n[hologram]"
+    assert answer.parts[1] == ToolResult("t1", "Bash", output)
 
 
-def test_text_beside_a_result_is_a_message_of_its_own_without_the_result(
+def test_text_beside_a_result_is_a_separate_message(
     writer: TranscriptWriter,
 ) -> None:
     writer.line("user", "go")
     writer.respond("m1", call("t1"))
     writer.line("user", [*result("t1"), text("and by the way")])
-    said = list(read(writer.path)[0].messages)
-    assert said[1].parts[1] == ToolResult("t1", "Bash", "ok")
-    assert said[2].parts == (Text("and by the way"),)
+    _, answer, aside = read(writer.path)[0].messages
+    assert answer.parts[1] == ToolResult("t1", "Bash", "ok")
+    assert aside.parts == (Text("and by the way"),)
 
 
-def test_line_that_lacks_its_time_its_id_or_its_model_is_told_all_the_same(
+def test_line_without_a_time_an_id_or_a_model_is_kept(
     writer: TranscriptWriter,
 ) -> None:
     writer.line("user", "go", timestamp=None)
@@ -96,8 +96,12 @@ def test_line_that_lacks_its_time_its_id_or_its_model_is_told_all_the_same(
     writer.line("assistant", [text("more")], message={"id": "m1"}, timestamp=7)
     session = read(writer.path)[0]
     _, first, second, third = session.messages
-    assert [one.text for one in (first, second, third)] == ["first", "second", "third\n\nmore"]
-    assert [one.model for one in (first, second, third)] == [
+    assert [message.text for message in (first, second, third)] == [
+        "first",
+        "second",
+        "third\n\nmore",
+    ]
+    assert [message.model for message in (first, second, third)] == [
         *("claude-opus-4-5", None, "claude-opus-4-5")
     ]
     assert (first.created_at, first.duration_ms, second.duration_ms) == (None, None, None)
@@ -105,14 +109,14 @@ def test_line_that_lacks_its_time_its_id_or_its_model_is_told_all_the_same(
     assert session.model == "claude-opus-4-5"
 
 
-def test_what_a_command_of_claude_codes_printed_is_a_system_text(writer: TranscriptWriter) -> None:
+def test_output_of_a_slash_command_is_a_system_message(writer: TranscriptWriter) -> None:
     writer.line("system", "Compacted.", subtype="local_command")
-    writer.line("system", "said", subtype="informational")
+    writer.line("system", "a notice", subtype="informational")
     writer.line("system", "a trace", subtype="turn_duration")
     assert [role for role, _ in dialogue(read(writer.path)[0])] == ["system", "system"]
 
 
-def test_answer_that_nothing_comes_before_took_no_known_time(writer: TranscriptWriter) -> None:
+def test_first_line_of_a_session_has_no_duration(writer: TranscriptWriter) -> None:
     writer.respond("m1", text("hello"))
     writer.line("user", "go")
     writer.respond("m2", text("done"))
@@ -135,7 +139,7 @@ def test_answer_that_nothing_comes_before_took_no_known_time(writer: TranscriptW
         ({"message": {"content": [{"type": "text", "text": ["odd"]}, text("words")]}}, "user"),
     ],
 )
-def test_only_what_the_user_typed_is_a_prompt(
+def test_only_typed_text_is_a_prompt(
     writer: TranscriptWriter, fields: dict[str, Any], role: str
 ) -> None:
     writer.line("user", "words", **fields)
@@ -146,7 +150,7 @@ def test_only_what_the_user_typed_is_a_prompt(
 @pytest.mark.parametrize(
     "fields", [{"isApiErrorMessage": True}, {"message": {"model": "<synthetic>"}}]
 )
-def test_answer_that_no_model_gave_is_told_by_either_sign(
+def test_response_that_no_model_gave_is_a_system_message(
     writer: TranscriptWriter, fields: dict[str, Any]
 ) -> None:
     writer.line("assistant", [text("API Error: 529")], **fields)
@@ -155,24 +159,24 @@ def test_answer_that_no_model_gave_is_told_by_either_sign(
     assert (message.role, message.charge, session.model) == ("system", None, None)
 
 
-def test_cache_writes_are_counted_where_only_their_kinds_are_stated(
+def test_cache_writes_are_counted_if_only_their_durations_are_listed(
     writer: TranscriptWriter,
 ) -> None:
-    kinds_only = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}
-    for name, written in (
-        ("m1", {"cache_creation": kinds_only}),
-        ("m2", {"cache_creation": kinds_only, "cache_creation_input_tokens": 30}),
+    by_duration = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}
+    for message_id, usage in (
+        ("m1", {"cache_creation": by_duration}),
+        ("m2", {"cache_creation": by_duration, "cache_creation_input_tokens": 30}),
         ("m3", {"cache_creation_input_tokens": 30}),
         ("m4", {"cache_creation": [], "cache_creation_input_tokens": -30}),
     ):
-        message = {"id": name, "model": "claude-opus-4-5", "usage": written}
+        message = {"id": message_id, "model": "claude-opus-4-5", "usage": usage}
         writer.line("assistant", [text("hello")], message=message)
     usages = [charge.usage for charge in read(writer.path)[0].charges]
     both = Usage(cache_write_5m_tokens=10, cache_write_1h_tokens=20)
     assert usages == [both, both, Usage(cache_write_5m_tokens=30), Usage()]
 
 
-def test_blank_blocks_are_no_parts_and_an_answer_begins_with_its_first_line(
+def test_blank_blocks_are_dropped_but_start_the_response(
     writer: TranscriptWriter,
 ) -> None:
     writer.line("user", "go")
@@ -186,7 +190,7 @@ def test_blank_blocks_are_no_parts_and_an_answer_begins_with_its_first_line(
     assert answer.created_at == prompt.created_at + 1_000
 
 
-def test_attachment_of_a_prompt_is_named_not_carried(writer: TranscriptWriter) -> None:
+def test_attachment_has_a_name_and_a_size_but_no_content(writer: TranscriptWriter) -> None:
     source = {"type": "base64", "media_type": "application/pdf", "data": "QUJD"}
     writer.line(
         "user", [text("read this"), {"type": "document", "title": "a.pdf", "source": source}]

@@ -1,4 +1,4 @@
-"""Sessions as Claude Code wrote them, without a word lost or doubled."""
+"""Recorded sessions are read completely, and nothing in them twice."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def tally(sessions: Iterable[Session]) -> Counter[str]:
 @pytest.mark.parametrize(
     "path", TRANSCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem[:8]}"
 )
-def test_recorded_session_holds_what_an_independent_count_finds(path: Path) -> None:
-    files = [path, *sorted((path.with_suffix("") / "subagents").glob("*.jsonl"))]
-    assert tally(read(path)) == recount(*files) - UNDONE.get(path.stem, Counter())
+def test_recorded_session_matches_an_independent_count(path: Path) -> None:
+    paths = [path, *sorted((path.with_suffix("") / "subagents").glob("*.jsonl"))]
+    assert tally(read(path)) == recount(*paths) - UNDONE.get(path.stem, Counter())
 
 
-def test_blocks_of_one_response_are_one_message_with_each_result_behind_its_call() -> None:
+def test_blocks_of_a_response_are_one_message_with_each_result_after_its_call() -> None:
     parallel = list(session_of("01-print-tools-resume").messages)[2]
     assert [type(part) for part in parallel.parts] == [Text] + [ToolCall, ToolResult] * 3
     calls = [part for part in parallel.parts if isinstance(part, ToolCall)]
@@ -54,19 +54,19 @@ def test_blocks_of_one_response_are_one_message_with_each_result_behind_its_call
     assert results[1].output == "Exit code 1"
 
 
-def test_thinking_is_kept_apart_from_what_was_said() -> None:
+def test_thinking_is_separate_from_the_text() -> None:
     first = list(session_of("01-print-tools-resume").messages)[1]
     assert first.parts[0] == Reasoning("I should look around first.")
     assert first.text == "Let me look at the project — naïve café ☕ 日本語 🚀."
 
 
-def test_one_hour_and_five_minute_cache_writes_are_told_apart() -> None:
+def test_one_hour_and_five_minute_cache_writes_are_counted_separately() -> None:
     first = list(session_of("01-print-tools-resume").messages)[1]
     assert first.charge
     assert first.charge.usage == Usage(12, 120, 15_000, 1_000, 2_000, 0)
 
 
-def test_subagents_are_sessions_of_their_own_under_their_parent() -> None:
+def test_subagents_are_sessions_with_a_parent() -> None:
     parent, quick, slow = read(DATA / "02-subagents" / "00000002-0000-4000-8000-000000000002.jsonl")
     assert quick.id == f"{parent.id}:agent-a97d6040605cff485"
     assert {quick.parent_id, slow.parent_id} == {parent.id}
@@ -77,7 +77,7 @@ def test_subagents_are_sessions_of_their_own_under_their_parent() -> None:
     ]
 
 
-def test_task_notification_is_not_taken_for_a_prompt() -> None:
+def test_task_notification_is_not_a_prompt() -> None:
     session = read(DATA / "02-subagents" / "00000003-0000-4000-8000-000000000003.jsonl")[0]
     injected = [text for role, text in dialogue(session) if role == "system"]
     assert injected[-1].startswith("<task-notification>")
@@ -86,38 +86,36 @@ def test_task_notification_is_not_taken_for_a_prompt() -> None:
     ]
 
 
-def test_own_title_wins_over_the_generated_one() -> None:
+def test_custom_title_wins_over_the_generated_one() -> None:
     assert session_of("03-interactive-title-bash-rename-compact").title == "Demo session ünï"
 
 
-def test_first_prompt_is_the_title_where_there_is_no_other() -> None:
+def test_first_prompt_is_the_title_of_an_untitled_session() -> None:
     assert session_of("05-fork").title == "play:basic original"
 
 
-def test_what_came_before_a_compaction_stays_and_its_summary_is_nobodys_prompt() -> None:
-    said = dialogue(session_of("03-interactive-title-bash-rename-compact"))
-    summary = next(
-        n for n, (_, text) in enumerate(said) if text.startswith("This session is being")
-    )
-    assert said[0] == ("user", "play:basic look around")
-    assert said[summary][0] == "system"
-    assert said[-2:] == [("user", "play:hello after compaction"), ("assistant", "Hello there.")]
+def test_compaction_keeps_earlier_messages_and_its_summary_is_not_a_prompt() -> None:
+    messages = dialogue(session_of("03-interactive-title-bash-rename-compact"))
+    summary_role = next(role for role, text in messages if text.startswith("This session is being"))
+    assert messages[0] == ("user", "play:basic look around")
+    assert summary_role == "system"
+    assert messages[-2:] == [("user", "play:hello after compaction"), ("assistant", "Hello there.")]
 
 
 def test_rewound_branch_is_marked_undone_and_its_tokens_still_count() -> None:
     session = session_of("04-interrupt-rewind-clear")
-    gone = [message.text for message in session.messages if message.undone]
-    assert gone == ["play:hello second", "Hello there."]
+    undone = [message.text for message in session.messages if message.undone]
+    assert undone == ["play:hello second", "Hello there."]
     assert len(session.charges) == 4
 
 
-def test_interrupted_answer_is_kept_and_the_interruption_is_a_system_text() -> None:
-    said = dialogue(session_of("04-interrupt-rewind-clear"))
-    assert ("assistant", "Slow start ") in said
-    assert ("system", "[Request interrupted by user]") in said
+def test_interrupted_answer_is_kept_and_the_interruption_is_a_system_message() -> None:
+    messages = dialogue(session_of("04-interrupt-rewind-clear"))
+    assert ("assistant", "Slow start ") in messages
+    assert ("system", "[Request interrupted by user]") in messages
 
 
-def test_api_error_is_a_system_text_that_costs_nothing() -> None:
+def test_api_error_is_a_system_message_that_costs_nothing() -> None:
     last = list(session_of("06-image-large-result-api-error").messages)[-1]
     assert (last.role, last.text, last.charge) == (
         "system",
@@ -126,7 +124,7 @@ def test_api_error_is_a_system_text_that_costs_nothing() -> None:
     )
 
 
-def test_image_is_named_and_measured_but_not_carried() -> None:
+def test_image_has_a_type_and_a_size_but_no_content() -> None:
     first = list(session_of("06-image-large-result-api-error").messages)[1]
     assert isinstance(first.parts[1], ToolResult)
     assert first.parts[1].output == "[image/png, 70 bytes]"

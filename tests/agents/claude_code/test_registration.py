@@ -1,4 +1,4 @@
-"""Our hooks get into Claude Code's settings.json, and out of it again, to the byte."""
+"""Our hooks are added to Claude Code's settings.json and removed again, to the byte."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.registry import AGENTS
-from opensync_hooks.agents.settings_files import backup as original
-from opensync_hooks.agents.settings_files import file_change
+from opensync_hooks.agents.settings_files import backup, file_change
 from opensync_hooks.agents.settings_files.hook_command import hook_command, is_ours
 from opensync_hooks.errors import OpenSyncError
 from tests.agents.settings_files.test_json_edit import OBJECTS, STYLES
@@ -61,8 +60,8 @@ STYLED = {
     "empty file": b"",
     "empty object": b"{}",
     "empty object over lines": b"{\n}\n",
-    "two blanks": dumped({"model": "opus", "permissions": {"allow": ["Read"]}}, indent=2) + b"\n",
-    "four blanks, no last newline": dumped({"model": "opus", "hooks": {}}, indent=4),
+    "two spaces": dumped({"model": "opus", "permissions": {"allow": ["Read"]}}, indent=2) + b"\n",
+    "four spaces, no last newline": dumped({"model": "opus", "hooks": {}}, indent=4),
     "tabs": dumped({"a": [1, 2], "hooks": {"Stop": []}}, indent="\t") + b"\n",
     "one line": b'{"model": "opus", "hooks": {"Stop": [ ]}}',
     "tight": b'{"model":"opus"}\n\n',
@@ -71,7 +70,7 @@ STYLED = {
     "inline list among lines": b'{\n  "allow": ["a", "b"],\n  "n": 1.50, "s": "\\ud800"\n}\n',
     "foreign hooks": dumped({"hooks": both(group(handler("x"), matcher="*"))}, indent=2),
     "other event": dumped({"hooks": {"PreToolUse": [group(handler("x"))]}, "z": 1}, indent=2),
-    "entries nobody knows": b'{"hooks": {"Stop": ["?", {"hooks": 1}, null], "New": {"a": 1}}}',
+    "unknown entries": b'{"hooks": {"Stop": ["?", {"hooks": 1}, null], "New": {"a": 1}}}',
 }
 
 
@@ -87,8 +86,8 @@ def test_install_registers_both_events(styled: Home) -> None:
         assert styled.value()["hooks"][event][-1] == group(handler())
 
 
-def test_install_only_adds(styled: Home) -> None:
-    """Every line that was there is there, in its order; only commas and brackets may move."""
+def test_install_only_adds_lines(styled: Home) -> None:
+    """Every line stays, in its order; only commas and brackets may move."""
     before = (styled.content or b"").decode().split("\n")
     theirs = styled.value() if styled.content else {}
     styled.install()
@@ -102,23 +101,23 @@ def test_install_only_adds(styled: Home) -> None:
             assert any(line.rstrip("\r,]}[{ ") in other for other in after), line
 
 
-def test_install_twice_is_install_once(styled: Home) -> None:
+def test_second_install_changes_nothing(styled: Home) -> None:
     styled.install()
-    once = styled.content
+    installed = styled.content
     assert styled.install() is None
-    assert styled.content == once
+    assert styled.content == installed
 
 
-def test_uninstall_gives_back_the_same_bytes(styled: Home) -> None:
+def test_uninstall_restores_the_same_bytes(styled: Home) -> None:
     before = styled.content
     styled.install()
     assert styled.content != before
     styled.uninstall()
     assert styled.content == before
-    assert not list(original.folder(styled.env.get).iterdir())
+    assert not list(backup.folder(styled.env.get).iterdir())
 
 
-def test_uninstall_after_an_upgrade_gives_back_the_same_bytes(styled: Home) -> None:
+def test_uninstall_after_an_upgrade_restores_the_same_bytes(styled: Home) -> None:
     before = styled.content
     styled.install(STALE)
     styled.install(COMMAND)
@@ -127,7 +126,7 @@ def test_uninstall_after_an_upgrade_gives_back_the_same_bytes(styled: Home) -> N
     assert styled.content == before
 
 
-def test_uninstall_keeps_what_others_wrote_meanwhile(styled: Home) -> None:
+def test_uninstall_keeps_later_changes_of_others(styled: Home) -> None:
     styled.install()
     theirs = styled.value() | {"model": "sonnet"}
     styled.path.write_bytes(dumped(theirs, indent=2))
@@ -140,7 +139,7 @@ def test_uninstall_keeps_what_others_wrote_meanwhile(styled: Home) -> None:
     }
 
 
-def test_the_style_of_the_file_is_followed(tmp_path: Path) -> None:
+def test_install_follows_the_files_style(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", BOM + b'{\r\n\t"model": "opus"\r\n}')
     home.install()
     text = json.dumps({"model": "opus", "hooks": both(group(handler()))}, indent="\t")
@@ -171,32 +170,32 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("content", "said"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_changed_safely_is_left_alone(
-    tmp_path: Path, content: bytes, said: str
+@pytest.mark.parametrize(("content", "reason"), REFUSED.values(), ids=REFUSED.keys())
+def test_file_that_cannot_be_changed_safely_stays_as_it_is(
+    tmp_path: Path, content: bytes, reason: str
 ) -> None:
     home = Home(tmp_path / "h", content)
     with pytest.raises(OpenSyncError) as caught:
         home.install()
     message = str(caught.value)
     assert message.startswith(f"{home.path}: ")
-    assert said in message
+    assert reason in message
     assert message.endswith("Nothing was changed.")
     assert caught.value.hint
     assert home.content == content
-    assert home.uninstall() is None  # there is nothing of ours in it
-    found = CLAUDE.state(home.env.get)
-    assert not found.works
-    assert f"{found.blocker or ''}" in ("", message.removesuffix(". Nothing was changed."))
+    assert home.uninstall() is None  # no hook of ours is in it
+    state = CLAUDE.state(home.env.get)
+    assert not state.works
+    assert f"{state.blocker or ''}" in ("", message.removesuffix(". Nothing was changed."))
 
 
-def test_a_broken_file_with_our_hook_in_it_is_not_touched_by_uninstall(tmp_path: Path) -> None:
+def test_uninstall_leaves_a_broken_file_with_our_hook_as_it_is(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b'{"hooks": ' + COMMAND.encode())
     with pytest.raises(OpenSyncError, match="Nothing was changed"):
         home.uninstall()
 
 
-STALE_ONES = {
+OUTDATED = {
     "stale": both(group(handler(STALE))),
     "stale beside foreign": both(group(handler("x"), handler(STALE), handler(FOREIGN))),
     "without a timeout": both(group({"type": "command", "command": COMMAND})),
@@ -208,35 +207,32 @@ STALE_ONES = {
 }
 
 
-@pytest.mark.parametrize("hooks", STALE_ONES.values(), ids=STALE_ONES.keys())
-def test_every_wanted_event_ends_with_one_current_hook_of_ours(
+@pytest.mark.parametrize("hooks", OUTDATED.values(), ids=OUTDATED.keys())
+def test_install_leaves_one_current_hook_per_event(
     tmp_path: Path, hooks: dict[str, object]
 ) -> None:
     home = Home(tmp_path / "h", dumped({"hooks": hooks, "z": 1}, indent=2))
     home.install()
-    found = home.value()["hooks"]
-    assert list(found) == ["Stop", "SessionEnd"]
-    for groups in found.values():
-        ours = [
-            one
-            for each in groups
-            for one in each["hooks"]
-            if is_ours(one["command"], CLAUDE.script)
-        ]
+    installed = home.value()["hooks"]
+    assert list(installed) == ["Stop", "SessionEnd"]
+    for groups in installed.values():
+        handlers = [entry for group in groups for entry in group["hooks"]]
+        ours = [entry for entry in handlers if is_ours(entry["command"], CLAUDE.script)]
         assert ours == [handler()]
     for foreign in ("x", FOREIGN):
-        assert json.dumps(found).count(f'"{foreign}"') == json.dumps(hooks).count(f'"{foreign}"')
+        quoted = f'"{foreign}"'
+        assert json.dumps(installed).count(quoted) == json.dumps(hooks).count(quoted)
     assert home.install() is None
 
 
-def test_a_timeout_and_a_matcher_that_the_user_chose_stay(tmp_path: Path) -> None:
+def test_users_own_timeout_and_matcher_are_kept(tmp_path: Path) -> None:
     mine = both(group(handler(timeout=60, statusMessage="syncing"), matcher="*"))
     home = Home(tmp_path / "h", dumped({"hooks": mine}))
     assert home.install() is None
 
 
-def test_hook_that_the_user_made_to_wait_stays_one_hook_and_goes_on_to(tmp_path: Path) -> None:
-    """As the README has it for containers."""
+def test_waiting_hook_stays_a_waiting_hook(tmp_path: Path) -> None:
+    """The user appends --wait where the machine ends with the agent, as in a container."""
     mine = both(group(handler(f"{STALE} --wait", timeout=60)))
     home = Home(tmp_path / "h", dumped({"hooks": mine, "z": 1}))
     home.install()
@@ -247,7 +243,7 @@ def test_hook_that_the_user_made_to_wait_stays_one_hook_and_goes_on_to(tmp_path:
     assert home.value() == {"z": 1}
 
 
-def test_uninstall_takes_ours_out_of_a_shared_group(tmp_path: Path) -> None:
+def test_uninstall_removes_our_hook_from_a_shared_group(tmp_path: Path) -> None:
     hooks = both(group(handler("x"), handler(), matcher="m")) | {"Old": [group(handler(STALE))]}
     home = Home(tmp_path / "h", dumped({"hooks": hooks, "z": 1}, indent=2))
     home.uninstall()
@@ -281,11 +277,11 @@ def test_uninstall_takes_ours_out_of_a_shared_group(tmp_path: Path) -> None:
         (["python"], False),
     ],
 )
-def test_our_hook_is_told_by_its_command(command: object, ours: bool) -> None:
+def test_our_hook_is_recognised_by_its_command(command: object, ours: bool) -> None:
     assert is_ours(command, "claude_code.py") is ours
 
 
-def test_a_clone_of_any_name_is_ours_while_it_lies_there(tmp_path: Path) -> None:
+def test_existing_clone_of_any_name_is_ours(tmp_path: Path) -> None:
     command = hook_command(Path("/usr/bin/python3"), tmp_path / "x" / "hooks" / "claude_code.py")
     assert not is_ours(command, "claude_code.py")
     (tmp_path / "x" / "opensync_hooks").mkdir(parents=True)
@@ -293,15 +289,15 @@ def test_a_clone_of_any_name_is_ours_while_it_lies_there(tmp_path: Path) -> None
     assert is_ours(command, "claude_code.py")
 
 
-def test_the_command_reaches_the_script_through_a_shell(tmp_path: Path) -> None:
+def test_command_runs_the_script_through_a_shell(tmp_path: Path) -> None:
     script = tmp_path / "it's a $HOME `x` & ünïcödé" / "hook.py"
     script.parent.mkdir()
     script.write_text("print('reached')")
-    said = subprocess.check_output(["/bin/sh", "-c", hook_command(Path(sys.executable), script)])
-    assert said == b"reached\n"
+    output = subprocess.check_output(["/bin/sh", "-c", hook_command(Path(sys.executable), script)])
+    assert output == b"reached\n"
 
 
-def test_a_link_is_written_through_and_stays_a_link(tmp_path: Path) -> None:
+def test_linked_settings_stay_a_link(tmp_path: Path) -> None:
     home = Home(tmp_path / "h")
     target = tmp_path / "dotfiles" / "claude.json"
     target.parent.mkdir()
@@ -318,7 +314,7 @@ def test_a_link_is_written_through_and_stays_a_link(tmp_path: Path) -> None:
     assert target.read_bytes() == b"{}"
 
 
-def test_a_file_that_cannot_be_replaced_stays_whole(
+def test_file_that_cannot_be_replaced_is_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home(tmp_path / "h", b"{}")
@@ -337,7 +333,7 @@ def test_a_file_that_cannot_be_replaced_stays_whole(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
+def test_read_only_folder_is_an_error_with_its_name(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b"{}")
     home.path.parent.chmod(0o500)
     with pytest.raises(OpenSyncError, match=r"settings.json: cannot be written \(Permission"):
@@ -346,7 +342,7 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
     assert home.content == b"{}"
 
 
-def test_what_others_write_between_plan_and_apply_is_not_lost(tmp_path: Path) -> None:
+def test_change_by_others_between_plan_and_apply_is_kept(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b"{}")
     planned = CLAUDE.plan(home.env.get, COMMAND)
     assert planned
@@ -356,7 +352,7 @@ def test_what_others_write_between_plan_and_apply_is_not_lost(tmp_path: Path) ->
     assert home.content == b'{"model": "opus"}'
 
 
-def test_a_change_that_went_stale_is_planned_again(tmp_path: Path) -> None:
+def test_stale_change_is_planned_again(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b"{}")
     plans = 0
 
@@ -374,7 +370,7 @@ def test_a_change_that_went_stale_is_planned_again(tmp_path: Path) -> None:
     assert home.content == b'{"model": "opus"}'
 
 
-def test_a_file_that_never_holds_still_is_given_up(tmp_path: Path) -> None:
+def test_file_that_keeps_changing_is_an_error(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b"{}")
     count = 0
 
@@ -390,29 +386,31 @@ def test_a_file_that_never_holds_still_is_given_up(tmp_path: Path) -> None:
     assert home.content == b'{"n": 3}'
 
 
-def test_the_original_is_kept_privately(tmp_path: Path) -> None:
+def test_backup_is_private(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b'{"env": {"TOKEN": "secret"}}')
     home.install()
-    backup, record = sorted(original.folder(home.env.get).iterdir())
-    assert backup.read_bytes() == b'{"env": {"TOKEN": "secret"}}'
-    assert backup.name.endswith(hashlib.sha256(backup.read_bytes()).hexdigest()[:16])
+    copy, record = sorted(backup.folder(home.env.get).iterdir())
+    assert copy.read_bytes() == b'{"env": {"TOKEN": "secret"}}'
+    assert copy.name.endswith(hashlib.sha256(copy.read_bytes()).hexdigest()[:16])
     assert json.loads(record.read_text())["path"] == str(home.path)
-    for kept in (backup, record):
-        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-        assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+    for path in (copy, record):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b"not json", b'{"written": 1}'])
-def test_without_a_usable_record_ours_is_edited_out(tmp_path: Path, damage: bytes) -> None:
+def test_uninstall_without_a_usable_backup_edits_our_hook_out(
+    tmp_path: Path, damage: bytes
+) -> None:
     home = Home(tmp_path / "h", b'{"model": "opus"}')
     home.install()
-    for kept in original.folder(home.env.get).iterdir():
-        kept.write_bytes(damage)
+    for path in backup.folder(home.env.get).iterdir():
+        path.write_bytes(damage)
     home.uninstall()
     assert home.content == b'{"model": "opus"}'
 
 
-def test_the_diff_names_the_file_and_shows_only_what_changes(tmp_path: Path) -> None:
+def test_diff_names_the_file_and_shows_only_the_changes(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", b'{\n  "model": "opus"\n}\n')
     planned = CLAUDE.plan(home.env.get, COMMAND)
     assert planned
@@ -430,7 +428,7 @@ def test_claude_config_dir_moves_the_settings(tmp_path: Path) -> None:
     assert CLAUDE.is_installed(env.get)
 
 
-def test_registered_tells_what_would_keep_the_hook_from_running(tmp_path: Path) -> None:
+def test_state_names_what_keeps_the_hook_from_running(tmp_path: Path) -> None:
     home = Home(tmp_path / "h")
     assert CLAUDE.state(home.env.get).missing == ("Stop", "SessionEnd")
     home.install()
@@ -472,40 +470,40 @@ HOOKS = st.dictionaries(EVENTS, st.lists(GROUPS | ODD, max_size=3), max_size=4)
 def files(draw: st.DrawFn) -> bytes | None:
     if draw(st.integers(0, 9)) == 0:
         return None
-    value = {key: one for key, one in draw(OBJECTS).items() if key != "hooks"}
+    value = {key: member for key, member in draw(OBJECTS).items() if key != "hooks"}
     if draw(st.booleans()):
         value["hooks"] = draw(HOOKS)
-    value |= {f"{key}'": one for key, one in draw(OBJECTS).items()}
+    value |= {f"{key}'": member for key, member in draw(OBJECTS).items()}
     text = json.dumps(value, **draw(STYLES)).replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
     text += draw(st.sampled_from(["", "\n"]))
     return draw(st.sampled_from([b"", BOM])) + text.encode()
 
 
+def is_our_handler(entry: object) -> bool:
+    return isinstance(entry, dict) and is_ours(entry.get("command"), CLAUDE.script)
+
+
 def without_ours(content: bytes | None) -> Any:
-    """The settings as the rest of the world sees them: our handlers and empty containers out."""
+    """Return the settings without our handlers and empty containers."""
     value = json.loads((content or b"{}").removeprefix(BOM))
     hooks = value.pop("hooks", {})
     for event, groups in hooks.items():
-        for one in groups:
-            if isinstance(one, dict) and isinstance(one.get("hooks"), list):
-                one["hooks"] = [
-                    each
-                    for each in one["hooks"]
-                    if not (isinstance(each, dict) and is_ours(each.get("command"), CLAUDE.script))
-                ]
+        for group in groups:
+            if isinstance(group, dict) and isinstance(group.get("hooks"), list):
+                group["hooks"] = [entry for entry in group["hooks"] if not is_our_handler(entry)]
         hooks[event] = [
-            one for one in groups if not isinstance(one, dict) or one.get("hooks") != []
+            group for group in groups if not isinstance(group, dict) or group.get("hooks") != []
         ]
     return list(value.items()), {event: groups for event, groups in hooks.items() if groups}
 
 
 @settings(deadline=None)  # disks may take their time
 @given(files())
-def test_any_settings_survive_without_the_record_of_the_original(content: bytes | None) -> None:
+def test_any_settings_survive_an_uninstall_without_a_backup(content: bytes | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "h", content)
         home.install()
-        original.forget_all(home.env.get)
+        backup.forget_all(home.env.get)
         home.uninstall()
         assert CLAUDE.state(home.env.get).events == ()
         assert without_ours(home.content) == without_ours(content)

@@ -1,4 +1,4 @@
-"""A session's head comes from its lines: folder, branch, times, title."""
+"""A session's folder, branch, times and title come from its lines."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from tests.agents.claude_code.recordings import read
 from tests.transcripts import TranscriptWriter, text
 
 
-def test_relocated_session_belongs_to_the_folder_it_moved_to(writer: TranscriptWriter) -> None:
+def test_relocated_session_belongs_to_its_new_folder(writer: TranscriptWriter) -> None:
     writer.line("user", "go")
     writer.write(b'{"type":"relocated","relocatedCwd":"/elsewhere"}\n')
     writer.write(b'{"type":"relocated","relocatedCwd":null}\n')
     assert read(writer.path)[0].project_path == "/elsewhere"
 
 
-def test_session_is_told_by_its_lines_and_its_times_by_what_was_said(
+def test_times_of_a_session_are_those_of_its_messages(
     writer: TranscriptWriter,
 ) -> None:
-    """What Claude Code notes for itself may come much later, and is nothing that happened."""
+    """Claude Code may write lines of its own much later."""
     late = {"timestamp": "2030-01-01T00:00:00Z"}
     writer.line("user", "go", gitBranch="main", version="2.1.0")
     writer.line("attachment", "hook", **late)
@@ -32,12 +32,12 @@ def test_session_is_told_by_its_lines_and_its_times_by_what_was_said(
     assert (session.model, session.provider) == ("claude-opus-4-5", "anthropic")
 
 
-def test_folder_outside_of_a_repository_has_no_branch(writer: TranscriptWriter) -> None:
+def test_session_outside_a_repository_has_no_branch(writer: TranscriptWriter) -> None:
     writer.line("user", "go", gitBranch="HEAD")
     assert read(writer.path)[0].git_branch is None
 
 
-def test_title_comes_from_a_prompt_and_not_from_what_was_put_before_it(
+def test_title_is_the_first_prompt_and_not_an_injected_text(
     writer: TranscriptWriter,
 ) -> None:
     writer.line("user", "a caveat", isMeta=True)
@@ -47,9 +47,9 @@ def test_title_comes_from_a_prompt_and_not_from_what_was_put_before_it(
     assert read(writer.path)[0].title == "the first prompt"
 
 
-def test_title_line_that_says_nothing_takes_no_title_away(writer: TranscriptWriter) -> None:
+def test_empty_title_line_keeps_the_title(writer: TranscriptWriter) -> None:
     writer.line("user", "go")
-    for of, key in (("ai-title", "aiTitle"), ("custom-title", "customTitle")):
-        writer.write(json.dumps({"type": of, key: f"by {of}"}).encode() + b"\n")
-        writer.write(json.dumps({"type": of, key: ""}).encode() + b"\n")
-        assert read(writer.path)[0].title == f"by {of}"
+    for line_type, key in (("ai-title", "aiTitle"), ("custom-title", "customTitle")):
+        writer.write(json.dumps({"type": line_type, key: f"by {line_type}"}).encode() + b"\n")
+        writer.write(json.dumps({"type": line_type, key: ""}).encode() + b"\n")
+        assert read(writer.path)[0].title == f"by {line_type}"

@@ -1,4 +1,4 @@
-"""A session is found by what a hook or a user calls it, and read once it is there."""
+"""Sessions are found by what a hook or a user calls them, and read once they are complete."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ def payload(**fields: Any) -> dict[str, Any]:
     return {"session_id": "s1", "hook_event_name": "Stop", **fields}
 
 
-def test_session_is_found_by_id_by_path_and_by_a_subagents_path(claude: ClaudeCodeSource) -> None:
+def test_session_is_found_by_its_id_its_path_and_a_subagents_path(claude: ClaudeCodeSource) -> None:
     by_id = claude.find("00000002-0000-4000-8000-000000000002")
     assert by_id
-    agent_file = next((by_id.path.with_suffix("") / "subagents").glob("*.jsonl"))
-    assert claude.find(str(by_id.path)) == by_id == claude.find(str(agent_file))
+    subagent_path = next((by_id.path.with_suffix("") / "subagents").glob("*.jsonl"))
+    assert claude.find(str(by_id.path)) == by_id == claude.find(str(subagent_path))
     assert claude.find("00000009-none") is None
     assert claude.find("../../etc/passwd") is None
 
 
-def test_fingerprint_changes_when_only_a_subagent_goes_on(claude: ClaudeCodeSource) -> None:
+def test_fingerprint_changes_when_only_a_subagent_grows(claude: ClaudeCodeSource) -> None:
     before = claude.find("00000002-0000-4000-8000-000000000002")
     assert before
-    agent_file = next((before.path.with_suffix("") / "subagents").glob("*.jsonl"))
-    with agent_file.open("ab") as file:
+    subagent_path = next((before.path.with_suffix("") / "subagents").glob("*.jsonl"))
+    with subagent_path.open("ab") as file:
         file.write(b"\n")
     after = claude.find(before.session_id)
     assert after
     assert before.fingerprint != after.fingerprint
 
 
-def test_file_that_is_named_like_no_session_is_not_listed(claude: ClaudeCodeSource) -> None:
-    known = {located.session_id for located in claude.sessions()}
+def test_file_whose_name_cannot_be_an_id_is_not_listed(claude: ClaudeCodeSource) -> None:
+    session_ids = {located.session_id for located in claude.sessions()}
     folder = next(iter(claude.sessions())).path.parent
     TranscriptWriter(folder / "a copy.jsonl").line("user", "go")
-    assert {located.session_id for located in claude.sessions()} == known
+    assert {located.session_id for located in claude.sessions()} == session_ids
 
 
 def test_sessions_are_listed_newest_first(claude: ClaudeCodeSource) -> None:
@@ -50,7 +50,7 @@ def test_sessions_are_listed_newest_first(claude: ClaudeCodeSource) -> None:
     assert old
     for path in (old.path, *old.path.with_suffix("").rglob("*")):
         os.utime(path, (1, 1))
-    assert [one.session_id[:8] for one in claude.sessions()] == ["00000002", "00000003"]
+    assert [located.session_id[:8] for located in claude.sessions()] == ["00000002", "00000003"]
 
 
 def test_path_outside_the_agents_folder_is_not_opened(
@@ -61,28 +61,26 @@ def test_path_outside_the_agents_folder_is_not_opened(
     assert claude.locate(Trigger("claude-code", "s9", path=str(planted))) is None
 
 
-def test_path_of_another_session_is_not_taken_for_the_one_that_the_hook_names(
-    claude: ClaudeCodeSource,
-) -> None:
-    wanted, other = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (2, 3))
-    path = claude.find(other)
-    assert path
-    found = claude.locate(Trigger("claude-code", wanted, path=str(path.path)))
-    assert found == claude.find(wanted)
+def test_hooks_id_decides_when_its_path_is_another_sessions(claude: ClaudeCodeSource) -> None:
+    session_id, other_id = (f"0000000{n}-0000-4000-8000-00000000000{n}" for n in (2, 3))
+    other = claude.find(other_id)
+    assert other
+    trigger = Trigger("claude-code", session_id, path=str(other.path))
+    assert claude.locate(trigger) == claude.find(session_id)
 
 
-def test_moved_transcript_is_found_though_the_hook_named_the_old_place(
+def test_moved_transcript_is_located_when_the_hook_names_the_old_path(
     claude: ClaudeCodeSource,
 ) -> None:
-    wanted = "00000002-0000-4000-8000-000000000002"
-    located = claude.find(wanted)
+    session_id = "00000002-0000-4000-8000-000000000002"
+    located = claude.find(session_id)
     assert located
     moved = located.path.parent.parent / "-elsewhere" / located.path.name
     moved.parent.mkdir()
     located.path.rename(moved)
-    found = claude.locate(Trigger("claude-code", wanted, path=str(located.path)))
-    assert found
-    assert found.path == moved
+    relocated = claude.locate(Trigger("claude-code", session_id, path=str(located.path)))
+    assert relocated
+    assert relocated.path == moved
 
 
 def test_trigger_holds_a_digest_of_the_awaited_message_and_no_text(
@@ -94,17 +92,17 @@ def test_trigger_holds_a_digest_of_the_awaited_message_and_no_text(
     assert "very private" not in repr(event)
 
 
-@pytest.mark.parametrize(("path", "kept"), [("/a/s1.jsonl", "/a/s1.jsonl"), (7, None)])
-def test_path_that_a_hook_names_is_handed_on(
-    claude: ClaudeCodeSource, path: object, kept: str | None
+@pytest.mark.parametrize(("path", "trigger_path"), [("/a/s1.jsonl", "/a/s1.jsonl"), (7, None)])
+def test_trigger_has_the_path_that_the_hook_names(
+    claude: ClaudeCodeSource, path: object, trigger_path: str | None
 ) -> None:
     event = claude.parse_event(payload(transcript_path=path))
     assert event
-    assert event.trigger.path == kept
+    assert event.trigger.path == trigger_path
 
 
 @pytest.mark.parametrize("session_id", [None, 7, "", "../x", "a/b", "x" * 129, "a\nb"])
-def test_payload_without_a_proper_id_is_no_event(claude: ClaudeCodeSource, session_id: Any) -> None:
+def test_payload_without_a_valid_id_is_ignored(claude: ClaudeCodeSource, session_id: Any) -> None:
     assert claude.parse_event(payload(session_id=session_id)) is None
 
 
@@ -126,6 +124,6 @@ def test_session_end_waits_for_nothing(claude: ClaudeCodeSource) -> None:
     assert event.trigger.end_reason == "clear"
 
 
-def test_digest_ignores_blank_ends_only() -> None:
+def test_digest_ignores_surrounding_whitespace_only() -> None:
     assert line_types.digest(" a b\n") == line_types.digest("a b")
     assert line_types.digest("a b") != line_types.digest("ab")

@@ -1,4 +1,4 @@
-"""What the user went back on is undone, and a subagent's words are its own."""
+"""Abandoned branches are undone, and each subagent has its own messages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from opensync_hooks.agents.claude_code.branches import START, Node, undone
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from tests.agents.claude_code.recordings import read
-from tests.sessions import dialogue
+from tests.sessions import dialogue, everything
 from tests.transcripts import TranscriptWriter, call, text
 
 
-def test_rewind_to_the_beginning_undoes_all_that_was_before(writer: TranscriptWriter) -> None:
+def test_rewind_to_the_beginning_undoes_everything_before(writer: TranscriptWriter) -> None:
     writer.line("user", "first try")
     writer.respond("m1", text("no"))
     writer.line("user", "second try", parent=None)
@@ -35,7 +35,7 @@ def test_two_terminals_on_one_session_undo_nothing(writer: TranscriptWriter) -> 
     assert not any(message.undone for message in read(writer.path)[0].messages)
 
 
-def test_line_whose_parent_is_lost_goes_on_from_the_line_before(writer: TranscriptWriter) -> None:
+def test_line_with_an_unknown_parent_continues_the_line_before(writer: TranscriptWriter) -> None:
     writer.line("user", "go")
     writer.write(b'{"type":"assistant", broken\n')
     writer.line("user", "more", parent="lost")
@@ -55,37 +55,39 @@ def test_sidechain_lines_of_old_versions_become_a_subagent(writer: TranscriptWri
     assert (child.parent_id, child.title) == ("s1", "look around (subagent of s1)")
 
 
-def test_subagent_in_a_file_beside_its_session_is_linked_to_it(writer: TranscriptWriter) -> None:
-    """As 2.0 wrote them, and some runs of 2.1: its lines alone tell whose it is."""
+def test_subagent_in_a_file_beside_its_session_has_it_as_parent(writer: TranscriptWriter) -> None:
+    """As in 2.0, and in some runs of 2.1: only its lines name the session."""
     writer.line("user", "go")
     beside = TranscriptWriter(writer.path.with_name("agent-a1b2c3d4.jsonl"))
-    whose: dict[str, Any] = {"sessionId": "s1", "agentId": "a1b2c3d4", "isSidechain": True}
-    beside.line("user", "look around", **whose)
-    beside.respond("m2", text("looked"), **whose)
+    owner: dict[str, Any] = {"sessionId": "s1", "agentId": "a1b2c3d4", "isSidechain": True}
+    beside.line("user", "look around", **owner)
+    beside.respond("m2", text("looked"), **owner)
     source = ClaudeCodeSource(writer.path.parents[2])
-    found = {one.id: one for located in source.sessions() for one in source.read(located)}
-    assert found.keys() == {"s1", "agent-a1b2c3d4"}
-    child = found["agent-a1b2c3d4"]
+    sessions = {session.id: session for session in everything(source)}
+    assert sessions.keys() == {"s1", "agent-a1b2c3d4"}
+    child = sessions["agent-a1b2c3d4"]
     assert dialogue(child) == [("user", "look around"), ("assistant", "looked")]
     assert (child.parent_id, child.title) == ("s1", "look around (subagent of s1)")
     assert [charge.id for charge in child.charges] == ["m2"]
 
 
-def test_subagents_that_share_a_file_are_kept_apart(writer: TranscriptWriter) -> None:
-    """By the id of the agent, where the lines have one; else by what they hang on."""
+def test_subagents_in_one_file_are_separate_sessions(writer: TranscriptWriter) -> None:
+    """Lines belong together by the agent's id, or, without one, by their parents."""
     writer.line("user", "go")
-    named = [writer.line("user", f"to {one}", None, isSidechain=True, agentId=one) for one in "ab"]
+    with_id = [
+        writer.line("user", f"to {agent_id}", None, isSidechain=True, agentId=agent_id)
+        for agent_id in "ab"
+    ]
     first = writer.line("user", "to c", None, isSidechain=True)
     last = writer.line("user", "to d", None, isSidechain=True)
-    for parent, one in ((named[1], "b"), (named[0], "a")):
-        writer.respond(
-            f"m-{one}", text(f"from {one}"), parent=parent, isSidechain=True, agentId=one
-        )
+    for parent, agent_id in ((with_id[1], "b"), (with_id[0], "a")):
+        answer = text(f"from {agent_id}")
+        writer.respond(f"m-{agent_id}", answer, parent=parent, isSidechain=True, agentId=agent_id)
     writer.respond("m-d", text("from d"), parent=last, isSidechain=True)
     writer.respond("m-c", text("from c"), parent=first, isSidechain=True)
     writer.respond("m-c", text("more of c"), parent="lost", isSidechain=True)
     _, *children = read(writer.path)
-    assert [[said for _, said in dialogue(child)] for child in children] == [
+    assert [[message.text for message in child.messages] for child in children] == [
         ["to a", "from a"],
         ["to b", "from b"],
         ["to c", "from c\n\nmore of c"],
@@ -94,14 +96,13 @@ def test_subagents_that_share_a_file_are_kept_apart(writer: TranscriptWriter) ->
 
 
 @pytest.mark.parametrize("meta", [b"", b"{", b"[1]", b"[" * 100_000, b'{"description": 7}'])
-def test_note_on_a_subagent_that_makes_no_sense_costs_only_its_title(
+def test_invalid_metadata_of_a_subagent_costs_only_its_title(
     claude: ClaudeCodeSource, meta: bytes
 ) -> None:
     located = claude.find("00000002-0000-4000-8000-000000000002")
     assert located
-    (located.path.with_suffix("") / "subagents" / "agent-a97d6040605cff485.meta.json").write_bytes(
-        meta
-    )
+    subagents = located.path.with_suffix("") / "subagents"
+    (subagents / "agent-a97d6040605cff485.meta.json").write_bytes(meta)
     _, quick, _ = claude.read(located)
     assert quick.parent_id == located.session_id
     assert quick.title == "play:subquick B please (subagent of 00000002)"
@@ -112,10 +113,10 @@ def test_note_on_a_subagent_that_makes_no_sense_costs_only_its_title(
         st.tuples(st.integers(-1, 30), st.sampled_from(["prompt", "assistant", "results", "other"]))
     )
 )
-def test_branch_the_user_is_on_is_never_undone(raw: list[tuple[int, Any]]) -> None:
-    nodes = [Node(min(parent, index - 1), kind) for index, (parent, kind) in enumerate(raw)]
-    gone = undone(nodes)
+def test_current_branch_is_never_undone(raw: list[tuple[int, Any]]) -> None:
+    nodes = [Node(min(parent, index - 1), type_) for index, (parent, type_) in enumerate(raw)]
+    abandoned = undone(nodes)
     node = len(nodes) - 1
     while node != START:
-        assert node not in gone
+        assert node not in abandoned
         node = nodes[node].parent
