@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from opensync_hooks.delivery import payloads
 from opensync_hooks.ledger.session_record import SessionRecord
@@ -55,12 +54,12 @@ def part_id(session_id: str, number: int) -> str:
 def _messages_if_small(session: Session) -> tuple[Message, ...] | None:
     """Return all messages, read and cleaned only once; None if they may exceed one part."""
     messages: list[Message] = []
-    characters = 0
-    for message in islice(session.messages, MAX_MESSAGES + 1):
+    size = 0
+    for message in session.messages:
         messages.append(message)
-        characters += sum(map(length, message.parts))
-        # Up to two bytes a character on average, and each text twice: in and beside the parts.
-        if len(messages) > MAX_MESSAGES or characters * 4 > MAX_BYTES:
+        # At most four bytes a character, each text twice (in and beside the parts), and the ids.
+        size += sum(8 * length(part) + 300 for part in message.parts)
+        if len(messages) > MAX_MESSAGES or size > MAX_BYTES:
             return None
     return tuple(messages)
 

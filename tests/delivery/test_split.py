@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from opensync_hooks.delivery import split as split_module
 from opensync_hooks.delivery.split import SessionPart, part_id, split
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
-from opensync_hooks.model import Charge, Message, Reasoning, Session, Text, Usage
+from opensync_hooks.model import Charge, Message, Reasoning, Session, Text, ToolCall, Usage
 from tests.delivery import harness
 from tests.delivery.harness import Harness
 
@@ -81,6 +82,19 @@ def test_bytes_beyond_the_limit_go_on_in_another_part(ledger: Ledger) -> None:
     sizes = (900, 900, 200, 5_000, 10)
     messages = (message(number, size) for number, size in enumerate(sizes))
     assert ids(parts_of(ledger, *messages)) == [["m0"], ["m1", "m2"], ["m3"], ["m4"]]
+
+
+@pytest.mark.parametrize("character", ["x", "é", "会", "🚀"])
+def test_size_is_counted_in_bytes_whatever_the_characters(ledger: Ledger, character: str) -> None:
+    length = 2_000 // (2 * len(character.encode()))
+    messages = [replace(message(n), parts=(Text(character * length),)) for n in range(2)]
+    assert ids(parts_of(ledger, *messages)) == [["m0"], ["m1"]]
+
+
+def test_many_small_parts_count_as_well(ledger: Ledger) -> None:
+    calls = tuple(ToolCall(f"call-{n}", "Bash", {}) for n in range(20))
+    messages = [replace(message(n), parts=calls) for n in range(2)]
+    assert ids(parts_of(ledger, *messages)) == [["m0"], ["m1"]]
 
 
 def test_messages_of_a_session_that_fits_are_read_only_once(ledger: Ledger) -> None:
