@@ -86,13 +86,3 @@ def get_dicts(value: Any, *keys: str) -> list[Json]:
 def get_strs(value: Any, *keys: str) -> list[str]:
     """Return the texts in the list at the end of a path of keys, without empty ones."""
     return [text for text in get_list(value, *keys) if isinstance(text, str) and text]
-
-
-# The former names, until the last reader uses the new ones.
-Value = Json
-record = as_dict
-part = get_dict
-items = get_list
-string = get_str
-strings = get_strs
-count = get_count
