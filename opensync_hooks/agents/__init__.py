@@ -1,1 +1,1 @@
-"""The coding agents: what each is, how its sessions are read, how our hooks are registered."""
+"""The coding agents: what each is, how its sessions are read, and how hooks are registered."""

@@ -1,4 +1,4 @@
-"""What the rest of the package has to know about an agent, as one value."""
+"""The facts about an agent that other modules need, as one value."""
 
 from __future__ import annotations
 

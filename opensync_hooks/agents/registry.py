@@ -32,11 +32,11 @@ from opensync_hooks.model import HookEvent, Json
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One agent."""
+    """What the rest of the package knows of an agent."""
 
     description: Description
     open_source: Callable[[Mapping[str, str], str], Source]
-    """Takes an environment and the user's home folder."""
+    """Takes an environment and the path of the user's home folder."""
     registration: Registration
 
     @property
@@ -68,9 +68,11 @@ _BY_NAME = {agent.name: agent for agent in AGENTS}
 _LABELS = {agent.description.opensync_name or agent.name: agent.label for agent in AGENTS}
 _LABELS |= {agent.name: agent.label for agent in AGENTS}
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_FIELDS = {"session_id", "transcript_path", "hook_event_name"}.union(
+    *(agent.description.payload_fields for agent in AGENTS)
+)
 _FIELD = re.compile(
-    rb'"(session_id|conversation_id|transcript_path|hook_event_name|cursor_version)":'
-    rb'\s*"((?:[^"\\]|\\.)*)"'
+    rb'"(%s)":\s*"((?:[^"\\]|\\.)*)"' % "|".join(map(re.escape, sorted(_FIELDS))).encode()
 )
 
 
