@@ -22,11 +22,11 @@ from opensync_hooks.server.routes import Request, Response, key_error, respond
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MAX_HEAD_BYTES = 64 * 1024
-"""For the request line and all headers."""
+"""The limit for the request line and all headers together."""
 REQUEST_TIMEOUT_S = 30.0
-"""For a whole request to arrive, however slowly it trickles."""
+"""The limit for a whole request to arrive, however it trickles."""
 IDLE_TIMEOUT_S = 60.0
-"""Between two requests of a client that has shown the key; a quarter of it for any other."""
+"""The limit between two requests of a client with the key; others have a quarter of it."""
 _MAX_DRAIN_BYTES = 8 * MAX_BODY_BYTES
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 _PLAIN = {"Content-Type": "text/plain; charset=utf-8"}

@@ -13,7 +13,7 @@ from opensync_hooks.server.formatting import timestamp, tokens
 from opensync_hooks.server.html import EMPTY, Html, element, join, link_url, to_html
 
 MAX_CHARACTERS = 32_000
-"""Of one message on a page with others; a longer one links to a page of its own."""
+"""The limit for a message on a page with others; a longer one links to its own page."""
 _MIN_PART_COST = 200
 """Counted for every part, or thousands of tiny ones would make a huge page."""
 _SPEAKERS = {"user": "Prompt", "assistant": "Answer", "system": "System", "tool": "Tool"}

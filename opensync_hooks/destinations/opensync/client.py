@@ -18,7 +18,7 @@ from opensync_hooks.errors import UnusableDestinationError
 from opensync_hooks.model import Json
 
 _DEDUPLICATION_WINDOW_MS = 5_000
-"""The server ignores a second version of a message that is younger, and answers `ok`."""
+"""The server ignores a new version of a message younger than this, but answers `ok`."""
 _CLOCK_MARGIN_MS = 500
 _MAX_TIME_MS = 1e15
 
@@ -115,7 +115,7 @@ class OpenSyncClient:
 
 
 def _shifted_by_one(body: Json) -> Json:
-    """Put a blank before the first text, so that the server's cut misses the emoji."""
+    """Put a space before the first text, so that the server's cut misses the emoji."""
     parts = [dict(part) for part in body.get("parts", ())]
     for part in parts:
         if part["type"] == "text":

@@ -28,13 +28,13 @@ FIRST_RETRY_WAIT_S = 0.5
 MAX_RETRY_WAIT_S = 60.0
 """A server that asks for a longer wait is left to a later worker."""
 SOCKET_TIMEOUTS_S = (5.0, 20.0)
-"""To connect, and between two pieces of a response."""
+"""The time to connect, and the time between two pieces of a response."""
 REQUEST_DEADLINE_S = 30.0
-"""For a whole request, plus the time that its bytes take at MIN_BYTES_PER_S."""
+"""The limit for a whole request, to which its bytes add their time at MIN_BYTES_PER_S."""
 MIN_BYTES_PER_S = 32_768
 MAX_RESPONSE_BYTES = 64 << 20
 CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""Name the file with the trusted certificate authorities; the first one that is set counts."""
+"""Variables with the file of trusted certificate authorities; the first one set counts."""
 
 
 class Transport:

@@ -29,9 +29,9 @@ from opensync_hooks.system.sqlite import LOCK_TIMEOUT_S, SqliteFile
 Clock = Callable[[], int]
 """Milliseconds since 1970 UTC."""
 
-DEFAULT_SOURCE = "opencode"
-SOURCE_ALIASES = {"cursor": "cursor-sync"}
-"""OpenSync's own names on the wire, for sessions that name no source or an older one."""
+_DEFAULT_SOURCE = "opencode"
+_SOURCE_ALIASES = {"cursor": "cursor-sync"}
+"""As on OpenSync: the source of a session that names none, and the new name of an old source."""
 _ID_CHARACTERS = string.digits + string.ascii_lowercase
 _SESSION_COLUMNS = ("id", *validation.SESSION_FIELDS, "updatedAt", "parentExternalId", "extra")
 _MESSAGE_COLUMNS = (
@@ -118,11 +118,11 @@ class Store(StoreSearch):
         now = self.now()
         old = _row(db, "session", fields["externalId"])
         zeros = {"promptTokens": 0, "completionTokens": 0, "cost": 0}
-        new = {"id": _new_id(), "createdAt": now, "source": DEFAULT_SOURCE, **zeros}
+        new = {"id": _new_id(), "createdAt": now, "source": _DEFAULT_SOURCE, **zeros}
         row = {**(old or new), **fields, "updatedAt": now}
-        row["source"] = SOURCE_ALIASES.get(row["source"], row["source"])
+        row["source"] = _SOURCE_ALIASES.get(row["source"], row["source"])
         if old is None:
-            row["source"] = row["source"] or DEFAULT_SOURCE
+            row["source"] = row["source"] or _DEFAULT_SOURCE
         if extra or old is None:
             row |= {"parentExternalId": _parent(extra), "extra": _to_json(extra)}
         validation.check_session_row(row)
