@@ -88,7 +88,7 @@ class World:
     def is_resting(self) -> bool:
         """Whether a worker has found that the server is down."""
         log = self.ours / "hooks.log"
-        return log.exists() and " rest " in log.read_text()
+        return log.exists() and " cooldown " in log.read_text()
 
     def rest(self) -> None:
         """Until all events are jobs, and no worker runs any more but one that waits."""
