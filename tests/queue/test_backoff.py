@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import hypothesis
 import pytest
-from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opensync_hooks.queue import backoff
@@ -24,7 +24,7 @@ def failed(attempts: Attempts, failure: Failure, now: int) -> Attempts:
     return later
 
 
-@given(jitters, jitters)
+@hypothesis.given(jitters, jitters)
 def test_machines_that_fail_together_come_back_apart(first: float, second: float) -> None:
     waits = [backoff.wait(backoff.WAITS, 4, jitter) for jitter in (first, second)]
     assert abs(waits[0] - waits[1]) == pytest.approx(abs(first - second) * 0.4 * HOUR, abs=2)
@@ -54,7 +54,7 @@ def test_session_that_the_server_fails_on_has_8_attempts_over_a_day() -> None:
     assert DAY <= now - NOW < 2 * DAY
 
 
-@given(st.lists(jitters, min_size=40, max_size=40), st.lists(st.booleans(), min_size=40))
+@hypothesis.given(st.lists(jitters, min_size=40, max_size=40), st.lists(st.booleans(), min_size=40))
 def test_no_session_is_quarantined_within_a_day_or_before_8_attempts(
     chances: list[float], hooks: list[bool]
 ) -> None:
@@ -98,7 +98,7 @@ def test_new_request_is_due_at_once_but_failures_of_the_server_stay_counted() ->
     assert (unclear.count, unclear.unclear_since, unclear.not_before) == (1, NOW, 0)
 
 
-@given(st.integers(0, 100), st.tuples(times, times, times), failures, jitters)
+@hypothesis.given(st.integers(0, 100), st.tuples(times, times, times), failures, jitters)
 def test_no_job_waits_longer_than_half_a_day_even_if_the_clock_is_set(
     count: int, clock: tuple[int, int, int], failure: Failure, jitter: float
 ) -> None:
@@ -114,8 +114,8 @@ def test_no_job_waits_longer_than_half_a_day_even_if_the_clock_is_set(
     assert later.crashes == 0
 
 
-@given(st.integers(0, 20), failures, jitters)
-@example(6, "unclear", 1 - 1e-12)
+@hypothesis.given(st.integers(0, 20), failures, jitters)
+@hypothesis.example(6, "unclear", 1 - 1e-12)
 def test_retry_is_due_at_its_time_and_not_before(
     count: int, failure: Failure, jitter: float
 ) -> None:
@@ -126,7 +126,7 @@ def test_retry_is_due_at_its_time_and_not_before(
     assert [later.is_due(at) for at in (NOW, due - 1, due, due + 1)] == [False, False, True, True]
 
 
-@given(times, times)
+@hypothesis.given(times, times)
 def test_final_attempt_is_known_before_it_is_made(since: int, now: int) -> None:
     attempts = Attempts(7, unclear_since=since)
     assert attempts.is_final(now) == (attempts.after("unclear", now, 0.5) is None)

@@ -1,65 +1,92 @@
-"""A session that waits for long is kept, privately and within bounds, until it has arrived."""
+"""Sessions that wait for long are backed up, privately and within bounds, until they arrive."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import hypothesis
 import pytest
-from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from opensync_hooks import config
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
-from opensync_hooks.config import EMBEDDED_STORE
+from opensync_hooks.config import EMBEDDED_STORE, load
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.ledger.summary import complete_sessions
-from opensync_hooks.model import Charge, Message, Session, Text, ToolCall, ToolResult, Usage
+from opensync_hooks.model import (
+    Charge,
+    Message,
+    Session,
+    Text,
+    ToolCall,
+    ToolResult,
+    Trigger,
+    Usage,
+)
 from opensync_hooks.privacy.cleaning import clean_message
 from opensync_hooks.privacy.exclusion import Exclusions
-from opensync_hooks.queue import backups
+from opensync_hooks.queue import backups, worker
 from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.job import Job
+from opensync_hooks.system.log import Log
+from tests.claude_user import ClaudeUser
+from tests.commandline import run
 from tests.delivery.harness import ListSource
+from tests.transcripts import TranscriptWriter
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parents[1] / "data" / "claude"
 SECRET = "ghp_" + "a1B2" * 9
+FILE_CONTENT = "a line of a private file\n" * 3
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
 
 
-def located(session_id: str = "s1", mark: str = "mark") -> Located:
-    return Located(session_id, Path("/nowhere"), 7, mark)
+def locate(session_id: str = "s1", fingerprint: str = "first") -> Located:
+    return Located(session_id, Path("/nowhere"), 7, fingerprint)
 
 
-def session(name: str = "s1", *parts: Any) -> Session:
+def make_session(session_id: str = "s1", *parts: Any) -> Session:
     message = Message("m1", "assistant", parts or (Text("hello"),), 5)
-    return Session(name, "cursor", (message,), title="A title", skipped={"bad lines": 2})
+    return Session(session_id, "cursor", (message,), title="A title", skipped={"bad lines": 2})
 
 
-def keep(kept: SessionBackups, *sessions: Session, mark: str = "mark") -> None:
-    source = cast("Source", ListSource(*sessions))
-    assert kept.save(source, located(sessions[0].id, mark), config.load())
+def source_of(*sessions: Session) -> Source:
+    return cast("Source", ListSource(*sessions))
+
+
+def save(kept: SessionBackups, *sessions: Session) -> None:
+    assert kept.save(source_of(*sessions), locate(sessions[0].id), load())
+
+
+def find(kept: SessionBackups, session_id: str = "s1", agent: str = "cursor") -> Any:
+    backup = kept.find(agent, session_id)
+    assert backup
+    return backup
 
 
 def read(kept: SessionBackups, session_id: str = "s1") -> list[Session]:
-    found = kept.find("cursor", session_id)
-    assert found
-    source, place = found
-    return [replace(one, messages=tuple(one.messages)) for one in source.read(place)]
+    source, located = find(kept, session_id)
+    return [replace(copy, messages=tuple(copy.messages)) for copy in source.read(located)]
 
 
 @pytest.fixture
@@ -71,198 +98,256 @@ def files(kept: SessionBackups) -> list[Path]:
     return sorted(kept.folder.iterdir()) if kept.folder.exists() else []
 
 
-def age(path: Path, seconds: float) -> None:
-    then = path.stat().st_mtime - seconds
-    os.utime(path, (then, then))
+def make_older(path: Path, seconds: float) -> None:
+    at = path.stat().st_mtime - seconds
+    os.utime(path, (at, at))
 
 
-def test_every_recorded_session_comes_back_as_it_was_permitted(
+# ---- what comes back -----------------------------------------------------------------------------
+
+
+def test_every_recorded_session_comes_back_without_what_may_not_leave(
     kept: SessionBackups, tmp_path: Path
 ) -> None:
     for folder in sorted(DATA.iterdir()):
         shutil.copytree(folder, tmp_path / "claude" / "projects" / f"-{folder.name}")
     source = ClaudeCodeSource(tmp_path / "claude")
     compared = 0
-    for place in source.sessions():
-        assert kept.save(source, place, config.load())
-        found = kept.find("claude-code", place.session_id)
-        assert found
-        for copy, original in zip(found[0].read(found[1]), source.read(place), strict=True):
-            whole = tuple(clean_message(one, config.load()) for one in original.messages)
-            assert tuple(copy.messages) == whole
-            assert tuple(copy.messages) == whole, "they may be walked more than once"
-            bare = replace(original, messages=())
-            assert replace(copy, messages=()) == bare
-            compared += len(whole)
+    for located in source.sessions():
+        assert kept.save(source, located, load())
+        copies, copied = find(kept, located.session_id, "claude-code")
+        for copy, original in zip(copies.read(copied), source.read(located), strict=True):
+            expected = tuple(clean_message(message, load()) for message in original.messages)
+            assert tuple(copy.messages) == expected
+            assert tuple(copy.messages) == expected, "they can be iterated more than once"
+            assert replace(copy, messages=()) == replace(original, messages=())
+            compared += len(expected)
     assert compared > 50
 
 
-@examples(max_examples=60, deadline=None)
-@given(st.text(), st.recursive(st.none() | st.booleans() | st.integers() | st.text(),
-       lambda one: st.lists(one) | st.dictionaries(st.text(), one), max_leaves=8))  # fmt: skip
-def test_any_text_and_any_argument_comes_back(said: str, arguments: Any) -> None:
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(text=st.text(), arguments=JSON_VALUES)
+def test_any_text_and_any_argument_comes_back(text: str, arguments: Any) -> None:
     kept = SessionBackups(Path(os.environ["OPENSYNC_HOOKS_HOME"]) / "keepsakes")
-    parts = (Text(said), ToolCall("t", "Bash", arguments), ToolResult("t", "Bash", said))
-    usage = Charge("c1", "m", Usage(1, 2, 3, 4, 5, 6), 0.5)
-    message = Message("m1", "user", parts, None, charge=usage, aliases=("a", said), undone=True)
-    loaded = replace(config.load(), redact=False, file_contents=True)
-    whole = replace(session("s1"), messages=(message,), charges=(usage,))
-    assert kept.save(cast("Source", ListSource(whole)), located(), loaded)
-    assert read(kept) == [whole]
+    parts = (Text(text), ToolCall("t", "Bash", arguments), ToolResult("t", "Bash", text))
+    charge = Charge("c1", "m", Usage(1, 2, 3, 4, 5, 6), 0.5)
+    message = Message("m1", "user", parts, None, charge=charge, aliases=("a", text), undone=True)
+    session = replace(make_session(), messages=(message,), charges=(charge,))
+    unredacted = replace(load(), redact=False, file_contents=True)
+    assert kept.save(source_of(session), locate(), unredacted)
+    assert read(kept) == [session]
 
 
-def test_secret_is_not_in_the_copy_and_nobody_else_may_read_it(kept: SessionBackups) -> None:
+def test_backup_of_an_earlier_version_is_read(kept: SessionBackups) -> None:
+    """The names on disk do not follow the names in the code."""
+    message = {
+        "id": "m1", "role": "assistant", "created_at": 5, "model": "m", "duration_ms": 9,
+        "charge": {
+            "id": "c1", "model": "m", "cost": 0.5,
+            "usage": {
+                "input_tokens": 1, "output_tokens": 2, "cache_read_tokens": 3,
+                "cache_write_5m_tokens": 4, "cache_write_1h_tokens": 5, "reasoning_tokens": 6,
+            },
+        },
+        "undone": True, "aliases": ["a1"], "spare": True,
+        "parts": [
+            {"is": "Text", "text": "hello"},
+            {"is": "Reasoning", "text": "hm"},
+            {"is": "ToolCall", "id": "t", "name": "Bash", "arguments": {}, "category": "c",
+             "title": "x"},
+            {"is": "ToolResult", "call_id": "t", "name": "Bash", "output": "o", "is_error": True},
+            {"is": "Attachment", "media_type": "image/png", "size": 7, "name": "n"},
+        ],
+    }  # fmt: skip
+    session = {
+        "id": "s1", "agent": "cursor", "messages": [], "charges": [message["charge"]],
+        "title": "A title", "project_path": "/p", "model": "m", "provider": "anthropic",
+        "created_at": 1, "updated_at": 2, "duration_ms": 3, "git_branch": "b",
+        "agent_version": "1", "end_reason": "clear", "parent_id": "p1", "forked_from": "f1",
+        "is_partial": True, "skipped": {"bad lines": 2},
+    }  # fmt: skip
+    header = {"agent": "cursor", "session_id": "s1", "fingerprint": "x", "withheld": True}
+    lines = [header, {"session": session}, {"message": message}]
+    save(kept, make_session())
+    (path,) = files(kept)
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
+    (copy,) = read(kept)
+    usage = Usage(1, 2, 3, 4, 5, 6)
+    charge = Charge("c1", "m", usage, 0.5)
+    assert copy.messages == (
+        Message(
+            "m1", "assistant", tuple(message_parts(copy)), 5, "m", charge, 9, undone=True,
+            aliases=("a1",), spare=True,
+        ),
+    )  # fmt: skip
+    assert replace(copy, messages=()) == Session(
+        "s1", "cursor", (), (charge,), "A title", "/p", "m", "anthropic", 1, 2, 3, "b", "1",
+        "clear", "p1", "f1", is_partial=True, skipped={"bad lines": 2},
+    )  # fmt: skip
+    kinds = [type(part).__name__ for part in message_parts(copy)]
+    assert kinds == ["Text", "Reasoning", "ToolCall", "ToolResult", "Attachment"]
+
+
+def message_parts(session: Session) -> tuple[Any, ...]:
+    (message,) = session.messages
+    return message.parts
+
+
+def test_backup_is_delivered_as_the_session_itself_would_be(
+    kept: SessionBackups, tmp_path: Path
+) -> None:
+    """What was confirmed before the backup is not sent again."""
+    write = ToolCall("t1", "Write", {"file_path": "/a", "content": f"secret = {SECRET}\n" * 3})
+    session = make_session("s1", Text(f"token {SECRET}"), write, ToolResult("t1", "Write", "done"))
+    with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
+        syncer = Syncer(load(), store, ledger)
+        first = syncer.sync(source_of(session), locate())
+        save(kept, session)
+        settings = kept.delivery_config(load(), "cursor", "s1")
+        second = replace(syncer, config=settings).sync(*find(kept))
+        record = SessionRecord(ledger, EMBEDDED_STORE, "cursor", "s1")
+        assert complete_sessions(ledger, EMBEDDED_STORE).keys() == {"cursor"}
+        assert record.fingerprint() != "first", "if the agent's file comes back, it is read again"
+    assert (first.sent, second.sent, second.unchanged) == (1, 0, 1)
+
+
+# ---- privacy -------------------------------------------------------------------------------------
+
+
+def test_backup_contains_no_secret_and_only_the_user_may_read_it(kept: SessionBackups) -> None:
     os.umask(0)
-    keep(kept, session("s1", Text(f"my token is {SECRET}")))
-    (one,) = read(kept)
-    (message,) = one.messages
+    save(kept, make_session("s1", Text(f"my token is {SECRET}")))
+    (copy,) = read(kept)
+    (message,) = copy.messages
     assert SECRET not in message.text
     assert "redacted" in message.text
     assert [stat.S_IMODE(path.stat().st_mode) for path in files(kept)] == [0o600]
     assert stat.S_IMODE(kept.folder.stat().st_mode) == 0o700
 
 
-def test_copy_arrives_as_the_session_itself_would_have(
+def test_file_contents_of_an_earlier_backup_stay_here_once_they_are_withheld(
     kept: SessionBackups, tmp_path: Path
 ) -> None:
-    """What was confirmed before is not sent again, though it is read from a copy now."""
-    write = ToolCall("t1", "Write", {"file_path": "/a", "content": f"secret = {SECRET}\n" * 3})
-    whole = session("s1", Text(f"token {SECRET}"), write, ToolResult("t1", "Write", "done"))
+    write = ToolCall("t1", "Write", {"file_path": "/a", "content": FILE_CONTENT})
+    permitting = replace(load(), file_contents=True)
+    assert kept.save(source_of(make_session("s1", write)), locate(), permitting)
+    settings = kept.delivery_config(replace(permitting, file_contents=False), "cursor", "s1")
     with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
-        syncer = Syncer(config.load(), store, ledger)
-        first = syncer.sync(cast("Source", ListSource(whole)), located())
-        keep(kept, whole)
-        found = kept.find("cursor", "s1")
-        assert found
-        settings = kept.delivery_config(config.load(), "cursor", "s1")
-        again = replace(syncer, config=settings).sync(*found)
-        assert complete_sessions(ledger, EMBEDDED_STORE).keys() == {"cursor"}, (
-            "it counts as delivered"
-        )
-        assert SessionRecord(ledger, EMBEDDED_STORE, "cursor", "s1").fingerprint() != "mark", (
-            "if the agent's comes back, it is looked through"
-        )
-    assert (first.sent, again.sent, again.unchanged) == (1, 0, 1)
+        assert Syncer(settings, store, ledger).sync(*find(kept)).sent == 1
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
+    assert b"/a" in content
+    assert b"private file" not in content
 
 
-def test_contents_that_may_no_longer_leave_do_not_leave_with_a_copy_either(
-    kept: SessionBackups, tmp_path: Path
-) -> None:
-    """The copy was made when they still might."""
-    write = ToolCall("t1", "Write", {"file_path": "/a", "content": "line of a private file\n" * 3})
-    loaded = replace(config.load(), file_contents=True)
-    assert kept.save(cast("Source", ListSource(session("s1", write))), located(), loaded)
-    found = kept.find("cursor", "s1")
-    assert found
-    withholding = kept.delivery_config(replace(loaded, file_contents=False), "cursor", "s1")
-    with Store(tmp_path / "store.db") as store, Ledger(tmp_path / "ledger.db") as ledger:
-        sent = Syncer(withholding, store, ledger).sync(*found).sent
-    assert sent == 1
-    everything = b"".join(one.read_bytes() for one in tmp_path.glob("store.db*"))
-    assert b"/a" in everything
-    assert b"private file" not in everything
+def test_private_session_is_not_even_read(kept: SessionBackups) -> None:
+    Exclusions.from_config(load()).keep_private("cursor", "s1")
+    reads: list[Located] = []
 
-
-def test_private_session_is_not_copied(kept: SessionBackups) -> None:
-    Exclusions.from_config(config.load()).keep_private("cursor", "s1")
-    asked: list[Located] = []
-
-    class Unread(ListSource):
+    class RecordingSource(ListSource):
         def read(self, located: Located) -> Iterator[Session]:
-            asked.append(located)
-            yield session()
+            reads.append(located)
+            yield make_session()
 
-    assert not kept.save(cast("Source", Unread()), located(), config.load())
-    assert files(kept) == []
-    assert asked == [], "it is not even read"
+    assert not kept.save(cast("Source", RecordingSource()), locate(), load())
+    assert (files(kept), reads) == ([], [])
 
 
-def test_session_of_an_excluded_project_is_not_copied_and_the_others_with_it_are(
-    kept: SessionBackups,
-) -> None:
-    loaded = replace(config.load(), exclude=("/secret",))
-    here = replace(session("s1"), project_path="/work")
-    there = replace(session("sub1"), project_path="/secret/plan")
-    known = replace(session("sub2"), project_path="/gone")
-    Exclusions.from_config(loaded).remember("cursor", "sub2", "was opted out before it was deleted")
-    last = replace(session("sub3"), project_path="/work")
-    told = cast("Source", ListSource(here, there, known, last))
-    assert kept.save(told, located(), loaded)
-    assert [one.id for one in read(kept)] == ["s1", "sub3"]
-    assert not kept.save(cast("Source", ListSource(there)), located("sub1"), loaded)
+def test_session_of_an_excluded_project_is_left_out(kept: SessionBackups) -> None:
+    settings = replace(load(), exclude=("/secret",))
+    main = replace(make_session("s1"), project_path="/work")
+    excluded = replace(make_session("sub1"), project_path="/secret/plan")
+    deleted = replace(make_session("sub2"), project_path="/gone")
+    reason = "was opted out before it was deleted"
+    Exclusions.from_config(settings).remember("cursor", "sub2", reason)
+    last = replace(make_session("sub3"), project_path="/work")
+    assert kept.save(source_of(main, excluded, deleted, last), locate(), settings)
+    assert [copy.id for copy in read(kept)] == ["s1", "sub3"]
+    assert not kept.save(source_of(excluded), locate("sub1"), settings)
     assert kept.find("cursor", "sub1") is None
 
 
-def test_copy_is_made_again_only_when_it_is_old_and_outgrown(kept: SessionBackups) -> None:
-    source = cast("Source", ListSource(session()))
-    assert kept.is_due(source, located())
-    keep(kept, session())
-    assert not kept.is_due(source, located(mark="grown"))
+# ---- which sessions, and how long ----------------------------------------------------------------
+
+
+def test_backup_is_made_again_only_if_it_is_old_and_the_session_has_changed(
+    kept: SessionBackups,
+) -> None:
+    source = source_of(make_session())
+    assert kept.is_due(source, locate())
+    save(kept, make_session())
+    assert not kept.is_due(source, locate(fingerprint="second"))
     (path,) = files(kept)
-    old = path.stat().st_mtime - backups.FRESH_SECONDS - 60
-    os.utime(path, (old, old))
-    assert kept.is_due(source, located(mark="grown"))
-    assert not kept.is_due(source, located())
+    make_older(path, backups.FRESH_SECONDS + 60)
+    assert kept.is_due(source, locate(fingerprint="second"))
+    assert not kept.is_due(source, locate())
 
 
-def test_oldest_go_first_when_there_is_no_room_and_each_is_named(
+def test_oldest_backups_are_deleted_first_if_there_is_no_room(
     kept: SessionBackups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
-        keep(kept, session(f"s{number}", Text(os.urandom(2_000).hex())))
-        (path,) = kept.folder.glob(kept._path("cursor", f"s{number}").name)
-        at = path.stat().st_mtime - 1_000 + number
-        os.utime(path, (at, at))
-    whole = sum(one.stat().st_size for one in files(kept))
-    monkeypatch.setattr(backups, "MAX_BYTES", whole)
+        before = set(files(kept))
+        save(kept, make_session(f"s{number}", Text(os.urandom(2_000).hex())))
+        (path,) = set(files(kept)) - before
+        make_older(path, 1_000 - number)
+    total = sum(path.stat().st_size for path in files(kept))
+    monkeypatch.setattr(backups, "MAX_BYTES", total)
     assert kept.prune() == [], "all of them just fit"
-    monkeypatch.setattr(backups, "MAX_BYTES", whole // 2)
+    monkeypatch.setattr(backups, "MAX_BYTES", total // 2)
     assert sorted(kept.prune()) == [("cursor", "s0"), ("cursor", "s1"), ("cursor", "s2")]
     assert len(files(kept)) == 2
     assert kept.prune() == []
 
 
-def test_copy_of_more_than_30_days_and_what_a_killed_worker_left_goes(kept: SessionBackups) -> None:
-    keep(kept, session())
+def test_backups_over_30_days_and_unfinished_files_are_deleted(kept: SessionBackups) -> None:
+    save(kept, make_session())
     (path,) = files(kept)
-    age(path, backups.MAX_SECONDS + 60)
-    left, being_made = kept.folder / ".left", kept.folder / ".being-made"
-    left.touch()
-    age(left, backups.MAX_SECONDS)
-    being_made.touch()
+    make_older(path, backups.MAX_SECONDS + 60)
+    abandoned, in_progress = kept.folder / ".abandoned", kept.folder / ".in-progress"
+    abandoned.touch()
+    make_older(abandoned, backups.MAX_SECONDS)
+    in_progress.touch()
     assert kept.prune() == [("cursor", "s1")]
-    assert files(kept) == [being_made]
+    assert files(kept) == [in_progress]
 
 
-def test_copy_that_a_command_drops_at_the_same_moment_is_no_trouble(
+def test_backup_that_a_command_deletes_meanwhile_is_no_error(
     kept: SessionBackups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(kept, session())
+    save(kept, make_session())
     glob = Path.glob
 
-    def then_drop(folder: Path, pattern: str) -> list[Path]:
-        found = list(glob(folder, pattern))
-        for one in found:
-            one.unlink()
-        return found
+    def glob_then_delete(folder: Path, pattern: str) -> list[Path]:
+        paths = list(glob(folder, pattern))
+        for path in paths:
+            path.unlink()
+        return paths
 
-    monkeypatch.setattr(Path, "glob", then_drop)
+    monkeypatch.setattr(Path, "glob", glob_then_delete)
     assert kept.prune() == []
 
 
-def test_damaged_copy_goes_in_its_time_too_and_is_counted_though_it_names_nobody(
+def test_sessions_of_two_agents_with_one_id_have_backups_of_their_own(
     kept: SessionBackups,
 ) -> None:
-    keep(kept, session())
-    (path,) = files(kept)
-    path.write_bytes(b"damaged")
-    assert kept.prune() == []
-    age(path, backups.MAX_SECONDS + 60)
-    assert kept.prune() == [("", "")]
+    save(kept, make_session())
+    assert kept.find("claude-code", "s1") is None
+    kept.delete("claude-code", "s1")
+    assert kept.find("cursor", "s1")
+
+
+def test_session_id_never_becomes_a_path(kept: SessionBackups) -> None:
+    for session_id in ("../../x", "/etc/passwd", "", "\ud83d"):
+        save(kept, make_session(session_id))
+        assert [copy.id for copy in read(kept, session_id)] == [session_id]
+        kept.delete("cursor", session_id)
     assert files(kept) == []
+    assert kept.find("cursor", "s1") is None
 
 
-_DIE = """
+# ---- crashes and damage --------------------------------------------------------------------------
+
+_CRASH = """
 import os, signal, sys
 from pathlib import Path
 from opensync_hooks import config
@@ -270,56 +355,58 @@ from opensync_hooks.model import Session
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.agents.source import Located
 
-class Deadly:
+class CrashingSource:
     agent = "cursor"
     def read(self, located):
         yield Session(located.session_id, "cursor", ())
         os.kill(os.getpid(), signal.SIGKILL)
 
-SessionBackups(Path(sys.argv[1])).save(Deadly(), Located("s1", Path("/x"), 7, "m"), config.load())
+located = Located("s1", Path("/x"), 7, "m")
+SessionBackups(Path(sys.argv[1])).save(CrashingSource(), located, config.load())
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX")
-def test_copy_in_the_middle_of_which_its_worker_was_killed_is_none_and_goes_after_a_day(
+def test_kill_in_the_middle_leaves_a_file_that_is_deleted_after_a_day(
     kept: SessionBackups, tmp_path: Path
 ) -> None:
     elsewhere = tmp_path / "tmp"
     elsewhere.mkdir()
-    died = subprocess.run(
-        [sys.executable, "-c", _DIE, str(kept.folder)],
+    ran = subprocess.run(
+        [sys.executable, "-c", _CRASH, str(kept.folder)],
         cwd=ROOT, env={**os.environ, "TMPDIR": str(elsewhere)}, check=False, timeout=30,
     )  # fmt: skip
-    assert died.returncode == -signal.SIGKILL
-    (left,) = files(kept)
-    assert list(elsewhere.iterdir()) == [], "no text lies where nobody clears it away"
+    assert ran.returncode == -signal.SIGKILL
+    (abandoned,) = files(kept)
+    assert list(elsewhere.iterdir()) == [], "no text where nobody deletes it"
     assert kept.find("cursor", "s1") is None
-    age(left, backups.FRESH_SECONDS + 60)
+    make_older(abandoned, backups.FRESH_SECONDS + 60)
     assert kept.prune() == []
     assert files(kept) == []
 
 
-def test_failure_in_the_middle_leaves_nothing_half_done(kept: SessionBackups) -> None:
-    class Broken(ListSource):
+def test_failure_in_the_middle_leaves_the_earlier_backup(kept: SessionBackups) -> None:
+    class FailingSource(ListSource):
         def read(self, _located: Located) -> Iterator[Session]:
-            yield session()
+            yield make_session()
             raise SourceError("gone")
 
-    keep(kept, session("s1", Text("before")))
+    save(kept, make_session("s1", Text("before")))
     with pytest.raises(SourceError):
-        kept.save(cast("Source", Broken()), located(), config.load())
+        kept.save(cast("Source", FailingSource()), locate(), load())
     assert len(files(kept)) == 1
-    assert [message.text for one in read(kept) for message in one.messages] == ["before"]
+    assert [message.text for copy in read(kept) for message in copy.messages] == ["before"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.95, 0.999])
-def test_damaged_copy_is_an_error_of_the_source_never_a_crash(
-    kept: SessionBackups, share: float
-) -> None:
-    keep(kept, session("s1", *[Text(os.urandom(500).hex()) for _ in range(20)]))
+def test_damaged_backup_is_a_source_error(kept: SessionBackups, share: float) -> None:
+    save(kept, make_session("s1", *[Text(os.urandom(500).hex()) for _ in range(20)]))
     (path,) = files(kept)
     content = path.read_bytes()
-    for damaged in (content[: int(len(content) * share)], _flipped(content, share)):
+    position = min(int(len(content) * share), len(content) - 1)
+    flipped = bytearray(content)
+    flipped[position] ^= 0xFF
+    for damaged in (content[: int(len(content) * share)], bytes(flipped)):
         path.write_bytes(damaged)
         if kept.find("cursor", "s1"):
             with pytest.raises(SourceError, match=r"\.json\.gz: damaged \((?!None)"):
@@ -327,45 +414,117 @@ def test_damaged_copy_is_an_error_of_the_source_never_a_crash(
         kept.prune()
 
 
-def test_copy_that_is_damaged_while_its_messages_are_read_is_an_error_too(
+def test_backup_that_is_damaged_while_its_messages_are_read_is_a_source_error(
     kept: SessionBackups,
 ) -> None:
-    """They are read again when they are sent; the disk may have lost them since."""
-    keep(kept, session("s1", *[Text(os.urandom(500).hex()) for _ in range(20)]))
-    found = kept.find("cursor", "s1")
-    assert found
-    (one,) = found[0].read(found[1])
+    save(kept, make_session("s1", *[Text(os.urandom(500).hex()) for _ in range(20)]))
+    source, located = find(kept)
+    (copy,) = source.read(located)
     (path,) = files(kept)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(SourceError, match=r"\.json\.gz: damaged \(EOFError\)"):
-        list(one.messages)
+        list(copy.messages)
 
 
-def _flipped(content: bytes, share: float) -> bytes:
-    at = min(int(len(content) * share), len(content) - 1)
-    return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
-
-
-def test_copy_whose_lines_say_nothing_that_we_know_is_an_error_too(kept: SessionBackups) -> None:
-    keep(kept, session())
+def test_backup_with_unknown_lines_is_a_source_error(kept: SessionBackups) -> None:
+    save(kept, make_session())
     (path,) = files(kept)
-    head, *_ = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
-    path.write_bytes(gzip.compress(head + b'{"session": {}}\n'))
+    header, *_ = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    path.write_bytes(gzip.compress(header + b'{"session": {}}\n'))
     with pytest.raises(SourceError, match=r"\.json\.gz: damaged \(KeyError\)"):
         read(kept)
 
 
-def test_sessions_of_two_agents_with_one_id_have_copies_of_their_own(kept: SessionBackups) -> None:
-    keep(kept, session())
-    assert kept.find("claude-code", "s1") is None
-    kept.delete("claude-code", "s1")
-    assert kept.find("cursor", "s1")
-
-
-def test_session_id_never_becomes_a_path(kept: SessionBackups) -> None:
-    for name in ("../../x", "/etc/passwd", "", "\ud83d"):
-        keep(kept, session(name))
-        assert [one.id for one in read(kept, name)] == [name]
-        kept.delete("cursor", name)
+def test_damaged_backup_is_deleted_at_its_age_and_counted(kept: SessionBackups) -> None:
+    save(kept, make_session())
+    (path,) = files(kept)
+    path.write_bytes(b"damaged")
+    assert kept.prune() == []
+    make_older(path, backups.MAX_SECONDS + 60)
+    assert kept.prune() == [("", "")]
     assert files(kept) == []
-    assert kept.find("cursor", "s1") is None
+
+
+# ---- the queue -----------------------------------------------------------------------------------
+
+
+def back_up(user: ClaudeUser, seconds: float = 60) -> SessionBackups:
+    end = time.monotonic() + seconds
+    with Ledger(user.folders.ledger) as ledger:
+        backups.back_up_queue(user.spool, ledger, load(), Log(user.folders.state), end)
+    return SessionBackups.from_config(load())
+
+
+def put(user: ClaudeUser, session_id: str, received_at: int = 1, **environ: str) -> Job:
+    job = Job(Trigger("claude-code", session_id), environ, received_at)
+    user.spool.put(job)
+    return job
+
+
+def test_waiting_and_quarantined_sessions_are_backed_up_wherever_their_agents_keep_them(
+    user: ClaudeUser, tmp_path: Path
+) -> None:
+    TranscriptWriter(tmp_path / "other" / "projects" / "-work" / "s1.jsonl").turn(1)
+    user.spool.put(Job(Trigger("an agent of next year", "s0"), {}, 1))
+    put(user, "gone", 2)
+    put(user, "s1", 3, CLAUDE_CONFIG_DIR=str(tmp_path / "other"))
+    user.session("s2")
+    user.spool.quarantine(put(user, "s2", 4), "It was refused.")
+    for _ in range(2):
+        kept = back_up(user)
+    assert kept.find("claude-code", "s1")
+    assert kept.find("claude-code", "s2")
+    log = (user.folders.state / "hooks.log").read_text().splitlines()
+    assert [line.partition(" copied ")[2] for line in log] == [
+        "agent=claude-code session=s1", "agent=claude-code session=s2",
+    ]  # fmt: skip
+
+
+def test_session_that_cannot_be_found_now_does_not_stop_the_others(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_session = ClaudeCodeSource.locate
+
+    def fail_on_s1(self: ClaudeCodeSource, trigger: Trigger) -> Located | None:
+        if trigger.session_id == "s1":
+            raise SourceError("its owner lets nobody read")
+        return find_session(self, trigger)
+
+    monkeypatch.setattr(ClaudeCodeSource, "locate", fail_on_s1)
+    for number, name in enumerate(("s1", "s2")):
+        user.session(name)
+        put(user, name, number)
+    assert back_up(user).find("claude-code", "s2")
+
+
+def test_deleted_backup_is_counted_in_status_and_log_even_by_a_worker_without_time(
+    user: ClaudeUser,
+) -> None:
+    user.session("s1")
+    user.session("s2")
+    put(user, "s1")
+    (path,) = back_up(user).folder.iterdir()
+    os.utime(path, (1, 1))
+    put(user, "s2", 2)
+    kept = back_up(user, seconds=-1)
+    assert files(kept) == []
+    assert "1 copies dropped" in run("status").stdout
+    log = (user.folders.state / "hooks.log").read_text()
+    assert log.endswith(" copy-dropped agent=claude-code session=s1\n")
+
+
+def test_worker_in_which_a_session_failed_deletes_backups_that_are_too_old(
+    user: ClaudeUser,
+) -> None:
+    user.session("old")
+    old = put(user, "old")
+    (path,) = back_up(user).folder.iterdir()
+    os.utime(path, (1, 1))
+    user.spool.drop(old.name)
+    writer = user.session("s1")
+    writer.path.unlink()
+    os.mkfifo(writer.path)
+    user.event("s1")
+    worker.main(seconds=3)
+    assert not path.exists()
+    assert "copies dropped" in run("status").stdout

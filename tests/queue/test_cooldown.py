@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opensync_hooks import errors
@@ -106,7 +106,7 @@ def test_second_failure_at_the_same_time_counts_but_not_after_the_clock_was_set_
     assert after(UNREACHABLE, first, NOW - 1).tries == 1
 
 
-@given(times, times, jitters, st.integers(1, 50), st.floats(0, 1e9) | st.none())
+@hypothesis.given(times, times, jitters, st.integers(1, 50), st.floats(0, 1e9) | st.none())
 def test_no_cooldown_is_longer_than_an_hour_even_if_the_clock_is_set(
     then: int, now: int, jitter: float, tries: int, retry_after: float | None
 ) -> None:
@@ -120,8 +120,8 @@ def test_no_cooldown_is_longer_than_an_hour_even_if_the_clock_is_set(
         assert cooldown.until - now <= 1.2 * HOUR
 
 
-@given(st.integers(0, 50), jitters, st.booleans())
-@example(50, 1 - 1e-12, False)
+@hypothesis.given(st.integers(0, 50), jitters, st.booleans())
+@hypothesis.example(50, 1 - 1e-12, False)
 def test_cooldown_is_active_until_its_end(tries: int, jitter: float, certificate: bool) -> None:
     previous = Cooldown("unreachable", "", NOW, NOW, tries, LOGIN)
     error = errors.CertificateError("whose?") if certificate else UNREACHABLE

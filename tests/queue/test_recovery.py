@@ -1,4 +1,4 @@
-"""What killed hooks and workers left half done: nothing of it is lost, nothing lies about."""
+"""What killed hooks and workers left in the spool is used or deleted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from opensync_hooks.queue import recovery
 from opensync_hooks.queue.spool import Spool
 
-TORN = "1767225600000000000-4711.claude-code"
-SCRAP = f".claude-code-{'0' * 32}.job.abcd_123"
-SCRAPS = (
-    SCRAP,
-    f"parked/{SCRAP}",
+TORN_EVENT = "1767225600000000000-4711.claude-code"
+UNFINISHED_JOB = f".claude-code-{'0' * 32}.job.abcd_123"
+UNFINISHED_FILES = (
+    UNFINISHED_JOB,
+    f"parked/{UNFINISHED_JOB}",
     f"../notes/.cursor-{'0' * 32}.json.abcd_123",
     f"../excluded/.opencode-{'0' * 32}.txt.abcd_123",
 )
@@ -24,55 +24,55 @@ PAYLOAD = json.dumps({"session_id": "s1", "hook_event_name": "Stop", "text": "pr
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    Spool(tmp_path / "spool")
-    return tmp_path / "spool"
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
 
 
-def leave(folder: Path, name: str, content: bytes, age: float) -> Path:
-    path = folder / name
+def write(spool: Spool, name: str, content: bytes, age: float) -> Path:
+    path = spool.folder / name
     path.write_bytes(content)
-    os.utime(path, (time.time() - age,) * 2)
+    at = time.time() - age
+    os.utime(path, (at, at))
     return path
 
 
-@pytest.mark.parametrize("cut", [0, 20])
-def test_event_of_a_killed_hook_is_worked_on_and_its_text_is_gone(folder: Path, cut: int) -> None:
-    leave(folder, TORN, b"\n" + PAYLOAD[: len(PAYLOAD) - cut], age=90)
-    recovery.recover(Spool(folder))
-    spool = Spool(folder)
+@pytest.mark.parametrize("missing_bytes", [0, 20])
+def test_event_of_a_killed_hook_is_ingested(spool: Spool, missing_bytes: int) -> None:
+    write(spool, TORN_EVENT, b"\n" + PAYLOAD[: len(PAYLOAD) - missing_bytes], age=90)
+    recovery.recover(spool)
     spool.ingest()
     assert [job.trigger.session_id for job in spool.jobs()] == ["s1"]
-    assert not any(b"private" in path.read_bytes() for path in folder.iterdir())
+    assert not any(b"private" in path.read_bytes() for path in spool.folder.iterdir())
 
 
-def test_hook_that_is_still_writing_is_left_in_peace(folder: Path) -> None:
-    path = leave(folder, TORN, b"\n", age=1)
-    recovery.recover(Spool(folder))
+def test_event_of_a_running_hook_is_left_alone(spool: Spool) -> None:
+    path = write(spool, TORN_EVENT, b"\n", age=1)
+    recovery.recover(spool)
     assert path.exists()
 
 
-def test_clock_that_was_set_back_keeps_nothing_for_ever(folder: Path) -> None:
-    leave(folder, TORN, b"\n" + PAYLOAD, age=-10 * 365 * 86_400)
-    recovery.recover(Spool(folder))
-    assert Spool(folder).has_events()
+def test_event_from_the_future_is_recovered_too(spool: Spool) -> None:
+    """The clock was set back since."""
+    write(spool, TORN_EVENT, b"\n" + PAYLOAD, age=-10 * 365 * 86_400)
+    recovery.recover(spool)
+    assert spool.has_events()
 
 
-@pytest.mark.parametrize("name", SCRAPS)
-@pytest.mark.parametrize(("age", "stays"), [(10, True), (7_200, False)])
-def test_scrap_of_a_killed_worker_goes_after_an_hour(
-    folder: Path, name: str, age: int, stays: bool
+@pytest.mark.parametrize("name", UNFINISHED_FILES)
+@pytest.mark.parametrize(("age", "is_kept"), [(10, True), (7_200, False)])
+def test_unfinished_file_is_deleted_after_an_hour(
+    spool: Spool, name: str, age: int, *, is_kept: bool
 ) -> None:
-    (folder / name).parent.mkdir(exist_ok=True)
-    path = leave(folder, name, b'{"half', age)
-    recovery.recover(Spool(folder))
-    assert path.exists() is stays
+    (spool.folder / name).parent.mkdir(exist_ok=True)
+    path = write(spool, name, b'{"half', age)
+    recovery.recover(spool)
+    assert path.exists() is is_kept
 
 
 @pytest.mark.parametrize(
     "name", ["notes.txt", "worker.lock", f"claude-code-{'0' * 32}.job", ".hidden", "1-2.x.event"]
 )
-def test_nothing_else_is_touched(folder: Path, name: str) -> None:
-    path = leave(folder, name, b"x", age=10**6)
-    recovery.recover(Spool(folder))
+def test_other_files_are_left_alone(spool: Spool, name: str) -> None:
+    path = write(spool, name, b"x", age=10**6)
+    recovery.recover(spool)
     assert path.read_bytes() == b"x"

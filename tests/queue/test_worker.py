@@ -1,182 +1,314 @@
-"""The one worker: every wish is met or kept, and none stands in the way of another."""
+"""The worker meets or keeps every request, however it ends and whatever changes meanwhile."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from opensync_hooks.delivery.send import Limits
+from opensync_hooks import config
+from opensync_hooks.config import settings
+from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.errors import DiskError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import backoff, drain, worker
+from opensync_hooks.queue import backoff, spool, worker
 from opensync_hooks.queue.drain import Result
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
 from tests.claude_user import ClaudeUser
-from tests.transcripts import TranscriptWriter
+from tests.commandline import run
 
 ROOT = Path(__file__).parents[2]
 
 
-class Desk(ClaudeUser):
-    def last_error(self) -> str | None:
-        with Ledger(self.folders.ledger) as ledger:
-            noted = ledger.note("last error")
-        return noted[0] if noted else None
+def last_error(user: ClaudeUser) -> str | None:
+    with Ledger(user.folders.ledger) as ledger:
+        note = ledger.note("last error")
+    return note.text if note else None
 
 
-@pytest.fixture
-def desk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.0)
-    return Desk(home)
+def make_unreadable(user: ClaudeUser, name: str) -> None:
+    """Leave the event of a session that has to wait, because its file cannot be read."""
+    writer = user.session(name)
+    writer.path.unlink()
+    os.mkfifo(writer.path)
+    user.event(name)
+
+
+# ---- the lock ------------------------------------------------------------------------------------
+
+
+def test_second_worker_leaves_at_once(user: ClaudeUser) -> None:
+    user.session("s1")
+    user.event("s1")
+    with FileLock(user.spool.lock):
+        start = time.monotonic()
+        worker.main()
+        assert time.monotonic() - start < 30
+        assert user.stored() == set()
+    worker.main()
+    assert user.stored() == {"s1"}
 
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["worker", "command"])
 def test_event_that_comes_while_the_lock_is_released_is_delivered(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, at_once: bool
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch, *, at_once: bool
 ) -> None:
-    desk.session("s1")
-    desk.session("s2")
-    desk.event("s1")
-    work, late = Worker._work, iter(["s2"])
+    user.session("s1")
+    user.session("s2")
+    user.event("s1")
+    work, late_sessions = Worker._work, iter(["s2"])
 
     def work_then_a_hook_comes(running: Worker) -> Iterator[tuple[Job, Result]]:
         yield from work(running)
-        for name in late:
-            desk.event(name)
+        for name in late_sessions:
+            user.event(name)
 
     monkeypatch.setattr(Worker, "_work", work_then_a_hook_comes)
-    results = list(Worker(desk.folders, at_once=at_once).run())
+    results = list(Worker(user.folders, at_once=at_once).run())
     assert len(results) == 2
-    assert desk.stored() == {"s1", "s2"}
+    assert user.stored() == {"s1", "s2"}
 
 
-def test_session_is_looked_for_where_its_own_agent_keeps_it(
-    home: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_event_that_comes_before_the_worker_is_stopped_leaves_no_text(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker may be one that the hook of an agent with other folders has started."""
-    TranscriptWriter(home / ".claude" / "projects" / "-work" / "s1.jsonl").turn(1)
-    TranscriptWriter(home / "work" / "projects" / "-work" / "s2.jsonl").turn(1)
-    spool = Spool(desk.folders.spool)
-    elsewhere = {"CLAUDE_CONFIG_DIR": str(home / "work")}
-    spool.put(Job(Trigger("claude-code", "s1"), {}, 1))
-    spool.put(Job(Trigger("claude-code", "s2"), elsewhere, 2))
-    with monkeypatch.context() as started:
-        started.setenv("CLAUDE_CONFIG_DIR", str(home / "work"))
-        worker.main()
-    with Store(desk.folders.store) as store:
-        assert store.session_ids() == ["s1", "s2"]
+    user.session("s1")
+    user.session("s2")
+    user.event("s1")
+    late_sessions = iter(["s2"])
+
+    def fail(*_: object, **__: object) -> None:
+        for name in late_sessions:
+            user.event(name)
+        raise DiskError("The store cannot be written.")
+
+    monkeypatch.setattr(Syncer, "sync", fail)
+    assert worker.main() == 1
+    assert not user.spool.has_events()
+    assert len(user.spool.jobs()) == 2
+    assert last_error(user) == "The store cannot be written."
 
 
-def test_second_worker_leaves_at_once(desk: Desk) -> None:
-    desk.session("s1")
-    desk.event("s1")
-    with FileLock(desk.spool.lock):
-        began = time.monotonic()
-        worker.main()
-        assert time.monotonic() - began < 30, "a worker's life is minutes"
-        assert desk.stored() == set()
+@pytest.mark.parametrize(
+    "arguments", [("sync", "s2"), ("verify",), ("queue", "list")], ids=lambda words: words[0]
+)
+def test_command_leaves_events_to_the_worker(user: ClaudeUser, arguments: tuple[str, ...]) -> None:
+    user.session("s1")
+    user.session("s2")
+    user.event("s1")
+    run(*arguments)
+    assert user.spool.has_events()
+    assert user.spool.jobs() == []
     worker.main()
-    assert desk.stored() == {"s1"}
+    assert user.spool.waiting() == 0
+    assert "s1" in user.stored()
 
 
-def test_bug_in_one_session_stops_no_other_and_shows_no_text(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+# ---- one loop ------------------------------------------------------------------------------------
+
+
+def test_one_session_takes_few_rounds_and_one_reading_of_the_settings(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LINGER_SECONDS", 0.5)
+    calls = Counter[str]()
+
+    def count(owner: object, name: str) -> None:
+        original = getattr(owner, name)
+
+        def counting(*arguments: Any, **more: Any) -> Any:
+            calls[name] += 1
+            return original(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    count(Spool, "ingest")
+    count(config, "load")
+    count(Ledger, "__init__")
+    user.session("s1")
+    user.event("s1")
+    worker.main()
+    assert user.stored() == {"s1"}
+    assert calls["ingest"] <= 4
+    assert (calls["load"], calls["__init__"]) == (1, 1)
+
+
+class StopWaitingError(BaseException):
+    """Ends a worker that would wait a second time."""
+
+
+def at_first_wait(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
+    """Run `action` when the worker first waits for a retry; end the worker when it waits again."""
+    wait, actions = Spool.wait, [action]
+
+    def wait_once(spool: Spool, mtime: int, seconds: float) -> None:
+        if seconds < 1:  # it lingers
+            return wait(spool, mtime, seconds)
+        if not actions:
+            raise StopWaitingError
+        actions.pop()()
+        return wait(spool, mtime, seconds)
+
+    monkeypatch.setattr(Spool, "wait", wait_once)
+
+
+def test_event_that_the_clock_of_the_folder_hides_is_found_in_time(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within one tick of a coarse file system clock the folder's time stays the same."""
+    monkeypatch.setattr(Spool, "mtime", lambda _: 1)
+    monkeypatch.setattr(spool, "MAX_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(backoff, "WAITS", (30_000, 30_000))
+    make_unreadable(user, "s1")
+    user.session("s2")
+    at_first_wait(monkeypatch, lambda: user.event("s2"))
+    with pytest.raises(StopWaitingError):
+        worker.main()
+    assert user.stored() == {"s2"}
+    (waiting,) = user.spool.jobs()
+    assert waiting.attempts.count == 1
+
+
+def test_project_that_is_excluded_while_the_worker_waits_stays_here(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "WAITS", (30_000, 30_000))
+    make_unreadable(user, "s1")
+    user.session("s2")
+
+    def exclude_and_finish_a_turn() -> None:
+        settings.change(os.environ, "exclude", ["/work"])
+        user.event("s2")
+
+    at_first_wait(monkeypatch, exclude_and_finish_a_turn)
+    with pytest.raises(StopWaitingError):
+        worker.main()
+    assert user.stored() == set()
+
+
+def test_settings_that_change_between_two_sessions_hold_for_the_second(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync = Syncer.sync
 
-    def stumble(self: Syncer, source: object, located: object, **more: object) -> object:
-        if getattr(located, "session_id", "") == "s1":
+    def sync_then_exclude(*arguments: Any, **more: Any) -> SyncOutcome:
+        outcome = sync(*arguments, **more)
+        settings.change(os.environ, "exclude", ["/work"])
+        return outcome
+
+    monkeypatch.setattr(Syncer, "sync", sync_then_exclude)
+    for name in ("s1", "s2"):
+        user.session(name)
+        user.event(name)
+    worker.main()
+    assert len(user.stored()) == 1
+    assert user.spool.waiting() == 0
+
+
+def test_event_that_comes_meanwhile_is_ingested_before_the_next_session(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To work the queue off may take minutes, and no event's text may stay for so long."""
+    monkeypatch.setattr(worker, "INGEST_SECONDS", 0.0)
+    sync, has_events = Syncer.sync, []
+
+    def sync_then_finish_a_turn(*arguments: Any, **more: Any) -> SyncOutcome:
+        has_events.append(user.spool.has_events())
+        outcome = sync(*arguments, **more)
+        if len(has_events) == 1:
+            user.event("s3")
+        return outcome
+
+    monkeypatch.setattr(Syncer, "sync", sync_then_finish_a_turn)
+    for name in ("s1", "s2", "s3"):
+        user.session(name)
+    user.event("s1")
+    user.event("s2")
+    worker.main()
+    assert has_events == [False, False, False]
+    assert user.stored() == {"s1", "s2", "s3"}
+
+
+# ---- failures ------------------------------------------------------------------------------------
+
+
+def test_bug_in_one_session_stops_no_other_and_shows_no_text(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = Syncer.sync
+
+    def fail_on_s1(self: Syncer, source: Any, located: Any, **more: Any) -> SyncOutcome:
+        if located.session_id == "s1":
             raise KeyError("the user's own words")
-        return sync(self, source, located, **more)  # type: ignore[arg-type]
+        return sync(self, source, located, **more)
 
-    monkeypatch.setattr(Syncer, "sync", stumble)
+    monkeypatch.setattr(Syncer, "sync", fail_on_s1)
     for name in ("s1", "s2"):
-        desk.session(name)
-        desk.event(name)
+        user.session(name)
+        user.event(name)
     worker.main()
-    assert desk.stored() == {"s2"}
-    said = desk.last_error()
-    assert said
-    assert "KeyError" in said
-    assert "words" not in said
-    (parked,) = desk.spool.quarantined()
-    assert parked.trigger.session_id == "s1"
+    assert user.stored() == {"s2"}
+    error = last_error(user)
+    assert error
+    assert "KeyError" in error
+    assert "words" not in error
+    (quarantined,) = user.spool.quarantined()
+    assert quarantined.trigger.session_id == "s1"
 
 
-def test_session_that_is_being_synced_elsewhere_waits_and_the_others_go_on(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_unusable_settings_keep_the_request_without_its_text(user: ClaudeUser) -> None:
+    user.session("s1")
+    user.event("s1")
+    user.folders.settings.write_text("url = [")
+    user.folders.settings.chmod(0o600)
+    worker.main()
+    assert "not valid TOML" in (last_error(user) or "")
+    assert user.spool.waiting() == 1
+    assert not user.spool.has_events()
+    user.folders.settings.unlink()
+    user.event("unknown")
+    worker.main()
+    assert user.stored() == {"s1"}
+    assert last_error(user) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "has_events"), [("update", False), ("put", True)], ids=["job", "event"]
+)
+def test_spool_that_cannot_be_written_is_named_and_is_not_a_bug(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch, method: str, *, has_events: bool
 ) -> None:
-    monkeypatch.setattr(drain, "Limits", partial(Limits, lock_timeout=0.05))
-    for name in ("s1", "s2"):
-        desk.session(name)
-        desk.event(name)
-    desk.spool.ingest()
-    worker.main()
-    lock = next(iter(sorted(desk.folders.locks.glob("*.lock"))))
-    for name in ("s1", "s2"):
-        TranscriptWriter(desk.home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(2)
-        desk.event(name)
-    with FileLock(lock):
-        worker.main()
-        assert desk.spool.waiting() == 1
-    desk.event("unknown")
-    worker.main()
-    assert desk.spool.waiting() == 1, "it waits for its time"
-    worker.main(at_once=True)
-    assert desk.spool.waiting() == 0
+    """A lock that belongs to root, say, after one `sudo opensync-hooks`."""
+    user.session("s1")
+    user.event("s1")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/x/spool/jobs.lock")
+
+    monkeypatch.setattr(Spool, method, refuse)
+    assert worker.main() == 1
+    assert user.spool.has_events() is has_events
+    assert last_error(user) == "/x/spool/jobs.lock: Permission denied."
 
 
-def test_source_that_cannot_be_read_is_tried_again_then_set_aside(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(drain, "_REREAD_SECONDS", 0.0)
-    writer = desk.session("s1")
-    writer.path.unlink()
-    os.mkfifo(writer.path)
-    desk.event("s1")
-    for _ in range(backoff.MAX_RETRIES):
-        worker.main(at_once=True)
-        assert desk.spool.waiting() == 1
-    worker.main(at_once=True)
-    assert desk.spool.waiting() == 0
-    assert len(list(desk.spool.quarantined())) == 1
-
-
-def test_settings_that_cannot_be_used_keep_the_wish_without_its_text(desk: Desk) -> None:
-    desk.session("s1")
-    desk.event("s1")
-    desk.folders.settings.write_text("url = [")
-    desk.folders.settings.chmod(0o600)
-    worker.main()
-    said = desk.last_error()
-    assert said
-    assert "not valid TOML" in said
-    assert desk.spool.waiting() == 1
-    assert not desk.spool.has_events()
-    desk.folders.settings.unlink()
-    desk.event("unknown")
-    worker.main()
-    assert desk.stored() == {"s1"}
-    assert desk.last_error() is None
-
-
-def test_worker_that_hangs_for_good_is_ended_by_the_system_and_its_job_is_kept(desk: Desk) -> None:
-    """Where it cannot look at the time: in one long search, or a file system that is gone."""
-    desk.session("s1")
-    desk.event("s1")
+def test_worker_that_hangs_for_good_is_ended_by_the_system(user: ClaudeUser) -> None:
+    """Where it cannot look at the time: in one long search, or in a network file system."""
+    user.session("s1")
+    user.event("s1")
     hang = (
         "import re; from opensync_hooks.queue import drain, worker\n"
         "worker.GRACE_SECONDS = 0\n"
@@ -185,7 +317,23 @@ def test_worker_that_hangs_for_good_is_ended_by_the_system_and_its_job_is_kept(d
     )
     ran = subprocess.run([sys.executable, "-c", hang], cwd=ROOT, timeout=60, check=False)
     assert ran.returncode == -signal.SIGALRM
-    (job,) = desk.spool.jobs()
+    (job,) = user.spool.jobs()
     assert job.attempts.crashes == 1
     worker.main()
-    assert desk.stored() == {"s1"}
+    assert user.stored() == {"s1"}
+
+
+def test_session_is_read_where_its_own_hook_found_it(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker may have been started by the hook of an agent with other folders."""
+    user.session("s1")
+    other = user.home / "work" / "projects" / "-work" / "s2.jsonl"
+    other.parent.mkdir(parents=True)
+    user.session("s2").path.rename(other)
+    environ = {"CLAUDE_CONFIG_DIR": str(user.home / "work")}
+    user.spool.put(Job(Trigger("claude-code", "s1"), {}, 1))
+    user.spool.put(Job(Trigger("claude-code", "s2"), environ, 2))
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(user.home / "work"))
+    worker.main()
+    assert user.stored() == {"s1", "s2"}
