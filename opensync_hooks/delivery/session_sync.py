@@ -59,14 +59,14 @@ class Syncer:
     ) -> Iterator[SessionDiff | SyncOutcome]:
         """Yield each part of the session and its subagents, or the outcome of what is excluded."""
         exclusions = Exclusions.from_config(self.config)
-        if private := exclusions.private(source.agent, located.session_id):
+        if private := exclusions.private_reason(source.agent, located.session_id):
             yield SyncOutcome(located.session_id, excluded=private)
             return  # it is not even read
         for session in source.read(located):
             is_main = session.id == located.session_id
             reason = exclusions.reason(source.agent, session.id, session.project_path)
             if not is_preview:
-                exclusions.remember(source.agent, session.id, reason)
+                exclusions.record(source.agent, session.id, reason)
             if reason:
                 yield SyncOutcome(session.id, excluded=reason)
                 if is_main:

@@ -42,7 +42,7 @@ def clean_message(
     if not config.thinking:
         parts = (part for part in parts if not isinstance(part, Reasoning))
     if not config.file_contents:
-        parts = contents.withheld(parts)
+        parts = contents.withhold(parts)
     if not config.redact:
         return replace(message, parts=tuple(parts))
     redactor = _make_redactor(config, redactions)

@@ -48,7 +48,7 @@ def write(file: IO[bytes], source: Source, located: Located, config: Config) -> 
         "withheld": not config.file_contents,
     }
     exclusions = Exclusions.from_config(config)
-    if exclusions.private(source.agent, located.session_id):
+    if exclusions.private_reason(source.agent, located.session_id):
         return False
     is_empty = True
     with gzip.open(file, "wb") as compressed:

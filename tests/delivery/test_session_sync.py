@@ -206,13 +206,13 @@ def test_excluded_project_is_remembered_and_neither_sent_nor_previewed(opensync:
     assert opensync.request_counts == {}
     preview = opensync.syncer.preview(opensync.source, opensync.locate())
     assert list(preview) == [SyncOutcome("s1", excluded=reason)]
-    assert Exclusions.from_config(config).remembers(opensync.source.agent, "s1")
+    assert Exclusions.from_config(config).was_excluded(opensync.source.agent, "s1")
 
 
 def test_session_stays_excluded_when_its_project_is_gone(opensync: Harness) -> None:
     located = source_of(session(message("m1"), project_path="/nowhere/at/all"))
     exclusions = Exclusions.from_config(opensync.syncer.config)
-    exclusions.remember("cursor", "s1", "its project was closed")
+    exclusions.record("cursor", "s1", "its project was closed")
     excluded = SyncOutcome("s1", excluded="its project was closed")
     assert list(opensync.syncer.preview(*located)) == [excluded]
     assert opensync.syncer.sync(*located) == excluded

@@ -1,4 +1,4 @@
-"""Contents of files are found in the calls of every agent's tools, and a note takes their place."""
+"""A note replaces the contents of files in the calls and results of every agent's tools."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ BODY = "SECRET = 1\nprint(SECRET)\n"
 NOTE = "[contents of src/a.py stay here: 2 lines, 25 bytes]"
 
 
-def withheld(*parts: Part) -> list[Part]:
-    return list(contents.withheld(parts))
+def withhold(*parts: Part) -> list[Part]:
+    return list(contents.withhold(parts))
 
 
-def of(name: str, arguments: Any, output: str = "done", *, is_error: bool = False) -> list[Any]:
-    call, result = withheld(
+def clean(name: str, arguments: Any, output: str = "done", *, is_error: bool = False) -> list[Any]:
+    """Return the arguments and the output that are left of a tool call."""
+    call, result = withhold(
         ToolCall("c1", name, arguments), ToolResult("c1", name, output, is_error)
     )
     assert isinstance(call, ToolCall)
@@ -34,8 +35,8 @@ def of(name: str, arguments: Any, output: str = "done", *, is_error: bool = Fals
         "mcp__filesystem__read_text_file", "filesystem_read_file", "codebase_search",
     ],
 )  # fmt: skip
-def test_what_a_tool_read_stays_here(name: str) -> None:
-    assert of(name, {"path": "src/a.py", "offset": 3}, BODY) == [
+def test_contents_that_a_tool_read_stay_here(name: str) -> None:
+    assert clean(name, {"path": "src/a.py", "offset": 3}, BODY) == [
         {"path": "src/a.py", "offset": 3},
         NOTE,
     ]
@@ -66,8 +67,8 @@ def test_what_a_tool_read_stays_here(name: str) -> None:
         ("mcp__fs__write_file", {"path": "src/a.py", "a_field_of_the_future": {"deep": [BODY]}}),
     ],
 )
-def test_what_a_tool_wrote_stays_here(name: str, arguments: dict[str, Any]) -> None:
-    kept, output = of(name, arguments)
+def test_contents_that_a_tool_wrote_stay_here(name: str, arguments: dict[str, Any]) -> None:
+    kept, output = clean(name, arguments)
     assert "SECRET" not in json.dumps(kept)
     assert NOTE in json.dumps(kept)
     assert "src/a.py" in kept.values()
@@ -75,12 +76,12 @@ def test_what_a_tool_wrote_stays_here(name: str, arguments: dict[str, Any]) -> N
     assert output == "done"
 
 
-def test_path_and_what_is_harmless_goes_along() -> None:
+def test_path_and_harmless_fields_are_sent() -> None:
     arguments = {
         "notebook_path": "a.ipynb", "cell_id": "c7", "cell_type": "code", "edit_mode": "insert",
         "replace_all": True, "line": 7, "nothing": None, "new_source": "x = 1",
     }  # fmt: skip
-    kept, _ = of("NotebookEdit", arguments)
+    kept, _ = clean("NotebookEdit", arguments)
     assert kept == {**arguments, "new_source": "[contents of a.ipynb stay here: 1 line, 5 bytes]"}
 
 
@@ -88,18 +89,18 @@ def test_path_and_what_is_harmless_goes_along() -> None:
 @pytest.mark.parametrize("field", ["input", "patchText", None])
 def test_patch_is_named_by_the_files_in_it(name: str, field: str | None) -> None:
     patch = "*** Begin Patch\n*** Update File: src/a.py\n-SECRET\n*** Add File: b.py\n+SECRET\n"
-    kept, _ = of(name, {field: patch} if field else patch)
+    kept, _ = clean(name, {field: patch} if field else patch)
     text = kept[field] if field else kept
     assert text == "[contents of src/a.py, b.py stay here: 5 lines, 77 bytes]"
 
 
-def test_arguments_that_are_a_text_of_json_are_looked_into() -> None:
-    kept, _ = of("write", json.dumps({"path": "src/a.py", "contents": BODY}))
+def test_arguments_in_the_form_of_json_text_are_parsed() -> None:
+    kept, _ = clean("write", json.dumps({"path": "src/a.py", "contents": BODY}))
     assert kept == {"path": "src/a.py", "contents": NOTE}
 
 
-def test_torn_arguments_stay_here_whole() -> None:
-    kept, _ = of("write", '{"path": "src/a.py", "contents": "SECR')
+def test_truncated_arguments_stay_here_completely() -> None:
+    kept, _ = clean("write", '{"path": "src/a.py", "contents": "SECR')
     assert kept == "[contents of a file stay here: 1 line, 38 bytes]"
 
 
@@ -116,28 +117,28 @@ def test_torn_arguments_stay_here_whole() -> None:
         ("Read", "", True),
     ],
 )
-def test_report_of_a_writing_tool_goes_and_its_snippet_stays(
+def test_report_of_a_writing_tool_is_sent_without_the_snippet(
     name: str, output: str, *, stays: bool
 ) -> None:
-    kept = of(name, {"path": "src/a.py", "new_source": BODY}, output)[1]
+    kept = clean(name, {"path": "src/a.py", "new_source": BODY}, output)[1]
     assert (kept == output) is stays
     assert stays or kept.startswith("[contents of src/a.py stay here: ")
 
 
 @pytest.mark.parametrize("is_error", [False, True])
-def test_of_a_report_only_the_first_sentence_goes(*, is_error: bool) -> None:
-    for said, more in (
+def test_only_the_first_sentence_of_a_report_is_sent(*, is_error: bool) -> None:
+    for sentence, details in (
         ("The file src/a.py has been updated. Here's a snippet:", "  1\tSECRET"),
         ("String to replace not found in file.", "String: SECRET = 1"),
     ):
-        assert of("Edit", {"path": "src/a.py"}, f"{said}\n{more}", is_error=is_error)[1] == (
-            f"{said}\n{contents.note('src/a.py', more)}"
-        )
+        assert clean("Edit", {"path": "src/a.py"}, f"{sentence}\n{details}", is_error=is_error)[
+            1
+        ] == (f"{sentence}\n{contents.note('src/a.py', details)}")
 
 
 def test_report_without_its_call_stays_here() -> None:
-    """What it repeats cannot be told."""
-    (result,) = withheld(ToolResult("gone", "NotebookEdit", "Updated cell c7 with SECRET = 1"))
+    """Without the call nobody can tell which contents it repeats."""
+    (result,) = withhold(ToolResult("gone", "NotebookEdit", "Updated cell c7 with SECRET = 1"))
     assert isinstance(result, ToolResult)
     assert "SECRET" not in result.output
 
@@ -153,24 +154,24 @@ INJECTED = {
 
 
 @pytest.mark.parametrize("tag", ["system-reminder", "system_reminder", "ide_selection"])
-@pytest.mark.parametrize("told", INJECTED.values(), ids=INJECTED.keys())
-def test_file_that_an_agent_puts_beside_a_prompt_stays_here(told: str, tag: str) -> None:
-    (kept,) = withheld(Text(f"before\n<{tag}>\n{told}\n</{tag}>\nafter"))
+@pytest.mark.parametrize("text", INJECTED.values(), ids=INJECTED.keys())
+def test_file_that_an_agent_adds_to_a_prompt_stays_here(text: str, tag: str) -> None:
+    (kept,) = withhold(Text(f"before\n<{tag}>\n{text}\n</{tag}>\nafter"))
     assert isinstance(kept, Text)
     assert "SECRET" not in kept.text
     assert "stay here: " in kept.text
     assert kept.text.startswith("before\n")
     assert kept.text.endswith(f"</{tag}>\nafter")
-    assert told.startswith("Result") or "src/a.py" in kept.text
+    assert text.startswith("Result") or "src/a.py" in kept.text
 
 
-def test_words_of_the_user_are_no_injected_file() -> None:
-    said = Text("Contents of src/a.py:\nSECRET = 1")
-    assert withheld(said) == [said]
+def test_the_users_own_words_are_sent() -> None:
+    prompt = Text("Contents of src/a.py:\nSECRET = 1")
+    assert withhold(prompt) == [prompt]
 
 
-def test_error_of_a_file_tool_goes_because_it_says_what_went_wrong() -> None:
-    assert of("Read", {"file_path": "x"}, "File does not exist.", is_error=True)[1] == (
+def test_error_of_a_file_tool_is_sent() -> None:
+    assert clean("Read", {"file_path": "x"}, "File does not exist.", is_error=True)[1] == (
         "File does not exist."
     )
 
@@ -181,27 +182,26 @@ def test_error_of_a_file_tool_goes_because_it_says_what_went_wrong() -> None:
      "WebFetch", "create_plan", "ReadLints", "mcp__db__query", "Task", "delete_file"],
 )  # fmt: skip
 def test_other_tools_are_left_alone(name: str) -> None:
-    assert of(name, {"command": BODY}, BODY) == [{"command": BODY}, BODY]
+    assert clean(name, {"command": BODY}, BODY) == [{"command": BODY}, BODY]
 
 
-def test_category_tells_what_an_unknown_name_does() -> None:
+def test_category_decides_about_an_unknown_tool() -> None:
     call = ToolCall("c1", "brand_new_tool", {"path": "src/a.py", "body": BODY}, "Write")
-    kept, result = withheld(call, ToolResult("c1", "brand_new_tool", BODY))
+    kept, result = withhold(call, ToolResult("c1", "brand_new_tool", BODY))
     assert isinstance(kept, ToolCall)
     assert kept.arguments["body"] == NOTE
     assert isinstance(result, ToolResult)
     assert result.output == NOTE
 
 
-def test_result_whose_call_is_lost_stays_here() -> None:
-    """It may be anything."""
-    (result,) = withheld(ToolResult("gone", "", BODY))
+def test_result_without_its_call_stays_here() -> None:
+    (result,) = withhold(ToolResult("gone", "", BODY))
     assert isinstance(result, ToolResult)
     assert result.output == "[contents of a file stay here: 2 lines, 25 bytes]"
 
 
-def test_text_is_left_alone() -> None:
-    assert withheld(Text(BODY)) == [Text(BODY)]
+def test_other_texts_are_left_alone() -> None:
+    assert withhold(Text(BODY)) == [Text(BODY)]
 
 
 @pytest.mark.parametrize(
@@ -221,5 +221,5 @@ def test_deep_arguments_end_in_a_note() -> None:
     deep: Any = BODY
     for _ in range(200):
         deep = {"x": [deep]}
-    kept, _ = of("Write", {"path": "src/a.py", "deep": deep})
+    kept, _ = clean("Write", {"path": "src/a.py", "deep": deep})
     assert "SECRET" not in json.dumps(kept)

@@ -258,7 +258,7 @@ def test_session_of_an_excluded_project_is_left_out(kept: SessionBackups) -> Non
     excluded = replace(make_session("sub1"), project_path="/secret/plan")
     deleted = replace(make_session("sub2"), project_path="/gone")
     reason = "was opted out before it was deleted"
-    Exclusions.from_config(settings).remember("cursor", "sub2", reason)
+    Exclusions.from_config(settings).record("cursor", "sub2", reason)
     last = replace(make_session("sub3"), project_path="/work")
     assert kept.save(source_of(main, excluded, deleted, last), locate(), settings)
     assert [copy.id for copy in read(kept)] == ["s1", "sub3"]

@@ -184,7 +184,7 @@ def test_full_disk_starts_no_cooldown(online: OnlineUser, monkeypatch: pytest.Mo
         raise OSError(28, "No space left on device", "somewhere")
 
     with monkeypatch.context() as patch:
-        patch.setattr("opensync_hooks.privacy.exclusion.Exclusions.remember", fail)
+        patch.setattr("opensync_hooks.privacy.exclusion.Exclusions.record", fail)
         worker.main(seconds=30)
     assert online.cooldown() is None
     assert "No space left" in (online.job().error or "")

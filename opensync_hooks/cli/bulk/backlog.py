@@ -36,5 +36,5 @@ def by_agent(config: Config, ledger: Ledger) -> dict[str, Backlog]:
 def is_unsynced(config: Config, ledger: Ledger, source: Source, session: Located) -> bool:
     """Whether a session changed since its last complete delivery, and is not excluded."""
     record = SessionRecord(ledger, config.destination, source.agent, session.session_id)
-    is_excluded = Exclusions.from_config(config).remembers(source.agent, session.session_id)
+    is_excluded = Exclusions.from_config(config).was_excluded(source.agent, session.session_id)
     return record.fingerprint() != session.fingerprint and not is_excluded

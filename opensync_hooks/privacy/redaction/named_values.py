@@ -245,7 +245,7 @@ NAMED_VALUES: tuple[Rule, ...] = (
     Rule(
         "api-key",
         ("*key",),
-        _strict(_KEY, [f"{of}.key" for of in ("api", "access", "auth", "private")]),
+        _strict(_KEY, [f"{word}.key" for word in ("api", "access", "auth", "private")]),
         (
             *_examples("api_key", fill(ALNUM, 16)),
             Example(fill(ALNUM, 16), "X-Api-Key: "),
