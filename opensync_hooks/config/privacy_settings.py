@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,9 +114,25 @@ def _compile(name: str, text: object, path: Path) -> re.Pattern[str]:
             f"{path}: the pattern `{name}` is not a regular expression ({error}).",
             "Correct it; nothing is sent until then. TOML leaves backslashes alone within '…'.",
         ) from None
+    if sys.version_info < (3, 11, 5) and possessive_quantifiers(text):
+        raise NotConfiguredError(
+            f"{path}: the pattern `{name}` uses a possessive quantifier, which this version of "
+            "Python compiles wrongly.",
+            "Write an atomic group, (?>a+), in its place; nothing is sent until then.",
+        )
     if pattern.match(""):
         raise NotConfiguredError(
             f"{path}: the pattern `{name}` matches the empty text, so it would match everywhere.",
             "Correct it; nothing is sent until then.",
         )
     return pattern
+
+
+def possessive_quantifiers(pattern: str) -> list[str]:
+    """Return the quantifiers that never give back, which end in a second `+`.
+
+    CPython before 3.11.5 compiles them wrongly (python/cpython#106052).
+    """
+    without_escapes = re.sub(r"(?s)\\.", "a", pattern)
+    without_classes = re.sub(r"\[\^?\]?[^\]]*\]", "a", without_escapes)
+    return re.findall(r"(?:[*+?]|\{[\d,]+\})\+", without_classes)

@@ -1,8 +1,9 @@
-"""What config.toml and the environment say about privacy is taken exactly, or refused by name."""
+"""Privacy settings apply exactly, or are refused by name."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,14 +27,14 @@ def load(path: Path, text: str, environ: Mapping[str, str] | None = None) -> Con
     return config.load({**os.environ, **(environ or {})})
 
 
-def test_without_a_word_everything_that_can_stay_stays(settings: Path) -> None:
-    found = load(settings, "\n")
-    assert (found.thinking, found.redact, found.file_contents) == (False, True, False)
-    assert (found.patterns, found.allow, found.exclude) == ((), (), ())
+def test_by_default_everything_that_can_stay_stays(settings: Path) -> None:
+    loaded = load(settings, "\n")
+    assert (loaded.thinking, loaded.redact, loaded.file_contents) == (False, True, False)
+    assert (loaded.patterns, loaded.allow, loaded.exclude) == ((), (), ())
 
 
-def test_all_of_it_can_be_set(settings: Path) -> None:
-    found = load(
+def test_every_setting_can_be_set(settings: Path) -> None:
+    loaded = load(
         settings,
         """
         [privacy]
@@ -46,18 +47,18 @@ def test_all_of_it_can_be_set(settings: Path) -> None:
         employee = 'EMP-\\d{6}'
         """,
     )
-    assert (found.thinking, found.redact, found.file_contents) == (True, False, True)
-    assert found.exclude == ("~/clients/*",)
-    assert [name for name, _ in found.patterns] == ["employee"]
-    assert found.patterns[0][1].fullmatch("EMP-123456")
-    literal, regex = found.allow
+    assert (loaded.thinking, loaded.redact, loaded.file_contents) == (True, False, True)
+    assert loaded.exclude == ("~/clients/*",)
+    assert [name for name, _ in loaded.patterns] == ["employee"]
+    assert loaded.patterns[0][1].fullmatch("EMP-123456")
+    literal, regex = loaded.allow
     assert literal.fullmatch("a+b")
     assert not literal.fullmatch("aab")
     assert regex.fullmatch("cccd")
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "expected"),
     [
         ("REDACT", "0", (False, False, False)), ("REDACT", "off", (False, False, False)),
         ("REDACT", "maybe", (False, True, False)), ("REDACT", "", (False, True, False)),
@@ -65,11 +66,11 @@ def test_all_of_it_can_be_set(settings: Path) -> None:
         ("THINKING", "yes", (True, True, False)), ("THINKING", "nonsense", (False, True, False)),
     ],
 )  # fmt: skip
-def test_environment_wins_and_nonsense_in_it_opens_nothing(
-    settings: Path, name: str, value: str, said: tuple[bool, bool, bool]
+def test_environment_wins_and_an_unclear_value_opens_nothing(
+    settings: Path, name: str, value: str, expected: tuple[bool, bool, bool]
 ) -> None:
-    found = load(settings, "\n", {f"OPENSYNC_HOOKS_{name}": value})
-    assert (found.thinking, found.redact, found.file_contents) == said
+    loaded = load(settings, "\n", {f"OPENSYNC_HOOKS_{name}": value})
+    assert (loaded.thinking, loaded.redact, loaded.file_contents) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_environment_wins_and_nonsense_in_it_opens_nothing(
         ("[privacy.patterns]\n'no name' = 'x'", ["name of a pattern"]),
     ],
 )
-def test_setting_that_cannot_be_used_is_named_with_its_file_and_a_cure(
+def test_unusable_setting_is_named_with_its_file_and_a_fix(
     settings: Path, text: str, names: list[str]
 ) -> None:
     with pytest.raises(NotConfiguredError) as caught:
@@ -96,3 +97,17 @@ def test_setting_that_cannot_be_used_is_named_with_its_file_and_a_cure(
         assert name in str(caught.value)
     assert caught.value.hint
     assert "no name" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", [(3, 11, 2), (3, 11, 5), (3, 13, 0)])
+def test_pattern_that_this_python_compiles_wrongly_is_refused(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", version)
+    text = "[privacy.patterns]\nplain = '\\++[*+]'\nstaff = 'EMP-[0-9]++'"
+    if version >= (3, 11, 5):
+        assert len(load(settings, text).patterns) == 2
+        return
+    with pytest.raises(NotConfiguredError, match="`staff` uses a possessive quantifier") as caught:
+        load(settings, text)
+    assert "(?>a+)" in caught.value.hint

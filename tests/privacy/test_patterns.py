@@ -14,18 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from opensync_hooks.config.privacy_settings import possessive_quantifiers
 from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.privacy.redaction.table import RULES
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("opensync_hooks/**/*.py"), *ROOT.glob("hooks/*.py"), ROOT / "install.py"]
-
-
-def possessive_quantifiers(pattern: str) -> list[str]:
-    """The quantifiers of a pattern that never give back: `*+`, `++`, `?+`, `{m,n}+`."""
-    without_escapes = re.sub(r"(?s)\\.", "a", pattern)
-    without_classes = re.sub(r"\[\^?\]?[^\]]*\]", "a", without_escapes)
-    return re.findall(r"(?:[*+?]|\{[\d,]+\})\+", without_classes)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from opensync_hooks.privacy.redaction.headers import HEADERS
@@ -272,14 +273,14 @@ TEXTS = st.lists(PIECES, max_size=8).flatmap(
 
 
 @settings(max_examples=1500, deadline=None)
-@given(TEXTS)
+@hypothesis.given(TEXTS)
 def test_masking_twice_is_masking_once(text: str) -> None:
     once = redact(text)
     assert redact(once) == once
 
 
 @settings(max_examples=300, deadline=None)
-@given(
+@hypothesis.given(
     st.lists(st.sampled_from(EXAMPLES), min_size=1, max_size=6),
     st.sampled_from(["\n", "\n\n"]),
 )
