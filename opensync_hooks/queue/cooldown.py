@@ -20,6 +20,7 @@ from opensync_hooks.errors import (
     DiskError,
     KeyRefusedError,
     OpenSyncError,
+    RedactionError,
     UnreachableError,
     UnusableDestinationError,
     UnusableFileError,
@@ -97,8 +98,8 @@ def next_cooldown(
 
 
 def needs_user(error: OpenSyncError) -> bool:
-    """Whether no further attempt helps until the user changes the login."""
-    return _cause(error) in ("key refused", "wrong address")
+    """Whether no further attempt helps until the user changes the login or the installation."""
+    return isinstance(error, RedactionError) or _cause(error) in ("key refused", "wrong address")
 
 
 def _cause(error: OpenSyncError) -> Cause | None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.errors import RedactionError
+from opensync_hooks.config import Folders
+from opensync_hooks.errors import OpenSyncError, RedactionError
+from opensync_hooks.model import Trigger
 from opensync_hooks.privacy import self_test
 from opensync_hooks.privacy.redaction import redactor
 from opensync_hooks.privacy.redaction.prefilter import Prefilter
@@ -112,6 +114,22 @@ def test_worker_sends_nothing_keeps_the_job_and_says_why(
     worker.main(at_once=True)
     assert user.stored() == {"s1"}
     assert WARNING not in run("status").stdout
+
+
+@pytest.mark.usefixtures("repair")
+def test_waiting_hook_returns_at_once(user: ClaudeUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No further attempt helps, and the agent waits."""
+    runs: list[object] = []
+    run_worker = worker._run
+
+    def count(folders: Folders, end: float, *, at_once: bool) -> OpenSyncError | None:
+        runs.append(folders)
+        return run_worker(folders, end, at_once=at_once)
+
+    monkeypatch.setattr(worker, "_run", count)
+    worker.serve(Trigger("claude-code", "s1"), {})
+    assert len(runs) == 1
+    assert len(user.spool.jobs()) == 1
 
 
 def test_command_sends_nothing_to_a_server_and_says_why(
