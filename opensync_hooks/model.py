@@ -67,6 +67,8 @@ class Text:
 @dataclass(frozen=True, slots=True)
 class Reasoning:
     text: str
+    is_doubtful: bool = False
+    """It may be answer instead: its agent wrote both into one text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,8 @@ class Session:
     """Which of the agent's copies this was read from, where the agent keeps several."""
     richer_origin: str | None = None
     """A copy that holds more. Once that one has been delivered, this one is not delivered."""
+    folders: tuple[str, ...] = ()
+    """Other folders that were open in it: a rule on any of them holds for the session."""
 
     def map_messages(self, function: Callable[[Message], Message]) -> Session:
         """Return the session with a function applied to every message, each time it is walked."""
@@ -207,6 +211,8 @@ class HookFacts:
     turns: tuple[TurnUsage, ...] = ()
     cwd: str | None = None
     agent_version: str | None = None
+    roots: tuple[str, ...] = ()
+    """Every folder of the session's window, in the agent's order."""
 
 
 @dataclass(frozen=True, slots=True)

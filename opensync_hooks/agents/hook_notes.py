@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from opensync_hooks.agents.json_access import get_str
+from opensync_hooks.agents.json_access import get_str, get_strs
 from opensync_hooks.hook import paths
 from opensync_hooks.model import HookFacts, Json, TurnUsage, Usage
 from opensync_hooks.system.files import (
@@ -41,7 +41,8 @@ class HookNotes:
         try:
             value = json.loads(read_file(self._path(session_id)))
             turns = tuple(_turn_usage(turn) for turn in value["turns"])
-            return HookFacts(turns, get_str(value, "cwd"), get_str(value, "agent_version"))
+            version, roots = get_str(value, "agent_version"), tuple(get_strs(value, "roots"))
+            return HookFacts(turns, get_str(value, "cwd"), version, roots)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return HookFacts()
 
@@ -68,6 +69,7 @@ def merged(existing: HookFacts, new: HookFacts) -> HookFacts:
         turns=_merged_turns((*existing.turns, *new.turns)),
         cwd=new.cwd or existing.cwd,
         agent_version=new.agent_version or existing.agent_version,
+        roots=tuple(dict.fromkeys((*new.roots, *existing.roots))),
     )
 
 

@@ -64,7 +64,7 @@ class Syncer:
             return  # it is not even read
         for session in source.read(located):
             is_main = session.id == located.session_id
-            reason = exclusions.reason(source.agent, session.id, session.project_path)
+            reason = exclusions.reason(session)
             if not is_preview:
                 exclusions.record(source.agent, session.id, reason)
             if reason:

@@ -26,6 +26,7 @@ from opensync_hooks.model import (
 from opensync_hooks.privacy import contents, self_test
 from opensync_hooks.privacy.redaction.redactor import Redactor
 
+DOUBTFUL = "[text that may be a thought stays here; `thinking = true` sends it]"
 _MAX_DEPTH = 12
 _WORD_BEFORE_SPACE = re.compile(r"(?<!\S)(?=[^\s\d]{0,200}\d)((?>\S{6,})) ")
 """A word with a digit in it, which may continue behind the space."""
@@ -40,7 +41,11 @@ def clean_message(
     """
     parts: Iterable[Part] = message.parts
     if not config.thinking:
-        parts = (part for part in parts if not isinstance(part, Reasoning))
+        parts = (
+            Text(DOUBTFUL) if isinstance(part, Reasoning) else part
+            for part in parts
+            if not isinstance(part, Reasoning) or part.is_doubtful
+        )
     if not config.file_contents:
         parts = contents.withhold(parts)
     if not config.redact:
@@ -103,7 +108,7 @@ def _redact_part(part: Part, redactor: Redactor) -> Part:
         case Text(text):
             return Text(redact(text))
         case Reasoning(text):
-            return Reasoning(redact(text))
+            return replace(part, text=redact(text))
         case ToolCall(name=name, title=title):
             arguments = _redact_json(part.arguments, redactor)
             return replace(part, name=redact(name), arguments=arguments, title=redact(title))

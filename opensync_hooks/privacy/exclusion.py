@@ -14,6 +14,7 @@ from pathlib import Path
 
 from opensync_hooks.config import Config
 from opensync_hooks.hook import paths
+from opensync_hooks.model import Session
 from opensync_hooks.system.files import atomic_write, read_file, session_file_stem
 
 IGNORE = ".opensync-ignore"
@@ -44,15 +45,17 @@ class Exclusions:
         """Return why the session may not even be read; None if it is not private."""
         return _PRIVATE if self._recorded(agent, session_id) == _PRIVATE else None
 
-    def reason(self, agent: str, session_id: str, project: str | None) -> str | None:
-        """Return why the session is not delivered, as a sentence; None if it may be."""
-        reason = (
-            self.private_reason(agent, session_id)
-            or self._matching_glob(project)
-            or _opted_out(project)
-        )
-        if reason is None and project and not os.path.isdir(project):  # noqa: PTH112 - never raises
-            return self._recorded(agent, session_id)
+    def reason(self, session: Session) -> str | None:
+        """Return why the session is not delivered, as a sentence; None if it may be.
+
+        One folder that is excluded keeps the whole session here.
+        """
+        reason = self.private_reason(session.agent, session.id)
+        folders = dict.fromkeys(filter(None, (session.project_path, *session.folders)))
+        for folder in folders:
+            reason = reason or self._matching_glob(folder) or _opted_out(folder)
+        if reason is None and not all(map(os.path.exists, folders)):
+            return self._recorded(session.agent, session.id)
         return reason
 
     def record(self, agent: str, session_id: str, reason: str | None) -> None:

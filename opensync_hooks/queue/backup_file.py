@@ -54,7 +54,7 @@ def write(file: IO[bytes], source: Source, located: Located, config: Config) -> 
     with gzip.open(file, "wb") as compressed:
         compressed.write(_line(header))
         for session in source.read(located):
-            if exclusions.reason(source.agent, session.id, session.project_path):
+            if exclusions.reason(session):
                 continue
             is_empty = False
             head = asdict(replace(clean_session(session, config), messages=()))
@@ -139,8 +139,10 @@ def _damaged(path: Path, error: Exception) -> SourceError:
 
 
 def _session(value: dict[str, Any], messages: Iterable[Message]) -> Session:
+    known = _fields_of(Session, value)
     charges = tuple(_charge(charge) for charge in value["charges"])
-    return Session(**{**_fields_of(Session, value), "charges": charges, "messages": messages})
+    folders = tuple(value.get("folders", ()))
+    return Session(**{**known, "charges": charges, "folders": folders, "messages": messages})
 
 
 def _message(value: dict[str, Any]) -> Message:

@@ -18,6 +18,7 @@ import pytest
 from opensync_hooks.config import load
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook import entry
+from opensync_hooks.model import Session
 from opensync_hooks.privacy.exclusion import IGNORE, Exclusions
 from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
@@ -35,7 +36,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def reason(folder: Path, project: str | Path | None, *globs: str) -> str | None:
-    return Exclusions(folder, globs).reason("claude-code", "s1", str(project) if project else None)
+    session = Session("s1", "claude-code", project_path=str(project) if project else None)
+    return Exclusions(folder, globs).reason(session)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from opensync_hooks.agents.cursor import timestamps, tools
-from opensync_hooks.agents.cursor.conversation import Step, model_name, text_parts
+from opensync_hooks.agents.cursor.conversation import Step, answer_parts, model_name, text_parts
 from opensync_hooks.agents.json_access import (
     as_dict,
     decode,
@@ -72,7 +72,8 @@ def _parts(bubble: Json, bubble_id: str, tool: Json) -> Iterator[Part]:
     if not thoughts[0]:
         thoughts = [_thought(block) for block in get_list(bubble, "allThinkingBlocks")]
     yield from (Reasoning(thought) for thought in thoughts if thought and thought.strip())
-    yield from text_parts(_text(bubble))
+    text = _text(bubble)
+    yield from answer_parts(text) if role(bubble) == "assistant" else text_parts(text)
     yield from tools.parts(tool, bubble_id)
     if role(bubble) == "user":
         yield from _attachments(bubble)

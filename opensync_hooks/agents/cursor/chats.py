@@ -52,11 +52,13 @@ def read_conversation(path: Path, session_id: str) -> Conversation:
     meta, blob_graph = sqlite_snapshot.read(path, _load)
     notes = _notes_beside(path)
     conversation = graph.to_conversation(session_id, blob_graph or Graph(()))
-    folders = map(projects.uri_path, blob_graph.folders if blob_graph else ())
+    uris = map(projects.uri_path, blob_graph.folders if blob_graph else ())
+    folders = tuple(filter(None, uris))
     return replace(
         conversation,
         name=get_str(meta, "name"),
-        project_path=get_str(notes, "cwd") or next(filter(None, folders), None),
+        project_path=get_str(notes, "cwd") or next(iter(folders), None),
+        folders=folders,
         model=model_name(get_str(meta, "lastUsedModel")),
         created_at=timestamps.parse(meta.get("createdAt"))
         or timestamps.parse(notes.get("createdAtMs"))

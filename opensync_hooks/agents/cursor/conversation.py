@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +12,7 @@ from opensync_hooks.model import (
     HookFacts,
     Message,
     Part,
+    Reasoning,
     Role,
     Session,
     Text,
@@ -23,6 +25,7 @@ AGENT = "cursor"
 RICHEST_ORIGIN = "database"
 _DEFAULT_NAMES = ("New Agent", "New Chat")
 _AUTOMATIC_MODELS = ("", "default", "auto")
+_THOUGHT_TAG = re.compile(r"(?<!`)<(/?think(?:ing)?)>(?!`)", re.IGNORECASE)
 _MAX_PARTS = 500
 _MAX_LENGTH = 2_000_000
 
@@ -58,6 +61,9 @@ class Conversation:
     steps: Iterable[Step] = ()
     name: str | None = None
     project_path: str | None = None
+    """What the window was opened on: a folder, or a file that lists folders."""
+    folders: tuple[str, ...] = ()
+    """Other folders that the session names, such as its repositories."""
     git_branch: str | None = None
     model: str | None = None
     created_at: int | None = None
@@ -83,6 +89,7 @@ class Conversation:
             self,
             name=self.name or other.name,
             project_path=self.project_path or other.project_path,
+            folders=(*self.folders, *other.folders),
             git_branch=self.git_branch or other.git_branch,
             model=self.model or other.model,
             created_at=self.created_at or other.created_at,
@@ -99,6 +106,21 @@ def model_name(name: str | None) -> str | None:
 
 def text_parts(text: str | None) -> tuple[Part, ...]:
     return (Text(text),) if text and text.strip() else ()
+
+
+def answer_parts(text: str | None) -> Iterator[Part]:
+    """Separate an answer from the thoughts that some models write into it between tags."""
+    pieces = _THOUGHT_TAG.split(text or "")
+    if len(pieces) == 1:
+        yield from text_parts(text)
+        return
+    tags = ["", *pieces[1::2], ""]
+    for words, before, after in zip(map(str.strip, pieces[::2]), tags, tags[1:], strict=False):
+        is_opened, is_closed = before[:1] not in ("", "/"), after.startswith("/")
+        if words and (is_opened or is_closed):
+            yield Reasoning(words, is_doubtful=not (is_opened and is_closed))
+        else:
+            yield from text_parts(words)
 
 
 def to_session(conversation: Conversation, hook_facts: HookFacts) -> Session:
@@ -130,6 +152,7 @@ def to_session(conversation: Conversation, hook_facts: HookFacts) -> Session:
         charges=tuple(charges.values()),
         title=_title(conversation, first_prompt),
         project_path=conversation.project_path,
+        folders=conversation.folders,
         model=conversation.model or last_model,
         provider=AGENT,
         created_at=conversation.created_at or min(times, default=None),

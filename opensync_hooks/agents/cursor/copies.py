@@ -42,8 +42,9 @@ class SessionCopies:
         storages = (path.parent.parent / "workspaceStorage" for path in paths.databases)
         return cls(paths, EditorWindows(tuple(dict.fromkeys(storages)), paths.databases))
 
-    def read(self, session_id: str, cwd: str | None = None) -> Conversation | None:
-        """Return the richest copy; `cwd`: the folder that hooks reported."""
+    def read(self, session_id: str, roots: tuple[str, ...] = ()) -> Conversation | None:
+        """Return the richest copy; `roots`: the window's folders as hooks reported them."""
+        cwd = next(iter(roots), None)
         empty: Conversation | None = None
         for path in self.paths.databases:
             rows = state_db.read_rows(path, session_id)
@@ -51,16 +52,16 @@ class SessionCopies:
                 continue
             conversation = composer.to_conversation(session_id, rows)
             if conversation.has_content:
-                return self._completed(conversation, cwd)
+                return self._completed(conversation, roots)
             blob_graph = state_db.read_graph(path, session_id)
             if blob_graph:
                 view = graph.to_conversation(session_id, blob_graph)
                 view = view.with_missing_from(conversation)
-                return self._completed(self._restored(view, cwd), cwd)
+                return self._completed(self._restored(view, cwd), roots)
             empty = conversation.with_missing_from(empty)
         in_files = self._read_chat(session_id, cwd) or self._read_transcript(session_id, cwd)
         best = in_files.with_missing_from(empty) if in_files else empty
-        return self._completed(best, cwd) if best else None
+        return self._completed(best, roots) if best else None
 
     def _read_chat(self, session_id: str, cwd: str | None) -> Conversation | None:
         """Return the chat that has content: of two, the one in the hook's folder, or the newer."""
@@ -94,19 +95,21 @@ class SessionCopies:
         transcript = self._read_transcript(view.session_id, cwd or view.project_path)
         return compaction.restore(view, transcript) if transcript else view
 
-    def _completed(self, conversation: Conversation, cwd: str | None) -> Conversation:
-        """Add the session's folder, and the subagents of which there is only a transcript."""
+    def _completed(self, conversation: Conversation, roots: tuple[str, ...]) -> Conversation:
+        """Add the session's folders, and the subagents of which there is only a transcript."""
         session_id, children = conversation.session_id, conversation.children
         listed = {transcripts.file_name(child) for child in children}
         files = transcripts.subagent_files(self.paths.projects, session_id)
         unlisted = (file.name for file in files if file.name not in listed)
-        folder = conversation.project_path or cwd or self.windows.folder_of(session_id)
-        return replace(conversation, project_path=folder, children=(*children, *unlisted))
+        if not (conversation.project_path or conversation.folders or roots):
+            roots = tuple(filter(None, (self.windows.folder_of(session_id),)))
+        resolved = projects.resolve(conversation, roots)
+        return replace(resolved, children=(*children, *unlisted))
 
 
 def read_single_file(path: Path) -> Conversation | None:
     """Return the session in a file outside of Cursor's folders; None for a file of another kind."""
     if path.name == chats.DATABASE_NAME:
-        return chats.read_conversation(path, path.parent.name)
+        return projects.resolve(chats.read_conversation(path, path.parent.name), ())
     file = transcripts.from_path(path)
     return transcripts.read_conversation(file, file.name) if file else None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from opensync_hooks.agents.cursor import prompts, timestamps, tools
-from opensync_hooks.agents.cursor.conversation import Conversation, Step, text_parts
+from opensync_hooks.agents.cursor.conversation import Conversation, Step, answer_parts, text_parts
 from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.json_access import as_dict, get_dicts, get_str
 from opensync_hooks.model import Json, Part, Reasoning, ToolCall, ToolResult
@@ -170,7 +170,7 @@ def _parts(message: Json, results: dict[str, ToolResult]) -> Iterator[Part]:
     for block in content_blocks(message):
         block_type, text = block.get("type"), get_str(block, "text")
         if block_type == "text":
-            yield from text_parts(text)
+            yield from answer_parts(text)
         elif block_type == "reasoning" and text and text.strip():
             yield Reasoning(text)
         elif block_type == "tool-call":

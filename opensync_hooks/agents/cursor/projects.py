@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from opensync_hooks.agents import sqlite_snapshot
+from opensync_hooks.agents.cursor.conversation import Conversation
 from opensync_hooks.agents.json_access import (
     as_dict,
     get_dict,
@@ -21,22 +24,92 @@ from opensync_hooks.agents.json_access import (
     get_strs,
 )
 from opensync_hooks.agents.safe_open import open_regular
+from opensync_hooks.agents.settings_files import jsonc_edit
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Json
+from opensync_hooks.model import Attachment, Json, Part, ToolCall
 
 _MAX_BYTES = 1 << 20
+_MAX_PATH_TEXT = 4_000
+_WINDOW_FILE = "workspace.json"
 _PANE = "workbench.panel.composerChatViewPane"
 _VIEW = "workbench.panel.aichat.view."
 _DRIVE = re.compile(r"/([A-Za-z]):(?:/|\Z)")
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]+")
 
 
-def project_path(document: Json) -> str | None:
-    """Return the folder that a session's document names: its window's, else its repository's."""
+def window_path(document: Json) -> str | None:
+    """Return what the session's window was opened on: a folder, or a file that lists folders."""
     workspace = get_dict(document, "workspaceIdentifier")
-    path = uri_path(workspace.get("uri") or workspace.get("configPath"))
-    repositories = get_list(document, "trackedGitRepos")
-    return path or (get_str(as_dict(repositories[0]), "repoPath") if repositories else None)
+    return uri_path(workspace.get("uri") or workspace.get("configPath"))
+
+
+def repositories(document: Json) -> tuple[str, ...]:
+    paths = (get_str(entry, "repoPath") for entry in get_dicts(document, "trackedGitRepos"))
+    return tuple(path for path in map(uri_path, paths) if path)
+
+
+def folders_of(path: str) -> tuple[str, ...]:
+    """Return the folders that a workspace file lists; any other path is the folder itself."""
+    if not path.endswith((".code-workspace", "workspace.json")):
+        return (path,)
+    try:
+        with open_regular(Path(path)) as file:
+            value = jsonc_edit.parse(file.read(_MAX_BYTES).decode("utf-8-sig", "replace"))
+    except (SourceError, OSError, ValueError, RecursionError):
+        return ()
+    base = os.path.dirname(path)  # noqa: PTH120 - Path would not resolve `..`
+    paths = (
+        uri_path(entry.get("uri")) or get_str(entry, "path")
+        for entry in get_dicts(value, "folders")
+    )
+    absolute = (os.path.normpath(os.path.join(base, path)) for path in paths if path)  # noqa: PTH118
+    return tuple(dict.fromkeys(absolute))
+
+
+def resolve(conversation: Conversation, roots: Iterable[str]) -> Conversation:
+    """Return the conversation with its project, and with every folder that was open in it.
+
+    `roots`: the folders of its window from other places, best first. The project is the one of the
+    window's folders in which the conversation worked, else the first.
+    """
+    window = (conversation.project_path,) if conversation.project_path else ()
+    groups = (window, conversation.folders, tuple(roots))
+    listed = [tuple(folder for path in group for folder in folders_of(path)) for group in groups]
+    candidates = tuple(dict.fromkeys(next(filter(None, listed), ())))
+    everything = dict.fromkeys(path for paths in (*listed, *groups) for path in paths)
+    project = _worked_in(conversation, candidates) if len(candidates) > 1 else None
+    project = project or next(iter(candidates), None)
+    return replace(conversation, project_path=project, folders=tuple(everything))
+
+
+def _worked_in(conversation: Conversation, folders: Iterable[str]) -> str | None:
+    """Return the folder that calls and attachments name most often; None if they name none."""
+    nested_first = sorted(folders, key=len, reverse=True)
+    counts: Counter[str] = Counter()
+    for step in conversation.steps:
+        texts = [text for part in step.parts for text in _path_texts(part)]
+        for text in texts:
+            counts.update([path for path in nested_first if _names_path(text, path)][:1])
+    return max(counts, key=counts.__getitem__, default=None)
+
+
+def _path_texts(part: Part) -> Iterator[str]:
+    if isinstance(part, Attachment):
+        yield part.name
+    values = [part.arguments] if isinstance(part, ToolCall) else []
+    for value in values:  # grows while it is walked
+        if isinstance(value, dict | list):
+            values += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, str):
+            yield value[:_MAX_PATH_TEXT]
+
+
+def _names_path(text: str, folder: str) -> bool:
+    """Whether the text names the folder or a path in it, maybe relative to the window."""
+    plain, plain_folder = text.replace("\\", "/"), folder.replace("\\", "/")
+    name = plain_folder.rpartition("/")[2]
+    is_inside = re.search(rf"{re.escape(plain_folder)}(?![\w.-])", plain)
+    return bool(is_inside) or plain.startswith(f"{name}/")
 
 
 def git_branch(document: Json) -> str | None:
@@ -60,7 +133,7 @@ def uri_path(uri: Any) -> str | None:
     except ValueError:
         return None
     if not parts.scheme or len(parts.scheme) == 1:  # a single letter is a drive
-        return uri or None
+        return _native(uri) or None
     path = unquote(parts.path)
     if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
         return "\\\\" + parts.netloc + path.replace("/", "\\")
@@ -104,7 +177,7 @@ class EditorWindows:
         return self._folders_by_session.get(session_id)
 
     def folders(self) -> Iterator[str]:
-        """Yield every folder that a window was ever opened on."""
+        """Yield everything that a window was ever opened on."""
         yield from (folder for _, folder in self._opened())
 
     def _opened(self) -> Iterator[tuple[Path, str]]:
@@ -118,7 +191,7 @@ class EditorWindows:
 
 def _opened_folder(window: Path) -> str | None:
     try:
-        with open_regular(window / "workspace.json") as file:
+        with open_regular(window / _WINDOW_FILE) as file:
             value = as_dict(file.read(_MAX_BYTES))
     except SourceError:
         return None
@@ -131,7 +204,8 @@ def _listed_folders(database: Path) -> Iterator[tuple[str, str]]:
     with suppress(SourceError):
         headers = sqlite_snapshot.read(database, _composer_headers) if database.is_file() else []
     for header in map(as_dict, headers):
-        session_id, folder = get_str(header, "composerId"), project_path(header)
+        session_id = get_str(header, "composerId")
+        folder = window_path(header) or next(iter(repositories(header)), None)
         if session_id and folder:
             yield session_id, folder
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from opensync_hooks.agents.cursor import conversation, copies, locations
+from opensync_hooks.agents.cursor import conversation, copies, locations, projects
 from opensync_hooks.agents.cursor.conversation import model_name
 from opensync_hooks.agents.cursor.copies import SessionCopies
 from opensync_hooks.agents.cursor.paths import CursorPaths
@@ -65,10 +65,13 @@ class CursorSource:
         usage = _usage(payload)
         has_tokens = usage.prompt_tokens or usage.output_tokens  # zero is unknown: an aborted turn
         turn = TurnUsage(turn_id or "", model_name(get_str(payload, "model")), usage)
+        paths = map(projects.uri_path, get_strs(payload, "workspace_roots"))
+        roots = tuple(path for path in paths if path)
         facts = HookFacts(
             turns=(turn,) if turn_id and has_tokens else (),
-            cwd=next(iter(get_strs(payload, "workspace_roots")), None),
+            cwd=next(iter(roots), None),
             agent_version=get_str(payload, "cursor_version"),
+            roots=roots,
         )
         return HookEvent(trigger, facts)
 
@@ -92,7 +95,7 @@ class CursorSource:
     def is_settled(self, trigger: Trigger) -> bool:
         """Return whether the last turn is complete, and is the one that has just ended."""
         hook_facts = self._hook_facts(trigger.session_id)
-        copy = self._copies.read(trigger.session_id, hook_facts.cwd)
+        copy = self._copies.read(trigger.session_id, _roots(hook_facts))
         if copy is None or not copy.is_settled:
             return False
         # A turn can only be missed if earlier ones bear the ids that hooks reported.
@@ -111,16 +114,16 @@ class CursorSource:
 
     def _read_family(self, located: Located) -> Iterator[Session]:
         """Yield the session, then its subagents, theirs, and so on, each once."""
-        no_parent: tuple[str | None, str | None] = (None, None)
+        no_parent: tuple[str | None, tuple[str, ...]] = (None, ())
         pending = deque([(located.session_id, *no_parent)])
         seen: set[str] = set()
         while pending and len(seen) < _MAX_FAMILY:
-            session_id, parent_id, parent_folder = pending.popleft()
+            session_id, parent_id, parent_folders = pending.popleft()
             if session_id in seen:
                 continue
             seen.add(session_id)
             hook_facts = self._hook_facts(session_id)
-            copy = self._copies.read(session_id, hook_facts.cwd or parent_folder)
+            copy = self._copies.read(session_id, _roots(hook_facts) or parent_folders)
             if copy is None:
                 continue
             copy = replace(copy, parent_id=copy.parent_id or parent_id)
@@ -128,11 +131,17 @@ class CursorSource:
             changed_at = max(session.updated_at or 0, located.changed_at)
             is_abandoned = time.time() * 1000 - changed_at >= _ABANDONED_MS
             yield replace(session, is_partial=session.is_partial and not is_abandoned)
-            pending.extend((child, session_id, copy.project_path) for child in copy.children)
+            folders = tuple(filter(None, (copy.project_path, *copy.folders)))
+            pending.extend((child, session_id, folders) for child in copy.children)
 
     def _is_ours(self, path: Path) -> bool:
         folders = (*self._paths.projects, *self._paths.chats)
         return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
+
+
+def _roots(facts: HookFacts) -> tuple[str, ...]:
+    """Return the window's folders; notes of earlier versions have the first one alone."""
+    return facts.roots or tuple(filter(None, (facts.cwd,)))
 
 
 def _usage(payload: Json) -> Usage:

@@ -1,30 +1,43 @@
 """Parses a transcript into steps: JSON lines, or the text that older versions wrote.
 
-A transcript holds no tool results, ids, models or tokens. In JSON lines thoughts cannot be told
-from the answer; the older text marks them.
+A transcript holds no ids, models or tokens, and hardly any tool results. Thoughts
+cannot be told from the answer: JSON lines have them behind it, after an empty line; the older text
+marks where they begin.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from opensync_hooks.agents.cursor import prompts, tools
-from opensync_hooks.agents.cursor.conversation import Step, text_parts
+from opensync_hooks.agents.cursor.conversation import Step, answer_parts, text_parts
 from opensync_hooks.agents.cursor.graph import content_blocks
 from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.json_access import decode_dict, get_dict, get_str
-from opensync_hooks.model import Attachment, Json, Part, Reasoning, Text, ToolCall
+from opensync_hooks.model import Attachment, Json, Part, Reasoning, Text, ToolCall, ToolResult
 
 _SPEAKER = re.compile(r"^(user|assistant):\n", re.MULTILINE)
 _MARK = re.compile(r"^\[(Thinking|Tool call|Tool result)\] ?(.*)$", re.MULTILINE)
-_ARGUMENT = re.compile(r"^  ([A-Za-z_][A-Za-z0-9_-]*): ?", re.MULTILINE)
+_ARGUMENT = re.compile(r"^  ([A-Za-z_][A-Za-z0-9_-]*)([:=]) ?", re.MULTILINE)
+_INDENTED = re.compile(r"\n?(?:  .*(?:\n+|\Z))+")
+_UNINDENTED = re.compile(r"\n(?=\S)")
 _TURN_ENDED = re.compile(
-    r"^Turn ended: (success|aborted|error)(?:: (.*))?\Z", re.MULTILINE | re.DOTALL
+    r"^Turn ended: (success|aborted|error)(?:: (.*)|\.?\s*)\Z", re.MULTILINE | re.DOTALL
 )
+_READERS, _WRITERS = ("Read", "Grep", "Search"), ("Write", "Edit")
+_PATH_NAMES = ("path", "file_path", "target_file", "filename", "target_notebook")
 _IMAGE = "[Image]"
+_EMPTY_LINE = re.compile(r"\n[ \t]*\n")
+_THOUGHTS = ("thinking", "reasoning")
+_REDACTED = re.compile(r"\s*\[REDACTED\]\s*\Z")
+"""What a version that keeps thoughts back writes in the place of each."""
 
 
 @dataclass(slots=True)
@@ -38,6 +51,8 @@ class ParsedTranscript:
     is_settled: bool = False
     """The last word is the agent's."""
     _ids: MessageIds = field(default_factory=MessageIds)
+    _calls: dict[str, str] = field(default_factory=dict)
+    """The id of the last call of each tool."""
     _last_prompt: str = ""
     _timed_prompts: set[str] = field(default_factory=set)
     _is_working: bool = False
@@ -75,6 +90,9 @@ class ParsedTranscript:
             if isinstance(part, ToolCall):
                 call_count += 1
                 part = replace(part, id=f"{step_id}.{call_count}")  # noqa: PLW2901
+                self._calls[part.name] = part.id
+            elif isinstance(part, ToolResult):
+                part = replace(part, call_id=self._calls.get(part.name, step_id))  # noqa: PLW2901
             numbered.append(part)
         self.steps.append(Step(step_id, "assistant", tuple(numbered)))
         self._is_working = bool(parts) and isinstance(parts[-1], ToolCall)
@@ -100,10 +118,11 @@ def parse(content: bytes, suffix: str) -> ParsedTranscript:
 
 
 def _parse_lines(lines: list[bytes], transcript: ParsedTranscript) -> None:
-    for number, line in enumerate(lines, 1):
-        value = decode_dict(line)
+    values = [decode_dict(line) for line in lines]
+    redacts_thoughts = any(_has_redacted_thought(value) for value in values if value)
+    for number, (line, value) in enumerate(zip(lines, values, strict=True), 1):
         if value is not None:
-            _add_line(value, transcript)
+            _add_line(value, transcript, redacts_thoughts=redacts_thoughts)
         elif not line.strip():
             continue
         elif number == len(lines):
@@ -113,53 +132,108 @@ def _parse_lines(lines: list[bytes], transcript: ParsedTranscript) -> None:
             transcript.skipped["unreadable line"] += 1
 
 
-def _add_line(value: Json, transcript: ParsedTranscript) -> None:
-    role, kind = value.get("role"), value.get("type")
-    blocks = content_blocks(get_dict(value, "message")) or content_blocks(value)
+def _blocks(line: Json) -> list[Json]:
+    return content_blocks(get_dict(line, "message")) or content_blocks(line)
+
+
+def _has_redacted_thought(line: Json) -> bool:
+    texts = (get_str(block, "text") or "" for block in _blocks(line))
+    return line.get("role") == "assistant" and any(map(_REDACTED.search, texts))
+
+
+def _add_line(value: Json, transcript: ParsedTranscript, *, redacts_thoughts: bool) -> None:
+    role, kind, blocks = value.get("role"), value.get("type"), _blocks(value)
     if kind in ("turn_ended", "error"):
         transcript.end_turn(get_str(value, "status"), get_str(value, "error"))
     elif role == "user":
         for text in filter(None, (get_str(block, "text") for block in blocks)):
             transcript.add_user_text(text)
     elif role == "assistant":
-        transcript.add_answer(list(_answer_parts(blocks)))
+        transcript.add_answer(list(_answer_parts(blocks, redacts_thoughts=redacts_thoughts)))
     elif kind != "metadata":
         transcript.skipped[f"unknown line {str(kind or role)[:40]}"] += 1
 
 
-def _answer_parts(blocks: list[Json]) -> Iterator[Part]:
+def _answer_parts(blocks: list[Json], *, redacts_thoughts: bool) -> Iterator[Part]:
     for block in blocks:
-        name = get_str(block, "name")
+        name, text = get_str(block, "name"), get_str(block, "text") or ""
         if block.get("type") == "tool_use" and name:
             yield ToolCall("", name, block.get("input") or {}, tools.category(name))
+        elif block.get("type") in _THOUGHTS:
+            yield Reasoning(text or get_str(block, "thinking") or "")
         else:
-            yield from text_parts(get_str(block, "text"))
+            parts = tuple(answer_parts(_REDACTED.sub("", text)))
+            # A thought between tags is no reason to expect another one behind the answer.
+            has_tags = any(isinstance(part, Reasoning) for part in parts)
+            is_clear = redacts_thoughts or has_tags
+            yield from parts if is_clear else _before_empty_line(text)
+
+
+def _before_empty_line(text: str) -> Iterator[Part]:
+    """Yield the part of an answer that cannot be a thought, then the rest as what it may be."""
+    answer, rest = [*_EMPTY_LINE.split(text.strip("\n"), maxsplit=1), ""][:2]
+    yield from text_parts(answer)
+    if rest.strip():
+        yield Reasoning(rest, is_doubtful=True)
 
 
 def _parse_text(text: str, transcript: ParsedTranscript) -> None:
-    end = _TURN_ENDED.search(text)
-    pieces = _SPEAKER.split(text[: end.start()] if end else text)
+    pieces = _SPEAKER.split(text)
     for speaker, words in zip(pieces[1::2], pieces[2::2], strict=True):
+        end = _TURN_ENDED.search(words)
+        said = words[: end.start()] if end else words
         if speaker == "user":
-            transcript.add_user_text(words.strip("\n"))
+            transcript.add_user_text(said.strip("\n"))
         else:
-            transcript.add_answer(list(_marked_parts(words)))
-    if end:
-        transcript.end_turn(end[1], end[2])
+            transcript.add_answer(list(_marked_parts(said)))
+        if end:
+            transcript.end_turn(end[1], end[2])
 
 
 def _marked_parts(answer: str) -> Iterator[Part]:
-    """Split an answer of the older text at its marks."""
+    """Split an answer of the older text at its marks.
+
+    Nothing says where a thought ends, so everything up to the next mark may be one.
+    """
     pieces = _MARK.split(answer)
-    yield from text_parts(pieces[0].strip("\n"))
-    for mark, rest, below in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        if mark == "Tool call":
-            name = rest.strip() or "tool"
-            arguments = _ARGUMENT.split(below.strip("\n"))
-            values = (value.rstrip("\n") for value in arguments[2::2])
-            mapping = dict(zip(arguments[1::2], values, strict=True))
-            yield ToolCall("", name, mapping, tools.category(name))
-            continue
-        if mark == "Thinking":
-            yield Reasoning(rest)
-        yield from text_parts(below.strip("\n"))
+    yield from answer_parts(pieces[0].strip("\n"))
+    marks = [*pieces[1::3], ""]
+    for index, (head, body) in enumerate(zip(pieces[2::3], pieces[3::3], strict=True)):
+        name, below, rest = head.strip() or "tool", body.strip("\n"), ""
+        if marks[index] == "Thinking":
+            yield from (Reasoning(head),) if head.strip() else ()
+            yield from (Reasoning(below, is_doubtful=True),) if below.strip() else ()
+        elif marks[index] == "Tool call":
+            arguments, rest = _arguments(name, below, has_result=marks[index + 1] == "Tool result")
+            yield ToolCall("", name, arguments, tools.category(name))
+        else:
+            output = _INDENTED.match(body)
+            is_contents = not output and tools.category(name) in _READERS
+            rest = "" if is_contents else body[output.end() :] if output else body
+            text = below if is_contents else textwrap.dedent(output[0]) if output else ""
+            yield from (ToolResult("", name, text.strip("\n")),) if text.strip() else ()
+        yield from answer_parts(rest.strip("\n"))
+
+
+def _arguments(name: str, text: str, *, has_result: bool) -> tuple[Any, str]:
+    """Return a call's arguments, and the answer below them.
+
+    Their later lines are not indented. Where a result follows, or where the last argument may be
+    a file's contents, such lines belong to the argument.
+    """
+    if text.lstrip()[:1] == "{":
+        with suppress(ValueError, RecursionError):
+            start = text.index("{")
+            arguments, length = json.JSONDecoder().raw_decode(text[start:])
+            return arguments, text[start + length :]
+    pieces = _ARGUMENT.split(text)
+    if len(pieces) == 1:
+        return {}, text
+    *_, last_name, separator, last = pieces
+    is_contents = tools.category(name) in _WRITERS and last_name.lower() not in _PATH_NAMES
+    end = _UNINDENTED.search(last)
+    is_answer = end and not is_contents and not (has_result and separator == ":")
+    rest = last[end.start() :] if end and is_answer else ""
+    pieces[-1] = last[: len(last) - len(rest)]
+    values = (value.rstrip("\n") for value in pieces[3::3])
+    return dict(zip(pieces[1::3], values, strict=True)), rest

@@ -81,7 +81,7 @@ def test_text_form_yields_thoughts_arguments_and_the_error() -> None:
     assert prompt.parts == (Text("list files"),)
     assert first.parts == (
         Reasoning("I should list"),
-        Text("Listing."),
+        Reasoning("Listing.", is_doubtful=True),
         ToolCall(first.parts[2].id, "Shell", {"command": "ls", "description": "two\nlines"}, "Bash")
         if isinstance(first.parts[2], ToolCall)
         else None,

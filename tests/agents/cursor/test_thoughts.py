@@ -1,0 +1,153 @@
+"""Thoughts stay home while `thinking` is off, also where a copy holds them as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.agents.cursor import transcript_parser
+from opensync_hooks.agents.cursor.conversation import answer_parts
+from opensync_hooks.agents.cursor.source import CursorSource
+from opensync_hooks.config import Config, Folders
+from opensync_hooks.model import Part, Reasoning, Text, ToolCall, ToolResult
+from opensync_hooks.privacy import cleaning
+from tests.cursor_home import (
+    Editor,
+    assistant,
+    chat,
+    text,
+    transcript,
+    transcript_line,
+    use,
+    user,
+    user_line,
+)
+from tests.sessions import only
+
+INLINE = "<think>\nSECRET one\n\nSECRET two\n</think>\nThe roof leaks."
+
+
+def sent_texts(source: CursorSource, session_id: str, tmp_path: Path) -> list[str]:
+    config = Config(Folders(tmp_path, tmp_path, tmp_path))
+    messages = only(source, session_id).messages
+    return [cleaning.clean_message(message, config).text for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("answer", "parts"),
+    [
+        (INLINE, [Reasoning("SECRET one\n\nSECRET two"), Text("The roof leaks.")]),
+        ("Yes. <thinking>SECRET</thinking>", [Text("Yes."), Reasoning("SECRET")]),
+        ("<THINK>a</THINK>b<think>c</think>d",
+         [Reasoning("a"), Text("b"), Reasoning("c"), Text("d")]),
+        ("Yes.\n<think>SECRET", [Text("Yes."), Reasoning("SECRET", is_doubtful=True)]),
+        ("SECRET</think>Yes.", [Reasoning("SECRET", is_doubtful=True), Text("Yes.")]),
+        ("Write `<think>` around it.", [Text("Write `<think>` around it.")]),
+        ("  indented\n\nfor a reason ", [Text("  indented\n\nfor a reason ")]),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_thoughts_between_tags_are_no_answer(answer: str, parts: list[Part]) -> None:
+    assert list(answer_parts(answer)) == parts
+
+
+def test_inline_thoughts_stay_home_from_every_copy(
+    home: Path, editor: Editor, source: CursorSource, tmp_path: Path
+) -> None:
+    draft = editor.draft("in-editor")
+    draft.add_prompt("why does <think> it drip?")
+    draft.add_answer(INLINE)
+    draft.save()
+    chat(home, [user("why?"), assistant(text(INLINE))], session_id="in-chat")
+    lines = (user_line("why?"), transcript_line("assistant", text(INLINE)))
+    transcript(home, lines, "in-lines/in-lines.jsonl")
+    path = transcript(home, (), "in-text.txt")
+    path.write_text(f"user:\nwhy?\n\nassistant:\n{INLINE}\n")
+    for session_id in ("in-editor", "in-chat", "in-lines", "in-text"):
+        prompt, answer = sent_texts(source, session_id, tmp_path)
+        assert answer == "The roof leaks.", session_id
+        assert "why" in prompt
+    assert sent_texts(source, "in-editor", tmp_path)[0] == "why does <think> it drip?"
+
+
+def test_text_behind_an_empty_line_may_be_a_thought(
+    home: Path, source: CursorSource, tmp_path: Path
+) -> None:
+    lines = (
+        user_line("list"),
+        transcript_line("assistant", text("Listing.\n\nSECRET"), use("Shell", command="ls")),
+        transcript_line("assistant", {"type": "thinking", "thinking": "SECRET"}, text("Two.")),
+    )
+    transcript(home, lines, "c1/c1.jsonl")
+    _, answer = sent_texts(source, "c1", tmp_path)
+    assert answer == f"Listing.\n\n{cleaning.DOUBTFUL}\n\nTwo."
+    (_, message) = only(source, "c1").messages
+    assert Reasoning("SECRET", is_doubtful=True) in message.parts
+
+
+def test_answers_are_whole_where_cursor_keeps_thoughts_back(
+    home: Path, source: CursorSource, tmp_path: Path
+) -> None:
+    lines = (
+        user_line("list"),
+        transcript_line("assistant", text("Listing.\n\n[REDACTED]"), use("Shell", command="ls")),
+        transcript_line("assistant", text("Two files:\n\n- a\n- b")),
+    )
+    transcript(home, lines, "c1/c1.jsonl")
+    assert sent_texts(source, "c1", tmp_path)[1] == "Listing.\n\nTwo files:\n\n- a\n- b"
+
+
+def parsed_answer(answer: str) -> list[Part]:
+    content = f"user:\ngo\n\nassistant:\n{answer}"
+    (_, step, *_) = transcript_parser.parse(content.encode(), ".txt").steps
+    return list(step.parts)
+
+
+def test_text_form_says_where_a_thought_begins_but_not_where_it_ends() -> None:
+    answer = "Starting.\n[Thinking] **Plan**\n\nSECRET\n[Tool call] Shell\n  command: ls\n"
+    start, head, body, call = parsed_answer(answer)
+    assert (start, head) == (Text("Starting."), Reasoning("**Plan**"))
+    assert body == Reasoning("SECRET", is_doubtful=True)
+    assert isinstance(call, ToolCall)
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["Turn ended: success", "Turn ended: success.", "Turn ended: aborted\n"],
+)
+def test_end_of_a_turn_is_no_answer(end: str) -> None:
+    assert parsed_answer(f"Done.\n\n{end}") == [Text("Done.")]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "arguments", "answer"),
+    [
+        ("EditFile", "  path=/tmp/a.go\nEdited.", {"path": "/tmp/a.go"}, "Edited."),
+        ("Patch", '  {"patch":"@@"}\nPatched.', {"patch": "@@"}, "Patched."),
+        ("Shell", "  command: ls\n\nListed.", {"command": "ls"}, "Listed."),
+        ("Shell", "  command: two\nlines\n[Tool result] Shell\n", {"command": "two\nlines"}, None),
+        ("Write", "  path: /a\n  contents: x\n\nz", {"path": "/a", "contents": "x\n\nz"}, None),
+        ("Write", "  contents=x\ny", {"contents": "x\ny"}, None),
+        ("Ping", "Pinged.", {}, "Pinged."),
+    ],
+)  # fmt: skip
+def test_text_form_separates_arguments_from_the_answer_below(
+    name: str, body: str, arguments: dict[str, str], answer: str | None
+) -> None:
+    call, *rest = parsed_answer(f"[Tool call] {name}\n{body}")
+    assert isinstance(call, ToolCall)
+    assert call.arguments == arguments
+    assert rest == ([Text(answer)] if answer else [])
+
+
+def test_text_form_has_results_of_tools() -> None:
+    shell, output, answer, read, contents = parsed_answer(
+        "[Tool call] Shell\n  command: ls\n[Tool result] Shell\n  a\n    b\nTwo files.\n"
+        "[Tool call] Read\n  path: /a\n[Tool result] Read\nSECRET\n"
+    )
+    assert isinstance(shell, ToolCall)
+    assert isinstance(read, ToolCall)
+    assert output == ToolResult(shell.id, "Shell", "a\n  b")
+    assert answer == Text("Two files.")
+    assert contents == ToolResult(read.id, "Read", "SECRET")
