@@ -45,7 +45,7 @@ _HARMLESS_FIELDS = _words(
 )
 _PATCHED_FILE = re.compile(r"(?m)^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ (?:b/)?)(\S.*)$")
 _PLACEHOLDERS = re.compile(r"(?:\[[\w.+/-]{1,80}(?:, \d+ bytes)?\]\n?)*")
-"""What a source itself wrote in place of an image."""
+"""Texts that a source itself wrote in place of images."""
 _MAX_REPORT = 300
 _MAX_DEPTH = 8
 _MARKERS = ("<system-reminder>", "<system_reminder>", "<ide_selection>", "<attached_files>")
@@ -58,7 +58,7 @@ _ADDED_FILE = re.compile(
     r"(?P<body>(?s:.*?))(?=</(?:system.reminder|ide_selection|code_selection|attached_files)>"
     r"|\nContents of |\n\nThis may or may not|\Z)"
 )
-"""What agents add to a prompt: files that the user named, selected or changed meanwhile."""
+"""A file that an agent added to a prompt: the user named, selected or changed it meanwhile."""
 
 
 def withhold(parts: Iterable[Part]) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""What install.py runs: build the private environment, then let it install itself.
+"""Build the private environment from a clone, then let it install itself; install.py runs this.
 
 The rest is `opensync-hooks install` in that environment. Only the standard library is imported,
 because the Python that runs install.py may have nothing else.

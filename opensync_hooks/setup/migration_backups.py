@@ -1,4 +1,4 @@
-"""A record of each file that a program's hooks were taken out of, and the file as it was.
+"""Record each file that a program's hooks were taken out of, and keep the file as it was.
 
 Uninstalling keeps them: they are the only way back.
 """

@@ -99,7 +99,7 @@ NPM_PLUGINS = (
 
 @dataclass(frozen=True, slots=True)
 class InstalledPlugin:
-    """What is left of one plugin on this machine. The plans are for `apply_all`."""
+    """The traces of one plugin on this machine. The plans are for `apply_all`."""
 
     package: str
     label: str

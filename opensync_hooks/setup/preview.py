@@ -1,4 +1,4 @@
-"""What an installation would change, for `--dry-run`."""
+"""Print what an installation would change, for `--dry-run`."""
 
 from __future__ import annotations
 

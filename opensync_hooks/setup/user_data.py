@@ -1,4 +1,4 @@
-"""What this package stores for the user: settings with the key, sessions, queue.
+"""Find and delete what this package stores for the user: settings with the key, sessions, queue.
 
 A folder with our name is all ours. A folder that the user named may hold anything, so only files
 with names of ours are deleted in it.

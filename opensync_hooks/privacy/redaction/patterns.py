@@ -33,7 +33,7 @@ BREAK_REVERSED = (
 )
 """BREAK for a rule's `prefix_pattern`, which reads the text backwards."""
 CUT = r"(?=\s{0,2}(?:\Z|…|\.{3}|[\[(<]\s?(?:cut|trunc|…)))"
-"""What follows a word that was truncated."""
+"""The end of a truncated text, after the first part of a word."""
 
 
 def at_word(start: str, charset: str = ALNUM) -> str:

@@ -40,7 +40,7 @@ class Rule:
     casefold: bool = False
     """Compare keywords and pattern with the text in lower case."""
     prefix_pattern: str = ""
-    """What precedes a match and belongs to the secret, as a pattern for the reversed text."""
+    """Matches the part of the secret that precedes `pattern`, in the reversed text."""
     prefix_max: int = 64
     """The greatest length of that prefix, in characters."""
 
