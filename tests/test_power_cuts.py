@@ -1,112 +1,91 @@
-"""What has to survive a power cut is on the disk before anything counts on it.
+"""What has to survive a power cut is synced to the disk before anything relies on it.
 
-No test can cut the power: these look at what is synced, and at what is made of what a cut leaves.
-`python -m tests.faults --only power` plays the cuts.
+These tests look at what is synced, and at what becomes of the files that a cut leaves.
+`python -m tests.faults --only power` simulates the cuts.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from opensync_hooks import config
 from opensync_hooks.agents import registry
+from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.cli import main
-from opensync_hooks.config import Folders
-from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError
+from opensync_hooks.hook import entry
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import recovery, worker
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.files import atomic_write, ensure_private_folder
+from tests.claude_user import ClaudeUser
 from tests.faults import syscalls
-from tests.transcripts import TranscriptWriter
 
 ROOT = Path(__file__).parent.parent
 AGENT = "claude-code"
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc says what was synced")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The path of everything that is synced, as it is called at that moment."""
-    found: list[str] = []
+    """List the path of everything that is synced, by its name at that time."""
+    paths: list[str] = []
     fsync = os.fsync
 
-    def noting(fd: int) -> None:
-        found.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+    def fsync_and_record(fd: int) -> None:
+        paths.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
         fsync(fd)
 
-    monkeypatch.setattr(os, "fsync", noting)
-    return found
+    monkeypatch.setattr(os, "fsync", fsync_and_record)
+    return paths
 
 
 @pytest.fixture
-def spool(monkeypatch: pytest.MonkeyPatch) -> Spool:
+def user(home: Path, monkeypatch: pytest.MonkeyPatch) -> ClaudeUser:
     monkeypatch.setattr(worker, "LINGER_SECONDS", 0.0)
-    return Spool(Folders.from_environ(os.environ).spool)
+    return ClaudeUser(home)
 
 
-def session(home: Path, name: str) -> None:
-    TranscriptWriter(home / ".claude" / "projects" / "-work" / f"{name}.jsonl").turn(1)
-
-
-def torn_job(spool: Spool, name: str) -> Path:
-    """What a power cut can leave of a job: its name."""
-    job = Job(Trigger(AGENT, name), {}, 1)
-    spool.put(job)
-    path = Folders.from_environ(os.environ).spool / job.name
-    path.write_bytes(b"")
+def write_torn_job(spool: Spool, session_id: str) -> Path:
+    """Write what a power cut can leave of a job: a name without content."""
+    path = spool.folder / Job(Trigger(AGENT, session_id), {}, 1).name
+    path.touch(mode=0o600)
     return path
 
 
-def event(name: str) -> None:
-    payload = json.dumps({"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"})
-    path = Folders.from_environ(os.environ).spool / f"{time.time_ns()}-1.{AGENT}.event"
-    path.write_bytes(b"\n" + payload.encode())
-
-
-def stored() -> set[str]:
-    with Store(Folders.from_environ(os.environ).store) as store:
-        return set(store.session_ids())
-
-
 @linux
-def test_new_folder_is_as_durable_as_what_is_written_in_it(
-    tmp_path: Path, synced: list[str]
-) -> None:
+def test_new_folder_is_synced_with_the_files_in_it(tmp_path: Path, synced: list[str]) -> None:
     atomic_write(tmp_path / "a" / "b" / "file", b"x")
-    made = synced[:2], synced[-1]
-    assert made == ([str(tmp_path), str(tmp_path / "a")], str(tmp_path / "a" / "b"))
+    assert synced[:2] == [str(tmp_path), str(tmp_path / "a")]
+    assert synced[-1] == str(tmp_path / "a" / "b")
     synced.clear()
     ensure_private_folder(tmp_path / "c")
     assert synced == [str(tmp_path)]
     ensure_private_folder(tmp_path / "c")
-    assert synced == [str(tmp_path)], "it was there already"
+    assert synced == [str(tmp_path)], "the folder existed"
 
 
 @linux
-def test_job_that_is_set_aside_is_on_the_disk_before_it_leaves_the_queue(
-    spool: Spool, synced: list[str]
+def test_quarantined_job_is_synced_before_it_leaves_the_queue(
+    user: ClaudeUser, synced: list[str]
 ) -> None:
     job = Job(Trigger(AGENT, "s1"), {}, 1)
-    spool.put(job)
+    user.spool.put(job)
     synced.clear()
-    spool.quarantine(job, "refused")
-    assert synced[-1] == str(Folders.from_environ(os.environ).spool / "parked")
+    user.spool.quarantine(job, "refused")
+    assert synced[-1] == str(user.spool.quarantine_folder)
 
 
 @linux
-def test_copy_that_may_be_the_last_one_is_on_the_disk(home: Path, synced: list[str]) -> None:
-    session(home, "s1")
+def test_backup_is_synced(user: ClaudeUser, synced: list[str]) -> None:
+    user.session("s1")
     source = registry.source(AGENT)
     assert source
     (located,) = source.sessions()
@@ -114,18 +93,16 @@ def test_copy_that_may_be_the_last_one_is_on_the_disk(home: Path, synced: list[s
     ensure_private_folder(kept.folder)
     synced.clear()
     assert kept.save(source, located, config.load())
-    copy, folder = synced
-    assert (Path(copy).parent, Path(folder)) == (kept.folder, kept.folder)
+    file, folder = synced
+    assert (Path(file).parent, Path(folder)) == (kept.folder, kept.folder)
 
 
 @pytest.mark.parametrize("private", [False, True])
 @pytest.mark.skipif(not syscalls.can_trace(), reason="needs ptrace")
-@pytest.mark.usefixtures("spool")
-def test_hook_waits_for_the_disk_only_for_what_keeps_a_session_private(
+@pytest.mark.usefixtures("user")
+def test_hook_syncs_only_the_event_of_a_private_session(
     monkeypatch: pytest.MonkeyPatch, *, private: bool
 ) -> None:
-    from opensync_hooks.hook import entry  # noqa: PLC0415
-
     if private:
         monkeypatch.setenv(entry.PRIVATE, "1")
     monkeypatch.setattr(entry, "_start_worker", lambda _root: None)
@@ -138,53 +115,49 @@ def test_hook_waits_for_the_disk_only_for_what_keeps_a_session_private(
     assert kinds == (["write", "fsync", "rename", "fsync"] if private else ["write", "rename"])
 
 
-def test_torn_job_is_made_anew_by_the_next_hook_whosesoever_it_is(home: Path, spool: Spool) -> None:
-    session(home, "s1")
-    session(home, "s2")
-    torn_job(spool, "s1")
-    event("s2")
+def test_worker_of_any_hook_repairs_a_torn_job(user: ClaudeUser) -> None:
+    user.session("s1")
+    user.session("s2")
+    write_torn_job(user.spool, "s1")
+    user.event("s2")
     worker.main()
-    assert stored() == {"s1", "s2"}
-    assert not spool.waiting()
+    assert user.stored() == {"s1", "s2"}
+    assert not user.spool.waiting()
 
 
-def test_torn_job_is_made_anew_by_sync(home: Path, spool: Spool) -> None:
-    session(home, "s1")
-    torn_job(spool, "s1")
+def test_sync_repairs_a_torn_job(user: ClaudeUser) -> None:
+    user.session("s1")
+    write_torn_job(user.spool, "s1")
     assert main.main(["sync"]) == 0
-    assert stored() == {"s1"}
-    assert not spool.waiting()
+    assert user.stored() == {"s1"}
+    assert not user.spool.waiting()
 
 
-def test_torn_job_of_a_session_that_nobody_has_stays_and_is_named(
-    home: Path, spool: Spool, capsys: pytest.CaptureFixture[str]
+def test_torn_job_of_a_session_that_no_agent_has_is_listed(
+    user: ClaudeUser, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    session(home, "s2")
-    path = torn_job(spool, "s1")
-    recovery.recover(spool)
-    assert spool.jobs() == []
-    assert spool.damaged() == [path.name]
+    user.session("s2")
+    path = write_torn_job(user.spool, "s1")
+    recovery.recover(user.spool)
+    assert (user.spool.jobs(), user.spool.damaged()) == ([], [path.name])
     main.main(["queue", "list"])
     assert path.name in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "error",
     [SourceError("its database is locked"), PermissionError(13, "Permission denied")],
-    ids=["locked", "not for us"],
+    ids=["locked", "forbidden"],
 )
-def test_agent_that_cannot_be_read_keeps_no_other_ones_job_from_being_mended(
-    home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+def test_unreadable_agent_does_not_stop_the_repair_of_another_ones_job(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    from opensync_hooks.agents.opencode.source import OpenCodeSource  # noqa: PLC0415
+    def fail(_: OpenCodeSource) -> list[object]:
+        raise error
 
-    def broken(_self: OpenCodeSource) -> list[object]:
-        raise trouble
-
-    monkeypatch.setattr(OpenCodeSource, "sessions", broken)
-    session(home, "s1")
-    torn_job(spool, "s1")
-    recovery.recover(spool)
-    (mended,) = spool.jobs()
-    assert mended.trigger.session_id == "s1"
-    assert mended.trigger.path == str(home / ".claude" / "projects" / "-work" / "s1.jsonl")
+    monkeypatch.setattr(OpenCodeSource, "sessions", fail)
+    path = user.session("s1").path
+    write_torn_job(user.spool, "s1")
+    recovery.recover(user.spool)
+    (job,) = user.spool.jobs()
+    assert (job.trigger.session_id, job.trigger.path) == ("s1", str(path))
