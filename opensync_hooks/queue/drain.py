@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
@@ -44,6 +44,7 @@ _REREAD_SECONDS = 0.2
 Result = SyncOutcome | OpenSyncError
 
 
+@dataclass(slots=True)
 class Drain:
     """Delivers jobs one after the other, for the process that holds the worker's lock.
 
@@ -51,27 +52,19 @@ class Drain:
     the time until then.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        ledger: Ledger,
-        end: float = math.inf,
-        *,
-        at_once: bool = False,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self.spool = spool
-        self.ledger = ledger
-        self.end = end
-        self.at_once = at_once
-        self.jitter = jitter
-        self._destination = ExitStack()
-        self._syncer: Syncer | None = None
-        self._unclear_in_a_row = 0
+    spool: Spool
+    ledger: Ledger
+    end: float = math.inf
+    at_once: bool = False
+    jitter: Callable[[], float] = random.random
+    _destination: ExitStack = field(default_factory=ExitStack)
+    _syncer: Syncer | None = None
+    _unclear_in_a_row: int = 0
 
     def close(self) -> None:
         """Close the destination. The next delivery opens it again."""
         self._syncer = None
+        self._unclear_in_a_row = 0
         self._destination.close()
 
     def _open_syncer(self, config: Config) -> Syncer:
@@ -92,62 +85,45 @@ class Drain:
         crashes = current.attempts.crashes
         if crashes >= MAX_CRASHES:
             reason = f"Each of the last {crashes} workers ended in the middle of it."
-            return self._quarantine(current, RejectedError(reason))
+            self.spool.quarantine(current, reason)
+            return RejectedError(reason)
         attempts = current.attempts.started(clock.now(), self.jitter())
-        self.spool.update(replace(current, attempts=attempts))
-        return self._attempt(replace(current, attempts=attempts), syncer)
-
-    def _attempt(self, job: Job, syncer: Syncer) -> Result | None:
+        started = replace(current, attempts=attempts)
+        self.spool.update(started)
         try:
-            outcome = self._sync(job, syncer)
-        except ServerFailureError as error:
-            self._retry_later(job, "unclear", error)
-            self._unclear_in_a_row += 1
-            if self._unclear_in_a_row >= MAX_UNCLEAR_IN_A_ROW:
-                raise
-            return error
-        except TimeLimitError as error:
-            return self._retry_later(job, "late", error)
-        except (SourceError, BusyError) as error:
-            return self._retry_later(job, "source", error)
-        except RejectedError as error:
-            return self._quarantine(job, error)
-        except OpenSyncError as error:
-            self._retry_later(job, "destination", error)
-            raise
-        except OSError as error:
-            return self._retry_later(job, "source", as_opensync_error(error))
+            outcome = self._sync(started, syncer)
         except Exception as error:  # noqa: BLE001 - a bug in one session must not stop the others
-            return self._quarantine(job, as_opensync_error(error))
+            return self._handle_failure(started, error)
         self._unclear_in_a_row = 0
-        return self._finish(job, outcome, SessionBackups.from_config(syncer.config))
-
-    def _finish(
-        self, job: Job, outcome: SyncOutcome | None, backups: SessionBackups
-    ) -> SyncOutcome | None:
         if outcome and outcome.unclear:
-            self._retry_later(job, "unclear", OpenSyncError(outcome.reason or ""))
+            self._retry_later(started, "unclear", outcome.reason or "")
         elif outcome and outcome.is_partial:
-            error = OpenSyncError("The agent has not written all of it yet.")
-            self._retry_later(job, "unfinished", error)
+            self._retry_later(started, "unfinished", "The agent has not written all of it yet.")
         else:
-            self.spool.done(job)
+            self.spool.done(started)
+            backups = SessionBackups.from_config(config)
             backups.delete(job.trigger.agent, job.trigger.session_id)
         return outcome
 
-    def _retry_later(self, job: Job, failure: Failure, error: OpenSyncError) -> OpenSyncError:
+    def _handle_failure(self, job: Job, error: Exception) -> OpenSyncError:
+        failure, reported = _failure(error), as_opensync_error(error)
+        if failure:
+            self._retry_later(job, failure, str(reported))
+        else:
+            self.spool.quarantine(job, str(reported))
+        self._unclear_in_a_row += failure == "unclear"
+        if failure == "destination" or self._unclear_in_a_row >= MAX_UNCLEAR_IN_A_ROW:
+            raise error
+        return reported
+
+    def _retry_later(self, job: Job, failure: Failure, reason: str) -> None:
         attempts = job.attempts.after(failure, clock.now(), self.jitter())
         if attempts:
-            self.spool.update(replace(job, error=str(error), failure=failure, attempts=attempts))
+            self.spool.update(replace(job, error=reason, failure=failure, attempts=attempts))
         elif failure == "unfinished":
             self.spool.done(job)  # the agent ended in the middle of a turn; the rest has arrived
         else:
-            self.spool.quarantine(job, str(error))
-        return error
-
-    def _quarantine(self, job: Job, error: OpenSyncError) -> OpenSyncError:
-        self.spool.quarantine(job, str(error))
-        return error
+            self.spool.quarantine(job, reason)
 
     def _sync(self, job: Job, syncer: Syncer) -> SyncOutcome | None:
         """Return None if an agent left no session, as one does that is opened and closed again."""
@@ -178,9 +154,23 @@ class Drain:
     def _sync_located(
         self, job: Job, source: Source, located: Located, syncer: Syncer
     ) -> SyncOutcome:
-        until = self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end)
-        limits = Limits(deadline=until, is_last_attempt=job.attempts.is_final(clock.now()))
+        deadline = self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end)
+        limits = Limits(deadline=deadline, is_last_attempt=job.attempts.is_final(clock.now()))
         return syncer.sync(source, located, end_reason=job.trigger.end_reason, limits=limits)
+
+
+def _failure(error: Exception) -> Failure | None:
+    """Return why the job is retried later; None if it is quarantined."""
+    match error:
+        case ServerFailureError():
+            return "unclear"
+        case TimeLimitError():
+            return "late"
+        case SourceError() | BusyError() | OSError():
+            return "source"
+        case OpenSyncError() if not isinstance(error, RejectedError):
+            return "destination"
+    return None  # refused for good, or a bug
 
 
 def _locate(job: Job, source: Source) -> Located | None:

@@ -1,8 +1,8 @@
-"""What waits and what was set aside: sessions and single messages, each with the reason."""
+"""What is waiting or quarantined: sessions and single messages, each with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -18,19 +18,34 @@ QueueState = Literal["waiting", "quarantined", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """A session, or one message of it. Times are ms since 1970."""
+    """A session, or one message of it. The fields are the keys of `queue list --json`."""
 
     state: QueueState
     agent: str
     session_id: str
     message: str | None = None
+    """The id of the message; None for the session."""
     reason: str | None = None
     since: int | None = None
+    """When the session was requested, in milliseconds since 1970."""
     tries: int = 0
     not_before: int | None = None
-    """None: with the next worker."""
+    """When the next attempt is due, in milliseconds since 1970; None if it is due already."""
     job: str | None = None
-    """The name of its file in the spool."""
+    """The name of the job's file."""
+
+    @classmethod
+    def from_job(cls, state: QueueState, job: Job) -> QueueItem:
+        return cls(
+            state=state,
+            agent=job.trigger.agent,
+            session_id=job.trigger.session_id,
+            reason=job.error,
+            since=job.received_at,
+            tries=job.attempts.count,
+            not_before=job.attempts.not_before or None,
+            job=job.name,
+        )
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -38,7 +53,7 @@ class QueueItem:
 
 @dataclass(frozen=True, slots=True)
 class QueueReport:
-    """At one destination. Methods raise OSError, and what the ledger raises."""
+    """The queue for one destination. Methods raise OSError, and what the ledger raises."""
 
     spool: Spool
     ledger: Ledger
@@ -46,51 +61,39 @@ class QueueReport:
     destination: str
 
     def items(self) -> list[QueueItem]:
-        waiting = [_item("waiting", job) for job in self._jobs().values()]
-        damaged = [QueueItem("damaged", "", "", job=name) for name in self.spool.damaged()]
-        aside = [_item("quarantined", job) for job in self.spool.quarantined()]
-        return [*waiting, *damaged, *aside, *self._messages()]
+        return [
+            *(QueueItem.from_job("waiting", job) for job in self._waiting().values()),
+            *(QueueItem("damaged", "", "", job=name) for name in self.spool.damaged()),
+            *(QueueItem.from_job("quarantined", job) for job in self.spool.quarantined()),
+            *(
+                QueueItem("quarantined", agent, session_id, message_id, reason)
+                for agent, session_id, message_id, reason in quarantined_messages(
+                    self.ledger, self.destination
+                )
+            ),
+        ]
 
-    def _jobs(self) -> dict[str, Job]:
-        """By name; also what a hook asks for that no worker has heard yet."""
-        heard = self.spool.peek().values()
-        return {job.name: job for job in (*heard, *self.spool.jobs())}
-
-    def _messages(self) -> Iterator[QueueItem]:
-        for agent, session_id, message_id, reason in quarantined_messages(
-            self.ledger, self.destination
-        ):
-            yield QueueItem("quarantined", agent, session_id, message=message_id, reason=reason)
+    def _waiting(self) -> dict[str, Job]:
+        """Return the jobs by name, also those that are only events yet."""
+        return {job.name: job for job in (*self.spool.peek().values(), *self.spool.jobs())}
 
     def retry(self, items: Iterable[QueueItem]) -> None:
-        """Have them tried again: jobs at once, messages when their session is next looked at."""
-        jobs = {job.name: job for job in self.spool.quarantined()} | self._jobs()
+        """Make the jobs due; a message is sent again when its session is delivered next."""
+        jobs = {job.name: job for job in self.spool.quarantined()} | self._waiting()
         for item in items:
             if item.message is not None:
-                record = SessionRecord(self.ledger, self.destination, item.agent, item.session_id)
-                record.mark_pending([item.message])
+                self._record(item).mark_pending([item.message])
             elif item.job in jobs:
                 self.spool.retry(jobs[item.job])
 
     def drop(self, items: Iterable[QueueItem]) -> None:
-        """Forget them, and the copies of their sessions. What was delivered stays delivered."""
+        """Forget jobs and messages, and delete the backups of their sessions."""
         for item in items:
             if item.message is not None:
-                record = SessionRecord(self.ledger, self.destination, item.agent, item.session_id)
-                record.dismiss_message(item.message)
+                self._record(item).dismiss_message(item.message)
             elif item.job:
                 self.spool.drop(item.job)
                 self.backups.delete(item.agent, item.session_id)
 
-
-def _item(state: QueueState, job: Job) -> QueueItem:
-    return QueueItem(
-        state=state,
-        agent=job.trigger.agent,
-        session_id=job.trigger.session_id,
-        reason=job.error,
-        since=job.received_at,
-        tries=job.attempts.count,
-        not_before=job.attempts.not_before or None,
-        job=job.name,
-    )
+    def _record(self, item: QueueItem) -> SessionRecord:
+        return SessionRecord(self.ledger, self.destination, item.agent, item.session_id)

@@ -143,9 +143,6 @@ class Spool:
         """Return the job as it is now; None if it is gone."""
         return _load(self.folder / job.name)
 
-    def holds(self, job: Job) -> bool:
-        return (self.folder / job.name).exists()
-
     def damaged(self) -> list[str]:
         """List the job files that cannot be read. The next hook of a session replaces its file."""
         paths = sorted(self.folder.glob(f"*{job_file.SUFFIX}"))

@@ -1,9 +1,9 @@
 """The worker: the process that a hook starts to deliver what is in the queue, one at a time.
 
 take the lock, recover
-ingest the events, read the settings if they changed     <─┐
-deliver every job that is due                              │
-wait for the next retry, or for another hook              ─┘
+┌─▶ ingest the events, read the settings if they changed
+│   deliver the jobs that are due
+└── wait for the next retry, or for another hook
 leave, and look once more
 """
 
@@ -24,8 +24,8 @@ from opensync_hooks.config.watcher import ConfigWatcher
 from opensync_hooks.errors import BugError, OpenSyncError, as_opensync_error
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import cooldown, recovery
-from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
+from opensync_hooks.queue import recovery
+from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord, needs_user
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -38,8 +38,10 @@ if TYPE_CHECKING:  # a worker that has nothing to deliver does without
 MAX_SECONDS = 600.0
 """The life of a worker: a server that hangs must not starve the hooks that come after."""
 GRACE_SECONDS = 120
+"""How long after that a worker that hangs is ended by the system."""
 SERVE_SECONDS = 55.0
-_SERVE_PAUSE = 2.0
+"""How long a hook with --wait may take: agents end their hooks after a minute."""
+_SERVE_PAUSE_SECONDS = 2.0
 LINGER_SECONDS = 1.0
 """How long a worker with nothing to do waits for another hook."""
 INGEST_SECONDS = 1.0
@@ -52,8 +54,8 @@ _MIN_WAIT_SECONDS = 0.05
 class Worker:
     """Delivers what is in the queue, unless another process is doing so.
 
-    `end` is a time of the monotonic clock. `at_once`: somebody waits, so that every job is tried
-    now, once, whatever its history; with `sessions`, every job of these ids.
+    `end` is a time of the monotonic clock. `at_once` is for somebody who waits: every job is tried
+    now and once, whatever its history and despite a cooldown; with `sessions`, those of these ids.
     """
 
     def __init__(
@@ -81,9 +83,10 @@ class Worker:
         self._failure: str | None = None
 
     def run(self) -> Iterator[tuple[Job, Result]]:
-        """Yield each job that was tried, with what came of it.
+        """Yield each job that was tried, with its result.
 
-        What stops the worker is left in `error`. Raises OSError, and what the ledger raises.
+        An error that stops the worker is left in `error`. Raises OSError if the spool cannot be
+        used, and what the ledger raises.
         """
         with self._resources:
             while True:
@@ -101,7 +104,7 @@ class Worker:
     def _work(self) -> Iterator[tuple[Job, Result]]:
         self.error = None
         config: Config | None = None
-        pause: Cooldown | None = None
+        cooldown: Cooldown | None = None
         idle_since = time.monotonic()
         while time.monotonic() < self.end:
             mtime = self.spool.mtime()
@@ -109,8 +112,8 @@ class Worker:
             jobs = self.spool.jobs()
             try:
                 config = self._settings.load()
-                pause = None if self.at_once else self._cooldown(config).active()
-                due = [] if pause else [job for job in jobs if self._is_due(job)]
+                cooldown = None if self.at_once else self._cooldowns(config).active()
+                due = [] if cooldown else [job for job in jobs if self._is_due(job)]
                 if due:
                     yield from self._deliver(due, config)
             except OpenSyncError as error:
@@ -121,19 +124,19 @@ class Worker:
             if due:
                 idle_since = time.monotonic()
                 continue
-            seconds = self._seconds_to_wait(jobs, pause, idle_since)
+            seconds = self._seconds_to_wait(jobs, cooldown, idle_since)
             if seconds <= 0:
                 break
             self.spool.wait(mtime, seconds)
         if config:
-            self._leave(config, pause)
+            self._leave(config, cooldown)
 
     @cached_property
     def _ledger(self) -> Ledger:
         """Open after the first events were ingested: if it fails, no text stays in the spool."""
         return self._resources.enter_context(Ledger(self._folders.ledger))
 
-    def _cooldown(self, config: Config) -> CooldownRecord:
+    def _cooldowns(self, config: Config) -> CooldownRecord:
         return CooldownRecord.from_config(self._ledger, config)
 
     def _is_due(self, job: Job) -> bool:
@@ -157,7 +160,7 @@ class Worker:
             elif result:
                 self._failure = result.reason or self._failure
                 if result.sent:
-                    self._cooldown(config).clear()
+                    self._cooldowns(config).clear()
             if result:
                 log_result(self._log, job, result)
                 yield job, result
@@ -165,36 +168,40 @@ class Worker:
                 return
 
     def _stop(self, error: OpenSyncError, config: Config | None) -> None:
-        """Begin a cooldown, or leave in `error` what it does not cover."""
+        """Start a cooldown if the error calls for one; otherwise leave it in `error`."""
         if self._drain:
             self._drain.close()
-        pause = self._cooldown(config).start(error, manual=self.at_once) if config else None
+        cooldown = self._cooldowns(config).start(error, manual=self.at_once) if config else None
         self._ledger.set_note("last error", str(error))
-        if pause is None or self.at_once:
+        if cooldown is None or self.at_once:
             self.error = error
             self._log.write("stopped", why=type(error).__name__)
         else:
-            self._log.write("cooldown", why=pause.cause.replace(" ", "-"), failures=pause.tries)
+            self._log.write(
+                "cooldown", why=cooldown.cause.replace(" ", "-"), failures=cooldown.tries
+            )
 
-    def _seconds_to_wait(self, jobs: list[Job], pause: Cooldown | None, idle_since: float) -> float:
+    def _seconds_to_wait(
+        self, jobs: list[Job], cooldown: Cooldown | None, idle_since: float
+    ) -> float:
         """Return how long to wait for a retry or for another hook; 0 or less to leave."""
         if self.at_once:
             return 0.0
         now = time.monotonic()
-        times = [pause.until] if pause else [job.attempts.not_before for job in jobs]
+        times = [cooldown.until] if cooldown else [job.attempts.not_before for job in jobs]
         soonest = min((at for at in times if at is not None), default=None)
         if jobs and soonest is not None:
             seconds = max((soonest - clock.now()) / 1000, _MIN_WAIT_SECONDS)
             # The turn that failed may have been the last one of the day: no later hook retries it.
             if now + seconds < self.end:
                 return seconds
-        return 0.0 if pause else idle_since + LINGER_SECONDS - now
+        return 0.0 if cooldown else idle_since + LINGER_SECONDS - now
 
-    def _leave(self, config: Config, pause: Cooldown | None) -> None:
-        """Back up what waits, should its agent delete it meanwhile."""
-        if pause is None:
+    def _leave(self, config: Config, cooldown: Cooldown | None) -> None:
+        """Tell `status` how it went, and back up what waits, as its agent may delete it."""
+        if cooldown is None:
             self._ledger.set_note("last error", self._failure)
-        if self._failure or (pause and clock.now() - pause.since >= BACKUP_AFTER_MS):
+        if self._failure or (cooldown and clock.now() - cooldown.since >= BACKUP_AFTER_MS):
             from opensync_hooks.queue import backups  # noqa: PLC0415
 
             backups.back_up_queue(self.spool, self._ledger, config, self._log, self.end)
@@ -203,10 +210,10 @@ class Worker:
 def main(*, owns_process: bool = False, seconds: float = MAX_SECONDS, at_once: bool = False) -> int:
     """Work the queue off and return the exit code.
 
-    `owns_process`: the process may be ended by the system. `at_once`: see `Worker`.
+    `owns_process`: the system may end the process if it hangs. `at_once`: see `Worker`.
     """
     if owns_process and sys.platform != "win32":
-        # Ends a worker that hangs where it cannot look at the time: in one long search, say.
+        # For a worker that hangs where it cannot look at the time: in one long search, say.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(seconds) + GRACE_SECONDS)
     folders = Folders.from_environ(os.environ)
@@ -214,38 +221,38 @@ def main(*, owns_process: bool = False, seconds: float = MAX_SECONDS, at_once: b
 
 
 def _run(folders: Folders, end: float, *, at_once: bool) -> OpenSyncError | None:
-    """Return what stopped the worker, once `status` can tell the user. Raises only bugs."""
+    """Return the error that stopped the worker, after noting it for `status`. Raises only bugs."""
     os.umask(0o077)
     try:
         worker = Worker(folders, end, at_once=at_once)
         deque(worker.run(), maxlen=0)
     except Exception as error:
-        known = as_opensync_error(error)
-        is_bug = isinstance(known, BugError)
+        reported = as_opensync_error(error)
+        is_bug = isinstance(reported, BugError)
         with suppress(OSError, OpenSyncError), Ledger(folders.ledger) as ledger:
-            ledger.set_note("last error", str(known))
+            ledger.set_note("last error", str(reported))
         Log(folders.state).write("bug" if is_bug else "stopped", why=type(error).__name__)
         if is_bug:
             raise
-        return known
+        return reported
     return worker.error
 
 
 def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
-    """Deliver what one hook asks for, and return when that is done or an agent has waited enough.
+    """Deliver what one hook asks for; return when that is done, or no longer worth waiting for.
 
-    Raises OSError; the job stays.
+    Raises OSError. What is not delivered stays in the queue.
     """
     folders = Folders.from_environ(os.environ)
     spool = Spool(folders.spool)
     job = Job(trigger, environ, clock.now())
     spool.put(job)
     end = time.monotonic() + SERVE_SECONDS
-    while spool.holds(job) and time.monotonic() < end:
+    while spool.current(job) and time.monotonic() < end:
         error = _run(folders, end, at_once=True)
-        if not spool.holds(job) or (error and cooldown.needs_user(error)):
+        if not spool.current(job) or (error and needs_user(error)):
             return
-        time.sleep(max(0.0, min(_SERVE_PAUSE, end - time.monotonic())))
+        time.sleep(max(0.0, min(_SERVE_PAUSE_SECONDS, end - time.monotonic())))
 
 
 if __name__ == "__main__":

@@ -239,9 +239,9 @@ def test_event_that_is_merged_twice_does_not_reset_the_attempts(spool: Spool) ->
 
 def test_finished_job_is_removed(spool: Spool) -> None:
     spool.put(make_job())
-    assert spool.holds(make_job())
+    assert spool.current(make_job()) == make_job()
     spool.done(only_job(spool))
-    assert not spool.holds(make_job())
+    assert spool.current(make_job()) is None
     assert (spool.jobs(), spool.waiting()) == ([], 0)
     spool.done(make_job())
 
