@@ -26,7 +26,7 @@ from opensync_hooks.errors import (
     UnusableFileError,
 )
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.queue.backoff import HOUR, JITTER_SHARE, SECOND, WAITS, longest, wait
+from opensync_hooks.queue.backoff import DAY, HOUR, JITTER_SHARE, SECOND, WAITS, longest, wait
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 
@@ -37,6 +37,10 @@ _CURES: dict[Cause, str] = {
     "wrong address": "Correct the URL: opensync-hooks login",
     "certificate": "Behind a company proxy, name its certificates in REQUESTS_CA_BUNDLE.",
 }
+_DAILY_CAUSES: tuple[Cause, ...] = ("key refused", "wrong address")
+"""Only the user can remove them; but a fault of the server looks the same, and passes."""
+_DAILY = (20 * HOUR,)
+"""With its jitter at most a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Cooldown:
     since: int
     """The first of the failures in a row."""
     until: int | None
-    """None: until the login changes, or a command is run."""
+    """None in the rows of earlier versions, which waited until the login changed."""
     tries: int
     """How many failures in a row there were."""
     login_hash: str
@@ -57,8 +61,11 @@ class Cooldown:
     def is_active(self, now: int, login_hash: str) -> bool:
         if login_hash != self.login_hash:
             return False
+        if self.until is None:
+            return 0 <= now - self.since < DAY
         # A clock that was set back must not prolong it: no cooldown is longer than this.
-        return self.until is None or 0 < self.until - now <= longest(HOUR)
+        maximum = DAY if self.cause in _DAILY_CAUSES else longest(HOUR)
+        return 0 < self.until - now <= maximum
 
     def describe(self) -> str:
         """Say in the local time zone what is wrong, since when, why, and what to do about it."""
@@ -84,14 +91,11 @@ def next_cooldown(
     if previous and (previous.login_hash != login_hash or previous.since > now):
         previous = None
     tries = previous.tries + 1 if previous else 1
-    until: int | None = None
-    if cause == "certificate":
-        until = now + wait((HOUR,), 1, jitter)
-    elif cause == "unreachable":
-        until = now + wait(WAITS, tries, jitter)
-        if isinstance(error, UnreachableError) and error.retry_after:
-            requested = min(error.retry_after * SECOND, HOUR) * (1 + JITTER_SHARE * jitter)
-            until = max(until, now + round(requested))
+    waits = {"certificate": (HOUR,), "unreachable": WAITS}.get(cause, _DAILY)
+    until = now + wait(waits, tries, jitter)
+    if isinstance(error, UnreachableError) and error.retry_after:
+        requested = min(error.retry_after * SECOND, HOUR) * (1 + JITTER_SHARE * jitter)
+        until = max(until, now + round(requested))
     return Cooldown(
         cause, str(error), previous.since if previous else now, until, tries, login_hash
     )
@@ -99,7 +103,7 @@ def next_cooldown(
 
 def needs_user(error: OpenSyncError) -> bool:
     """Whether no further attempt helps until the user changes the login or the installation."""
-    return isinstance(error, RedactionError) or _cause(error) in ("key refused", "wrong address")
+    return isinstance(error, RedactionError) or _cause(error) in _DAILY_CAUSES
 
 
 def _cause(error: OpenSyncError) -> Cause | None:

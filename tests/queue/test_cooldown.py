@@ -57,14 +57,25 @@ def test_unreachable_destination_is_asked_after_1_5_15_and_60_minutes_then_hourl
     ],
     ids=["key", "address"],
 )
-def test_refused_key_and_wrong_address_cool_down_until_the_login_changes(
+def test_refused_key_and_wrong_address_are_tried_again_within_a_day(
     error: errors.OpenSyncError, cause: str
 ) -> None:
-    cooldown = after(error)
     assert needs_user(error)
-    assert (cooldown.cause, cooldown.until) == (cause, None)
-    assert cooldown.is_active(NOW + 1000 * DAY, LOGIN)
-    assert not cooldown.is_active(NOW, "another login")
+    for jitter in (0, 1 - 1e-12):
+        cooldown = next_cooldown(error, None, NOW, LOGIN, jitter)
+        assert cooldown
+        assert cooldown.cause == cause
+        assert cooldown.until
+        assert 16 * HOUR <= cooldown.until - NOW <= DAY
+        assert cooldown.is_active(NOW, LOGIN)
+        assert not cooldown.is_active(cooldown.until, LOGIN)
+        assert not cooldown.is_active(NOW, "another login")
+
+
+def test_endless_cooldown_of_an_earlier_version_ends_after_a_day() -> None:
+    cooldown = Cooldown("key refused", "no", NOW, None, 1, LOGIN)
+    ends = [cooldown.is_active(NOW + ms, LOGIN) for ms in (-1, 0, DAY - 1, DAY)]
+    assert ends == [False, True, True, False]
 
 
 def test_untrusted_certificate_cools_down_for_an_hour() -> None:

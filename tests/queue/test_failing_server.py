@@ -13,10 +13,11 @@ from opensync_hooks import config
 from opensync_hooks.config.credentials import save_login
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import backoff, cooldown, drain, worker
-from opensync_hooks.queue.backoff import DAY, MINUTE
+from opensync_hooks.queue.backoff import DAY, HOUR, MINUTE
 from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.drain import Drain
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.server.routes import Response
 from opensync_hooks.system import clock
 from tests.commandline import run
 from tests.opensync import Fault
@@ -95,9 +96,46 @@ def test_refused_key_is_tried_once_until_it_changes(
     assert len(online.requests) == 1
     active = online.cooldown()
     assert active
-    assert (active.cause, active.until) == ("key refused", None)
+    assert active.cause == "key refused"
+    assert active.until
+    assert active.until - active.since > 15 * HOUR
     monkeypatch.setenv("OPENSYNC_API_KEY", valid_key)
     assert online.cooldown() is None
+    online.event("s1")
+    worker.main()
+    assert online.texts("s1") == TURN
+
+
+SIGN_IN = b"<!DOCTYPE html><title>Sign in to the network</title>"
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 511])
+def test_hooks_deliver_as_soon_as_no_login_page_is_in_between(
+    online: OnlineUser, status: int
+) -> None:
+    online.session("s1")
+    online.event("s1")
+    online.fault = lambda _: Fault(Response(status, SIGN_IN, {"Location": "http://127.0.0.1:1/"}))
+    worker.main(seconds=30)
+    active = online.cooldown()
+    assert active
+    assert active.until
+    assert (active.cause, active.until - active.since < 2 * MINUTE) == ("unreachable", True)
+    online.fault = no_fault
+    online.backdate_cooldown(ended=True)
+    online.event("s1")
+    worker.main()
+    assert online.texts("s1") == TURN
+
+
+def test_key_that_a_fault_of_the_server_refused_delivers_the_next_day(online: OnlineUser) -> None:
+    online.session("s1")
+    online.event("s1")
+    online.fault = lambda _: REFUSED
+    worker.main()
+    online.fault = no_fault
+    with Ledger(online.folders.ledger) as ledger, ledger.transaction() as execute:
+        execute("UPDATE rest SET since = since - ?, until = until - ?", DAY, DAY)
     online.event("s1")
     worker.main()
     assert online.texts("s1") == TURN

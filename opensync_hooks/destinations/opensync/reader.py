@@ -8,9 +8,10 @@ from urllib.parse import quote
 from opensync_hooks.destinations.opensync.responses import (
     ForeignResponseError,
     InvalidArgumentError,
+    NotFoundError,
 )
 from opensync_hooks.destinations.opensync.transport import Transport
-from opensync_hooks.errors import RejectedError, UnusableDestinationError
+from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json
 
 MAX_LISTED_SESSIONS = 200
@@ -29,17 +30,13 @@ def fetch_session(transport: Transport, external_id: str, remote_id: str | None)
         return None
     try:
         reply = transport.call("GET", f"/api/sessions/get?id={quote(remote_id, safe='')}")
-    except InvalidArgumentError:  # the id is another deployment's
+    except (NotFoundError, InvalidArgumentError):  # deleted; or the id is another deployment's
         return None
     except RejectedError as error:
         raise RejectedError(
             f"{transport.url}: can no longer open this session, so it cannot be compared.",
             "OpenSync opens at most 4,094 messages and 16 MiB.",
         ) from error
-    except UnusableDestinationError:
-        # A missing session and a server that is not OpenSync both answer 404.
-        transport.call("POST", "/sync/batch", {})
-        return None
     session, messages = reply.get("session"), reply.get("messages")
     if not isinstance(session, dict) or not isinstance(session.get("id"), str):
         raise ForeignResponseError(transport.url)

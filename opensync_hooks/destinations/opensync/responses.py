@@ -2,7 +2,9 @@
 
 The status alone does not decide: this server answers 500 to what it will never accept, 401 while it
 is overloaded, and 200 from a login page in between. Its error text tells these apart, here and
-nowhere else. No text is shown in full, because a rejection may echo what was sent.
+nowhere else. Only its own JSON refuses a key, and only Convex's own sentence means a wrong URL:
+a page, a redirect or a proxy's error comes from something in between, and passes.
+No text is shown in full, because a rejection may echo what was sent.
 """
 
 from __future__ import annotations
@@ -49,6 +51,10 @@ _PERMANENT_PHRASES = (
     "SyntaxError",
     "TypeError",
 )
+_NO_ROUTE = b"No matching routes found"
+"""Convex's own answer, in plain text, on a deployment that does not run OpenSync."""
+_NEVER_FROM_OPENSYNC = frozenset({*range(300, 400), 403, 405, 407, 511})
+"""Statuses of login pages and proxies."""
 _MAX_TEXT = 160
 _ANY_KEY = re.compile(r"osk_[\w-]+")
 
@@ -58,11 +64,18 @@ class ForeignResponseError(UnreachableError):
 
     kind = "foreign response"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, status: int = 200) -> None:
+        detail = "" if status == 200 else f" ({status})"
         super().__init__(
-            f"{url}: the response is not from OpenSync.",
+            f"{url}: the response is not from OpenSync{detail}.",
             "Check the URL, and whether this network has a login page of its own.",
         )
+
+
+class NotFoundError(UnusableDestinationError):
+    """OpenSync itself says that it does not have what was requested."""
+
+    kind = "not found"
 
 
 class InvalidArgumentError(RejectedError):
@@ -91,6 +104,10 @@ def parse_response(url: str, response: requests.Response, key: str) -> Json:
             f"{url}: temporary error {status}. {text}".rstrip(),
             retry_after=_retry_after(response.headers.get("Retry-After")),
         )
+    if status == 404 and response.content.strip() == _NO_ROUTE:
+        raise UnusableDestinationError(f"{url}: no OpenSync server there.", "Check the URL.")
+    if _is_foreign(response, value):
+        raise ForeignResponseError(url, status)
     raise _permanent_error(url, status, text)
 
 
@@ -102,23 +119,27 @@ def batch_error(url: str, text: str, key: str) -> OpenSyncError:
 
 
 def _permanent_error(url: str, status: int, text: str) -> OpenSyncError:
-    if status in {401, 403}:
+    if status == 401:
         return KeyRefusedError(
             f"{url}: the key is refused. {text}".rstrip(),
             "Copy it from OpenSync's settings page and run `opensync-hooks login`.",
         )
-    if 300 <= status < 400:
-        return UnusableDestinationError(
-            f"{url}: redirects to another address, which must not receive the key.",
-            "Check the URL.",
-        )
-    if status in {404, 405}:
-        return UnusableDestinationError(f"{url}: no OpenSync server there.", "Check the URL.")
+    if status == 404:
+        return NotFoundError(f"{url}: not found. {text}".rstrip())
     if status in {400, 413, 422} or _mentions(text, _PERMANENT_PHRASES):
         classes = {_SPLIT_EMOJI: SplitEmojiError, _INVALID_ARGUMENT: InvalidArgumentError}
         error_class = next((classes[phrase] for phrase in classes if phrase in text), RejectedError)
         return error_class(f"{url}: refused ({status}). {text}".rstrip())
     return ServerFailureError(f"{url}: server error {status}. {text}".rstrip())
+
+
+def _is_foreign(response: requests.Response, value: Any) -> bool:
+    """Whether something between us and OpenSync has answered."""
+    status = response.status_code
+    is_opensyncs = isinstance(value, dict) and "error" in value
+    is_page = response.content.lstrip().startswith(b"<") and status != 413  # a proxy's limit
+    is_refusal = status in {401, 404}
+    return status in _NEVER_FROM_OPENSYNC or is_page or (is_refusal and not is_opensyncs)
 
 
 def _parse_json(response: requests.Response) -> Any:

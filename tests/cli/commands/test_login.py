@@ -75,6 +75,9 @@ def attempt(kind: str, tmp_path: Path, patch: pytest.MonkeyPatch) -> Iterator[tu
     """Yield URL and key for an attempt that ends in `kind`."""
     responses: dict[str, Fault | None] = {
         "not OpenSync": Fault(Response(404, b"<html>Not Found</html>")),
+        "a redirect": Fault(Response(302, b"", {"Location": "https://www.convex.dev/"})),
+        "a proxy": Fault(Response(403, b"<html>Company policy</html>")),
+        "another project": Fault(Response(404, b"No matching routes found")),
         "a web page": Fault(Response(200, b"<html>Welcome</html>")),
         "overloaded": Fault(Response(503, b"")),
     }
@@ -124,6 +127,9 @@ OUTCOMES = {
     "wrong key": (5, "{url}: unknown API key.", "Copy it from OpenSync's settings page."),
     "wrong host": (1, UNREACHABLE + "(unknown host name).", "Check how the URL is spelled."),
     "not OpenSync": (1, NOT_OPENSYNC, ADDRESS),
+    "a redirect": (1, NOT_OPENSYNC, ADDRESS),
+    "a proxy": (1, NOT_OPENSYNC, ADDRESS),
+    "another project": (1, NOT_OPENSYNC, ADDRESS),
     "a web page": (1, NOT_OPENSYNC, ADDRESS),
     "no network": (
         6, UNREACHABLE + "(no network connection).", "Try again when you are online.",
@@ -157,7 +163,7 @@ def test_failed_login_is_explained_and_changes_nothing(
 
 def test_every_error_has_a_message_of_its_own() -> None:
     sentences = {sentence for _, sentence, _ in OUTCOMES.values()}
-    assert len(sentences) == len(OUTCOMES) - 1, "a foreign site has two cases"
+    assert len(sentences) == len(OUTCOMES) - 4, "a foreign site has five cases"
 
 
 @pytest.mark.usefixtures("before")

@@ -224,6 +224,13 @@ TEMPORARY = {
     "500 without a text": error(500, ""),
     "401 during the key lookup": error(401, "API key validation failed: Error: overloaded"),
     "200 in html": Fault(Response(200, b"<html>hotel login</html>")),
+    "302": Fault(Response(302, b"", {"Location": "http://127.0.0.1:1/"})),
+    "401 in html": Fault(Response(401, b"<html>proxy login</html>")),
+    "403": error(403, "Forbidden"),
+    "403 in html": Fault(Response(403, b"<html>company policy</html>")),
+    "404 in html": Fault(Response(404, b"<html>portal</html>")),
+    "511": Fault(Response(511, b"")),
+    "500 in html": Fault(Response(500, b" <!doctype html><p>oops</p>")),
     "200 cut short": Fault(Response(200, b'{"ok": tr')),
 }
 
@@ -252,12 +259,7 @@ def test_lasting_failure_is_unreachable_after_three_attempts(
 
 PERMANENT: dict[str, tuple[Fault, type[OpenSyncError]]] = {
     "401": (error(401, "Invalid API key"), KeyRefusedError),
-    "403": (error(403, "Forbidden"), KeyRefusedError),
     "404": (Fault(Response(404, b"No matching routes found")), UnusableDestinationError),
-    "redirect": (
-        Fault(Response(302, b"", {"Location": "http://127.0.0.1:1/"})),
-        UnusableDestinationError,
-    ),
     "400": (error(400, "Missing externalId or sessionId"), RejectedError),
     "413": (error(413, "too big"), RejectedError),
     "422": (error(422, "no"), RejectedError),

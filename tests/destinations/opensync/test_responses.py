@@ -13,6 +13,7 @@ from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.opensync.responses import (
     ForeignResponseError,
     InvalidArgumentError,
+    NotFoundError,
     SplitEmojiError,
 )
 from opensync_hooks.destinations.opensync.transport import MAX_RETRY_WAIT_S
@@ -69,7 +70,6 @@ def error(status: int, text: Any) -> Response:
 
 # ---- sentences -----------------------------------------------------------------------------------
 
-REDIRECT = "redirects to another address, which must not receive the key."
 NOT_THERE = "no OpenSync server there."
 FOREIGN = "the response is not from OpenSync."
 LOGIN_PAGE = "Check the URL, and whether this network has a login page of its own."
@@ -77,11 +77,13 @@ COPY = "Copy it from OpenSync's settings page and run `opensync-hooks login`."
 CHECK = "Check the URL."
 SENTENCES: dict[str, tuple[Response, type[OpenSyncError], str, str]] = {
     "401": (error(401, "Invalid"), KeyRefusedError, "the key is refused. Invalid", COPY),
-    "403": (error(403, "Banned"), KeyRefusedError, "the key is refused. Banned", COPY),
-    "300": (Response(300, b""), UnusableDestinationError, REDIRECT, CHECK),
-    "308": (Response(308, b""), UnusableDestinationError, REDIRECT, CHECK),
-    "404": (Response(404, b"Nothing here"), UnusableDestinationError, NOT_THERE, CHECK),
-    "405": (Response(405, b"Not this way"), UnusableDestinationError, NOT_THERE, CHECK),
+    "404": (
+        Response(404, b"No matching routes found"),
+        UnusableDestinationError,
+        NOT_THERE,
+        CHECK,
+    ),
+    "404 in JSON": (error(404, "No session"), NotFoundError, "not found. No session", ""),
     "400": (error(400, "No id"), RejectedError, "refused (400). No id", ""),
     "413": (error(413, "Large"), RejectedError, "refused (413). Large", ""),
     "422": (error(422, "Odd"), RejectedError, "refused (422). Odd", ""),
@@ -107,6 +109,32 @@ SENTENCES: dict[str, tuple[Response, type[OpenSyncError], str, str]] = {
     "empty id": (response(200, {"sessionId": ""}), ForeignResponseError, FOREIGN, LOGIN_PAGE),
     "number as id": (response(200, {"sessionId": 7}), ForeignResponseError, FOREIGN, LOGIN_PAGE),
 }
+
+
+FROM_IN_BETWEEN = {
+    "300": Response(300, b""),
+    "308": Response(308, b""),
+    "401 in html": Response(401, b"<html>Sign in</html>"),
+    "401 without a body": Response(401, b""),
+    "401 in JSON of another": response(401, {"message": "Sign in"}),
+    "403": error(403, "Banned"),
+    "404 in text": Response(404, b"Nothing here"),
+    "404 in html": Response(404, b"\n<!DOCTYPE html>"),
+    "405": Response(405, b"Not this way"),
+    "407": Response(407, b""),
+    "422 in html": Response(422, b"<html>Odd</html>"),
+    "500 in html": Response(500, b"<html>Oops</html>"),
+    "511": error(511, "Network Authentication Required"),
+}
+
+
+@pytest.mark.parametrize("case", FROM_IN_BETWEEN)
+def test_only_opensyncs_own_json_is_a_refusal(deployment: Deployment, case: str) -> None:
+    answer = FROM_IN_BETWEEN[case]
+    caught = deployment.error(answer)
+    assert type(caught) is ForeignResponseError
+    sentence = f"the response is not from OpenSync ({answer.status})."
+    assert (str(caught), caught.hint) == (f"{deployment.client.name}: {sentence}", LOGIN_PAGE)
 
 
 @pytest.mark.parametrize("case", SENTENCES)
