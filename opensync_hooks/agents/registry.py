@@ -81,6 +81,12 @@ def get(name: str) -> Agent | None:
     return _BY_NAME.get(name)
 
 
+def opensync_name(agent: str) -> str:
+    """Return the source under which OpenSync counts and filters the agent's sessions."""
+    entry = get(agent)
+    return (entry.description.opensync_name if entry else "") or agent
+
+
 def source(agent: str, environ: Mapping[str, str] = os.environ) -> Source | None:
     """Return the sessions of the agent with this name; None for an unknown agent."""
     entry = get(agent)

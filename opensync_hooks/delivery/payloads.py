@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from opensync_hooks.agents import registry
 from opensync_hooks.delivery.costs import Costs
 from opensync_hooks.delivery.json_values import (
     MAX_INTEGER,
@@ -44,7 +45,7 @@ def session_body(session: Session, costs: Costs) -> Json:
     folders = [name for name in re.split(r"[/\\]", path or "") if name]
     return _present(
         externalId=truncate(session.id),
-        source=_name(session.agent),
+        source=_name(registry.opensync_name(session.agent)),
         title=_name(session.title),
         projectPath=_name(path),
         projectName=_name(folders[-1] if folders else path),

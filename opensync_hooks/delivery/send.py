@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from opensync_hooks.agents import registry
 from opensync_hooks.delivery.diff import MessageDiff, SessionDiff
 from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.delivery.outcome import SyncOutcome
@@ -123,7 +124,7 @@ class _Delivery:
         body = {
             "sessionExternalId": truncate(self.diff.session.id),
             "externalId": truncate(f"{self._open_session()}:{message.sent_id}"),
-            "source": self.diff.session.agent,
+            "source": registry.opensync_name(self.diff.session.agent),
             **message.body,
         }
         if message.existing:  # without it, the server would keep text that the user took back

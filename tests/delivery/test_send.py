@@ -76,6 +76,26 @@ def test_new_title_is_sent_alone_and_keeps_the_search_text(opensync: Harness) ->
     assert "answer 1" in opensync.store.search_text["s1"]
 
 
+def test_source_of_a_cursor_session_is_the_one_that_opensync_counts(opensync: Harness) -> None:
+    for messages in ([message("m1")], [message("m1"), message("m2")]):
+        opensync.deliver(*messages)
+        assert opensync.stored()[0]["source"] == "cursor-sync"
+    located = source_of(session(message("m1"), message("m2"), title="Other"))
+    opensync.syncer.sync(*located, force=True)
+    assert opensync.stored()[0]["source"] == "cursor-sync"
+
+
+def test_source_that_an_earlier_version_stored_is_corrected_with_the_next_turn(
+    opensync: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("opensync_hooks.agents.registry.opensync_name", lambda agent: agent)
+        opensync.deliver(message("m1"), title="One")
+    assert opensync.stored()[0]["source"] == "cursor"
+    opensync.deliver(message("m1"), title="One")
+    assert opensync.stored()[0]["source"] == "cursor-sync"
+
+
 def test_text_content_is_sent_only_where_there_is_or_was_a_text(opensync: Harness) -> None:
     calls = (ToolCall("t1", "Bash", {}),)
     bodies: list[Json] = []
@@ -88,7 +108,7 @@ def test_text_content_is_sent_only_where_there_is_or_was_a_text(opensync: Harnes
     opensync.deliver(message("m1", parts=calls), message("m2", "words"))
     opensync.deliver(message("m1", parts=calls), message("m2", parts=calls))
     assert [body.get("textContent") for body in bodies] == [None, "words", ""]
-    assert {body["source"] for body in bodies} == {"cursor"}
+    assert {body["source"] for body in bodies} == {"cursor-sync"}
     assert {body["sessionExternalId"] for body in bodies} == {"s1"}
 
 

@@ -78,7 +78,7 @@ class Comparison:
 
     def session(self, sent: Json, extra: Json, stored: Json) -> Iterator[Difference]:
         """Compare title, model, totals and the like. Unknown values are not sent, nor compared."""
-        for name in _SESSION_TEXTS:
+        for name in (*_SESSION_TEXTS, *({"source"} & stored.keys())):  # OpenSync shows no source
             if name in sent and stored.get(name) != sent[name]:
                 yield self.difference("changed field", f"{name} is different")
         changes = (*_numbers(sent, stored), *_number("cost", "wrong cost", sent, stored))

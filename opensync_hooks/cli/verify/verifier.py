@@ -105,9 +105,18 @@ def _differences(
     changes: SessionDiff, stored: Json | None, comparison: Comparison
 ) -> Iterator[Difference]:
     if stored is not None:
-        yield from comparison.session(*changes.session_payload(), stored["session"])
+        differences = tuple(comparison.session(*changes.session_payload(), stored["session"]))
+        yield from differences
+        if not differences and "source" not in stored["session"] and _was_sent_otherwise(changes):
+            yield comparison.difference("changed field", "its source or time was sent differently")
         yield from comparison.all_messages(changes.messages(), stored["messages"])
     elif changes.existing is not None:
         yield comparison.difference("missing session", "the session was synced, but is missing")
     elif any(diff.existing or not diff.message.undone for diff in changes.messages()):
         yield comparison.difference("not synced", "the session is not synced yet")
+
+
+def _was_sent_otherwise(changes: SessionDiff) -> bool:
+    """Whether what was confirmed last of the session itself is not what would be sent now."""
+    existing = changes.existing
+    return existing is not None and existing.hash not in (None, changes.session_hash())

@@ -196,6 +196,20 @@ def test_verify_changes_nothing(stored: StoredRows) -> None:
 
 
 @pytest.mark.usefixtures("own")
+def test_source_that_an_earlier_version_sent_is_repaired(stored: StoredRows, ours: Path) -> None:
+    """OpenSync shows no source, so that only the ledger can tell what was sent."""
+    stored.change("UPDATE session SET source = 'claude'")
+    with Ledger(ours / "ledger.db") as ledger, ledger.transaction() as execute:
+        execute("UPDATE session SET head = 'of another body'")
+    ran = stored.verify("own")
+    assert ran.returncode == 1
+    assert "source" in ran.stdout
+    assert stored.verify("own", "--repair").returncode == 0
+    with closing(sqlite3.connect(stored.database)) as db:
+        assert db.execute("SELECT source FROM session").fetchall() == [("claude-code",)]
+
+
+@pytest.mark.usefixtures("own")
 def test_output_never_has_content(stored: StoredRows) -> None:
     stored.change("UPDATE message SET parts = replace(parts, 'it is there', 'canary')")
     stored.change("UPDATE message SET textContent = 'canary' WHERE textContent = 'answer 1'")
@@ -341,8 +355,8 @@ def test_another_site_at_the_url_is_not_a_deleted_session(stored: StoredRows) ->
     for path in ("/api/sessions/get", "/sync/batch"):
         stored.faults[path] = Fault(Response(404, b"Not Found"))
     ran = stored.verify("own", "--repair")
-    assert ran.returncode == 1
-    assert "no OpenSync server there" in ran.stderr
+    assert ran.returncode == 6
+    assert "the response is not from OpenSync (404)" in ran.stderr
     assert "missing" not in ran.stdout
 
 
