@@ -245,18 +245,66 @@ PREAMBLE = (
 """What the model is sent before the user's first prompt."""
 
 
-def graph(messages: Iterable[dict[str, Any]], *, running: bool = False) -> dict[str, bytes]:
-    """Return the blobs of a conversation by their ids; the root is the last."""
+def graph(
+    messages: Iterable[dict[str, Any]],
+    *,
+    running: bool = False,
+    archives: Iterable[Iterable[dict[str, Any]]] = (),
+    turns: Iterable[bytes] = (),
+    branch: str = "",
+) -> dict[str, bytes]:
+    """Return the blobs of a conversation by their ids; the root is the last.
+
+    `archives`: the messages of each compaction, the last of which is their summary. `turns`: what
+    `turn` returns, with the blobs below it.
+    """
     blobs: dict[str, bytes] = {}
-    root = b""
-    for message in messages:
-        raw = json.dumps(message).encode()
-        digest = hashlib.sha256(raw).digest()
-        blobs[digest.hex()] = raw
-        root += protobuf(1, digest)
+
+    def put(blob: bytes) -> bytes:
+        digest = hashlib.sha256(blob).digest()
+        blobs[digest.hex()] = blob
+        return digest
+
+    def put_all(values: Iterable[dict[str, Any]]) -> list[bytes]:
+        return [put(json.dumps(value).encode()) for value in values]
+
+    root = b"".join(protobuf(1, digest) for digest in put_all(messages))
     root += protobuf(5, protobuf(1, 12_000)) + (protobuf(4, b"{}") if running else b"")
-    blobs[hashlib.sha256(root).hexdigest()] = root
+    for prompt, request_id, sent_at, steps in map(json.loads, turns):
+        prompt_id = put(protobuf(1, prompt.encode()) + protobuf(25, sent_at))
+        step_ids = [put(bytes.fromhex(step)) for step in steps]
+        content = protobuf(1, prompt_id) + b"".join(protobuf(2, step_id) for step_id in step_ids)
+        content += protobuf(3, request_id.encode()) if request_id else b""
+        root += protobuf(8, put(protobuf(1, content)))
+    for archived in archives:
+        *digests, summary = put_all(archived)
+        archive = b"".join(protobuf(1, digest) for digest in digests)
+        root += protobuf(13, put(archive + protobuf(4, summary)))
+    root += protobuf(19, branch.encode()) if branch else b""
+    put(root)
     return blobs
+
+
+def turn(prompt: str, request_id: str | None, sent_at: int, *steps: bytes) -> bytes:
+    return json.dumps([prompt, request_id, sent_at, [step.hex() for step in steps]]).encode()
+
+
+def answer_step(words: str, start: int, end: int) -> bytes:
+    return protobuf(1, protobuf(1, words.encode()) + protobuf(2, start) + protobuf(3, end))
+
+
+def shell_step(call_id: str, command: str, start: int, end: int) -> bytes:
+    shell = protobuf(1, protobuf(1, protobuf(1, command.encode())))
+    times = protobuf(59, start) + protobuf(60, end)
+    return protobuf(2, shell + protobuf(57, call_id.encode()) + times)
+
+
+def summary(words: str) -> dict[str, Any]:
+    options = {"providerOptions": {"cursor": {"isSummary": True}}}
+    return {
+        "role": "user",
+        "content": [text(f"[Previous conversation summary]: {words}")],
+    } | options
 
 
 def chat(
@@ -271,7 +319,10 @@ def chat(
     folder.mkdir(parents=True, exist_ok=True)
     notes = {"schemaVersion": 1, "createdAtMs": BEGAN, "updatedAtMs": BEGAN, "cwd": cwd}
     (folder / "meta.json").write_text(json.dumps(notes))
-    blobs = graph((*PREAMBLE, *messages), running=meta.pop("running", False))
+    below = {
+        key: meta.pop(key) for key in ("running", "archives", "turns", "branch") if key in meta
+    }
+    blobs = graph((*PREAMBLE, *messages), **below)
     stored = {
         "agentId": session_id,
         "latestRootBlobId": list(blobs)[-1],

@@ -72,6 +72,14 @@ def get_dict(value: Any, *keys: str) -> Json:
     return mapping if isinstance(mapping, dict) else {}
 
 
+def content_blocks(message: Json) -> list[Json]:
+    """Return the blocks of a message's content; a bare text is one block."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return get_dicts(message, "content")
+
+
 def get_list(value: Any, *keys: str) -> list[Any]:
     """Return the list at the end of a path of keys, or an empty one."""
     elements = get(value, *keys)

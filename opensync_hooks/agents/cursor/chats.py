@@ -17,7 +17,8 @@ from pathlib import Path
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.cursor import graph, projects, timestamps
 from opensync_hooks.agents.cursor.conversation import Conversation, model_name
-from opensync_hooks.agents.cursor.graph import Blobs, Graph
+from opensync_hooks.agents.cursor.graph import Graph
+from opensync_hooks.agents.cursor.turns import Blobs
 from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import open_regular, within
 from opensync_hooks.errors import SourceError

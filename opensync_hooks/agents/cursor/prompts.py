@@ -14,6 +14,8 @@ from typing import Literal
 
 from opensync_hooks.agents.cursor import timestamps
 
+SUMMARY = "[Previous conversation summary]"
+"""How a text begins that a compaction put in place of messages."""
 _TIMESTAMP = re.compile(r"<timestamp>(.*?)</timestamp>\s*|<timestamp/>\s*", re.DOTALL)
 _OPENING, _CLOSING = "<user_query>", "</user_query>"
 _TAG = re.compile(r"\s*<([a-z][a-z0-9_-]*)[ >/]")
@@ -46,6 +48,8 @@ def parse(raw: str) -> UserText:
         return UserText("prompt", words, _sent_at(raw[:start]))
     words = _TIMESTAMP.sub("", raw, count=1)
     tag = _TAG.match(words)
+    if words.startswith(SUMMARY):
+        return UserText("note", words.strip())
     if tag is None:
         return UserText("prompt", words.strip("\n"), _sent_at(raw))
     return UserText("note" if tag[1] in _NOTES else "context", words.strip())

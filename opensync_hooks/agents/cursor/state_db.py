@@ -19,7 +19,8 @@ from typing import TypeVar
 
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.cursor import timestamps
-from opensync_hooks.agents.cursor.graph import Blobs, Graph, inline_root, load
+from opensync_hooks.agents.cursor.graph import Graph, inline_root, load
+from opensync_hooks.agents.cursor.turns import Blobs
 from opensync_hooks.agents.json_access import (
     as_dict,
     decode_dict,

@@ -18,9 +18,8 @@ from typing import Any
 
 from opensync_hooks.agents.cursor import prompts, tools
 from opensync_hooks.agents.cursor.conversation import Step, answer_parts, text_parts
-from opensync_hooks.agents.cursor.graph import content_blocks
 from opensync_hooks.agents.cursor.message_ids import MessageIds
-from opensync_hooks.agents.json_access import decode_dict, get_dict, get_str
+from opensync_hooks.agents.json_access import content_blocks, decode_dict, get_dict, get_str
 from opensync_hooks.model import Attachment, Json, Part, Reasoning, Text, ToolCall, ToolResult
 
 _SPEAKER = re.compile(r"^(user|assistant):\n", re.MULTILINE)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.cursor import graph
+from opensync_hooks.agents.cursor.protobuf import fields
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall, ToolResult, Trigger
@@ -199,12 +199,12 @@ def test_session_without_bubbles_is_read_from_its_graph(home: Path, source: Curs
 @given(st.binary(max_size=200))
 @settings(deadline=None)
 def test_protobuf_reader_terminates_on_any_bytes(raw: bytes) -> None:
-    assert len(list(graph.protobuf_fields(raw))) <= len(raw)
+    assert len(list(fields(raw))) <= len(raw)
 
 
 def test_protobuf_reader_yields_every_field() -> None:
     raw = protobuf(1, b"x" * 300) + protobuf(26, 2**40) + b"\x29" + b"12345678" + protobuf(4, b"")
-    assert list(graph.protobuf_fields(raw)) == [
+    assert list(fields(raw)) == [
         (1, b"x" * 300),
         (26, 2**40),
         (5, b"12345678"),
