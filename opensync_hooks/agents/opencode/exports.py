@@ -8,13 +8,15 @@ No version of OpenCode writes this folder by itself; it is read where the user h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from opensync_hooks.agents.json_access import get_dict, get_dicts, get_int, get_str
 from opensync_hooks.agents.opencode.json_file import read_object
 from opensync_hooks.agents.opencode.layouts import (
     UNREADABLE_MESSAGE,
+    ContentState,
     SessionHeader,
     SessionStamp,
     StoredMessage,
@@ -33,27 +35,55 @@ class ExportFolder:
     def __init__(self, folder: Path) -> None:
         self.path = folder
 
-    def stamps(self, exclude: Container[str]) -> list[SessionStamp]:
-        stamps = (stamp_of(path) for path in sorted(self.path.glob("*.json")))
-        return [stamp for stamp in stamps if stamp and stamp.session_id not in exclude]
+    def session_ids(self) -> list[str]:
+        return list(self._files())
 
-    def family(self, session_id: str) -> list[SessionStamp]:
-        """Look at the file named after the session first; a file may have any name."""
-        path = self.path / f"{session_id}.json"
-        stamp = stamp_of(path) if is_file(path) else None
-        if stamp is None:
-            matches = (match for match in self.stamps(()) if match.session_id == session_id)
-            stamp = next(matches, None)
-        return [stamp] if stamp and stamp.session_id == session_id else []
+    def family_ids(self, session_id: str) -> list[str]:
+        return [session_id] if self._file(session_id) else []
 
-    def load(self, session_ids: list[str]) -> Iterator[StoredSession]:
-        for session_id in session_ids:
-            for stamp in self.family(session_id):
-                yield load_file(stamp.path)
+    def stamps(self, session_ids: Collection[str]) -> list[SessionStamp]:
+        stamps = map(stamp_of, self._files_of(session_ids).values())
+        return [stamp for stamp in stamps if stamp]
+
+    def contents(self, session_ids: Collection[str]) -> dict[str, ContentState]:
+        return {
+            session_id: _content(load_file(path))
+            for session_id, path in self._files_of(session_ids).items()
+        }
+
+    def load(self, session_ids: Collection[str]) -> dict[str, Callable[[], StoredSession]]:
+        return {
+            session_id: partial(load_file, path)
+            for session_id, path in self._files_of(session_ids).items()
+        }
 
     def tail(self, session_id: str) -> TailState | None:
         """An export is written in one go, after the session has ended."""
-        return TailState(is_final=True, changed_at=0) if self.family(session_id) else None
+        return TailState(is_final=True, changed_at=0) if self._file(session_id) else None
+
+    def _files(self) -> dict[str, Path]:
+        stamps = (stamp_of(path) for path in sorted(self.path.glob("*.json"), reverse=True))
+        return {stamp.session_id: stamp.path for stamp in stamps if stamp}
+
+    def _file(self, session_id: str) -> Path | None:
+        """Look at the file named after the session first; a file may have any name."""
+        path = self.path / f"{session_id}.json"
+        stamp = stamp_of(path) if is_file(path) else None
+        is_right = stamp is not None and stamp.session_id == session_id
+        return path if is_right else self._files().get(session_id)
+
+    def _files_of(self, session_ids: Collection[str]) -> dict[str, Path]:
+        files: Mapping[str, Path | None] = (
+            self._files()
+            if len(session_ids) > 1
+            else {name: self._file(name) for name in session_ids}
+        )
+        return {name: path for name in session_ids if (path := files.get(name))}
+
+
+def _content(session: StoredSession) -> ContentState:
+    parts = [part for message in session.messages for part in message.parts]
+    return ContentState.judge((*(message.info for message in session.messages), *parts), parts)
 
 
 def stamp_of(path: Path) -> SessionStamp | None:

@@ -8,24 +8,26 @@ storage/part/<message>/<part>.json
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from opensync_hooks.agents.json_access import get_int, get_str
+from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode.json_file import read_object
 from opensync_hooks.agents.opencode.layouts import (
-    UNREADABLE_MESSAGE,
     UNREADABLE_PART,
+    UNREADABLE_SESSION,
+    ContentState,
     SessionHeader,
     SessionStamp,
     StoredMessage,
     StoredSession,
     TailState,
-    children_by_parent,
     fingerprint,
-    with_descendants,
 )
 from opensync_hooks.agents.safe_open import files_within
+from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Json
 
 _NS_PER_MS = 1_000_000
@@ -52,35 +54,56 @@ class JsonTree:
         """Return a message file as a message, with the parts that are in the file itself."""
         return StoredMessage(message_id, value)
 
-    def stamps(self, exclude: Container[str]) -> list[SessionStamp]:
-        return [self._stamp(path) for path in self._session_files() if path.stem not in exclude]
+    def session_ids(self) -> list[str]:
+        return [path.stem for path in self._session_files()]
 
-    def family(self, session_id: str) -> list[SessionStamp]:
+    def family_ids(self, session_id: str) -> list[str]:
         for path in self._session_files(session_id)[:1]:
             # A child begins after its parent, and ids fall with time: only lower ones are read.
             lower = (sibling for sibling in path.parent.glob("*.json") if sibling.name < path.name)
-            children = [sibling for sibling in lower if get_str(read_object(sibling), "parentID")]
-            return with_descendants(
-                self._stamp(path), children_by_parent(self._stamp(child) for child in children)
-            )
+            parents = {sibling.stem: get_str(_read(sibling), "parentID") for sibling in lower}
+            family = [session_id]
+            for parent_id in family:
+                children = (name for name, parent in parents.items() if parent == parent_id)
+                family += sorted(set(children) - set(family), reverse=True)
+            return family
         return []
 
-    def load(self, session_ids: list[str]) -> Iterator[StoredSession]:
-        for session_id in session_ids:
-            for path in self._session_files(session_id)[:1]:
-                skipped: Counter[str] = Counter()
-                header = SessionHeader.parse(session_id, read_object(path) or {})
-                yield StoredSession(header, tuple(self._messages(path, skipped)), skipped)
+    def stamps(self, session_ids: Collection[str]) -> list[SessionStamp]:
+        return [self._stamp(path) for path in self._files_of(session_ids)]
+
+    def contents(self, session_ids: Collection[str]) -> dict[str, ContentState]:
+        return {path.stem: self._content(path) for path in self._files_of(session_ids)}
+
+    def load(self, session_ids: Collection[str]) -> dict[str, Callable[[], StoredSession]]:
+        return {path.stem: partial(self._load, path) for path in self._files_of(session_ids)}
 
     def tail(self, session_id: str) -> TailState | None:
         for session_file in self._session_files(session_id)[:1]:
             for path in self._message_files(session_file)[-1:]:
-                info = self._message(path.stem, read_object(path) or {}).info
+                info = self._message(path.stem, _read(path) or {}).info
                 written_at = max(
                     _mtime_and_size(file)[0] for file in (path, *self._part_files(path))
                 )
-                return TailState.of_message(info, written_at // _NS_PER_MS)
+                return TailState.of_message(info or {}, written_at // _NS_PER_MS)
         return None
+
+    def _files_of(self, session_ids: Collection[str]) -> Iterator[Path]:
+        for session_id in session_ids:
+            yield from self._session_files(session_id)[:1]
+
+    def _content(self, session_file: Path) -> ContentState:
+        """Look at the newest messages, and for words from there backwards."""
+        messages = [
+            self._with_parts(path, _read(path) or {}, Counter())
+            for path in self._message_files(session_file)[-2:]
+        ]
+        values = (value for message in messages for value in (message.info, *message.parts))
+        return ContentState.judge(values, self._parts_backwards(session_file))
+
+    def _parts_backwards(self, session_file: Path) -> Iterator[Json]:
+        for path in reversed(self._message_files(session_file)):
+            yield from self._with_parts(path, _read(path) or {}, Counter()).parts
 
     def _stamp(self, session_file: Path) -> SessionStamp:
         messages = self._message_files(session_file)
@@ -88,32 +111,58 @@ class JsonTree:
         states = [_mtime_and_size(path) for path in (session_file, *messages, *parts)]
         return SessionStamp(
             session_id=session_file.stem,
-            parent_id=get_str(read_object(session_file), "parentID"),
+            parent_id=get_str(_read(session_file), "parentID"),
             path=session_file,
             changed_at=max(states)[0] // _NS_PER_MS,
             fingerprint=fingerprint(len(states), max(states), sum(size for _, size in states)),
         )
 
+    def _load(self, session_file: Path) -> StoredSession:
+        """Read a session; one whose own file is damaged still has its messages."""
+        skipped: Counter[str] = Counter()
+        info = _read(session_file)
+        if info is None:
+            skipped[UNREADABLE_SESSION] += 1
+        header = SessionHeader.parse(session_file.stem, info or {})
+        project = _read(self._project_file(session_file, info or {})) or {}
+        worktree = get_str(project, "worktree")
+        header = replace(header, worktree=None if worktree == "/" else worktree)
+        return StoredSession(header, tuple(self._messages(session_file, skipped)), skipped)
+
+    def _project_file(self, session_file: Path, info: Json) -> Path:
+        name = get_str(info, "projectID") or session_file.parent.name
+        return self.path / "storage" / "project" / f"{Path(name).name}.json"
+
     def _messages(self, session_file: Path, skipped: Counter[str]) -> list[StoredMessage]:
         """Return the messages by time: a clock that was set back gives later ones lower ids."""
-        messages: list[StoredMessage] = []
-        for path in self._message_files(session_file):
-            value = read_object(path)
-            if value is None:
-                skipped[UNREADABLE_MESSAGE] += 1
-                continue
-            message = self._message(path.stem, value)
-            parts = (*message.parts, *self._parts(path, skipped))
-            messages.append(StoredMessage(message.id, message.info, parts))
-        return sorted(messages, key=lambda message: get_int(message.info, "time", "created") or 0)
+        messages = [
+            self._with_parts(path, _read(path), skipped)
+            for path in self._message_files(session_file)
+        ]
+        return sorted(messages, key=lambda message: message.created_at)
+
+    def _with_parts(self, path: Path, value: Json | None, skipped: Counter[str]) -> StoredMessage:
+        message = (
+            StoredMessage(path.stem, None) if value is None else self._message(path.stem, value)
+        )
+        parts = (*message.parts, *self._parts(path, skipped))
+        return replace(message, parts=parts)
 
     def _parts(self, message_file: Path, skipped: Counter[str]) -> Iterator[Json]:
         for path in self._part_files(message_file):
-            value = read_object(path)
+            value = _read(path)
             if value is None:
                 skipped[UNREADABLE_PART] += 1
             else:
                 yield value
+
+
+def _read(path: Path) -> Json | None:
+    """Return the object in a file; None for a damaged file, or a link: it affects only itself."""
+    try:
+        return read_object(path)
+    except (SourceError, OSError):
+        return None
 
 
 def _mtime_and_size(path: Path) -> tuple[int, int]:

@@ -33,6 +33,10 @@ class JsonTreeV0(JsonTree):
         folder = messages.parent.parent / "part" / messages.name / message_file.stem
         return files_within(self.path, folder, "*.json")
 
+    def _project_file(self, session_file: Path, info: Json) -> Path:  # noqa: ARG002
+        """Return a file that does not exist: a project's folder is in its messages."""
+        return session_file.parent / "project"
+
     def _message(self, message_id: str, value: Json) -> StoredMessage:
         if "metadata" not in value:
             return StoredMessage(message_id, value)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from opensync_hooks.agents.json_access import as_dict, get_int, get_str
+from opensync_hooks.agents.json_access import as_dict, get_dict, get_int, get_str
 from opensync_hooks.model import Json
 
 UNREADABLE_MESSAGE = "unreadable message"
+UNREADABLE_SESSION = "unreadable session file"
 UNREADABLE_PART = "unreadable part"
 """Names under which skipped content is counted."""
+BOOKKEEPING = ("step-start", "step-finish", "patch", "snapshot")
+"""Types of parts without words of anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class SessionHeader:
     id: str
     title: str | None = None
     directory: str | None = None
+    worktree: str | None = None
+    """The folder of its project, which even a session without a directory may have."""
     parent_id: str | None = None
     forked_from: str | None = None
     version: str | None = None
@@ -69,8 +74,13 @@ class SessionHeader:
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
     id: str
-    info: Json
+    info: Json | None
+    """None if it cannot be read."""
     parts: tuple[Json, ...] = ()
+
+    @property
+    def created_at(self) -> int:
+        return get_int(self.info, "time", "created") or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,30 @@ class SessionStamp:
     path: Path
     changed_at: int
     fingerprint: str
+
+
+class ContentState(NamedTuple):
+    """How much a copy of a session is worth; of two copies, the greater one is read."""
+
+    has_words: bool
+    newest: int
+    """The latest time in its newest messages and their parts, in ms; 0 without any message."""
+
+    @classmethod
+    def judge(cls, newest: Iterable[Json | None], parts: Iterable[Json | None]) -> ContentState:
+        """Judge by the newest messages and parts, and by parts from anywhere in the session.
+
+        OpenCode's own times count: an import sets those of the rows, and a copy those of the files.
+        """
+        times = [
+            get_int(value, "time", name) or 0
+            for value in newest
+            for name in get_dict(value, "time")
+        ]
+        return cls(
+            any(part and part.get("type") not in BOOKKEEPING for part in parts),
+            max(times, default=0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +148,24 @@ class StorageLayout(Protocol):
 
     path: Path
 
-    def stamps(self, exclude: Container[str]) -> Iterable[SessionStamp]:
-        """Return all sessions here, subagents included, except those in `exclude`."""
+    def session_ids(self) -> Collection[str]:
+        """Return the ids of all sessions here, subagents included."""
         ...
 
-    def family(self, session_id: str) -> list[SessionStamp]:
-        """Return the session, then all its descendants; empty if it is not here."""
+    def family_ids(self, session_id: str) -> list[str]:
+        """Return the id if the session is here, then the ids of its descendants that are here."""
         ...
 
-    def load(self, session_ids: list[str]) -> Iterator[StoredSession]:
-        """Return these sessions, all as of one moment."""
+    def stamps(self, session_ids: Collection[str]) -> list[SessionStamp]:
+        """Return the stamps of those sessions that are here."""
+        ...
+
+    def contents(self, session_ids: Collection[str]) -> dict[str, ContentState]:
+        """Return what those sessions that are here have in content."""
+        ...
+
+    def load(self, session_ids: Collection[str]) -> dict[str, Callable[[], StoredSession]]:
+        """Return a function for each session that is here, which parses what was stored now."""
         ...
 
     def tail(self, session_id: str) -> TailState | None: ...

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from opensync_hooks.agents.opencode.database import OpenCodeDatabase
+from opensync_hooks.agents.opencode import tables_v1, tables_v2
+from opensync_hooks.agents.opencode.database import DatabaseTables
 from opensync_hooks.agents.opencode.exports import ExportFolder
 from opensync_hooks.agents.opencode.json_tree import JsonTree
 from opensync_hooks.agents.opencode.json_tree_v0 import JsonTreeV0
@@ -21,13 +22,20 @@ from opensync_hooks.agents.opencode.layouts import StorageLayout
 def layouts(environ: Mapping[str, str], home: str) -> list[StorageLayout]:
     """Return all storage layouts, the newest generation first."""
     data = Path(environ.get("XDG_DATA_HOME") or f"{home}/.local/share") / "opencode"
-    layouts: list[StorageLayout] = [OpenCodeDatabase(path) for path in databases(environ, data)]
+    layouts: list[StorageLayout] = [
+        DatabaseTables(path, tables)
+        for path in databases(environ, data)
+        for tables in (tables_v2, tables_v1)
+    ]
     layouts += [JsonTree(data), JsonTreeV0(data), ExportFolder(Path(home, ".opencode/sessions"))]
     return layouts
 
 
 def databases(environ: Mapping[str, str], data: Path) -> Iterator[Path]:
-    """Yield the databases that exist. Only the program knows its channel, so all channels count."""
+    """Yield the databases that exist. Only the program knows its channel, so all channels count.
+
+    A link that leads nowhere is among them, so that reading it tells the user.
+    """
     custom = environ.get("OPENCODE_DB")
     if custom:
         paths = [data / custom] if custom != ":memory:" else []
@@ -35,4 +43,4 @@ def databases(environ: Mapping[str, str], data: Path) -> Iterator[Path]:
         paths = [data / "opencode.db"]
     else:
         paths = [data / "opencode.db", *sorted(data.glob("opencode-*.db"))]
-    return (path for path in paths if path.is_file())
+    return (path for path in paths if path.is_file() or path.is_symlink())

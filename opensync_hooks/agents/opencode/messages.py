@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from opensync_hooks.agents.json_access import get_int, get_str
 from opensync_hooks.agents.opencode import parts
-from opensync_hooks.agents.opencode.layouts import StoredMessage
+from opensync_hooks.agents.opencode.layouts import UNREADABLE_MESSAGE, StoredMessage
 from opensync_hooks.model import Charge, Message, Role, Text
 
 _SHELL_NOTE = "The following tool was executed by the user"
@@ -25,6 +25,9 @@ class MessageConverter:
     def convert(
         self, stored: StoredMessage, charge: Charge | None, *, undone: bool
     ) -> Iterator[Message]:
+        if stored.info is None:
+            self._skipped[UNREADABLE_MESSAGE] += 1
+            return iter(())
         role = stored.info.get("role")
         if role == "assistant":
             messages = self._response(stored, charge)
@@ -42,14 +45,14 @@ class MessageConverter:
             self._shell_prompts.add(message.id)
         created_at = get_int(message.info, "time", "created")
         if typed:
-            role: Role = "system" if message.info.get("role") == "system" else "user"
+            role: Role = "system" if get_str(message.info, "role") == "system" else "user"
             yield Message(message.id, role, typed, created_at)
         if injected:
             message_id = f"{message.id}:injected" if typed else message.id
             yield Message(message_id, "system", injected, created_at)
 
     def _response(self, message: StoredMessage, charge: Charge | None) -> Iterator[Message]:
-        info = message.info
+        info = message.info or {}
         content = tuple(parts.response_parts(message.parts, self._skipped))
         by_user = bool(info.get("by_user")) or get_str(info, "parentID") in self._shell_prompts
         is_by_model = bool(content) and not by_user and info.get("summary") is not True

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from opensync_hooks.agents.json_access import get_dict, get_dicts, get_int, get_str
+from opensync_hooks.agents.opencode.layouts import BOOKKEEPING
 from opensync_hooks.model import Attachment, Json, Part, Reasoning, Text, ToolCall, ToolResult
 
-_BOOKKEEPING = ("step-start", "step-finish", "patch", "snapshot")
 _READ_NOTE = re.compile(r"Called the (\w+) tool with the following input: (.*)", re.DOTALL)
 
 
@@ -32,7 +32,7 @@ def response_parts(parts: Iterable[Json], skipped: Counter[str]) -> Iterator[Par
         elif kind == "retry":
             attempt = get_int(part, "attempt") or ""
             yield Text(f"[retry {attempt}: {error_text(part.get('error'))}]")
-        elif kind not in _BOOKKEEPING:
+        elif kind not in BOOKKEEPING:
             skipped[f"part of type {str(kind)[:40]}"] += 1
 
 
@@ -51,7 +51,7 @@ def prompt_parts(parts: Iterable[Json], skipped: Counter[str]) -> Iterator[Part]
             yield from [] if name in typed else [Text(name)]
         elif kind == "subtask":
             yield _subtask(part)
-        elif kind not in (*_BOOKKEEPING, "text", "compaction"):
+        elif kind not in (*BOOKKEEPING, "text", "compaction"):
             skipped[f"part of type {str(kind)[:40]}"] += 1
 
 
@@ -112,7 +112,9 @@ def _tool(part: Json) -> Iterator[Part]:
     yield ToolCall(call_id, name, state.get("input"), title=get_str(state, "title") or "")
     output = get_str(state, "output") or ""
     if state.get("status") == "completed":
-        yield ToolResult(call_id, name, output, bool(get_int(state, "metadata", "exit")))
+        # A call of a tool that does not exist is stored as one of `invalid`, which completes.
+        is_error = name == "invalid" or bool(get_int(state, "metadata", "exit"))
+        yield ToolResult(call_id, name, output, is_error)
     elif state.get("status") == "error":
         error = get_str(state, "error", "message") or get_str(state, "error")
         yield ToolResult(call_id, name, error or output, is_error=True)

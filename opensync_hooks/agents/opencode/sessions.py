@@ -15,7 +15,9 @@ from opensync_hooks.agents.opencode.messages import MessageConverter
 from opensync_hooks.agents.opencode.usage import charge_of
 from opensync_hooks.model import Charge, Json, Message, Session
 
-_DEFAULT_TITLE = re.compile(r"(?:New|Child) [Ss]ession - \d{4}-\d\d-\d\dT[\d:.]+Z")
+_DEFAULT_TITLE = re.compile(
+    r"(?:New|Child) [Ss]ession - \d{4}-\d\d-\d\dT[\d:.]+Z(?P<fork> \(fork #\d+\))?"
+)
 _AGENT_SUFFIX = re.compile(r"\((@[^()]+ subagent)\)$")
 _SHORT_ID_LENGTH = 16
 """`ses_` and the twelve digits after it, which encode the time and tell sessions apart."""
@@ -31,8 +33,8 @@ def read_session(stored: StoredSession) -> Session:
     responses: list[Json] = []
     for message, undone in _with_undone(stored):
         charge = None
-        if message.info.get("role") == "assistant":
-            charge = charge_of(message)
+        if message.info and message.info.get("role") == "assistant":
+            charge = charge_of(message, header.version)
             responses.append(message.info)
         messages += converter.convert(message, charge, undone=undone)
         charges += [charge] if charge else []
@@ -44,7 +46,13 @@ def read_session(stored: StoredSession) -> Session:
         messages=tuple(messages),
         charges=tuple(charges),
         title=_title(header, messages),
-        project_path=header.directory or _first(get_str(info, "path", "cwd") for info in responses),
+        project_path=_first(
+            (
+                header.directory,
+                *(get_str(info, "path", "cwd") for info in responses),
+                header.worktree,
+            )
+        ),
         model=_first(get_str(info, "modelID") for info in reversed(responses)),
         provider=_first(get_str(info, "providerID") for info in reversed(responses)),
         created_at=header.created_at or _first(message.created_at for message in messages),
@@ -71,9 +79,12 @@ def _with_undone(stored: StoredSession) -> Iterator[tuple[StoredMessage, bool]]:
 def _title(header: SessionHeader, messages: Iterable[Message]) -> str | None:
     """Return OpenCode's title, or else the first prompt. A child's title also names its parent."""
     title = header.title
-    if not title or _DEFAULT_TITLE.fullmatch(title):
+    default = _DEFAULT_TITLE.fullmatch(title or "")
+    if not title or default:
         prompts = (message.text for message in messages if message.role == "user")
-        title = titles.one_line(_first(prompts))
+        prompt = titles.one_line(_first(prompts))
+        fork = (default and default["fork"]) or ""
+        title = f"{prompt}{fork}" if prompt else None
     if header.parent_id is None:
         return title
     parent = header.parent_id[:_SHORT_ID_LENGTH]

@@ -1,7 +1,6 @@
 """OpenCode's sessions, in a SQLite file or in the JSON files of its older versions.
 
-Years of use leave several generations side by side in one folder. The newest one that has a
-session's id wins, and its children are read from where the parent is.
+Years of use leave several copies of a session side by side in one folder; `copies.py` chooses.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode import DESCRIPTION, exports, locations
+from opensync_hooks.agents.opencode.copies import CopyFinder
 from opensync_hooks.agents.opencode.layouts import (
     SessionStamp,
     StorageLayout,
@@ -55,7 +55,7 @@ class OpenCodeSource:
         path = Path(id_or_path)
         if path.suffix == ".json" and is_file(path):
             return self._find_file(path)
-        family = self._family(id_or_path)[1] if _SESSION_ID.fullmatch(id_or_path) else []
+        family = self._family(id_or_path) if _SESSION_ID.fullmatch(id_or_path) else []
         return _located(family) if family else None
 
     def _find_file(self, path: Path) -> Located | None:
@@ -63,7 +63,7 @@ class OpenCodeSource:
         stamp = exports.stamp_of(path)
         if stamp:
             return _located([stamp])
-        family = self._family(path.stem)[1] if _SESSION_ID.fullmatch(path.stem) else []
+        family = self._family(path.stem) if _SESSION_ID.fullmatch(path.stem) else []
         is_in_tree = bool(family) and family[0].path.resolve() == path.resolve()
         return _located(family) if is_in_tree else None
 
@@ -75,16 +75,9 @@ class OpenCodeSource:
 
         A file that cannot be read now is listed in place of its sessions; `read` raises the reason.
         """
-        session_ids: set[str] = set()
-        located: list[Located] = []
-        for layout in self._layouts():
-            try:
-                stamps = list(layout.stamps(session_ids))
-            except SourceError:
-                located.append(_unreadable(layout.path))
-                continue
-            located += (_located(family) for family in families(stamps))
-            session_ids.update(stamp.session_id for stamp in stamps)
+        finder = CopyFinder(self._layouts())
+        stamps = [copied.stamp for copied in finder.sessions()]
+        located = [*map(_located, families(stamps)), *map(_unreadable, finder.failures)]
         return sorted(located, key=lambda session: session.changed_at, reverse=True)
 
     def is_settled(self, trigger: Trigger) -> bool:
@@ -106,33 +99,26 @@ class OpenCodeSource:
             return False
 
     def read(self, located: Located) -> Iterator[Session]:
-        layout, family = self._family(located.session_id)
-        if layout:
-            stored = layout.load([stamp.session_id for stamp in family])
+        finder = CopyFinder(self._layouts())
+        family = finder.family(located.session_id)
+        if family:
+            stored = finder.load(family)
         elif exports.stamp_of(located.path):
             stored = iter([exports.load_file(located.path)])
         else:
             raise SourceError(f"{located.path}: {located.session_id} is no longer there.")
         yield from map(read_session, stored)
 
-    def _family(self, session_id: str) -> tuple[StorageLayout | None, list[SessionStamp]]:
-        """Return the layout with the session, and the stamps of it and its descendants there."""
-        newer: list[StorageLayout] = []
-        for layout in self._layouts():
-            family = layout.family(session_id)
-            if family:
-                descendants = [
-                    stamp
-                    for stamp in family[1:]
-                    if not any(newer_layout.family(stamp.session_id) for newer_layout in newer)
-                ]
-                return layout, [family[0], *descendants]
-            newer.append(layout)
-        return None, []
+    def _family(self, session_id: str) -> list[SessionStamp]:
+        """Return the stamps of the session and of its descendants."""
+        return [copied.stamp for copied in CopyFinder(self._layouts()).family(session_id)]
 
     def _state(self, session_id: str) -> tuple[TailState | None, Located | None]:
-        layout, family = self._family(session_id)
-        return (layout.tail(session_id), _located(family)) if layout else (None, None)
+        family = CopyFinder(self._layouts()).family(session_id)
+        if not family:
+            return None, None
+        located = _located([copied.stamp for copied in family])
+        return family[0].layouts[0].tail(session_id), located
 
 
 def _located(family: list[SessionStamp]) -> Located:

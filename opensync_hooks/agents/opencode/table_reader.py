@@ -6,6 +6,12 @@ import sqlite3
 from typing import Any
 
 Row = dict[str, Any]
+SESSION_COLUMNS = (
+    *("id", "parent_id", "fork_session_id", "directory", "title", "version", "revert"),
+    *("time_created", "time_updated", "time_idle", "time_archived"),
+    *("cost", "tokens_input", "tokens_output"),
+)
+"""Columns that describe a session, or that change with it; ledgers hold fingerprints of them."""
 
 
 class TableReader:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,14 +17,46 @@ from opensync_hooks.agents.json_access import decode_dict, get_int, get_str
 from opensync_hooks.agents.opencode.layouts import (
     UNREADABLE_MESSAGE,
     UNREADABLE_PART,
+    ContentState,
     RevertPoint,
     SessionHeader,
     StoredMessage,
     StoredSession,
     TailState,
 )
-from opensync_hooks.agents.opencode.table_reader import Row, TableReader, as_text
+from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, TableReader, as_text
 from opensync_hooks.model import Json
+
+_SAMPLE = 50
+"""How many parts are looked at for one with words; each answer has two without any."""
+
+
+def session_rows(reader: TableReader, condition: str, *values: object) -> list[Row]:
+    rows = reader.select("session", SESSION_COLUMNS, condition, *values)
+    return [row for row in rows if isinstance(row["id"], bytes)]
+
+
+def content(reader: TableReader, session_id: str) -> ContentState:
+    """Look at the newest messages only: times never fall, and long sessions have many parts."""
+    messages = reader.select(
+        "message",
+        ("id", "data"),
+        "WHERE session_id = ? ORDER BY time_created DESC, id DESC LIMIT 2",
+        session_id,
+    )
+    parts = [
+        part
+        for message in messages
+        for part in reader.select("part", ("data",), "WHERE message_id = ?", as_text(message["id"]))
+    ]
+    sample = "WHERE session_id = ? LIMIT ?"
+    return ContentState.judge(
+        (decode_dict(row["data"]) for row in (*messages, *parts)),
+        (
+            decode_dict(row["data"])
+            for row in reader.select("part", ("data",), sample, session_id, _SAMPLE)
+        ),
+    )
 
 
 def header(row: Row) -> SessionHeader:
@@ -42,34 +75,44 @@ def header(row: Row) -> SessionHeader:
     )
 
 
+def worktree(reader: TableReader, table: str, session_id: str) -> str | None:
+    """Return the folder of the session's project; None outside of a repository."""
+    for row in reader.select(table, ("project_id",), "WHERE id = ?", session_id):
+        project = reader.select(
+            "project", ("worktree",), "WHERE id = ?", as_text(row["project_id"])
+        )
+        folders = [as_text(columns["worktree"]) for columns in project]
+        return next((folder for folder in folders if folder != "/"), None)
+    return None
+
+
 def fetch(reader: TableReader, row: Row) -> Callable[[], StoredSession]:
-    """Take out all rows of a session; the returned function reads them as JSON."""
     session_id = as_text(row["id"])
-    messages = reader.run(
-        "SELECT id, time_created, data FROM message WHERE session_id = ? ORDER BY time_created, id",
-        session_id,
-    )
-    parts = reader.run("SELECT message_id, id, data FROM part WHERE session_id = ?", session_id)
-    return partial(_parse, row, messages, parts)
+    condition = "WHERE session_id = ? ORDER BY time_created, id"
+    messages = reader.select("message", ("id", "time_created", "data"), condition, session_id)
+    columns = ("message_id", "id", "data")
+    parts = reader.select("part", columns, "WHERE session_id = ?", session_id)
+    info = replace(header(row), worktree=worktree(reader, "session", session_id))
+    return partial(_parse, info, messages, parts)
 
 
-def _parse(
-    row: Row, messages: list[tuple[Any, ...]], parts: list[tuple[Any, ...]]
-) -> StoredSession:
+def _parse(info: SessionHeader, messages: list[Row], parts: list[Row]) -> StoredSession:
     skipped: Counter[str] = Counter()
     parts_by_message: dict[Any, list[tuple[str, object]]] = {}
-    for message_id, part_id, data in parts:
-        parts_by_message.setdefault(message_id, []).append((str(as_text(part_id)), data))
+    for part in parts:
+        part_id = str(as_text(part["id"]))
+        parts_by_message.setdefault(part["message_id"], []).append((part_id, part["data"]))
     stored: list[StoredMessage] = []
-    for message_id, created_at, data in messages:
-        info = decode_dict(data)
-        if info is None or not isinstance(message_id, bytes):
+    for row in messages:
+        if not isinstance(row["id"], bytes):
             skipped[UNREADABLE_MESSAGE] += 1
             continue
-        info.setdefault("time", {"created": created_at})
-        own = _parse_parts(parts_by_message.pop(message_id, []), skipped)
-        stored.append(StoredMessage(as_text(message_id), info, tuple(own)))
-    return StoredSession(header(row), tuple(stored), skipped)
+        message_info = decode_dict(row["data"])
+        if message_info is not None:
+            message_info.setdefault("time", {"created": row["time_created"]})
+        own = _parse_parts(parts_by_message.pop(row["id"], []), skipped)
+        stored.append(StoredMessage(as_text(row["id"]), message_info, tuple(own)))
+    return StoredSession(info, tuple(stored), skipped)
 
 
 def _parse_parts(rows: list[tuple[str, object]], skipped: Counter[str]) -> list[Json]:
@@ -95,6 +138,8 @@ def change_marker(reader: TableReader, session_id: str) -> tuple[object, ...]:
     Since 1.16 a sequence counts every change. Before, the end of a message's last part changes the
     time of that part alone.
     """
+    if not reader.columns("message") or not reader.columns("part"):
+        return ()
     events = event_count(reader, session_id)
     if events is not None:
         count = "SELECT count(*) FROM message WHERE session_id = ?"
@@ -109,15 +154,12 @@ def change_marker(reader: TableReader, session_id: str) -> tuple[object, ...]:
 
 
 def tail(reader: TableReader, session_id: str) -> TailState | None:
-    messages = reader.run(
-        "SELECT id, time_updated, data FROM message WHERE session_id = ?"
-        " ORDER BY time_created DESC, id DESC LIMIT 1",
-        session_id,
-    )
-    for message_id, updated_at, data in messages:
+    columns = ("id", "time_updated", "data")
+    condition = "WHERE session_id = ? ORDER BY time_created DESC, id DESC LIMIT 1"
+    for row in reader.select("message", columns, condition, session_id):
         part_times = "SELECT max(time_updated) FROM part WHERE message_id = ?"
-        parts_updated_at = reader.run(part_times, as_text(message_id))[0][0]
-        times = {"message": updated_at, "parts": parts_updated_at}
+        parts_updated_at = reader.run(part_times, as_text(row["id"]))[0][0]
+        times = {"message": row["time_updated"], "parts": parts_updated_at}
         changed_at = max(get_int(times, name) or 0 for name in times)
-        return TailState.of_message(decode_dict(data) or {}, changed_at)
+        return TailState.of_message(decode_dict(row["data"]) or {}, changed_at)
     return None

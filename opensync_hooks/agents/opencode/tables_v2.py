@@ -12,19 +12,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from opensync_hooks.agents.json_access import decode_dict, get_dict, get_dicts, get_int, get_str
+from opensync_hooks.agents.opencode import tables_v1
 from opensync_hooks.agents.opencode.layouts import (
     UNREADABLE_MESSAGE,
+    ContentState,
+    SessionHeader,
     StoredMessage,
     StoredSession,
     TailState,
 )
-from opensync_hooks.agents.opencode.table_reader import Row, TableReader, as_text
-from opensync_hooks.agents.opencode.tables_v1 import event_count, header
+from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, TableReader, as_text
+from opensync_hooks.agents.opencode.tables_v1 import event_count, header, worktree
 from opensync_hooks.model import Json
 
+_IS_V2 = "is_new"
+"""Marks a row of `session_v2`. The name is part of fingerprints that ledgers already hold."""
+_SAMPLE = 50
+"""How many of the newest messages are looked at for one with words."""
 _NOT_MESSAGES = ("idle", "agent-switched", "model-switched", "location-switched")
 
 
@@ -33,17 +41,52 @@ def has_messages(reader: TableReader) -> bool:
     return {"session_id", "seq"} <= reader.columns("session_message")
 
 
-def fetch(reader: TableReader, row: Row, *, has_cost: bool) -> Callable[[], StoredSession]:
-    """Take out all rows of a session; the returned function reads them as JSON.
+def session_rows(reader: TableReader, condition: str, *values: object) -> list[Row]:
+    """Return the rows of `session_v2`; and those of `session` whose messages are only here."""
+    rows = reader.select("session_v2", SESSION_COLUMNS, condition, *values)
+    rows = [{**row, _IS_V2: True} for row in rows if isinstance(row["id"], bytes)]
+    session_ids = {row["id"] for row in rows}
+    old_rows = tables_v1.session_rows(reader, condition, *values) if has_messages(reader) else []
+    for row in old_rows:
+        if row["id"] not in session_ids and _is_made_by_api(reader, as_text(row["id"])):
+            rows.append(row)
+    return rows
 
-    Without `has_cost` a cost of 0 is unknown: 1.18 did not count the cost of these sessions yet.
-    """
+
+def _is_made_by_api(reader: TableReader, session_id: str) -> bool:
+    """Whether a session of 1.18 has its messages here, and no successor that this row is not."""
+    key = "WHERE id = ?"
+    if reader.select("session_v2", ("id",), key, session_id):
+        return False
+    rows = reader.select("session_message", ("type",), "WHERE session_id = ?", session_id)
+    return any(as_text(row["type"]) not in _NOT_MESSAGES for row in rows)
+
+
+def content(reader: TableReader, session_id: str) -> ContentState:
+    if not has_messages(reader):
+        return ContentState.judge((), ())
+    condition = "WHERE session_id = ? ORDER BY seq DESC LIMIT ?"
+    rows = reader.select("session_message", ("type", "data"), condition, session_id, _SAMPLE)
+    messages = [
+        _convert(as_text(row["type"]), decode_dict(row["data"]) or {})
+        for row in rows
+        if as_text(row["type"]) not in _NOT_MESSAGES
+    ]
+    newest = (value for info, parts in messages[:2] for value in (info, *parts))
+    return ContentState.judge(newest, (part for _, parts in messages for part in parts))
+
+
+def fetch(reader: TableReader, row: Row) -> Callable[[], StoredSession]:
     columns = ("id", "type", "time_created", "data")
     condition = "WHERE session_id = ? ORDER BY seq"
+    session_id, is_v2 = as_text(row["id"]), _IS_V2 in row
     rows: list[Row] = []
     if has_messages(reader):
-        rows = reader.select("session_message", columns, condition, as_text(row["id"]))
-    return partial(_parse, row, rows, has_cost=has_cost)
+        rows = reader.select("session_message", columns, condition, session_id)
+    table = "session_v2" if is_v2 else "session"
+    info = replace(header(row), worktree=worktree(reader, table, session_id))
+    # A cost of 0 is unknown in 1.18, which did not count the cost of these sessions yet.
+    return partial(_parse, info, rows, has_cost=is_v2)
 
 
 def change_marker(reader: TableReader, session_id: str) -> tuple[object, ...]:
@@ -67,7 +110,7 @@ def tail(reader: TableReader, session_id: str) -> TailState | None:
     return None
 
 
-def _parse(session_row: Row, rows: list[Row], *, has_cost: bool) -> StoredSession:
+def _parse(session_header: SessionHeader, rows: list[Row], *, has_cost: bool) -> StoredSession:
     messages: list[StoredMessage] = []
     skipped: Counter[str] = Counter()
     for row in rows:
@@ -75,14 +118,17 @@ def _parse(session_row: Row, rows: list[Row], *, has_cost: bool) -> StoredSessio
         data = decode_dict(row["data"])
         if kind in _NOT_MESSAGES:
             continue
-        if data is None or not isinstance(message_id, str):
+        if not isinstance(message_id, str):
             skipped[UNREADABLE_MESSAGE] += 1
+            continue
+        if data is None:
+            messages.append(StoredMessage(message_id, None))
             continue
         data.setdefault("time", {"created": row["time_created"]})
         info, parts = _convert(kind, data)
         info = info if has_cost else {**info, "unpriced": True}
         messages.append(StoredMessage(message_id, info, tuple(parts)))
-    return StoredSession(header(session_row), tuple(messages), skipped)
+    return StoredSession(session_header, tuple(messages), skipped)
 
 
 def _convert(kind: str, data: Json) -> tuple[Json, list[Json]]:

@@ -3,41 +3,58 @@
 from __future__ import annotations
 
 import json
+import re
 
 from opensync_hooks.agents.json_access import get_dict, get_float, get_int, get_str
 from opensync_hooks.agents.opencode.layouts import StoredMessage, fingerprint
 from opensync_hooks.model import Charge, Json, Usage
 
 
-def charge_of(message: StoredMessage) -> Charge | None:
-    """Return None where no model was called: a command of the user's, an early error."""
+def charge_of(message: StoredMessage, version: str | None = None) -> Charge | None:
+    """Return None where no model was called: a command of the user's, an early error.
+
+    `version` is that of the session, which tells whether `output` includes the reasoning.
+    """
+    apart = _counts_reasoning_apart(version)
     steps = [part for part in message.parts if part.get("type") == "step-finish"]
     if len(steps) > 1:
         # Until 1.0 one message held all steps of a turn, and its own count is that of the last.
-        usage = sum((usage_of(get_dict(step, "tokens")) for step in steps), Usage())
+        usage = sum((usage_of(get_dict(step, "tokens"), apart=apart) for step in steps), Usage())
     else:
-        usage = usage_of(get_dict(message.info, "tokens"))
-    cost = get_float(message.info, "cost")
+        usage = usage_of(get_dict(message.info, "tokens"), apart=apart)
+    info = message.info or {}
+    cost = get_float(info, "cost")
     if usage == Usage() and not cost:
         return None
-    if not cost and message.info.get("unpriced"):
+    if not cost and info.get("unpriced"):
         cost = None
-    return Charge(_call_id(message.info), get_str(message.info, "modelID"), usage, cost)
+    return Charge(_call_id(info), get_str(info, "modelID"), usage, cost)
 
 
-def usage_of(tokens: Json) -> Usage:
-    """Read counts. Up to 1.3 `output` includes the reasoning, from 1.14 on only `total` does."""
+def _counts_reasoning_apart(version: str | None) -> bool:
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version or "")[:3])
+    return numbers >= (1, 14) or numbers == (0, 0, 0)  # 0.0.0-dev is a development build
+
+
+def usage_of(tokens: Json, *, apart: bool = False) -> Usage:
+    """Read counts. Up to 1.3 `output` includes the reasoning; from 1.14 on only `total` does.
+
+    `apart`: where there is no `total`, the reasoning is not in `output`.
+    """
     uncached = get_int(tokens, "input") or 0
     read = get_int(tokens, "cache", "read") or 0
     written = get_int(tokens, "cache", "write") or 0
     output = get_int(tokens, "output") or 0
+    reasoning = get_int(tokens, "reasoning") or 0
     total = get_int(tokens, "total") or 0
+    if apart and not total:
+        output += reasoning
     return Usage(
         input_tokens=uncached,
         output_tokens=max(total - uncached - read - written, output),
         cache_read_tokens=read,
         cache_write_5m_tokens=written,
-        reasoning_tokens=get_int(tokens, "reasoning") or 0,
+        reasoning_tokens=reasoning,
     )
 
 

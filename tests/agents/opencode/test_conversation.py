@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from opensync_hooks import config
-from opensync_hooks.agents.opencode.usage import usage_of
+from opensync_hooks.agents.opencode.layouts import StoredMessage
+from opensync_hooks.agents.opencode.usage import charge_of, usage_of
 from opensync_hooks.delivery import payloads
 from opensync_hooks.model import (
     Attachment,
@@ -20,7 +21,16 @@ from opensync_hooks.model import (
     ToolResult,
 )
 from opensync_hooks.privacy.cleaning import clean_message
-from tests.agents.opencode.recordings import CHILD, CONTINUE, DELEGATE, FORK, REVERTED, TOOLS, TRUTH
+from tests.agents.opencode.recordings import (
+    CHILD,
+    CONTINUE,
+    DELEGATE,
+    FORK,
+    REVERTED,
+    TOOLS,
+    TRUTH,
+    changing,
+)
 from tests.opencode_home import DATABASES, TREES, OpenCodeHome, tally
 from tests.sessions import dialogue, everything, outputs
 
@@ -135,7 +145,7 @@ def test_failed_tools_are_marked_and_give_the_reason(recorded: OpenCodeHome) -> 
     assert [(result.name, result.is_error) for result in results] == [
         ("read", True),
         ("bash", True),
-        ("invalid", False),
+        ("invalid", True),
     ]
     assert results[0].output == "File not found: /home/dev/proj/does-not-exist.txt"
 
@@ -366,3 +376,58 @@ def test_failed_tool_of_0_1_gives_the_reason(
     (session,) = opencode.read(session_id)
     assert [result.is_error for result in tool_results(session)] == [bool(details)] * 4
     assert outputs(session) == (["No."] * 4 if "message" in details else before)
+
+
+def test_project_without_a_directory_is_its_worktree(opencode: OpenCodeHome) -> None:
+    with opencode.put("1.18.33").writing() as db:
+        db.execute("UPDATE session SET directory = '' WHERE id = ?", (TOOLS,))
+        db.execute("UPDATE message SET data = json_remove(data, '$.path')")
+        columns = "project_id AS id, '/srv/orchard' AS worktree"
+        db.execute(f"CREATE TABLE project AS SELECT {columns} FROM session")
+    (session,) = opencode.read(TOOLS)
+    assert session.project_path == "/srv/orchard"
+
+
+def test_project_of_a_json_tree_is_its_worktree(opencode: OpenCodeHome) -> None:
+    opencode.put("1.1.65")
+    session_id = "ses_e0456045dffegAp1T5tNEv5uc8"
+    (file,) = opencode.data.glob(f"storage/session/*/{session_id}.json")
+    value = json.loads(file.read_text())
+    del value["directory"]
+    file.write_text(json.dumps(value))
+    for message in opencode.data.glob(f"storage/message/{session_id}/*.json"):
+        message.write_text(message.read_text().replace('"cwd"', '"other"'))
+    project = opencode.data / "storage" / "project" / f"{file.parent.name}.json"
+    project.parent.mkdir(exist_ok=True)
+    project.write_text(json.dumps({"id": file.parent.name, "worktree": "/srv/meadow"}))
+    (session,) = opencode.read(session_id)
+    assert session.project_path == "/srv/meadow"
+
+
+def test_fork_of_an_untitled_session_is_titled_by_its_prompt(recorded: OpenCodeHome) -> None:
+    title = "New session - 2026-11-28T21:13:07.512Z (fork #2)"
+    changing("UPDATE session SET title = ? WHERE id = ?", title, TOOLS)(recorded)
+    (session,) = recorded.read(TOOLS)
+    first = next(message.text for message in session.messages if message.role == "user")
+    assert session.title == f"{' '.join(first.split())} (fork #2)"
+
+
+@pytest.mark.parametrize(
+    ("version", "total", "output"),
+    [
+        ("1.18.33", None, 250),
+        ("0.0.0-dev-1", None, 250),
+        ("1.3.2", None, 200),
+        ("1.18.33", 990, 90),
+    ],
+)
+def test_reasoning_is_counted_once_with_or_without_a_total(
+    version: str, total: int | None, output: int
+) -> None:
+    tokens = {"input": 900, "output": 200, "reasoning": 50, "total": total}
+    if total:
+        tokens |= {"output": 40}
+    stored = StoredMessage("m", {"tokens": tokens, "cost": 1})
+    charge = charge_of(stored, version)
+    assert charge
+    assert charge.usage.output_tokens == output

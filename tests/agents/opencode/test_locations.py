@@ -47,6 +47,8 @@ def test_child_in_a_newer_generation_is_not_read_from_an_older_one(
     parent, child = "ses_e045615d2ffeY56bI8EW3NC9Mc", "ses_e0456158bffe454f2MpIoJwXje"
     with opencode.writing() as db:
         db.execute("UPDATE session SET id = ? WHERE id = ?", (child, TOOLS))
+        for table in ("message", "part"):
+            db.execute(f"UPDATE {table} SET session_id = ? WHERE session_id = ?", (child, TOOLS))  # noqa: S608
     assert [session.id for session in opencode.read(parent)] == [parent]
     assert opencode.read(child)[0].agent_version == "1.18.33"
 

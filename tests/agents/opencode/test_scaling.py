@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents import sqlite_snapshot
-from opensync_hooks.agents.opencode.database import OpenCodeDatabase
+from opensync_hooks.agents.opencode import tables_v1
+from opensync_hooks.agents.opencode.database import DatabaseTables
 from opensync_hooks.model import Trigger
 from tests.agents.opencode.recordings import DELEGATE
 from tests.opencode_home import OpenCodeHome
 
 
-def _many(opencode: OpenCodeHome, count: int, name: str) -> OpenCodeDatabase:
+def _many(opencode: OpenCodeHome, count: int, name: str) -> DatabaseTables:
     opencode.put("1.18.33", name)
     with opencode.writing(name) as db:
         db.execute("BEGIN")
@@ -34,7 +35,7 @@ def _many(opencode: OpenCodeHome, count: int, name: str) -> OpenCodeDatabase:
             ):
                 _copy(db, table, key, change)
         db.execute("COMMIT")
-    return OpenCodeDatabase(opencode.data / name)
+    return DatabaseTables(opencode.data / name, tables_v1)
 
 
 def _copy(db: sqlite3.Connection, table: str, key: str, change: Mapping[str, str | None]) -> None:
@@ -87,11 +88,12 @@ def test_one_session_of_5000_costs_as_much_as_one_of_50(opencode: OpenCodeHome) 
     assert min(ratios) <= 1.2, ratios
 
 
-def _cpu(database: OpenCodeDatabase) -> float:
+def _cpu(database: DatabaseTables) -> float:
     times = []
     for _ in range(40):
         began = time.process_time()
-        family = database.family("ses_7")
-        list(database.load([stamp.session_id for stamp in family]))
+        session_ids = database.family_ids("ses_7")
+        database.stamps(session_ids)
+        database.load(session_ids)
         times.append(time.process_time() - began)
     return statistics.median(times)

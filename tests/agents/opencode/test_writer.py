@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.opencode.database import OpenCodeDatabase
+from opensync_hooks.agents.opencode import tables_v1
+from opensync_hooks.agents.opencode.database import DatabaseTables
 from opensync_hooks.agents.opencode.layouts import TailState
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.errors import SourceError
@@ -195,6 +196,6 @@ def test_logins_in_the_same_database_cannot_be_read(recorded: OpenCodeHome) -> N
     with recorded.writing() as db:
         db.execute("INSERT INTO credential VALUES ('c', 'i', 'l', 'canary', '', '', 1, 1, 1)")
     assert "canary" not in repr(list(everything(recorded.source())))
-    database = OpenCodeDatabase(recorded.data / "opencode.db")
+    database = DatabaseTables(recorded.data / "opencode.db", tables_v1)
     with pytest.raises(SourceError):
         database._read(lambda view: view.run("SELECT value FROM credential"))

@@ -1,0 +1,145 @@
+"""The copies of sessions in all storage layouts: which one is read, and what the others add.
+
+Upgrades copy sessions from layout to layout, users copy databases, and builds of several channels
+go on with the same session in files of their own. The copy with the newest content is read, and
+what another one has after the last message that both have is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from opensync_hooks.agents.opencode.layouts import (
+    ContentState,
+    SessionStamp,
+    StorageLayout,
+    StoredSession,
+    children_by_parent,
+    fingerprint,
+    with_descendants,
+)
+from opensync_hooks.errors import SourceError
+
+T = TypeVar("T")
+_Holders = dict[StorageLayout, ContentState | None]
+"""The layouts that have a session; the content is looked at only where there are several."""
+_EMPTY = ContentState(has_words=False, newest=0)
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedSession:
+    """A session, and the layouts that have it, the one with the newest content first."""
+
+    stamp: SessionStamp
+    layouts: tuple[StorageLayout, ...]
+
+
+class CopyFinder:
+    """Finds sessions as they are at one moment. A layout that cannot be read hides only itself."""
+
+    def __init__(self, layouts: Sequence[StorageLayout]) -> None:
+        """Take the layouts, the newest generation first: it wins among copies of equal content."""
+        self._layouts = layouts
+        self.failures: dict[Path, SourceError] = {}
+        """The files that could not be read, each with the reason."""
+
+    def sessions(self) -> list[CopiedSession]:
+        holders: dict[str, _Holders] = {}
+        for layout in self._layouts:
+            for session_id in self._try(layout, layout.session_ids) or ():
+                holders.setdefault(session_id, {})[layout] = None
+        doubles = [session_id for session_id, copies in holders.items() if len(copies) > 1]
+        for layout in self._layouts:
+            own = [session_id for session_id in doubles if layout in holders[session_id]]
+            contents = self._try(layout, layout.contents, own) or {} if own else {}
+            for session_id in own:
+                holders[session_id][layout] = contents.get(session_id)
+        return list(self._choose(holders))
+
+    def family(self, session_id: str) -> list[CopiedSession]:
+        """Return the session, then its descendants; empty if it is nowhere.
+
+        Raises SourceError if it is nowhere and a layout could not be read.
+        """
+        names = {session_id: True}
+        for layout in self._layouts:
+            for name in self._try(layout, layout.family_ids, session_id) or ():
+                names[name] = True
+        holders: dict[str, _Holders] = {name: {} for name in names}
+        for layout in self._layouts:
+            for name, content in (self._try(layout, layout.contents, names) or {}).items():
+                holders[name][layout] = content
+        copies = {copied.stamp.session_id: copied for copied in self._choose(holders)}
+        if session_id not in copies:
+            if self.failures:
+                raise next(iter(self.failures.values()))
+            return []
+        children = children_by_parent(copies[name].stamp for name in names if name in copies)
+        family = with_descendants(copies[session_id].stamp, children)
+        return [copies[stamp.session_id] for stamp in family]
+
+    def load(self, family: Sequence[CopiedSession]) -> Iterator[StoredSession]:
+        """Yield the sessions. What one layout has of them is taken out at one moment."""
+        parsers: dict[StorageLayout, Mapping[str, Callable[[], StoredSession]]] = {}
+        for layout in self._layouts:
+            own = [copied.stamp.session_id for copied in family if layout in copied.layouts]
+            parsers[layout] = self._try(layout, layout.load, own) or {} if own else {}
+        for copied in family:
+            parse = [parsers[layout].get(copied.stamp.session_id) for layout in copied.layouts]
+            copies = [function() for function in parse if function]
+            if copies:
+                yield unite(copies)
+
+    def _choose(self, holders: Mapping[str, _Holders]) -> Iterator[CopiedSession]:
+        """Rank the copies of each session, and take the stamp of the best one."""
+        ranked = {
+            session_id: sorted(copies, key=lambda layout: copies[layout] or _EMPTY, reverse=True)
+            for session_id, copies in holders.items()
+            if copies
+        }
+        for layout in self._layouts:
+            own = [session_id for session_id, layouts in ranked.items() if layouts[0] is layout]
+            for stamp in self._try(layout, layout.stamps, own) or () if own else ():
+                _, *others = layouts = ranked[stamp.session_id]
+                if others:
+                    contents = [holders[stamp.session_id][other] for other in others]
+                    state = fingerprint(stamp.fingerprint, contents)
+                    yield CopiedSession(replace(stamp, fingerprint=state), tuple(layouts))
+                else:
+                    yield CopiedSession(stamp, (layout,))
+
+    def _try(self, layout: StorageLayout, call: Callable[..., T], *arguments: object) -> T | None:
+        """Call a method of the layout; return None if it cannot be read, now or before."""
+        if layout.path in self.failures:
+            return None
+        try:
+            return call(*arguments)
+        except SourceError as error:
+            self.failures[layout.path] = error
+            return None
+
+
+def unite(copies: Sequence[StoredSession]) -> StoredSession:
+    """Return the first copy, with the parts that only others have, and with what they went on with.
+
+    A message that a copy has between two that the first one has, too, was deleted in the first.
+    """
+    session, *others = copies
+    for other in others:
+        own = {message.id for message in session.messages}
+        shared = [index for index, message in enumerate(other.messages) if message.id in own]
+        if not shared:
+            continue
+        fuller = {message.id: message for message in other.messages if message.parts}
+        messages = [
+            message if message.parts else fuller.get(message.id, message)
+            for message in session.messages
+        ]
+        later = other.messages[shared[-1] + 1 :]
+        if later:
+            messages = sorted([*messages, *later], key=lambda message: message.created_at)
+        session = replace(session, messages=tuple(messages))
+    return session
