@@ -382,8 +382,8 @@ def test_project_without_a_directory_is_its_worktree(opencode: OpenCodeHome) -> 
     with opencode.put("1.18.33").writing() as db:
         db.execute("UPDATE session SET directory = '' WHERE id = ?", (TOOLS,))
         db.execute("UPDATE message SET data = json_remove(data, '$.path')")
-        columns = "project_id AS id, '/srv/orchard' AS worktree"
-        db.execute(f"CREATE TABLE project AS SELECT {columns} FROM session")
+        db.execute("CREATE TABLE project AS SELECT project_id AS id, '/' AS worktree FROM session")
+        db.execute("UPDATE project SET worktree = '/srv/orchard'")
     (session,) = opencode.read(TOOLS)
     assert session.project_path == "/srv/orchard"
 
