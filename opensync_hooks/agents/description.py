@@ -1,7 +1,5 @@
 """The facts about an agent that other modules need, as one value."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -4,13 +4,12 @@ Cursor reports a turn's tokens once, when the turn ends. They are written down b
 deleted, because the job that the event becomes is gone as soon as the session has been delivered.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Self
 
 from opensync_hooks.agents.json_access import get_str, get_strs
 from opensync_hooks.hook import paths
@@ -33,7 +32,7 @@ class HookNotes:
     agent: str
 
     @classmethod
-    def of_user(cls, agent: str) -> HookNotes:
+    def of_user(cls, agent: str) -> Self:
         return cls(Path(paths.state(os.environ.get)) / "notes", agent)
 
     def facts(self, session_id: str) -> HookFacts:

@@ -1,7 +1,5 @@
 """Reads JSON that an agent wrote, of any version: a missing or misshapen value reads as absent."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -4,8 +4,6 @@ A new agent is one folder beside this module, one script in hooks/ and one entry
 other module names an agent.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Opens files in an agent's folders: regular files only, and none through a link."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """The interface of a source: one agent's sessions on the disk, read into values of the model."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -9,8 +9,6 @@ Never writes, copies, checkpoints or cleans up. The transaction ends before the 
 rollback mode, a reader blocks every commit of the owner.
 """
 
-from __future__ import annotations
-
 import sqlite3
 import stat
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Titles of sessions: one line each; a subagent's names its parent."""
 
-from __future__ import annotations
-
 _MAX_LENGTH = 100
 
 

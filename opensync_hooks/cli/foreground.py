@@ -3,8 +3,6 @@
 The imports are late, as the Python that runs the script may lack the packages that they need.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import site

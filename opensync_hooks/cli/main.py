@@ -1,7 +1,5 @@
 """The entry point of `opensync-hooks`: parses arguments, runs the command, prints its error."""
 
-from __future__ import annotations
-
 import argparse
 import io
 import os

@@ -1,7 +1,5 @@
 """All settings as one Config: the environment first, then config.toml, then the defaults."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The login and the server's key in config.toml: made, saved, removed, and masked for display."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping
 from typing import Any

@@ -1,10 +1,9 @@
 """The folders and files of this user, by the conventions of the platform."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from opensync_hooks.hook import paths
 
@@ -18,7 +17,7 @@ class Folders:
     state: Path
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Folders:
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
         env = environ.get
         return cls(Path(paths.config(env)), Path(paths.data(env)), Path(paths.state(env)))
 

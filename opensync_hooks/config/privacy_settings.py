@@ -1,7 +1,5 @@
 """The table [privacy] of config.toml, checked: a rule that cannot be applied stops delivery."""
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Mapping

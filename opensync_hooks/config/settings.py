@@ -1,7 +1,5 @@
 """Settings by name, for `opensync-hooks config`: value, origin, and how to change one."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

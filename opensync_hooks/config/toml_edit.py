@@ -4,8 +4,6 @@ tomllib drops comments and tomli-w writes none. A change that cannot be made lin
 the file without comments; either way the result is parsed again and compared.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """config.toml on disk: read only if it is private, changed by one process at a time."""
 
-from __future__ import annotations
-
 import copy
 import os
 import re

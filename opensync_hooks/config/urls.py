@@ -1,7 +1,5 @@
 """The address of an OpenSync deployment, checked before a key is sent there."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import urlsplit
 

@@ -1,7 +1,5 @@
 """Settings for a process that lives for minutes: config.toml is read again only after a change."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Mapping

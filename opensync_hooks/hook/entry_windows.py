@@ -1,7 +1,5 @@
 """One hook call on Windows, which has neither `poll` for pipes nor `posix_spawn`."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The cost of API calls: as the agent states it, else by the price table."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from opensync_hooks.model import Charge, Message, Session

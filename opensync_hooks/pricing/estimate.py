@@ -3,8 +3,6 @@
 Only for users who switched it on. Counted tokens are never mixed with an estimate.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from opensync_hooks.model import Charge, Session, ToolResult, Usage, length

@@ -1,7 +1,5 @@
 """The names of models: one spelling for what vendors, clouds and agents write differently."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -4,8 +4,6 @@ A browser sends the cookies of 127.0.0.1 to all its ports, even one where anothe
 machine listens. Ours is limited to a path that nobody can guess, so it is sent to our pages only.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time

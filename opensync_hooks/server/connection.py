@@ -4,8 +4,6 @@ Anyone who can reach the port is a stranger until they show the key: other users
 and any web page that its user visits. A stranger can cost a few kilobytes and seconds, no more.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from dataclasses import replace

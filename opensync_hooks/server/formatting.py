@@ -1,7 +1,5 @@
 """Times, tokens and costs as the pages show them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

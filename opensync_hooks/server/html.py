@@ -4,8 +4,6 @@ Transcripts hold what strangers wrote. Terminal codes are removed, and other con
 such as those that reverse the direction of writing, are shown by their number.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from html import escape

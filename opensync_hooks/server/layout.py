@@ -1,7 +1,5 @@
 """The frame of every page: header, search form, style, and the headers that protect it."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """A socket's incoming bytes, limited in number and in time."""
 
-from __future__ import annotations
-
 import io
 import socket
 import time

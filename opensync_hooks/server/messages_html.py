@@ -1,7 +1,5 @@
 """Messages as HTML: texts in the open, tool calls and injected texts folded."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 As with the routes, a request comes in and a response goes out; `access` decides who may read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from math import ceil
 from sys import maxsize

@@ -4,8 +4,6 @@ The responses are the real server's: 500 for a refused body, 200 for a batch tha
 401 with its own texts, and 404 in plain text for any other path or method.
 """
 
-from __future__ import annotations
-
 import hmac
 import json
 import re

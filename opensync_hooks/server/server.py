@@ -3,8 +3,6 @@
 Writes no log: request bodies are conversations, and a header holds the key.
 """
 
-from __future__ import annotations
-
 import re
 import socket
 import socketserver

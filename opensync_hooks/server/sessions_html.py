@@ -1,7 +1,5 @@
 """Sessions as HTML: entries of the list, and the facts above a conversation."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from itertools import groupby

@@ -1,7 +1,5 @@
 """The link that makes `opensync-hooks` a command. It never replaces another program's file."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

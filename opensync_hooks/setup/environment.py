@@ -4,8 +4,6 @@ It is outside the clone, which may be deleted, and outside every environment of 
 the standard library is imported, because it runs before anything else is installed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

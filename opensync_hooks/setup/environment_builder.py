@@ -1,7 +1,5 @@
 """Create a virtual environment with the tools of this machine, and install this package in it."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

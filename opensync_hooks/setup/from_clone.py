@@ -4,8 +4,6 @@ The rest is `opensync-hooks install` in that environment. Only the standard libr
 because the Python that runs install.py may have nothing else.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

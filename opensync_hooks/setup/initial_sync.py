@@ -1,7 +1,5 @@
 """The first sync: the newest sessions, or the bundled sample if there is no session yet."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Mapping
 

@@ -3,8 +3,6 @@
 A step that fails stops what follows; running the same command again completes the installation.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex

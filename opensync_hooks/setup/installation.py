@@ -1,7 +1,5 @@
 """The Python and the package that hooks and command run, and which installer manages them."""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

@@ -3,8 +3,6 @@
 The login is checked first, so that nobody is left with neither of the two.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """The options of install.py, `opensync-hooks install` and `opensync-hooks uninstall`."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Print what an installation would change, for `--dry-run`."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 

@@ -3,8 +3,6 @@
 `sample_session.json` says which agent the session is of, and what that agent tells its hook.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

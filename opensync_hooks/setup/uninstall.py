@@ -3,8 +3,6 @@
 Only the standard library is imported: a clone without an environment can uninstall.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex

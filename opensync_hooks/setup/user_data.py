@@ -4,8 +4,6 @@ A folder with our name is all ours. A folder that the user named may hold anythi
 with names of ours are deleted in it.
 """
 
-from __future__ import annotations
-
 import shlex
 import shutil
 import sys

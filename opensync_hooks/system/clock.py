@@ -1,7 +1,5 @@
 """Wall-clock time in the one unit that all our files use."""
 
-from __future__ import annotations
-
 import time
 
 

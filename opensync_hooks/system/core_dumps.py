@@ -1,7 +1,5 @@
 """Core dumps, which would write the memory of a process that holds an API key to disk."""
 
-from __future__ import annotations
-
 import sys
 from contextlib import suppress
 

@@ -4,8 +4,6 @@ Links are not followed, neither to read nor to write: a planted link would make 
 some other file of the user's. On Windows the profile folder's own permissions replace modes.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Counts, sizes and times as people write them."""
 
-from __future__ import annotations
-
 from opensync_hooks.system import clock
 
 _TIME_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))

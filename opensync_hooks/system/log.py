@@ -3,8 +3,6 @@
 It is for users who wonder what happened, and for bug reports. No code reads it.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from contextlib import suppress

@@ -3,8 +3,6 @@
 Every error of SQLite leaves this module as one of ours, with a next step.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import stat

@@ -1,7 +1,5 @@
 """The terminal: text that cannot steer it, colours, errors with their next step, questions."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

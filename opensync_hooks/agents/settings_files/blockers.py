@@ -1,7 +1,5 @@
 """Reasons why a settings file cannot be changed, or why an agent would not run our hook."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One planned change of one file of the user's: first shown, then made completely or not at all."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import stat

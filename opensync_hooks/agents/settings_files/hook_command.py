@@ -1,7 +1,5 @@
 """The command that an agent runs as our hook: how it is built, recognized and checked."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path, PurePosixPath
 

@@ -4,8 +4,6 @@ Loading and dumping would reflow inline lists, turn 1e400 into Infinity, and fai
 surrogates that JavaScript writes, in files that are the user's, not ours.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The offsets come from a copy of the same length in which comments and trailing c
 What surrounds an entry, comments included, keeps its bytes.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -3,8 +3,6 @@
 They show what no hook reported: sessions that were killed, imported, or older than the hooks.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from opensync_hooks.agents import registry

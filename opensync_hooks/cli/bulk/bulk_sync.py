@@ -1,7 +1,5 @@
 """Many sessions, each delivered as a hook's session is: `opensync-hooks sync`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

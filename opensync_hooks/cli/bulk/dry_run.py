@@ -1,7 +1,5 @@
 """What a sync would send: planned and counted, with nothing sent and nothing changed."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -5,8 +5,6 @@ no longer answers would hold the terminal for minutes. Here every thread stops b
 no message is half sent, and whatever was confirmed is in the ledger.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager

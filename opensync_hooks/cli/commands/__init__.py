@@ -1,7 +1,5 @@
 """The commands of `opensync-hooks`, one module each; COMMANDS has the order of the help."""
 
-from __future__ import annotations
-
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.config import CONFIG
 from opensync_hooks.cli.commands.doctor import DOCTOR

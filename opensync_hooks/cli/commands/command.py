@@ -1,7 +1,5 @@
 """The shape of a command: a name, a help text, arguments, and a function that runs it."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """`config`: shows the settings and where they come from, and changes one of them."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """`doctor`: prints one line per check, with its fix."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """`sync --dry-run`: shows what would be sent, session by session."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """`install`: registers the hooks of an installed package and syncs the first sessions."""
 
-from __future__ import annotations
-
 import argparse
 
 from opensync_hooks.cli.bulk.bulk_sync import Selection

@@ -1,7 +1,5 @@
 """`login` and `logout`: choose where sessions go from now on."""
 
-from __future__ import annotations
-
 import argparse
 import getpass
 import os

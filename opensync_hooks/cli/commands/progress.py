@@ -1,7 +1,5 @@
 """The progress line of a long command: shown on a terminal only."""
 
-from __future__ import annotations
-
 import sys
 import time
 

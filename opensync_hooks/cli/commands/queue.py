@@ -1,7 +1,5 @@
 """`queue`: lists what is waiting or quarantined, tries it again, or drops it."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,7 +1,5 @@
 """`serve`: offers the embedded store on a local port, to programs and to a browser."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

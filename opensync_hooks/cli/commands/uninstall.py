@@ -1,7 +1,5 @@
 """`uninstall`: removes hooks, command and environment; sessions stay unless `--purge` is given."""
 
-from __future__ import annotations
-
 import argparse
 
 from opensync_hooks.cli.commands.command import Command

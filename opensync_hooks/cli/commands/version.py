@@ -1,7 +1,5 @@
 """`version`: prints the installed version."""
 
-from __future__ import annotations
-
 import argparse
 
 from opensync_hooks import __version__

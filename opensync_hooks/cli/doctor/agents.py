@@ -1,7 +1,5 @@
 """Checks of the agents: versions that run our hooks, and sessions that are about to be deleted."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 

@@ -4,8 +4,6 @@ Everything in it passes through `Anonymizer`, which knows what users would not s
 folder, names of the user and the machine, hosts, projects, and every format of a secret.
 """
 
-from __future__ import annotations
-
 import getpass
 import json
 import os
@@ -18,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from opensync_hooks import __version__
@@ -82,7 +80,7 @@ class Anonymizer:
     config: Config | None
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Anonymizer:
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
         home = paths.home(environ.get)
         names = {Path(home).name, socket.gethostname(), environ.get("HOSTNAME", "")}
         with suppress(OSError, KeyError):  # a user id without a name

@@ -1,7 +1,5 @@
 """The list of checks, in the order in which `doctor` prints them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial

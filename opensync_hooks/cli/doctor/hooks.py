@@ -1,7 +1,5 @@
 """Checks of the hooks: registered, able to run, current, and the only ones that sync."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections import Counter

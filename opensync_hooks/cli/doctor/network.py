@@ -1,7 +1,5 @@
 """Checks of the connection: destination, clock, proxy, certificates."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Checks of what has not arrived: waiting, paused, quarantined, or failed."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Checks of our own folders and files: private, undamaged, with space on the disk."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil
