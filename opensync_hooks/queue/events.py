@@ -31,7 +31,7 @@ def parse(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | N
 
 
 def record_and_parse(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | None:
-    """Do the same once everything is on the disk that only the hook knows. Raises OSError."""
+    """Record what only the hook knows, then return what it asks for. Raises OSError."""
     event = registry.parse_event(agent, environ, payload)
     if event is None:
         return None

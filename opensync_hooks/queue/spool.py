@@ -1,8 +1,8 @@
-"""The spool folder, between the hooks and the worker: events, and one job per session.
+"""The spool: the folder between hooks and worker, with their events and a job per session.
 
     *.event        what hooks left; see `events`
     *.job          a pointer to a session, without any of its text; see `job`
-    parked/        quarantined jobs: they will not succeed as they are, and each holds the reason
+    parked/        quarantined jobs, which will not succeed as they are, each with the reason
     worker.lock    held by the worker, of which there is one at a time
     jobs.lock      held while a job is changed
 
@@ -40,7 +40,7 @@ MAX_WAIT_SECONDS = 5.0
 
 
 class Spool:
-    """An open spool, for any number of processes. Methods raise OSError where the disk fails."""
+    """An open spool, for any number of processes. Methods raise OSError if the disk fails."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = ensure_private_folder(folder)
