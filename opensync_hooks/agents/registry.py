@@ -7,7 +7,7 @@ other module names an agent.
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from opensync_hooks.agents.cursor.registration import CursorRegistration
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.description import Description
 from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.agents.opencode.inspection import inspect_opencode_storage
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.settings_files.registration import Registration
-from opensync_hooks.agents.source import Located, Source
+from opensync_hooks.agents.source import Located, Source, StorageRemark
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import paths
 from opensync_hooks.model import HookEvent, Json
@@ -36,6 +37,8 @@ class Agent:
     open_source: Callable[[Mapping[str, str], str], Source]
     """Takes an environment and the path of the user's home folder."""
     registration: Registration
+    inspect_storage: Callable[[Mapping[str, str], str], Iterable[StorageRemark]] = lambda *_: ()
+    """Takes the same; returns what `doctor` has to tell about the files."""
 
     @property
     def name(self) -> str:
@@ -58,7 +61,12 @@ def _cursor_source(environ: Mapping[str, str], home: str) -> CursorSource:
 
 AGENTS = (
     Agent(claude_code.DESCRIPTION, ClaudeCodeSource.from_environ, ClaudeCodeRegistration()),
-    Agent(opencode.DESCRIPTION, OpenCodeSource.from_environ, OpenCodeRegistration()),
+    Agent(
+        opencode.DESCRIPTION,
+        OpenCodeSource.from_environ,
+        OpenCodeRegistration(),
+        inspect_opencode_storage,
+    ),
     Agent(cursor.DESCRIPTION, _cursor_source, CursorRegistration()),
 )
 NAMES = tuple(agent.name for agent in AGENTS)

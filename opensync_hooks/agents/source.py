@@ -20,6 +20,15 @@ class Located:
     """Changes whenever anything of the session does."""
 
 
+@dataclass(frozen=True, slots=True)
+class StorageRemark:
+    """A fact about the files with an agent's sessions, for `doctor`."""
+
+    fact: str
+    cure: str = ""
+    """The user's next step; empty if nothing is wrong."""
+
+
 class Source(Protocol):
     """One agent's sessions. Never writes, takes no lock, and leaves no file beside the agent's."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -94,12 +95,15 @@ class CopyFinder:
                 yield unite(copies)
 
     def _choose(self, holders: Mapping[str, _Holders]) -> Iterator[CopiedSession]:
-        """Rank the copies of each session, and take the stamp of the best one."""
-        ranked = {
-            session_id: sorted(copies, key=lambda layout: copies[layout] or _EMPTY, reverse=True)
-            for session_id, copies in holders.items()
-            if copies
-        }
+        """Rank the copies of each session, and take the stamp of the best one.
+
+        An empty copy is none: 1.18 has a row in its own table for each session of its API.
+        """
+        ranked: dict[str, list[StorageLayout]] = {}
+        for session_id, copies in holders.items():
+            full = [layout for layout in copies if copies[layout] != _EMPTY] or list(copies)[:1]
+            if full:
+                ranked[session_id] = sorted(full, key=partial(_content, copies), reverse=True)
         for layout in self._layouts:
             own = [session_id for session_id, layouts in ranked.items() if layouts[0] is layout]
             for stamp in self._try(layout, layout.stamps, own) or () if own else ():
@@ -120,6 +124,10 @@ class CopyFinder:
         except SourceError as error:
             self.failures[layout.path] = error
             return None
+
+
+def _content(copies: _Holders, layout: StorageLayout) -> ContentState:
+    return copies[layout] or _EMPTY
 
 
 def unite(copies: Sequence[StoredSession]) -> StoredSession:

@@ -7,6 +7,7 @@ file, and a client of 1.x may go on in its own tables afterwards.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -36,6 +37,8 @@ T = TypeVar("T")
 class Tables(Protocol):
     """The tables of one generation: the modules `tables_v1` and `tables_v2`."""
 
+    LABEL: str
+
     def session_rows(self, reader: TableReader, condition: str, *values: object) -> list[Row]:
         """Return the rows of sessions that match, each with the SESSION_COLUMNS that exist."""
         ...
@@ -58,6 +61,7 @@ class DatabaseTables:
 
     def __init__(self, path: Path, tables: Tables) -> None:
         self.path = path
+        self.label = f"{path} ({tables.LABEL})"
         self._tables = tables
 
     def session_ids(self) -> list[str]:
@@ -121,6 +125,24 @@ class DatabaseTables:
             changed_at=get_int(columns, "time_updated") or 0,
             fingerprint=fingerprint(sorted(columns.items()), marker),
         )
+
+
+def newest_version(path: Path) -> tuple[int, str]:
+    """Return when the newest session was created, and by which version of OpenCode.
+
+    A file that 2.x has taken over counts as its own and as the newest, whatever is in it. Raises
+    SourceError.
+    """
+
+    def work(reader: TableReader) -> tuple[int, str]:
+        if reader.columns("session_v2"):
+            return sys.maxsize, "2.0.0"
+        columns = ("version", "time_created")
+        rows = reader.select("session", columns, "ORDER BY time_created DESC LIMIT 1")
+        newest = {name: as_text(value) for row in rows for name, value in row.items()}
+        return get_int(newest, "time_created") or 0, get_str(newest, "version") or ""
+
+    return sqlite_snapshot.read(real_file(path), lambda db: work(TableReader(db)))
 
 
 def real_file(path: Path) -> Path:

@@ -34,6 +34,7 @@ _NS_PER_MS = 1_000_000
 class ExportFolder:
     def __init__(self, folder: Path) -> None:
         self.path = folder
+        self.label = f"{folder} (exports)"
 
     def session_ids(self) -> list[str]:
         return list(self._files())

@@ -36,8 +36,11 @@ _NS_PER_MS = 1_000_000
 class JsonTree:
     """The tree of 1.x, and the base of the older one, which has its files elsewhere."""
 
+    folder = "storage"
+
     def __init__(self, data: Path) -> None:
         self.path = data
+        self.label = f"{data / self.folder} (JSON files)"
 
     def _session_files(self, session_id: str = "*") -> list[Path]:
         return files_within(self.path, self.path, f"storage/session/*/{session_id}.json")

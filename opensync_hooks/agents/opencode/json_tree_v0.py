@@ -20,6 +20,8 @@ from opensync_hooks.model import Json
 
 
 class JsonTreeV0(JsonTree):
+    folder = "project"
+
     def _session_files(self, session_id: str = "*") -> list[Path]:
         pattern = f"project/*/storage/session/info/{session_id}.json"
         return files_within(self.path, self.path, pattern)

@@ -147,6 +147,8 @@ class StorageLayout(Protocol):
     """One place with sessions. Every method raises SourceError if it cannot be read now."""
 
     path: Path
+    label: str
+    """The name of the place for the user."""
 
     def session_ids(self) -> Collection[str]:
         """Return the ids of all sessions here, subagents included."""

@@ -21,7 +21,7 @@ from opensync_hooks.agents.opencode.layouts import StorageLayout
 
 def layouts(environ: Mapping[str, str], home: str) -> list[StorageLayout]:
     """Return all storage layouts, the newest generation first."""
-    data = Path(environ.get("XDG_DATA_HOME") or f"{home}/.local/share") / "opencode"
+    data = data_folder(environ, home)
     layouts: list[StorageLayout] = [
         DatabaseTables(path, tables)
         for path in databases(environ, data)
@@ -29,6 +29,10 @@ def layouts(environ: Mapping[str, str], home: str) -> list[StorageLayout]:
     ]
     layouts += [JsonTree(data), JsonTreeV0(data), ExportFolder(Path(home, ".opencode/sessions"))]
     return layouts
+
+
+def data_folder(environ: Mapping[str, str], home: str) -> Path:
+    return Path(environ.get("XDG_DATA_HOME") or f"{home}/.local/share") / "opencode"
 
 
 def databases(environ: Mapping[str, str], data: Path) -> Iterator[Path]:

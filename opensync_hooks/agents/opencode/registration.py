@@ -2,9 +2,8 @@
 
     $XDG_CONFIG_HOME/opencode/plugin/opensync-hooks.js, else under ~/.config
 
-Every version reads `plugin`; `plugins` makes 1.0 refuse to start. A default export that is not a
-function is what 2.x requires and what keeps 1.2.6 and older from starting: with one of those
-installed, the file has no default export.
+Every version reads `plugin`; `plugins` makes 1.0 refuse to start. `plugin_shape.py` decides whether
+the file has a default export.
 """
 
 from __future__ import annotations
@@ -12,28 +11,20 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
-from opensync_hooks.agents.opencode import DESCRIPTION, plugin_list
+from opensync_hooks.agents.opencode import DESCRIPTION, locations, plugin_list, plugin_shape
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.agents.settings_files.hook_command import command_blocker
-from opensync_hooks.agents.settings_files.registration import (
-    HookEntry,
-    RegistrationState,
-    find_programs,
-)
+from opensync_hooks.agents.settings_files.registration import HookEntry, RegistrationState
 from opensync_hooks.hook import paths
 
 _EVENT = "plugin"
 """A plugin hears all events, so the file counts as the one registered event."""
 _MARK = b"// opensync-hooks: install.py wrote this file"
 _COMMAND = re.compile(r"^const COMMAND = (\[.*\])(?: //.*)?$", re.MULTILINE)
-_DEFAULT_EXPORT = re.compile(r"^export default .*\n", re.MULTILINE)
-_FIRST_WITH_DEFAULT_EXPORT = (1, 2, 11)
 _NPM_PACKAGE = "node_modules/@opencode-ai/plugin"
 _NO_RETRIES = "fetch-retries=0"
 
@@ -49,8 +40,12 @@ class OpenCodeRegistration:
         return plugin_list.config_folders(env)[0] / "plugin" / self.file_name
 
     def is_installed(self, env: paths.Lookup) -> bool:
-        data = Path(env("XDG_DATA_HOME") or paths.home(env) + "/.local/share") / "opencode"
-        return plugin_list.config_folders(env)[0].is_dir() or data.is_dir() or any(_programs(env))
+        environ = {name: value for name in DESCRIPTION.variables if (value := env(name))}
+        folders = (
+            plugin_list.config_folders(env)[0],
+            locations.data_folder(environ, paths.home(env)),
+        )
+        return any(folder.is_dir() for folder in folders) or any(plugin_shape.programs(env))
 
     def plan(self, env: paths.Lookup, command: str) -> FileChange | None:
         path = self.settings_path(env)
@@ -65,7 +60,8 @@ class OpenCodeRegistration:
     def plan_removal(self, env: paths.Lookup) -> FileChange | None:
         path = self.settings_path(env)
         content = read(path)
-        if content is not None and content.startswith(_MARK):
+        is_dangling = content is None and path.is_symlink()
+        if is_dangling or (content is not None and content.startswith(_MARK)):
             return FileChange(path, content, None, prune=2)
         return self._plan_cleanup(env)
 
@@ -79,6 +75,11 @@ class OpenCodeRegistration:
             return RegistrationState(path, (), (_EVENT,))
         if not content.startswith(_MARK):
             return RegistrationState(path, (), (_EVENT,), _foreign_file(path))
+        misfit = plugin_shape.misfit(content.decode("utf-8", "replace"), env)
+        if misfit:
+            return RegistrationState(
+                path, (_EVENT,), (), Blocker(BlockerKind.REFUSED, path, misfit)
+            )
         words = _command_words(content)
         if words:
             return RegistrationState(path, (_EVENT,), (), command_blocker(shlex.join(words)))
@@ -135,10 +136,6 @@ class OpenCodeRegistration:
         return None
 
 
-def _programs(env: paths.Lookup) -> Iterator[str]:
-    return find_programs(env, ("opencode", "opencode2"), ".opencode/bin")
-
-
 def _foreign_file(path: Path) -> Blocker:
     return Blocker(BlockerKind.FOREIGN, path, "another program's file")
 
@@ -149,12 +146,7 @@ def _plugin(env: paths.Lookup, command: str) -> bytes:
     sources = (root / "hooks" / "opencode_plugin.js" for root in (package, package.parent))
     text = next(path for path in sources if path.is_file()).read_text(encoding="utf-8")
     command_line = f"const COMMAND = {json.dumps(shlex.split(command))}"
-    text = _COMMAND.sub(lambda _: command_line, text, count=1)
-    # The form without a default export harms no version, so it is the one for unknown versions.
-    versions = [_version(program) for program in _programs(env)]
-    if not versions or min(versions) < _FIRST_WITH_DEFAULT_EXPORT:
-        text = _DEFAULT_EXPORT.sub("", text)
-    return text.encode()
+    return plugin_shape.shaped(_COMMAND.sub(lambda _: command_line, text, count=1), env).encode()
 
 
 def _command_words(content: bytes) -> list[str]:
@@ -165,16 +157,3 @@ def _command_words(content: bytes) -> list[str]:
     except ValueError:
         return []
     return words if all(isinstance(word, str) for word in words) else []
-
-
-@cache
-def _version(program: str) -> tuple[int, ...]:
-    """Return the program's version; empty, and so older than any, if it prints none."""
-    try:
-        output = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, check=False, timeout=20
-        ).stdout
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return ()
-    match = re.search(r"(\d+)\.(\d+)\.(\d+)", output)
-    return tuple(int(part) for part in match.groups()) if match else ()

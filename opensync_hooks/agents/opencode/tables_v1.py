@@ -27,6 +27,7 @@ from opensync_hooks.agents.opencode.layouts import (
 from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, TableReader, as_text
 from opensync_hooks.model import Json
 
+LABEL = "tables of 1.x"
 _SAMPLE = 50
 """How many parts are looked at for one with words; each answer has two without any."""
 

@@ -29,6 +29,7 @@ from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, Ta
 from opensync_hooks.agents.opencode.tables_v1 import event_count, header, worktree
 from opensync_hooks.model import Json
 
+LABEL = "tables of 2.x"
 _IS_V2 = "is_new"
 """Marks a row of `session_v2`. The name is part of fingerprints that ledgers already hold."""
 _SAMPLE = 50

@@ -96,11 +96,12 @@ def read(path: Path) -> bytes | None:
 
 
 def _replace(path: Path, content: bytes | None) -> None:
-    """Write or delete the file in one step. A link stays a link, and the mode stays as it is."""
+    """Write or delete the file in one step. A link goes only with its file; the mode stays."""
     target = Path(os.path.realpath(path))
     try:
         if content is None:
-            target.unlink(missing_ok=True)
+            for file in (target, path):  # a link must not stay behind that leads nowhere
+                file.unlink(missing_ok=True)
             return
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
         atomic_write(target, content)

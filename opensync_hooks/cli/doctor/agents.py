@@ -10,11 +10,14 @@ from opensync_hooks.cli.bulk.backlog import is_unsynced
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.hook import paths
 from opensync_hooks.ledger import readonly
 from opensync_hooks.system import clock
 from opensync_hooks.system.formatting import count
 
 _SOON_DAYS = 7
+_DEVELOPMENT = (0, 0, 0)
+"""A version that tells nothing of its age."""
 _DAY_MS = 86_400_000
 
 
@@ -39,6 +42,8 @@ def judge_version(agent: Agent, version: str) -> Finding:
     """Compare a version with the oldest that fires our hooks and the newest that was tested."""
     name, description = f"{agent.label} version", agent.description
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+    if numbers == _DEVELOPMENT:
+        return ok(name, f"{version}, a development build")
     if numbers and numbers < description.oldest_version:
         oldest = ".".join(map(str, description.oldest_version))
         return failed(name, f"{version} does not run our hooks.", f"Update to {oldest} or newer.")
@@ -47,6 +52,17 @@ def judge_version(agent: Agent, version: str) -> Finding:
         cure = "Look for a newer opensync-hooks; `opensync-hooks verify` compares what arrived."
         return warning(name, fact, cure)
     return ok(name, version)
+
+
+def storage(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Check for files with sessions that cannot be read, and name sessions in several places."""
+    for agent in registry.AGENTS:
+        for remark in agent.inspect_storage(environ, paths.home(environ.get)):
+            name = f"{agent.label} sessions"
+            if remark.cure:
+                yield warning(name, remark.fact, remark.cure)
+            else:
+                yield ok(name, remark.fact)
 
 
 def retention(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.agents.opencode.inspection import inspect_opencode_storage
 from tests.agents.opencode.recordings import TOOLS
 from tests.opencode_home import OpenCodeHome
 from tests.sessions import dialogue
@@ -217,3 +218,33 @@ def test_bad_session_file_of_a_tree_affects_only_its_session(
     (session,) = opencode.read(SESSION)
     assert dialogue(session) == [("user", "q")], "the messages need no file of the session"
     assert session.skipped == {"unreadable session file": 1}
+
+
+def test_doctor_names_the_copies_and_which_is_read(opencode: OpenCodeHome) -> None:
+    put(opencode, "opencode.db", {1: "q", 2: "a"})
+    put(opencode, "opencode-local.db", {1: "q", 2: "a", 3: "more"})
+    (remark,) = inspect_opencode_storage({}, str(opencode.path))
+    first, second = (
+        f"{opencode.data}/opencode{name}.db (tables of 1.x)" for name in ("-local", "")
+    )
+    assert remark.fact == (
+        f"1 in several places: {first}, {second}; read where the content is newest: {first} for 1"
+    )
+    assert not remark.cure
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_doctor_names_a_file_that_cannot_be_read(opencode: OpenCodeHome, is_link: bool) -> None:
+    opencode.put("1.1.65")
+    path = opencode.data / "opencode.db"
+    if is_link:
+        path.symlink_to("/nowhere/opencode.db")
+    else:
+        path.write_bytes(b"no database" * 99)
+    (remark,) = inspect_opencode_storage({}, str(opencode.path))
+    assert str(path) in remark.fact
+    assert remark.cure
+
+
+def test_doctor_has_nothing_to_tell_of_the_row_of_an_api_session(recorded: OpenCodeHome) -> None:
+    assert list(inspect_opencode_storage({}, str(recorded.path))) == []

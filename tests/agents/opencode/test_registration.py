@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -177,8 +179,9 @@ def test_link_to_a_dotfile_stays_a_link(opencode: PluginHome, tmp_path: Path) ->
         (["1.18.33"], True),
         (["2.0.32"], True),
         (["v1.3.0 (abc)"], True),
-        (["who knows"], False),
-        ([], False),
+        (["who knows"], True),
+        (["0.0.0-dev-202611010101"], True),
+        ([], True),
         (["2.0.1", "1.1.65"], False),
     ],
 )
@@ -192,6 +195,103 @@ def test_form_is_one_that_every_installed_opencode_can_load(
     lines = opencode.file.read_text().splitlines()
     assert any(line.startswith("export default") for line in lines) == modern
     assert sum(line.startswith("export ") for line in lines) == 1 + modern
+
+
+def put_session(opencode: PluginHome, version: str, name: str = "opencode.db", at: int = 1) -> None:
+    data = opencode.config.parents[1] / ".local" / "share" / "opencode"
+    data.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(data / name)) as db:
+        table = "session_v2" if version.startswith("2") else "session"
+        db.execute(f"CREATE TABLE {table} (id TEXT, version TEXT, time_created INTEGER)")
+        db.execute(f"INSERT INTO {table} VALUES ('ses_a', ?, ?)", (version, at))  # noqa: S608
+        db.commit()
+
+
+def is_modern(opencode: PluginHome) -> bool:
+    return "\nexport default " in opencode.file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("stored", "modern"),
+    [
+        ({"opencode.db": "1.2.4"}, False),
+        ({"opencode.db": "1.18.33"}, True),
+        ({"opencode.db": "2.0.12"}, True),
+        ({"opencode.db": "0.0.0-dev-202611010101"}, True),
+        ({"opencode.db": "1.2.4", "opencode-local.db": "1.15.0"}, True),
+        ({"opencode-local.db": "1.15.0", "opencode-next.db": "1.2.4"}, False),
+        ({"opencode.db": "2.0.1", "opencode-old.db": "1.2.4"}, True),
+    ],
+)
+def test_newest_session_tells_the_form_where_no_program_is_found(
+    opencode: PluginHome, stored: dict[str, str], modern: bool
+) -> None:
+    for at, (name, version) in enumerate(stored.items(), 1):
+        put_session(opencode, version, name, at)
+    opencode.install()
+    assert is_modern(opencode) == modern
+    assert AGENT.state(opencode.env.get).works
+
+
+def test_unreadable_database_tells_nothing_of_the_form(opencode: PluginHome) -> None:
+    data = opencode.config.parents[1] / ".local" / "share" / "opencode"
+    data.mkdir(parents=True)
+    (data / "opencode.db").write_bytes(b"no database" * 99)
+    opencode.install()
+    assert is_modern(opencode)
+
+
+def test_json_files_without_a_database_are_those_of_an_old_version(opencode: PluginHome) -> None:
+    data = opencode.config.parents[1] / ".local" / "share" / "opencode"
+    (data / "storage").mkdir(parents=True)
+    opencode.install()
+    assert not is_modern(opencode)
+
+
+def test_program_tells_the_form_against_the_database(opencode: PluginHome) -> None:
+    put_session(opencode, "1.18.33")
+    opencode.put_program("1.2.4")
+    opencode.install()
+    assert not is_modern(opencode)
+
+
+def test_form_that_a_new_version_refuses_is_a_blocker_until_the_next_install(
+    opencode: PluginHome,
+) -> None:
+    opencode.put_program("1.2.4")
+    opencode.install()
+    assert AGENT.state(opencode.env.get).works
+    (opencode.programs / "opencode").unlink()
+    put_session(opencode, "1.18.33")
+    assert AGENT.state(opencode.env.get).works, "functions are enough for 1.18"
+    put_session(opencode, "2.0.12", "opencode-next.db")
+    assert blocker_kind(opencode) is BlockerKind.REFUSED
+    opencode.install()
+    assert is_modern(opencode)
+    assert AGENT.state(opencode.env.get).works
+
+
+def test_form_that_keeps_an_old_version_from_starting_is_a_blocker(opencode: PluginHome) -> None:
+    opencode.install()
+    put_session(opencode, "1.2.4")
+    assert blocker_kind(opencode) is BlockerKind.REFUSED
+    opencode.install()
+    assert AGENT.state(opencode.env.get).works
+
+
+@pytest.mark.parametrize("is_dangling", [False, True])
+def test_uninstall_leaves_no_link_that_leads_nowhere(
+    opencode: PluginHome, tmp_path: Path, is_dangling: bool
+) -> None:
+    opencode.install()
+    kept = tmp_path / "dotfiles.js"
+    opencode.file.rename(kept)
+    opencode.file.symlink_to(kept)
+    if is_dangling:
+        kept.unlink()
+    opencode.uninstall()
+    assert not opencode.file.is_symlink()
+    assert opencode.uninstall() == []
 
 
 @pytest.mark.parametrize("version", ["1.18.33", "1.1.65"])

@@ -283,7 +283,10 @@ def test_second_hook_in_the_projects_settings_is_a_warning(
 
 @pytest.mark.parametrize(
     ("version", "state"),
-    [("1.0.84", "failed"), ("1.0.85", "ok"), ("2.1.329", "ok"), ("3.0.0", "warning"), ("x", "ok")],
+    [
+        *[("1.0.84", "failed"), ("1.0.85", "ok"), ("2.1.329", "ok"), ("3.0.0", "warning")],
+        *[("x", "ok"), ("0.0.0-dev-202611010101", "ok"), ("0.0.0", "ok")],
+    ],
 )
 def test_versions_are_compared_as_numbers(version: str, state: str) -> None:
     agent = registry.get("claude-code")
