@@ -5,6 +5,7 @@ Behind our own HTTP server it answers as a deployment does, so that tests meet e
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -94,8 +95,8 @@ class RealStore(Store):
         return True
 
     def _is_repetition(self, old: Json, fields: Json, compared: tuple[str, ...]) -> bool:
-        counts = {"promptTokens": 0, "completionTokens": 0}
-        is_same = all({**counts, **fields}.get(name) == old[name] for name in compared)
+        counts = {name for name in ("promptTokens", "completionTokens") if not fields.get(name)}
+        is_same = all(fields.get(name) == old[name] for name in {*compared} - counts)
         return is_same and self.now() - old["updatedAt"] < SESSION_WINDOW_MS
 
     def _save_session(
@@ -118,7 +119,7 @@ class RealStore(Store):
             return self._save_message(db, fields, extra)
         if self.now() - old["createdAt"] < MESSAGE_WINDOW_MS:
             return str(old["id"])
-        if len(fields.get("parts", ())) > MAX_REPLACED_PARTS:
+        if len(json.loads(old["parts"])) > MAX_REPLACED_PARTS:
             raise RejectedError("Too many index ranges read in a single function execution")
         unchangeable = {name: old[name] for name in ("role", "createdAt")}
         return self._save_message(db, {"parts": [], **fields, **unchangeable}, extra)
@@ -142,9 +143,14 @@ class RealStore(Store):
             if _stored(db, "session", {"externalId": session_key}) is None:
                 self._write_session(db, {"externalId": session_key}, {})
             fields = {**fields, "sessionExternalId": owner[0]}
+        session = _stored(db, "session", {"externalId": fields["sessionExternalId"]})
         message_id = super()._write_message(db, fields, extra)
         parts = fields.get("parts", ())
         texts = [plain_text(part["content"]) for part in parts if part["type"] == "text"]
+        is_indexed = any(texts) and fields["sessionExternalId"] == session_key
+        if owner and session and not is_indexed:  # then an update does not write the session
+            update = "UPDATE session SET updatedAt = ? WHERE id = ?"
+            db.execute(update, (session["updatedAt"], session["id"]))
         if any(texts):
             text = " ".join((self.search_text[session_key], *filter(None, texts)))
             units = text.encode("utf-16-le")[: 2 * SEARCH_TEXT_UNITS]

@@ -82,11 +82,11 @@ def test_update_without_parts_deletes_them(real: RealStore) -> None:
     assert messages(real)[0]["parts"] == []
 
 
-def test_replaced_message_has_at_most_4092_parts(real: RealStore) -> None:
-    put_message(real, createdAt=1, parts=[text("x")] * 4093)
+def test_message_of_more_than_4092_parts_can_never_be_changed(real: RealStore) -> None:
     put_message(real, createdAt=1, parts=[text("x")] * 4092)
+    put_message(real, createdAt=1, parts=[text("x")] * 4093)
     with pytest.raises(RejectedError, match="Too many"):
-        put_message(real, createdAt=1, parts=[text("x")] * 4093)
+        put_message(real, createdAt=1, parts=[text("x")])
 
 
 def test_message_id_of_two_sessions_rewrites_the_first_and_leaves_the_second_empty(
@@ -103,13 +103,25 @@ def test_message_id_of_two_sessions_rewrites_the_first_and_leaves_the_second_emp
     [
         ({"cost": 9}, 0, False),
         ({"cost": 9, "provider": "v", "source": "x", "durationMs": 1}, 9.9, False),
+        ({"cost": 9, "promptTokens": 0}, 0, False),
+        ({"cost": 9, "promptTokens": ...}, 0, False),
         ({"cost": 9}, 10, True),
         ({"cost": 9, "title": "U"}, 0, True),
         ({"cost": 9, "projectPath": "/q"}, 0, True),
         ({"cost": 9, "completionTokens": 1}, 0, True),
         ({"cost": 9, "title": ...}, 0, True),
     ],
-    ids=["cost", "unseen fields", "after 10 s", "title", "path", "tokens", "no title"],
+    ids=[
+        "cost",
+        "unseen fields",
+        "no count",
+        "count left out",
+        "after 10 s",
+        "title",
+        "path",
+        "tokens",
+        "no title",
+    ],
 )
 def test_session_repeated_within_10_seconds_is_ignored_unless_it_looks_different(
     real: RealStore, clock: FakeClock, change: Json, seconds: float, *, applied: bool
@@ -128,6 +140,19 @@ def test_message_restarts_the_sessions_window(real: RealStore, clock: FakeClock)
     clock.advance(9)
     real.put_session({**FULL, "cost": 9}, {})
     assert the_session(real)["cost"] == 0
+
+
+def test_changed_message_restarts_the_window_only_with_a_text(
+    real: RealStore, clock: FakeClock
+) -> None:
+    real.put_session(FULL, {})
+    put_message(real)
+    first = the_session(real)["updatedAt"]
+    clock.advance(6)
+    put_message(real, textContent="beside the parts")
+    assert the_session(real)["updatedAt"] == first
+    put_message(real, parts=[text("words")])
+    assert the_session(real)["updatedAt"] == clock()
 
 
 def test_zero_does_not_replace_a_count(real: RealStore) -> None:
