@@ -35,7 +35,7 @@ class MessageDiff:
     def is_due(self) -> bool:
         """Whether the destination lacks the message as it is now."""
         if self.existing is None:
-            return not self.message.undone
+            return True
         if self.existing.hash == self.content_hash:
             return self.existing.state is MessageState.PENDING
         return not self.message.spare  # the version that was sent is richer

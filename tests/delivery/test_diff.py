@@ -63,13 +63,13 @@ def test_spare_copy_never_replaces_a_richer_one_that_is_pending(opensync: Harnes
     assert opensync.texts() == ["rich"]
 
 
-def test_undone_message_that_was_never_sent_stays_unsent(opensync: Harness) -> None:
+def test_undone_message_that_was_never_sent_arrives_with_its_mark(opensync: Harness) -> None:
     transcript = opensync.transcript()
     fork = transcript.line("user", "shared")
     transcript.line("user", "regretted")
     transcript.line("user", "instead", parent=fork)
     opensync.sync()
-    assert opensync.texts() == ["shared", "instead"]
+    assert opensync.texts() == ["shared", "[undone] regretted", "instead"]
 
 
 def test_fields_of_the_store_alone_are_stored_there(embedded: Harness) -> None:

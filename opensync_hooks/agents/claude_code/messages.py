@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from opensync_hooks.agents.claude_code import line_types
-from opensync_hooks.agents.claude_code.index import IndexedMessage
+from opensync_hooks.agents.claude_code.content import content_blocks
 from opensync_hooks.agents.claude_code.lines import read_span
-from opensync_hooks.agents.json_access import get_dict, get_str
+from opensync_hooks.agents.claude_code.results import attachment, tool_result
+from opensync_hooks.agents.claude_code.thread import IndexedMessage
+from opensync_hooks.agents.claude_code.user_lines import typed_blocks
+from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import (
-    Attachment,
     Charge,
     Json,
     Message,
@@ -24,10 +25,9 @@ from opensync_hooks.model import (
     Role,
     Text,
     ToolCall,
-    ToolResult,
 )
 
-_ROLES: dict[str, Role] = {"prompt": "user", "assistant": "assistant"}
+_ROLES: dict[str, Role] = {"prompt": "user", "queued": "user", "assistant": "assistant"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def file_identity(file: BinaryIO) -> tuple[int, int]:
 def charge(indexed: IndexedMessage) -> Charge | None:
     if indexed.usage is None:
         return None
-    return Charge(indexed.id, indexed.model, indexed.usage)
+    return Charge(indexed.charge_id, indexed.model, indexed.usage)
 
 
 def duration(indexed: IndexedMessage) -> int | None:
@@ -81,7 +81,7 @@ def _message(indexed: IndexedMessage, lines: Iterable[Json]) -> Message:
     for line in lines:
         # A result's line may hold texts of its own, which are not the model's.
         is_own = indexed.type != "assistant" or line.get("type") == "assistant"
-        for block in line_types.content_blocks(line):
+        for block in typed_blocks(line) if indexed.type == "prompt" else content_blocks(line):
             if "tool_use_id" not in block:
                 blocks += [block] if is_own else []
             elif str(block["tool_use_id"]) in indexed.tool_ids:
@@ -95,6 +95,7 @@ def _message(indexed: IndexedMessage, lines: Iterable[Json]) -> Message:
         charge=charge(indexed),
         duration_ms=duration(indexed),
         undone=indexed.undone,
+        aliases=(indexed.queued_id,) if indexed.queued_id else (),
     )
 
 
@@ -106,9 +107,9 @@ def _parts(blocks: list[Json], results: dict[str, list[Json]]) -> Iterator[Part]
             continue
         yield part
         if isinstance(part, ToolCall):
-            yield from (_result(result, part.name) for result in results.pop(part.id, ()))
+            yield from (tool_result(result, part.name) for result in results.pop(part.id, ()))
     for orphans in results.values():
-        yield from (_result(orphan, "") for orphan in orphans)
+        yield from (tool_result(orphan, "") for orphan in orphans)
 
 
 def _part(block: Json) -> Part | None:
@@ -121,32 +122,4 @@ def _part(block: Json) -> Part | None:
         return Reasoning(thought) if thought.strip() else None
     if block_type.endswith("tool_use"):
         return ToolCall(str(block.get("id")), str(block.get("name")), block.get("input"))
-    return _attachment(block)
-
-
-def _attachment(block: Json) -> Attachment | None:
-    """Return an image or a document, which the transcript holds in base64."""
-    if block.get("type") not in ("image", "document"):
-        return None
-    source = get_dict(block, "source")
-    data = get_str(source, "data") or ""
-    size = len(data) * 3 // 4 - data[-2:].count("=")
-    media_type = get_str(source, "media_type") or str(block["type"])
-    return Attachment(media_type, size, get_str(block, "title") or "")
-
-
-def _result(block: Json, tool_name: str) -> ToolResult:
-    content = block.get("content")
-    if isinstance(content, list):
-        content = "\n".join(_describe(part) for part in content if isinstance(part, dict))
-    output = content if isinstance(content, str) else ""
-    return ToolResult(str(block["tool_use_id"]), tool_name, output, bool(block.get("is_error")))
-
-
-def _describe(block: Json) -> str:
-    """Return one block of a tool's result as text."""
-    attachment = _attachment(block)
-    if attachment is not None:
-        return f"[{attachment.media_type}, {attachment.size} bytes]"
-    texts = (block.get(key) for key in ("text", "title", "url"))
-    return " ".join(text for text in texts if isinstance(text, str)) or f"[{block.get('type')}]"
+    return attachment(block)

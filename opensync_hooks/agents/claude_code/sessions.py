@@ -10,13 +10,15 @@ from pathlib import Path
 
 from opensync_hooks.agents import titles
 from opensync_hooks.agents.claude_code import DESCRIPTION, lines
-from opensync_hooks.agents.claude_code.index import Thread, TranscriptIndex
+from opensync_hooks.agents.claude_code.index import TranscriptIndex
 from opensync_hooks.agents.claude_code.messages import (
     TranscriptMessages,
     charge,
     duration,
     file_identity,
 )
+from opensync_hooks.agents.claude_code.projects import project_path
+from opensync_hooks.agents.claude_code.thread import Thread
 from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import SourceError
@@ -41,7 +43,7 @@ class _Transcript:
             agent=DESCRIPTION.name,
             messages=TranscriptMessages(self.path, self.identity, indexed),
             charges=tuple(filter(None, map(charge, indexed))),
-            project_path=self.index.relocated_cwd or thread.cwd,
+            project_path=project_path(self.index.relocated_cwd or thread.cwd, self.index.worktrees),
             model=thread.model,
             provider="anthropic" if (thread.model or "").startswith("claude") else None,
             created_at=thread.created_at,
@@ -57,8 +59,8 @@ def read(path: Path, session_id: str, subagent_paths: Iterable[Path]) -> Iterato
     """Yield the session in the file at `path`, then its subagents and theirs."""
     transcript = _load(path, is_subagent_file=False)
     index = transcript.index
-    title = index.custom_title or index.ai_title or index.main.first_prompt
-    yield replace(transcript.session(session_id, index.main), title=titles.one_line(title))
+    title = titles.one_line(index.title)
+    yield replace(transcript.session(session_id, index.main), title=title)
     for root, thread in index.sidechains.items():
         yield replace(
             transcript.session(f"{session_id}:agent-{root}", thread),

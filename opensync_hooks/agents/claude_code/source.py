@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines, sessions
+from opensync_hooks.agents.claude_code.content import text_of
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.safe_open import is_file, is_within, within
 from opensync_hooks.agents.source import Located
@@ -120,8 +121,7 @@ def _ends_with(path: Path, digest: str) -> bool:
     """Whether the last megabytes of the transcript hold the response with this digest."""
     try:
         return any(
-            line.get("type") == "assistant"
-            and line_types.digest(line_types.text_of(line)) == digest
+            line.get("type") == "assistant" and line_types.digest(text_of(line)) == digest
             for line in lines.last_lines(path, _TAIL_BYTES)
         )
     except SourceError:

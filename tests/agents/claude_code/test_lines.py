@@ -172,6 +172,10 @@ def test_truncated_transcript_has_only_parts_of_the_complete_one(tmp_path: Path,
     content = (DATA / folder / "00000001-0000-4000-8000-000000000001.jsonl").read_bytes()
     path = tmp_path / "truncated.jsonl"
     path.write_bytes(content[: cut % len(content)])
-    complete = {message.id: message for message in session_of(folder).messages}
+    complete = {
+        name: message
+        for message in session_of(folder).messages
+        for name in (message.id, *message.aliases)  # a prompt is queued before it has a line
+    }
     for message in read(path)[0].messages:
         assert all(part in complete[message.id].parts for part in message.parts)

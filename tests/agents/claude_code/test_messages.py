@@ -22,13 +22,13 @@ def test_largest_token_counts_of_a_response_are_its_counts(writer: TranscriptWri
     assert [charge.usage.output_tokens for charge in session.charges] == [40]
 
 
-def test_block_after_a_result_belongs_to_the_same_message(
+def test_block_after_a_result_belongs_to_the_response_of_its_request(
     writer: TranscriptWriter,
 ) -> None:
     writer.line("user", "go")
-    writer.respond("m1", call("t1"))
+    writer.respond("m1", call("t1"), requestId="r1")
     writer.line("user", result("t1"))
-    writer.respond("m1", call("t2"))
+    writer.respond("m1", call("t2"), requestId="r1")
     writer.line("user", result("t2", [text("two")]))
     (session,) = read(writer.path)
     _, answer = session.messages

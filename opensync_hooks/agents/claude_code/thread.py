@@ -1,0 +1,202 @@
+"""One conversation of a transcript: which lines belong to which message, without their content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from opensync_hooks.agents.claude_code import line_types
+from opensync_hooks.agents.claude_code.branches import START, Node, undone
+from opensync_hooks.agents.claude_code.content import content_blocks, text_of
+from opensync_hooks.agents.claude_code.line_types import LineType
+from opensync_hooks.agents.claude_code.lines import Span
+from opensync_hooks.agents.claude_code.queued import PromptQueue
+from opensync_hooks.agents.claude_code.responses import Responses
+from opensync_hooks.agents.claude_code.user_lines import is_injected, typed_text
+from opensync_hooks.agents.json_access import get_str
+from opensync_hooks.model import Json, Usage
+
+_TITLE_SAMPLE = 400
+
+
+@dataclass(slots=True)
+class IndexedMessage:
+    """The lines of one message: its own blocks, and the results of the tools that it called."""
+
+    id: str
+    type: LineType
+    spans: list[Span] = field(default_factory=list)
+    nodes: list[int] = field(default_factory=list)
+    tool_ids: set[str] = field(default_factory=set)
+    """The calls whose results belong to this message."""
+    charge_id: str = ""
+    queued_id: str | None = None
+    """The id under which the prompt was known while only the queue had it."""
+    model: str | None = None
+    usage: Usage | None = None
+    began_at: int | None = None
+    created_at: int | None = None
+    ended_at: int | None = None
+    undone: bool = False
+
+    def add(self, span: Span, at: int | None) -> None:
+        self.spans.append(span)
+        if at is not None:
+            self.created_at = at if self.created_at is None else self.created_at
+            self.ended_at = at if self.ended_at is None else max(self.ended_at, at)
+
+
+@dataclass(slots=True)
+class Thread:
+    """One conversation in a file: the main one, or a subagent's in a file that they share."""
+
+    messages: dict[str, IndexedMessage] = field(default_factory=dict)
+    """By id, in the order of the file."""
+    nodes: list[Node] = field(default_factory=list)
+    first_prompt: str = ""
+    cwd: str | None = None
+    git_branch: str | None = None
+    version: str | None = None
+    model: str | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    _queue: PromptQueue = field(default_factory=PromptQueue)
+    _responses: Responses = field(default_factory=Responses)
+    _open_command: tuple[IndexedMessage, str] | None = None
+    """The last command and its text, as long as nothing shows whether it begins a turn."""
+    _by_tool_id: dict[str, IndexedMessage] = field(default_factory=dict)
+    _node_by_uuid: dict[str, int] = field(default_factory=dict)
+
+    def __contains__(self, uuid: str | None) -> bool:
+        return uuid in self._node_by_uuid
+
+    def add(self, span: Span, line: Json, line_type: LineType) -> None:
+        if line["uuid"] in self:  # older versions repeated lines when a session was resumed
+            return
+        if line_type == "queued" and get_str(line, "attachment", "source_uuid") in self:
+            line_type = "other"  # the prompt has a line of its own
+        node = self._add_node(line, line_type)
+        previous, at = self.updated_at, line_types.timestamp(line)
+        self._note_facts(line, at if line_type != "other" else None)
+        if line_type == "queued" or line.get("type") == "user":
+            self._responses.begin_turn()
+        for message in self._messages_of(line, line_type):
+            message.add(span, at)
+            if line_type != "results":
+                message.nodes.append(node)
+            if message.began_at is None:
+                message.began_at = previous
+
+    def add_queue_operation(self, span: Span, line: Json) -> None:
+        if line.get("operation") != "enqueue":
+            for prompt in self._queue.apply(line):
+                self.messages.pop(prompt.id, None)
+            return
+        prompt = self._queue.enqueue(line)
+        if not is_injected(line, prompt.text) and prompt.id not in self.messages:
+            self._message(prompt.id, "queued").add(span, line_types.timestamp(line))
+
+    def mark_undone(self) -> None:
+        """Mark the messages of which every line is on an abandoned branch."""
+        gone = undone(self.nodes)
+        for message in self.messages.values():
+            message.undone = bool(message.nodes) and gone.issuperset(message.nodes)
+
+    def _add_node(self, line: Json, line_type: LineType) -> int:
+        index = len(self.nodes)
+        node = Node(
+            parent=self._parent(line, line_type, index),
+            type=line_type,
+            is_typed=line_type == "prompt" and line.get("promptSource") != "queued",
+            is_compaction=line_types.is_compaction(line),
+        )
+        self.nodes.append(node)
+        # Only now, as a line that names itself has no such parent.
+        self._node_by_uuid[line["uuid"]] = index
+        if source_uuid := get_str(line, "attachment", "source_uuid"):
+            self._node_by_uuid.setdefault(source_uuid, index)
+        return index
+
+    def _parent(self, line: Json, line_type: LineType, index: int) -> int:
+        uuid = get_str(line, "parentUuid")
+        if uuid is None:
+            return START
+        # The parent may be lost. What no person typed continues the line before it, not the start.
+        return self._node_by_uuid.get(uuid, START if line_type == "prompt" else index - 1)
+
+    def _note_facts(self, line: Json, at: int | None) -> None:
+        """Keep what lines say about the session: the first folder, and the last of the rest."""
+        self.cwd = self.cwd or get_str(line, "cwd")
+        self.git_branch = get_str(line, "gitBranch") or self.git_branch
+        self.version = get_str(line, "version") or self.version
+        if at is not None:
+            self.created_at = at if self.created_at is None else min(self.created_at, at)
+            self.updated_at = at if self.updated_at is None else max(self.updated_at, at)
+
+    def _messages_of(self, line: Json, line_type: LineType) -> Iterable[IndexedMessage]:
+        """Return the messages that the line is a part of."""
+        match line_type:
+            case "other":
+                return ()
+            case "results":
+                return self._callers(line)
+            case "assistant":
+                return (self._response(line),)
+            case "prompt" | "command" | "queued":
+                return (self._prompt(line, line_type),)
+        if line_type == "injected" and not line.get("isMeta"):
+            self._queue.match(text_of(line), by_order=False)
+            self._open_command = None
+        return (self._message(line["uuid"], line_type),)
+
+    def _prompt(self, line: Json, line_type: LineType) -> IndexedMessage:
+        message, text = self._message(line["uuid"], line_type), typed_text(line)
+        may_differ = line_type != "queued" and line.get("promptSource") != "typed"
+        queued = self._queue.match(text, by_order=may_differ)
+        if queued:
+            message.queued_id = queued.id
+            self.messages.pop(queued.id, None)
+        self._open_command = (message, text[:_TITLE_SAMPLE]) if line_type == "command" else None
+        if line_type != "command":
+            self.first_prompt = self.first_prompt or text[:_TITLE_SAMPLE]
+        return message
+
+    def _response(self, line: Json) -> IndexedMessage:
+        self._begin_turn_of_command()
+        response = self._responses.identify(line)
+        message = self._message(response.message_id, "assistant")
+        message.charge_id = response.charge_id
+        message.model = self.model = get_str(line, "message", "model") or message.model
+        usage = line_types.usage(line)
+        # Early lines of a stream have early counts: the largest of each count is the final one.
+        message.usage = usage.largest(message.usage or usage) if usage else message.usage
+        for block in content_blocks(line):
+            if isinstance(block.get("id"), str) and "name" in block:
+                self._by_tool_id[block["id"]] = message
+                message.tool_ids.add(block["id"])
+        return message
+
+    def _begin_turn_of_command(self) -> None:
+        if self._open_command is None:
+            return
+        command, text = self._open_command
+        command.type = "prompt"
+        for node in command.nodes:
+            self.nodes[node].type, self.nodes[node].is_typed = "prompt", True
+        self.first_prompt = self.first_prompt or text
+        self._open_command = None
+
+    def _callers(self, line: Json) -> Iterable[IndexedMessage]:
+        """Return the messages whose tools answer here; without one, the line is its own message."""
+        callers: dict[str, IndexedMessage] = {}
+        for block in content_blocks(line):
+            tool_id = block.get("tool_use_id")
+            caller = self._by_tool_id.get(tool_id) if isinstance(tool_id, str) else None
+            if caller is None:
+                caller = self._message(line["uuid"], "injected")
+                caller.tool_ids.add(str(tool_id))
+            callers[caller.id] = caller
+        return callers.values()
+
+    def _message(self, message_id: str, line_type: LineType) -> IndexedMessage:
+        return self.messages.setdefault(message_id, IndexedMessage(message_id, line_type))
