@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar, cast
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
@@ -22,7 +22,6 @@ from opensync_hooks.model import (
     Attachment,
     Charge,
     Message,
-    Part,
     Reasoning,
     Session,
     Text,
@@ -35,6 +34,7 @@ from opensync_hooks.privacy.cleaning import clean_message, clean_session
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.system.files import open_regular_file
 
+_ValueT = TypeVar("_ValueT")
 _PART_TYPES = {kind.__name__: kind for kind in (Text, Reasoning, ToolCall, ToolResult, Attachment)}
 _DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, zlib.error)
 
@@ -139,31 +139,23 @@ def _damaged(path: Path, error: Exception) -> SourceError:
 
 
 def _session(value: dict[str, Any], messages: Iterable[Message]) -> Session:
-    known = _fields_of(Session, value)
     charges = tuple(_charge(charge) for charge in value["charges"])
-    folders = tuple(value.get("folders", ()))
-    return Session(**{**known, "charges": charges, "folders": folders, "messages": messages})
+    folders = tuple(value.get("folders", ()))  # earlier versions did not know them
+    return _create(Session, value, charges=charges, folders=folders, messages=messages)
 
 
 def _message(value: dict[str, Any]) -> Message:
+    parts = tuple(_create(_PART_TYPES[part["is"]], part) for part in value["parts"])
     charge = _charge(value["charge"]) if value["charge"] else None
-    aliases = tuple(value["aliases"])
-    parts = tuple(_part(part) for part in value["parts"])
-    known = _fields_of(Message, value)
-    return Message(**{**known, "parts": parts, "charge": charge, "aliases": aliases})
-
-
-def _part(value: dict[str, Any]) -> Part:
-    kind = _PART_TYPES[value["is"]]
-    return kind(**_fields_of(kind, value))
+    return _create(Message, value, parts=parts, charge=charge, aliases=tuple(value["aliases"]))
 
 
 def _charge(value: dict[str, Any]) -> Charge:
-    usage = Usage(**_fields_of(Usage, value["usage"]))
-    return Charge(**{**_fields_of(Charge, value), "usage": usage})
+    return _create(Charge, value, usage=_create(Usage, value["usage"]))
 
 
-def _fields_of(kind: type, value: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what only a later version knows."""
-    names = {field.name for field in fields(kind)}
-    return {name: content for name, content in value.items() if name in names}
+def _create(kind: type[_ValueT], value: dict[str, Any], **decoded: object) -> _ValueT:
+    """Create a value of the model, without the fields that only a later version knows."""
+    names = {field.name for field in fields(cast("Any", kind))}
+    known_fields = {name: content for name, content in value.items() if name in names}
+    return kind(**{**known_fields, **decoded})
