@@ -50,8 +50,12 @@ class Source(Protocol):
         """Return every session on the disk, newest first."""
         ...
 
-    def is_settled(self, trigger: Trigger) -> bool:
-        """Whether everything that the agent had shown when it fired the hook is on the disk."""
+    def is_settled(self, trigger: Trigger) -> bool | None:
+        """Return whether everything that the agent had shown when it fired the hook is on the disk.
+
+        None: the session is complete, but nothing tells whether its last turn is the one that the
+        hook announced.
+        """
         ...
 
     def read(self, located: Located) -> Iterator[Session]:

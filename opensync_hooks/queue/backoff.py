@@ -18,6 +18,7 @@ WAITS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR)
 UNCLEAR_WAITS = (*WAITS, 4 * HOUR, 8 * HOUR, 12 * HOUR)
 """Spaced so that the eighth attempt comes a day after the first."""
 UNFINISHED_WAITS = (4 * SECOND, 10 * SECOND, 30 * SECOND)
+AWAITED_WAITS = (10 * SECOND, 30 * SECOND, 2 * MINUTE)
 JITTER_SHARE = 0.2
 MAX_RETRIES = 10
 UNCLEAR_ATTEMPTS = 8
@@ -28,12 +29,13 @@ MAX_CRASHES = 20
 PROMPT_CRASHES = 5
 """After so many crashes the job also waits between attempts."""
 
-Failure = Literal["source", "unclear", "unfinished", "late", "destination"]
+Failure = Literal["source", "unclear", "unfinished", "awaited", "late", "destination"]
 """Why a job is still in the queue.
 
 source       the session cannot be read
 unclear      the server fails on it without saying why
 unfinished   the agent is still writing the session
+awaited      the turn that its hook announced is not on the disk yet
 late         delivering it took too long
 destination  the destination failed, or something else that stops every job
 """
@@ -60,7 +62,7 @@ class Attempts:
     def started(self, now: int, jitter: float) -> Attempts:
         """Written before the work begins, so that a job that crashes workers comes last."""
         crashes = self.crashes + 1
-        not_before = 0
+        not_before = self.not_before if self.not_before > now else 0
         if crashes > PROMPT_CRASHES:
             not_before = now + wait(WAITS, crashes - PROMPT_CRASHES, jitter)
         return replace(self, started_at=now, crashes=crashes, not_before=not_before)
@@ -86,6 +88,8 @@ class Attempts:
         """Schedule the next attempt; None once there were enough."""
         if failure in ("late", "destination"):
             return self.without_blame()
+        if failure == "awaited" and self.not_before > now:
+            return replace(self, crashes=0)  # another hook was the reason to look in between
         count = self.count + 1
         failed = replace(self, count=count, crashes=0)
         if failure == "unclear":
@@ -93,8 +97,10 @@ class Attempts:
             not_before = now + wait(UNCLEAR_WAITS, count, jitter)
             later = replace(failed, unclear_since=since, not_before=not_before)
             return None if self.is_final(now) else later
-        if count > MAX_RETRIES:
+        if count > (len(AWAITED_WAITS) if failure == "awaited" else MAX_RETRIES):
             return None
+        if failure == "awaited":
+            return replace(failed, not_before=now + AWAITED_WAITS[count - 1])
         if failure == "unfinished" and count <= len(UNFINISHED_WAITS):
             return replace(failed, not_before=now + UNFINISHED_WAITS[count - 1])
         waits = (HOUR,) if failure == "unfinished" else WAITS

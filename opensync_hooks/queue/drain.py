@@ -41,6 +41,9 @@ SETTLE_SECONDS = 3.0
 _SETTLE_POLL_SECONDS = 0.05
 _REREAD_SECONDS = 0.2
 
+_ARRIVED = ("unfinished", "awaited")
+"""After these failures, everything that the agent has written is at the destination."""
+
 Result = SyncOutcome | OpenSyncError
 
 
@@ -87,11 +90,13 @@ class Drain:
             reason = f"Each of the last {crashes} workers ended in the middle of it."
             self.spool.quarantine(current, reason)
             return RejectedError(reason)
-        attempts = current.attempts.started(clock.now(), self.jitter())
+        # Who waits for the result asks again within seconds, and every time counts.
+        scheduled = replace(current.attempts, not_before=0) if self.at_once else current.attempts
+        attempts = scheduled.started(clock.now(), self.jitter())
         started = replace(current, attempts=attempts)
         self.spool.update(started)
         try:
-            outcome = self._sync(started, syncer)
+            outcome, is_awaited = self._sync(started, syncer)
         except Exception as error:  # noqa: BLE001 - a bug in one session must not stop the others
             return self._handle_failure(started, error)
         self._unclear_in_a_row = 0
@@ -99,6 +104,8 @@ class Drain:
             self._retry_later(started, "unclear", outcome.reason or "")
         elif outcome and outcome.is_partial:
             self._retry_later(started, "unfinished", "The agent has not written all of it yet.")
+        elif is_awaited:
+            self._retry_later(started, "awaited", "The agent has not written its last turn yet.")
         else:
             self.spool.done(started)
             backups = SessionBackups.from_config(config)
@@ -120,25 +127,31 @@ class Drain:
         attempts = job.attempts.after(failure, clock.now(), self.jitter())
         if attempts:
             self.spool.update(replace(job, error=reason, failure=failure, attempts=attempts))
-        elif failure == "unfinished":
-            self.spool.done(job)  # the agent ended in the middle of a turn; the rest has arrived
+        elif failure in _ARRIVED:
+            self.spool.done(job)
         else:
             self.spool.quarantine(job, reason)
 
-    def _sync(self, job: Job, syncer: Syncer) -> SyncOutcome | None:
-        """Return None if an agent left no session, as one does that is opened and closed again."""
+    def _sync(self, job: Job, syncer: Syncer) -> tuple[SyncOutcome | None, bool]:
+        """Return the outcome, and whether the turn that the hook announced is still to come.
+
+        No outcome: an agent left no session, as one does that is opened and closed again.
+        """
         source = registry.source(job.trigger.agent, job.agent_environ(os.environ))
         if source is None:
-            return None
-        located = _locate(job, source)
+            return None, False
+        located, is_settled = _locate(job, source)
         if located is None:
-            return self._sync_backup(job, syncer)
+            outcome = self._sync_backup(job, syncer)
+            return outcome, outcome is None and bool(job.trigger.awaits)
         try:
-            return self._sync_located(job, source, located, syncer)
+            outcome = self._sync_located(job, source, located, syncer)
         except SourceError:  # a file that is being replaced is whole again in a moment
             time.sleep(_REREAD_SECONDS)
             located = source.locate(job.trigger) or located
-            return self._sync_located(job, source, located, syncer)
+            outcome = self._sync_located(job, source, located, syncer)
+        is_there = outcome.excluded or (outcome.sent if is_settled is None else is_settled)
+        return outcome, bool(job.trigger.awaits) and not is_there
 
     def _sync_backup(self, job: Job, syncer: Syncer) -> SyncOutcome | None:
         agent, session_id = job.trigger.agent, job.trigger.session_id
@@ -147,7 +160,7 @@ class Drain:
         if backup:
             config = backups.delivery_config(syncer.config, agent, session_id)
             return self._sync_located(job, *backup, replace(syncer, config=config))
-        if job.error and job.failure != "unfinished":  # which has arrived, as far as it was written
+        if job.error and job.failure not in _ARRIVED:
             raise RejectedError(f"{session_id}: its agent deleted it before it could be delivered.")
         return None
 
@@ -173,18 +186,22 @@ def _failure(error: Exception) -> Failure | None:
     return None  # refused for good, or a bug
 
 
-def _locate(job: Job, source: Source) -> Located | None:
-    """Find the session, and wait a moment until what its agent had shown is on the disk."""
+def _locate(job: Job, source: Source) -> tuple[Located | None, bool | None]:
+    """Find the session, and wait a moment until what its agent had shown is on the disk.
+
+    Return also whether it is, as `Source.is_settled` does.
+    """
     age = max(0.0, time.time() - job.received_at / 1000)  # below 0 if the clock was set back
     end = time.monotonic() + SETTLE_SECONDS - age
     previous: Located | None = None
     while True:
         located = source.locate(job.trigger)
         has_changed = located is not None and located != previous
-        if (has_changed and source.is_settled(job.trigger)) or time.monotonic() >= end:
-            return located
+        is_settled = source.is_settled(job.trigger) if has_changed else False
+        if is_settled is not False or time.monotonic() >= end:
+            return located, is_settled
         if located is None and job.trigger.awaits is None:
-            return None
+            return None, False
         previous = located
         time.sleep(_SETTLE_POLL_SECONDS)
 

@@ -108,12 +108,17 @@ class Worker:
         idle_since = time.monotonic()
         while time.monotonic() < self.end:
             mtime = self.spool.mtime()
+            has_events = self.spool.has_events()
             self.spool.ingest()
             jobs = self.spool.jobs()
             try:
                 config = self._settings.load()
                 cooldown = None if self.at_once else self._cooldowns(config).active()
-                due = [] if cooldown else [job for job in jobs if self._is_due(job)]
+                due = (
+                    []
+                    if cooldown
+                    else [job for job in jobs if self._is_due(job, has_events=has_events)]
+                )
                 if due:
                     yield from self._deliver(due, config)
             except OpenSyncError as error:
@@ -139,10 +144,11 @@ class Worker:
     def _cooldowns(self, config: Config) -> CooldownRecord:
         return CooldownRecord.from_config(self._ledger, config)
 
-    def _is_due(self, job: Job) -> bool:
+    def _is_due(self, job: Job, *, has_events: bool) -> bool:
         if self.at_once and (self.sessions is None or job.trigger.session_id in self.sessions):
             return (job.name, job.received_at) not in self._tried
-        return job.attempts.is_due(clock.now())
+        # A hook of any session is a good moment to look for a turn that another one announced.
+        return job.attempts.is_due(clock.now()) or (has_events and job.failure == "awaited")
 
     def _deliver(self, due: list[Job], config: Config) -> Iterator[tuple[Job, Result]]:
         """Deliver these jobs, until it is time to look at the events and the settings again."""

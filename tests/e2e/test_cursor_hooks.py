@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.cli.foreground import main as foreground
+from opensync_hooks.queue.spool import Spool
 from tests.cursor_home import (
     CANARY,
     ENDED,
@@ -137,7 +138,9 @@ def test_tokens_reported_while_the_server_is_down_arrive_later(
 
 def test_tokens_of_a_session_not_yet_on_disk_are_kept(world: CursorWorld, editor: Editor) -> None:
     world.fire(world.event(generation_id="request-1", **TOKENS))
-    world.settle()
+    spool, end = Spool(world.ours / "spool"), time.monotonic() + 20
+    while [job.failure for job in spool.jobs()] != ["awaited"] and time.monotonic() < end:
+        time.sleep(0.05)
     assert world.store.stats()["sessionCount"] == 0
     draft = editor.draft()
     draft.add_turn(1)
@@ -308,7 +311,7 @@ def test_chat_of_the_command_line_arrives_at_session_end(world: CursorWorld, hom
     world.settle()
     session = world.session("c1")
     assert world.texts("c1") == turns(1)
-    assert (session["title"], session["source"]) == ("Its name", "cursor")
+    assert (session["title"], session["source"]) == ("Its name", "cursor-sync")
     assert session["projectPath"] == "/work/app"
 
 
@@ -378,7 +381,7 @@ def test_hooks_of_all_levels_deliver_one_session(
     session = world.session(session_id)
     assert world.texts(session_id) == ["Reply only DONE.", "DONE"]
     assert (session["promptTokens"], session["completionTokens"]) == (14_102, 12)
-    assert (session["source"], world.store.stats()["sessionCount"]) == ("cursor", 1)
+    assert (session["source"], world.store.stats()["sessionCount"]) == ("cursor-sync", 1)
 
 
 def test_nothing_private_is_sent_or_kept(
@@ -530,7 +533,7 @@ def test_closed_stdout_is_not_a_failure(world: CursorWorld) -> None:
     os.close(reading)
     hook = subprocess.Popen(HOOK, stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
-    _, errors = hook.communicate(world.event())
+    _, errors = hook.communicate(world.event(event="sessionEnd"))
     assert (hook.returncode, errors) == (0, b"")
     world.settle()
 

@@ -46,6 +46,16 @@ def test_unfinished_session_is_retried_within_seconds() -> None:
     assert waits == [4_000, 10_000, 30_000, *[HOUR] * 7]
 
 
+def test_announced_turn_is_looked_for_after_10_30_and_120_seconds() -> None:
+    attempts, waits, now = Attempts(), [], NOW
+    while (later := attempts.started(now, 0.5).after("awaited", now, 0.5)) is not None:
+        waits.append(later.not_before - now)
+        early = later.started(now + 1, 0.5).after("awaited", now + 1, 0.5)
+        assert early == replace(later, started_at=now + 1), "a look in between must not count"
+        attempts, now = later, later.not_before
+    assert waits == [10_000, 30_000, 120_000]
+
+
 def test_session_that_the_server_fails_on_has_8_attempts_over_a_day() -> None:
     attempts, now, count = Attempts(), NOW, 1
     while (later := attempts.after("unclear", now, 0.5)) is not None:

@@ -53,13 +53,14 @@ class CursorSource:
         if session_id is None or len(session_id) > _MAX_ID_LENGTH:
             return None
         event = get_str(payload, "hook_event_name") or ""
-        turn_id = get_str(payload, "generation_id") if event.lower() == "stop" else None
+        is_stop = event.lower() == "stop"
+        turn_id = get_str(payload, "generation_id") if is_stop else None
         trigger = Trigger(
             agent=self.agent,
             session_id=session_id,
             event=event,
             # Cursor writes rows some time after the hook has run, also if the hook names no turn.
-            awaits=turn_id or "",
+            awaits=turn_id or (event if is_stop else ""),
             end_reason=get_str(payload, "reason") if event.lower() == "sessionend" else None,
         )
         usage = _usage(payload)
@@ -92,15 +93,17 @@ class CursorSource:
         all_sessions = locations.all_sessions(self._paths)
         return sorted(all_sessions, key=lambda located: located.changed_at, reverse=True)
 
-    def is_settled(self, trigger: Trigger) -> bool:
+    def is_settled(self, trigger: Trigger) -> bool | None:
         """Return whether the last turn is complete, and is the one that has just ended."""
         hook_facts = self._hook_facts(trigger.session_id)
         copy = self._copies.read(trigger.session_id, _roots(hook_facts))
         if copy is None or not copy.is_settled:
             return False
+        if not trigger.awaits or trigger.awaits in copy.request_ids:
+            return True
         # A turn can only be missed if earlier ones bear the ids that hooks reported.
         has_ids = any(turn.id in copy.request_ids for turn in hook_facts.turns)
-        return not has_ids or not trigger.awaits or trigger.awaits in copy.request_ids
+        return False if has_ids else None
 
     def read(self, located: Located) -> Iterator[Session]:
         if located.path in self._paths.databases and located.session_id == located.path.name:
