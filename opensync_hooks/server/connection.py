@@ -6,6 +6,8 @@ and any web page that its user visits. A stranger can cost a few kilobytes and s
 
 import io
 import re
+import socket
+import time
 from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -14,7 +16,6 @@ from urllib.parse import parse_qsl
 
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.server.access import Access
-from opensync_hooks.server.limited_reader import LimitedReader, TooLongError
 from opensync_hooks.server.pages import respond_with_page
 from opensync_hooks.server.routes import Request, Response, key_error, respond
 
@@ -46,6 +47,42 @@ class ServerContext(Protocol):
     access: Access
 
 
+class _TooLongError(Exception):
+    """More bytes arrived than were allowed."""
+
+
+class _LimitedReader(io.RawIOBase):
+    """Reads from a socket until the byte count or the deadline set by `allow` is reached.
+
+    The socket's own timeout restarts with every byte, so a client that sends one byte a second
+    could hold a connection forever.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._deadline = 0.0
+        self._remaining = 0
+
+    def allow(self, count: int, seconds: float) -> None:
+        """Set the limits for what is read next; _TooLongError and TimeoutError end it."""
+        self._remaining = count
+        self._deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        if self._remaining <= 0:
+            raise _TooLongError
+        self._connection.settimeout(seconds)
+        count = self._connection.recv_into(memoryview(buffer)[: self._remaining])
+        self._remaining -= count
+        return count
+
+
 class Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_TIMEOUT_S
@@ -54,9 +91,8 @@ class Connection(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.context: ServerContext = self.server  # type: ignore[assignment]
-        self._limits = LimitedReader(self.connection)
-        self._reader = io.BufferedReader(self._limits, 1 << 16)
-        self.rfile = self._reader
+        self._limits = _LimitedReader(self.connection)
+        self.rfile = self._reader = io.BufferedReader(self._limits, 1 << 16)
         self._is_trusted = False
 
     def __getattr__(self, name: str) -> Any:
@@ -76,7 +112,7 @@ class Connection(BaseHTTPRequestHandler):
             super().handle_one_request()
         except TimeoutError:
             self.close_connection = True
-        except TooLongError:
+        except _TooLongError:
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def respond(self, request: Request) -> Response:

@@ -1,13 +1,18 @@
-"""HTML that no text can break out of: all but `Html` values is escaped where it is inserted.
+"""HTML that no text can break out of, with times and tokens as the pages show them.
 
-Transcripts hold what strangers wrote. Terminal codes are removed, and other control characters,
-such as those that reverse the direction of writing, are shown by their number.
+All but `Html` values is escaped where it is inserted, as transcripts hold what strangers wrote.
+Terminal codes are removed, and other control characters, such as those that reverse the direction
+of writing, are shown by their number.
 """
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from html import escape
+from typing import Any
 from urllib.parse import urlencode
+
+from opensync_hooks.model import Json
 
 _TERMINAL_CODES = re.compile("\x1b\\[[0-9;:?]*[ -/]*[@-~]")
 _CONTROLS = re.compile(
@@ -20,9 +25,6 @@ class Html(str):
     """Text that is HTML. Created only by this module, and from constants of our own."""
 
     __slots__ = ()
-
-
-EMPTY = Html("")
 
 
 def without_controls(text: str) -> str:
@@ -58,3 +60,31 @@ def _attribute(name: str, value: str | bool) -> str:
     if isinstance(value, bool):
         return f" {name}" if value else ""
     return f' {name.rstrip("_").replace("_", "-")}="{to_html(value)}"'
+
+
+def day(ms: Any) -> str:
+    time = _local_time(ms)
+    return f"{time.day} {time:%B %Y}" if time else "Unknown date"
+
+
+def tokens(row: Json) -> str:
+    """`1,200 tokens in, 34 out`; empty if none were counted."""
+    prompt, completion = row.get("promptTokens") or 0, row.get("completionTokens") or 0
+    return f"{prompt:,} tokens in, {completion:,} out" if prompt or completion else ""
+
+
+def timestamp(ms: Any, form: str = "{0.day} %b %Y, %H:%M") -> Html:
+    """A `time` element in this machine's time zone; `form` is for `str.format` and `strftime`."""
+    time = _local_time(ms)
+    if time is None:
+        return Html("unknown time")
+    text = time.strftime(form.format(time))
+    return element("time", text, datetime=time.isoformat(timespec="seconds"))
+
+
+def _local_time(ms: Any) -> datetime | None:
+    """None for a number that is not a time of the calendar."""
+    try:
+        return datetime.fromtimestamp(float(ms) / 1000).astimezone()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

@@ -7,8 +7,7 @@ from typing import Any
 
 from opensync_hooks.destinations.store.export import plain_text
 from opensync_hooks.model import Json
-from opensync_hooks.server.formatting import timestamp, tokens
-from opensync_hooks.server.html import EMPTY, Html, element, join, link_url, to_html
+from opensync_hooks.server.html import Html, element, join, link_url, timestamp, to_html, tokens
 
 MAX_CHARACTERS = 32_000
 """The limit for a message on a page with others; a longer one links to its own page."""
@@ -63,7 +62,7 @@ def _message(message: Json, heading: str, max_characters: int) -> Html:
     )
     return element(
         "article",
-        element("h2", heading) if heading else EMPTY,
+        element("h2", heading) if heading else Html(),
         element("p", join(filter(None, facts), " · "), class_="about"),
         content,
         class_=f"message {message['role']}" + (" undone" if is_undone else ""),
@@ -165,7 +164,7 @@ def _call(content: Any, result: Any) -> Html:
 
 def _result(content: Any) -> Html:
     value = content.get("result") if isinstance(content, dict) else content
-    return EMPTY if value is None else _labelled("result", value)
+    return Html() if value is None else _labelled("result", value)
 
 
 def _labelled(name: str, value: Any) -> Html:

@@ -3,7 +3,11 @@
 As with the routes, a request comes in and a response goes out; `access` decides who may read.
 """
 
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from importlib.resources import files
+from itertools import groupby
 from math import ceil
 from sys import maxsize
 
@@ -14,8 +18,7 @@ from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.model import Json
 from opensync_hooks.server import sessions_html
 from opensync_hooks.server.access import Access
-from opensync_hooks.server.html import EMPTY, Html, element, link_url
-from opensync_hooks.server.layout import notice, page, search_form
+from opensync_hooks.server.html import Html, day, element, join, link_url
 from opensync_hooks.server.messages_html import anchor, conversation
 from opensync_hooks.server.routes import Request, Response
 
@@ -24,6 +27,15 @@ MESSAGES_PER_PAGE = 100
 _MAX_SUBAGENTS = 2_000
 _MAX_WORDS = 20
 _ALL = SearchQuery()
+_STYLE = Html(files(__package__).joinpath("style.css").read_text(encoding="utf-8"))
+_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    # Nothing but this one style is loaded or run, whatever text gets into a page.
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 Query = Mapping[str, str]
 
@@ -49,20 +61,62 @@ def respond_with_page(
         )
     except OpenSyncError as error:
         status = 503 if isinstance(error, UnreachableError) else 500
-        return notice("The store cannot be read now", f"{error} {error.hint or ''}", status)
+        return _notice("The store cannot be read now", f"{error} {error.hint or ''}", status)
     except Exception as error:  # noqa: BLE001 - a bug must not break the connection without a word
-        return notice("Internal error", f"{type(error).__name__} inside the server", 500)
+        return _notice("Internal error", f"{type(error).__name__} inside the server", 500)
 
 
 def _locked() -> Response:
     title = "Only the person who started the server can open this page"
-    return notice(title, "Open the latest link that `opensync-hooks serve` printed.", 403)
+    return _notice(title, "Open the latest link that `opensync-hooks serve` printed.", 403)
+
+
+def _notice(title: str, text: str, status: int) -> Response:
+    """Return a page without search and links, for readers who may see no other."""
+    return _document(title, Html(), element("p", text), status=status)
 
 
 def _page(
     store: Store, title: str, *content: Html, query: SearchQuery = _ALL, status: int = 200
 ) -> Response:
-    return page(title, *content, search=search_form(query, store.agents()), status=status)
+    home = element("nav", element("a", "Sessions", href="./"), aria_label="Home")
+    header = element("header", home, _search_form(query, store.agents()))
+    return _document(title, header, *content, status=status)
+
+
+def _document(title: str, header: Html, *content: Html, status: int) -> Response:
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", f"{title} - opensync-hooks"),
+        element("style", _STYLE),
+    )
+    main = element("main", element("h1", title), *content)
+    document = element("html", head, element("body", header, main), lang="en")
+    text = join((Html("<!doctype html>"), document))
+    return Response(status, text.encode(errors="replace"), _HEADERS)
+
+
+def _search_form(query: SearchQuery, agents: list[str]) -> Html:
+    label = "Search titles and messages"
+    fields = [
+        element(
+            "input", type="search", name="q", value=" ".join(query.words),
+            aria_label=label, placeholder=label,
+        )
+    ]  # fmt: skip
+    if len(agents) > 1:
+        choices = [("", "All agents"), *((name, registry.label(name)) for name in agents)]
+        options = [
+            element("option", agent_label, value=name, selected=name == query.agent)
+            for name, agent_label in choices
+        ]
+        fields.append(element("select", *options, name="agent", aria_label="Agent"))
+    if query.project:
+        fields.append(element("input", type="hidden", name="project", value=query.project))
+    return element("form", *fields, element("button", "Search"), role="search", action="./")
 
 
 def _page_number(query: Query) -> int:
@@ -79,7 +133,7 @@ def _list(store: Store, fields: Query) -> Response:
     number = _page_number(fields)
     hits = store.search(query, (number - 1) * SESSIONS_PER_PAGE, SESSIONS_PER_PAGE + 1)
     entries = [(hit.session, _entry(store, hit, words)) for hit in hits[:SESSIONS_PER_PAGE]]
-    content = sessions_html.by_day(entries)
+    content = _by_day(entries)
     if not entries and query == _ALL and number == 1:
         text = "No sessions yet. After a login, sessions go to your OpenSync instead."
         content = element("p", text)
@@ -88,7 +142,16 @@ def _list(store: Store, fields: Query) -> Response:
     last = None if len(hits) > SESSIONS_PER_PAGE else number
     kept = {name: fields[name] for name in ("q", "agent", "project") if name in fields}
     pager = sessions_html.pager("./", number, last, f"Page {number}", **kept)
-    return _page(store, _heading(query), content, EMPTY if last == 1 else pager, query=query)
+    return _page(store, _heading(query), content, Html() if last == 1 else pager, query=query)
+
+
+def _by_day(entries: Iterable[tuple[Json, Html]]) -> Html:
+    """Group the entries of sessions under the day of the session's last message."""
+    groups = groupby(entries, key=lambda entry: day(entry[0]["lastMessageAt"]))
+    return join(
+        element("section", element("h2", heading), element("ol", *(html for _, html in group)))
+        for heading, group in groups
+    )
 
 
 def _heading(query: SearchQuery) -> str:
@@ -134,7 +197,7 @@ def _session(store: Store, fields: Query) -> Response | None:
 def _message_pager(session: Json, number: int) -> Html:
     total = session["messageCount"]
     if total <= MESSAGES_PER_PAGE and number == 1:
-        return EMPTY
+        return Html()
     skipped, last = (number - 1) * MESSAGES_PER_PAGE, ceil(total / MESSAGES_PER_PAGE)
     end = min(skipped + MESSAGES_PER_PAGE, total)
     position = f"Messages {skipped + 1:,} to {end:,} of {total:,}"
@@ -155,7 +218,7 @@ def _relatives(store: Store, session: Json) -> list[tuple[str, Html]]:
 
 def _subagents(store: Store, session: Json) -> Html:
     if not session["subagentCount"]:
-        return EMPTY
+        return Html()
     sessions = store.sessions(_MAX_SUBAGENTS, parent=session["externalId"])
     return sessions_html.subagents(sorted(sessions, key=lambda child: float(child["createdAt"])))
 

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from itertools import groupby
 
 from opensync_hooks.agents import registry
 from opensync_hooks.destinations.store.search import SearchHit
 from opensync_hooks.model import Json
-from opensync_hooks.server.formatting import cost, day, timestamp, tokens
-from opensync_hooks.server.html import EMPTY, Html, element, join, link_url, to_html
+from opensync_hooks.server.html import Html, element, join, link_url, timestamp, to_html, tokens
 from opensync_hooks.server.messages_html import anchor
 from opensync_hooks.system.formatting import count, duration
 
@@ -23,15 +21,6 @@ def title(session: Json) -> str:
 def link(session: Json) -> Html:
     url = link_url("session", id=session["id"])
     return element("a", element("bdi", title(session)), href=url)
-
-
-def by_day(entries: Iterable[tuple[Json, Html]]) -> Html:
-    """Group the entries of sessions under the day of the session's last message."""
-    groups = groupby(entries, key=lambda entry: day(entry[0]["lastMessageAt"]))
-    return join(
-        element("section", element("h2", heading), element("ol", *(html for _, html in group)))
-        for heading, group in groups
-    )
 
 
 def entry(hit: SearchHit, *more: Html, words: tuple[str, ...] = ()) -> Html:
@@ -62,7 +51,7 @@ def facts(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
         ("Messages", f"{session['messageCount']:,}"),
         ("Tokens", tokens(session)),
         ("From cache", f"{extra['cacheReadTokens']:,}" if extra.get("cacheReadTokens") else ""),
-        ("Cost", cost(session["cost"])),
+        ("Cost", _cost(session["cost"])),
         ("ID", str(session["externalId"])),
     ]
     terms = [(element("dt", term), element("dd", text)) for term, text in rows if text]
@@ -74,7 +63,7 @@ def pager(path: str, number: int, last: int | None, position: str, **query: str)
 
     def step(name: str, target: int, *, exists: bool) -> Html:
         url = link_url(path, **query, page=str(target))
-        return element("a", name, href=url) if exists else EMPTY
+        return element("a", name, href=url) if exists else Html()
 
     return element(
         "nav",
@@ -87,6 +76,11 @@ def pager(path: str, number: int, last: int | None, position: str, **query: str)
     )
 
 
+def _cost(dollars: float) -> str:
+    """`$1.20`; empty for zero, which a model without a known price has too."""
+    return f"${dollars:,.2f}" if dollars >= 0.01 else f"${dollars:.4f}" if dollars > 0 else ""
+
+
 def _summary(session: Json) -> Html:
     texts = (
         timestamp(session["lastMessageAt"], "%H:%M") if "lastMessageAt" in session else "",
@@ -94,7 +88,7 @@ def _summary(session: Json) -> Html:
         _agent(session),
         count(session["messageCount"], "message"),
         f"{session['totalTokens']:,} tokens" if session["totalTokens"] else "",
-        cost(session["cost"]),
+        _cost(session["cost"]),
     )
     return element("p", join(filter(None, texts), " · "), class_="about")
 
