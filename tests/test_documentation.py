@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.cli.commands import COMMANDS
+from opensync_hooks.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "opensync_hooks"

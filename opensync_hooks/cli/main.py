@@ -8,9 +8,31 @@ from collections.abc import Sequence
 from functools import partial
 
 from opensync_hooks import __version__
-from opensync_hooks.cli import commands
+from opensync_hooks.cli.commands.command import Command
+from opensync_hooks.cli.commands.config import CONFIG
+from opensync_hooks.cli.commands.doctor import DOCTOR
+from opensync_hooks.cli.commands.install import INSTALL, UNINSTALL
+from opensync_hooks.cli.commands.login import LOGIN, LOGOUT
+from opensync_hooks.cli.commands.queue import QUEUE
+from opensync_hooks.cli.commands.serve import SERVE
+from opensync_hooks.cli.commands.status import STATUS
+from opensync_hooks.cli.commands.sync import SYNC
+from opensync_hooks.cli.commands.verify import VERIFY
 from opensync_hooks.errors import as_opensync_error
 from opensync_hooks.system.terminal import INTERRUPTED, print_error
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"opensync-hooks {__version__}")
+    return 0
+
+
+VERSION = Command("version", "show the version", _version, "opensync-hooks version")
+COMMANDS = (
+    *(INSTALL, STATUS, SYNC, QUEUE, VERIFY, DOCTOR),
+    *(LOGIN, LOGOUT, CONFIG, SERVE, UNINSTALL, VERSION),
+)
+"""In the order of the help."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     version = f"%(prog)s {__version__}"
     parser.add_argument("--version", action="version", version=version, help=argparse.SUPPRESS)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in commands.COMMANDS:
+    for command in COMMANDS:
         subparser = subparsers.add_parser(
             command.name,
             help=command.help,

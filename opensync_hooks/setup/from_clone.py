@@ -15,9 +15,8 @@ from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError, as_opensync_error
 from opensync_hooks.setup import environment, options, uninstall
-from opensync_hooks.setup.install import check_settings_files
+from opensync_hooks.setup.install import check_settings_files, preview
 from opensync_hooks.setup.installation import Installation
-from opensync_hooks.setup.preview import preview
 from opensync_hooks.system.terminal import (
     INTERRUPTED,
     print_error,

@@ -7,7 +7,7 @@ import argparse
 import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from opensync_hooks.agents import registry
@@ -18,39 +18,28 @@ from opensync_hooks.hook import paths
 from opensync_hooks.setup import (
     command_link,
     environment,
-    initial_sync,
     installation,
     migration,
     options,
+    sample_session,
 )
-from opensync_hooks.setup.initial_sync import Sync
 from opensync_hooks.setup.installation import Installation
 from opensync_hooks.setup.npm_plugins import InstalledPlugin
-from opensync_hooks.setup.preview import preview
-from opensync_hooks.system.terminal import (
-    print_line,
-    print_lines,
-    print_row,
-    short_path,
-    surviving_closed_output,
-)
+from opensync_hooks.system.terminal import print_line, print_lines, print_row, short_path
+
+NEWEST = 20
+
+Sync = Callable[[str | None, int | None], int]
+"""Delivers sessions of one agent or of all, the newest `limit` or all; returns an exit code."""
 
 
 def install(
-    arguments: argparse.Namespace, sync: Sync, environ: Mapping[str, str] = os.environ
+    here: Installation, arguments: argparse.Namespace, sync: Sync, environ: Mapping[str, str]
 ) -> int:
-    """Register hooks that run in the present environment; `sync` delivers the first sessions.
+    """Register hooks that run in the environment `here`; `sync` delivers the first sessions.
 
     Returns the exit code. Raises OpenSyncError, OSError.
     """
-    with surviving_closed_output():
-        return install_at(installation.running(environ), arguments, sync, environ)
-
-
-def install_at(
-    here: Installation, arguments: argparse.Namespace, sync: Sync, environ: Mapping[str, str]
-) -> int:
-    """Do what `install` does, for any environment."""
     if arguments.dry_run:
         return preview(here, arguments, environ)
     installation.check(here, environ)
@@ -65,7 +54,7 @@ def install_at(
     if migrated and migration.existing_login(environ) and not arguments.all:
         _report_skipped_sync(migrated, command, arguments, environ)
     elif not arguments.no_backfill:
-        initial_sync.run(here, arguments, sync, environ)
+        initial_sync(here, arguments, sync, environ)
     result = "Every session is kept from now on."
     if not any(registered):
         result = "No agent was found, so nothing is kept yet."
@@ -74,6 +63,33 @@ def install_at(
     if not migration.existing_login(environ):
         print_line(f"  {command} serve    shows them in your browser")
         print_line(f"  {command} login    sends them to your OpenSync; until then they stay here")
+    return 0
+
+
+def preview(here: Installation, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Print every change and make none; returns the exit code. Raises OpenSyncError."""
+    link = short_path(command_link.path(environ))
+    if not command_link.is_for(here.program, environ):
+        print_row("Command", str(here.program))
+    elif command_link.leads_to(here.program, environ):
+        print_row("Command", f"{link} is up to date")
+    elif command_link.is_free(environ):
+        print_row("Command", f"{link} would be linked to {short_path(here.program)}")
+    else:
+        print_row("Command", f"{link} is another program's and would stay")
+    migration.preview(arguments, environ)
+    for agent in options.selected_agents(arguments):
+        path = short_path(agent.registration.settings_path(environ.get))
+        if not arguments.agents and not agent.registration.is_installed(environ.get):
+            print_row(agent.label, "not found")
+        elif change := agent.registration.plan(environ.get, here.hook(agent)):
+            print_row(agent.label, f"{path} would change:")
+            print_lines(change.diff())
+        else:
+            print_row(agent.label, f"up to date in {path}")
+    if not arguments.no_backfill:
+        _preview_initial_sync(arguments, environ)
+    print_lines("\nDry run: nothing was changed.")
     return 0
 
 
@@ -106,7 +122,10 @@ def _link_command(here: Installation, environ: Mapping[str, str]) -> str:
     print_row("Command", short_path(link))
     if command_link.is_on_path(environ):
         return paths.NAME
-    print_row("", f"{short_path(link.parent)} is not on your PATH: add it in your shell's profile")
+    print_row(
+        "",
+        f"{short_path(link.parent)} is not on your PATH: add it in your shell's profile",
+    )
     return shlex.quote(str(link))
 
 
@@ -157,3 +176,34 @@ def _report_skipped_sync(
     for agent in options.selected_agents(arguments):
         if agent.label not in labels and agent.registration.is_installed(environ.get):
             print_row("", f"to send those of {agent.label}: {command} sync --agent {agent.name}")
+
+
+def initial_sync(
+    here: Installation, arguments: argparse.Namespace, sync: Sync, environ: Mapping[str, str]
+) -> None:
+    """Sync or play the sample. Raises OpenSyncError if the sample does not arrive."""
+    if not _count_sessions(arguments, environ):
+        print_row("Sessions", "none on this machine yet; playing the bundled sample ...")
+        print_row("", f"{sample_session.play(here, environ)}; the sample is removed again")
+        return
+    print_row("Sessions", f"syncing {'all' if arguments.all else f'the newest {NEWEST}'} ...")
+    limit = None if arguments.all else NEWEST
+    codes = [sync(agent, limit) for agent in arguments.agents or [None]]
+    if any(codes):
+        print_row("", f"not all could be synced: `{paths.NAME} sync` continues")
+
+
+def _preview_initial_sync(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """Print what `initial_sync` would sync."""
+    count = _count_sessions(arguments, environ)
+    if count:
+        selected = count if arguments.all else min(count, NEWEST)
+        print_row("Sessions", f"{selected} of {count} would be synced")
+    else:
+        sample = "the bundled sample would be played in a folder of its own"
+        print_row("Sessions", f"none on this machine yet; {sample}")
+
+
+def _count_sessions(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    agents = options.selected_agents(arguments)
+    return sum(1 for agent in agents for _ in agent.source(environ).sessions())

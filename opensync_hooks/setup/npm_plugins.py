@@ -1,6 +1,8 @@
 """OpenSync's npm plugins on this machine: their hooks, their plugin entries, their login.
 
-This module only finds and plans. A plugin beside our hooks would send every session twice.
+This module only finds and plans. A plugin beside our hooks would send every session twice. Each
+file that its hooks are taken out of is kept and recorded; uninstalling keeps those copies, as they
+are the only way back.
 """
 
 from __future__ import annotations
@@ -8,17 +10,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePath
 
 from opensync_hooks.agents.registry import Agent
-from opensync_hooks.agents.settings_files.file_change import FileChange, read
+from opensync_hooks.agents.settings_files.backup import digest
+from opensync_hooks.agents.settings_files.file_change import FileChange, SideFile, read
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
-from opensync_hooks.setup import migration_backups
-from opensync_hooks.setup.migration_backups import Plan
 from opensync_hooks.system.terminal import short_path
 
 _CLAUDE_EVENTS = "SessionStart|SessionEnd|UserPromptSubmit|PostToolUse|Stop"
@@ -27,6 +28,8 @@ _UNKNOWN_TO_PLUGINS = frozenset(
     {"CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR"}
 )
 """Variables that move an agent's settings, and that the plugins' own installers ignored."""
+
+Plan = Callable[[], FileChange | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,16 @@ class InstalledPlugin:
         return list({change.path: change for change in changes if change}.values())
 
 
+@dataclass(frozen=True, slots=True)
+class MigrationBackup:
+    """One file that a package was taken out of. The field names are those in record.json."""
+
+    package: str
+    path: str
+    backup: str
+    """The path of the complete previous file."""
+
+
 def find(environ: Mapping[str, str], agents: tuple[Agent, ...]) -> list[InstalledPlugin]:
     """Return the plugins of these agents that still send, or whose login is still there."""
     plugins = (
@@ -134,7 +147,7 @@ def _find_one(
         kept = {name: environ[name] for name in environ.keys() - _UNKNOWN_TO_PLUGINS}
         lookups.append(kept.get)
     plans = tuple(
-        migration_backups.backed_up(
+        _backed_up(
             env,
             plugin.package,
             partial(registration.plan_without, path, plugin.package, plugin.owns),
@@ -166,3 +179,36 @@ def _logins(plugin: NpmPlugin, environ: Mapping[str, str]) -> Iterator[PluginLog
             continue
         if isinstance(url, str) and isinstance(key, str) and key.startswith("osk_"):
             yield PluginLogin(short_path(path), url.strip(), key.strip())
+
+
+def _backup_folder(env: paths.Lookup) -> Path:
+    return Path(paths.state(env)) / "retired"
+
+
+def load_backups(env: paths.Lookup) -> list[MigrationBackup]:
+    """Return the recorded backups; an unreadable record has none."""
+    try:
+        entries = json.loads(read(_record(env)) or b"[]")
+        return [MigrationBackup(row["package"], row["path"], row["backup"]) for row in entries]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
+def _backed_up(env: paths.Lookup, package: str, plan: Plan) -> Plan:
+    """Return a plan that also keeps the previous file and records it."""
+
+    def plan_with_backup() -> FileChange | None:
+        change = plan()
+        if change is None or change.before is None:
+            return None
+        name = f"{change.path.name}.{digest(change.before)[:16]}"
+        backup = MigrationBackup(package, str(change.path), str(_backup_folder(env) / name))
+        entries = [asdict(entry) for entry in dict.fromkeys((*load_backups(env), backup))]
+        record = SideFile(_record(env), json.dumps(entries, indent=2).encode())
+        return replace(change, side_files=(SideFile(Path(backup.backup), change.before), record))
+
+    return plan_with_backup
+
+
+def _record(env: paths.Lookup) -> Path:
+    return _backup_folder(env) / "record.json"

@@ -18,7 +18,7 @@ from opensync_hooks.setup import (
     command_link,
     environment,
     installation,
-    migration_backups,
+    npm_plugins,
     user_data,
 )
 from opensync_hooks.setup.options import selected_agents
@@ -112,7 +112,7 @@ def _remove_installation(arguments: argparse.Namespace, environ: Mapping[str, st
 def _report_remains(
     arguments: argparse.Namespace, environ: Mapping[str, str], command: str
 ) -> None:
-    for entry in migration_backups.load_all(environ.get):
+    for entry in npm_plugins.load_backups(environ.get):
         if Path(entry.backup).is_file():
             print_lines(f"\n{entry.package} was taken out of {short_path(entry.path)} when you")
             print_line(f"migrated. The previous file: {short_path(entry.backup)}")

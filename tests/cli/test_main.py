@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks import __version__
-from opensync_hooks.cli import commands, main, status_data
+from opensync_hooks.cli import main, status_data
+from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.queue.spool import Spool
 from tests.commandline import (
@@ -35,9 +36,9 @@ from tests.commandline import (
 )
 
 
-@pytest.mark.parametrize("command", commands.COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", main.COMMANDS, ids=lambda command: command.name)
 def test_help_of_a_command_fits_a_screen_and_has_a_valid_example(
-    monkeypatch: pytest.MonkeyPatch, command: commands.Command
+    monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     ran = run(command.name, "--help")
@@ -53,7 +54,7 @@ def test_help_fits_a_screen_and_lists_every_command(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "80")
     ran = run("--help")
     assert len(ran.stdout.splitlines()) <= 24
-    assert all(f"    {command.name}" in ran.stdout for command in commands.COMMANDS)
+    assert all(f"    {command.name}" in ran.stdout for command in main.COMMANDS)
 
 
 def test_version_is_printed_by_command_and_option() -> None:

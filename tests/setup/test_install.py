@@ -9,8 +9,8 @@ import pytest
 from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import command_link, from_clone, options, uninstall
-from opensync_hooks.setup.initial_sync import Sync
-from opensync_hooks.setup.install import install_at
+from opensync_hooks.setup import install as install_module
+from opensync_hooks.setup.install import Sync
 from opensync_hooks.setup.installation import Installation
 from tests.setup.homes import put_session, snapshot
 
@@ -22,7 +22,7 @@ def no_sync(_agent: str | None, _limit: int | None) -> int:
 
 
 def install(here: Installation, env: dict[str, str], *argv: str, sync: Sync = no_sync) -> int:
-    return install_at(here, options.parse(argv), sync, env)
+    return install_module.install(here, options.parse(argv), sync, env)
 
 
 def test_hooks_and_command_are_put_in_place(

@@ -16,15 +16,13 @@ from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.config.credentials import save_login
 from opensync_hooks.setup import (
-    initial_sync,
+    install,
     installation,
     migration,
-    migration_backups,
     npm_plugins,
     options,
     uninstall,
 )
-from opensync_hooks.setup.install import install_at
 from opensync_hooks.setup.installation import Installation
 from tests.opensync import real_opensync
 
@@ -81,7 +79,7 @@ class Machine:
 
     def install_and_sync(self, *argv: str) -> int:
         here = Installation(self.home / "env/bin/python", Path(options.__file__).parents[1])
-        return install_at(here, options.parse(argv), no_sync, self.env)
+        return install.install(here, options.parse(argv), no_sync, self.env)
 
     def uninstall(self, *argv: str) -> int:
         return uninstall.uninstall(options.parse(["--uninstall", *argv]), self.env)
@@ -137,7 +135,7 @@ def test_take_over_uses_the_login_and_removes_all_three(
     assert hooks["Stop"][0] == {"hooks": [{"type": "command", "command": "say done"}]}
     assert json.loads(machine.cursor.read_text())["hooks"]["stop"][0] == {"command": "./mine.sh"}
     assert machine.opencode.read_text() == OPENCODE.replace('    "opencode-sync-plugin",\n', "")
-    entries = migration_backups.load_all(machine.env.get)
+    entries = npm_plugins.load_backups(machine.env.get)
     backups = {Path(entry.path): Path(entry.backup) for entry in entries}
     assert {path: backup.read_bytes() for path, backup in backups.items()} == before
     assert all(backup.stat().st_mode & 0o777 == 0o600 for backup in backups.values())
@@ -280,7 +278,7 @@ def test_sessions_that_the_old_plugins_sent_are_not_sent_beside_them(
 ) -> None:
     """They would be in the same rows, with every message twice."""
     syncs: list[object] = []
-    monkeypatch.setattr(initial_sync, "run", lambda *_: syncs.append(1))
+    monkeypatch.setattr(install, "initial_sync", lambda *_: syncs.append(1))
     machine.install_and_sync("--take-over")
     assert syncs == []
     output = capsys.readouterr().out
@@ -294,7 +292,7 @@ def test_agent_without_an_old_plugin_gets_a_hint_how_to_sync_it(
     machine.install("--take-over", "--agents", "cursor")
     save_login(machine.env, "https://mine.example", "osk_mine")
     capsys.readouterr()
-    monkeypatch.setattr(initial_sync, "run", lambda *_: None)
+    monkeypatch.setattr(install, "initial_sync", lambda *_: None)
     machine.install_and_sync("--take-over")
     output = capsys.readouterr().out
     assert "those of Claude Code, OpenCode were sent by the old plugin" in output
@@ -309,7 +307,7 @@ def test_uninstall_names_the_files_before_the_migration(
     capsys.readouterr()
     assert machine.uninstall() == 0
     output = capsys.readouterr().out
-    for entry in migration_backups.load_all(machine.env.get):
+    for entry in npm_plugins.load_backups(machine.env.get):
         assert f"{entry.package} was taken out of ~/" in output
         assert Path(entry.backup).is_file()
     assert machine.old_hooks() == []
