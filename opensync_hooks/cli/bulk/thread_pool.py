@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.protocol import BatchReply, Destination
-from opensync_hooks.model import Json
+from opensync_hooks.destinations.protocol import Destination
 
 MAX_JOBS = 8
 """The smallest class of Convex runs 16 mutations at a time, for all of its clients."""
@@ -92,7 +91,7 @@ def _run_thread(
     try:
         with open_syncer() as syncer:
             stoppable = _StoppableDestination(syncer.destination, stop)
-            own_syncer = replace(syncer, destination=stoppable)
+            own_syncer = replace(syncer, destination=cast("Destination", stoppable))
             while (task := pending.get()) is not None and not stop.is_set():
                 results.put((work(own_syncer, task),))
     except _StoppedError:
@@ -102,33 +101,14 @@ def _run_thread(
     results.put(_Finished(error))
 
 
-@dataclass(frozen=True, slots=True)
 class _StoppableDestination:
-    """Refuses every further call once `stop` is set."""
+    """Passes everything on to a destination, but refuses to send once `stop` is set."""
 
-    destination: Destination
-    stop: threading.Event
+    def __init__(self, destination: Destination, stop: threading.Event) -> None:
+        self._destination = destination
+        self._stop = stop
 
-    @property
-    def name(self) -> str:
-        return self.destination.name
-
-    @property
-    def keeps_extra(self) -> bool:
-        return self.destination.keeps_extra
-
-    def put_session(self, body: Json, extra: Json) -> str:
-        self._check()
-        return self.destination.put_session(body, extra)
-
-    def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:
-        self._check()
-        return self.destination.put_message(body, extra, replaces=replaces)
-
-    def put_batch(self, body: Json) -> BatchReply:
-        self._check()
-        return self.destination.put_batch(body)
-
-    def _check(self) -> None:
-        if self.stop.is_set():
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("put_") and self._stop.is_set():
             raise _StoppedError
+        return getattr(self._destination, name)

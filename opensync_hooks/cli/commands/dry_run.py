@@ -1,29 +1,57 @@
-"""`sync --dry-run`: shows what would be sent, session by session."""
+"""`sync --dry-run`: shows what would be sent, session by session, and changes nothing."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
 
-from opensync_hooks.cli.bulk import dry_run
 from opensync_hooks.cli.bulk.bulk_sync import Selection
-from opensync_hooks.cli.bulk.dry_run import PlannedSync
 from opensync_hooks.config import Config
+from opensync_hooks.delivery.diff import SessionDiff
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.session_sync import Syncer
+from opensync_hooks.destinations.protocol import Destination
 from opensync_hooks.errors import SourceError
+from opensync_hooks.ledger import readonly
 from opensync_hooks.system.formatting import count, size
 from opensync_hooks.system.terminal import print_error, print_line
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSync:
+    """What the destination lacks of one session, subagent or part of a long session."""
+
+    session_id: str
+    title: str = ""
+    messages: int = 0
+    parts: int = 0
+    size: int = 0
+    """Bytes."""
+    masked: Mapping[str, int] = field(default_factory=Counter)
+    """Number of secrets by kind."""
+    sends_anything: bool = False
+    """Messages, or only a new title or new totals."""
+    excluded: str | None = None
+    """Why nothing is sent."""
 
 
 def show(selection: Selection, config: Config, *, as_json: bool) -> int:
     """Print one line for each session that would be sent, and the totals; returns an exit code."""
     planned: list[PlannedSync] = []
     current = failed = 0
-    with dry_run.open_planner(config) as syncer:
+    # A preview asks the destination for these two facts alone, and so cannot send.
+    destination = SimpleNamespace(name=config.destination, keeps_extra=not config.url)
+    with readonly.copied(config.folders.ledger) as ledger:
+        syncer = Syncer(config, cast("Destination", destination), ledger)
         for source, located in selection.find():
             if not selection.reads_unchanged and syncer.is_current(source, located):
                 current += 1
                 continue
             try:
-                plans = list(dry_run.plan(syncer, source, located, force=selection.force))
+                previews = syncer.preview(source, located, force=selection.force)
+                plans = [_plan(preview) for preview in previews]
             except SourceError as error:
                 print_error(error)
                 failed += 1
@@ -33,9 +61,30 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
             planned += [plan for plan in shown if plan.sends_anything]
             for plan in shown:
                 _print(source.agent, plan, as_json=as_json)
-        if not as_json:
-            print_line(_total(planned, current, syncer.destination.name))
+    if not as_json and planned:
+        sessions = f"{count(len(planned), 'session')} to send to {config.destination}"
+        print_line(f"{sessions}: {_amounts(planned)}; {current} up to date.")
+    elif not as_json:
+        print_line(f"Nothing to send to {config.destination}; {current} up to date.")
     return 1 if failed else 0
+
+
+def _plan(preview: SessionDiff | SyncOutcome) -> PlannedSync:
+    if isinstance(preview, SyncOutcome):
+        return PlannedSync(preview.session_id, excluded=preview.excluded)
+    messages = parts = size_in_bytes = 0
+    masked = Counter[str]()
+    for diff in preview.messages():
+        if diff.is_due:
+            messages += 1
+            parts += len(diff.body["parts"])
+            size_in_bytes += len(json.dumps(diff.body, ensure_ascii=False).encode())
+            masked.update(diff.message.redacted)
+    session, existing = preview.session, preview.existing
+    has_new_totals = existing is not None and existing.hash != preview.session_hash()
+    is_due = bool(messages) or has_new_totals
+    title = session.title or ""
+    return PlannedSync(session.id, title, messages, parts, size_in_bytes, masked, is_due)
 
 
 def _print(agent: str, plan: PlannedSync, *, as_json: bool) -> None:
@@ -57,22 +106,11 @@ def _print(agent: str, plan: PlannedSync, *, as_json: bool) -> None:
         print_line(f"{plan.session_id}  {content}  {plan.title}".rstrip())
 
 
-def _amounts(plans: Iterable[PlannedSync]) -> str:
+def _amounts(plans: Sequence[PlannedSync]) -> str:
     """Return `3 messages, 5 parts, 1.3 KB, 2 redactions (2 github-token)`."""
-    messages = parts = bytes_ = 0
-    masked = Counter[str]()
-    for plan in plans:
-        messages += plan.messages
-        parts += plan.parts
-        bytes_ += plan.size
-        masked += Counter(plan.masked)
+    masked = sum((Counter(plan.masked) for plan in plans), Counter[str]())
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(masked.items()))
     redactions = f", {count(masked.total(), 'redaction')} ({kinds})" if masked else ""
-    return f"{count(messages, 'message')}, {count(parts, 'part')}, {size(bytes_)}{redactions}"
-
-
-def _total(planned: list[PlannedSync], current: int, destination: str) -> str:
-    if not planned:
-        return f"Nothing to send to {destination}; {current} up to date."
-    sessions = count(len(planned), "session")
-    return f"{sessions} to send to {destination}: {_amounts(planned)}; {current} up to date."
+    messages = count(sum(plan.messages for plan in plans), "message")
+    parts = count(sum(plan.parts for plan in plans), "part")
+    return f"{messages}, {parts}, {size(sum(plan.size for plan in plans))}{redactions}"
