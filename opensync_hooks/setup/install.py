@@ -122,10 +122,7 @@ def _link_command(here: Installation, environ: Mapping[str, str]) -> str:
     print_row("Command", short_path(link))
     if command_link.is_on_path(environ):
         return paths.NAME
-    print_row(
-        "",
-        f"{short_path(link.parent)} is not on your PATH: add it in your shell's profile",
-    )
+    print_row("", f"{short_path(link.parent)} is not on your PATH: add it in your shell's profile")
     return shlex.quote(str(link))
 
 

@@ -14,13 +14,7 @@ from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files import backup
 from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.errors import OpenSyncError, UsageError
-from opensync_hooks.setup import (
-    command_link,
-    environment,
-    installation,
-    npm_plugins,
-    user_data,
-)
+from opensync_hooks.setup import command_link, environment, installation, npm_plugins, user_data
 from opensync_hooks.setup.options import selected_agents
 from opensync_hooks.system.terminal import (
     can_ask,

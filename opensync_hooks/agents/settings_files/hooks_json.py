@@ -14,11 +14,7 @@ from typing import Any, ClassVar
 from opensync_hooks.agents.settings_files import backup, json_edit
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, SideFile, read
-from opensync_hooks.agents.settings_files.hook_command import (
-    WAIT,
-    command_blocker,
-    is_ours,
-)
+from opensync_hooks.agents.settings_files.hook_command import WAIT, command_blocker, is_ours
 from opensync_hooks.agents.settings_files.registration import (
     HookEntry,
     RegistrationState,

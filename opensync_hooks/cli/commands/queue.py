@@ -83,8 +83,7 @@ def _select(arguments: argparse.Namespace, queue: QueueReport) -> list[QueueItem
     selected = [item for item in items if _session_id(item) == arguments.session]
     if not selected:
         raise UsageError(
-            f"{arguments.session}: not in the queue.",
-            "See `opensync-hooks queue list`.",
+            f"{arguments.session}: not in the queue.", "See `opensync-hooks queue list`."
         )
     return selected
 
