@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from opensync_hooks.agents.claude_code import salvage
 from opensync_hooks.agents.json_access import decode_dict
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.model import Json
@@ -17,34 +19,44 @@ MAX_LINE_BYTES = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The bytes of a line in its file, without the newline."""
+    """The bytes of a record in its file."""
 
     offset: int
     length: int
 
 
 def scan(file: BinaryIO, end: int, on_skip: Callable[[str], None]) -> Iterator[tuple[Span, Json]]:
-    """Yield every complete line before `end` that holds a JSON object.
+    """Yield every record before `end`: each line that is a JSON object, or the objects in it.
 
-    `on_skip` gets the reason for each line that is passed over.
+    `on_skip` gets the reason for each piece that is passed over.
     """
     offset = 0
     while offset < end:
         # Only newlines separate lines: U+2028 is unescaped in texts, and str.splitlines breaks it.
-        raw = file.readline(MAX_LINE_BYTES)
+        raw = file.readline(min(MAX_LINE_BYTES, end - offset))
         start, offset = offset, offset + len(raw)
-        if not raw.endswith(b"\n"):
-            if len(raw) < MAX_LINE_BYTES:
-                return on_skip("torn last line")
+        if raw.endswith(b"\n") or offset == end:
+            reason = "unreadable line" if raw.endswith(b"\n") else "torn last line"
+            yield from _records(raw, start, partial(on_skip, reason))
+        elif not raw:
+            return  # the file has become shorter
+        else:
             offset += _skip_line(file)
             on_skip("line too long")
-        elif raw.strip():
-            line = decode_dict(raw)
-            if line is None:
-                on_skip("unreadable line")
-            else:
-                yield Span(start, len(raw) - 1), line
-    return None
+
+
+def _records(raw: bytes, start: int, on_skip: Callable[[], None]) -> Iterator[tuple[Span, Json]]:
+    """Yield the records of one line that begins at `start`."""
+    line = decode_dict(raw)
+    if line is not None:
+        yield Span(start, len(raw)), line
+        return
+    for piece in salvage.records(raw):
+        record = piece and decode_dict(raw[piece[0] : sum(piece)])
+        if piece and record:
+            yield Span(start + piece[0], piece[1]), record
+        else:
+            on_skip()
 
 
 def _skip_line(file: BinaryIO) -> int:
@@ -64,14 +76,14 @@ def read_span(file: BinaryIO, span: Span) -> Json | None:
 
 
 def last_lines(path: Path, window: int) -> Iterator[Json]:
-    """Yield the complete lines in the last `window` bytes, last one first. Raises SourceError."""
+    """Yield the whole lines in the last `window` bytes, last one first. Raises SourceError."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         start = max(0, size - window)
         file.seek(start)
         raw_lines = file.read(size - start).split(b"\n")
     first_complete = 1 if start else 0
-    for raw in reversed(raw_lines[first_complete:-1]):
+    for raw in reversed(raw_lines[first_complete:]):
         line = decode_dict(raw)
         if line is not None:
             yield line

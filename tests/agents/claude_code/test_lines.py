@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,55 @@ def test_torn_last_line_is_left_for_the_next_read(writer: TranscriptWriter) -> N
     writer.line("user", "complete")
     complete = writer.path.read_bytes()
     writer.line("user", "torn")
-    writer.path.write_bytes(writer.path.read_bytes()[:-1])
+    writer.path.write_bytes(writer.path.read_bytes()[:-2])
     (session,) = read(writer.path)
     assert dialogue(session) == [("user", "complete")]
     assert session.skipped == {"torn last line": 1}
     assert writer.path.read_bytes().startswith(complete)
+
+
+def test_whole_last_line_needs_no_newline(writer: TranscriptWriter) -> None:
+    writer.line("user", "farewell")
+    content = writer.path.read_bytes()
+    writer.path.write_bytes(content[:-1])
+    before = read(writer.path)[0]
+    assert (dialogue(before), before.skipped) == ([("user", "farewell")], {})
+    writer.line("user", "back again")
+    after = read(writer.path)[0]
+    assert (dialogue(after), after.skipped) == (
+        [("user", "farewell"), ("user", "back again")],
+        {},
+    )
+
+
+STUB = b'{"type":"user","sessionId":"s1","message":{"content":[{"type":"text","text":"to'
+"""Half of a record, with whole objects in it."""
+
+
+@pytest.mark.parametrize(
+    ("damage", "skipped"),
+    [
+        (lambda first, second: b"\0" * 300 + first + b"\n" + second, 0),
+        (lambda first, second: first + b"\0" * 300 + second, 0),
+        (lambda first, second: first + b"\n" + second + b"\0" * 300, 0),
+        (lambda first, second: first + second, 0),
+        (lambda first, second: STUB + first + b"\n" + second, 1),
+        (lambda first, second: first + STUB + second, 1),
+        (lambda first, second: first + b"\n" + second[40:] + second, 1),
+        (lambda first, second: first + b"\r\n" + b"\xff\xfe" + second, 1),
+        (lambda first, second: first + b"\n" + STUB + b"\0\0" + STUB + second, 1),
+    ],
+)
+def test_whole_records_of_a_damaged_line_are_read(
+    writer: TranscriptWriter, damage: Callable[[bytes, bytes], bytes], skipped: int
+) -> None:
+    texts = ['say {"a": 1}{"type": 2, "sessionId": 3} — ü', "and this"]
+    for content in texts:
+        writer.line("user", content)
+    writer.path.write_bytes(damage(*writer.path.read_bytes().splitlines()) + b"\n")
+    session = read(writer.path)[0]
+    assert dialogue(session) == [("user", content) for content in texts]
+    assert sum(session.skipped.values()) == skipped
 
 
 def test_line_separators_inside_a_text_do_not_split_a_line(writer: TranscriptWriter) -> None:
