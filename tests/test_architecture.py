@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -244,3 +245,48 @@ def test_hook_call_loads_nothing_slow(script: Path) -> None:
     assert f"{NAME}.hook.entry" in loaded
     assert loaded.isdisjoint(slow)
     assert process.stdout in {b"", b"{}\n"}, "an agent reads it: nothing, or an empty answer"
+
+
+REFUSED = {
+    *("found", "one", "said", "known", "told", "place", "of", "what", "wanted", "made"),
+    *("asked", "given", "heard", "luck", "whole", "held", "whose"),
+}
+"""Words that say nothing of the value they would name."""
+
+
+def bindings(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield each name that a module binds, with its line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                yield name, node.lineno
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name, node.lineno
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
+                yield name, node.lineno
+            case ast.MatchStar(name=str(name)) | ast.alias(asname=str(name)):
+                yield name, node.lineno
+
+
+def python_files() -> list[Path]:
+    roots = (PACKAGE, ROOT / "hooks", ROOT / "tests")
+    return [ROOT / "install.py", *(path for root in roots for path in sorted(root.rglob("*.py")))]
+
+
+def test_variables_bear_the_noun_of_their_value() -> None:
+    refused = [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in python_files()
+        for name, line in bindings(ast.parse(path.read_text(encoding="utf-8")))
+        if name.strip("_") in REFUSED
+    ]
+    assert refused == []
+
+
+def test_one_class_name_has_one_meaning() -> None:
+    owners = defaultdict(list)
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                owners[node.name].append(name)
+    assert {name: rooms for name, rooms in owners.items() if len(rooms) > 1} == {}

@@ -30,7 +30,7 @@ def changed_at(path: Path) -> float:
 
 
 @dataclass(slots=True)
-class StoredSession:
+class SessionFiles:
     """Where the copies of one session are, and the transcripts of its subagents."""
 
     session_id: str
@@ -66,7 +66,7 @@ class StoredSession:
 def locate(paths: CursorPaths, session_id: str) -> Located | None:
     """Find all copies of a session. Raises SourceError if a database cannot be read."""
     entries = ((path, state_db.read_summary(path, session_id)) for path in paths.databases)
-    return StoredSession(
+    return SessionFiles(
         session_id,
         summaries=[(path, summary) for path, summary in entries if summary],
         chats=list(chats.find_databases(paths.chats, session_id)),
@@ -78,9 +78,9 @@ def locate(paths: CursorPaths, session_id: str) -> Located | None:
 def locate_file(path: Path) -> Located | None:
     """Return the session that the file at this path holds; None for a file of another kind."""
     if path.name == chats.DATABASE_NAME:
-        return StoredSession(path.parent.name, chats=[path]).location()
+        return SessionFiles(path.parent.name, chats=[path]).location()
     file = transcripts.from_path(path)
-    return StoredSession(file.name, transcripts=[file]).location() if file else None
+    return SessionFiles(file.name, transcripts=[file]).location() if file else None
 
 
 def all_sessions(paths: CursorPaths) -> Iterator[Located]:
@@ -119,9 +119,9 @@ def raise_unreadable(database: Path) -> None:
     raise SourceError(f"{database}: could not be read a moment ago.", "It is read again later.")
 
 
-def _index_files(paths: CursorPaths) -> dict[str, StoredSession]:
+def _index_files(paths: CursorPaths) -> dict[str, SessionFiles]:
     """Return what `locate` would find of every session, by file name, in one pass."""
-    sessions: dict[str, StoredSession] = {}
+    sessions: dict[str, SessionFiles] = {}
     for path in chats.find_databases(paths.chats):
         _entry(sessions, path.parent.name).chats.append(path)
     for file in transcripts.all_files(paths.projects):
@@ -135,8 +135,8 @@ def _index_files(paths: CursorPaths) -> dict[str, StoredSession]:
     return sessions
 
 
-def _entry(sessions: dict[str, StoredSession], name: str) -> StoredSession:
-    return sessions.setdefault(name, StoredSession(name))
+def _entry(sessions: dict[str, SessionFiles], name: str) -> SessionFiles:
+    return sessions.setdefault(name, SessionFiles(name))
 
 
 def _stats(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:

@@ -180,11 +180,11 @@ def _parse_text(text: str, transcript: ParsedTranscript) -> None:
     pieces = _SPEAKER.split(text)
     for speaker, words in zip(pieces[1::2], pieces[2::2], strict=True):
         end = _TURN_ENDED.search(words)
-        said = words[: end.start()] if end else words
+        answer = words[: end.start()] if end else words
         if speaker == "user":
-            transcript.add_user_text(said.strip("\n"))
+            transcript.add_user_text(answer.strip("\n"))
         else:
-            transcript.add_answer(list(_marked_parts(said)))
+            transcript.add_answer(list(_marked_parts(answer)))
         if end:
             transcript.end_turn(end[1], end[2])
 
