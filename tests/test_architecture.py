@@ -290,3 +290,22 @@ def test_one_class_name_has_one_meaning() -> None:
             if isinstance(node, ast.ClassDef):
                 owners[node.name].append(name)
     assert {name: rooms for name, rooms in owners.items() if len(rooms) > 1} == {}
+
+
+@pytest.mark.parametrize("name", MODULES, ids=lambda name: name or NAME)
+def test_no_decision_is_taken_from_the_text_of_an_error(name: str) -> None:
+    """Texts may then be rewritten freely; an error has a kind."""
+    handlers = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ExceptHandler)]
+    tests = [
+        node.test
+        for handler in handlers
+        for node in ast.walk(handler)
+        if isinstance(node, ast.If | ast.IfExp | ast.While)
+    ]
+    decisions = [
+        ast.unparse(test)
+        for test in tests
+        for node in ast.walk(test)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("str", "repr")
+    ]
+    assert decisions == []
