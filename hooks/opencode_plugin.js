@@ -1,7 +1,8 @@
 // opensync-hooks: install.py wrote this file, updates it and removes it. Changes are lost.
 //
 // A bridge without logic: each event that may end a turn starts hooks/opencode.py as a detached process
-// with --event {"session_id", "hook_event_name"}, and nothing waits for it. It is detached because
+// with --event {"session_id", "hook_event_name"}, and nothing waits for it. So does the beginning of a
+// turn, because a killed OpenCode sends no event of its end. The process is detached because
 // `opencode run` exits 30 ms after its last event, and a closed terminal ends the whole process group.
 // It is an argument because a child's stdin is written one tick later, which a killed OpenCode never
 // reaches. Tested with OpenCode 0.5.29 to 1.18.33; the events of 2.x are the documented ones.
@@ -14,18 +15,34 @@ const TRIGGERS = new Set([
   "session.execution.succeeded", "session.execution.failed", "session.execution.interrupted", // 2.x
   "session.renamed", "session.compaction.ended", "session.revert.committed",
 ])
-const ACTIVITY = new Set(["session.created", "session.status", "message.part.updated"])
+const BEGINNINGS = new Set(["session.status", "message.part.updated", "session.execution.started"])
+const ACTIVITY = new Set([...BEGINNINGS, "session.created"])
+const TURN_BEGINS = "turn.begin" // our own name: the session is not finished
 const WINDOW_MS = 250 // one start covers the events of this time; the worker waits until all is written
 const OPTIONS = { detached: true, stdio: "ignore", windowsHide: true }
 
-const pending = new Set() // sessions with events since their last start
-const startedAt = new Map()
-const busy = new Set()
+// Another copy of this file may be loaded beside it: together they start what one would.
+const state = (globalThis[Symbol.for("opensync-hooks")] ??= {
+  pending: new Set(), // sessions with events since their last start
+  startedAt: new Map(),
+  busy: new Set(),
+  begun: new Set(), // sessions whose turn has been reported to begin
+})
+const { pending, startedAt, busy, begun } = state
+
+function hasJustStarted(sessionID) {
+  return Date.now() - (startedAt.get(sessionID) ?? 0) < WINDOW_MS
+}
 
 function start(sessionID, eventName) {
-  if (Date.now() - (startedAt.get(sessionID) ?? 0) < WINDOW_MS) return
-  startedAt.set(sessionID, Date.now())
+  begun.delete(sessionID)
   pending.delete(sessionID)
+  if (hasJustStarted(sessionID)) return
+  startedAt.set(sessionID, Date.now())
+  launch(sessionID, eventName)
+}
+
+function launch(sessionID, eventName) {
   const event = JSON.stringify({ session_id: sessionID, hook_event_name: eventName })
   const child = spawn(COMMAND[0], [...COMMAND.slice(1), "--event", event], OPTIONS)
   child.on("error", () => {}) // without a listener, a missing Python would end OpenCode
@@ -43,6 +60,10 @@ function handle(event) {
     const isIdle = event.type === "session.idle" || payload.status?.type === "idle"
     if (isIdle) busy.delete(id)
     else if (ACTIVITY.has(event.type)) busy.add(id)
+    if (!isIdle && BEGINNINGS.has(event.type) && !begun.has(id) && !hasJustStarted(id)) {
+      begun.add(id)
+      launch(id, TURN_BEGINS)
+    }
     // A new title in the middle of a turn starts nothing: the end of the turn delivers it.
     const isMidTurn = event.type === "session.updated" && busy.has(id)
     if (isIdle || (TRIGGERS.has(event.type) && !isMidTurn)) start(id, event.type)

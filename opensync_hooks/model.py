@@ -172,6 +172,11 @@ class Session:
     """The agent had not written all of it when it was read; the rest follows soon, or never."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """The number of things that the source could not read, by their name."""
+    stored_ids: frozenset[str] | None = None
+    """Ids of all messages that the agent still has, readable or not; None if that is uncertain.
+
+    A message that was delivered under another id was deleted at the agent.
+    """
     origin: str | None = None
     """Which of the agent's copies this was read from, where the agent keeps several."""
     richer_origin: str | None = None
@@ -226,6 +231,8 @@ class Trigger:
     awaits: str | None = None
     """Identifies what the agent has shown but may not have written yet: a digest, a turn's id."""
     end_reason: str | None = None
+    is_begin: bool = False
+    """A turn begins: the session is delivered even if no event ever tells of the turn's end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ MAX_PARTS = 4_000
 MAX_PARTS_BYTES = 8 << 20
 """Of a message's parts together: half of what one request may carry, as the heap is small too."""
 _MAX_TOOL_NAME_BYTES = 500
+_UNDONE = "[undone] "
 
 
 def session_body(session: Session, costs: Costs) -> Json:
@@ -79,13 +80,10 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
     omitted = len(message.parts) - len(parts)
     if omitted:
         parts.append({"type": "text", "content": f"[{omitted} more parts left out]"})
-    text = "[undone] " + message.text if message.undone else message.text
-    if message.undone:
-        _mark_undone(parts)
     usage = message.charge.usage if message.charge else None
     body = _present(
         role=message.role,
-        textContent=truncate(text) or None,
+        textContent=truncate(message.text) or None,
         model=_name(message.model),
         promptTokens=_number(usage.prompt_tokens) if usage else None,
         completionTokens=_number(usage.completion_tokens) if usage else None,
@@ -93,7 +91,22 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
         createdAt=_number(created_at),
         parts=parts,
     )
+    body = marked_undone(body) if message.undone else body
     return body, +Counter({CUT_TEXTS: cut_texts, OMITTED_PARTS: omitted})
+
+
+def marked_undone(body: Json) -> Json:
+    """Return a message's body with the mark of what the user took back, which it bears once."""
+    text = body.get("textContent") or ""
+    if text.startswith(_UNDONE):
+        return body
+    parts = [dict(part) for part in body.get("parts", ())]
+    texts = [part for part in parts if part["type"] == "text"]
+    for part in texts[:1]:
+        part["content"] = _UNDONE + part["content"]
+    if not texts:
+        parts.insert(0, {"type": "text", "content": _UNDONE.rstrip()})
+    return {**body, "textContent": truncate(_UNDONE + text), "parts": parts}
 
 
 def message_extra(message: Message) -> Json:
@@ -166,14 +179,6 @@ def _arguments(arguments: Any, truncator: Truncator) -> Any:
     if size_in_bytes(cleaned) > truncator.max_bytes and not isinstance(cleaned, str):
         cleaned = to_text(cleaned)
     return truncator(cleaned) if isinstance(cleaned, str) else cleaned
-
-
-def _mark_undone(parts: list[Json]) -> None:
-    for part in parts:
-        if part["type"] == "text":
-            part["content"] = "[undone] " + part["content"]
-            return
-    parts.insert(0, {"type": "text", "content": "[undone]"})
 
 
 def _tokens(usage: Usage) -> Json:

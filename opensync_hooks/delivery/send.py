@@ -79,9 +79,11 @@ class _Delivery:
     redacted: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
     is_origin_saved: bool = False
+    has_messages: bool = False
 
     def run(self) -> SyncOutcome:
         for message in self.diff.messages():
+            self.has_messages = True
             self._check_deadline()
             self.losses.update(message.cuts)
             if message.is_due:
@@ -170,7 +172,10 @@ class _Delivery:
         """Bring title and totals up to date; last, as this makes the messages searchable."""
         existing, content_hash = self.diff.existing, self.diff.session_hash()
         has_sent = self.states[MessageState.CONFIRMED] > 0
-        if not has_sent and (existing is None or existing.hash == content_hash):
+        # A session that has cost something is sent even if nothing was said in it.
+        is_empty = existing is None and (self.has_messages or not self.diff.costs.charge_ids)
+        is_known = existing is not None and existing.hash == content_hash
+        if not has_sent and (is_empty or is_known):
             return
         remote_id = self._open_session()
         title = self.diff.session_payload()[0].get("title")

@@ -9,6 +9,7 @@
     bill     delivery/costs.py            the calls that are the session's own
     diff     delivery/diff.py             what the destination lacks
     send     delivery/send.py             requests, each confirmed in the ledger
+    mark     delivery/deletions.py        what the agent has deleted since
     confirm  ledger/session_record.py     what is missing, and that nothing is left to send
 
 `preview` stops before `send`. To add a step, write a module and call it in its place below.
@@ -23,13 +24,14 @@ from functools import partial
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.delivery.costs import bill
+from opensync_hooks.delivery.deletions import mark_deletions
 from opensync_hooks.delivery.diff import SessionDiff, diff
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.redact import redact
 from opensync_hooks.delivery.send import NO_LIMITS, Limits, send
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.split import SessionPart, split
-from opensync_hooks.destinations.protocol import Destination
+from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Session
@@ -44,7 +46,7 @@ class Syncer:
     """Delivers sessions to one destination, one after the other, each under a lock of its own."""
 
     config: Config
-    destination: Destination
+    destination: ReadableDestination
     ledger: Ledger
     prices: PriceTable = field(default_factory=bundled_table)
 
@@ -111,7 +113,8 @@ class Syncer:
                 if isinstance(changes, SessionDiff):
                     sent = send(changes, self.destination, limits)
                     changes.record.set_losses(sent.losses)
-                    outcome += sent
+                    marked = mark_deletions(changes, self.destination)
+                    outcome += replace(sent, sent=sent.sent + marked)
                 elif changes.session_id == session_id:
                     outcome = changes
             if outcome.is_complete:

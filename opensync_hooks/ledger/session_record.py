@@ -106,6 +106,12 @@ class SessionRecord:
         rows = self.ledger.rows(query, *self._key, message_id)
         return MessageRecord(rows[0][0], MessageState(rows[0][1])) if rows else None
 
+    def message_hashes(self) -> dict[str, str]:
+        """Return the hash of each message that was sent and is not known to be refused."""
+        query = f"SELECT id, hash FROM message {_WHERE_MESSAGES} AND state IN (?, ?)"  # noqa: S608
+        states = MessageState.CONFIRMED.value, MessageState.PENDING.value
+        return dict(self.ledger.rows(query, *self._key, *states))
+
     def set_message(
         self, message_id: str, content_hash: str, state: MessageState, reason: str | None = None
     ) -> None:

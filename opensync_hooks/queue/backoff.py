@@ -19,6 +19,8 @@ UNCLEAR_WAITS = (*WAITS, 4 * HOUR, 8 * HOUR, 12 * HOUR)
 """Spaced so that the eighth attempt comes a day after the first."""
 UNFINISHED_WAITS = (4 * SECOND, 10 * SECOND, 30 * SECOND)
 AWAITED_WAITS = (10 * SECOND, 30 * SECOND, 2 * MINUTE)
+BEGIN_WAIT = 5 * SECOND
+"""After the beginning of a turn: most turns end before, and their end delivers them."""
 JITTER_SHARE = 0.2
 MAX_RETRIES = 10
 UNCLEAR_ATTEMPTS = 8

@@ -13,6 +13,7 @@ from opensync_hooks.agents import registry
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import Trigger
 from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.queue.backoff import BEGIN_WAIT, Attempts
 from opensync_hooks.queue.job import Job
 from opensync_hooks.system import clock
 from opensync_hooks.system.files import open_regular_file
@@ -58,7 +59,11 @@ def read_job(path: Path, parse: Parse) -> Job | None:
         trigger = parse(agent, environ, payload)
     except ValueError:  # the rest of a torn payload names no session
         return None
-    return Job(trigger, environ, _received_at(stamp)) if trigger else None
+    if trigger is None:
+        return None
+    received_at = _received_at(stamp)
+    not_before = received_at + BEGIN_WAIT if trigger.is_begin else 0
+    return Job(trigger, environ, received_at, attempts=Attempts(not_before=not_before))
 
 
 def _received_at(stamp: str) -> int:

@@ -82,8 +82,10 @@ class CopyFinder:
         family = with_descendants(copies[session_id].stamp, children)
         return [copies[stamp.session_id] for stamp in family]
 
-    def load(self, family: Sequence[CopiedSession]) -> Iterator[StoredSession]:
-        """Yield the sessions. What one layout has of them is taken out at one moment."""
+    def load(
+        self, family: Sequence[CopiedSession]
+    ) -> Iterator[tuple[CopiedSession, StoredSession]]:
+        """Yield the sessions with their content, all that one layout has of it as of one moment."""
         parsers: dict[StorageLayout, Mapping[str, Callable[[], StoredSession]]] = {}
         for layout in self._layouts:
             own = [copied.stamp.session_id for copied in family if layout in copied.layouts]
@@ -92,7 +94,7 @@ class CopyFinder:
             parse = [parsers[layout].get(copied.stamp.session_id) for layout in copied.layouts]
             copies = [function() for function in parse if function]
             if copies:
-                yield unite(copies)
+                yield copied, unite(copies)
 
     def _choose(self, holders: Mapping[str, _Holders]) -> Iterator[CopiedSession]:
         """Rank the copies of each session, and take the stamp of the best one.

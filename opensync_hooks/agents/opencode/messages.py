@@ -14,6 +14,11 @@ from opensync_hooks.model import Charge, Message, Role, Text
 _SHELL_NOTE = "The following tool was executed by the user"
 
 
+def injected_id(message_id: str) -> str:
+    """Return the id of what OpenCode added to a prompt."""
+    return f"{message_id}:injected"
+
+
 class MessageConverter:
     """Converts the messages of one session in their order, and counts what it skips."""
 
@@ -48,7 +53,7 @@ class MessageConverter:
             role: Role = "system" if get_str(message.info, "role") == "system" else "user"
             yield Message(message.id, role, typed, created_at)
         if injected:
-            message_id = f"{message.id}:injected" if typed else message.id
+            message_id = injected_id(message.id) if typed else message.id
             yield Message(message_id, "system", injected, created_at)
 
     def _response(self, message: StoredMessage, charge: Charge | None) -> Iterator[Message]:

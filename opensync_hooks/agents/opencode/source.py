@@ -8,18 +8,22 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode import DESCRIPTION, exports, locations
 from opensync_hooks.agents.opencode.copies import CopyFinder
 from opensync_hooks.agents.opencode.layouts import (
+    UNREADABLE_MESSAGE,
     SessionStamp,
     StorageLayout,
+    StoredSession,
     TailState,
     families,
     fingerprint,
 )
+from opensync_hooks.agents.opencode.messages import injected_id
 from opensync_hooks.agents.opencode.sessions import read_session
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
@@ -27,6 +31,10 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookEvent, Json, Session, Trigger
 
 _SESSION_ID = re.compile(r"ses[A-Za-z0-9_-]{1,125}")
+_BEGIN_EVENT = "turn.begin"
+"""The plugin's own name for the first event of a turn."""
+_UNFINISHED_MS = 3_600_000
+"""A turn in which nothing was written for so long has been killed."""
 QUIET_S = 0.5
 """After an abort OpenCode reports twice, 100 ms apart, that it is idle, and writes in between."""
 
@@ -49,7 +57,7 @@ class OpenCodeSource:
         if session_id is None or not _SESSION_ID.fullmatch(session_id):
             return None
         event = get_str(payload, "hook_event_name") or ""
-        return HookEvent(Trigger(self.agent, session_id, event))
+        return HookEvent(Trigger(self.agent, session_id, event, is_begin=event == _BEGIN_EVENT))
 
     def find(self, id_or_path: str) -> Located | None:
         path = Path(id_or_path)
@@ -102,12 +110,21 @@ class OpenCodeSource:
         finder = CopyFinder(self._layouts())
         family = finder.family(located.session_id)
         if family:
-            stored = finder.load(family)
+            for copied, stored in finder.load(family):
+                session = read_session(stored)
+                is_partial = self._is_in_mid_turn(session, copied.layouts[0])
+                stored_ids = None if finder.failures else _stored_ids(stored)
+                yield replace(session, is_partial=is_partial, stored_ids=stored_ids)
         elif exports.stamp_of(located.path):
-            stored = iter([exports.load_file(located.path)])
+            yield read_session(exports.load_file(located.path))
         else:
             raise SourceError(f"{located.path}: {located.session_id} is no longer there.")
-        yield from map(read_session, stored)
+
+    def _is_in_mid_turn(self, session: Session, layout: StorageLayout) -> bool:
+        if self._now() * 1000 - (session.updated_at or 0) > _UNFINISHED_MS:
+            return False
+        tail = layout.tail(session.id)
+        return tail is not None and not tail.is_final
 
     def _family(self, session_id: str) -> list[SessionStamp]:
         """Return the stamps of the session and of its descendants."""
@@ -119,6 +136,18 @@ class OpenCodeSource:
             return None, None
         located = _located([copied.stamp for copied in family])
         return family[0].layouts[0].tail(session_id), located
+
+
+def _stored_ids(stored: StoredSession) -> frozenset[str] | None:
+    """Return the ids of all messages; None where half a migration may have lost some.
+
+    What OpenCode added to a prompt is delivered under an id of its own.
+    """
+    has_lost_ids = bool(stored.skipped[UNREADABLE_MESSAGE])
+    if has_lost_ids or not any(message.parts for message in stored.messages):
+        return None
+    message_ids = [message.id for message in stored.messages]
+    return frozenset((*message_ids, *map(injected_id, message_ids)))
 
 
 def _located(family: list[SessionStamp]) -> Located:

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.protocol import Destination
+from opensync_hooks.destinations.protocol import ReadableDestination
 
 MAX_JOBS = 8
 """The smallest class of Convex runs 16 mutations at a time, for all of its clients."""
@@ -91,7 +91,7 @@ def _run_thread(
     try:
         with open_syncer() as syncer:
             stoppable = _StoppableDestination(syncer.destination, stop)
-            own_syncer = replace(syncer, destination=cast("Destination", stoppable))
+            own_syncer = replace(syncer, destination=cast("ReadableDestination", stoppable))
             while (task := pending.get()) is not None and not stop.is_set():
                 results.put((work(own_syncer, task),))
     except _StoppedError:
@@ -104,7 +104,7 @@ def _run_thread(
 class _StoppableDestination:
     """Passes everything on to a destination, but refuses to send once `stop` is set."""
 
-    def __init__(self, destination: Destination, stop: threading.Event) -> None:
+    def __init__(self, destination: ReadableDestination, stop: threading.Event) -> None:
         self._destination = destination
         self._stop = stop
 

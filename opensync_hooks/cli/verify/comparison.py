@@ -20,6 +20,7 @@ from opensync_hooks.model import Json
 DifferenceKind = Literal[
     "missing session",
     "missing message",
+    "deleted message",
     "missing part",
     "changed part",
     "surplus part",
@@ -86,9 +87,12 @@ class Comparison:
             yield self.difference(kind, description)
 
     def all_messages(
-        self, sent: Iterable[MessageDiff], stored: Sequence[Json]
+        self, sent: Iterable[MessageDiff], stored: Sequence[Json], deleted: Iterable[str] = ()
     ) -> Iterator[Difference]:
-        """Compare message by message and part by part; `stored` is the destination's list."""
+        """Compare message by message and part by part; `stored` is the destination's list.
+
+        `deleted`: ids of messages that the agent has deleted, which should be marked as undone.
+        """
         by_id = {str(row.get("externalId")): row for row in stored}
         if len(by_id) < len(stored):
             description = f"{len(stored) - len(by_id)} messages are stored twice under one id"
@@ -110,6 +114,10 @@ class Comparison:
             note = ", as it has changed here since the last sync" if has_changed else ""
             for kind, description in () if diff.message.spare else _message(diff, row):
                 yield Difference(kind, self.session_id, f"{label}: {description}{note}", stored_id)
+        for message_id in deleted:
+            if by_id.pop(self._remote(message_id), None):
+                fact = f"message {_short(message_id)} was deleted here, but is not marked as undone"
+                yield Difference("deleted message", self.session_id, fact, message_id)
         for row in by_id.values():
             self.surplus += 1
             twin = matched.get(_content_key(row))

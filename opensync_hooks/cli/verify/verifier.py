@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify.comparison import Comparison, Difference
+from opensync_hooks.delivery.deletions import deleted_ids
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.session_sync import Syncer
@@ -109,7 +110,8 @@ def _differences(
         yield from differences
         if not differences and "source" not in stored["session"] and _was_sent_otherwise(changes):
             yield comparison.difference("changed field", "its source or time was sent differently")
-        yield from comparison.all_messages(changes.messages(), stored["messages"])
+        deleted = deleted_ids(changes)
+        yield from comparison.all_messages(changes.messages(), stored["messages"], deleted)
     elif changes.existing is not None:
         yield comparison.difference("missing session", "the session was synced, but is missing")
     elif any(diff.existing or not diff.message.undone for diff in changes.messages()):

@@ -74,9 +74,14 @@ class Bridge:
         self.file.write_text(re.sub(r"(?m)^const COMMAND = \[\].*$", lambda _: command_line, text))
         self.driver = folder / "driver.mjs"
         self.driver.write_text(DRIVER)
+        self.begun: list[str] = []
+        """The sessions that `play` started the hook for as a turn began."""
 
     def play(self, *steps: Any) -> list[tuple[str, str]]:
-        """Play events; return each session that the hook was started for, with the event."""
+        """Play events; return each session that the hook was started for, with the event.
+
+        Without those starts that report the beginning of a turn.
+        """
         process = subprocess.run(
             [str(NODE), str(self.driver), str(self.file), json.dumps(steps)],
             capture_output=True,
@@ -87,7 +92,9 @@ class Bridge:
         assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         payloads = [json.loads(line) for line in lines]
-        return [(payload["session_id"], payload["hook_event_name"]) for payload in payloads]
+        starts = [(payload["session_id"], payload["hook_event_name"]) for payload in payloads]
+        self.begun = sorted(session_id for session_id, name in starts if name == "turn.begin")
+        return [(session_id, name) for session_id, name in starts if name != "turn.begin"]
 
 
 @pytest.fixture
@@ -119,11 +126,54 @@ PROMPT: list[Any] = [
 ]
 
 
-def test_turn_starts_the_hook_once(bridge: Bridge) -> None:
-    """The events of `opencode run` in 1.18: none starts it at the beginning, one at the end."""
+def test_turn_starts_the_hook_at_its_beginning_and_at_its_end(bridge: Bridge) -> None:
+    """The events of `opencode run` in 1.18."""
     steps = [*PROMPT, status("busy"), info("session.updated"), status("idle")]
     steps += [event("session.idle"), info("session.updated"), event("session.diff"), "dispose"]
     assert bridge.play(*steps) == [("ses_1", "session.status")]
+    assert bridge.begun == ["ses_1"]
+
+
+def test_each_turn_reports_its_beginning_once(bridge: Bridge) -> None:
+    turn = [part(), status("busy"), part(), status("retry"), event("session.idle"), part(), LATER]
+    bridge.play(*turn, *turn)
+    assert bridge.begun == ["ses_1", "ses_1"]
+
+
+def test_rename_is_not_the_beginning_of_a_turn(bridge: Bridge) -> None:
+    bridge.play(info("session.created"), info("session.updated"), LATER, event("session.renamed"))
+    assert bridge.begun == []
+
+
+def test_killed_run_has_reported_its_beginning(bridge: Bridge) -> None:
+    process = subprocess.Popen(
+        [str(NODE), str(bridge.driver), str(bridge.file), json.dumps([*PROMPT, "stay"])],
+        start_new_session=True,
+    )
+    _await(bridge.log)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    payload = {"session_id": "ses_1", "hook_event_name": "turn.begin"}
+    assert json.loads(bridge.log.read_text()) == payload
+
+
+def test_second_copy_of_the_plugin_starts_nothing_more(bridge: Bridge) -> None:
+    """A copy in a project's own folder is loaded beside the one of the user."""
+    copy = bridge.file.with_name("copy.mjs")
+    shutil.copy(bridge.file, copy)
+    bridge.driver.write_text(
+        DRIVER.replace(
+            "const forever",
+            f"const copied = await (await import({json.dumps(str(copy))})).OpenSyncHooks({{}})\n"
+            "const first = hooks.event\n"
+            "hooks.event = (input) => { copied.event(input); return first(input) }\n"
+            "const forever",
+            1,
+        )
+    )
+    steps = [*PROMPT, status("busy"), event("session.idle"), LATER, "dispose"]
+    assert bridge.play(*steps) == [("ses_1", "session.idle")]
+    assert bridge.begun == ["ses_1"]
 
 
 TOOLS = "ses_e0455b051ffelTfTKepUayusYv"
