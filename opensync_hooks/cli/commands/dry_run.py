@@ -12,7 +12,7 @@ from opensync_hooks.config import Config
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
-from opensync_hooks.destinations.protocol import Destination
+from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import readonly
 from opensync_hooks.system.formatting import count, size
@@ -44,7 +44,7 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
     # A preview asks the destination for these two facts alone, and so cannot send.
     destination = SimpleNamespace(name=config.destination, keeps_extra=not config.url)
     with readonly.copied(config.folders.ledger) as ledger:
-        syncer = Syncer(config, cast("Destination", destination), ledger)
+        syncer = Syncer(config, cast("ReadableDestination", destination), ledger)
         for source, located in selection.find():
             if not selection.reads_unchanged and syncer.is_current(source, located):
                 current += 1
