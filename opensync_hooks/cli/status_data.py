@@ -74,6 +74,8 @@ class Status:
     redact: bool
     file_contents: bool
     excluded: int
+    excluded_reasons: Mapping[str, int]
+    """The number of excluded sessions by the reason, as a sentence."""
     agents: tuple[AgentStatus, ...]
 
     def as_json(self) -> dict[str, object]:
@@ -121,6 +123,7 @@ def gather() -> Status:
         redact=config.redact,
         file_contents=config.file_contents,
         excluded=Exclusions.from_config(config).count(),
+        excluded_reasons=Exclusions.from_config(config).reasons(),
         agents=agents,
     )
 

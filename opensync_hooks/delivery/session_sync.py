@@ -2,7 +2,7 @@
 
     locate   agents/*/source.py           where the session is; whoever calls `sync` knows
     read     agents/*/source.py           the session, then its subagents
-    exclude  privacy/exclusion.py         sessions that the user keeps at home
+    exclude  delivery/exclude.py          sessions that the user keeps at home
     redact   delivery/redact.py           contents and secrets that stay at home
     price    pricing/cost.py              the cost of each call
     split    delivery/split.py            parts that OpenSync can open
@@ -26,6 +26,7 @@ from opensync_hooks.config import Config
 from opensync_hooks.delivery.costs import bill
 from opensync_hooks.delivery.deletions import mark_deletions
 from opensync_hooks.delivery.diff import SessionDiff, diff
+from opensync_hooks.delivery.exclude import exclude, with_folders
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.redact import redact
 from opensync_hooks.delivery.send import NO_LIMITS, Limits, send
@@ -64,9 +65,10 @@ class Syncer:
         if private := exclusions.private_reason(source.agent, located.session_id):
             yield SyncOutcome(located.session_id, excluded=private)
             return  # it is not even read
-        for session in source.read(located):
+        for session in with_folders(source.read(located)):
             is_main = session.id == located.session_id
-            reason = exclusions.reason(session)
+            existing = self._record(session.agent, session.id)
+            reason = exclude(session, source, exclusions, existing)
             if not is_preview:
                 exclusions.record(source.agent, session.id, reason)
             if reason:
@@ -74,7 +76,6 @@ class Syncer:
                 if is_main:
                     return  # its subagents are excluded with it
                 continue
-            existing = self._record(session.agent, session.id)
             if session.richer_origin and session.richer_origin == existing.origin():
                 continue  # the destination has these messages already, under other ids
             ended = replace(session, end_reason=end_reason) if is_main else session

@@ -1,25 +1,34 @@
 """Sessions that are not delivered: of excluded or opted-out projects, and private ones.
 
-Each such session has one small file of ours. A private session stays private in every later run,
-and an opted-out project stays so after its folder, and the file in it, are gone.
+Each such session has one small file of ours with the reason, and a private one another by which its
+forks are recognized. A private session stays private in every later run, and an opted-out project
+stays so after its folder, and the file in it, are gone.
 """
 
 from __future__ import annotations
 
+import glob
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
 
 from opensync_hooks.config import Config
 from opensync_hooks.hook import paths
 from opensync_hooks.model import Session
+from opensync_hooks.privacy import private_sessions
+from opensync_hooks.privacy.git_worktrees import in_repository
+from opensync_hooks.privacy.private_sessions import PrivateSession
 from opensync_hooks.system.files import atomic_write, read_file, session_file_stem
 
 IGNORE = ".opensync-ignore"
-_PRIVATE = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"
-"""The content of a private session's file; other files hold another reason."""
+_PRIVATE = (private_sessions.REASON, private_sessions.COPY_REASON)
+_NO_PROJECT = "no folder of it is known, so a rule under exclude in config.toml may apply"
+_MAX_MATCHES = 10_000
+"""A glob such as `/*/*/*` has more matches on the disk than there is time for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +48,43 @@ class Exclusions:
 
     def keep_private(self, agent: str, session_id: str) -> None:
         """Make the session private for good, whatever its later hooks say."""
-        self.record(agent, session_id, _PRIVATE)
+        self.record(agent, session_id, private_sessions.REASON)
+        if not self._path(agent, session_id, ".json").exists():
+            self._write(agent, PrivateSession(session_id))
 
     def private_reason(self, agent: str, session_id: str) -> str | None:
-        """Return why the session may not even be read; None if it is not private."""
-        return _PRIVATE if self._recorded(agent, session_id) == _PRIVATE else None
+        """Return why the session may never leave; None if it is not private."""
+        reason = self._recorded(agent, session_id)
+        return reason if reason and reason in _PRIVATE else None
 
     def reason(self, session: Session) -> str | None:
         """Return why the session is not delivered, as a sentence; None if it may be.
 
-        One folder that is excluded keeps the whole session here.
+        One folder that is excluded keeps the whole session here, whatever way leads into it.
         """
-        reason = self.private_reason(session.agent, session.id)
+        if reason := self._private_reason(session):
+            return reason
         folders = dict.fromkeys(filter(None, (session.project_path, *session.folders)))
         for folder in folders:
-            reason = reason or self._matching_glob(folder) or _opted_out(folder)
-        if reason is None and not all(map(os.path.exists, folders)):
+            if reason := self._matching_glob(folder) or _opted_out(folder):
+                return reason
+        if not all(map(os.path.exists, folders)):
             return self._recorded(session.agent, session.id)
-        return reason
+        return _NO_PROJECT if self.globs and not folders else None
+
+    def unread_private_ids(self, agent: str) -> list[str]:
+        """Return the private sessions whose forks are not recognized until they are read once."""
+        return [private.id for private in self._private_sessions(agent) if not private.digests]
+
+    def learn_forks(self, private: Session) -> None:
+        """Keep digests of a private session's first messages, by which forks are recognized."""
+        if digests := private_sessions.digests(private):
+            self._write(private.agent, PrivateSession(private.id, digests))
+
+    def is_private_fork(self, session: Session) -> bool:
+        """Return whether the session begins as a private one of the same agent does."""
+        digests = [private.digests for private in self._private_sessions(session.agent)]
+        return any(digests) and not private_sessions.digests(session).isdisjoint(*digests)
 
     def record(self, agent: str, session_id: str, reason: str | None) -> None:
         """Remember the result of `reason` for when the project is gone; None forgets it."""
@@ -74,43 +102,82 @@ class Exclusions:
         """Return how many sessions were excluded when they were last looked at."""
         return sum(1 for _ in self.folder.glob("*.txt")) if self.folder.is_dir() else 0
 
-    def _matching_glob(self, project: str | None) -> str | None:
-        names = list(_names(project))
-        for glob in self.globs:
-            pattern = str(Path(os.path.expanduser(glob)))  # noqa: PTH111 - Path raises for ~nobody
-            if any(fnmatch(name, pattern) for name in names):
-                return f"its project matches `{glob}` under exclude in config.toml"
+    def reasons(self) -> Counter[str]:
+        """Count the reasons of the sessions that were excluded when they were last looked at."""
+        paths = self.folder.glob("*.txt") if self.folder.is_dir() else ()
+        return Counter(_reason(path) or "" for path in paths)
+
+    def _private_reason(self, session: Session) -> str | None:
+        if reason := self.private_reason(session.agent, session.id):
+            return reason
+        origins = (session.parent_id, session.forked_from, session.id.partition(":")[0])
+        is_private = any(id_ and self.private_reason(session.agent, id_) for id_ in origins)
+        return private_sessions.COPY_REASON if is_private else None
+
+    def _private_sessions(self, agent: str) -> Iterator[PrivateSession]:
+        for path in self.folder.glob(f"{agent}-*.json") if self.folder.is_dir() else ():
+            private = PrivateSession.parse(read_file(path))
+            if private and self._path(agent, private.id, ".json") == path:
+                yield private
+
+    def _write(self, agent: str, private: PrivateSession) -> None:
+        atomic_write(self._path(agent, private.id, ".json"), private.dump())
+
+    def _matching_glob(self, folder: str) -> str | None:
+        projects = {path for project in _projects(folder) for path in (project, *project.parents)}
+        names = {name for path in projects for name in (str(path), path.name)}
+        for pattern in self.globs:
+            if any(fnmatch(name, rule) for rule in _resolved_globs(pattern) for name in names):
+                return f"its project matches `{pattern}` under exclude in config.toml"
         return None
 
     def _recorded(self, agent: str, session_id: str) -> str | None:
-        try:
-            return read_file(self._path(agent, session_id)).decode("utf-8").strip() or _PRIVATE
-        except FileNotFoundError:
-            return None
-        except ValueError:  # damaged, so the reason is unknown, and nothing may leave by mistake
-            return _PRIVATE
+        return _reason(self._path(agent, session_id))
 
-    def _path(self, agent: str, session_id: str) -> Path:
-        return self.folder / (session_file_stem(agent, session_id) + ".txt")
+    def _path(self, agent: str, session_id: str, suffix: str = ".txt") -> Path:
+        return self.folder / (session_file_stem(agent, session_id) + suffix)
 
 
-def _names(project: str | None) -> Iterator[str]:
-    """Yield what a glob may match: each folder up to the root, also without links, and its name."""
-    for path in {project, _resolve(project)} if project else set():
-        for folder in (Path(path), *Path(path).parents):
-            yield from (str(folder), folder.name)
-
-
-def _opted_out(project: str | None) -> str | None:
-    """Return a reason if there is an ignore file in the project or above it, up to the home."""
-    if not project or not Path(project).is_absolute():
+def _reason(path: Path) -> str | None:
+    try:
+        return read_file(path).decode("utf-8").strip() or private_sessions.REASON
+    except FileNotFoundError:
         return None
+    except ValueError:  # damaged, so the reason is unknown, and nothing may leave by mistake
+        return private_sessions.REASON
+
+
+def _projects(folder: str) -> Iterator[Path]:
+    """Yield the folder, itself without links, and both in the repository of their git worktree.
+
+    A worktree belongs to the same project as the repository that it was made from.
+    """
+    for path in map(Path, dict.fromkeys((folder, _resolve(folder)))):
+        yield path
+        yield from in_repository(path)
+
+
+def _resolved_globs(pattern: str) -> Iterator[str]:
+    """Yield the pattern, then without links: those of its beginning, and those that it matches."""
+    rule = str(Path(os.path.expanduser(pattern)))  # noqa: PTH111 - Path raises for ~nobody
+    yield rule
+    if Path(rule).is_absolute() and "\0" not in rule:
+        parts = Path(rule).parts
+        plain = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+        yield str(Path(_resolve(str(Path(*parts[:plain]))), *parts[plain:]))
+        matches = islice(glob.iglob(rule), _MAX_MATCHES)  # noqa: PTH207 - Path.glob refuses `/x`
+        yield from (glob.escape(_resolve(match)) for match in matches)
+
+
+def _opted_out(folder: str) -> str | None:
+    """Return a reason if there is an ignore file in the project or above it, up to the home."""
     home = _resolve(paths.home(os.environ.get))
-    for folder in (Path(project), *Path(project).parents):
-        if os.path.lexists(folder / IGNORE):
-            return f"{IGNORE} is in its project or above it"
-        if _resolve(str(folder)) == home:
-            break
+    for project in _projects(folder) if Path(folder).is_absolute() else ():
+        for path in (project, *project.parents):
+            if os.path.lexists(path / IGNORE):
+                return f"{IGNORE} is in its project or above it"
+            if _resolve(str(path)) == home:
+                break
     return None
 
 

@@ -221,15 +221,16 @@ def test_session_stays_excluded_when_its_project_is_gone(opensync: Harness) -> N
 
 def test_excluded_subagent_does_not_exclude_its_parent_or_the_others(opensync: Harness) -> None:
     closed = session(message("c1"), session_id="closed", project_path="/closed")
-    located = source_of(session(message("m1")), closed, session(message("o1"), session_id="open"))
+    main = session(message("m1"), project_path="/open")
+    located = source_of(main, closed, session(message("o1"), session_id="open"))
     config = replace(opensync.syncer.config, exclude=("/closed",))
     syncer = replace(opensync.syncer, config=config)
     reason = "its project matches `/closed` under exclude in config.toml"
-    main, subagent, other = syncer.preview(*located)
+    first, subagent, other = syncer.preview(*located)
     assert subagent == SyncOutcome("closed", excluded=reason)
-    assert isinstance(main, SessionDiff)
+    assert isinstance(first, SessionDiff)
     assert isinstance(other, SessionDiff)
-    assert (main.session.id, other.session.id) == ("s1", "open")
+    assert (first.session.id, other.session.id) == ("s1", "open")
     assert syncer.sync(*located).sessions == 2
     assert sorted(opensync.store.session_ids()) == ["open", "s1"]
 

@@ -38,12 +38,13 @@ class _Transcript:
 
     def session(self, session_id: str, thread: Thread) -> Session:
         indexed = tuple(thread.messages.values())
+        folder = self.index.relocated_cwd or next(iter(thread.folders), None)
         return Session(
             id=session_id,
             agent=DESCRIPTION.name,
             messages=TranscriptMessages(self.path, self.identity, indexed),
             charges=tuple(filter(None, map(charge, indexed))),
-            project_path=project_path(self.index.relocated_cwd or thread.cwd, self.index.worktrees),
+            project_path=project_path(folder, self.index.worktrees),
             model=thread.model,
             provider="anthropic" if (thread.model or "").startswith("claude") else None,
             created_at=thread.created_at,
@@ -52,7 +53,14 @@ class _Transcript:
             git_branch=thread.git_branch if thread.git_branch != "HEAD" else None,
             agent_version=thread.version,
             skipped=self.skipped,
+            folders=self._folders(thread),
         )
+
+    def _folders(self, thread: Thread) -> tuple[str, ...]:
+        """Return every folder that the session worked in, also the repository of a worktree."""
+        folders = dict.fromkeys(filter(None, (*thread.folders, self.index.relocated_cwd)))
+        projects = (project_path(folder, self.index.worktrees) for folder in folders)
+        return tuple(dict.fromkeys(filter(None, (*folders, *projects))))
 
 
 def read(path: Path, session_id: str, subagent_paths: Iterable[Path]) -> Iterator[Session]:

@@ -54,7 +54,8 @@ class Thread:
     """By id, in the order of the file."""
     nodes: list[Node] = field(default_factory=list)
     first_prompt: str = ""
-    cwd: str | None = None
+    folders: dict[str, None] = field(default_factory=dict)
+    """Every `cwd`, in the order of their first lines."""
     git_branch: str | None = None
     version: str | None = None
     model: str | None = None
@@ -125,8 +126,9 @@ class Thread:
         return self._node_by_uuid.get(uuid, START if line_type == "prompt" else index - 1)
 
     def _note_facts(self, line: Json, at: int | None) -> None:
-        """Keep what lines say about the session: the first folder, and the last of the rest."""
-        self.cwd = self.cwd or get_str(line, "cwd")
+        """Keep what lines say about the session: all folders, and the last of the rest."""
+        if folder := get_str(line, "cwd"):
+            self.folders[folder] = None
         self.git_branch = get_str(line, "gitBranch") or self.git_branch
         self.version = get_str(line, "version") or self.version
         if at is not None:

@@ -40,19 +40,19 @@ def read_session(stored: StoredSession) -> Session:
         charges += [charge] if charge else []
     times = [get_int(info, "time", "completed") for info in responses]
     times += [header.updated_at, *(message.created_at for message in messages)]
+    folders = [
+        header.directory,
+        *(get_str(info, "path", name) for name in ("cwd", "root") for info in responses),
+        header.worktree,
+    ]
     return Session(
         id=header.id,
         agent=DESCRIPTION.name,
         messages=tuple(messages),
         charges=tuple(charges),
         title=_title(header, messages),
-        project_path=_first(
-            (
-                header.directory,
-                *(get_str(info, "path", "cwd") for info in responses),
-                header.worktree,
-            )
-        ),
+        project_path=_first(folders),
+        folders=tuple(dict.fromkeys(folder for folder in folders if folder and folder != "/")),
         model=_first(get_str(info, "modelID") for info in reversed(responses)),
         provider=_first(get_str(info, "providerID") for info in reversed(responses)),
         created_at=header.created_at or _first(message.created_at for message in messages),

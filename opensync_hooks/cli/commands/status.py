@@ -67,7 +67,8 @@ def _privacy(status: Status) -> Iterator[_Row]:
     yield "Secrets", "masked" if status.redact else "not masked (redact = false)"
     yield "File contents", "included" if status.file_contents else "left out"
     if status.excluded:
-        yield "Excluded", count(status.excluded, "session")
+        reasons = (f"{number} {reason}" for reason, number in status.excluded_reasons.items())
+        yield "Excluded", f"{count(status.excluded, 'session')} ({'; '.join(reasons)})"
 
 
 def _agent(agent: AgentStatus) -> str:

@@ -81,7 +81,7 @@ def test_json_has_every_field() -> None:
         "destination": "embedded store", "key": None, "reachable": True, "authorised": True,
         "sessions": 1, "messages": 8, "waiting": 0, "parked": 0, "last_error": None,
         "last_error_at": None, "unpriced": [], "thinking": False,
-        "redact": True, "file_contents": False, "excluded": 0,
+        "redact": True, "file_contents": False, "excluded": 0, "excluded_reasons": {},
         "set_aside": [], "rest": None, "lost": {},
     }  # fmt: skip
 
