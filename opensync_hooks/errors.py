@@ -14,6 +14,7 @@ OpenSyncError                 the base class; also raised itself (exit code 1)
 ├── TimeLimitError            this session takes too long; what has arrived stays
 ├── RejectedError             the destination will never accept this item as it is
 ├── SourceError               a file of the agent's cannot be read now
+│   └── DamagedSourceError    a file of the agent's is damaged, so waiting does not help
 ├── RedactionError            secrets are not masked reliably, so nothing is sent
 └── BugError                  an exception that this package did not foresee (3)
 """
@@ -98,6 +99,10 @@ class RejectedError(OpenSyncError):
 
 class SourceError(OpenSyncError):
     kind = "source"
+
+
+class DamagedSourceError(SourceError):
+    kind = "damaged source"
 
 
 class RedactionError(OpenSyncError):

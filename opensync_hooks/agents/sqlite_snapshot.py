@@ -9,20 +9,27 @@ Never writes, copies, checkpoints or cleans up. The transaction ends before the 
 rollback mode, a reader blocks every commit of the owner.
 """
 
+import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opensync_hooks.errors import SourceError
+from opensync_hooks.errors import DamagedSourceError, SourceError
 
+_NO_LINK = "Name the database itself, not a link, in the variable that says where it is."
 LOCK_TIMEOUT_S = 3.0
 """For an owner that locks readers out. The worker has other sessions to sync meanwhile."""
 _ATTEMPTS = 3
 _WAL_FORMAT = b"\x02\x02"
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+# POSIX drops all locks of a process on a file when it closes any descriptor of it, and a thread
+# that looks at the header closes one: what another thread reads could change under its hands.
+_FILE_LOCKS = tuple(threading.RLock() for _ in range(64))
 
 T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]
@@ -36,11 +43,41 @@ class _FileState:
     version: tuple[int, int, int]
 
 
-def read(path: Path, query: Query[T], *, forbidden: frozenset[str] = frozenset()) -> T:
+def read(
+    path: Path,
+    query: Query[T],
+    *,
+    forbidden: frozenset[str] = frozenset(),
+    follows_link: bool = False,
+) -> T:
     """Return what `query` makes of one state of the database; text arrives as undecoded bytes.
 
-    Tables in `forbidden` cannot be read at all. Raises SourceError, also if there is no file.
+    Tables in `forbidden` cannot be read at all. `follows_link`: the path may be a link to a file of
+    the same user. Raises SourceError, also if there is no file, and DamagedSourceError.
     """
+    if follows_link and path.is_symlink():
+        path = _linked_file(path)
+    with _FILE_LOCKS[hash(os.path.realpath(path)) % len(_FILE_LOCKS)]:
+        return _read(path, query, forbidden)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def _linked_file(path: Path) -> Path:
+    target = path.resolve()
+    try:
+        owner = target.stat().st_uid
+    except OSError as error:
+        reason = f"{path}: a link to {target}, which cannot be read ({error.strerror})."
+        raise SourceError(reason, "Connect the disk that it leads to.") from error
+    if hasattr(os, "getuid") and owner != os.getuid():
+        raise SourceError(f"{path}: a link to a file of another user.", _NO_LINK)
+    return target
+
+
+def _read(path: Path, query: Query[T], forbidden: frozenset[str]) -> T:
     for _ in range(_ATTEMPTS):
         _refuse_special_files(path)
         state = _file_state(path)
@@ -82,7 +119,7 @@ def _refuse_special_files(path: Path) -> None:
         if not stat.S_ISREG(mode):
             raise SourceError(
                 f"{file}: a link, or not a regular file.",
-                "Name the database itself, not a link, in the variable that says where it is.",
+                _NO_LINK,
             )
 
 
@@ -130,5 +167,11 @@ def _source_error(path: Path, error: Exception) -> SourceError:
         return SourceError(
             f"{path}: cannot be opened without creating files beside it ({error}).",
             "Start the program that owns it once, or copy it with its -wal elsewhere.",
+        )
+    if code in _DAMAGED:
+        return DamagedSourceError(
+            f"{path}: not readable as a database ({error}).",
+            "Close the program that owns it, and restore the file from a backup or with "
+            "`sqlite3 FILE .recover`. Everything else is synced meanwhile.",
         )
     return SourceError(f"{path}: not readable as a database ({error}).", "It is read again later.")

@@ -77,7 +77,10 @@ class Syncer:
                     return  # its subagents are excluded with it
                 continue
             if session.richer_origin and session.richer_origin == existing.origin():
-                continue  # the destination has these messages already, under other ids
+                # The destination has these messages already, under other ids.
+                if session.is_partial and not is_preview:
+                    yield SyncOutcome(session.id, is_partial=True)
+                continue
             ended = replace(session, end_reason=end_reason) if is_main else session
             estimated = estimate_tokens(ended) if self.config.estimate_tokens else ended
             redacted = redact(estimated, self.config)

@@ -71,6 +71,8 @@ class Conversation:
     parent_id: str | None = None
     children: tuple[str, ...] = ()
     is_settled: bool = True
+    is_provisional: bool = False
+    """A richer copy may be readable later."""
     request_ids: frozenset[str] = frozenset()
     """The turns that this copy holds, by the ids that hooks report."""
     costs: Mapping[str, float] = field(default_factory=dict)

@@ -5,8 +5,9 @@
                    with results, but without times, and without what preceded a compaction
     transcript     text and calls; often empty where there is a database
 
-A poorer copy is read only if the richer ones have nothing. A copy that cannot be read is an error,
-not a reason to read the next one: a session must not arrive poorer because the editor was writing.
+A poorer copy is read only if the richer ones have nothing, or cannot be read. Of a copy that may be
+readable later, the session is then partial: a session must not stay poorer because the editor was
+writing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from opensync_hooks.agents.cursor.conversation import Conversation
 from opensync_hooks.agents.cursor.locations import changed_at
 from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.cursor.projects import EditorWindows
+from opensync_hooks.errors import DamagedSourceError, SourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +48,32 @@ class SessionCopies:
         """Return the richest copy; `roots`: the window's folders as hooks reported them."""
         cwd = next(iter(roots), None)
         empty: Conversation | None = None
+        failures: list[SourceError] = []
         for path in self.paths.databases:
-            rows = state_db.read_rows(path, session_id)
-            if rows is None:
+            try:
+                conversation = self._read_database(path, session_id, cwd)
+            except SourceError as error:
+                failures.append(error)
                 continue
-            conversation = composer.to_conversation(session_id, rows)
-            if conversation.has_content:
+            if conversation and conversation.has_content:
                 return self._completed(conversation, roots)
-            blob_graph = state_db.read_graph(path, session_id)
-            if blob_graph:
-                view = graph.to_conversation(session_id, blob_graph)
-                view = view.with_missing_from(conversation)
-                return self._completed(self._restored(view, cwd), roots)
-            empty = conversation.with_missing_from(empty)
+            empty = conversation.with_missing_from(empty) if conversation else empty
         in_files = self._read_chat(session_id, cwd) or self._read_transcript(session_id, cwd)
+        if failures and not (in_files and in_files.has_content):
+            raise failures[0]
         best = in_files.with_missing_from(empty) if in_files else empty
-        return self._completed(best, roots) if best else None
+        return self._completed(_without(best, failures), roots) if best else None
+
+    def _read_database(self, path: Path, session_id: str, cwd: str | None) -> Conversation | None:
+        rows = state_db.read_rows(path, session_id)
+        if rows is None:
+            return None
+        conversation = composer.to_conversation(session_id, rows)
+        blob_graph = None if conversation.has_content else state_db.read_graph(path, session_id)
+        if blob_graph is None:
+            return conversation
+        view = graph.to_conversation(session_id, blob_graph).with_missing_from(conversation)
+        return self._restored(view, cwd)
 
     def _read_chat(self, session_id: str, cwd: str | None) -> Conversation | None:
         """Return the chat that has content: of two, the one in the hook's folder, or the newer."""
@@ -105,6 +117,15 @@ class SessionCopies:
             roots = tuple(filter(None, (self.windows.folder_of(session_id),)))
         resolved = projects.resolve(conversation, roots)
         return replace(resolved, children=(*children, *unlisted))
+
+
+def _without(conversation: Conversation, failures: list[SourceError]) -> Conversation:
+    """Return the copy as one that may be the poorer, because others could not be read."""
+    if not failures:
+        return conversation
+    is_final = all(isinstance(error, DamagedSourceError) for error in failures)
+    skipped = {**conversation.skipped, "database unreadable": len(failures)}
+    return replace(conversation, is_provisional=not is_final, skipped=skipped)
 
 
 def read_single_file(path: Path) -> Conversation | None:

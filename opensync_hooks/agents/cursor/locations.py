@@ -64,15 +64,27 @@ class SessionFiles:
 
 
 def locate(paths: CursorPaths, session_id: str) -> Located | None:
-    """Find all copies of a session. Raises SourceError if a database cannot be read."""
-    entries = ((path, state_db.read_summary(path, session_id)) for path in paths.databases)
-    return SessionFiles(
+    """Find all copies of a session. Raises SourceError if it may be in an unreadable database."""
+    summaries: list[tuple[Path, ComposerSummary]] = []
+    failure: SourceError | None = None
+    for path in paths.databases:
+        try:
+            summary = state_db.read_summary(path, session_id)
+        except SourceError as error:
+            failure = failure or error
+            continue
+        if summary:
+            summaries.append((path, summary))
+    located = SessionFiles(
         session_id,
-        summaries=[(path, summary) for path, summary in entries if summary],
+        summaries=summaries,
         chats=list(chats.find_databases(paths.chats, session_id)),
         transcripts=transcripts.find_files(paths.projects, session_id),
         subagents=transcripts.subagent_files(paths.projects, session_id),
     ).location()
+    if located is None and failure:
+        raise failure
+    return located
 
 
 def locate_file(path: Path) -> Located | None:
@@ -87,10 +99,8 @@ def all_sessions(paths: CursorPaths) -> Iterator[Located]:
     """Yield every session that is neither empty nor another session's subagent.
 
     A database that cannot be read is yielded in place of its sessions: reading it gives the reason.
-    Sessions in files are then left out, because the database may hold richer copies of them.
     """
     sessions = _index_files(paths)
-    is_complete = True
     for path in paths.databases:
         try:
             for summary in list(state_db.read_summaries(path)):
@@ -99,7 +109,6 @@ def all_sessions(paths: CursorPaths) -> Iterator[Located]:
                     session.session_id = summary.session_id
                     session.summaries.append((path, summary))
         except SourceError:
-            is_complete = False
             yield Located(path.name, path, int(changed_at(path) * 1000), "")
     summaries = (summary for session in sessions.values() for _, summary in session.summaries)
     children = {transcripts.file_name(child) for summary in summaries for child in summary.children}
@@ -107,7 +116,7 @@ def all_sessions(paths: CursorPaths) -> Iterator[Located]:
     for name, session in sessions.items():
         has_parent = name not in own and any(file.parent in own for file in session.transcripts)
         # A subagent whose parent is gone, or does not list it, is only reached from here.
-        if name not in children and not has_parent and (is_complete or session.summaries):
+        if name not in children and not has_parent:
             located = session.location()
             if located:
                 yield located

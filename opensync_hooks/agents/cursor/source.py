@@ -97,7 +97,7 @@ class CursorSource:
         """Return whether the last turn is complete, and is the one that has just ended."""
         hook_facts = self._hook_facts(trigger.session_id)
         copy = self._copies.read(trigger.session_id, _roots(hook_facts))
-        if copy is None or not copy.is_settled:
+        if copy is None or not copy.is_settled or copy.is_provisional:
             return False
         if not trigger.awaits or trigger.awaits in copy.request_ids:
             return True
@@ -133,7 +133,8 @@ class CursorSource:
             session = conversation.to_session(copy, hook_facts)
             changed_at = max(session.updated_at or 0, located.changed_at)
             is_abandoned = time.time() * 1000 - changed_at >= _ABANDONED_MS
-            yield replace(session, is_partial=session.is_partial and not is_abandoned)
+            is_partial = copy.is_provisional or (session.is_partial and not is_abandoned)
+            yield replace(session, is_partial=is_partial)
             folders = tuple(filter(None, (copy.project_path, *copy.folders)))
             pending.extend((child, session_id, folders) for child in copy.children)
 

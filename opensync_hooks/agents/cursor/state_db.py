@@ -56,6 +56,8 @@ class ComposerSummary:
     mark: str
     changed_at: int
     is_empty: bool
+    is_damaged: bool = False
+    """Its rows are in a damaged part of the file."""
     children: tuple[str, ...] = ()
 
 
@@ -70,7 +72,7 @@ def read_graph(path: Path, session_id: str) -> Graph | None:
 
 
 def read_summary(path: Path, session_id: str) -> ComposerSummary | None:
-    return _read(path, lambda db: _summary(db, session_id, _value(db, _PREFIX + session_id)))
+    return _read(path, lambda db: _summary(db, session_id))
 
 
 def read_summaries(path: Path) -> Iterator[ComposerSummary]:
@@ -91,7 +93,9 @@ def _read(path: Path, work: sqlite_snapshot.Query[T | None]) -> T | None:
     def checked(db: sqlite3.Connection) -> T | None:
         return work(db) if _has_table(db, "cursorDiskKV") else None
 
-    return sqlite_snapshot.read(path, checked, forbidden=_LOGIN) if path.is_file() else None
+    if not path.is_file() and not path.is_symlink():
+        return None
+    return sqlite_snapshot.read(path, checked, forbidden=_LOGIN, follows_link=True)
 
 
 def _has_table(db: sqlite3.Connection, name: str) -> bool:
@@ -111,7 +115,7 @@ def _bubble_range(session_id: str) -> tuple[str, str]:
 
 
 def _rows(db: sqlite3.Connection, session_id: str) -> ComposerRows | None:
-    composer = _value(db, _PREFIX + session_id)
+    composer = _document(db, session_id)
     if composer is None:
         return None
     start, end = _bubble_range(session_id)
@@ -151,23 +155,42 @@ def _unhexed(value: bytes) -> bytes:
         return value
 
 
+def _document(db: sqlite3.Connection, session_id: str) -> bytes | None:
+    """Return the session's document, or an empty one where only its bubbles are left."""
+    damage: sqlite3.DatabaseError | None = None
+    try:
+        composer = _value(db, _PREFIX + session_id)
+        if composer is not None and decode_dict(composer) is not None:
+            return composer
+    except sqlite3.DatabaseError as error:
+        damage = error
+    query = "SELECT 1 FROM cursorDiskKV WHERE key >= ? AND key < ? LIMIT 1"
+    has_bubbles = db.execute(query, tuple(map(as_parameter, _bubble_range(session_id)))).fetchone()
+    if damage and not (has_bubbles and sqlite_snapshot.is_damage(damage)):
+        raise damage
+    return b"{}" if has_bubbles else None
+
+
 def _page(db: sqlite3.Connection, after: str) -> list[tuple[str, ComposerSummary | None]]:
+    """Return the next keys. The values are read one by one: a damaged page is that of a few."""
     query = (
-        "SELECT key, value FROM cursorDiskKV WHERE key > ? AND key < 'composerData;'"
-        " ORDER BY key LIMIT ?"
+        "SELECT key FROM cursorDiskKV WHERE key > ? AND key < 'composerData;' ORDER BY key LIMIT ?"
     )
-    page = []
-    for raw_key, value in db.execute(query, (after, _PAGE_SIZE)).fetchall():
-        key = raw_key.decode("utf-8", "replace")
-        session_id = key.removeprefix(_PREFIX)
-        is_document = session_id and isinstance(value, bytes) and decode_dict(value) is not None
-        page.append((key, _summary(db, session_id, value) if is_document else None))
-    return page
+    keys = [key.decode("utf-8", "replace") for (key,) in db.execute(query, (after, _PAGE_SIZE))]
+    return [(key, _listed(db, key.removeprefix(_PREFIX))) for key in keys]
 
 
-def _summary(
-    db: sqlite3.Connection, session_id: str, composer: bytes | None
-) -> ComposerSummary | None:
+def _listed(db: sqlite3.Connection, session_id: str) -> ComposerSummary | None:
+    try:
+        return _summary(db, session_id) if session_id else None
+    except sqlite3.DatabaseError as error:
+        if not sqlite_snapshot.is_damage(error):
+            raise
+        return ComposerSummary(session_id, "", 0, is_empty=False, is_damaged=True)
+
+
+def _summary(db: sqlite3.Connection, session_id: str) -> ComposerSummary | None:
+    composer = _document(db, session_id)
     if composer is None:
         return None
     document = as_dict(composer)

@@ -133,7 +133,7 @@ def test_turn_abandoned_long_ago_is_not_partial(editor: Editor, source: CursorSo
     assert not only(source, "s1").is_partial
 
 
-def test_turn_is_not_awaited_where_bubbles_bear_no_turn_ids(
+def test_nothing_tells_whether_the_turn_is_there_where_bubbles_bear_no_turn_ids(
     editor: Editor, source: CursorSource, notes: HookNotes
 ) -> None:
     """Before 2026 bubbles bore no turn ids, so the turn that the hook reports would never come."""
@@ -141,7 +141,7 @@ def test_turn_is_not_awaited_where_bubbles_bear_no_turn_ids(
     draft.add_turn(1)
     draft.save()
     notes.add("s1", HookFacts((TurnUsage("named-elsewhere", None, Usage(output_tokens=1)),)))
-    assert source.is_settled(Trigger("cursor", "s1", awaits="named-elsewhere-too"))
+    assert source.is_settled(Trigger("cursor", "s1", awaits="named-elsewhere-too")) is None
 
 
 def test_missing_row_of_an_earlier_turn_is_not_awaited(
