@@ -165,6 +165,8 @@ class Attacker:
         planted = self.random.choice((path, path.with_name("link"), path / "link", below))
         if not os.path.realpath(planted.parent).startswith(str(self.roots)):
             return  # behind a link that was planted before
+        if planted.parent == self.roots / ".claude" / "projects":
+            return  # a project may be the user's own link
         with suppress(OSError):
             if planted.is_dir() and not planted.is_symlink():
                 shutil.rmtree(planted)
@@ -235,7 +237,6 @@ def _link(path: Path, target: Path) -> None:
 
 
 _LINKS = {
-    "a project of Claude Code's": (".claude/projects/linked", "."),
     "a transcript": (f".claude/projects/-work/{_SESSION}.jsonl", f"{_SESSION}.jsonl"),
     "a session's folder": (f".claude/projects/-work/{_SESSION}", ".."),
     "the subagents of a session": (f".claude/projects/-work/{_SESSION}/subagents", "."),

@@ -11,10 +11,10 @@ from typing import Any
 class TranscriptWriter:
     """Appends to one transcript. Each line's parent is the line before, unless `parent` is set."""
 
-    def __init__(self, path: Path, *, began: int = 1_767_225_600) -> None:
+    def __init__(self, path: Path, *, began: int = 1_767_225_600, first: int = 0) -> None:
         self.path = path
         self.last: str | None = None
-        self._count = 0
+        self._count = first
         self._began = began
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -28,6 +28,8 @@ class Node:
     is_typed: bool = False
     """A person typed this prompt while the agent was waiting for one."""
     is_compaction: bool = False
+    files: int = 1
+    """The copies of the transcript that have this line, one bit each."""
 
 
 def undone(nodes: Sequence[Node]) -> frozenset[int]:
@@ -52,7 +54,11 @@ def _replaced_prompts(nodes: Sequence[Node]) -> set[int]:
         # No rewind leads behind a compaction: such a parent is stale.
         if node.is_typed and node.parent > compacted_at:
             siblings = prompts_of.setdefault(node.parent, [])
-            replaced.update(prompt for prompt in siblings if last_spoken[prompt] < index)
+            replaced.update(
+                prompt
+                for prompt in siblings
+                if last_spoken[prompt] < index and nodes[prompt].files & node.files
+            )
             siblings[:] = (prompt for prompt in siblings if prompt not in replaced)
             siblings.append(index)
     return replaced

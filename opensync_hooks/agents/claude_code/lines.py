@@ -23,12 +23,17 @@ class Span:
 
     offset: int
     length: int
+    file: int = 0
+    """Which of the session's transcripts it is in."""
 
 
-def scan(file: BinaryIO, end: int, on_skip: Callable[[str], None]) -> Iterator[tuple[Span, Json]]:
+def scan(
+    file: BinaryIO, end: int, on_skip: Callable[[str], None], number: int = 0
+) -> Iterator[tuple[Span, Json]]:
     """Yield every record before `end`: each line that is a JSON object, or the objects in it.
 
-    `on_skip` gets the reason for each piece that is passed over.
+    `on_skip` gets the reason for each piece that is passed over. `number`: that of the file among
+    the copies of a transcript.
     """
     offset = 0
     while offset < end:
@@ -37,7 +42,8 @@ def scan(file: BinaryIO, end: int, on_skip: Callable[[str], None]) -> Iterator[t
         start, offset = offset, offset + len(raw)
         if raw.endswith(b"\n") or offset == end:
             reason = "unreadable line" if raw.endswith(b"\n") else "torn last line"
-            yield from _records(raw, start, partial(on_skip, reason))
+            for (position, length), line in _records(raw, partial(on_skip, reason)):
+                yield Span(start + position, length, number), line
         elif not raw:
             return  # the file has become shorter
         else:
@@ -45,16 +51,16 @@ def scan(file: BinaryIO, end: int, on_skip: Callable[[str], None]) -> Iterator[t
             on_skip("line too long")
 
 
-def _records(raw: bytes, start: int, on_skip: Callable[[], None]) -> Iterator[tuple[Span, Json]]:
-    """Yield the records of one line that begins at `start`."""
+def _records(raw: bytes, on_skip: Callable[[], None]) -> Iterator[tuple[tuple[int, int], Json]]:
+    """Yield the offset and the length of each record in a line, and the record."""
     line = decode_dict(raw)
     if line is not None:
-        yield Span(start, len(raw)), line
+        yield (0, len(raw)), line
         return
     for piece in salvage.records(raw):
         record = piece and decode_dict(raw[piece[0] : sum(piece)])
         if piece and record:
-            yield Span(start + piece[0], piece[1]), record
+            yield piece, record
         else:
             on_skip()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,34 +32,48 @@ _ROLES: dict[str, Role] = {"prompt": "user", "queued": "user", "assistant": "ass
 
 
 @dataclass(frozen=True, slots=True)
-class TranscriptMessages:
-    """The messages of one thread. Each walk reads the file anew and holds one message in memory."""
+class IndexedFile:
+    """One transcript, as it was when it was indexed."""
 
     path: Path
     identity: tuple[int, int]
+    """It stays the same as long as the file is only appended to."""
+
+    @classmethod
+    def describing(cls, path: Path, file: BinaryIO) -> IndexedFile:
+        status = os.fstat(file.fileno())
+        return cls(path, (status.st_dev, status.st_ino))
+
+    def open(self) -> BinaryIO:
+        file = open_regular(self.path)
+        if self.describing(self.path, file) != self:
+            file.close()
+            raise SourceError(f"{self.path}: replaced while it was read.", "It is read again.")
+        return file
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptMessages:
+    """The messages of one thread. Each walk reads the files anew, one message at a time."""
+
+    files: tuple[IndexedFile, ...]
     index: tuple[IndexedMessage, ...]
 
     def __iter__(self) -> Iterator[Message]:
-        with open_regular(self.path) as file:
-            if file_identity(file) != self.identity:
-                raise SourceError(f"{self.path}: replaced while it was read.", "It is read again.")
+        with ExitStack() as stack:
+            opened = [stack.enter_context(file.open()) for file in self.files]
             for indexed in self.index:
-                message = _message(indexed, self._lines(file, indexed))
+                message = _message(indexed, self._lines(opened, indexed))
                 if message.parts:
                     yield message
 
-    def _lines(self, file: BinaryIO, indexed: IndexedMessage) -> Iterator[Json]:
+    def _lines(self, opened: Sequence[BinaryIO], indexed: IndexedMessage) -> Iterator[Json]:
         for span in indexed.spans:
-            line = read_span(file, span)
+            line = read_span(opened[span.file], span)
             if line is None:
-                raise SourceError(f"{self.path}: changed while it was read.", "It is read again.")
+                path = self.files[span.file].path
+                raise SourceError(f"{path}: changed while it was read.", "It is read again.")
             yield line
-
-
-def file_identity(file: BinaryIO) -> tuple[int, int]:
-    """Return what stays the same as long as the file is only appended to."""
-    status = os.fstat(file.fileno())
-    return status.st_dev, status.st_ino
 
 
 def charge(indexed: IndexedMessage) -> Charge | None:

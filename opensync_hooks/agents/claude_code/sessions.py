@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 
 from opensync_hooks.agents import titles
-from opensync_hooks.agents.claude_code import DESCRIPTION, lines
+from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines
 from opensync_hooks.agents.claude_code.index import TranscriptIndex
+from opensync_hooks.agents.claude_code.lines import Span
 from opensync_hooks.agents.claude_code.messages import (
+    IndexedFile,
     TranscriptMessages,
     charge,
     duration,
-    file_identity,
 )
 from opensync_hooks.agents.claude_code.projects import project_path
+from opensync_hooks.agents.claude_code.session_files import TranscriptSet
 from opensync_hooks.agents.claude_code.thread import Thread
 from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import open_regular
@@ -29,11 +34,10 @@ _MAX_META_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class _Transcript:
-    """An indexed file. The index is valid for this very file, up to its length at that time."""
+    """The indexed copies of one transcript, up to their lengths at that time."""
 
-    path: Path
+    files: tuple[IndexedFile, ...]
     index: TranscriptIndex
-    identity: tuple[int, int]
     skipped: Mapping[str, int]
 
     def session(self, session_id: str, thread: Thread) -> Session:
@@ -42,7 +46,7 @@ class _Transcript:
         return Session(
             id=session_id,
             agent=DESCRIPTION.name,
-            messages=TranscriptMessages(self.path, self.identity, indexed),
+            messages=TranscriptMessages(self.files, indexed),
             charges=tuple(filter(None, map(charge, indexed))),
             project_path=project_path(folder, self.index.worktrees),
             model=thread.model,
@@ -63,9 +67,30 @@ class _Transcript:
         return tuple(dict.fromkeys(filter(None, (*folders, *projects))))
 
 
-def read(path: Path, session_id: str, subagent_paths: Iterable[Path]) -> Iterator[Session]:
-    """Yield the session in the file at `path`, then its subagents and theirs."""
-    transcript = _load(path, is_subagent_file=False)
+def read(files: TranscriptSet) -> Iterator[Session]:
+    """Yield the session, unless its own transcript is gone, then its subagents and theirs."""
+    session_id = files.located.session_id
+    if files.transcripts:
+        yield from _main(session_id, _load(files.transcripts, is_subagent_file=False))
+    for paths in files.subagents.values():
+        yield _subagent(paths, session_id)
+
+
+def read_lone_subagent(files: TranscriptSet) -> Iterator[Session]:
+    """Yield the subagent in a file beside its session's, where 2.0 put it, as a session of its own.
+
+    There may be thousands of such files, too many to search for a session's own at each hook.
+    """
+    transcript = _load(files.transcripts, is_subagent_file=True)
+    thread, root_id = transcript.index.main, transcript.index.session_id
+    yield replace(
+        transcript.session(files.located.session_id, thread),
+        title=_subagent_title(root_id, thread.first_prompt) if root_id else None,
+        parent_id=root_id,
+    )
+
+
+def _main(session_id: str, transcript: _Transcript) -> Iterator[Session]:
     index = transcript.index
     title = titles.one_line(index.title)
     yield replace(transcript.session(session_id, index.main), title=title)
@@ -76,47 +101,50 @@ def read(path: Path, session_id: str, subagent_paths: Iterable[Path]) -> Iterato
             parent_id=session_id,
             skipped={},  # counted with the session that the file belongs to
         )
-    for subagent_path in subagent_paths:
-        yield _subagent(subagent_path, session_id)
 
 
-def read_lone_subagent(path: Path) -> Iterator[Session]:
-    """Yield the subagent in a file beside its session's, where 2.0 put it, as a session of its own.
-
-    There may be thousands of such files, too many to search for a session's own at each hook.
-    """
-    transcript = _load(path, is_subagent_file=True)
-    thread, root_id = transcript.index.main, transcript.index.session_id
-    yield replace(
-        transcript.session(path.stem, thread),
-        title=_subagent_title(root_id, thread.first_prompt) if root_id else None,
-        parent_id=root_id,
-    )
-
-
-def _subagent(path: Path, root_id: str) -> Session:
+def _subagent(paths: Sequence[Path], root_id: str) -> Session:
     """Return a subagent from its own file, whose lines name the root session, not the parent."""
-    transcript = _load(path, is_subagent_file=True)
+    transcript = _load(paths, is_subagent_file=True)
     thread = transcript.index.main
-    meta = _read_meta(path.with_suffix(".meta.json"))
+    meta = _read_meta(paths[-1].with_suffix(".meta.json"))
     outer = get_str(meta, "parentAgentId")
     return replace(
-        transcript.session(f"{root_id}:{path.stem}", thread),
+        transcript.session(f"{root_id}:{paths[-1].stem}", thread),
         title=_subagent_title(root_id, get_str(meta, "description") or thread.first_prompt),
         parent_id=f"{root_id}:agent-{outer}" if outer else root_id,
     )
 
 
-def _load(path: Path, *, is_subagent_file: bool) -> _Transcript:
+def _load(paths: Sequence[Path], *, is_subagent_file: bool) -> _Transcript:
+    """Index the copies of a transcript as one: each line once, in the order of their times."""
     index, skipped = TranscriptIndex(), Counter[str]()
-    with open_regular(path) as file:
-        end = os.fstat(file.fileno()).st_size
-        for span, line in lines.scan(file, end, lambda reason: skipped.update((reason,))):
+    files, scans = [], []
+    with ExitStack() as stack:
+        for number, path in enumerate(paths):
+            file = stack.enter_context(open_regular(path))
+            end = os.fstat(file.fileno()).st_size
+            scans.append(lines.scan(file, end, lambda reason: skipped.update((reason,)), number))
+            files.append(IndexedFile.describing(path, file))
+        for span, line in _merge(scans):
             index.add(span, line, is_subagent_file=is_subagent_file)
-        identity = file_identity(file)
     for thread in (index.main, *index.sidechains.values()):
         thread.mark_undone()
-    return _Transcript(path, index, identity, skipped)
+    return _Transcript(tuple(files), index, skipped)
+
+
+def _merge(scans: Sequence[Iterable[tuple[Span, Json]]]) -> Iterator[tuple[Span, Json]]:
+    """Yield the lines of all copies by their times, those of each copy in its own order."""
+    timed = heapq.merge(*map(_timed, scans), key=itemgetter(0))
+    return (record for _, record in timed)
+
+
+def _timed(scan: Iterable[tuple[Span, Json]]) -> Iterator[tuple[int, tuple[Span, Json]]]:
+    """Yield each line with the latest time so far: times step back at times, and may be missing."""
+    latest = 0
+    for span, line in scan:
+        latest = max(latest, line_types.timestamp(line) or 0)
+        yield latest, (span, line)
 
 
 def _read_meta(path: Path) -> Json:

@@ -9,8 +9,15 @@ from pathlib import Path
 
 from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines, sessions
 from opensync_hooks.agents.claude_code.content import text_of
+from opensync_hooks.agents.claude_code.session_files import (
+    TranscriptSet,
+    find_files,
+    own_transcript,
+    project_folders,
+    session_ids,
+)
 from opensync_hooks.agents.json_access import get_str
-from opensync_hooks.agents.safe_open import is_file, is_within, within
+from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookEvent, Json, Session, Trigger
@@ -25,6 +32,7 @@ class ClaudeCodeSource:
 
     def __init__(self, config: Path) -> None:
         self._projects = config / "projects"
+        self._real_projects = os.path.realpath(self._projects)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], home: str) -> ClaudeCodeSource:
@@ -49,72 +57,53 @@ class ClaudeCodeSource:
     def find(self, id_or_path: str) -> Located | None:
         path = Path(id_or_path)
         if path.suffix == ".jsonl" and is_file(path):
-            if path.parent.name == "subagents":
-                path = path.parent.parent.with_suffix(".jsonl")
-            return _located(path)
-        session_id = id_or_path.partition(":")[0]  # a subagent is synced with its parent
-        if not _SESSION_ID.fullmatch(session_id):
-            return None
-        copies = (_located(folder / f"{session_id}.jsonl") for folder in self._folders())
-        # `/cd` moves a transcript; if a copy stayed behind, the newer one is the session.
-        return max(filter(None, copies), key=lambda copy: copy.changed_at, default=None)
+            path = own_transcript(path)
+            files = self._files(path.stem, path)
+        else:
+            session_id = id_or_path.partition(":")[0]  # a subagent is synced with its parent
+            files = self._files(session_id) if _SESSION_ID.fullmatch(session_id) else None
+        return files.located if files else None
 
     def locate(self, trigger: Trigger) -> Located | None:
-        path = Path(trigger.path) if trigger.path else None
-        if path and path.name == f"{trigger.session_id}.jsonl" and self._is_in_project(path):
-            located = _located(path)
-            if located:
-                return located
-        return self.find(trigger.session_id)
+        """Return the session by its id alone: `/cd` moves transcripts, and payloads may lie."""
+        return self.find(trigger.session_id) if _SESSION_ID.fullmatch(trigger.session_id) else None
 
     def sessions(self) -> Iterable[Located]:
-        paths = (path for folder in self._folders() for path in folder.glob("*.jsonl"))
-        located = (_located(path) for path in paths if _SESSION_ID.fullmatch(path.stem))
-        return sorted(filter(None, located), key=lambda session: session.changed_at, reverse=True)
+        folders_of: dict[str, list[Path]] = {}
+        for folder in project_folders(self._projects):
+            for session_id in filter(_SESSION_ID.fullmatch, dict.fromkeys(session_ids(folder))):
+                folders_of.setdefault(session_id, []).append(folder)
+        files = (find_files(session_id, folders) for session_id, folders in folders_of.items())
+        located = (session.located for session in files if session)
+        return sorted(located, key=lambda session: session.changed_at, reverse=True)
 
     def is_settled(self, trigger: Trigger) -> bool:
         """At Stop the last message is usually not written yet, and often the file is missing."""
         if trigger.awaits is None:
             return True
-        located = self.locate(trigger)
-        return located is not None and _ends_with(located.path, trigger.awaits)
+        files = self._files(trigger.session_id)
+        return files is not None and any(
+            _ends_with(path, trigger.awaits) for path in files.transcripts
+        )
 
     def read(self, located: Located) -> Iterator[Session]:
+        files = self._files(located.session_id, located.path)
+        if files is None:
+            raise SourceError(f"{located.path}: no longer there.")
         if located.session_id.startswith(_SUBAGENT_PREFIX):
-            return sessions.read_lone_subagent(located.path)
-        return sessions.read(located.path, located.session_id, _subagent_paths(located.path))
+            return sessions.read_lone_subagent(files)
+        return sessions.read(files)
 
-    def _folders(self) -> Iterator[Path]:
-        return within(self._projects, sorted(self._projects.glob("*/")))
+    def _files(self, session_id: str, path: Path | None = None) -> TranscriptSet | None:
+        """Return a session's files in all projects; only those beside `path` if it is elsewhere."""
+        if path and not self._is_in_project(path):
+            return find_files(session_id, (path.parent,))
+        return find_files(session_id, project_folders(self._projects))
 
     def _is_in_project(self, path: Path) -> bool:
-        """Whether the file is directly in a project's folder: anyone may write a hook's payload."""
-        try:
-            folder = Path(os.path.realpath(path.parent))
-        except ValueError:  # a null byte, which no path has
-            return False
-        return folder.parent == Path(os.path.realpath(self._projects))
-
-
-def _located(path: Path) -> Located | None:
-    """Return the session in a file, if it is there; its subagents grow while it does not."""
-    statuses = []
-    for candidate in (path, *_subagent_paths(path)):
-        try:
-            statuses.append(candidate.stat())
-        except OSError:
-            if candidate == path:
-                return None
-    size = sum(status.st_size for status in statuses)
-    changed_ns = max(status.st_mtime_ns for status in statuses)
-    fingerprint = f"{len(statuses)}:{size}:{changed_ns}"
-    return Located(path.stem, path, changed_ns // 1_000_000, fingerprint)
-
-
-def _subagent_paths(path: Path) -> list[Path]:
-    folder = path.with_suffix("") / "subagents"
-    paths = sorted(folder.glob(f"{_SUBAGENT_PREFIX}*.jsonl"))
-    return paths if paths and is_within(path.parent, folder) else []
+        """Whether the file is in a project's folder, which may be a link."""
+        folders = path.parent.parent, Path(os.path.realpath(path.parent)).parent
+        return any(os.path.realpath(folder) == self._real_projects for folder in folders)
 
 
 def _ends_with(path: Path, digest: str) -> bool:

@@ -72,11 +72,12 @@ class Thread:
         return uuid in self._node_by_uuid
 
     def add(self, span: Span, line: Json, line_type: LineType) -> None:
-        if line["uuid"] in self:  # older versions repeated lines when a session was resumed
+        if line["uuid"] in self:  # another copy, or a line that was repeated by an older version
+            self.nodes[self._node_by_uuid[line["uuid"]]].files |= 1 << span.file
             return
         if line_type == "queued" and get_str(line, "attachment", "source_uuid") in self:
             line_type = "other"  # the prompt has a line of its own
-        node = self._add_node(line, line_type)
+        node = self._add_node(line, line_type, span.file)
         previous, at = self.updated_at, line_types.timestamp(line)
         self._note_facts(line, at if line_type != "other" else None)
         if line_type == "queued" or line.get("type") == "user":
@@ -103,13 +104,14 @@ class Thread:
         for message in self.messages.values():
             message.undone = bool(message.nodes) and gone.issuperset(message.nodes)
 
-    def _add_node(self, line: Json, line_type: LineType) -> int:
+    def _add_node(self, line: Json, line_type: LineType, file: int) -> int:
         index = len(self.nodes)
         node = Node(
             parent=self._parent(line, line_type, index),
             type=line_type,
             is_typed=line_type == "prompt" and line.get("promptSource") != "queued",
             is_compaction=line_types.is_compaction(line),
+            files=1 << file,
         )
         self.nodes.append(node)
         # Only now, as a line that names itself has no such parent.
