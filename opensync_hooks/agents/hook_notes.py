@@ -6,7 +6,6 @@ deleted, because the job that the event becomes is gone as soon as the session h
 
 import json
 import os
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
@@ -64,21 +63,17 @@ class HookNotes:
 
 def merged(existing: HookFacts, new: HookFacts) -> HookFacts:
     """Return both; a turn that was reported twice, as two registrations do, counts once."""
+    turns: dict[str, TurnUsage] = {}
+    for turn in (*existing.turns, *new.turns):
+        other = turns.get(turn.id, turn)
+        counts = (max(getattr(turn.usage, name), getattr(other.usage, name)) for name in _COUNTS)
+        turns[turn.id] = TurnUsage(turn.id, turn.model or other.model, Usage(*counts))
     return HookFacts(
-        turns=_merged_turns((*existing.turns, *new.turns)),
+        turns=tuple(turns.values()),
         cwd=new.cwd or existing.cwd,
         agent_version=new.agent_version or existing.agent_version,
         roots=tuple(dict.fromkeys((*new.roots, *existing.roots))),
     )
-
-
-def _merged_turns(turns: Iterable[TurnUsage]) -> tuple[TurnUsage, ...]:
-    by_id: dict[str, TurnUsage] = {}
-    for turn in turns:
-        other = by_id.get(turn.id, turn)
-        counts = (max(getattr(turn.usage, name), getattr(other.usage, name)) for name in _COUNTS)
-        by_id[turn.id] = TurnUsage(turn.id, turn.model or other.model, Usage(*counts))
-    return tuple(by_id.values())
 
 
 def _turn_usage(turn: Json) -> TurnUsage:

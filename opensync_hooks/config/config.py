@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,24 +76,17 @@ def update(environ: Mapping[str, str], edit: Callable[[dict[str, Any]], object])
     folders = Folders.from_environ(environ)
 
     def edit_and_check(document: dict[str, Any]) -> None:
-        was_usable = _is_usable(folders, document)
+        hint = ""
+        with suppress(NotConfiguredError):
+            parse(folders, document, {})
+            hint = "Nothing was changed."  # the error's own hint would speak of a broken file
         edit(document)
         try:
             parse(folders, document, {})
         except NotConfiguredError as error:
-            if was_usable:  # its hint speaks of a broken file, and the file is fine
-                raise NotConfiguredError(str(error), "Nothing was changed.") from None
-            raise
+            raise NotConfiguredError(str(error), hint or error.hint) from None
 
-    toml_file.change(folders.settings, folders.locks, edit_and_check)
-
-
-def _is_usable(folders: Folders, document: dict[str, Any]) -> bool:
-    try:
-        parse(folders, document, {})
-    except NotConfiguredError:
-        return False
-    return True
+    toml_file.change(folders, edit_and_check)
 
 
 def parse(folders: Folders, document: dict[str, Any], environ: Mapping[str, str]) -> Config:

@@ -20,12 +20,9 @@ def mask_key(key: str) -> str:
 
 
 def save_login(environ: Mapping[str, str], url: str, api_key: str) -> None:
-    folders = Folders.from_environ(environ)
-
-    def save(document: dict[str, Any]) -> None:
-        document.update(url=url, api_key=api_key)
-
-    toml_file.change(folders.settings, folders.locks, save)
+    toml_file.change(
+        Folders.from_environ(environ), lambda document: document.update(url=url, api_key=api_key)
+    )
 
 
 def forget_login(environ: Mapping[str, str]) -> bool:
@@ -37,7 +34,7 @@ def forget_login(environ: Mapping[str, str]) -> bool:
         removed.extend(name for name in ("url", "api_key") if document.pop(name, None) is not None)
 
     if folders.config.is_dir():  # also without config.toml: leftovers of it may hold the key
-        toml_file.change(folders.settings, folders.locks, remove)
+        toml_file.change(folders, remove)
     return bool(removed)
 
 
@@ -46,10 +43,9 @@ def server_key(environ: Mapping[str, str]) -> str:
     existing = load(environ).server_key
     if existing:
         return existing
-    folders = Folders.from_environ(environ)
 
     def save(document: dict[str, Any]) -> None:
         server = document.setdefault("server", {})
         server["key"] = server.get("key") or new_key()  # another process may have been faster
 
-    return str(toml_file.change(folders.settings, folders.locks, save)["server"]["key"])
+    return str(toml_file.change(Folders.from_environ(environ), save)["server"]["key"])

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from opensync_hooks.config import toml_edit
+from opensync_hooks.config.folders import Folders
 from opensync_hooks.errors import NotConfiguredError
 from opensync_hooks.system.files import atomic_write, ensure_private_folder, open_regular_file
 
@@ -47,9 +48,10 @@ def is_empty(path: Path) -> bool:
         return False
 
 
-def change(path: Path, locks: Path, edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+def change(folders: Folders, edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Apply `edit` to the document in the file and return it. Raises NotConfiguredError."""
-    with FileLock(ensure_private_folder(locks) / "config.lock", mode=0o600):
+    path = folders.settings
+    with FileLock(ensure_private_folder(folders.locks) / "config.lock", mode=0o600):
         # A killed process may have left its temporary file, and the key may be in it.
         for leftover in path.parent.glob(f".{path.name}.????????"):
             leftover.unlink(missing_ok=True)

@@ -57,8 +57,8 @@ def _may_purge(arguments: argparse.Namespace, environ: Mapping[str, str]) -> boo
         )
     files = user_data.find(environ)
     print_row("To delete", "permanently:" if files else "no settings, no sessions")
-    for file in files:
-        print_row("", f"{short_path(file.path)}: {file.content}")
+    for path, content in files:
+        print_row("", f"{short_path(path)}: {content}")
     if arguments.dry_run or arguments.yes or not files:
         return True
     if not can_ask():

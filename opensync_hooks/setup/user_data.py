@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
@@ -35,15 +34,8 @@ _CONTENTS = {
 """Name patterns of everything that we write into these folders."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One file or folder of ours, and what is in it."""
-
-    path: Path
-    content: str
-
-
-def find(environ: Mapping[str, str]) -> list[StoredFile]:
+def find(environ: Mapping[str, str]) -> list[tuple[Path, str]]:
+    """Return every file and folder of ours, each with a word about its contents."""
     return [file for folder in _folders(environ) for file in _find_in(folder)]
 
 
@@ -51,7 +43,7 @@ def roots(environ: Mapping[str, str]) -> list[Path]:
     """Return the fewest paths that hold all of it."""
     roots: list[Path] = []
     for folder in filter(Path.is_dir, _folders(environ)):
-        roots += [folder] if _is_all_ours(folder) else [file.path for file in _find_in(folder)]
+        roots += [folder] if _is_all_ours(folder) else [path for path, _ in _find_in(folder)]
     return roots
 
 
@@ -65,11 +57,11 @@ def delete(environ: Mapping[str, str]) -> None:
             if _is_all_ours(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
-            for file in _find_in(folder):
-                if file.path.is_dir() and not file.path.is_symlink():
-                    shutil.rmtree(file.path)
+            for path, _ in _find_in(folder):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
                 else:
-                    file.path.unlink()
+                    path.unlink()
             with suppress(OSError):
                 folder.rmdir()
     remaining = roots(environ)
@@ -85,10 +77,10 @@ def _folders(environ: Mapping[str, str]) -> list[Path]:
     return list(map(Path, dict.fromkeys((paths.config(env), paths.data(env), paths.state(env)))))
 
 
-def _find_in(folder: Path) -> Iterator[StoredFile]:
+def _find_in(folder: Path) -> Iterator[tuple[Path, str]]:
     for pattern, content in _CONTENTS.items():
         for path in sorted(folder.glob(pattern)):
-            yield StoredFile(path, content)
+            yield path, content
 
 
 def _is_all_ours(folder: Path) -> bool:

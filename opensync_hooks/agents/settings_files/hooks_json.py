@@ -17,6 +17,7 @@ from opensync_hooks.agents.settings_files.file_change import FileChange, SideFil
 from opensync_hooks.agents.settings_files.hook_command import WAIT, command_blocker, is_ours
 from opensync_hooks.agents.settings_files.registration import (
     HookEntry,
+    Registration,
     RegistrationState,
     find_programs,
 )
@@ -28,19 +29,15 @@ Handler = dict[str, Any]
 LocatedHandler = tuple[json_edit.KeyPath, Handler]
 
 
-class HooksFile:
+class HooksFile(Registration):
     """The registration of an agent whose hooks are in a JSON file.
 
     The subclass of an agent knows where that file is, which events matter, and what a handler looks
     like.
     """
 
-    name: str
-    label: str
-    script: str
     programs: tuple[str, ...]
     """One of these may be installed although the agent has no folder yet."""
-    activation_hint: str
     events: tuple[str, ...]
     project_files: tuple[str, ...]
     """Further hooks files, in the project that the agent runs in."""
@@ -49,9 +46,6 @@ class HooksFile:
     _prunable: ClassVar[tuple[tuple[int, int], ...]]
     """Depths in a handler's key path: a container at the first that would be left empty is removed
     from the second on."""
-
-    def settings_path(self, env: paths.Lookup) -> Path:
-        raise NotImplementedError
 
     def is_installed(self, env: paths.Lookup) -> bool:
         folder = self.settings_path(env).parent

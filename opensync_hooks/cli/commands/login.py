@@ -4,6 +4,8 @@ import argparse
 import getpass
 import os
 import sys
+from contextlib import suppress
+from typing import Any
 
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.config import Folders
@@ -22,20 +24,21 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _login(arguments: argparse.Namespace) -> int:
     from opensync_hooks.destinations.opensync.login_check import check_login  # noqa: PLC0415 - requests costs 70 ms
 
-    url = base_url(arguments.url or os.environ.get("OPENSYNC_URL") or _ask_url())
+    address = arguments.url or os.environ.get("OPENSYNC_URL")
+    if not address and not sys.stdin.isatty():
+        raise UsageError("login: no URL given.", "opensync-hooks login --url URL --api-key-stdin")
+    url = base_url(address or input("OpenSync URL (https://your-name.convex.site): "))
     key = _read_key(from_stdin=arguments.api_key_stdin)
-    check_login(url, key, accepted_before=_was_accepted_before(url, key))
+    document: dict[str, Any] = {}
+    with suppress(NotConfiguredError):  # reported when the login is saved
+        document = read_document(os.environ)
+    previous_login = (document.get("url"), document.get("api_key"))
+    check_login(url, key, accepted_before=previous_login == (url, key))
     save_login(os.environ, url, key)
     print(f"Logged in: sessions now go to {url}. `opensync-hooks sync` sends earlier ones, too.")
     if os.environ.get("OPENSYNC_URL"):
         print("OPENSYNC_URL is set in this shell and overrides this login.")
     return 0
-
-
-def _ask_url() -> str:
-    if not sys.stdin.isatty():
-        raise UsageError("login: no URL given.", "opensync-hooks login --url URL --api-key-stdin")
-    return input("OpenSync URL (https://your-name.convex.site): ")
 
 
 def _read_key(*, from_stdin: bool) -> str:
@@ -53,14 +56,6 @@ def _read_key(*, from_stdin: bool) -> str:
             "Copy it from OpenSync's settings page.",
         )
     return key
-
-
-def _was_accepted_before(url: str, key: str) -> bool:
-    try:
-        document = read_document(os.environ)
-    except NotConfiguredError:  # reported when the login is saved
-        return False
-    return (document.get("url"), document.get("api_key")) == (url, key)
 
 
 def _logout(_: argparse.Namespace) -> int:

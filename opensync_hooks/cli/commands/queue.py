@@ -19,7 +19,7 @@ from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
 from opensync_hooks.system.formatting import ago, count
 from opensync_hooks.system.log import Log
-from opensync_hooks.system.terminal import print_error, print_line
+from opensync_hooks.system.terminal import confirm, print_error, print_line
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +141,7 @@ def _drop(arguments: argparse.Namespace, settings: Config, queue: QueueReport) -
     if items and not arguments.yes:
         if not sys.stdin.isatty():
             raise UsageError("queue drop: no terminal to ask on.", "Pass --yes.")
-        if input(f"Drop {len(items)}? [y/N] ").strip().lower() not in ("y", "yes"):
+        if not confirm(f"Drop {len(items)}?"):
             print("Nothing was dropped.")
             return 1
     queue.drop(items)

@@ -49,7 +49,12 @@ def proxy(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     if not config.url:
         yield ok("network", "not needed: sessions go to the embedded store")
         return
-    yield from _certificates(environ)
+    from opensync_hooks.destinations.opensync.transport import CA_BUNDLE_VARIABLES  # noqa: PLC0415 - as above
+
+    variable = next((name for name in CA_BUNDLE_VARIABLES if environ.get(name)), "")
+    if variable and not os.path.exists(environ[variable]):  # noqa: PTH110 - never raises
+        fact = f"{variable} names {environ[variable]}, which does not exist."
+        yield failed("TLS", fact, f"Correct or unset {variable}.")
     url = urlsplit(config.url)
     address = getproxies().get(url.scheme)
     if address is None or proxy_bypass(url.hostname or ""):
@@ -58,12 +63,3 @@ def proxy(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     scheme, _, rest = address.rpartition("//")
     host = rest.rpartition("@")[2].rstrip("/")  # without user name and password
     yield ok("proxy", f"requests go through {scheme or 'http:'}//{host}")
-
-
-def _certificates(environ: Mapping[str, str]) -> Iterator[Finding]:
-    from opensync_hooks.destinations.opensync.transport import CA_BUNDLE_VARIABLES  # noqa: PLC0415 - as above
-
-    variable = next((name for name in CA_BUNDLE_VARIABLES if environ.get(name)), "")
-    if variable and not os.path.exists(environ[variable]):  # noqa: PTH110 - never raises
-        fact = f"{variable} names {environ[variable]}, which does not exist."
-        yield failed("TLS", fact, f"Correct or unset {variable}.")
