@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -34,15 +34,10 @@ class Rates:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Rates:
         """Return the rates of a row of `table.json`."""
-        return cls(
-            input=row["input"],
-            output=row["output"],
-            cache_read=row["cache_read"],
-            cache_write_5m=row["cache_write_5m"],
-            cache_write_1h=row["cache_write_1h"],
-            above=row.get("above"),
-            beyond=cls.from_row(row["beyond"]) if "beyond" in row else None,
-        )
+        rates = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        if "beyond" in row:
+            rates["beyond"] = cls.from_row(row["beyond"])
+        return cls(**rates)
 
     def cost(self, usage: Usage) -> float:
         """Return the USD for one call. Reasoning is part of the output and not charged twice."""

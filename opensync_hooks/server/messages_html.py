@@ -70,9 +70,6 @@ def _message(message: Json, heading: str, max_characters: int) -> Html:
     )
 
 
-# ---- parts ---------------------------------------------------------------------------------------
-
-
 def _parts(message: Json) -> list[Json]:
     """Return the parts, with the message's text if no part has one, as other programs store it."""
     parts = [part for part in message["parts"] if isinstance(part, dict)]

@@ -124,9 +124,6 @@ def _page_number(query: Query) -> int:
     return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else 1
 
 
-# ---- the list ------------------------------------------------------------------------------------
-
-
 def _list(store: Store, fields: Query) -> Response:
     words = tuple(fields.get("q", "").split()[:_MAX_WORDS])
     query = SearchQuery(words, fields.get("agent", ""), fields.get("project", ""))
@@ -168,9 +165,6 @@ def _entry(store: Store, hit: SearchHit, words: tuple[str, ...]) -> Html:
     relatives = _relatives(store, hit.session)
     lines = [element("p", term + " ", link, class_="about") for term, link in relatives]
     return sessions_html.entry(hit, *lines, words=words)
-
-
-# ---- one session ---------------------------------------------------------------------------------
 
 
 def _session(store: Store, fields: Query) -> Response | None:

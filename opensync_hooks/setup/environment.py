@@ -5,20 +5,19 @@ the standard library is imported, because it runs before anything else is instal
 """
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
 from opensync_hooks.setup import environment_builder
-from opensync_hooks.system.files import ensure_private_folder
+from opensync_hooks.system.files import ensure_private_folder, process_lock
 
 _NAME = re.compile(r"env-[0-9a-f]{12}(-b)?")
 PROOF = "import opensync_hooks.cli.main, opensync_hooks.destinations.opensync.transport"
@@ -72,7 +71,11 @@ def build(root: Path, environ: Mapping[str, str]) -> Path:
     """Build an environment and switch to it. If that fails, everything is as it was."""
     data = link(environ).parent
     ensure_private_folder(data)
-    with _only_installation(data):
+    refusal = OpenSyncError(
+        f"{data}: another installation is running. Nothing was changed.",
+        "wait until it has finished",
+    )
+    with process_lock(data, refusal):
         folder = data / f"env-{digest(root)}"
         if folder.name == _target(link(environ)):  # broken, but hooks may still record jobs with it
             folder = folder.with_name(f"{folder.name}-b")
@@ -146,24 +149,3 @@ def _switch(link: Path, folder: Path) -> Path:
         temporary.unlink(missing_ok=True)
         return folder
     return link
-
-
-@contextmanager
-def _only_installation(folder: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process, whatever ends it. Raises OpenSyncError if taken."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise OpenSyncError(
-            f"{folder}: another installation is running. Nothing was changed.",
-            "wait until it has finished",
-        ) from None
-    finally:
-        os.close(descriptor)

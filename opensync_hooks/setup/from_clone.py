@@ -1,7 +1,7 @@
 """Build the private environment from a clone, then let it install itself; install.py runs this.
 
-The rest is `opensync-hooks install` in that environment. Only the standard library is imported,
-because the Python that runs install.py may have nothing else.
+The rest is `opensync-hooks install` in that environment. Only the standard library is imported
+here, as by all of the setup: the Python that runs install.py may have nothing else.
 """
 
 import argparse

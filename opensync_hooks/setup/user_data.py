@@ -6,17 +6,15 @@ with names of ours are deleted in it.
 
 import shlex
 import shutil
-import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
+from opensync_hooks.system.files import process_lock
 
 TIMEOUT = 10.0
-_POLL_SECONDS = 0.1
 _CONTENTS = {
     "config.toml": "settings and key",
     ".config.toml.*": "settings, half written",
@@ -52,7 +50,13 @@ def delete(environ: Mapping[str, str]) -> None:
 
     Raises OpenSyncError if a worker does not end, or if anything could not be deleted.
     """
-    with _no_worker(Path(paths.spool(environ.get))):
+    spool = Path(paths.spool(environ.get))
+    refusal = OpenSyncError(
+        f"{spool}: sessions are being delivered at this moment. Nothing of it was deleted.",
+        "run the same command again in a minute",
+    )
+    lock = spool / "worker.lock"  # a running worker would write its files again
+    with process_lock(lock, refusal, TIMEOUT) if lock.exists() else nullcontext():
         for folder in _folders(environ):
             if _is_all_ours(folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -85,29 +89,3 @@ def _find_in(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _is_all_ours(folder: Path) -> bool:
     return folder.name == paths.NAME and not folder.is_symlink()
-
-
-@contextmanager
-def _no_worker(spool: Path) -> Iterator[None]:
-    """Hold the worker's lock: a running worker would write its files again."""
-    lock = spool / "worker.lock"
-    if sys.platform == "win32" or not lock.exists():
-        yield
-        return
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    with lock.open("rb+") as file:
-        end = time.monotonic() + TIMEOUT
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise OpenSyncError(
-                        f"{spool}: sessions are being delivered at this moment. Nothing of it was "
-                        "deleted.",
-                        "run the same command again in a minute",
-                    ) from None
-                time.sleep(_POLL_SECONDS)
-        yield

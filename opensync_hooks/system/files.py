@@ -8,12 +8,15 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 import tempfile
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from opensync_hooks.errors import NotConfiguredError
+from opensync_hooks.errors import NotConfiguredError, OpenSyncError
 
 _ROOT = 0
 _SAFE_FLAGS = (
@@ -100,6 +103,33 @@ def sync_folder(folder: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+@contextmanager
+def process_lock(path: Path, refusal: OpenSyncError, timeout_s: float = 0.0) -> Iterator[None]:
+    """Lock a file or folder until the block or the process ends. Raises `refusal` if it is taken.
+
+    For code that has to run without `filelock`. On Windows, nothing is locked.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    deadline = time.monotonic() + timeout_s
+    fd = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise refusal from None
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _make_folders(path: Path) -> None:

@@ -51,12 +51,6 @@ class HooksFile(Registration):
         folder = self.settings_path(env).parent
         return folder.is_dir() or any(find_programs(env, self.programs, ".local/bin"))
 
-    def retention_days(self, _: paths.Lookup) -> int | None:
-        return None
-
-    def advice(self, _: paths.Lookup) -> str:
-        return ""
-
     def plan(self, env: paths.Lookup, command: str) -> FileChange | None:
         path = self.settings_path(env)
         before = read(path)

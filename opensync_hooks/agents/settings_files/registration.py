@@ -76,9 +76,9 @@ class Registration(Protocol):
         """
         ...
 
-    def retention_days(self, env: paths.Lookup) -> int | None:
+    def retention_days(self, _: paths.Lookup) -> int | None:
         """Return after how many days the agent deletes a session; None if it keeps them all."""
-        ...
+        return None
 
     def foreign_files(self, env: paths.Lookup) -> list[Path]:
         """Return the user's files in which other programs are registered with the agent."""
@@ -90,9 +90,9 @@ class Registration(Protocol):
         """Plan to take an npm package out of one of these files; `owns` recognizes its commands."""
         ...
 
-    def advice(self, env: paths.Lookup) -> str:
+    def advice(self, _: paths.Lookup) -> str:
         """Return what the user should know once the agent is registered; usually empty."""
-        ...
+        return ""
 
 
 def find_programs(env: paths.Lookup, names: tuple[str, ...], *folders: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders, load, settings
 from opensync_hooks.errors import OpenSyncError, as_opensync_error
 from opensync_hooks.privacy import self_test
+from opensync_hooks.system.sqlite import MOVE_AWAY
 
 Check = tuple[str, Callable[[], Iterator[Finding]]]
 
@@ -35,8 +36,9 @@ def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None)
     yield "sessions", partial(agents.storage, environ)
     yield "permissions", partial(storage.permissions, folders)
     yield "disk", partial(storage.disk, folders)
-    yield "ledger", partial(storage.ledger, folders)
-    yield "embedded store", partial(storage.store, folders)
+    new_ledger = "Move it away; the next run starts a new one, and nothing arrives twice."
+    yield "ledger", partial(storage.database, "ledger", folders.ledger, new_ledger)
+    yield "embedded store", partial(storage.database, "embedded store", folders.store, MOVE_AWAY)
     yield "queue", partial(queue.waiting, folders)
     if config is None:
         return

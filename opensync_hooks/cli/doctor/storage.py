@@ -78,21 +78,11 @@ def disk(folders: Folders) -> Iterator[Finding]:
         yield finding("disk", f"only {fact}.", "Free some space: queue and store need it.")
 
 
-def ledger(folders: Folders) -> Iterator[Finding]:
-    cure = "Move it away; the next run starts a new one, and nothing arrives twice."
-    yield _database("ledger", folders.ledger, cure)
-
-
-def store(folders: Folders) -> Iterator[Finding]:
-    """Check the embedded store. Only `--force` refills it, as the ledger has all as delivered."""
-    cure = "Move it away; without a login, `opensync-hooks sync --force` then fills a new one."
-    yield _database("embedded store", folders.store, cure)
-
-
-def _database(name: str, path: Path, cure: str) -> Finding:
+def database(name: str, path: Path, cure: str) -> Iterator[Finding]:
     """Have SQLite check one of our files, read-only."""
     if not path.exists():
-        return ok(name, "none yet")
+        yield ok(name, "none yet")
+        return
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
             problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
@@ -101,5 +91,6 @@ def _database(name: str, path: Path, cure: str) -> Finding:
     except sqlite3.Error as error:
         problems = [str(error)]
     if problems == ["ok"]:
-        return ok(name, f"undamaged, {size(path.stat().st_size)}")
-    return failed(name, f"{path}: damaged ({problems[0].splitlines()[0]}).", cure)
+        yield ok(name, f"undamaged, {size(path.stat().st_size)}")
+    else:
+        yield failed(name, f"{path}: damaged ({problems[0].splitlines()[0]}).", cure)
