@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,9 +43,9 @@ class HooksHome:
         return json.loads((self.content or b"").removeprefix(BOM))
 
     def install(self, command: str = "") -> file_change.FileChange | None:
-        return file_change.apply_plan(
-            lambda: self.agent.plan(self.env.get, command or self.command)
-        )
+        plan = partial(self.agent.plan, self.env.get, command or self.command)
+        return next(iter(file_change.apply_all(plan)), None)
 
     def uninstall(self) -> file_change.FileChange | None:
-        return file_change.apply_plan(lambda: self.agent.plan_removal(self.env.get))
+        changes = file_change.apply_all(partial(self.agent.plan_removal, self.env.get))
+        return next(iter(changes), None)

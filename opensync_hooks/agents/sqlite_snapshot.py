@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,7 +142,7 @@ def _run(path: Path, query: Query[T], forbidden: frozenset[str], *, immutable: b
     with closing(connection):
         connection.text_factory = bytes
         if forbidden:
-            connection.set_authorizer(_deny_reading(forbidden))
+            connection.set_authorizer(partial(_authorize, forbidden))
         connection.execute("BEGIN")
         try:
             return query(connection)
@@ -149,12 +150,9 @@ def _run(path: Path, query: Query[T], forbidden: frozenset[str], *, immutable: b
             connection.rollback()
 
 
-def _deny_reading(tables: frozenset[str]) -> Callable[..., int]:
-    def authorize(action: int, table: str | None, *_: Any) -> int:
-        is_denied = action == sqlite3.SQLITE_READ and table in tables
-        return sqlite3.SQLITE_DENY if is_denied else sqlite3.SQLITE_OK
-
-    return authorize
+def _authorize(forbidden: frozenset[str], action: int, table: str | None, *_: Any) -> int:
+    is_denied = action == sqlite3.SQLITE_READ and table in forbidden
+    return sqlite3.SQLITE_DENY if is_denied else sqlite3.SQLITE_OK
 
 
 def _source_error(path: Path, error: Exception) -> SourceError:

@@ -20,7 +20,7 @@ class Access:
 
     def __init__(self, port: int) -> None:
         self.on_login: Callable[[], None] = lambda: None
-        """Called after a login, when `login_path` is a new one."""
+        """Called in a thread of the server after a login, when `login_path` is a new one."""
         self.pages_path = f"/{secrets.token_urlsafe(16)}/"
         self._cookie_name = f"opensync_hooks_{port}"
         self._cookie_value = secrets.token_urlsafe(32)

@@ -8,7 +8,6 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from http.server import ThreadingHTTPServer
 from typing import Any, Self
@@ -59,10 +58,6 @@ class Server(ThreadingHTTPServer):
     def login_url(self) -> str:
         """The link that opens the pages in one browser; once used, a new one replaces it."""
         return self.url + self.access.login_path
-
-    def on_login(self, callback: Callable[[], None]) -> None:
-        """Call `callback`, in a thread of the server, whenever a browser has logged in."""
-        self.access.on_login = callback
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -156,7 +156,7 @@ def test_login_link_works_once_and_is_replaced(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new_urls: list[str] = []
-    server.on_login(lambda: new_urls.append(server.login_url))
+    server.access.on_login = lambda: new_urls.append(server.login_url)
     first = server.login_url
     for _ in range(2):  # browsers prefetch links
         assert requests.get(first, timeout=10, allow_redirects=False).status_code == 303

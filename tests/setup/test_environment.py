@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.setup import environment, environment_builder
+from opensync_hooks.setup import environment
 
 NOWHERE = "/nowhere"
 
@@ -31,7 +31,7 @@ class Machine:
         self.programs: tuple[str, ...] = ()
         self.failing: tuple[str, ...] = ()
         self.works = True
-        monkeypatch.setattr(environment_builder, "run", self._run)
+        monkeypatch.setattr(environment, "run", self._run)
         monkeypatch.setattr(environment, "works", lambda folder: self.works and folder.is_dir())
         monkeypatch.setattr("shutil.which", self._which)
 
@@ -189,7 +189,7 @@ def test_ways_to_create_an_environment_are_tried_in_order(machine: Machine) -> N
 def test_python_that_cannot_create_environments_gets_a_hint(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, programs: tuple[str, ...], hint: str
 ) -> None:
-    monkeypatch.setattr(environment_builder, "find_spec", lambda _: None)
+    monkeypatch.setattr(environment, "find_spec", lambda _: None)
     machine.programs = programs
     machine.failing = ("venv",)
     with pytest.raises(OpenSyncError, match="lacks ensurepip") as caught:
@@ -265,7 +265,7 @@ def test_variables_that_install_packages_elsewhere_do_not_reach_pip(tmp_path: Pa
         "PIP_INDEX_URL": "https://mirror",
         "HTTPS_PROXY": "http://proxy",
     }
-    process = environment_builder.run(["env"], tmp_path, shell)
+    process = environment.run(["env"], tmp_path, shell)
     variables = dict(line.split("=", 1) for line in process.stdout.splitlines())
     assert variables["PIP_USER"] == "0"
     assert {"PIP_INDEX_URL", "HTTPS_PROXY"} <= variables.keys()

@@ -6,11 +6,12 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.system.files import atomic_write
+
+_ATTEMPTS = 3
 
 
 class StaleError(SettingsError):
@@ -63,23 +64,24 @@ class FileChange:
                 _replace(side_file.path, None)
 
 
-def apply_plan(plan: Callable[[], FileChange | None], attempts: int = 3) -> FileChange | None:
-    """Plan a change and apply it; plan it again if the file changed in between."""
-    change = plan()
-    if change is None:
-        return None
-    try:
-        change.apply()
-    except StaleError:
-        if attempts == 1:
-            raise
-        return apply_plan(plan, attempts - 1)
-    return change
-
-
 def apply_all(plan: Callable[[], FileChange | None]) -> list[FileChange]:
-    """Plan and apply one change after the other, until there is nothing left to change."""
-    return list(iter(partial(apply_plan, plan), None))
+    """Plan and apply one change after the other, until there is nothing left to change.
+
+    If another program writes the file in between, the change is planned again, twice at most.
+    """
+    changes: list[FileChange] = []
+    attempts = _ATTEMPTS
+    while change := plan():
+        try:
+            change.apply()
+        except StaleError:
+            attempts -= 1
+            if not attempts:
+                raise
+        else:
+            changes.append(change)
+            attempts = _ATTEMPTS
+    return changes
 
 
 def read(path: Path) -> bytes | None:

@@ -29,7 +29,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         print(f"Serving the embedded store on {server.url}; the key is in config.toml.")
         # Flushed, as a pipe or a log would show it only when the server ends.
         print(f"To read your sessions, open  {server.login_url}", flush=True)
-        server.on_login(lambda: _print_new_link(server.login_url))
+        server.access.on_login = lambda: _print_new_link(server.login_url)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -364,7 +364,7 @@ def test_stale_change_is_planned_again(tmp_path: Path) -> None:
             home.path.write_bytes(b'{"model": "opus"}')
         return planned
 
-    file_change.apply_plan(plan)
+    file_change.apply_all(plan)
     assert home.value()["model"] == "opus"
     home.uninstall()
     assert home.content == b'{"model": "opus"}'
@@ -382,7 +382,7 @@ def test_file_that_keeps_changing_is_an_error(tmp_path: Path) -> None:
         return planned
 
     with pytest.raises(file_change.StaleError):
-        file_change.apply_plan(plan)
+        file_change.apply_all(plan)
     assert home.content == b'{"n": 3}'
 
 

@@ -10,7 +10,7 @@ import pytest
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.cursor.registration import CursorRegistration
 from opensync_hooks.agents.settings_files.blockers import BlockerKind
-from opensync_hooks.agents.settings_files.file_change import apply_plan
+from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
 
 AGENTS = (ClaudeCodeRegistration(), CursorRegistration())
@@ -21,7 +21,7 @@ def install(agent: HooksFile, home: Path) -> str:
     script = f"/opt/opensync_hooks/hooks/{agent.script}"
     command = f"/opt/bin/python3 -I -S {script}"
     env = {"HOME": str(home), "OPENSYNC_HOOKS_HOME": str(home / "ours")}
-    assert apply_plan(lambda: agent.plan(env.get, command))
+    assert apply_all(lambda: agent.plan(env.get, command))
     return command
 
 
