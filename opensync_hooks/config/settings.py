@@ -9,8 +9,6 @@ from opensync_hooks.config.config import Config, load, read_document, update
 from opensync_hooks.config.credentials import mask_key
 from opensync_hooks.errors import NotConfiguredError, UsageError
 
-Origin = Literal["environment", "config.toml", "default"]
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -47,7 +45,7 @@ class SettingValue:
 
     setting: Setting
     value: Any
-    origin: Origin
+    origin: Literal["environment", "config.toml", "default"]
 
 
 def find(name: str) -> Setting:
@@ -69,12 +67,11 @@ def values(environ: Mapping[str, str]) -> Iterator[SettingValue]:
     for setting in SETTINGS:
         value = _present_value(config, document, setting)
         if environ.get(setting.variable) and setting.kind in (str, bool):
-            origin: Origin = "environment"
+            yield SettingValue(setting, value, "environment")
         elif setting.name in _get_table(document, setting.table):
-            origin = "config.toml"
+            yield SettingValue(setting, value, "config.toml")
         else:
-            origin = "default"
-        yield SettingValue(setting, value, origin)
+            yield SettingValue(setting, value, "default")
 
 
 def value(environ: Mapping[str, str], name: str) -> SettingValue:

@@ -8,16 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from opensync_hooks.hook import paths
-from opensync_hooks.hook.entry import (
-    MAX_WAIT_MS,
-    PRIVATE,
-    PRIVATE_PREFIX,
-    WORKER,
-    ids_only,
-    is_private,
-    payload_argument,
-)
+from opensync_hooks.hook import entry, paths
 
 _DETACHED = 0x00000008 | 0x00000200 | 0x01000000  # no console, own group, outside of the job object
 
@@ -34,8 +25,9 @@ def serve(agent: str, root: str, variables: tuple[str, ...], answer: bytes) -> N
 
 
 def read_payload() -> bytes:
-    payload = payload_argument() or _read_stdin()
-    return ids_only(payload) if payload and is_private(os.environ.get(PRIVATE)) else payload
+    payload = entry.payload_argument() or _read_stdin()
+    is_private = entry.is_private(os.environ.get(entry.PRIVATE))
+    return entry.ids_only(payload) if payload and is_private else payload
 
 
 def _read_stdin() -> bytes:
@@ -48,7 +40,7 @@ def _read_stdin() -> bytes:
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    reader.join(MAX_WAIT_MS / 1000)
+    reader.join(entry.MAX_WAIT_MS / 1000)
     return b"".join(chunks)
 
 
@@ -59,14 +51,15 @@ def _write_event(spool: Path, agent: str, variables: tuple[str, ...], payload: b
     path = spool / f"{time.time_ns()}-{os.getpid()}.{agent}"
     with path.open("wb") as file:
         file.write(os.fsencode(head) + b"\n" + payload)
-        if payload.startswith(PRIVATE_PREFIX):  # if it were lost, `sync` would deliver the session
+        # If a private event were lost, `sync` would deliver the session.
+        if payload.startswith(entry.PRIVATE_PREFIX):
             file.flush()
             os.fsync(file.fileno())
     path.replace(f"{path}.event")
 
 
 def _start_worker(root: str) -> None:
-    arguments = [sys.executable, "-I", "-c", WORKER, root]
+    arguments = [sys.executable, "-I", "-c", entry.WORKER, root]
     flags = _DETACHED if sys.platform == "win32" else 0
     null = subprocess.DEVNULL
     subprocess.Popen(

@@ -13,7 +13,7 @@ MAX_CHARACTERS = 32_000
 """The limit for a message on a page with others; a longer one links to its own page."""
 _MIN_PART_COST = 200
 """Counted for every part, or thousands of tiny ones would make a huge page."""
-_SPEAKERS = {"user": "Prompt", "assistant": "Answer", "system": "System", "tool": "Tool"}
+_SPEAKERS = {"user": "Prompt", "assistant": "Answer", "tool": "Tool"}
 _UNDONE = "[undone]"
 _FENCED_CODE = re.compile(
     r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```[ \t]*$\n?|\Z)", re.DOTALL | re.MULTILINE
@@ -25,10 +25,8 @@ def conversation(messages: Iterator[Json], max_characters: int = MAX_CHARACTERS)
     """Show messages, with a heading wherever the speaker changes; injected texts have none."""
     articles, previous = [], ""
     for message in messages:
-        if message["role"] == "system":
-            articles.append(_message(message, "", max_characters))
-            continue
-        speaker = _SPEAKERS.get(message["role"], "Unknown")
+        is_injected = message["role"] == "system"
+        speaker = previous if is_injected else _SPEAKERS.get(message["role"], "Unknown")
         heading = "" if speaker == previous else speaker
         articles.append(_message(message, heading, max_characters))
         previous = speaker

@@ -44,8 +44,15 @@ KeyCheck = Callable[[str, str], str]
 """Takes an Authorization header and the key; returns the error, or an empty text."""
 
 
-class _JavaScriptError(Exception):
-    """An exception of the server's JavaScript, by its name there. Quotes nothing of the body."""
+class _HttpError(Exception):
+    """The response to a request that cannot be served. Quotes nothing of the body.
+
+    With status 500, an exception of the server's JavaScript, by its name there.
+    """
+
+    def __init__(self, text: str, status: int = 500) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def respond(store: Store, key: str, request: Request) -> Response:
@@ -60,8 +67,8 @@ def respond(store: Store, key: str, request: Request) -> Response:
         return route[1](store, request)
     except MissingIdError as error:
         return _error(400, str(error))
-    except _JavaScriptError as error:
-        return _error(500, str(error))
+    except _HttpError as error:
+        return _error(error.status, str(error))
     except UnreachableError as error:  # such as a full disk: 503 makes a client try again
         return _error(503, f"Error: {error}")
     except OpenSyncError as error:
@@ -108,7 +115,7 @@ def _put_message(store: Store, request: Request) -> Response:
 def _put_batch(store: Store, request: Request) -> Response:
     body = _parse_json(request.body)
     if not isinstance(body, dict):
-        raise _JavaScriptError("TypeError: Cannot read properties (reading 'sessions')")
+        raise _HttpError("TypeError: Cannot read properties (reading 'sessions')")
     reply = store.put_batch(body)
     counts = {"sessions": reply.sessions, "messages": reply.messages}
     return _json({"ok": True, **counts, "errors": list(reply.errors)})
@@ -124,16 +131,12 @@ def _sessions(store: Store, request: Request) -> Response:
 
 def _session(store: Store, request: Request) -> Response:
     stored = _requested_session(store, request)
-    if isinstance(stored, Response):
-        return stored
     messages = [_select(message, MESSAGE_FIELDS) for message in stored["messages"]]
     return _json({"session": _select(stored["session"], SESSION_FIELDS), "messages": messages})
 
 
 def _export(store: Store, request: Request) -> Response:
     stored = _requested_session(store, request)
-    if isinstance(stored, Response):
-        return stored
     form = request.query.get("format", "json")
     exported = store.export(stored["session"]["id"], form) or {}
     if form != "markdown":
@@ -162,18 +165,18 @@ ROUTES: dict[tuple[str, str], tuple[KeyCheck, Handler]] = {
 }
 
 
-def _requested_session(store: Store, request: Request) -> Json | Response:
-    """Return the session that the query names by the server's own id, or the error."""
+def _requested_session(store: Store, request: Request) -> Json:
+    """Return the session that the query names by the server's own id."""
     session_id = request.query.get("id")
     if not session_id:
-        return _error(400, "Missing session ID")
+        raise _HttpError("Missing session ID", 400)
     if not _ID_FORM.fullmatch(session_id):
         raise RejectedError(
             "ArgumentValidationError: Value does not match validator. Path: .sessionId"
         )
     stored = store.session(session_id)
     if stored is None or stored["session"]["id"] != session_id:
-        return _error(404, "Session not found")
+        raise _HttpError("Session not found", 404)
     return stored
 
 
@@ -181,27 +184,27 @@ def _parse_json(body: bytes) -> Any:
     """Parse as JavaScript does: drop a BOM, and replace invalid UTF-8 by U+FFFD."""
     text = body.decode(errors="replace").removeprefix("\ufeff")
     if not text:
-        raise _JavaScriptError("SyntaxError: Unexpected end of JSON input")
+        raise _HttpError("SyntaxError: Unexpected end of JSON input")
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise _JavaScriptError(f"SyntaxError: Unexpected token at position {error.pos}") from None
+        raise _HttpError(f"SyntaxError: Unexpected token at position {error.pos}") from None
     except ValueError:  # an integer of more digits than Python parses
-        raise _JavaScriptError("SyntaxError: a number that is not finite") from None
+        raise _HttpError("SyntaxError: a number that is not finite") from None
     except RecursionError:
         raise RejectedError("Value is too nested") from None
 
 
 def _refuse_constant(_name: str) -> NoReturn:
     """Refuse NaN and Infinity, which Python's parser would accept."""
-    raise _JavaScriptError("SyntaxError: Unexpected token")
+    raise _HttpError("SyntaxError: Unexpected token")
 
 
 def _object(body: Any, first_field: str) -> Json:
     """Return the body's fields as JavaScript sees them: none in a text, an exception for null."""
     if body is None:
         text = f"TypeError: Cannot read properties of null (reading '{first_field}')"
-        raise _JavaScriptError(text)
+        raise _HttpError(text)
     return body if isinstance(body, dict) else {}
 
 
