@@ -57,6 +57,8 @@ class Charge:
     usage: Usage
     cost: float | None = None
     """In USD, if the agent itself states it; else the price table decides."""
+    list_price: float | None = None
+    """In USD by the price table, where the agent states a cost of 0: it was paid by other means."""
 
 
 @dataclass(frozen=True, slots=True)

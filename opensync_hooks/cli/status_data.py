@@ -70,6 +70,8 @@ class Status:
     last_error: str | None
     last_error_at: int | None
     unpriced: tuple[str, ...]
+    stated_free: Mapping[str, float]
+    """The USD at list price of models that an agent states as free."""
     thinking: bool
     redact: bool
     file_contents: bool
@@ -119,6 +121,7 @@ def gather() -> Status:
         last_error=error,
         last_error_at=error_at,
         unpriced=summary.unpriced,
+        stated_free=summary.stated_free,
         thinking=config.thinking,
         redact=config.redact,
         file_contents=config.file_contents,

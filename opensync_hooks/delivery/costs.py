@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from opensync_hooks.ledger.session_record import SessionRecord
@@ -18,6 +19,8 @@ class Costs:
     charge_ids: frozenset[str] = frozenset()
     unpriced: tuple[str, ...] = ()
     """The models without a price."""
+    stated_free: Mapping[str, float] = field(default_factory=dict)
+    """The USD at list price of models that have a price, but that the agent states as free."""
     forked_from: str | None = None
     """The session that owns the last charge that was copied."""
 
@@ -33,10 +36,15 @@ def bill(session: Session, record: SessionRecord, *, claims: bool) -> Costs:
     costs = [charge.cost for charge in own if charge.cost is not None]
     unpriced = {charge.model for charge in own if charge.model and charge.cost is None}
     originals = [owner for owner in owners.values() if owner != session.id]
+    stated_free: dict[str, float] = {}
+    for charge in own:
+        if charge.model and charge.list_price:
+            stated_free[charge.model] = stated_free.get(charge.model, 0) + charge.list_price
     return Costs(
         usage=sum((charge.usage for charge in own), Usage()),
         cost=sum(costs) if costs else None,
         charge_ids=frozenset(charge.id for charge in own),
         unpriced=tuple(sorted(unpriced)),
+        stated_free=stated_free,
         forked_from=originals[-1] if originals else None,
     )

@@ -25,7 +25,7 @@ Execute = Callable[..., list[tuple[Any, ...]]]
 
 _SCHEMA = Schema(
     application_id=0x4F534C47,
-    version=3,
+    version=4,
     create_statements=(
         """CREATE TABLE IF NOT EXISTS session (
             destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
@@ -46,6 +46,10 @@ _SCHEMA = Schema(
         """CREATE TABLE IF NOT EXISTS loss (
             destination TEXT, agent TEXT, session TEXT, kind TEXT, count INTEGER,
             PRIMARY KEY (destination, agent, session, kind)) WITHOUT ROWID""",
+        # Since version 4:
+        """CREATE TABLE IF NOT EXISTS stated_free (
+            destination TEXT, agent TEXT, session TEXT, model TEXT, list_price REAL,
+            PRIMARY KEY (destination, agent, session, model)) WITHOUT ROWID""",
     ),
     migrations=((3, "ALTER TABLE session ADD COLUMN origin TEXT"),),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.

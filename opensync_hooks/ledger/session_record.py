@@ -75,12 +75,26 @@ class SessionRecord:
         self._update_session(remote_id=remote_id)
 
     def confirm_session(
-        self, content_hash: str, title: str | None, end_reason: str | None, unpriced: Iterable[str]
+        self,
+        content_hash: str,
+        title: str | None,
+        end_reason: str | None,
+        unpriced: Iterable[str],
+        stated_free: Mapping[str, float] | None = None,
     ) -> None:
-        """Remember title and totals as confirmed; `unpriced`: the models without a price."""
-        self._update_session(
-            head=content_hash, title=title, end_reason=end_reason, unpriced="\n".join(unpriced)
-        )
+        """Remember title and totals as confirmed.
+
+        `unpriced`: the models without a price. `stated_free`: the USD at list price of models that
+        the agent states as free.
+        """
+        columns: dict[str, object] = {"head": content_hash, "title": title}
+        columns |= {"end_reason": end_reason, "unpriced": "\n".join(unpriced)}
+        with self.ledger.transaction() as execute:
+            self._upsert_session(execute, columns)
+            execute(f"DELETE FROM stated_free {_WHERE_MESSAGES}", *self._key)  # noqa: S608
+            for model, list_price in (stated_free or {}).items():
+                insert = "INSERT INTO stated_free VALUES (?, ?, ?, ?, ?)"
+                execute(insert, *self._key, model, list_price)
 
     def fingerprint(self) -> str | None:
         """Return how the session looked on disk when all of it had been confirmed."""
@@ -140,7 +154,8 @@ class SessionRecord:
     def forget(self) -> None:
         """Forget what was confirmed: the destination no longer has the session."""
         with self.ledger.transaction() as execute:
-            execute(f"DELETE FROM message {_WHERE_MESSAGES}", *self._key)  # noqa: S608
+            for table in ("message", "stated_free"):
+                execute(f"DELETE FROM {table} {_WHERE_MESSAGES}", *self._key)  # noqa: S608
             execute(f"DELETE FROM session {_WHERE_SESSION}", *self._key)  # noqa: S608
 
     def claim_charges(self, charge_ids: Iterable[str]) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from opensync_hooks.ledger.ledger import Ledger
@@ -22,6 +22,8 @@ class Summary:
     """When a session was last delivered completely, in ms since 1970."""
     unpriced: tuple[str, ...]
     """The models without a price."""
+    stated_free: Mapping[str, float] = field(default_factory=dict)
+    """The USD at list price of models that an agent states as free."""
 
 
 class QuarantinedMessage(NamedTuple):
@@ -39,12 +41,17 @@ def summarize(ledger: Ledger, destination: str) -> Summary:
     counts = dict(ledger.rows(states, destination))
     models = "SELECT unpriced FROM session WHERE destination = ? AND unpriced <> ''"
     unpriced = {name for (names,) in ledger.rows(models, destination) for name in names.split("\n")}
+    free = (
+        "SELECT model, sum(list_price) FROM stated_free WHERE destination = ?"
+        " GROUP BY model ORDER BY model"
+    )
     return Summary(
         sessions=sessions,
         messages=counts.get(MessageState.CONFIRMED.value, 0),
         quarantined=counts.get(MessageState.QUARANTINED.value, 0),
         last_sync=last_sync,
         unpriced=tuple(sorted(unpriced)),
+        stated_free=dict(ledger.rows(free, destination)),
     )
 
 

@@ -80,3 +80,19 @@ def test_recorded_fork_does_not_bill_what_it_copied(embedded: Harness) -> None:
     assert (original["completionTokens"], fork["completionTokens"]) == (312, 50)
     assert fork["extra"]["forkedFromExternalId"] == original["externalId"]
     assert fork["messageCount"] == 8
+
+
+def test_cost_of_0_that_the_agent_states_stays_and_has_a_list_price(embedded: Harness) -> None:
+    charges = [
+        *(charge("c1", cost=0.0), charge("c2", cost=0.0)),
+        *(charge("c3", UNPRICED, cost=0.0), charge("c4", "another", cost=0.5)),
+    ]
+    embedded.deliver(*(message(charge.id, charge=charge) for charge in charges))
+    assert embedded.stored()[0]["cost"] == 0.5
+    summary = summarize(embedded.syncer.ledger, embedded.store.name)
+    assert summary.unpriced == ()
+    (model,) = summary.stated_free
+    assert model == charges[0].model
+    assert summary.stated_free[model] == pytest.approx(2 * (100 * 5 + 10 * 25) / 1e6)
+    embedded.record().forget()
+    assert summarize(embedded.syncer.ledger, embedded.store.name).stated_free == {}

@@ -22,6 +22,9 @@ _AGENT_SUFFIX = re.compile(r"\((@[^()]+ subagent)\)$")
 _SHORT_ID_LENGTH = 16
 """`ses_` and the twelve digits after it, which encode the time and tell sessions apart."""
 
+_NOTHING_UNDERSTOOD = "nothing understood"
+"""Counted for a session that has lost its words, in half a migration."""
+
 T = TypeVar("T")
 
 
@@ -38,6 +41,8 @@ def read_session(stored: StoredSession) -> Session:
             responses.append(message.info)
         messages += converter.convert(message, charge, undone=undone)
         charges += [charge] if charge else []
+    if not messages and not charges and _had_words(stored):
+        skipped[_NOTHING_UNDERSTOOD] += 1
     times = [get_int(info, "time", "completed") for info in responses]
     times += [header.updated_at, *(message.created_at for message in messages)]
     folders = [
@@ -63,6 +68,12 @@ def read_session(stored: StoredSession) -> Session:
         forked_from=header.forked_from,
         skipped=skipped,
     )
+
+
+def _had_words(stored: StoredSession) -> bool:
+    """Whether something was said once: OpenCode titles a session by its first prompt."""
+    title = stored.header.title
+    return bool(stored.messages) or bool(title and not _DEFAULT_TITLE.fullmatch(title))
 
 
 def _with_undone(stored: StoredSession) -> Iterator[tuple[StoredMessage, bool]]:

@@ -106,6 +106,10 @@ def _problems(status: Status) -> Iterator[_Row]:
         yield "Incomplete", ", ".join(losses)
     if status.unpriced:
         yield "No price for", ", ".join(status.unpriced)
+    if status.stated_free:
+        prices = status.stated_free.items()
+        models = (f"{model} (${usd:,.2f} at list price)" for model, usd in prices)
+        yield "Stated as free", ", ".join(models)
     if status.last_error:
         yield "Last error", f"{status.last_error} ({ago(status.last_error_at)})"
 

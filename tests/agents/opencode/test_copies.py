@@ -167,11 +167,26 @@ def test_message_without_parts_gets_them_from_another_copy(opencode: OpenCodeHom
     assert texts(opencode) == ["q", "a", "more"]
 
 
-def test_session_without_words_anywhere_has_no_message(opencode: OpenCodeHome) -> None:
-    put(opencode, "opencode.db", {1: "q", 2: "a"})
+@pytest.mark.parametrize(
+    ("statement", "counts"),
+    [
+        ("DELETE FROM part", {"nothing understood": 1}),
+        ("DELETE FROM message", {"nothing understood": 1}),
+        (
+            "UPDATE session SET title = 'New session - 2026-11-28T21:13:07.512Z'",
+            {},
+        ),
+    ],
+    ids=["without parts", "without messages", "never used"],
+)
+def test_session_that_lost_its_words_everywhere_is_counted(
+    opencode: OpenCodeHome, statement: str, counts: dict[str, int]
+) -> None:
+    put(opencode, "opencode.db", {1: "q", 2: "a"} if counts else {})
     with opencode.writing() as db:
-        db.execute("DELETE FROM part")
-    assert texts(opencode) == []
+        db.execute(statement)
+    (session,) = opencode.read(SESSION)
+    assert (list(session.messages), session.skipped) == ([], counts)
 
 
 def test_link_to_a_database_is_followed_with_its_wal(opencode: OpenCodeHome) -> None:

@@ -80,7 +80,7 @@ def test_json_has_every_field() -> None:
     assert status == {
         "destination": "embedded store", "key": None, "reachable": True, "authorised": True,
         "sessions": 1, "messages": 8, "waiting": 0, "parked": 0, "last_error": None,
-        "last_error_at": None, "unpriced": [], "thinking": False,
+        "last_error_at": None, "unpriced": [], "stated_free": {}, "thinking": False,
         "redact": True, "file_contents": False, "excluded": 0, "excluded_reasons": {},
         "set_aside": [], "rest": None, "lost": {},
     }  # fmt: skip
@@ -134,3 +134,13 @@ def test_quarantined_session_cannot_steer_the_terminal(ours: Path) -> None:
     assert "refused" in text
     assert "\x1b" not in text
     assert "\x07" not in text
+
+
+def test_model_that_the_agent_states_as_free_is_shown_at_list_price(ours: Path) -> None:
+    with Ledger(ours / "ledger.db") as ledger:
+        record = SessionRecord(ledger, "embedded store", "opencode", "s")
+        record.confirm_session("hash", None, None, (), {"claude-sonnet-4-5": 0.0342})
+    assert "claude-sonnet-4-5 ($0.03 at list price)" in run("status").stdout
+    status = json.loads(run("status", "--json").stdout)
+    assert status["stated_free"] == {"claude-sonnet-4-5": 0.0342}
+    assert status["unpriced"] == []
