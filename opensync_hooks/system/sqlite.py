@@ -201,17 +201,14 @@ def _has_schema(db: sqlite3.Connection, path: Path, schema: Schema) -> bool:
     Raises UnusableFileError, before anything is written, for any other database.
     """
     application_id, version, tables = db.execute(_HEADER).fetchone()
-    if application_id == schema.application_id and version > schema.version:
+    is_ours = application_id == schema.application_id
+    if is_ours and version > schema.version:
         raise UnusableFileError(
             f"{path}: was written by a newer opensync-hooks.", "Update opensync-hooks."
         )
-    if (application_id, version) == (schema.application_id, schema.version):
-        return True
-    if application_id == schema.application_id and version:
-        return False
-    if application_id or version or tables:
+    if not (is_ours and version) and (application_id or version or tables):
         raise UnusableFileError(f"{path}: is another program's database.", MOVE_AWAY)
-    return False
+    return bool(is_ours and version == schema.version)
 
 
 def _enable_wal(db: sqlite3.Connection, deadline: float) -> None:
