@@ -7,8 +7,8 @@ no message is half sent, and whatever was confirmed is in the ledger.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
@@ -28,13 +28,6 @@ class _StoppedError(BaseException):
     """Ends a thread between two calls. No `except Exception` may take it for a failed session."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    """The last value of a thread in the results, with the error that ended it early."""
-
-    error: BaseException | None = None
-
-
 def run_parallel(
     tasks: Sequence[_Task],
     jobs: int,
@@ -50,7 +43,7 @@ def run_parallel(
     pending: SimpleQueue[_Task | None] = SimpleQueue()
     for task in (*tasks, *[None] * count):
         pending.put(task)
-    results: SimpleQueue[_Finished | tuple[_Result]] = SimpleQueue()
+    results: SimpleQueue[tuple[_Result] | BaseException | None] = SimpleQueue()
     stop = threading.Event()
 
     arguments = (pending, results, stop, open_syncer, work)
@@ -64,12 +57,12 @@ def run_parallel(
             thread.start()
         while count:
             result = results.get()
-            if not isinstance(result, _Finished):
+            if isinstance(result, tuple):
                 yield result[0]
                 continue
             count -= 1
-            if result.error is not None:
-                failure = failure or result.error
+            if result is not None:
+                failure = failure or result
                 stop.set()
     finally:
         stop.set()
@@ -81,24 +74,22 @@ def run_parallel(
 
 def _run_thread(
     pending: SimpleQueue[_Task | None],
-    results: SimpleQueue[_Finished | tuple[_Result]],
+    results: SimpleQueue[tuple[_Result] | BaseException | None],
     stop: threading.Event,
     open_syncer: Callable[[], AbstractContextManager[Syncer]],
     work: Callable[[Syncer, _Task], _Result],
 ) -> None:
-    """Work until a None in `pending`. The last result is a _Finished, whatever happens."""
+    """Work until a None in `pending`. The last result is the error that ended it early, or None."""
     error: BaseException | None = None
     try:
-        with open_syncer() as syncer:
+        with suppress(_StoppedError), open_syncer() as syncer:
             stoppable = _StoppableDestination(syncer.destination, stop)
             own_syncer = replace(syncer, destination=cast("ReadableDestination", stoppable))
             while (task := pending.get()) is not None and not stop.is_set():
                 results.put((work(own_syncer, task),))
-    except _StoppedError:
-        pass
     except BaseException as unexpected:  # noqa: BLE001 - raised again by the consumer
         error = unexpected
-    results.put(_Finished(error))
+    results.put(error)
 
 
 class _StoppableDestination:
