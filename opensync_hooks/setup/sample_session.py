@@ -58,12 +58,9 @@ def _status(python: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     command = [str(python), "-I", "-m", "opensync_hooks", "status", "--json"]
     process = subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
     try:
-        status = json.loads(process.stdout)
+        return dict(json.loads(process.stdout))
     except ValueError:
-        status = None
-    if isinstance(status, dict):
-        return status
-    return {"last_error": (process.stderr.strip().splitlines() or [""])[-1]}
+        return {"last_error": (process.stderr.strip().splitlines() or [""])[-1]}
 
 
 def _worker_error(python: Path, environ: Mapping[str, str]) -> str:

@@ -43,8 +43,7 @@ def _queue(arguments: argparse.Namespace) -> int:
     with Ledger(settings.folders.ledger) as ledger:
         spool, backups = Spool(settings.folders.spool), SessionBackups.from_config(settings)
         queue = QueueReport(spool, ledger, backups, settings.destination)
-        code: int = arguments.action(arguments, settings, queue)
-        return code
+        return int(arguments.action(arguments, settings, queue))
 
 
 def _list(arguments: argparse.Namespace, settings: Config, queue: QueueReport) -> int:
