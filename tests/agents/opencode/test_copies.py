@@ -263,3 +263,18 @@ def test_doctor_names_a_file_that_cannot_be_read(opencode: OpenCodeHome, is_link
 
 def test_doctor_has_nothing_to_tell_of_the_row_of_an_api_session(recorded: OpenCodeHome) -> None:
     assert list(inspect_opencode_storage({}, str(recorded.path))) == []
+
+
+def test_two_subagents_of_one_parent_and_one_of_their_own_are_read_once_each(
+    opencode: OpenCodeHome,
+) -> None:
+    put(opencode, "opencode.db", {1: "look around"})
+    put(opencode, "opencode.db", {2: "north seen"}, "ses_c03", SESSION)
+    put(opencode, "opencode.db", {3: "look south"}, "ses_c02", SESSION)
+    put(opencode, "opencode.db", {4: "deep seen"}, "ses_c01", "ses_c02")
+    family = opencode.read(SESSION)
+    assert [(session.id, session.parent_id) for session in family] == [
+        *((SESSION, None), ("ses_c03", SESSION), ("ses_c02", SESSION), ("ses_c01", "ses_c02"))
+    ]
+    (located,) = opencode.source().sessions()
+    assert located.session_id == SESSION
