@@ -6,43 +6,23 @@ a new version of an agent invents is withheld until it is listed here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from opensync_hooks.model import Part, Text, ToolCall, ToolResult
-
-Access = Literal["reads", "writes", "unknown"]
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_READERS = _words(
-    "read readfile readfiles readmanyfiles readtextfile readmultiplefiles readmediafile openfile"
-    " view viewfile viewimage notebookread readnotebook readsemsearchfiles getfilecontents"
-    " codebasesearch semanticsearch semanticsearchfull semsearch"
+from opensync_hooks.privacy.file_tools import (
+    HARMLESS_FIELDS,
+    PATH_FIELDS,
+    access,
+    as_inner_call,
+    inner_calls,
+    is_file_path,
+    parse,
+    plain,
 )
-_WRITERS = _words(
-    "write writefile writetofile createfile edit editfile multiedit multieditfile updatefile"
-    " notebookedit editnotebook strreplace strreplaceeditor strreplacebasededittool searchreplace"
-    " searchandreplace replaceinfile applypatch applydiff applyagentdiff patch reapply appendfile"
-    " appendtofile createorupdatefile pushfiles"
-)
-_CATEGORIES: dict[str, Access] = {
-    "Read": "reads", "Search": "reads", "Write": "writes", "Edit": "writes"
-}  # fmt: skip
-_PATH_FIELDS = (
-    *("filepath", "path", "targetfile", "notebookpath", "targetnotebook", "relativeworkspacepath"),
-    *("filename", "uri", "file", "absolutepath", "paths", "files"),
-)
-_HARMLESS_FIELDS = _words(
-    "description explanation instruction instructions command cellid cellidx celltype cellnumber"
-    " celllanguage editmode language mode encoding type kind operation toolcallid"
-)
+
 _PATCHED_FILE = re.compile(r"(?m)^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ (?:b/)?)(\S.*)$")
 _PLACEHOLDERS = re.compile(r"(?:\[[\w.+/-]{1,80}(?:, \d+ bytes)?\]\n?)*")
 """Texts that a source itself wrote in place of images."""
@@ -59,19 +39,34 @@ _ADDED_FILE = re.compile(
     r"|\nContents of |\n\nThis may or may not|\Z)"
 )
 """A file that an agent added to a prompt: the user named, selected or changed it meanwhile."""
+_TAGGED_FILE = re.compile(
+    r"(?P<head><(?P<tag>(?:attached[-_]?|open[-_]?|source[-_]?|context[-_]?)?file"
+    r"(?:[-_]?contents?)?|document|code[-_]?selection)\s[^<>\n]{0,200}?"
+    r"(?:path|file|filename|uri|source|src|name)=[\"'](?P<path>[^\n\"']{1,400})[\"'][^<>\n]{0,200}>)"
+    r"(?P<body>(?s:.*?))(?=</(?P=tag)>|\Z)"
+)
+"""A file within a prompt: whoever put it there, a tag names its path."""
+_RESOURCE = re.compile(r"Reading MCP resource: (?P<path>[^\n]{1,400})")
+"""OpenCode's line before the texts of an MCP resource."""
 
 
 def withhold(parts: Iterable[Part]) -> Iterator[Part]:
     """Yield the parts of a message, with a note in place of every file's contents."""
     calls: dict[str, ToolCall] = {}
+    resource: str | None = None
     for part in parts:
-        if isinstance(part, ToolCall):
+        if isinstance(part, Text) and (match := _RESOURCE.fullmatch(part.text)):
+            resource = match["path"]
+            yield part
+        elif isinstance(part, Text) and resource:
+            yield Text(note(resource, part.text))
+        elif isinstance(part, ToolCall):
             calls[part.id] = part
             yield _withhold_from_call(part)
         elif isinstance(part, ToolResult):
             yield _withhold_from_result(part, calls.get(part.call_id))
-        elif isinstance(part, Text) and any(marker in part.text for marker in _MARKERS):
-            yield Text(_ADDED_FILE.sub(_withhold_match, part.text))
+        elif isinstance(part, Text):
+            yield _withhold_from_text(part)
         else:
             yield part
 
@@ -90,43 +85,59 @@ def note(path: str | None, text: str) -> str:
     return f"[contents of {path or 'a file'} stay here: {count}, {amount}]"
 
 
-def access(name: str, category: str = "") -> Access | None:
-    """Return what a tool does with the contents of files; None for a tool of another kind.
-
-    `category` is what the agent itself says of the tool. A call without a name is "unknown".
-    """
-    if not name:
-        return "unknown"
-    last_word = re.split(r"__|[.:/]", name.lower())[-1]
-    plain = re.sub(r"_v\d+\Z", "", last_word).replace("_", "").replace("-", "")
-    if _matches(plain, _READERS):
-        return "reads"
-    return "writes" if _matches(plain, _WRITERS) else _CATEGORIES.get(category)
+def _withhold_from_text(part: Text) -> Text:
+    text = part.text
+    if any(marker in text for marker in _MARKERS):
+        text = _ADDED_FILE.sub(lambda match: _withhold_match(match, "file", "selected"), text)
+    if "</" in text or "<file" in text:
+        text = _TAGGED_FILE.sub(_withhold_match, text)
+    return part if text is part.text else Text(text)
 
 
-def _matches(name: str, tools: frozenset[str]) -> bool:
-    """Also match a tool's name after that of its server, as in `filesystem_read_file`."""
-    return name in tools or any(name.endswith(tool) for tool in tools if len(tool) > 7)
-
-
-def _withhold_match(match: re.Match[str]) -> str:
-    path = match["file"] or match["selected"] or match["path"]
+def _withhold_match(match: re.Match[str], *names: str) -> str:
+    path = next(filter(None, (match[name] for name in (*names, "path"))), None)
     return match["head"] + (note(path, match["body"]) if match["body"].strip() else match["body"])
 
 
 def _withhold_from_call(call: ToolCall) -> ToolCall:
-    if access(call.name, call.category) != "writes":
+    arguments = parse(call.arguments)
+    if access(call.name, call.category, arguments) is None:
         return call
-    arguments = _parse(call.arguments)
-    return replace(call, arguments=_withhold_texts(arguments, _find_path(arguments)), title="")
+    kept = _withhold_from_arguments(call.name, call.category, arguments)
+    return call if kept is arguments else replace(call, arguments=kept, title="")
+
+
+def _withhold_from_arguments(name: str, category: str, arguments: Any, depth: int = 0) -> Any:
+    """Return a call's arguments without contents of files; in a wrapper, those of each call."""
+    if any(inner_calls(arguments)) and not access(name, category):
+        if depth >= _MAX_DEPTH:
+            return "[nested too deeply to be kept]"
+        kept = _withhold_from_inner_call(arguments, depth)
+        return {
+            key: [_withhold_from_inner_call(element, depth) for element in value]
+            if isinstance(value, list)
+            else value
+            for key, value in kept.items()
+        }
+    if access(name, category, arguments) != "writes":
+        return arguments
+    return _withhold_texts(arguments, _find_path(arguments))
+
+
+def _withhold_from_inner_call(value: Any, depth: int) -> Any:
+    call = as_inner_call(value)
+    if call is None:
+        return value
+    kept = _withhold_from_arguments(call.name, "", call.arguments, depth + 1)
+    return value if kept is call.arguments else {**value, call.field: kept}
 
 
 def _withhold_from_result(result: ToolResult, call: ToolCall | None) -> ToolResult:
     name, category = (call.name, call.category) if call else ("", "")
-    kind = access(result.name or name, category)
+    arguments = parse(call.arguments) if call else None
+    kind = access(result.name or name, category, arguments)
     if kind is None or _PLACEHOLDERS.fullmatch(result.output):
         return result
-    arguments = _parse(call.arguments) if call else None
     path = _find_path(arguments)
     if not result.is_error and not (kind == "writes" and call):
         return replace(result, output=note(path, result.output))
@@ -150,19 +161,8 @@ def _written_lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
     elif isinstance(value, list) and depth < _MAX_DEPTH:
         for element in value:
             yield from _written_lines(element, name, depth + 1)
-    elif isinstance(value, str) and _plain(name) not in _PATH_FIELDS:
+    elif isinstance(value, str) and plain(name) not in PATH_FIELDS:
         yield from (line for line in map(str.strip, value.splitlines()) if len(line) > 3)
-
-
-def _parse(arguments: Any) -> Any:
-    """Return arguments as a value: some agents keep the JSON text that the model wrote."""
-    if isinstance(arguments, str):
-        try:
-            value = json.loads(arguments)
-        except (ValueError, RecursionError):
-            return arguments
-        return value if isinstance(value, dict | list) else arguments
-    return arguments
 
 
 def _withhold_texts(value: Any, path: str | None, name: str = "", depth: int = 0) -> Any:
@@ -175,7 +175,7 @@ def _withhold_texts(value: Any, path: str | None, name: str = "", depth: int = 0
     if isinstance(value, list) and depth < _MAX_DEPTH:
         return [_withhold_texts(element, path, name, depth + 1) for element in value]
     if isinstance(value, str):
-        is_harmless = _plain(name) in _PATH_FIELDS or _plain(name) in _HARMLESS_FIELDS
+        is_harmless = plain(name) in (*HARMLESS_FIELDS, *PATH_FIELDS) or is_file_path(name, value)
         return value if not value or (is_harmless and "\n" not in value) else note(path, value)
     if isinstance(value, dict | list):
         return f"[contents of {path or 'a file'} stay here]"
@@ -188,13 +188,14 @@ def _find_path(arguments: Any) -> str | None:
         return ", ".join(_PATCHED_FILE.findall(arguments)[:4]) or None
     if not isinstance(arguments, dict):
         return None
-    fields = {_plain(str(key)): value for key, value in arguments.items()}
-    for name in _PATH_FIELDS:
+    fields = {plain(str(key)): value for key, value in arguments.items()}
+    for name in PATH_FIELDS:
         if isinstance(fields.get(name), str) and fields[name]:
             return str(fields[name])
+    if call := next(inner_calls(arguments), None):
+        return _find_path(call.arguments)
+    others = (value for name, value in arguments.items() if is_file_path(str(name), value))
+    if path := next((value for value in others if isinstance(value, str)), None):
+        return path
     texts = (value for value in arguments.values() if isinstance(value, str))
     return next(filter(None, map(_find_path, texts)), None)  # a patch names its files within
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", "")
