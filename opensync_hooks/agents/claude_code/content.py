@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from opensync_hooks.agents.json_access import get
 from opensync_hooks.model import Json
 
-_PLACES = (("message", "content"), ("content",), ("attachment", "prompt"))
 
-
-def content_blocks(line: Json) -> Iterator[Json]:
-    """Yield the content blocks of a line; a plain text, as in prompts, is one text block."""
-    contents = (get(line, *keys) for keys in _PLACES)
-    content = next((content for content in contents if content is not None), None)
+def content_blocks(line: Json) -> list[Json]:
+    """Return the content blocks of a line; a plain text, as in prompts, is one text block."""
+    content = get(line, "message", "content")
+    if content is None:
+        content = line.get("content") or get(line, "attachment", "prompt")
     if isinstance(content, str):
-        yield {"type": "text", "text": content}
-    elif isinstance(content, list):
-        yield from (block for block in content if isinstance(block, dict))
+        return [{"type": "text", "text": content}]
+    if isinstance(content, list):
+        return [block for block in content if isinstance(block, dict)]
+    return []
 
 
 def text_of(line: Json) -> str:

@@ -30,6 +30,12 @@ class PromptQueue:
     """The next user line repeats the first of these, perhaps with its placeholders expanded."""
     _absorbed: list[QueuedPrompt] = field(default_factory=list)
     """These went to the model among the results of tools."""
+    _file_of: dict[tuple[str | None, ...], int] = field(default_factory=dict)
+
+    def is_new(self, line: Json, file: int) -> bool:
+        """Whether no other copy of the transcript has this operation, which has no uuid."""
+        key = get_str(line, "operation"), get_str(line, "timestamp"), text_of(line)
+        return self._file_of.setdefault(key, file) == file
 
     def enqueue(self, line: Json) -> QueuedPrompt:
         text = text_of(line)

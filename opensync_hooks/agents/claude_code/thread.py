@@ -90,6 +90,8 @@ class Thread:
                 message.began_at = previous
 
     def add_queue_operation(self, span: Span, line: Json) -> None:
+        if not self._queue.is_new(line, span.file):
+            return
         if line.get("operation") != "enqueue":
             for prompt in self._queue.apply(line):
                 self.messages.pop(prompt.id, None)
@@ -116,7 +118,7 @@ class Thread:
         self.nodes.append(node)
         # Only now, as a line that names itself has no such parent.
         self._node_by_uuid[line["uuid"]] = index
-        if source_uuid := get_str(line, "attachment", "source_uuid"):
+        if line_type == "queued" and (source_uuid := get_str(line, "attachment", "source_uuid")):
             self._node_by_uuid.setdefault(source_uuid, index)
         return index
 

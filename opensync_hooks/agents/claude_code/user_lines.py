@@ -37,9 +37,10 @@ def user_line_type(line: Json) -> UserLineType:
         return "results"
     if any(line.get(flag) for flag in _FLAGS):
         return "injected"
-    if _command(line) and get_str(line, "origin", "kind") in (None, "human"):
+    text = text_of(line)
+    if _command(text) and get_str(line, "origin", "kind") in (None, "human"):
         return "command"
-    if is_injected(line, text_of(line)):
+    if is_injected(line, text):
         return "injected"
     return "prompt" if any(typed_blocks(line)) else "injected"
 
@@ -60,7 +61,7 @@ def typed_blocks(line: Json) -> Iterator[Json]:
 
     An editor puts the open file and the selection in front of a prompt.
     """
-    if command := _command(line):
+    if command := _command(text_of(line)):
         yield {"type": "text", "text": command}
         return
     for block in content_blocks(line):
@@ -76,9 +77,8 @@ def typed_text(line: Json) -> str:
     return "\n\n".join(text for text in texts if isinstance(text, str))
 
 
-def _command(line: Json) -> str | None:
-    """Return a slash command as it was typed; None for any other line."""
-    text = text_of(line)
+def _command(text: str) -> str | None:
+    """Return a slash command as it was typed; None for any other text."""
     if not text.lstrip().startswith("<command-"):
         return None
     parts = dict(_COMMAND_PART.findall(text))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.model import Attachment
 from tests.agents.claude_code.recordings import read
-from tests.sessions import dialogue
+from tests.sessions import dialogue, only
 from tests.transcripts import TranscriptWriter, call, result, text
 
 
@@ -148,3 +149,16 @@ def test_notification_in_the_queue_is_not_a_prompt(busy: TranscriptWriter) -> No
     queue(busy, "dequeue")
     busy.line("user", "with rye", promptSource="queued")
     assert prompts(busy) == ["bake bread", "with rye"]
+
+
+def test_copies_of_a_transcript_have_one_queue(busy: TranscriptWriter) -> None:
+    for second, prompt in ((1, "with rye"), (2, "and salt")):
+        queue(busy, "enqueue", prompt, second=second)
+    queue(busy, "dequeue", second=3)
+    copy = busy.path.parents[1] / "-other" / busy.path.name
+    copy.parent.mkdir()
+    copy.write_bytes(busy.path.read_bytes())
+    busy.line("user", "with rye, expanded", promptSource="queued")
+    session = only(ClaudeCodeSource(busy.path.parents[2]), "s1")
+    prompts = [message.text for message in session.messages if message.role == "user"]
+    assert sorted(prompts) == ["and salt", "bake bread", "with rye, expanded"]
