@@ -34,6 +34,11 @@ def find_databases(roots: Iterable[Path], session_id: str | None = None) -> Iter
 
     The folder of a database is named after its session.
     """
+    paths = (folder / DATABASE_NAME for folder in _find_folders(roots, session_id))
+    return (path for path in paths if path.is_file() and _SESSION_ID.fullmatch(path.parent.name))
+
+
+def _find_folders(roots: Iterable[Path], session_id: str | None) -> Iterator[Path]:
     if session_id is not None and not _SESSION_ID.fullmatch(session_id):
         return  # the command line chooses its ids, and none of them looks like this
     name = session_id or "*"
@@ -42,10 +47,22 @@ def find_databases(roots: Iterable[Path], session_id: str | None = None) -> Iter
             matches = [path for glob in (name, f"*/{name}") for path in sorted(root.glob(glob))]
         except OSError:
             continue
-        for folder in within(root, (path for path in matches if path.is_dir())):
-            path = folder / DATABASE_NAME
-            if path.is_file() and _SESSION_ID.fullmatch(folder.name):
-                yield path
+        yield from within(root, (path for path in matches if path.is_dir()))
+
+
+def read_notes(roots: Iterable[Path], session_id: str) -> Conversation | None:
+    """Return what `meta.json` says of a session, whose database may be missing."""
+    notes = (_notes_beside(path / DATABASE_NAME) for path in _find_folders(roots, session_id))
+    note = next(filter(None, notes), None)
+    if note is None:
+        return None
+    return Conversation(
+        session_id,
+        graph.ORIGIN,
+        project_path=get_str(note, "cwd"),
+        created_at=timestamps.parse(note.get("createdAtMs")),
+        updated_at=timestamps.parse(note.get("updatedAtMs")),
+    )
 
 
 def read_conversation(path: Path, session_id: str) -> Conversation:

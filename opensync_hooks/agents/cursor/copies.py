@@ -12,6 +12,7 @@ writing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,8 @@ from opensync_hooks.agents.cursor import (
 from opensync_hooks.agents.cursor.conversation import Conversation
 from opensync_hooks.agents.cursor.locations import changed_at
 from opensync_hooks.agents.cursor.paths import CursorPaths
-from opensync_hooks.agents.cursor.projects import EditorWindows
+from opensync_hooks.agents.cursor.state_db import ComposerRows
+from opensync_hooks.agents.cursor.windows import EditorWindows
 from opensync_hooks.errors import DamagedSourceError, SourceError
 
 
@@ -41,8 +43,7 @@ class SessionCopies:
 
     @classmethod
     def at(cls, paths: CursorPaths) -> SessionCopies:
-        storages = (path.parent.parent / "workspaceStorage" for path in paths.databases)
-        return cls(paths, EditorWindows(tuple(dict.fromkeys(storages)), paths.databases))
+        return cls(paths, EditorWindows(paths.window_storages, paths.databases))
 
     def read(self, session_id: str, roots: tuple[str, ...] = ()) -> Conversation | None:
         """Return the richest copy; `roots`: the window's folders as hooks reported them."""
@@ -59,6 +60,7 @@ class SessionCopies:
                 return self._completed(conversation, roots)
             empty = conversation.with_missing_from(empty) if conversation else empty
         in_files = self._read_chat(session_id, cwd) or self._read_transcript(session_id, cwd)
+        in_files = in_files or (None if empty else self._read_window(session_id))
         if failures and not (in_files and in_files.has_content):
             raise failures[0]
         best = in_files.with_missing_from(empty) if in_files else empty
@@ -75,6 +77,13 @@ class SessionCopies:
         view = graph.to_conversation(session_id, blob_graph).with_missing_from(conversation)
         return self._restored(view, cwd)
 
+    def _read_window(self, session_id: str) -> Conversation | None:
+        for session in self.windows.old_sessions():
+            if session.session_id == session_id:
+                rows = ComposerRows(json.dumps(session.document).encode(), {})
+                return composer.to_conversation(session_id, rows)
+        return None
+
     def _read_chat(self, session_id: str, cwd: str | None) -> Conversation | None:
         """Return the chat that has content: of two, the one in the hook's folder, or the newer."""
         databases = chats.find_databases(self.paths.chats, session_id)
@@ -90,10 +99,12 @@ class SessionCopies:
         slug = projects.slug(cwd) if cwd else None
         files = transcripts.find_files(self.paths.projects, session_id)
         files.sort(key=lambda file: (file.project != slug, -changed_at(file.path)))
+        notes = chats.read_notes(self.paths.chats, session_id) if files else None
         empty: Conversation | None = None
         for file in files:
             folders = self._possible_folders(cwd)
             conversation = transcripts.read_conversation(file, session_id, folders)
+            conversation = conversation.with_missing_from(notes)
             if conversation.has_content:
                 return conversation
             empty = empty or conversation

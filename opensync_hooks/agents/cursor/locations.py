@@ -7,18 +7,24 @@ one session and listing all of them give the same one.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.cursor import chats, state_db, transcripts
 from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.cursor.state_db import ComposerSummary
 from opensync_hooks.agents.cursor.transcripts import TranscriptFile
+from opensync_hooks.agents.cursor.windows import EditorWindows, WindowSession
 from opensync_hooks.agents.source import Located
 from opensync_hooks.errors import SourceError
+
+DATABASE_NAME = "state.vscdb"
 
 
 def changed_at(path: Path) -> float:
@@ -87,6 +93,20 @@ def locate(paths: CursorPaths, session_id: str) -> Located | None:
     return located
 
 
+def locate_in_windows(paths: CursorPaths, session_id: str) -> Located | None:
+    """Find a session of 2023 to 2025, which no hook ever names, in its window's database."""
+    for session in EditorWindows(paths.window_storages).old_sessions():
+        if session.session_id == session_id:
+            return SessionFiles(session_id, [_window_summary(session)]).location()
+    return None
+
+
+def _window_summary(session: WindowSession) -> tuple[Path, ComposerSummary]:
+    mark = hashlib.sha256(json.dumps(session.document).encode()).hexdigest()
+    changed = state_db.changed_at(session.document)
+    return session.path, ComposerSummary(session.session_id, mark, changed, is_empty=False)
+
+
 def locate_file(path: Path) -> Located | None:
     """Return the session that the file at this path holds; None for a file of another kind."""
     if path.name == chats.DATABASE_NAME:
@@ -110,6 +130,7 @@ def all_sessions(paths: CursorPaths) -> Iterator[Located]:
                     session.summaries.append((path, summary))
         except SourceError:
             yield Located(path.name, path, int(changed_at(path) * 1000), "")
+    yield from _add_window_sessions(paths, sessions)
     summaries = (summary for session in sessions.values() for _, summary in session.summaries)
     children = {transcripts.file_name(child) for summary in summaries for child in summary.children}
     own = {name for name, session in sessions.items() if session.is_own}
@@ -122,10 +143,30 @@ def all_sessions(paths: CursorPaths) -> Iterator[Located]:
                 yield located
 
 
+def _add_window_sessions(
+    paths: CursorPaths, sessions: dict[str, SessionFiles]
+) -> Iterator[Located]:
+    """Add the sessions of windows that are nowhere else; yield the databases that are damaged."""
+    for old in EditorWindows(paths.window_storages).old_sessions():
+        entry = _entry(sessions, transcripts.file_name(old.session_id)) if old.session_id else None
+        if entry is None:
+            yield Located(old.path.name, old.path, int(changed_at(old.path) * 1000), "")
+        elif not entry.summaries:
+            entry.session_id = old.session_id
+            entry.summaries.append(_window_summary(old))
+
+
 def raise_unreadable(database: Path) -> None:
     """Raise the SourceError that names why this database cannot be read."""
     list(state_db.read_summaries(database))
+    if database.parent.name != "globalStorage":  # whose table holds the login
+        sqlite_snapshot.read(database, _count_items)
     raise SourceError(f"{database}: could not be read a moment ago.", "It is read again later.")
+
+
+def _count_items(db: sqlite3.Connection) -> object:
+    """Read a window's own table, which is where its sessions are."""
+    return db.execute("SELECT count(*), total(length(value)) FROM ItemTable").fetchone()
 
 
 def _index_files(paths: CursorPaths) -> dict[str, SessionFiles]:

@@ -25,6 +25,12 @@ class CursorPaths:
     chats: tuple[Path, ...]
     """The command line's folders: `[<folder>/]<session id>/store.db` is below them."""
 
+    @property
+    def window_storages(self) -> tuple[Path, ...]:
+        """The folders that have a folder for each of the editor's windows."""
+        users = (path.parent.parent for path in self.databases)
+        return tuple(dict.fromkeys(user / "workspaceStorage" for user in users))
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], home: str) -> CursorPaths:
         dot_cursor = Path(home) / ".cursor"

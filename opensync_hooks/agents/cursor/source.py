@@ -79,7 +79,8 @@ class CursorSource:
     def find(self, id_or_path: str) -> Located | None:
         path = Path(id_or_path)
         if path.suffix not in (".db", ".jsonl", ".txt") or not is_file(path):
-            return locations.locate(self._paths, id_or_path)
+            located = locations.locate(self._paths, id_or_path)
+            return located or locations.locate_in_windows(self._paths, id_or_path)
         located = locations.locate_file(path)
         if located and self._is_ours(path):
             return locations.locate(self._paths, located.session_id) or located
@@ -106,7 +107,7 @@ class CursorSource:
         return False if has_ids else None
 
     def read(self, located: Located) -> Iterator[Session]:
-        if located.path in self._paths.databases and located.session_id == located.path.name:
+        if located.session_id == located.path.name == locations.DATABASE_NAME:
             locations.raise_unreadable(located.path)
         if located.path not in self._paths.databases and not self._is_ours(located.path):
             copy = copies.read_single_file(located.path)
@@ -139,7 +140,7 @@ class CursorSource:
             pending.extend((child, session_id, folders) for child in copy.children)
 
     def _is_ours(self, path: Path) -> bool:
-        folders = (*self._paths.projects, *self._paths.chats)
+        folders = (*self._paths.projects, *self._paths.chats, *self._paths.window_storages)
         return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
 
 

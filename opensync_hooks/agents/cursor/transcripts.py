@@ -2,6 +2,9 @@
 
     <id>/<id>.jsonl    <id>.jsonl    <id>/<id>.txt    <id>.txt    <parent>/subagents/<id>.jsonl
 
+Without a project the folder is directly in `<projects>`. `.workspace-trusted` in a project's folder
+names the project.
+
 Cursor truncates the file and writes it anew at each update, so a read may return only half of it.
 """
 
@@ -17,6 +20,7 @@ from urllib.parse import quote
 from opensync_hooks.agents.cursor import projects, transcript_parser
 from opensync_hooks.agents.cursor.conversation import Conversation
 from opensync_hooks.agents.cursor.transcript_parser import ParsedTranscript
+from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import is_within, open_regular, within
 from opensync_hooks.errors import SourceError
 
@@ -26,6 +30,7 @@ _LAYOUTS = ("{0}/{0}.jsonl", "{0}.jsonl", "{0}/{0}.txt", "{0}.txt")
 _SUFFIXES = (".jsonl", ".txt")
 _MAX_NAME_LENGTH = 200
 _MAX_BYTES = 512 << 20
+_MAX_NOTE_BYTES = 1 << 20
 _MAX_READS = 5
 _PAUSE_S = 0.05
 
@@ -105,7 +110,8 @@ def subagent_files(roots: Iterable[Path], session_id: str) -> list[TranscriptFil
 def _transcript_folders(roots: Iterable[Path]) -> Iterator[Path]:
     for root in roots:
         try:
-            folders = sorted(path for path in root.glob(f"*/{_FOLDER}") if path.is_dir())
+            paths = [root / _FOLDER, *sorted(root.glob(f"*/{_FOLDER}"))]
+            folders = [path for path in paths if path.is_dir()]
         except OSError:
             continue
         yield from within(root, folders)
@@ -139,17 +145,26 @@ def read_conversation(
     file: TranscriptFile, session_id: str, folders: Iterable[str] = ()
 ) -> Conversation:
     """Return the session in a transcript. `folders`: those that its project may be."""
-    transcript = _read_stable(file.path)
+    transcript, trusted = _read_stable(file.path), _trusted_folder(file.folder.parent)
     matches = (path for path in folders if projects.slug(path) == file.project)
     return Conversation(
         session_id=session_id,
         origin=ORIGIN,
         steps=transcript.steps,
-        project_path=next(matches, None),
+        project_path=trusted or next(matches, None),
         parent_id=file.parent,
         is_settled=transcript.is_settled,
         skipped=transcript.skipped,
     )
+
+
+def _trusted_folder(project: Path) -> str | None:
+    """Return the folder for which the command line once asked whether the user trusts it."""
+    try:
+        with open_regular(project / ".workspace-trusted") as file:
+            return projects.uri_path(get_str(as_dict(file.read(_MAX_NOTE_BYTES)), "workspacePath"))
+    except (SourceError, OSError):
+        return None
 
 
 def _read_stable(path: Path) -> ParsedTranscript:
