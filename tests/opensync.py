@@ -234,6 +234,36 @@ def real_opensync(
         yield server.start(), store, key
 
 
+class _SharedConnection(Connection):
+    """Serves the user whose key a request brings, or refuses it for the first one."""
+
+    def _handle(self) -> None:
+        assert isinstance(self.server, _SharedServer)
+        key = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        self.context = self.server.users.get(key, self.server)
+        super()._handle()
+
+
+class _SharedServer(Server):
+    connection_class = _SharedConnection
+    users: dict[str, Server]
+
+
+@contextmanager
+def shared_opensync(folder: Path) -> Iterator[tuple[Server, list[tuple[str, RealStore]]]]:
+    """Yield a deployment, and three keys with their stores: two of one user, one of another."""
+    keys = [new_key() for _ in range(3)]
+    with (
+        RealStore(folder / "first.db") as first,
+        RealStore(folder / "second.db") as second,
+        _SharedServer(first, keys[0]) as server,
+        Server(first, keys[1]) as renewed,
+        Server(second, keys[2]) as other,
+    ):
+        server.users = {keys[0]: server, keys[1]: renewed, keys[2]: other}
+        yield server.start(), list(zip(keys, (first, first, second), strict=True))
+
+
 class Listener(Protocol):
     def on_request(self, method: str, path: str, body: bytes, /) -> Fault | None: ...
 

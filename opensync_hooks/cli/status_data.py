@@ -13,7 +13,7 @@ from opensync_hooks.config import Config, load
 from opensync_hooks.config.credentials import mask_key
 from opensync_hooks.delivery import factory
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
-from opensync_hooks.ledger import losses
+from opensync_hooks.ledger import accounts, losses
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.summary import complete_sessions, summarize
 from opensync_hooks.privacy.exclusion import Exclusions
@@ -98,13 +98,14 @@ def gather() -> Status:
     reachable, authorised, problem = _probe(config)
     spool = Spool(config.folders.spool)
     with Ledger(config.folders.ledger) as ledger:
-        summary = summarize(ledger, config.destination)
+        account = accounts.expected(ledger, config)
+        summary = summarize(ledger, account)
         noted_error = ledger.note("last error")
         agents = tuple(_agents(config, ledger, spool))
-        queue = QueueReport(spool, ledger, SessionBackups.from_config(config), config.destination)
+        queue = QueueReport(spool, ledger, SessionBackups.from_config(config), account)
         quarantined = tuple(item for item in queue.items() if item.state == "quarantined")
         cooldown = CooldownRecord.from_config(ledger, config).active()
-        lost = losses.total(ledger, config.destination)
+        lost = losses.total(ledger, account)
     error, error_at = (problem, clock.now()) if problem else noted_error or (None, None)
     return Status(
         destination=config.destination,
@@ -145,7 +146,7 @@ def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
 
 def _agents(config: Config, ledger: Ledger, spool: Spool) -> Iterator[AgentStatus]:
     backlogs, waiting = by_agent(config, ledger), spool.waiting_by_agent()
-    delivered = complete_sessions(ledger, config.destination)
+    delivered = complete_sessions(ledger, accounts.expected(ledger, config))
     for agent in registry.AGENTS:
         state = agent.registration.state(os.environ.get)
         backlog = backlogs.get(agent.name, Backlog())

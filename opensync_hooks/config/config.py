@@ -1,5 +1,6 @@
 """All settings as one Config: the environment first, then config.toml, then the defaults."""
 
+import hmac
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -41,8 +42,14 @@ class Config:
 
     @property
     def destination(self) -> str:
-        """The name of the destination, as the destination itself and the ledger use it."""
+        """The name of the destination, as the destination itself uses it."""
         return self.url or EMBEDDED_STORE
+
+    @property
+    def login_digest(self) -> str:
+        """Identifies URL and key together. The key cannot be recovered from it."""
+        key, url = self.api_key or "", self.url or ""
+        return hmac.new(key.encode(), url.encode(), "sha256").hexdigest()
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:

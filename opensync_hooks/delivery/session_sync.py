@@ -33,6 +33,8 @@ from opensync_hooks.delivery.send import NO_LIMITS, Limits, send
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.split import SessionPart, split
 from opensync_hooks.destinations.protocol import ReadableDestination
+from opensync_hooks.errors import RejectedError
+from opensync_hooks.ledger import accounts
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Session
@@ -138,10 +140,25 @@ class Syncer:
         """Whether the session on disk is unchanged since all of it was confirmed."""
         return self._record(source.agent, located.session_id).fingerprint() == located.fingerprint
 
+    def account(self) -> str:
+        """Return the name of the destination and account in the ledger.
+
+        The first use of a login asks the destination. Raises what `sync` raises.
+        """
+        if self.config.url is None:
+            return self.destination.name
+        return accounts.resolve(self.ledger, self.config, self._is_stored)
+
+    def _is_stored(self, session_id: str, remote_id: str) -> bool:
+        try:
+            return self.destination.fetch(session_id, remote_id) is not None
+        except RejectedError:  # it is there, but too large to be read
+            return True
+
     def _split(self, session: Session) -> Iterable[SessionPart]:
         if self.destination.keeps_extra:  # our own store opens a session of any size
             return (SessionPart(session),)
         return split(session, partial(self._record, session.agent))
 
     def _record(self, agent: str, session_id: str) -> SessionRecord:
-        return SessionRecord(self.ledger, self.destination.name, agent, session_id)
+        return SessionRecord(self.ledger, self.account(), agent, session_id)

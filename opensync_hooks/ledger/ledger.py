@@ -25,7 +25,7 @@ Execute = Callable[..., list[tuple[Any, ...]]]
 
 _SCHEMA = Schema(
     application_id=0x4F534C47,
-    version=4,
+    version=5,
     create_statements=(
         """CREATE TABLE IF NOT EXISTS session (
             destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
@@ -50,6 +50,9 @@ _SCHEMA = Schema(
         """CREATE TABLE IF NOT EXISTS stated_free (
             destination TEXT, agent TEXT, session TEXT, model TEXT, list_price REAL,
             PRIMARY KEY (destination, agent, session, model)) WITHOUT ROWID""",
+        # Since version 5:
+        """CREATE TABLE IF NOT EXISTS account
+            (login TEXT PRIMARY KEY, destination TEXT) WITHOUT ROWID""",
     ),
     migrations=((3, "ALTER TABLE session ADD COLUMN origin TEXT"),),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.

@@ -5,7 +5,6 @@ The ledger keeps the cooldown of each destination; every worker and command goes
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -132,9 +131,7 @@ class CooldownRecord:
 
     @classmethod
     def from_config(cls, ledger: Ledger, config: Config) -> CooldownRecord:
-        """The key is only hashed together with the URL, and cannot be recovered from that."""
-        login = f"{config.url}\0{config.api_key}".encode()
-        return cls(ledger, config.url or "", hashlib.sha256(login).hexdigest()[:16])
+        return cls(ledger, config.url or "", config.login_digest)
 
     def last(self) -> Cooldown | None:
         """Return the last cooldown, whether it is still active or not."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
+from opensync_hooks.ledger import accounts
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.privacy.exclusion import Exclusions
@@ -33,6 +34,8 @@ def by_agent(config: Config, ledger: Ledger) -> dict[str, Backlog]:
 
 def is_unsynced(config: Config, ledger: Ledger, source: Source, session: Located) -> bool:
     """Whether a session changed since its last complete delivery, and is not excluded."""
-    record = SessionRecord(ledger, config.destination, source.agent, session.session_id)
+    record = SessionRecord(
+        ledger, accounts.expected(ledger, config), source.agent, session.session_id
+    )
     is_excluded = Exclusions.from_config(config).was_excluded(source.agent, session.session_id)
     return record.fingerprint() != session.fingerprint and not is_excluded

@@ -14,7 +14,7 @@ from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.errors import SourceError
-from opensync_hooks.ledger import readonly
+from opensync_hooks.ledger import accounts, readonly
 from opensync_hooks.system.formatting import count, size
 from opensync_hooks.system.terminal import print_error, print_line
 
@@ -44,6 +44,7 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
     # A preview asks the destination for these two facts alone, and so cannot send.
     destination = SimpleNamespace(name=config.destination, keeps_extra=not config.url)
     with readonly.copied(config.folders.ledger) as ledger:
+        accounts.remember(ledger, config, accounts.expected(ledger, config))
         syncer = Syncer(config, cast("ReadableDestination", destination), ledger)
         for source, located in selection.find():
             if not selection.reads_unchanged and syncer.is_current(source, located):

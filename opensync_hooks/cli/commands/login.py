@@ -8,11 +8,12 @@ from contextlib import suppress
 from typing import Any
 
 from opensync_hooks.cli.commands.command import Command
-from opensync_hooks.config import Folders
+from opensync_hooks.config import Config, Folders
 from opensync_hooks.config.config import read_document
 from opensync_hooks.config.credentials import forget_login, save_login
 from opensync_hooks.config.urls import base_url
-from opensync_hooks.errors import NotConfiguredError, UsageError
+from opensync_hooks.errors import NotConfiguredError, OpenSyncError, UsageError
+from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.system.terminal import print_line
 
 
@@ -35,10 +36,24 @@ def _login(arguments: argparse.Namespace) -> int:
     previous_login = (document.get("url"), document.get("api_key"))
     check_login(url, key, accepted_before=previous_login == (url, key))
     save_login(os.environ, url, key)
+    _resolve_account(url, key)
     print(f"Logged in: sessions now go to {url}. `opensync-hooks sync` sends earlier ones, too.")
     if os.environ.get("OPENSYNC_URL"):
         print("OPENSYNC_URL is set in this shell and overrides this login.")
     return 0
+
+
+def _resolve_account(url: str, key: str) -> None:
+    """Find out now whether it is an earlier account, so that `status` counts what is there."""
+    from opensync_hooks.delivery import factory  # noqa: PLC0415 - as above
+
+    config = Config(Folders.from_environ(os.environ), url, key)
+    with (
+        suppress(OpenSyncError),  # the first delivery finds it out
+        Ledger(config.folders.ledger) as ledger,
+        factory.open_syncer(config, ledger) as syncer,
+    ):
+        syncer.account()
 
 
 def _read_key(*, from_stdin: bool) -> str:

@@ -10,6 +10,7 @@ from opensync_hooks.cli.bulk import bulk_sync
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError, UsageError
+from opensync_hooks.ledger import accounts
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.backups import SessionBackups
@@ -42,7 +43,7 @@ def _queue(arguments: argparse.Namespace) -> int:
     settings = config.load()
     with Ledger(settings.folders.ledger) as ledger:
         spool, backups = Spool(settings.folders.spool), SessionBackups.from_config(settings)
-        queue = QueueReport(spool, ledger, backups, settings.destination)
+        queue = QueueReport(spool, ledger, backups, accounts.expected(ledger, settings))
         return int(arguments.action(arguments, settings, queue))
 
 

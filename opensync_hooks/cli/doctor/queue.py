@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders
-from opensync_hooks.ledger import readonly
+from opensync_hooks.ledger import accounts, readonly
 from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.spool import Spool
@@ -57,7 +57,7 @@ def quarantine(config: Config) -> Iterator[Finding]:
     folder = config.folders.spool
     jobs = len(list(Spool(folder).quarantined())) if folder.is_dir() else 0
     with readonly.copied(config.folders.ledger) as ledger:
-        messages = summarize(ledger, config.destination).quarantined
+        messages = summarize(ledger, accounts.expected(ledger, config)).quarantined
     if not jobs and not messages:
         yield ok("quarantine", "empty")
         return

@@ -70,7 +70,7 @@ class Verifier:
         """Send again exactly what differs. Raises what `Syncer.sync` raises."""
         for session_id in {difference.session_id for difference in verdict.differences}:
             record = SessionRecord(
-                self.syncer.ledger, self.destination.name, source.agent, session_id
+                self.syncer.ledger, self.syncer.account(), source.agent, session_id
             )
             differences = [
                 difference
