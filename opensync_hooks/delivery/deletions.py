@@ -6,6 +6,7 @@ destination, and is read back from there.
 
 from __future__ import annotations
 
+from opensync_hooks.agents import registry
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.json_values import truncate
@@ -54,7 +55,7 @@ def mark_deletions(diff: SessionDiff, destination: ReadableDestination) -> int:
             session = {
                 "sessionExternalId": truncate(diff.session.id),
                 "externalId": external_id,
-                "source": diff.session.agent,
+                "source": registry.opensync_name(diff.session.agent),
             }
             marked += _mark(session, row, destination)
         diff.record.set_message(message_id, _MARKED, MessageState.CONFIRMED)
