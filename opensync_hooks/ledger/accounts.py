@@ -26,9 +26,9 @@ def expected(ledger: Ledger, config: Config) -> str:
     """
     if config.url is None:
         return config.destination
-    known = ledger.rows("SELECT destination FROM account WHERE login = ?", config.login_digest)
-    if known:
-        return str(known[0][0])
+    accounts = ledger.rows("SELECT destination FROM account WHERE login = ?", config.login_digest)
+    if accounts:
+        return str(accounts[0][0])
     is_first = not ledger.rows("SELECT 1 FROM account WHERE destination = ?", config.url)
     return config.url if is_first else _name(config)
 
