@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import add, attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 Json = dict[str, Any]
 """A JSON object, decoded."""
@@ -147,6 +147,32 @@ class Message:
         return "\n\n".join(part.text for part in self.parts if isinstance(part, Text))
 
 
+SkippedKind = Literal["unreadable", "unplaced", "unknown", "left out"]
+"""Why something in an agent's files did not become part of a session.
+
+unreadable   a damaged line, a missing row: perhaps something that was said
+unplaced     an utterance without a place in the conversation
+unknown      a type or a field that the source has never met; the rest of the session is complete
+left out     nothing that anybody said, such as context for the model
+"""
+
+
+SKIPPED_KINDS: tuple[SkippedKind, ...] = get_args(SkippedKind)
+
+
+class Skipped(NamedTuple):
+    """The key under which a source counts what it skips, in a Counter."""
+
+    kind: SkippedKind
+    name: str
+    """Shown to the user after the number, such as `unreadable line` or `line of type banner`."""
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the session is incomplete without it."""
+        return self.kind in ("unreadable", "unplaced")
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One conversation."""
@@ -172,8 +198,8 @@ class Session:
     forked_from: str | None = None
     is_partial: bool = False
     """The agent had not written all of it when it was read; the rest follows soon, or never."""
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    """The number of things that the source could not read, by their name."""
+    skipped: Mapping[Skipped, int] = field(default_factory=dict)
+    """How often the source skipped what; some sources count while the messages are walked."""
     stored_ids: frozenset[str] | None = None
     """Ids of all messages that the agent still has, readable or not; None if that is uncertain.
 

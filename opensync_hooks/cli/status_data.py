@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -15,7 +16,13 @@ from opensync_hooks.delivery import factory
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
 from opensync_hooks.ledger import accounts, losses
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.ledger.summary import complete_sessions, summarize
+from opensync_hooks.ledger.summary import (
+    DeficientSession,
+    complete_sessions,
+    deficient_sessions,
+    summarize,
+)
+from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
@@ -66,7 +73,12 @@ class Status:
     cooldown: Cooldown | None
     """Why hooks do not contact the destination at the moment."""
     lost: Mapping[str, int]
-    """What could not be delivered completely, by kind."""
+    """What could not be delivered completely, and what was not known, by name."""
+    unknown: Mapping[str, int]
+    """The types and fields among these that are new to us: their sessions count as synced."""
+    not_understood: tuple[DeficientSession, ...]
+    """The sessions that have content, of which no message could be read."""
+    incomplete: tuple[DeficientSession, ...]
     last_error: str | None
     last_error_at: int | None
     unpriced: tuple[str, ...]
@@ -84,12 +96,21 @@ class Status:
         """Return the public form of the status, whose keys are older than the fields' names."""
         fields = asdict(self)
         del fields["quarantined"], fields["cooldown"]
-        return fields | {
-            "parked": len(self.quarantined),
-            "set_aside": [item.as_json() for item in self.quarantined],
-            "rest": self.cooldown.as_json() if self.cooldown else None,
-            "agents": [agent.as_json() for agent in self.agents],
+        names = ("not_understood", "incomplete")
+        deficient = {
+            name: [{"agent": agent, "session": session} for agent, session, _ in fields[name]]
+            for name in names
         }
+        return (
+            fields
+            | deficient
+            | {
+                "parked": len(self.quarantined),
+                "set_aside": [item.as_json() for item in self.quarantined],
+                "rest": self.cooldown.as_json() if self.cooldown else None,
+                "agents": [agent.as_json() for agent in self.agents],
+            }
+        )
 
 
 def gather() -> Status:
@@ -106,6 +127,11 @@ def gather() -> Status:
         quarantined = tuple(item for item in queue.items() if item.state == "quarantined")
         cooldown = CooldownRecord.from_config(ledger, config).active()
         lost = losses.total(ledger, account)
+        unknown = Counter[str]()
+        for content in losses.skipped_content(ledger, account):
+            if not content.skipped.is_loss:
+                unknown[content.skipped.name] += content.number
+        deficient = tuple(deficient_sessions(ledger, account))
     error, error_at = (problem, clock.now()) if problem else noted_error or (None, None)
     return Status(
         destination=config.destination,
@@ -119,6 +145,9 @@ def gather() -> Status:
         quarantined=quarantined,
         cooldown=cooldown,
         lost=lost,
+        unknown=dict(unknown),
+        not_understood=_in_state(deficient, SyncState.NOT_UNDERSTOOD),
+        incomplete=_in_state(deficient, SyncState.INCOMPLETE),
         last_error=error,
         last_error_at=error_at,
         unpriced=summary.unpriced,
@@ -130,6 +159,12 @@ def gather() -> Status:
         excluded_reasons=Exclusions.from_config(config).reasons(),
         agents=agents,
     )
+
+
+def _in_state(
+    sessions: tuple[DeficientSession, ...], state: SyncState
+) -> tuple[DeficientSession, ...]:
+    return tuple(session for session in sessions if session.state is state)
 
 
 def _probe(config: Config) -> tuple[bool, bool | None, str | None]:

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from opensync_hooks.ledger.sync_state import SyncState
+from opensync_hooks.model import Skipped
+
 
 @dataclass(frozen=True, slots=True)
 class SyncOutcome:
@@ -17,6 +20,8 @@ class SyncOutcome:
     sent: int = 0
     unchanged: int = 0
     quarantined: int = 0
+    quarantined_before: int = 0
+    """Messages among the unchanged ones that an earlier run quarantined."""
     unclear: int = 0
     """Messages that the server failed on, perhaps not for good."""
     reason: str | None = None
@@ -28,12 +33,26 @@ class SyncOutcome:
     redacted: Mapping[str, int] = field(default_factory=Counter)
     """The secrets that were taken out of what was sent, by kind."""
     losses: Mapping[str, int] = field(default_factory=Counter)
-    """What of the sessions could not be delivered whole, by kind."""
+    """What was cut from the texts, by kind."""
+    skipped: Mapping[Skipped, int] = field(default_factory=Counter)
+    """What the source did not take over from the agent's files."""
 
     @property
-    def is_complete(self) -> bool:
-        """Whether nothing of the session is left for a later run."""
-        return not (self.excluded or self.is_partial or self.unclear)
+    def state(self) -> SyncState:
+        """What came of the session and its subagents together."""
+        if self.excluded:
+            return SyncState.EXCLUDED
+        if self.is_partial or self.unclear:
+            return SyncState.WAITING
+        skipped = [skipped for skipped, count in self.skipped.items() if count]
+        has_messages = self.sent or self.unchanged or self.quarantined
+        if not has_messages and any(key.kind != "left out" for key in skipped):
+            return SyncState.NOT_UNDERSTOOD
+        if self.quarantined or self.quarantined_before:
+            return SyncState.QUARANTINED
+        if any(key.is_loss for key in skipped):
+            return SyncState.INCOMPLETE
+        return SyncState.SYNCED if self.sessions else SyncState.EMPTY
 
     def __add__(self, other: SyncOutcome) -> SyncOutcome:
         """Add the outcome of a subagent, or of another part of the session."""
@@ -44,10 +63,12 @@ class SyncOutcome:
             sent=self.sent + other.sent,
             unchanged=self.unchanged + other.unchanged,
             quarantined=self.quarantined + other.quarantined,
+            quarantined_before=self.quarantined_before + other.quarantined_before,
             unclear=self.unclear + other.unclear,
             reason=other.reason or self.reason,
             is_partial=self.is_partial or other.is_partial,
             excluded=self.excluded,
             redacted=Counter(self.redacted) + Counter(other.redacted),
             losses=Counter(self.losses) + Counter(other.losses),
+            skipped=Counter(self.skipped) + Counter(other.skipped),
         )

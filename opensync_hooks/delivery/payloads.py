@@ -69,7 +69,7 @@ def session_extra(session: Session, costs: Costs) -> Json:
         agentVersion=_name(session.agent_version),
         endReason=_name(session.end_reason),
         lastActivityAt=session.updated_at,
-        skipped=dict(session.skipped) or None,
+        skipped={skipped.name: number for skipped, number in session.skipped.items()} or None,
         **_tokens(costs.usage),
     )
 

@@ -73,6 +73,7 @@ class _Delivery:
     states: Counter[MessageState] = field(default_factory=Counter)
     """How many messages of this run ended in which state."""
     unchanged: int = 0
+    quarantined_before: int = 0
     failures: int = 0
     """Messages in a row that the server failed on."""
     reason: str | None = None
@@ -90,11 +91,11 @@ class _Delivery:
                 self._put_message(message)
             elif message.existing:
                 self.unchanged += 1
+                self.quarantined_before += message.existing.state is MessageState.QUARANTINED
                 if message.existing.state is MessageState.CONFIRMED:
                     self._save_origin()
         self._put_totals()
         session = self.diff.session
-        self.losses.update(session.skipped)  # last: some sources count while messages are read
         exists = self.diff.existing is not None or self.remote_id is not None
         return SyncOutcome(
             session_id=session.id,
@@ -103,11 +104,13 @@ class _Delivery:
             sent=self.states[MessageState.CONFIRMED],
             unchanged=self.unchanged,
             quarantined=self.states[MessageState.QUARANTINED],
+            quarantined_before=self.quarantined_before,
             unclear=self.states[MessageState.PENDING],
             reason=self.reason,
             is_partial=session.is_partial,
             redacted=self.redacted,
             losses=self.losses,
+            skipped=dict(session.skipped),  # complete only now that all messages were read
         )
 
     def _check_deadline(self) -> None:

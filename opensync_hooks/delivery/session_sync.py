@@ -37,6 +37,7 @@ from opensync_hooks.errors import RejectedError
 from opensync_hooks.ledger import accounts
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Session
 from opensync_hooks.pricing.cost import price
 from opensync_hooks.pricing.estimate import estimate_tokens
@@ -119,12 +120,16 @@ class Syncer:
                 if isinstance(changes, SessionDiff):
                     sent = send(changes, self.destination, limits)
                     changes.record.set_losses(sent.losses)
+                    changes.record.set_skipped(sent.skipped, changes.session.agent_version)
                     marked = mark_deletions(changes, self.destination)
                     outcome += replace(sent, sent=sent.sent + marked)
                 elif changes.session_id == session_id:
                     outcome = changes
-            if outcome.is_complete:
-                self._record(agent, session_id).set_fingerprint(located.fingerprint)
+            record, state = self._record(agent, session_id), outcome.state
+            if state.is_finished:
+                record.set_fingerprint(located.fingerprint)
+            elif state.is_deficient:
+                record.set_deficient(located.fingerprint, state)
         return outcome
 
     def preview(
@@ -136,9 +141,9 @@ class Syncer:
         """
         return self._changes(source, located, force=force, is_preview=True)
 
-    def is_current(self, source: Source, located: Located) -> bool:
-        """Whether the session on disk is unchanged since all of it was confirmed."""
-        return self._record(source.agent, located.session_id).fingerprint() == located.fingerprint
+    def state(self, source: Source, located: Located) -> SyncState | None:
+        """Return what came of the session if it is unchanged since; None if it has to be tried."""
+        return self._record(source.agent, located.session_id).state(located.fingerprint)
 
     def account(self) -> str:
         """Return the name of the destination and account in the ledger.

@@ -25,11 +25,12 @@ Execute = Callable[..., list[tuple[Any, ...]]]
 
 _SCHEMA = Schema(
     application_id=0x4F534C47,
-    version=5,
+    version=6,
     create_statements=(
         """CREATE TABLE IF NOT EXISTS session (
             destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
             end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT, origin TEXT,
+            attempted TEXT, outcome TEXT,
             PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
         """CREATE TABLE IF NOT EXISTS message (
             destination TEXT, agent TEXT, session TEXT, id TEXT, hash TEXT, state TEXT, reason TEXT,
@@ -53,8 +54,17 @@ _SCHEMA = Schema(
         # Since version 5:
         """CREATE TABLE IF NOT EXISTS account
             (login TEXT PRIMARY KEY, destination TEXT) WITHOUT ROWID""",
+        # Since version 6; before, `loss` counted these things, too.
+        """CREATE TABLE IF NOT EXISTS skipped (
+            destination TEXT, agent TEXT, session TEXT, kind TEXT, name TEXT, count INTEGER,
+            agent_version TEXT,
+            PRIMARY KEY (destination, agent, session, kind, name)) WITHOUT ROWID""",
     ),
-    migrations=((3, "ALTER TABLE session ADD COLUMN origin TEXT"),),
+    migrations=(
+        (3, "ALTER TABLE session ADD COLUMN origin TEXT"),
+        (6, "ALTER TABLE session ADD COLUMN attempted TEXT"),
+        (6, "ALTER TABLE session ADD COLUMN outcome TEXT"),
+    ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),
 )

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from opensync_hooks import __version__
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.ledger import Execute, Ledger
+from opensync_hooks.ledger.sync_state import SyncState
+from opensync_hooks.model import Skipped
 from opensync_hooks.system import clock
 
 _WHERE_SESSION = "WHERE destination = ? AND agent = ? AND id = ?"
 _WHERE_MESSAGES = "WHERE destination = ? AND agent = ? AND session = ?"
-_MAX_KIND_LENGTH = 60
+_MAX_NAME_LENGTH = 60
 
 
 class MessageState(StrEnum):
@@ -101,9 +105,29 @@ class SessionRecord:
         rows = self.ledger.rows(f"SELECT fingerprint FROM session {_WHERE_SESSION}", *self._key)  # noqa: S608
         return rows[0][0] if rows else None
 
+    def state(self, fingerprint: str) -> SyncState | None:
+        """Return what came of the session as it is on disk now; None if it has to be tried.
+
+        Another version of this program may read what this one could not.
+        """
+        columns = "fingerprint, attempted, outcome"
+        query = f"SELECT {columns} FROM session {_WHERE_SESSION}"  # noqa: S608
+        for finished, attempted, outcome in self.ledger.rows(query, *self._key):
+            if finished == fingerprint:
+                return SyncState.UP_TO_DATE
+            if attempted == f"{__version__} {fingerprint}":
+                return SyncState(outcome)
+        return None
+
     def set_fingerprint(self, fingerprint: str) -> None:
         """Remember that all was confirmed, also where there was nothing to send."""
-        self._update_session(fingerprint=fingerprint, synced_at=clock.now())
+        now = clock.now()
+        self._update_session(fingerprint=fingerprint, synced_at=now, attempted=None, outcome=None)
+
+    def set_deficient(self, fingerprint: str, state: SyncState) -> None:
+        """Remember that the session as it is on disk cannot be delivered whole by this version."""
+        attempted = f"{__version__} {fingerprint}"
+        self._update_session(fingerprint=None, attempted=attempted, outcome=state.value)
 
     def origin(self) -> str | None:
         """Return which of the agent's copies of the session was delivered."""
@@ -139,13 +163,20 @@ class SessionRecord:
         states = MessageState.DISMISSED.value, MessageState.QUARANTINED.value
         with self.ledger.transaction() as execute:
             execute(update, states[0], *self._key, message_id, states[1])
+            # The message may be of a subagent or a part: whichever session waits for it is next.
+            execute(
+                "UPDATE session SET attempted = NULL, outcome = NULL"
+                " WHERE destination = ? AND agent = ? AND outcome = ?",
+                *(self.destination, self.agent, SyncState.QUARANTINED.value),
+            )
 
     def mark_pending(self, message_ids: Iterable[str] | None = None) -> None:
         """Have these messages sent again, or all of them; in any case also title and totals."""
         update = f"UPDATE message SET state = ? {_WHERE_MESSAGES}"  # noqa: S608
         values = (MessageState.PENDING.value, *self._key)
         with self.ledger.transaction() as execute:
-            self._upsert_session(execute, {"head": None, "title": None, "fingerprint": None})
+            columns = ("head", "title", "fingerprint", "attempted", "outcome")
+            self._upsert_session(execute, dict.fromkeys(columns))
             if message_ids is None:
                 execute(update, *values)
             for message_id in message_ids or ():
@@ -188,19 +219,32 @@ class SessionRecord:
         return owners
 
     def set_losses(self, counts: Mapping[str, int]) -> None:
-        """Replace what is known to be missing from the session, by kind; dropped copies stay."""
+        """Replace what was cut from the session's texts, by kind; dropped copies stay."""
         where = f"{_WHERE_MESSAGES} AND kind <> ?"
         values = (*self._key, losses.DROPPED_COPIES)
-        printable = {_printable(kind): count for kind, count in counts.items() if count}
+        present = {kind: count for kind, count in counts.items() if count}
         rows = self.ledger.rows(f"SELECT kind, count FROM loss {where}", *values)  # noqa: S608
-        if dict(rows) == printable:
+        if dict(rows) == present:
             return
         with self.ledger.transaction() as execute:
             execute(f"DELETE FROM loss {where}", *values)  # noqa: S608
-            for kind, count in printable.items():
-                execute(
-                    "INSERT OR REPLACE INTO loss VALUES (?, ?, ?, ?, ?)", *self._key, kind, count
-                )
+            for kind, count in present.items():
+                execute("INSERT INTO loss VALUES (?, ?, ?, ?, ?)", *self._key, kind, count)
+
+    def set_skipped(self, counts: Mapping[Skipped, int], agent_version: str | None) -> None:
+        """Replace what the source skipped; `agent_version`: the version that wrote the session."""
+        totals = Counter[Skipped]()
+        for skipped, count in counts.items():
+            totals[skipped._replace(name=_printable(skipped.name))] += count
+        rows = {(*skipped, count, agent_version) for skipped, count in totals.items() if count}
+        columns = "kind, name, count, agent_version"
+        query = f"SELECT {columns} FROM skipped {_WHERE_MESSAGES}"  # noqa: S608
+        if rows == set(self.ledger.rows(query, *self._key)):
+            return
+        with self.ledger.transaction() as execute:
+            execute(f"DELETE FROM skipped {_WHERE_MESSAGES}", *self._key)  # noqa: S608
+            for row in rows:
+                execute("INSERT INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?)", *self._key, *row)
 
     def note_dropped_copy(self) -> None:
         """Remember that the session's backup was dropped, perhaps the only copy of it."""
@@ -223,6 +267,6 @@ class SessionRecord:
         )
 
 
-def _printable(kind: str) -> str:
-    """Some sources name a loss after the agent's own term, which may hold control characters."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in kind)[:_MAX_KIND_LENGTH]
+def _printable(name: str) -> str:
+    """Some sources name what they skip by the agent's term, which may hold control characters."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in name)[:_MAX_NAME_LENGTH]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState
+from opensync_hooks.ledger.sync_state import SyncState
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Summary:
     """One destination in figures."""
 
     sessions: int
+    """Sessions, subagents and parts at the destination, without those that are deficient."""
     messages: int
     quarantined: int
     """Messages that the destination refuses."""
@@ -26,6 +28,14 @@ class Summary:
     """The USD at list price of models that an agent states as free."""
 
 
+class DeficientSession(NamedTuple):
+    """A session that cannot be delivered whole until it or this program changes."""
+
+    agent: str
+    session_id: str
+    state: SyncState
+
+
 class QuarantinedMessage(NamedTuple):
     agent: str
     session_id: str
@@ -35,7 +45,9 @@ class QuarantinedMessage(NamedTuple):
 
 def summarize(ledger: Ledger, destination: str) -> Summary:
     ((sessions, last_sync),) = ledger.rows(
-        "SELECT count(remote_id), max(synced_at) FROM session WHERE destination = ?", destination
+        "SELECT count(CASE WHEN outcome IS NULL THEN remote_id END), max(synced_at)"
+        " FROM session WHERE destination = ?",
+        destination,
     )
     states = "SELECT state, count(*) FROM message WHERE destination = ? GROUP BY state"
     counts = dict(ledger.rows(states, destination))
@@ -66,6 +78,16 @@ def complete_sessions(ledger: Ledger, destination: str) -> dict[str, tuple[int, 
         " GROUP BY agent"
     )
     return {agent: (count, last) for agent, count, last in ledger.rows(query, destination)}
+
+
+def deficient_sessions(ledger: Ledger, destination: str) -> Iterator[DeficientSession]:
+    """Yield the sessions that are not understood, incomplete, or have quarantined messages."""
+    query = (
+        "SELECT agent, id, outcome FROM session"
+        " WHERE destination = ? AND outcome IS NOT NULL ORDER BY agent, id"
+    )
+    for agent, session_id, outcome in ledger.rows(query, destination):
+        yield DeficientSession(agent, session_id, SyncState(outcome))
 
 
 def quarantined_messages(ledger: Ledger, destination: str) -> Iterator[QuarantinedMessage]:

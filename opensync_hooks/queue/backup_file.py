@@ -19,11 +19,13 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import (
+    SKIPPED_KINDS,
     Attachment,
     Charge,
     Message,
     Reasoning,
     Session,
+    Skipped,
     Text,
     ToolCall,
     ToolResult,
@@ -57,12 +59,15 @@ def write(file: IO[bytes], source: Source, located: Located, config: Config) -> 
             if exclusions.reason(session):
                 continue
             is_empty = False
-            head = asdict(replace(clean_session(session, config), messages=()))
+            clean = clean_session(session, config)
+            # A backup does not know what the agent deletes later.
+            head = asdict(replace(clean, messages=(), skipped={}, stored_ids=None))
+            head["skipped"] = {"/".join(key): count for key, count in session.skipped.items()}
             compressed.write(_line({"session": head}))
             for message in session.messages:
-                clean = clean_message(message, config)
-                parts = [{"is": type(part).__name__, **asdict(part)} for part in clean.parts]
-                body = {**asdict(replace(clean, parts=())), "parts": parts}
+                cleaned = clean_message(message, config)
+                parts = [{"is": type(part).__name__, **asdict(part)} for part in cleaned.parts]
+                body = {**asdict(replace(cleaned, parts=())), "parts": parts}
                 compressed.write(_line({"message": body}))
     return not is_empty
 
@@ -141,7 +146,15 @@ def _damaged(path: Path, error: Exception) -> SourceError:
 def _session(value: dict[str, Any], messages: Iterable[Message]) -> Session:
     charges = tuple(_charge(charge) for charge in value["charges"])
     folders = tuple(value.get("folders", ()))  # earlier versions did not know them
-    return _create(Session, value, charges=charges, folders=folders, messages=messages)
+    skipped = {_skipped(key): count for key, count in value["skipped"].items()}
+    parts = {"charges": charges, "folders": folders, "skipped": skipped, "messages": messages}
+    return _create(Session, value, **parts)
+
+
+def _skipped(key: str) -> Skipped:
+    """Read `unreadable/line`; earlier versions wrote only the name."""
+    kind, _, name = key.partition("/")
+    return Skipped(kind, name) if kind in SKIPPED_KINDS else Skipped("unknown", key)
 
 
 def _message(value: dict[str, Any]) -> Message:

@@ -213,8 +213,9 @@ def log_result(log: Log, job: Job, result: Result) -> None:
         attempt = job.attempts.count + 1
         log.write("failed", **session, why=type(result).__name__, attempt=attempt)
         return
+    counts = {**result.losses, **{key.name: count for key, count in result.skipped.items()}}
     log.write(
-        "synced",
+        result.state.replace(" ", "-"),
         **session,
         sent=result.sent,
         unchanged=result.unchanged,
@@ -222,5 +223,5 @@ def log_result(log: Log, job: Job, result: Result) -> None:
         unclear=result.unclear,
         redacted=sum(result.redacted.values()),
         partial=result.is_partial,
-        **{kind.replace(" ", "-"): count for kind, count in result.losses.items()},
+        **{name.replace(" ", "-"): count for name, count in counts.items()},
     )

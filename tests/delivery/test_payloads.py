@@ -21,6 +21,7 @@ from opensync_hooks.destinations.store import validation
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger import losses
 from opensync_hooks.model import (
+    SKIPPED_KINDS,
     Attachment,
     Charge,
     Json,
@@ -29,6 +30,7 @@ from opensync_hooks.model import (
     Reasoning,
     Role,
     Session,
+    Skipped,
     Text,
     ToolCall,
     ToolResult,
@@ -469,7 +471,11 @@ _SESSIONS = st.builds(
     end_reason=st.none() | _TEXTS,
     parent_id=st.none() | _SHORT_TEXTS,
     forked_from=st.none() | _SHORT_TEXTS,
-    skipped=st.dictionaries(_SHORT_TEXTS, st.integers(0, 9), max_size=2),
+    skipped=st.dictionaries(
+        st.builds(Skipped, st.sampled_from(SKIPPED_KINDS), _SHORT_TEXTS),
+        st.integers(0, 9),
+        max_size=2,
+    ),
 )
 _any_data = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -12,11 +12,13 @@ from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import losses
-from opensync_hooks.model import Charge, Session, Usage
+from opensync_hooks.ledger.sync_state import SyncState
+from opensync_hooks.model import Charge, Session, Skipped, Usage
 from opensync_hooks.privacy.exclusion import Exclusions
 from tests.delivery.harness import RECORDINGS, SECRET, Harness, message, session, source_of
 from tests.transcripts import call, result, text
 
+TORN = Skipped("unreadable", "torn lines")
 SUBAGENTS = "00000002-0000-4000-8000-000000000002"
 
 # ---- transcripts ---------------------------------------------------------------------------------
@@ -125,20 +127,21 @@ def test_session_that_is_being_written_is_read_again(opensync: Harness) -> None:
     for is_partial in (True, False):
         located = source_of(session(message("m1"), is_partial=is_partial))
         assert opensync.syncer.sync(*located).is_partial is is_partial
-        assert opensync.syncer.is_current(*located) is not is_partial
+        state = opensync.syncer.state(*located)
+        assert state is (None if is_partial else SyncState.UP_TO_DATE)
 
 
 def test_outcome_adds_up_a_session_and_its_subagents(embedded: Harness) -> None:
     messages = (message("m1", f"use {SECRET}"), message("m2"))
-    main = session(*messages, title="Main", skipped={"torn lines": 1}, is_partial=True)
+    main = session(*messages, title="Main", skipped={TORN: 1}, is_partial=True)
     subagent = session(
-        message("c1", f"not {SECRET}"), session_id="sub", title="Sub", skipped={"torn lines": 2}
+        message("c1", f"not {SECRET}"), session_id="sub", title="Sub", skipped={TORN: 2}
     )
     located = source_of(main, subagent, session(session_id="silent"))
     outcome = embedded.syncer.sync(*located)
     assert outcome == SyncOutcome(
         "s1", title="Main", sessions=2, sent=3, is_partial=True,
-        redacted={"github-token": 2}, losses={"torn lines": 3},
+        redacted={"github-token": 2}, skipped={TORN: 3},
     )  # fmt: skip
     assert embedded.syncer.sync(*located) == replace(outcome, sent=0, unchanged=3, redacted={})
 

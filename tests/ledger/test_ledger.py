@@ -20,6 +20,7 @@ from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageRecord, MessageState, RemoteSession
 from opensync_hooks.ledger.summary import summarize
+from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.system import clock
 from opensync_hooks.system.sqlite import DamagedError, SqliteFile
 from tests.ledger.records import HERE, confirmed, fill, is_usable, record_of
@@ -72,13 +73,28 @@ _VERSION_2 = """
     INSERT INTO loss VALUES ('embedded store', 'claude-code', 's1', 'texts cut short', 2);
     PRAGMA user_version = 2;
 """
+_VERSION_3 = """
+    ALTER TABLE session ADD COLUMN origin TEXT;
+    PRAGMA user_version = 3;
+"""
+_VERSION_4 = """
+    CREATE TABLE stated_free (
+        destination TEXT, agent TEXT, session TEXT, model TEXT, list_price REAL,
+        PRIMARY KEY (destination, agent, session, model)) WITHOUT ROWID;
+    PRAGMA user_version = 4;
+"""
+_VERSION_5 = """
+    CREATE TABLE account (login TEXT PRIMARY KEY, destination TEXT) WITHOUT ROWID;
+    PRAGMA user_version = 5;
+"""
+_VERSIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", range(1, len(_VERSIONS) + 1))
 def test_file_of_an_older_version_keeps_everything(path: Path, version: int) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as db:
-        db.executescript(_VERSION_1 + _VERSION_2 * (version == 2))
+        db.executescript("".join(_VERSIONS[:version]))
     for origin in (None, "database"):  # upgraded by the first, and opened again by the second
         with Ledger(path) as ledger:
             record = record_of(ledger)
@@ -89,9 +105,10 @@ def test_file_of_an_older_version_keeps_everything(path: Path, version: int) -> 
                      MessageState.DISMISSED), 1)
             ]  # fmt: skip
             assert record.fingerprint() == "f1"
+            assert record.state("f1") is SyncState.UP_TO_DATE
             assert record.charge_owners(["c1"]) == {"c1": "s0"}
             assert ledger.note("last error") == ("the server was away", 7)
-            assert losses.total(ledger, HERE) == ({losses.CUT_TEXTS: 2} if version == 2 else {})
+            assert losses.total(ledger, HERE) == ({losses.CUT_TEXTS: 2} if version > 1 else {})
             assert record.origin() == origin
             record.set_origin("database")
             assert summarize(ledger, HERE).unpriced == ("m",)

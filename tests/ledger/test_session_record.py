@@ -18,6 +18,7 @@ from opensync_hooks.ledger.session_record import (
     SessionRecord,
 )
 from opensync_hooks.ledger.summary import summarize
+from opensync_hooks.ledger.sync_state import SyncState
 from tests.ledger.records import AGENT, HERE, THERE, confirmed, record_of
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,30 @@ def test_only_a_quarantined_message_can_be_dismissed(record: SessionRecord) -> N
         record.dismiss_message(message_id)
     assert record.message("m1") == MessageRecord("h1", MessageState.DISMISSED)
     assert record.message("m2") == confirmed("h2")
+
+
+def test_state_holds_for_the_fingerprint_that_was_attempted(record: SessionRecord) -> None:
+    assert record.state("f1") is None
+    record.set_fingerprint("f1")
+    assert (record.state("f1"), record.state("f2")) == (SyncState.UP_TO_DATE, None)
+    record.set_deficient("f2", SyncState.INCOMPLETE)
+    assert (record.state("f1"), record.state("f2")) == (None, SyncState.INCOMPLETE)
+    record.mark_pending()
+    assert record.state("f2") is None
+    record.set_deficient("f2", SyncState.INCOMPLETE)
+    record.set_fingerprint("f3")
+    assert (record.state("f2"), record.state("f3")) == (None, SyncState.UP_TO_DATE)
+
+
+def test_dismissed_message_lets_its_session_be_tried_again(ledger: Ledger) -> None:
+    """The message may be of a subagent, and the state is that of the main session."""
+    session, subagent = record_of(ledger), record_of(ledger, "s1:agent-a")
+    session.set_deficient("f1", SyncState.QUARANTINED)
+    damaged = record_of(ledger, "s2")
+    damaged.set_deficient("f1", SyncState.INCOMPLETE)
+    subagent.set_message("m1", "h1", MessageState.QUARANTINED, "too large")
+    subagent.dismiss_message("m1")
+    assert (session.state("f1"), damaged.state("f1")) == (None, SyncState.INCOMPLETE)
 
 
 def test_session_is_known_once_the_destination_answered_with_an_id(record: SessionRecord) -> None:

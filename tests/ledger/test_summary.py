@@ -5,12 +5,15 @@ from __future__ import annotations
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.ledger.summary import (
+    DeficientSession,
     QuarantinedMessage,
     Summary,
     complete_sessions,
+    deficient_sessions,
     quarantined_messages,
     summarize,
 )
+from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.system import clock
 from tests.ledger.records import AGENT, HERE, THERE, record_of
 
@@ -49,6 +52,18 @@ def test_quarantined_messages_are_listed_with_their_reasons(ledger: Ledger) -> N
         for session_id in ("s1", "s3")
     ]
     assert list(quarantined_messages(ledger, THERE)) == []
+
+
+def test_session_that_is_not_whole_is_listed_and_not_counted(ledger: Ledger) -> None:
+    fill_sessions(ledger)
+    record_of(ledger, "s1").set_deficient("f", SyncState.INCOMPLETE)
+    record_of(ledger, "s4").set_deficient("f", SyncState.NOT_UNDERSTOOD)
+    record_of(ledger, "s1", THERE).set_deficient("f", SyncState.QUARANTINED)
+    assert summarize(ledger, HERE).sessions == 2
+    assert list(deficient_sessions(ledger, HERE)) == [
+        DeficientSession(AGENT, "s1", SyncState.INCOMPLETE),
+        DeficientSession(AGENT, "s4", SyncState.NOT_UNDERSTOOD),
+    ]
 
 
 def test_complete_sessions_are_counted_by_agent(ledger: Ledger) -> None:

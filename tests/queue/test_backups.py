@@ -33,6 +33,7 @@ from opensync_hooks.model import (
     Charge,
     Message,
     Session,
+    Skipped,
     Text,
     ToolCall,
     ToolResult,
@@ -67,7 +68,13 @@ def locate(session_id: str = "s1", fingerprint: str = "first") -> Located:
 
 def make_session(session_id: str = "s1", *parts: Any) -> Session:
     message = Message("m1", "assistant", parts or (Text("hello"),), 5)
-    return Session(session_id, "cursor", (message,), title="A title", skipped={"bad lines": 2})
+    return Session(
+        session_id,
+        "cursor",
+        (message,),
+        title="A title",
+        skipped={Skipped("unknown", "bad lines"): 2},
+    )
 
 
 def source_of(*sessions: Session) -> Source:
@@ -132,10 +139,12 @@ def test_any_text_and_any_argument_comes_back(text: str, arguments: Any) -> None
     parts = (Text(text), ToolCall("t", "Bash", arguments), ToolResult("t", "Bash", text))
     charge = Charge("c1", "m", Usage(1, 2, 3, 4, 5, 6), 0.5)
     message = Message("m1", "user", parts, None, charge=charge, aliases=("a", text), undone=True)
-    session = replace(make_session(), messages=(message,), charges=(charge,))
+    skipped = {Skipped("unreadable", "line/of two"): 3, Skipped("left out", "context"): 1}
+    session = replace(make_session(), messages=(message,), charges=(charge,), skipped=skipped)
     unredacted = replace(load(), redact=False, file_contents=True)
-    assert kept.save(source_of(session), locate(), unredacted)
-    assert read(kept) == [session]
+    stored = replace(session, stored_ids=frozenset({"m1"}))
+    assert kept.save(source_of(stored), locate(), unredacted)
+    assert read(kept) == [session], "what the agent deletes later is not in a backup"
 
 
 def test_backup_of_an_earlier_version_is_read(kept: SessionBackups) -> None:
@@ -182,7 +191,7 @@ def test_backup_of_an_earlier_version_is_read(kept: SessionBackups) -> None:
     )  # fmt: skip
     assert replace(copy, messages=()) == Session(
         "s1", "cursor", (), (charge,), "A title", "/p", "m", "anthropic", 1, 2, 3, "b", "1",
-        "clear", "p1", "f1", is_partial=True, skipped={"bad lines": 2},
+        "clear", "p1", "f1", is_partial=True, skipped={Skipped("unknown", "bad lines"): 2},
     )  # fmt: skip
     kinds = [type(part).__name__ for part in message_parts(copy)]
     assert kinds == ["Text", "Reasoning", "ToolCall", "ToolResult", "Attachment"]

@@ -17,7 +17,7 @@ from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import ServerFailureError, SourceError
-from opensync_hooks.model import Trigger
+from opensync_hooks.model import Skipped, Trigger
 from opensync_hooks.queue import backoff, drain, worker
 from opensync_hooks.queue.backoff import HOUR, Attempts, Failure
 from opensync_hooks.queue.drain import log_result
@@ -177,13 +177,14 @@ def test_log_has_one_line_for_each_result(tmp_path: Path) -> None:
     log_result(log, job, ServerFailureError("The server answers 500."))
     outcome = SyncOutcome(
         "s1", sent=3, unchanged=4, quarantined=5, unclear=6, is_partial=True,
-        redacted={"key": 4, "token": 3}, losses={"bad lines": 8},
+        redacted={"key": 4, "token": 3}, losses={"texts cut short": 8},
+        skipped={Skipped("unreadable", "bad lines"): 9},
     )  # fmt: skip
     log_result(log, job, outcome)
-    failed, synced = (line.split(maxsplit=2)[2] for line in log.path.read_text().splitlines())
+    failed, waiting = (line.split(maxsplit=2)[2] for line in log.path.read_text().splitlines())
     session = "agent=claude-code session=s1"
     assert failed == f"failed {session} why=ServerFailureError attempt=3"
-    assert set(synced.split()) == {
-        "synced", *session.split(), "sent=3", "unchanged=4", "quarantined=5", "unclear=6",
-        "redacted=7", "partial=True", "bad-lines=8",
+    assert set(waiting.split()) == {
+        "waiting", *session.split(), "sent=3", "unchanged=4", "quarantined=5", "unclear=6",
+        "redacted=7", "partial=True", "texts-cut-short=8", "bad-lines=9",
     }  # fmt: skip

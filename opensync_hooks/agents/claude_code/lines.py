@@ -12,7 +12,7 @@ from typing import BinaryIO
 from opensync_hooks.agents.claude_code import salvage
 from opensync_hooks.agents.json_access import decode_dict
 from opensync_hooks.agents.safe_open import open_regular
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 MAX_LINE_BYTES = 256 << 20
 
@@ -28,7 +28,7 @@ class Span:
 
 
 def scan(
-    file: BinaryIO, end: int, on_skip: Callable[[str], None], number: int = 0
+    file: BinaryIO, end: int, on_skip: Callable[[Skipped], None], number: int = 0
 ) -> Iterator[tuple[Span, Json]]:
     """Yield every record before `end`: each line that is a JSON object, or the objects in it.
 
@@ -42,13 +42,15 @@ def scan(
         start, offset = offset, offset + len(raw)
         if raw.endswith(b"\n") or offset == end:
             reason = "unreadable line" if raw.endswith(b"\n") else "torn last line"
-            for (position, length), line in _records(raw, partial(on_skip, reason)):
+            for (position, length), line in _records(
+                raw, partial(on_skip, Skipped("unreadable", reason))
+            ):
                 yield Span(start + position, length, number), line
         elif not raw:
             return  # the file has become shorter
         else:
             offset += _skip_line(file)
-            on_skip("line too long")
+            on_skip(Skipped("unreadable", "line too long"))
 
 
 def _records(raw: bytes, on_skip: Callable[[], None]) -> Iterator[tuple[tuple[int, int], Json]]:

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from opensync_hooks.agents import titles
-from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines
+from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines, unknown
 from opensync_hooks.agents.claude_code.index import TranscriptIndex
 from opensync_hooks.agents.claude_code.lines import Span
 from opensync_hooks.agents.claude_code.messages import (
@@ -27,7 +27,7 @@ from opensync_hooks.agents.claude_code.thread import Thread
 from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Json, Session
+from opensync_hooks.model import Json, Session, Skipped
 
 _MAX_META_BYTES = 1 << 20
 
@@ -38,7 +38,7 @@ class _Transcript:
 
     files: tuple[IndexedFile, ...]
     index: TranscriptIndex
-    skipped: Mapping[str, int]
+    skipped: Mapping[Skipped, int]
 
     def session(self, session_id: str, thread: Thread) -> Session:
         indexed = tuple(thread.messages.values())
@@ -118,7 +118,7 @@ def _subagent(paths: Sequence[Path], root_id: str) -> Session:
 
 def _load(paths: Sequence[Path], *, is_subagent_file: bool) -> _Transcript:
     """Index the copies of a transcript as one: each line once, in the order of their times."""
-    index, skipped = TranscriptIndex(), Counter[str]()
+    index, skipped = TranscriptIndex(), Counter[Skipped]()
     files, scans = [], []
     with ExitStack() as stack:
         for number, path in enumerate(paths):
@@ -128,6 +128,7 @@ def _load(paths: Sequence[Path], *, is_subagent_file: bool) -> _Transcript:
             files.append(IndexedFile.describing(path, file))
         for span, line in _merge(scans):
             index.add(span, line, is_subagent_file=is_subagent_file)
+            skipped.update(unknown.skipped(line))
     for thread in (index.main, *index.sidechains.values()):
         thread.mark_undone()
     return _Transcript(tuple(files), index, skipped)

@@ -30,7 +30,7 @@ from opensync_hooks.agents.json_access import (
     get_list,
     get_str,
 )
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 _TOOLS_CAPABILITY = 15
 
@@ -100,7 +100,7 @@ def to_conversation(session_id: str, rows: ComposerRows) -> Conversation:
     """Return the session as the window shows it. Bubbles that no header names were undone."""
     document, header = as_dict(rows.composer), as_dict(rows.header)
     embedded = _embedded_bubbles(document)
-    skipped: Counter[str] = Counter()
+    skipped: Counter[Skipped] = Counter()
     refs = tuple(_listed_refs(document, embedded, rows.bubbles, skipped))
     steps = ComposerSteps(refs, rows.bubbles, embedded, _embedded_tools(document))
     prompts = (steps.bubble(ref) for ref in refs if steps.is_prompt(ref))
@@ -144,23 +144,24 @@ def _listed_refs(
     document: Json,
     embedded: Mapping[str, Json],
     rows: Mapping[str, bytes | None],
-    skipped: Counter[str],
+    skipped: Counter[Skipped],
 ) -> Iterator[BubbleRef]:
     """Yield the bubbles in the order of the headers, each once."""
     headers = get_list(document, "fullConversationHeadersOnly")
     if not headers and get_list(document, "conversation"):
         headers = [{"bubbleId": bubble_id} for bubble_id in embedded]
     if not headers and rows:  # a crash of the editor loses the list, but not the bubbles
-        skipped["order lost"] += 1
+        skipped[Skipped("left out", "order lost")] += 1
         headers = [{"bubbleId": bubble_id} for _, bubble_id in _by_time(rows, rows)]
     seen: set[str] = set()
     for header in map(as_dict, headers):
         bubble_id = get_str(header, "bubbleId")
         if bubble_id is None:
-            skipped["header without a bubble"] += 1
+            skipped[Skipped("unreadable", "header without a bubble")] += 1
         elif bubble_id not in seen:
             seen.add(bubble_id)
-            skipped["bubble missing"] += not rows.get(bubble_id) and bubble_id not in embedded
+            is_missing = not rows.get(bubble_id) and bubble_id not in embedded
+            skipped[Skipped("unreadable", "bubble missing")] += is_missing
             yield BubbleRef(bubble_id, header)
 
 

@@ -15,6 +15,7 @@ from opensync_hooks.model import (
     Reasoning,
     Role,
     Session,
+    Skipped,
     Text,
     TurnUsage,
     Usage,
@@ -77,7 +78,7 @@ class Conversation:
     """The turns that this copy holds, by the ids that hooks report."""
     costs: Mapping[str, float] = field(default_factory=dict)
     """USD by model, where Cursor itself states what the session cost."""
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[Skipped, int] = field(default_factory=dict)
 
     @property
     def has_content(self) -> bool:

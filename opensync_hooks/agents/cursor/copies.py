@@ -32,6 +32,7 @@ from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.cursor.state_db import ComposerRows
 from opensync_hooks.agents.cursor.windows import EditorWindows
 from opensync_hooks.errors import DamagedSourceError, SourceError
+from opensync_hooks.model import Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,8 @@ def _without(conversation: Conversation, failures: list[SourceError]) -> Convers
     if not failures:
         return conversation
     is_final = all(isinstance(error, DamagedSourceError) for error in failures)
-    skipped = {**conversation.skipped, "database unreadable": len(failures)}
+    unreadable = Skipped("unreadable", "database unreadable")
+    skipped = {**conversation.skipped, unreadable: len(failures)}
     return replace(conversation, is_provisional=not is_final, skipped=skipped)
 
 

@@ -27,7 +27,7 @@ from opensync_hooks.agents.cursor.conversation import Conversation, Step, answer
 from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.cursor.turns import BLOB_ID_LENGTH, GetBlobs, Turn, TurnCursor
 from opensync_hooks.agents.json_access import as_dict, content_blocks, get, get_str
-from opensync_hooks.model import Json, Part, Reasoning, ToolCall, ToolResult
+from opensync_hooks.model import Json, Part, Reasoning, Skipped, ToolCall, ToolResult
 
 ORIGIN = "graph"
 _MESSAGES, _RUNNING, _TURNS, _FOLDERS, _BRANCH, _STARTED = 1, 4, 8, 9, 19, 26
@@ -222,7 +222,7 @@ def to_conversation(session_id: str, graph: Graph) -> Conversation:
         created_at=graph.started_at,
         is_settled=not graph.is_running and is_answered,
         request_ids=frozenset(filter(None, map(_request_id, map(as_dict, graph.messages)))),
-        skipped={"blob missing": missing} if missing else {},
+        skipped={Skipped("unreadable", "blob missing"): missing} if missing else {},
     )
 
 

@@ -20,7 +20,16 @@ from opensync_hooks.agents.cursor import prompts, tools
 from opensync_hooks.agents.cursor.conversation import Step, answer_parts, text_parts
 from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.json_access import content_blocks, decode_dict, get_dict, get_str
-from opensync_hooks.model import Attachment, Json, Part, Reasoning, Text, ToolCall, ToolResult
+from opensync_hooks.model import (
+    Attachment,
+    Json,
+    Part,
+    Reasoning,
+    Skipped,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 
 _SPEAKER = re.compile(r"^(user|assistant):\n", re.MULTILINE)
 _MARK = re.compile(r"^\[(Thinking|Tool call|Tool result)\] ?(.*)$", re.MULTILINE)
@@ -44,7 +53,7 @@ class ParsedTranscript:
     """The steps of a transcript, and whether it may be complete."""
 
     steps: list[Step] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[Skipped] = field(default_factory=Counter)
     is_torn: bool = False
     """The last line is incomplete: the file is being written."""
     is_settled: bool = False
@@ -60,11 +69,11 @@ class ParsedTranscript:
         user_text = prompts.parse(raw)
         self.is_settled = False
         if user_text.kind == "context":
-            self.skipped["context"] += 1
+            self.skipped[Skipped("left out", "context")] += 1
         elif user_text.kind == "note":
             self._add_system(*text_parts(user_text.text))
         elif self._is_repeated(raw, user_text.sent_at):
-            self.skipped["prompt repeated by a compaction"] += 1
+            self.skipped[Skipped("left out", "prompt repeated by a compaction")] += 1
         elif user_text.text.strip():
             self._last_prompt, self._is_working = raw, False
             if user_text.sent_at:
@@ -126,9 +135,9 @@ def _parse_lines(lines: list[bytes], transcript: ParsedTranscript) -> None:
             continue
         elif number == len(lines):
             transcript.is_torn, transcript.is_settled = True, False
-            transcript.skipped["torn last line"] += 1
+            transcript.skipped[Skipped("unreadable", "torn last line")] += 1
         else:
-            transcript.skipped["unreadable line"] += 1
+            transcript.skipped[Skipped("unreadable", "unreadable line")] += 1
 
 
 def _blocks(line: Json) -> list[Json]:
@@ -150,7 +159,7 @@ def _add_line(value: Json, transcript: ParsedTranscript, *, redacts_thoughts: bo
     elif role == "assistant":
         transcript.add_answer(list(_answer_parts(blocks, redacts_thoughts=redacts_thoughts)))
     elif kind != "metadata":
-        transcript.skipped[f"unknown line {str(kind or role)[:40]}"] += 1
+        transcript.skipped[Skipped("unknown", f"unknown line {str(kind or role)[:40]}")] += 1
 
 
 def _answer_parts(blocks: list[Json], *, redacts_thoughts: bool) -> Iterator[Part]:

@@ -26,7 +26,7 @@ from opensync_hooks.agents.opencode.layouts import (
 )
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 _NS_PER_MS = 1_000_000
 
@@ -111,7 +111,7 @@ def load_file(path: Path) -> StoredSession:
     if header is None:
         raise SourceError(f"{path}: holds no session of OpenCode.", "Name another file.")
     messages: list[StoredMessage] = []
-    skipped: Counter[str] = Counter()
+    skipped: Counter[Skipped] = Counter()
     for index, message in enumerate(get_dicts(value, "messages")):
         info = get_dict(message, "info") or message
         if get_str(info, "role"):

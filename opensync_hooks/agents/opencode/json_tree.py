@@ -28,7 +28,7 @@ from opensync_hooks.agents.opencode.layouts import (
 )
 from opensync_hooks.agents.safe_open import files_within
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 _NS_PER_MS = 1_000_000
 
@@ -122,7 +122,7 @@ class JsonTree:
 
     def _load(self, session_file: Path) -> StoredSession:
         """Read a session; one whose own file is damaged still has its messages."""
-        skipped: Counter[str] = Counter()
+        skipped: Counter[Skipped] = Counter()
         info = _read(session_file)
         if info is None:
             skipped[UNREADABLE_SESSION] += 1
@@ -136,7 +136,7 @@ class JsonTree:
         name = get_str(info, "projectID") or session_file.parent.name
         return self.path / "storage" / "project" / f"{Path(name).name}.json"
 
-    def _messages(self, session_file: Path, skipped: Counter[str]) -> list[StoredMessage]:
+    def _messages(self, session_file: Path, skipped: Counter[Skipped]) -> list[StoredMessage]:
         """Return the messages by time: a clock that was set back gives later ones lower ids."""
         messages = [
             self._with_parts(path, _read(path), skipped)
@@ -144,14 +144,16 @@ class JsonTree:
         ]
         return sorted(messages, key=lambda message: message.created_at)
 
-    def _with_parts(self, path: Path, value: Json | None, skipped: Counter[str]) -> StoredMessage:
+    def _with_parts(
+        self, path: Path, value: Json | None, skipped: Counter[Skipped]
+    ) -> StoredMessage:
         message = (
             StoredMessage(path.stem, None) if value is None else self._message(path.stem, value)
         )
         parts = (*message.parts, *self._parts(path, skipped))
         return replace(message, parts=parts)
 
-    def _parts(self, message_file: Path, skipped: Counter[str]) -> Iterator[Json]:
+    def _parts(self, message_file: Path, skipped: Counter[Skipped]) -> Iterator[Json]:
         for path in self._part_files(message_file):
             value = _read(path)
             if value is None:

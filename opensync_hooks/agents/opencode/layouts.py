@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from opensync_hooks.agents.json_access import as_dict, get_dict, get_int, get_str
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
-UNREADABLE_MESSAGE = "unreadable message"
-UNREADABLE_SESSION = "unreadable session file"
-UNREADABLE_PART = "unreadable part"
+UNREADABLE_MESSAGE = Skipped("unreadable", "unreadable message")
+UNREADABLE_SESSION = Skipped("unreadable", "unreadable session file")
+UNREADABLE_PART = Skipped("unreadable", "unreadable part")
 """Names under which skipped content is counted."""
 BOOKKEEPING = ("step-start", "step-finish", "patch", "snapshot")
 """Types of parts without words of anybody."""
@@ -89,7 +89,7 @@ class StoredSession:
 
     header: SessionHeader
     messages: tuple[StoredMessage, ...]
-    skipped: Counter[str]
+    skipped: Counter[Skipped]
 
 
 @dataclass(frozen=True, slots=True)

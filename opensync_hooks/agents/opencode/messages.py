@@ -9,7 +9,7 @@ from dataclasses import replace
 from opensync_hooks.agents.json_access import get_int, get_str
 from opensync_hooks.agents.opencode import parts
 from opensync_hooks.agents.opencode.layouts import UNREADABLE_MESSAGE, StoredMessage
-from opensync_hooks.model import Charge, Message, Role, Text
+from opensync_hooks.model import Charge, Message, Role, Skipped, Text
 
 _SHELL_NOTE = "The following tool was executed by the user"
 
@@ -22,7 +22,7 @@ def injected_id(message_id: str) -> str:
 class MessageConverter:
     """Converts the messages of one session in their order, and counts what it skips."""
 
-    def __init__(self, skipped: Counter[str]) -> None:
+    def __init__(self, skipped: Counter[Skipped]) -> None:
         self._skipped = skipped
         self._shell_prompts: set[str] = set()
         """Ids of the prompts that stand for a shell command of the user's."""
@@ -40,11 +40,13 @@ class MessageConverter:
             messages = self._prompt(stored)
         else:
             messages = iter(())
-            self._skipped[f"message of type {str(role)[:40]}"] += 1
+            self._skipped[Skipped("unknown", f"message of type {str(role)[:40]}")] += 1
         return (replace(message, undone=undone) for message in messages)
 
     def _prompt(self, message: StoredMessage) -> Iterator[Message]:
         injected = tuple(parts.injected_parts(message.parts))
+        if not message.parts:
+            self._skipped[Skipped("unreadable", "prompt without its text")] += 1
         typed = tuple(parts.prompt_parts(message.parts, self._skipped))
         if Text(_SHELL_NOTE) in injected:
             self._shell_prompts.add(message.id)

@@ -12,12 +12,21 @@ from urllib.parse import unquote, urlsplit
 
 from opensync_hooks.agents.json_access import get_dict, get_dicts, get_int, get_str
 from opensync_hooks.agents.opencode.layouts import BOOKKEEPING
-from opensync_hooks.model import Attachment, Json, Part, Reasoning, Text, ToolCall, ToolResult
+from opensync_hooks.model import (
+    Attachment,
+    Json,
+    Part,
+    Reasoning,
+    Skipped,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 
 _READ_NOTE = re.compile(r"Called the (\w+) tool with the following input: (.*)", re.DOTALL)
 
 
-def response_parts(parts: Iterable[Json], skipped: Counter[str]) -> Iterator[Part]:
+def response_parts(parts: Iterable[Json], skipped: Counter[Skipped]) -> Iterator[Part]:
     """Yield a response in its order; each tool call is followed by its result."""
     for part in parts:
         kind = part.get("type")
@@ -33,10 +42,10 @@ def response_parts(parts: Iterable[Json], skipped: Counter[str]) -> Iterator[Par
             attempt = get_int(part, "attempt") or ""
             yield Text(f"[retry {attempt}: {error_text(part.get('error'))}]")
         elif kind not in BOOKKEEPING:
-            skipped[f"part of type {str(kind)[:40]}"] += 1
+            skipped[Skipped("unknown", f"part of type {str(kind)[:40]}")] += 1
 
 
-def prompt_parts(parts: Iterable[Json], skipped: Counter[str]) -> Iterator[Part]:
+def prompt_parts(parts: Iterable[Json], skipped: Counter[Skipped]) -> Iterator[Part]:
     """Yield what the user typed, named and attached."""
     parts = list(parts)
     typed = "\n".join(get_str(part, "text") or "" for part in parts if _is_typed(part))
@@ -52,7 +61,7 @@ def prompt_parts(parts: Iterable[Json], skipped: Counter[str]) -> Iterator[Part]
         elif kind == "subtask":
             yield _subtask(part)
         elif kind not in (*BOOKKEEPING, "text", "compaction"):
-            skipped[f"part of type {str(kind)[:40]}"] += 1
+            skipped[Skipped("unknown", f"part of type {str(kind)[:40]}")] += 1
 
 
 def injected_parts(parts: Iterable[Json]) -> Iterator[Part]:

@@ -13,7 +13,7 @@ from opensync_hooks.agents.opencode import DESCRIPTION
 from opensync_hooks.agents.opencode.layouts import SessionHeader, StoredMessage, StoredSession
 from opensync_hooks.agents.opencode.messages import MessageConverter
 from opensync_hooks.agents.opencode.usage import charge_of
-from opensync_hooks.model import Charge, Json, Message, Session
+from opensync_hooks.model import Charge, Json, Message, Session, Skipped
 
 _DEFAULT_TITLE = re.compile(
     r"(?:New|Child) [Ss]ession - \d{4}-\d\d-\d\dT[\d:.]+Z(?P<fork> \(fork #\d+\))?"
@@ -22,7 +22,7 @@ _AGENT_SUFFIX = re.compile(r"\((@[^()]+ subagent)\)$")
 _SHORT_ID_LENGTH = 16
 """`ses_` and the twelve digits after it, which encode the time and tell sessions apart."""
 
-_NOTHING_UNDERSTOOD = "nothing understood"
+_WITHOUT_WORDS = Skipped("unreadable", "session without its words")
 """Counted for a session that has lost its words, in half a migration."""
 
 T = TypeVar("T")
@@ -41,8 +41,8 @@ def read_session(stored: StoredSession) -> Session:
             responses.append(message.info)
         messages += converter.convert(message, charge, undone=undone)
         charges += [charge] if charge else []
-    if not messages and not charges and _had_words(stored):
-        skipped[_NOTHING_UNDERSTOOD] += 1
+    if not messages and not charges and not skipped and _had_words(stored):
+        skipped[_WITHOUT_WORDS] += 1
     times = [get_int(info, "time", "completed") for info in responses]
     times += [header.updated_at, *(message.created_at for message in messages)]
     folders = [

@@ -25,7 +25,7 @@ from opensync_hooks.agents.opencode.layouts import (
     TailState,
 )
 from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, TableReader, as_text
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 LABEL = "tables of 1.x"
 _SAMPLE = 50
@@ -98,7 +98,7 @@ def fetch(reader: TableReader, row: Row) -> Callable[[], StoredSession]:
 
 
 def _parse(info: SessionHeader, messages: list[Row], parts: list[Row]) -> StoredSession:
-    skipped: Counter[str] = Counter()
+    skipped: Counter[Skipped] = Counter()
     parts_by_message: dict[Any, list[tuple[str, object]]] = {}
     for part in parts:
         part_id = str(as_text(part["id"]))
@@ -116,7 +116,7 @@ def _parse(info: SessionHeader, messages: list[Row], parts: list[Row]) -> Stored
     return StoredSession(info, tuple(stored), skipped)
 
 
-def _parse_parts(rows: list[tuple[str, object]], skipped: Counter[str]) -> list[Json]:
+def _parse_parts(rows: list[tuple[str, object]], skipped: Counter[Skipped]) -> list[Json]:
     parts = []
     for part_id, data in sorted(rows, key=lambda row: row[0]):
         part = decode_dict(data)

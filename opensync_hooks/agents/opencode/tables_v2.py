@@ -27,7 +27,7 @@ from opensync_hooks.agents.opencode.layouts import (
 )
 from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, TableReader, as_text
 from opensync_hooks.agents.opencode.tables_v1 import event_count, header, worktree
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 LABEL = "tables of 2.x"
 _IS_V2 = "is_new"
@@ -113,7 +113,7 @@ def tail(reader: TableReader, session_id: str) -> TailState | None:
 
 def _parse(session_header: SessionHeader, rows: list[Row], *, has_cost: bool) -> StoredSession:
     messages: list[StoredMessage] = []
-    skipped: Counter[str] = Counter()
+    skipped: Counter[Skipped] = Counter()
     for row in rows:
         message_id, kind = as_text(row["id"]), as_text(row["type"])
         data = decode_dict(row["data"])

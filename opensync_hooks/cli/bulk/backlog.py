@@ -33,9 +33,9 @@ def by_agent(config: Config, ledger: Ledger) -> dict[str, Backlog]:
 
 
 def is_unsynced(config: Config, ledger: Ledger, source: Source, session: Located) -> bool:
-    """Whether a session changed since its last complete delivery, and is not excluded."""
+    """Whether a session has to be tried, as it changed since, and is not excluded."""
     record = SessionRecord(
         ledger, accounts.expected(ledger, config), source.agent, session.session_id
     )
     is_excluded = Exclusions.from_config(config).was_excluded(source.agent, session.session_id)
-    return record.fingerprint() != session.fingerprint and not is_excluded
+    return record.state(session.fingerprint) is None and not is_excluded

@@ -22,6 +22,7 @@ from opensync_hooks.errors import (
     as_opensync_error,
 )
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import MAX_UNCLEAR_IN_A_ROW
 from opensync_hooks.queue.backups import SessionBackups
@@ -30,8 +31,8 @@ from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 
 SelectedSession = tuple[Source, Located]
-SyncResult = SyncOutcome | OpenSyncError | None
-"""None for a session that was up to date."""
+SyncResult = SyncOutcome | OpenSyncError | SyncState
+"""A state for a session that was not read, as it is unchanged since it ended in that state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,8 @@ def _sync_in_thread(
 
 def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> SyncResult:
     source, located = session
-    if not selection.reads_unchanged and syncer.is_current(source, located):
-        return None
+    if not selection.reads_unchanged and (state := syncer.state(source, located)):
+        return state
     try:
         outcome = syncer.sync(source, located, force=selection.force)
     except (SourceError, RejectedError) as error:
@@ -125,7 +126,7 @@ def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> Syn
         raise
     except Exception as error:  # noqa: BLE001 - a bug in one session must not stop the others
         return as_opensync_error(error)
-    if not outcome.is_partial and not outcome.unclear:
+    if outcome.state is not SyncState.WAITING:
         config = syncer.config
         if Spool(config.folders.spool).release(source.agent, located.session_id):
             SessionBackups.from_config(config).delete(source.agent, located.session_id)

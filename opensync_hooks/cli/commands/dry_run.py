@@ -47,8 +47,8 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
         accounts.remember(ledger, config, accounts.expected(ledger, config))
         syncer = Syncer(config, cast("ReadableDestination", destination), ledger)
         for source, located in selection.find():
-            if not selection.reads_unchanged and syncer.is_current(source, located):
-                current += 1
+            if not selection.reads_unchanged and (state := syncer.state(source, located)):
+                current += state.is_finished
                 continue
             try:
                 previews = syncer.preview(source, located, force=selection.force)

@@ -15,7 +15,8 @@ from opensync_hooks.queue.report import QueueItem
 from opensync_hooks.system.formatting import ago, count
 from opensync_hooks.system.terminal import print_line
 
-_MAX_QUARANTINED = 3
+_MAX_ROWS = 3
+"""Of one kind of problem: all of it fits on one screen."""
 _Row = tuple[str, str]
 
 
@@ -96,14 +97,21 @@ def _agent(agent: AgentStatus) -> str:
 def _problems(status: Status) -> Iterator[_Row]:
     if status.cooldown:
         yield "Cooldown", status.cooldown.describe()
-    for item in status.quarantined[:_MAX_QUARANTINED]:
-        yield "Quarantined", f"{_name(item)}: {item.reason}"
-    if len(status.quarantined) > _MAX_QUARANTINED:
-        more = len(status.quarantined) - _MAX_QUARANTINED
-        yield "Quarantined", f"{more} more: opensync-hooks queue list"
-    if status.lost:
-        losses = (f"{number} {kind}" for kind, number in status.lost.items())
+    quarantined = [f"{_name(item)}: {item.reason}" for item in status.quarantined]
+    yield from _first_rows("Quarantined", quarantined, "opensync-hooks queue list")
+    not_understood = [
+        f"{session.session_id} ({session.agent}): none of its content could be read"
+        for session in status.not_understood
+    ]
+    yield from _first_rows("Not understood", not_understood, "opensync-hooks status --json")
+    losses = [f"{lost} {name}" for name, lost in status.lost.items() if name not in status.unknown]
+    if status.incomplete:
+        first = status.incomplete[0].session_id
+        losses.append(f"in {count(len(status.incomplete), 'session')} such as {first}")
+    if losses:
         yield "Incomplete", ", ".join(losses)
+    if status.unknown:
+        yield "Unknown", ", ".join(f"{name} ({number})" for name, number in status.unknown.items())
     if status.unpriced:
         yield "No price for", ", ".join(status.unpriced)
     if status.stated_free:
@@ -112,6 +120,14 @@ def _problems(status: Status) -> Iterator[_Row]:
         yield "Stated as free", ", ".join(models)
     if status.last_error:
         yield "Last error", f"{status.last_error} ({ago(status.last_error_at)})"
+
+
+def _first_rows(label: str, texts: list[str], command: str) -> Iterator[_Row]:
+    """Yield the first texts, and which command prints the others."""
+    for text in texts[:_MAX_ROWS]:
+        yield label, text
+    if len(texts) > _MAX_ROWS:
+        yield label, f"{len(texts) - _MAX_ROWS} more: {command}"
 
 
 def _name(item: QueueItem) -> str:

@@ -23,6 +23,7 @@ from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
@@ -32,6 +33,14 @@ from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
 _WAIT_S = 600.0
 _RETRY_INTERVAL_S = 5.0
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")
+_NAMED = (
+    SyncState.INCOMPLETE,
+    SyncState.NOT_UNDERSTOOD,
+    SyncState.QUARANTINED,
+    SyncState.WAITING,
+    SyncState.EXCLUDED,
+)
+"""States that the last line names only if there are such sessions."""
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -139,16 +148,18 @@ class _SyncRun:
         self._jobs = jobs
         self._as_json = as_json
         self._counts = Counter[str]()
+        self._has_failed = False
 
     def attempt(self, syncer: Syncer, spool: Spool) -> int:
         """Deliver all sessions; returns an exit code. Raises what stops all sessions alike."""
         self._counts.clear()
+        self._has_failed = False
         destination = syncer.destination.name
         spool.record_events()  # only hooks report which sessions are private
         if not self._selection.sessions:
             worker = Worker(syncer.config.folders, at_once=True)
             for _, outcome in worker.run():
-                self._counts["failed"] += self._print("", "", outcome, destination)
+                self._print("", "", outcome, destination)
             if worker.error:
                 raise worker.error
         progress = Progress(len(self._sessions))
@@ -157,30 +168,32 @@ class _SyncRun:
                 self._selection, self._sessions, syncer, self._jobs
             ):
                 progress.clear()
-                state = self._report(source.agent, located.session_id, result, destination)
-                self._counts[state] += 1
+                self._report(source.agent, located.session_id, result, destination)
                 progress.step()
         finally:  # an error is printed on a line of its own
             progress.clear()
         if not self._selection.sessions and not self._as_json:
             print(self._total(destination))
-        return 1 if self._counts["failed"] else 0
+        return 1 if self._has_failed else 0
 
-    def _report(self, agent: str, session_id: str, result: SyncResult, destination: str) -> str:
-        """Print the result if it is news; returns the name under which it is counted."""
-        if result is None:
-            return "current"
-        is_named = bool(self._selection.sessions)
-        if isinstance(result, SyncOutcome) and result.excluded and not is_named:
-            return "excluded"
-        if self._print(agent, session_id, result, destination):
-            return "failed"
-        return "done" if isinstance(result, SyncOutcome) and result.sessions else "empty"
+    def _report(self, agent: str, session_id: str, result: SyncResult, destination: str) -> None:
+        """Count the result, and print it if it is news."""
+        if isinstance(result, SyncState):
+            self._counts[result] += 1
+            self._has_failed |= result.is_deficient
+            return
+        state = result.state if isinstance(result, SyncOutcome) else "failed"
+        self._counts[state] += 1
+        if state is not SyncState.EXCLUDED or self._selection.sessions:
+            self._print(agent, session_id, result, destination)
 
     def _print(
         self, agent: str, session_id: str, result: SyncOutcome | OpenSyncError, destination: str
-    ) -> bool:
-        """Print one result; returns whether it is a failure."""
+    ) -> None:
+        """Print one result, and note whether it is a failure."""
+        self._has_failed |= (
+            isinstance(result, OpenSyncError) or result.state.is_deficient or bool(result.unclear)
+        )
         if self._as_json:
             row = {"agent": agent, "session": session_id} | _as_json(result)
             print(json.dumps(row), flush=True)
@@ -188,12 +201,13 @@ class _SyncRun:
             print_error(result)
         else:
             print_line(_describe(result, destination))
-        return isinstance(result, OpenSyncError) or bool(result.quarantined or result.unclear)
 
     def _total(self, destination: str) -> str:
-        synced = count(self._counts["done"], "session")
-        excluded = f", {self._counts['excluded']} excluded" if self._counts["excluded"] else ""
-        return f"{synced} synced to {destination}, {self._counts['current']} up to date{excluded}."
+        synced = count(self._counts[SyncState.SYNCED], "session")
+        up_to_date = f"{self._counts[SyncState.UP_TO_DATE]} up to date"
+        facts = [f"{synced} synced to {destination}", up_to_date]
+        facts += [f"{self._counts[state]} {state}" for state in _NAMED if self._counts[state]]
+        return ", ".join(facts) + "."
 
     def interruption(self) -> str:
         done = sum(self._counts.values())
@@ -207,6 +221,11 @@ class _SyncRun:
 def _describe(outcome: SyncOutcome, destination: str) -> str:
     if outcome.excluded:
         return f"{outcome.session_id}: excluded: {outcome.excluded}"
+    skipped = ", ".join(
+        f"{number} {key.name}" for key, number in outcome.skipped.items() if key.kind != "left out"
+    )
+    if outcome.state is SyncState.NOT_UNDERSTOOD:
+        return f"{outcome.session_id}: nothing understood ({skipped})"
     subagents, masked = outcome.sessions - 1, sum(outcome.redacted.values())
     facts = [
         f"{count(outcome.sent, 'message')} sent to {destination}",
@@ -220,24 +239,31 @@ def _describe(outcome: SyncOutcome, destination: str) -> str:
         facts.append(f"{outcome.quarantined} quarantined ({outcome.reason})")
     if outcome.unclear:
         facts.append(f"{outcome.unclear} waiting ({outcome.reason})")
+    if skipped:
+        is_incomplete = outcome.state is SyncState.INCOMPLETE
+        facts.append(f"{'incomplete' if is_incomplete else 'skipped'} ({skipped})")
     return f"{outcome.session_id}: {', '.join(facts)}  {outcome.title or ''}".rstrip()
 
 
 def _as_json(result: SyncOutcome | OpenSyncError) -> dict[str, object]:
     if isinstance(result, OpenSyncError):
         return {"state": "failed", "error": str(result), "hint": result.hint}
-    state = "synced" if result.sessions else "empty"
+    state: str = result.state
     if result.quarantined or result.unclear:
         state = "failed"
+    elif result.state is SyncState.WAITING:
+        state = "synced" if result.sessions else "empty"
     return {
         "session": result.session_id,
-        "state": "excluded" if result.excluded else state,
+        "state": state,
         "sent": result.sent,
         "unchanged": result.unchanged,
         "set_aside": result.quarantined,
         "waiting": result.unclear,
         "sessions": result.sessions,
         "masked": dict(result.redacted),
+        "skipped": {skipped.name: number for skipped, number in result.skipped.items()},
+        "partial": result.is_partial,
         "reason": result.excluded or result.reason,
     }
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents.claude_code.branches import Node, undone
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.model import Skipped
 from tests.agents.claude_code.recordings import read
 from tests.sessions import dialogue, everything
 from tests.transcripts import TranscriptWriter, call, result, text
@@ -138,7 +139,7 @@ def test_line_with_an_unknown_parent_continues_the_line_before(writer: Transcrip
     writer.line("user", "more", parent="lost")
     session = read(writer.path)[0]
     assert [message.undone for message in session.messages] == [False, False]
-    assert session.skipped == {"unreadable line": 1}
+    assert session.skipped == {Skipped("unreadable", "unreadable line"): 1}
 
 
 def test_sidechain_lines_of_old_versions_become_a_subagent(writer: TranscriptWriter) -> None:

@@ -16,7 +16,7 @@ from opensync_hooks.agents.claude_code import lines
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Message
+from opensync_hooks.model import Message, Skipped
 from tests.agents.claude_code.recordings import DATA, read, session_of
 from tests.sessions import dialogue
 from tests.transcripts import TranscriptWriter, text
@@ -85,7 +85,7 @@ def test_torn_last_line_is_left_for_the_next_read(writer: TranscriptWriter) -> N
     writer.path.write_bytes(writer.path.read_bytes()[:-2])
     (session,) = read(writer.path)
     assert dialogue(session) == [("user", "complete")]
-    assert session.skipped == {"torn last line": 1}
+    assert session.skipped == {Skipped("unreadable", "torn last line"): 1}
     assert writer.path.read_bytes().startswith(complete)
 
 
@@ -161,15 +161,38 @@ def test_line_over_the_limit_is_counted_and_the_rest_is_read(
     writer.line("user", "x" * 3000)
     writer.line("user", "after", parent=None)
     (session,) = read(writer.path)
-    assert (dialogue(session), session.skipped) == ([("user", "after")], {"line too long": 1})
+    assert (dialogue(session), session.skipped) == (
+        [("user", "after")],
+        {Skipped("unreadable", "line too long"): 1},
+    )
 
 
-def test_unknown_types_blocks_and_fields_are_ignored(writer: TranscriptWriter) -> None:
+def test_unknown_types_blocks_and_usage_fields_are_counted_by_name(
+    writer: TranscriptWriter,
+) -> None:
     writer.line("user", "go", surprise={"a": 1})
     writer.line("hologram", "?")
-    writer.respond("m1", {"type": "hologram", "depth": 3})
-    writer.respond("m1", text("hello"))
-    assert dialogue(read(writer.path)[0]) == [("user", "go"), ("assistant", "hello")]
+    writer.write(b'{"type": "hologram"}\n{"words": "of a later shape"}\n')
+    writer.respond("m1", {"type": "shadow", "depth": 3})
+    usage = {"input_tokens": 1, "output_tokens": 5, "moon_tokens": 7}
+    message = {"id": "m1", "model": "claude-opus-4-5", "usage": usage}
+    writer.line("assistant", [text("hello")], message=message)
+    (session,) = read(writer.path)
+    assert dialogue(session) == [("user", "go"), ("assistant", "hello")]
+    assert session.skipped == {
+        Skipped("unknown", "line of type hologram"): 2,
+        Skipped("unknown", "line without a type"): 1,
+        Skipped("unknown", "block of type shadow"): 1,
+        Skipped("unknown", "usage field moon_tokens"): 1,
+    }
+
+
+def test_utterance_without_an_id_is_counted_as_lost(writer: TranscriptWriter) -> None:
+    writer.line("user", "go")
+    writer.line("user", "lost", uuid=None)
+    (session,) = read(writer.path)
+    assert dialogue(session) == [("user", "go")]
+    assert session.skipped == {Skipped("unplaced", "user line without an id"): 1}
 
 
 def test_growing_file_is_read_up_to_its_length_at_the_start(writer: TranscriptWriter) -> None:

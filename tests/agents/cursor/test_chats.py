@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opensync_hooks.agents.cursor.protobuf import fields
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
-from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall, ToolResult, Trigger
+from opensync_hooks.model import HookFacts, Reasoning, Skipped, Text, ToolCall, ToolResult, Trigger
 from tests.agents.cursor.conversations import TURN
 from tests.cursor_home import (
     BEGAN,
@@ -118,7 +118,7 @@ def test_missing_blob_loses_only_its_message(home: Path, source: CursorSource) -
     db.close()
     session = only(source, "c1")
     assert dialogue(session) == [("user", "list files"), ("assistant", "Listing.")]
-    assert session.skipped == {"blob missing": 1}
+    assert session.skipped == {Skipped("unreadable", "blob missing"): 1}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opensync_hooks.agents.cursor import conversation, state_db
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
-from opensync_hooks.model import HookFacts, ToolCall, ToolResult, Trigger, TurnUsage, Usage
+from opensync_hooks.model import HookFacts, Skipped, ToolCall, ToolResult, Trigger, TurnUsage, Usage
 from tests.agents.cursor.conversations import add_turn_of_every_kind
 from tests.cursor_home import BEGAN, Draft, Editor
 from tests.sessions import dialogue, kinds, only
@@ -72,7 +72,7 @@ def test_missing_and_empty_rows_lose_only_themselves(editor: Editor, source: Cur
         ("user", "prompt 4"),
         ("assistant", "answer 4"),
     ]
-    assert session.skipped == {"bubble missing": 2}
+    assert session.skipped == {Skipped("unreadable", "bubble missing"): 2}
 
 
 UNSETTLED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -254,7 +254,7 @@ def test_lost_headers_are_replaced_by_the_order_of_times(
         "prompt 2",
         "answer 2",
     ]
-    assert session.skipped == {"order lost": 1}
+    assert session.skipped == {Skipped("left out", "order lost"): 1}
     assert not any(message.undone for message in session.messages)
 
 

@@ -15,7 +15,7 @@ from opensync_hooks.agents.cursor import transcript_parser, transcripts
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import HookFacts, Reasoning, Text, ToolCall
+from opensync_hooks.model import HookFacts, Reasoning, Skipped, Text, ToolCall
 from tests.agents.cursor.conversations import AS_TRANSCRIPT
 from tests.cursor_home import ENDED, Editor, text, transcript, transcript_line, use, user_line
 from tests.sessions import dialogue, family, only
@@ -110,7 +110,10 @@ def test_line_of_an_unknown_type_is_counted(home: Path, source: CursorSource) ->
     transcript(home, (*odd, *AS_TRANSCRIPT), "c1/c1.jsonl")
     session = only(source, "c1")
     assert len(dialogue(session)) == 2
-    assert session.skipped == {"unknown line hologram": 1, "unknown line oracle": 1}
+    assert session.skipped == {
+        Skipped("unknown", "unknown line hologram"): 1,
+        Skipped("unknown", "unknown line oracle"): 1,
+    }
 
 
 def test_transcript_is_settled_once_it_ends_with_an_answer() -> None:
@@ -176,7 +179,10 @@ def test_recording_of_two_compactions_has_its_prompt_once() -> None:
     (path,) = recorded("compaction-transcript-continuity")
     parsed = transcript_parser.parse(path.read_bytes(), ".jsonl")
     assert [step.role for step in parsed.steps].count("user") == 1
-    assert parsed.skipped == {"prompt repeated by a compaction": 2, "context": 1}
+    assert parsed.skipped == {
+        Skipped("left out", "prompt repeated by a compaction"): 2,
+        Skipped("left out", "context"): 1,
+    }
     assert parsed.steps[-1].parts == (Text("DONE"),)
 
 

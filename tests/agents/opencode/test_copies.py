@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.opencode.inspection import inspect_opencode_storage
+from opensync_hooks.model import Skipped
 from tests.agents.opencode.recordings import TOOLS
 from tests.opencode_home import OpenCodeHome
 from tests.sessions import dialogue
@@ -170,8 +171,8 @@ def test_message_without_parts_gets_them_from_another_copy(opencode: OpenCodeHom
 @pytest.mark.parametrize(
     ("statement", "counts"),
     [
-        ("DELETE FROM part", {"nothing understood": 1}),
-        ("DELETE FROM message", {"nothing understood": 1}),
+        ("DELETE FROM part", {Skipped("unreadable", "prompt without its text"): 1}),
+        ("DELETE FROM message", {Skipped("unreadable", "session without its words"): 1}),
         (
             "UPDATE session SET title = 'New session - 2026-11-28T21:13:07.512Z'",
             {},
@@ -180,7 +181,7 @@ def test_message_without_parts_gets_them_from_another_copy(opencode: OpenCodeHom
     ids=["without parts", "without messages", "never used"],
 )
 def test_session_that_lost_its_words_everywhere_is_counted(
-    opencode: OpenCodeHome, statement: str, counts: dict[str, int]
+    opencode: OpenCodeHome, statement: str, counts: dict[Skipped, int]
 ) -> None:
     put(opencode, "opencode.db", {1: "q", 2: "a"} if counts else {})
     with opencode.writing() as db:
@@ -232,7 +233,7 @@ def test_bad_session_file_of_a_tree_affects_only_its_session(
     assert len(list(opencode.source().sessions())) == 3
     (session,) = opencode.read(SESSION)
     assert dialogue(session) == [("user", "q")], "the messages need no file of the session"
-    assert session.skipped == {"unreadable session file": 1}
+    assert session.skipped == {Skipped("unreadable", "unreadable session file"): 1}
 
 
 def test_doctor_names_the_copies_and_which_is_read(opencode: OpenCodeHome) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.opencode.json_file import read_object
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Trigger
+from opensync_hooks.model import Skipped, Trigger
 from tests.agents.opencode.recordings import TOOLS, changing
 from tests.opencode_home import OpenCodeHome
 from tests.sessions import dialogue, everything
@@ -40,7 +40,10 @@ def test_damaged_files_are_counted_and_the_rest_is_read(opencode: OpenCodeHome) 
         broken.write_text("{")
         os.utime(broken, (0, 0))
     (session,) = opencode.read(session_id)
-    assert session.skipped == {"unreadable message": 1, "unreadable part": 1}
+    assert session.skipped == {
+        Skipped("unreadable", "unreadable message"): 1,
+        Skipped("unreadable", "unreadable part"): 1,
+    }
     assert dialogue(session)[0][0] == "user"
 
 
@@ -51,7 +54,7 @@ def test_link_in_place_of_a_message_is_not_followed(opencode: OpenCodeHome, tmp_
     message.rename(tmp_path / "elsewhere.json")
     message.symlink_to(tmp_path / "elsewhere.json")
     (session,) = opencode.read(session_id)
-    assert session.skipped == {"unreadable message": 1}
+    assert session.skipped == {Skipped("unreadable", "unreadable message"): 1}
 
 
 @pytest.mark.parametrize(
@@ -111,10 +114,10 @@ def test_unknown_types_tables_and_columns_are_counted_and_not_fatal(recorded: Op
         db.execute("INSERT INTO part VALUES ('p2', 'm1', ?, 1, 1, x'ff')", (TOOLS,))
     (session,) = recorded.read(TOOLS)
     assert session.skipped == {
-        "part of type hologram": 1,
-        "message of type oracle": 1,
-        "unreadable message": 1,
-        "unreadable part": 1,
+        Skipped("unknown", "part of type hologram"): 1,
+        Skipped("unknown", "message of type oracle"): 1,
+        Skipped("unreadable", "unreadable message"): 1,
+        Skipped("unreadable", "unreadable part"): 1,
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from opensync_hooks.agents.opencode import locations
 from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.cli import foreground
-from opensync_hooks.model import HookEvent, Trigger
+from opensync_hooks.model import HookEvent, Skipped, Trigger
 from tests.agents.opencode.recordings import NEW, TOOLS, TRUTH
 from tests.opencode_home import RECORDED, TREES, OpenCodeHome, tally
 from tests.sessions import dialogue, everything
@@ -174,7 +174,7 @@ def test_export_of_another_tool_with_contents_instead_of_parts_is_read(
     assert [message.id for message in session.messages] == ["message-0", "message-1", "message-2"]
     assert (session.title, session.created_at) == ("T", 5)
     assert next(iter(session.messages)).created_at == 5
-    assert session.skipped == {"unreadable message": 1}
+    assert session.skipped == {Skipped("unreadable", "unreadable message"): 1}
 
 
 @pytest.mark.parametrize("name", ["nothing", "ses_", "../../etc/passwd", "ses_a/b", "x.json"])

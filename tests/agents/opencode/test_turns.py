@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.opencode.source import OpenCodeSource
-from opensync_hooks.model import Session
+from opensync_hooks.model import Session, Skipped
 from opensync_hooks.queue import events
 from opensync_hooks.queue.backoff import BEGIN_WAIT, Attempts
 from tests.agents.opencode.recordings import REVERTED, TOOLS
@@ -105,7 +105,7 @@ def test_unreadable_message_is_still_there(opencode: OpenCodeHome) -> None:
     with opencode.writing() as db:
         db.execute("UPDATE message SET data = 'torn' WHERE time_created = 2")
     session = read(opencode, MINUTE)
-    assert session.skipped == {"unreadable message": 1}
+    assert session.skipped == {Skipped("unreadable", "unreadable message"): 1}
     assert session.stored_ids
     assert f"msg_{SESSION}_002" in session.stored_ids
 

@@ -17,6 +17,7 @@ from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.queue.spool import Spool
 from tests.commandline import FIRST, run
 from tests.opensync import real_opensync
+from tests.transcripts import TranscriptWriter
 
 
 def quarantine(ours: Path, session_id: str, reason: str) -> None:
@@ -82,8 +83,40 @@ def test_json_has_every_field() -> None:
         "sessions": 1, "messages": 8, "waiting": 0, "parked": 0, "last_error": None,
         "last_error_at": None, "unpriced": [], "stated_free": {}, "thinking": False,
         "redact": True, "file_contents": False, "excluded": 0, "excluded_reasons": {},
-        "set_aside": [], "rest": None, "lost": {},
+        "set_aside": [], "rest": None, "lost": {}, "unknown": {},
+        "not_understood": [], "incomplete": [],
     }  # fmt: skip
+
+
+def test_status_names_what_was_not_understood_and_what_is_incomplete(projects: Path) -> None:
+    for number in range(5):
+        path = projects / f"later-{number}.jsonl"
+        TranscriptWriter(path).write(b'{"speaker": "human"}\n')
+    damaged = TranscriptWriter(projects / "damaged.jsonl")
+    damaged.turn(1)
+    damaged.write(b"not JSON\n" * 2)
+    new = TranscriptWriter(projects / "new.jsonl")
+    new.turn(1)
+    new.write(b'{"type": "banner"}\n')
+    run("sync")
+    lines = run("status").stdout.splitlines()
+    assert [line for line in lines if line.startswith(("Not understood", "Inc", "Unk"))] == [
+        *(
+            f"Not understood:    later-{number} (claude-code): none of its content could be read"
+            for number in range(3)
+        ),
+        "Not understood:    2 more: opensync-hooks status --json",
+        "Incomplete:        2 unreadable line, in 1 session such as damaged",
+        "Unknown:           line of type banner (1), line without a type (5)",
+    ]
+    assert "Sessions synced:   1 (4 messages)" in lines
+    status = json.loads(run("status", "--json").stdout)
+    assert status["incomplete"] == [{"agent": "claude-code", "session": "damaged"}]
+    assert [row["session"][:6] for row in status["not_understood"]] == ["later-"] * 5
+    assert status["unknown"] == {"line of type banner": 1, "line without a type": 5}
+    assert status["lost"] == status["unknown"] | {"unreadable line": 2}
+    agents = {agent["agent"]: agent for agent in status["agents"]}
+    assert (agents["claude-code"]["synced"], agents["claude-code"]["unsynced"]) == (1, 0)
 
 
 @pytest.mark.usefixtures("recorded")

@@ -386,6 +386,48 @@ def test_json_has_one_line_per_session(recorded: int, projects: Path) -> None:
     assert [row["state"] for row in rows].count("failed") == 1
 
 
+def put_sessions_of_every_state(projects: Path) -> None:
+    """Write one session that is whole, one that is damaged, two of an unknown form, and a shell."""
+    TranscriptWriter(projects / "good.jsonl").turn(1)
+    damaged = TranscriptWriter(projects / "damaged.jsonl")
+    damaged.turn(1)
+    damaged.write(b'{"type": "user", "uui\n')
+    TranscriptWriter(projects / "later.jsonl").write(b'{"speaker": "human", "words": "hi"}\n' * 3)
+    TranscriptWriter(projects / "noise.jsonl").write(b"\x00\x01\x02\n")
+    TranscriptWriter(projects / "empty.jsonl")
+    TranscriptWriter(projects / "closed.jsonl").write(b'{"type": "mode", "mode": "normal"}\n')
+
+
+def test_session_that_is_not_whole_is_named_and_never_counts_as_synced(projects: Path) -> None:
+    put_sessions_of_every_state(projects)
+    first = run("sync")
+    assert first.returncode == 1
+    assert "later: nothing understood (3 line without a type)\n" in first.stdout
+    assert "noise: nothing understood (1 unreadable line)\n" in first.stdout
+    assert "0 unchanged, incomplete (1 unreadable line)  prompt 1\n" in first.stdout
+    assert first.stdout.endswith(
+        "1 session synced to embedded store, 0 up to date, 1 incomplete, 2 not understood.\n"
+    )
+    second = run("sync")
+    assert (second.returncode, second.stderr) == (1, "")
+    assert second.stdout == (
+        "0 sessions synced to embedded store, 3 up to date, 1 incomplete, 2 not understood.\n"
+    ), "nothing is read again, and nothing is forgotten"
+
+
+def test_json_tells_the_state_of_each_session_and_what_was_skipped(projects: Path) -> None:
+    put_sessions_of_every_state(projects)
+    rows = {row["session"]: row for row in json_lines(run("sync", "--json"))}
+    assert {session: (row["state"], row["skipped"]) for session, row in rows.items()} == {
+        "good": ("synced", {}),
+        "damaged": ("incomplete", {"unreadable line": 1}),
+        "later": ("not understood", {"line without a type": 3}),
+        "noise": ("not understood", {"unreadable line": 1}),
+        "empty": ("empty", {}),
+        "closed": ("empty", {}),
+    }
+
+
 @pytest.mark.parametrize("jobs", ["1", "3"])
 def test_bug_in_one_session_is_reported_and_the_others_are_synced(
     projects: Path, ours: Path, monkeypatch: pytest.MonkeyPatch, jobs: str

@@ -38,7 +38,8 @@ CANARY = "CanaryOfContent"
 CHECKS = (
     *("settings", "Claude Code hooks", "OpenCode hooks", "Cursor hooks", "double hooks"),
     *("permissions", "disk", "ledger", "embedded store", "queue", "secrets"),
-    *("destination", "network", "cooldown", "quarantine", "last error", "retention"),
+    *("destination", "network", "cooldown", "quarantine", "reading", "last error"),
+    "retention",
 )
 
 
@@ -212,6 +213,21 @@ def test_fault_is_reported_with_its_cure_on_one_line(fault: Any, ours: Path, hom
     finding = findings("failed")[check]  # also the second time, as looking repairs nothing
     assert finding.cure, "each fault has a cure"
     assert finding.cure in line
+
+
+def test_what_was_not_understood_is_a_warning_with_the_agents_version(projects: Path) -> None:
+    new = TranscriptWriter(projects / "new.jsonl")
+    new.line("user", "hello", version="9.1.4")
+    new.write(b'{"type": "banner"}\n' * 2)
+    TranscriptWriter(projects / "later.jsonl").write(b'{"speaker": "human"}\n')
+    run("sync")
+    warnings = [finding for finding in run_checks() if finding.check == "reading"]
+    assert [(finding.state, finding.fact) for finding in warnings] == [
+        ("warning", "1 session with content, but no message: later."),
+        ("warning", "Claude Code 9.1.4 wrote what was not understood: line of type banner (2)."),
+        ("warning", "Claude Code wrote what was not understood: line without a type (1)."),
+    ]
+    assert all("newer opensync-hooks" in finding.cure for finding in warnings)
 
 
 def test_unknown_setting_is_a_warning(ours: Path) -> None:
