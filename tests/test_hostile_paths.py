@@ -167,6 +167,8 @@ class Attacker:
             return  # behind a link that was planted before
         if planted.parent == self.roots / ".claude" / "projects":
             return  # a project may be the user's own link
+        if planted.name in ("state.vscdb", "opencode.db"):
+            return  # so may a database, if it leads to a regular file of the same user
         with suppress(OSError):
             if planted.is_dir() and not planted.is_symlink():
                 shutil.rmtree(planted)
