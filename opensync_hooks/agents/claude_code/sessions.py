@@ -136,6 +136,8 @@ def _load(paths: Sequence[Path], *, is_subagent_file: bool) -> _Transcript:
 
 def _merge(scans: Sequence[Iterable[tuple[Span, Json]]]) -> Iterator[tuple[Span, Json]]:
     """Yield the lines of all copies by their times, those of each copy in its own order."""
+    if len(scans) == 1:
+        return iter(scans[0])
     timed = heapq.merge(*map(_timed, scans), key=itemgetter(0))
     return (record for _, record in timed)
 
