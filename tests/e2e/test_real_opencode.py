@@ -82,6 +82,7 @@ class Developer(User):
     """A user with OpenCode, a project, and our plugin installed."""
 
     program = OPENCODE
+    delivered_failures = ("unfinished",)  # a killed turn never ends, and is looked at again hourly
 
     def __init__(self, home: Path, ours: Path, model: str) -> None:
         self.config = home / ".config" / "opencode"
@@ -224,7 +225,8 @@ def in_opencode(user: Developer, session_id: str) -> Counter[str]:
     query = f"SELECT count(*) FROM part WHERE session_id = '{session_id}' AND {ended}"  # noqa: S608
     counts["results"] = user.sql(query)[0][0]
     counts.update(dict(user.sql(_MESSAGES.format(id=session_id))))
-    ((fresh, cached, written, cost),) = user.sql(_MONEY.format(id=session_id))
+    (row,) = user.sql(_MONEY.format(id=session_id))
+    fresh, cached, written, cost = (value or 0 for value in row)  # a killed turn has counted none
     counts.update({"fresh": fresh, "cached": cached, "written": written})
     counts["micro-dollars"] = round(cost * 1e6)
     return +counts

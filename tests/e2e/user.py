@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ class User:
     """Of the program that the class of each test file names."""
 
     program: ClassVar[str]
+    delivered_failures: ClassVar[tuple[str, ...]] = ()
+    """Kinds of failures after which a queued job has delivered all there is."""
 
     def __init__(self, home: Path, ours: Path, environ: dict[str, str]) -> None:
         self.home = home
@@ -48,8 +51,16 @@ class User:
             time.sleep(0.3)
             spool = self.ours / "spool"
             names = list(spool.iterdir()) if spool.exists() else []
-            if names and not any(path.suffix in (".event", ".job") for path in names):
+            if names and not any(map(self._is_undelivered, names)):
                 return
         log = self.ours / "hooks.log"
         history = log.read_text() if log.exists() else "no worker came as far as the log"
         raise AssertionError(f"no hook was started, or something stays queued: {names}\n{history}")
+
+    def _is_undelivered(self, path: Path) -> bool:
+        if path.suffix != ".job":
+            return path.suffix == ".event"
+        try:
+            return json.loads(path.read_bytes())["failure"] not in self.delivered_failures
+        except FileNotFoundError:
+            return False
