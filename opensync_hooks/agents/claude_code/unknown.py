@@ -17,10 +17,11 @@ _LINE_TYPES = frozenset(
         *_UTTERANCES,
         *("system", "attachment", "summary", "progress", "result"),
         *("custom-title", "ai-title", "agent-name", "agent-color", "agent-setting", "tag"),
-        *("last-prompt", "queue-operation", "relocated", "continued-in", "task-summary"),
+        *("last-prompt", "queue-operation", "relocated", "continued-in", "derived-from"),
+        "task-summary",
         *("mode", "permission-mode", "worktree-state", "pr-link", "speculation-accept"),
         *("file-history-snapshot", "file-history-delta", "attribution-snapshot"),
-        *("content-replacement", "cost-state", "atis-latch", "tools-used"),
+        *("content-replacement", "cost-state", "atis-latch", "isolation-latch", "tools-used"),
         *("marble-origami-commit", "marble-origami-snapshot"),
         *("api-request", "api-request-shape", "api-request-blob"),
     }

@@ -195,6 +195,22 @@ def test_utterance_without_an_id_is_counted_as_lost(writer: TranscriptWriter) ->
     assert session.skipped == {Skipped("unplaced", "user line without an id"): 1}
 
 
+def test_bookkeeping_and_usage_of_the_newest_version_are_known(writer: TranscriptWriter) -> None:
+    writer.line("user", "go")
+    for line_type in ("derived-from", "content-replacement", "isolation-latch", "pr-link"):
+        writer.write(json.dumps({"type": line_type, "sessionId": "s1"}).encode() + b"\n")
+    usage = {
+        "output_tokens": 5,
+        "speed": "fast",
+        "inference_geo": "us",
+        "server_tool_use": {"web_search_requests": 1},
+        "iterations": [{"type": "message", "output_tokens": 5}],
+    }
+    writer.line("assistant", [text("done")], message={"id": "m1", "usage": usage})
+    session = read(writer.path)[0]
+    assert (dialogue(session), session.skipped) == ([("user", "go"), ("assistant", "done")], {})
+
+
 def test_growing_file_is_read_up_to_its_length_at_the_start(writer: TranscriptWriter) -> None:
     writer.line("user", "one")
     source = ClaudeCodeSource(writer.path.parent.parent.parent)
