@@ -30,6 +30,8 @@ class Config:
     thinking: bool = False
     redact: bool = True
     file_contents: bool = False
+    undone: bool = True
+    """Send messages that the user went back on, marked as such."""
     patterns: tuple[tuple[str, re.Pattern[str]], ...] = ()
     """The user's own secret formats, each with the name that its mask shows."""
     allow: tuple[re.Pattern[str], ...] = ()

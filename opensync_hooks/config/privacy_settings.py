@@ -8,7 +8,7 @@ from typing import Any
 
 from opensync_hooks.errors import NotConfiguredError
 
-_FLAGS = {"thinking": False, "redact": True, "file_contents": False}
+_FLAGS = {"thinking": False, "redact": True, "file_contents": False, "undone": True}
 """Yes-or-no settings with their defaults."""
 _NAMES = (*_FLAGS, "patterns", "allow", "exclude")
 _BOOLEANS = {

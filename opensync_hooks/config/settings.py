@@ -31,6 +31,7 @@ SETTINGS = (
     Setting("thinking", ("privacy",)),
     Setting("redact", ("privacy",)),
     Setting("file_contents", ("privacy",)),
+    Setting("undone", ("privacy",)),
     Setting("exclude", ("privacy",), kind=list),
     Setting("allow", ("privacy",), kind=list),
     Setting("patterns", ("privacy",), kind=dict),

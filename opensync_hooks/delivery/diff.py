@@ -30,12 +30,14 @@ class MessageDiff:
     cuts: Mapping[str, int]
     """What was cut from the payload, by kind."""
     existing: MessageRecord | None
+    is_withheld: bool
+    """The user undid it before it was sent, and keeps such messages at home."""
 
     @property
     def is_due(self) -> bool:
         """Whether the destination lacks the message as it is now."""
         if self.existing is None:
-            return True
+            return not self.is_withheld
         if self.existing.hash == self.content_hash:
             return self.existing.state is MessageState.PENDING
         return not self.message.spare  # the version that was sent is richer
@@ -55,6 +57,8 @@ class SessionDiff:
     """Whether the destination stores what OpenSync has no field for."""
     resends: bool
     """Whether everything that was sent before is due again."""
+    withholds_undone: bool = False
+    """Whether messages that were undone before they were sent stay at home."""
 
     def session_payload(self) -> tuple[Json, Json]:
         """Return the body and the extra of the session itself."""
@@ -88,7 +92,8 @@ class SessionDiff:
         if existing and self.resends:
             existing = replace(existing, state=MessageState.PENDING)
         content_hash = payloads.digest(body, extra)
-        return MessageDiff(message, sent_id, body, extra, content_hash, cuts, existing)
+        is_withheld = self.withholds_undone and message.undone and existing is None
+        return MessageDiff(message, sent_id, body, extra, content_hash, cuts, existing, is_withheld)
 
     def _extra(self, extra: Json) -> Json:
         return extra if self.keeps_extra else {}

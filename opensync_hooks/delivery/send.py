@@ -16,6 +16,7 @@ from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.destinations.protocol import Destination, set_title
 from opensync_hooks.errors import BusyError, RejectedError, ServerFailureError, TimeLimitError
+from opensync_hooks.ledger.losses import WITHHELD_UNDONE
 from opensync_hooks.ledger.session_record import MessageState
 
 MAX_FAILURES = 3
@@ -87,6 +88,7 @@ class _Delivery:
             self.has_messages = True
             self._check_deadline()
             self.losses.update(message.cuts)
+            self.losses[WITHHELD_UNDONE] += message.is_withheld
             if message.is_due:
                 self._put_message(message)
             elif message.existing:
@@ -109,7 +111,7 @@ class _Delivery:
             reason=self.reason,
             is_partial=session.is_partial,
             redacted=self.redacted,
-            losses=self.losses,
+            losses=+self.losses,
             skipped=dict(session.skipped),  # complete only now that all messages were read
         )
 

@@ -94,7 +94,8 @@ class Syncer:
                     record.mark_pending()
                 costs = bill(part.session, record, claims=not is_preview)
                 keeps_extra = self.destination.keeps_extra
-                yield diff(part, costs, record, keeps_extra=keeps_extra, resends=force)
+                changes = diff(part, costs, record, keeps_extra=keeps_extra, resends=force)
+                yield replace(changes, withholds_undone=not self.config.undone)
 
     def sync(
         self,

@@ -11,6 +11,7 @@ from opensync_hooks.model import Skipped
 CUT_TEXTS = "texts cut short"
 OMITTED_PARTS = "parts left out"
 DROPPED_COPIES = "copies dropped"
+WITHHELD_UNDONE = "undone messages kept at home"
 
 
 class SkippedContent(NamedTuple):

@@ -30,6 +30,7 @@ def load(path: Path, text: str, environ: Mapping[str, str] | None = None) -> Con
 def test_by_default_everything_that_can_stay_stays(settings: Path) -> None:
     loaded = load(settings, "\n")
     assert (loaded.thinking, loaded.redact, loaded.file_contents) == (False, True, False)
+    assert loaded.undone
     assert (loaded.patterns, loaded.allow, loaded.exclude) == ((), (), ())
 
 
@@ -41,6 +42,7 @@ def test_every_setting_can_be_set(settings: Path) -> None:
         thinking = true
         redact = false
         file_contents = true
+        undone = false
         exclude = ["~/clients/*"]
         allow = ["a+b", "/c+d/"]
         [privacy.patterns]
@@ -48,6 +50,7 @@ def test_every_setting_can_be_set(settings: Path) -> None:
         """,
     )
     assert (loaded.thinking, loaded.redact, loaded.file_contents) == (True, False, True)
+    assert loaded.undone is False
     assert loaded.exclude == ("~/clients/*",)
     assert [name for name, _ in loaded.patterns] == ["employee"]
     assert loaded.patterns[0][1].fullmatch("EMP-123456")

@@ -91,6 +91,33 @@ def test_undone_message_that_was_sent_is_marked_once_and_still_counted(opensync:
     assert opensync.stored()[0]["completionTokens"] == 100
 
 
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_message_undone_before_its_delivery_is_sent_unless_the_user_keeps_it(
+    opensync: Harness, is_sent: bool
+) -> None:
+    config = replace(opensync.syncer.config, undone=is_sent)
+    opensync.syncer = replace(opensync.syncer, config=config)
+    undone = message("m1", "wrong way", undone=True)
+    outcome = opensync.deliver(undone, message("m2", "right way"))
+    assert opensync.texts() == ["[undone] wrong way"] * is_sent + ["right way"]
+    assert outcome.losses == ({} if is_sent else {losses.WITHHELD_UNDONE: 1})
+    assert outcome.state is SyncState.SYNCED
+    config = replace(config, undone=True)
+    opensync.syncer = replace(opensync.syncer, config=config)
+    opensync.deliver(undone, message("m2", "right way"))
+    assert "[undone] wrong way" in opensync.texts()
+    assert losses.total(opensync.syncer.ledger, opensync.syncer.destination.name) == {}
+
+
+def test_message_undone_after_its_delivery_is_marked_also_if_such_messages_stay_at_home(
+    opensync: Harness,
+) -> None:
+    opensync.syncer = replace(opensync.syncer, config=replace(opensync.syncer.config, undone=False))
+    opensync.deliver(message("m1", "wrong way"))
+    opensync.deliver(message("m1", "wrong way", undone=True))
+    assert opensync.texts() == ["[undone] wrong way"]
+
+
 def test_clock_that_steps_back_keeps_the_order(opensync: Harness) -> None:
     transcript = opensync.transcript()
     transcript.line("user", "first")

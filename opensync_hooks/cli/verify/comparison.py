@@ -127,7 +127,7 @@ class Comparison:
 
     def _absent(self, label: str, diff: MessageDiff) -> Iterator[Difference]:
         if diff.existing is None:
-            if not diff.message.undone:
+            if not diff.is_withheld:
                 yield self.difference("not synced", f"{label} is not synced yet")
         elif diff.existing.state is MessageState.QUARANTINED:
             yield self.difference("quarantined", f"{label} is quarantined: it was refused")

@@ -114,7 +114,7 @@ def _differences(
         yield from comparison.all_messages(changes.messages(), stored["messages"], deleted)
     elif changes.existing is not None:
         yield comparison.difference("missing session", "the session was synced, but is missing")
-    elif any(diff.existing or not diff.message.undone for diff in changes.messages()):
+    elif any(diff.existing or diff.is_due for diff in changes.messages()):
         yield comparison.difference("not synced", "the session is not synced yet")
 
 
