@@ -9,15 +9,20 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from opensync_hooks.agents import claude_code, cursor, opencode
+from opensync_hooks.agents.census import Census, TakeCensus
+from opensync_hooks.agents.claude_code.census import take_census as take_claude_code_census
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.agents.cursor.census import take_census as take_cursor_census
 from opensync_hooks.agents.cursor.registration import CursorRegistration
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.description import Description
 from opensync_hooks.agents.hook_notes import HookNotes
+from opensync_hooks.agents.opencode.census import take_census as take_opencode_census
 from opensync_hooks.agents.opencode.inspection import inspect_opencode_storage
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.opencode.source import OpenCodeSource
@@ -26,7 +31,7 @@ from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.agents.source import Located, Source, StorageRemark
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import paths
-from opensync_hooks.model import HookEvent, Json
+from opensync_hooks.model import HookEvent, HookFacts, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Agent:
     open_source: Callable[[Mapping[str, str], str], Source]
     """Takes an environment and the path of the user's home folder."""
     registration: Registration
+    take_census: TakeCensus
     inspect_storage: Callable[[Mapping[str, str], str], Iterable[StorageRemark]] = lambda *_: ()
     """Takes the same; returns what `doctor` has to tell about the files."""
 
@@ -52,22 +58,40 @@ class Agent:
         """Return the agent's sessions, where an environment says that they are."""
         return self.open_source(environ, paths.home(environ.get))
 
+    def census(self, located: Located, environ: Mapping[str, str] = os.environ) -> Iterator[Census]:
+        """Count a session and its subagents without the source. Raises SourceError."""
+        home = paths.home(environ.get)
+        return self.take_census(located.session_id, located.path, environ, home)
+
+
+def _cursor_facts(session_id: str) -> HookFacts:
+    return HookNotes.of_user(cursor.DESCRIPTION.name).facts(session_id)
+
 
 def _cursor_source(environ: Mapping[str, str], home: str) -> CursorSource:
-    return CursorSource.from_environ(
-        environ, home, HookNotes.of_user(cursor.DESCRIPTION.name).facts
-    )
+    return CursorSource.from_environ(environ, home, _cursor_facts)
 
 
 AGENTS = (
-    Agent(claude_code.DESCRIPTION, ClaudeCodeSource.from_environ, ClaudeCodeRegistration()),
+    Agent(
+        claude_code.DESCRIPTION,
+        ClaudeCodeSource.from_environ,
+        ClaudeCodeRegistration(),
+        take_claude_code_census,
+    ),
     Agent(
         opencode.DESCRIPTION,
         OpenCodeSource.from_environ,
         OpenCodeRegistration(),
+        take_opencode_census,
         inspect_opencode_storage,
     ),
-    Agent(cursor.DESCRIPTION, _cursor_source, CursorRegistration()),
+    Agent(
+        cursor.DESCRIPTION,
+        _cursor_source,
+        CursorRegistration(),
+        partial(take_cursor_census, hook_facts=_cursor_facts),
+    ),
 )
 NAMES = tuple(agent.name for agent in AGENTS)
 _BY_NAME = {agent.name: agent for agent in AGENTS}

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from opensync_hooks import config
 from opensync_hooks.agents import registry
@@ -13,6 +14,7 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.bulk.bulk_sync import SelectedSession, Selection
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.progress import Progress
+from opensync_hooks.cli.verify import census_check
 from opensync_hooks.cli.verify.verifier import Verdict, Verifier
 from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.session_sync import Syncer
@@ -111,12 +113,16 @@ class _Report:
         state = _state(result)
         self.counts[state] += 1
         self.counts["repaired"] += repaired and state == "equal"
+        self.counts["repairable"] += isinstance(result, Verdict) and result.is_repairable
+        has_unknown = isinstance(result, Verdict) and any(
+            census.unknown or census.unreadable for census in result.censuses
+        )
         if self._as_json:
             row = {"agent": agent, "session": session_id, "state": state, "repaired": repaired}
             self._rows.append(row | _as_json(result))
         elif isinstance(result, OpenSyncError):
             print_error(result)
-        elif state == "different" or repaired or self._is_detailed:
+        elif state == "different" or repaired or self._is_detailed or has_unknown:
             for line in _lines(result, self._destination, repaired=repaired):
                 print_line(line)
 
@@ -137,7 +143,7 @@ class _Report:
             facts += [f"{counts['unknown']} not compared"] if counts["unknown"] else []
             facts += [f"{counts['excluded']} excluded"] if counts["excluded"] else []
             print(", ".join(facts) + ".")
-        if counts["different"] and not repairs:
+        if counts["repairable"] and not repairs:
             print("To repair them, run the same command with --repair.")
 
 
@@ -169,6 +175,8 @@ def _lines(verdict: Verdict, destination: str, *, repaired: bool) -> Iterator[st
         yield f"  note: {count(verdict.surplus, 'message')} that the agent no longer has"
     if verdict.later:
         yield f"  note: {count(verdict.later, 'message')} with a later time"
+    if unknown := census_check.describe_unknown(verdict.censuses):
+        yield f"  note: not understood: {unknown}"
     if verdict.is_partial:
         yield "  note: the agent is still writing this session"
 
@@ -184,6 +192,7 @@ def _as_json(result: _VerifyResult) -> dict[str, object]:
         "partial": result.is_partial,
         "excluded": result.excluded,
         "differences": [difference.as_json() for difference in result.differences],
+        "census": [asdict(census) for census in result.censuses],
     }
 
 

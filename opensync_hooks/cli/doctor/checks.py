@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from opensync_hooks.cli.doctor import agents, hooks, network, queue, reading, storage
+from opensync_hooks.cli.doctor import agents, census, hooks, network, queue, reading, storage
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders, load, settings
 from opensync_hooks.errors import OpenSyncError, as_opensync_error
@@ -50,6 +50,7 @@ def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None)
     yield "reading", partial(reading.understood, config)
     yield "last error", partial(queue.last_error, config)
     yield "retention", partial(agents.retention, config, environ)
+    yield "census", partial(census.utterances, config, environ)
 
 
 def _unknown_settings(environ: Mapping[str, str], folders: Folders) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
@@ -28,8 +28,11 @@ DifferenceKind = Literal[
     "wrong cost",
     "changed field",
     "double message",
+    "surplus message",
     "not synced",
     "quarantined",
+    "census",
+    "nothing understood",
 ]
 _Change = tuple[DifferenceKind, str]
 _SESSION_TEXTS = ("title", "projectPath", "projectName", "model", "provider")
@@ -39,6 +42,7 @@ _NUMBERS: Mapping[str, DifferenceKind] = {
     "durationMs": "changed field",
 }
 _MAX_ID_LENGTH = 40
+_UNDONE_MARK = "[undone]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Comparison:
     parts: int = 0
     surplus: int = 0
     """Stored messages that the agent no longer has."""
+    undone: list[Json] = field(default_factory=list)
+    """Those of them that are marked as undone."""
     later: int = 0
     """Messages whose stored time is later than ours."""
 
@@ -124,6 +130,12 @@ class Comparison:
             if twin:
                 description = f"message {_short(twin)} is stored twice under two ids"
                 yield self.difference("double message", description)
+            elif str(row.get("textContent") or "").startswith(_UNDONE_MARK):
+                self.undone.append(row)
+            else:
+                name = str(row.get("externalId")).removeprefix(f"{self.remote_id}:")
+                label = f"surplus message ({row.get('role')}, {_short(name)})"
+                yield self.difference("surplus message", f"{label}: the agent no longer has it")
 
     def _absent(self, label: str, diff: MessageDiff) -> Iterator[Difference]:
         if diff.existing is None:

@@ -1,11 +1,19 @@
-"""Reads sessions back from the destination, compares them, and repairs what differs."""
+"""Reads sessions back from the destination, compares them, and repairs what differs.
+
+Three things are compared: what the agent has on the disk, by the census; what the reader reads; and
+what the destination stores.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
+from opensync_hooks.agents import registry
+from opensync_hooks.agents.census import Census
 from opensync_hooks.agents.source import Located, Source
+from opensync_hooks.cli.verify import census_check
+from opensync_hooks.cli.verify.census_check import SessionCount
 from opensync_hooks.cli.verify.comparison import Comparison, Difference
 from opensync_hooks.delivery.deletions import deleted_ids
 from opensync_hooks.delivery.diff import SessionDiff
@@ -14,10 +22,16 @@ from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Json
+from opensync_hooks.privacy.exclusion import Exclusions
 
 _LOCK_TIMEOUT_S = 30
-_BEYOND_REPAIR = ("double message", "quarantined")
-"""OpenSync deletes no message, and accepts none that it has refused."""
+_BEYOND_REPAIR = (
+    *("double message", "surplus message", "quarantined"),
+    *("census", "nothing understood"),
+)
+"""OpenSync deletes no message, and accepts none that it has refused. What the reader does not read
+cannot be sent.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +44,15 @@ class Verdict:
     parts: int = 0
     differences: tuple[Difference, ...] = ()
     surplus: int = 0
-    """Messages that the agent no longer has, which is not a fault."""
+    """Stored messages that the agent no longer has."""
     later: int = 0
     """Messages whose stored time is later than ours; OpenSync never changes a time."""
     is_partial: bool = False
     """The agent was still writing the session."""
     excluded: str | None = None
     """Why the session was not compared."""
+    censuses: tuple[Census, ...] = ()
+    """The counts of the session on the disk, then of its subagents."""
 
     @property
     def is_equal(self) -> bool:
@@ -56,15 +72,49 @@ class Verifier:
 
     def verify(self, source: Source, located: Located) -> Verdict:
         """Compare a session, and change nothing. Raises what `Syncer.sync` raises."""
-        verdict = Verdict(located.session_id)
+        agent, session_id = source.agent, located.session_id
+        censuses = self._take_census(agent, located)
+        verdict = Verdict(session_id, censuses=tuple(censuses.values()))
+        sessions: dict[str, SessionCount] = {}
+        excluded: set[str] = set()
         locks = self.syncer.config.folders.locks
-        with session_lock(locks, source.agent, located.session_id, _LOCK_TIMEOUT_S):
+        with session_lock(locks, agent, session_id, _LOCK_TIMEOUT_S):
             for changes in self.syncer.preview(source, located):
                 if isinstance(changes, SessionDiff):
-                    verdict = self._add(verdict, changes)
-                elif changes.session_id == located.session_id:
-                    verdict = Verdict(located.session_id, excluded=changes.excluded)
-        return verdict
+                    suffix = "" if changes.number == 1 else f"#{changes.number}"
+                    name = changes.session.id.removesuffix(suffix)
+                    session = sessions.setdefault(name, SessionCount(name))
+                    verdict = self._add(verdict, changes, session)
+                elif changes.session_id == session_id:
+                    return Verdict(session_id, excluded=changes.excluded)
+                else:
+                    excluded.add(changes.session_id)
+            counted = {name: censuses[name] for name in censuses.keys() - excluded}
+            for name in counted.keys() - sessions.keys():
+                sessions |= self._richer_copy(agent, name)
+            differences = tuple(_census_differences(verdict, counted, sessions))
+            if differences and self._take_census(agent, located) != censuses:
+                return replace(verdict, is_partial=True)  # the agent is writing the session
+        return replace(verdict, differences=verdict.differences + differences)
+
+    def _take_census(self, agent: str, located: Located) -> dict[str, Census]:
+        """Return the censuses by session; none for a private session, which nothing may read."""
+        exclusions = Exclusions.from_config(self.syncer.config)
+        entry = registry.get(agent)
+        if entry is None or exclusions.private_reason(agent, located.session_id):
+            return {}
+        return {census.session_id: census for census in entry.census(located)}
+
+    def _richer_copy(self, agent: str, session_id: str) -> dict[str, SessionCount]:
+        """Return the count of a session that is not sent, as a richer copy of it was."""
+        record = SessionRecord(self.syncer.ledger, self.syncer.account(), agent, session_id)
+        remote = record.remote_session() if record.origin() else None
+        stored = self.destination.fetch(session_id, remote.remote_id) if remote else None
+        if stored is None:
+            return {}
+        session = SessionCount(session_id, is_richer=True)
+        session.add_stored(stored["session"], stored["messages"])
+        return {session_id: session}
 
     def repair(self, source: Source, located: Located, verdict: Verdict) -> None:
         """Send again exactly what differs. Raises what `Syncer.sync` raises."""
@@ -75,7 +125,7 @@ class Verifier:
             differences = [
                 difference
                 for difference in verdict.differences
-                if difference.session_id == session_id
+                if difference.session_id == session_id and difference.kind not in _BEYOND_REPAIR
             ]
             if any(difference.kind == "missing session" for difference in differences):
                 record.forget()
@@ -84,14 +134,14 @@ class Verifier:
                 record.mark_pending(list(filter(None, message_ids)))
         self.syncer.sync(source, located)
 
-    def _add(self, verdict: Verdict, changes: SessionDiff) -> Verdict:
-        """Compare the session itself, or one of its subagents."""
+    def _add(self, verdict: Verdict, changes: SessionDiff, count: SessionCount) -> Verdict:
+        """Compare a part of the session itself, or of one of its subagents."""
         session, existing = changes.session, changes.existing
         stored = self.destination.fetch(session.id, existing.remote_id if existing else None)
         comparison = Comparison(session.id, str(stored["session"]["id"]) if stored else "")
-        differences = tuple(_differences(changes, stored, comparison))
-        return Verdict(
-            session_id=verdict.session_id,
+        differences = tuple(_differences(count.watch(changes), stored, comparison, count))
+        return replace(
+            verdict,
             title=verdict.title or session.title,
             messages=verdict.messages + comparison.messages,
             parts=verdict.parts + comparison.parts,
@@ -103,18 +153,25 @@ class Verifier:
 
 
 def _differences(
-    changes: SessionDiff, stored: Json | None, comparison: Comparison
+    changes: SessionDiff, stored: Json | None, comparison: Comparison, count: SessionCount
 ) -> Iterator[Difference]:
+    messages = count.watch_messages(changes.messages())
     if stored is not None:
         differences = tuple(comparison.session(*changes.session_payload(), stored["session"]))
         yield from differences
         if not differences and "source" not in stored["session"] and _was_sent_otherwise(changes):
             yield comparison.difference("changed field", "its source or time was sent differently")
         deleted = deleted_ids(changes)
-        yield from comparison.all_messages(changes.messages(), stored["messages"], deleted)
-    elif changes.existing is not None:
+        yield from comparison.all_messages(messages, stored["messages"], deleted)
+        undone = [id(row) for row in comparison.undone]
+        rows = (row for row in stored["messages"] if id(row) not in undone)
+        count.add_stored(stored["session"], rows)
+        return
+    count.is_stored = False
+    has_due = [bool(diff.existing or diff.is_due) for diff in messages]
+    if changes.existing is not None:
         yield comparison.difference("missing session", "the session was synced, but is missing")
-    elif any(diff.existing or diff.is_due for diff in changes.messages()):
+    elif any(has_due):
         yield comparison.difference("not synced", "the session is not synced yet")
 
 
@@ -122,3 +179,14 @@ def _was_sent_otherwise(changes: SessionDiff) -> bool:
     """Whether what was confirmed last of the session itself is not what would be sent now."""
     existing = changes.existing
     return existing is not None and existing.hash not in (None, changes.session_hash())
+
+
+def _census_differences(
+    verdict: Verdict, censuses: Mapping[str, Census], sessions: Mapping[str, SessionCount]
+) -> Iterator[Difference]:
+    named = {difference.session_id.partition("#")[0] for difference in verdict.differences}
+    for session_id, census in censuses.items():
+        if session_id in sessions:
+            is_explained = session_id in named
+            yield from census_check.compare(census, sessions[session_id], is_explained=is_explained)
+    yield from census_check.compare_unread(verdict.session_id, censuses, sessions)

@@ -19,7 +19,15 @@ from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.server.routes import Response
-from tests.commandline import FIRST, KEY, NOBODY_LISTENS, WITH_SUBAGENTS, Completed, run, stored_ids
+from tests.commandline import (
+    FIRST,
+    KEY,
+    NOBODY_LISTENS,
+    WITH_SUBAGENTS,
+    Completed,
+    run,
+    stored_ids,
+)
 from tests.opensync import Fault, real_opensync
 from tests.transcripts import TranscriptWriter, call, result, text
 
@@ -257,7 +265,7 @@ def test_lost_ledger_makes_no_difference(
     assert own.path.exists()
 
 
-def test_history_that_the_agent_dropped_is_not_a_fault(
+def test_message_that_the_agent_no_longer_has_is_named_until_it_is_marked(
     own: TranscriptWriter, stored: StoredRows
 ) -> None:
     lines = own.path.read_text().splitlines()
@@ -265,6 +273,14 @@ def test_history_that_the_agent_dropped_is_not_a_fault(
     first["parentUuid"] = None
     own.path.write_text("\n".join([json.dumps(first), *lines[3:], ""]))
     assert run("sync", "own", **stored.environ).returncode == 0
+    ran = stored.verify("own")
+    assert ran.returncode == 1
+    assert "surplus message (user, own-u1): the agent no longer has it" in ran.stdout
+    assert "surplus message (assistant, msg_own_1): the agent no longer has it" in ran.stdout
+    stored.change(
+        "UPDATE message SET textContent = '[undone] ' || textContent"
+        " WHERE textContent IN ('prompt 1', 'answer 1')"
+    )
     ran = stored.verify("own")
     assert "note: 2 messages that the agent no longer has" in ran.stdout
     assert ran.returncode == 0

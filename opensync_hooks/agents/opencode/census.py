@@ -1,0 +1,202 @@
+"""Counts a session of OpenCode wherever OpenCode may have it, without the reader.
+
+SQLite: session_v2, session_message                   2.x
+        session, message, part                        1.2 to 1.18; or session_message, for an API
+storage/{session/<project>,message/<session>,part/<message>}/*.json          1.0, 1.1
+project/<name>/storage/session/{info,message,part}/**/*.json                 0.x
+{info, messages: [{info, parts}]} in one file         `opencode export`
+
+Upgrades and other channels leave copies behind. The copy with the newest content counts; one that
+has lost its words, in half a migration, counts only if there is no other.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from opensync_hooks.agents import sqlite_snapshot
+from opensync_hooks.agents.census import Census, Tally, as_dict, as_text, dicts_in
+from opensync_hooks.agents.opencode.census_messages import MessageCount
+from opensync_hooks.agents.safe_open import files_within, is_file, open_regular
+from opensync_hooks.errors import SourceError
+from opensync_hooks.model import Json
+
+_MAX_FAMILY = 10_000
+
+
+@dataclass(slots=True)
+class _Copy:
+    """One copy of a session, counted."""
+
+    root: Path
+    """The database, or the folder of a tree."""
+    messages: MessageCount = field(default_factory=MessageCount)
+    newest: int = 0
+    """The latest time in its messages and parts."""
+    children: list[str] = field(default_factory=list)
+
+    @property
+    def tally(self) -> Tally:
+        return self.messages.tally
+
+    def see(self, *values: Json | None) -> None:
+        times = [time for value in values for time in as_dict(as_dict(value).get("time")).values()]
+        self.newest = max([self.newest, *(time for time in times if type(time) is int)])
+
+
+def take_census(
+    session_id: str, path: Path, environ: Mapping[str, str], home: str
+) -> Iterator[Census]:
+    """Yield the census of a session, then those of its subagents. Raises SourceError."""
+    data = Path(environ.get("XDG_DATA_HOME") or f"{home}/.local/share") / "opencode"
+    databases = list(_databases(environ, data))
+    family: dict[str, _Copy] = {}
+    pending = [session_id]
+    for name in pending:
+        in_databases = (copy for file in databases for copy in _copies_in(file, name, path))
+        copies = [*in_databases, *_tree_copies(data, name), *_exported_copies(path, name)]
+        best = max(copies, key=lambda copy: (copy.messages.has_words, copy.newest), default=None)
+        main = family.get(session_id, best)
+        if best and main and best.root == main.root:  # a child elsewhere is its own session
+            family[name] = best
+            fresh = [child for child in sorted(set(best.children)) if child not in pending]
+            pending += fresh[: _MAX_FAMILY - len(pending)]
+    for name, copy in family.items():
+        yield copy.tally.census(name, len(family) - 1 if name == session_id else 0)
+
+
+def _databases(environ: Mapping[str, str], data: Path) -> Iterator[Path]:
+    custom = environ.get("OPENCODE_DB")
+    paths = (
+        [data / custom] if custom else [data / "opencode.db", *sorted(data.glob("opencode-*.db"))]
+    )
+    if not custom and environ.get("OPENCODE_DISABLE_CHANNEL_DB", "").lower() in ("1", "true"):
+        paths = paths[:1]
+    return (path for path in paths if is_file(path))
+
+
+def _copies_in(database: Path, session_id: str, located: Path) -> list[_Copy]:
+    """Return the copies in a database; a broken one must not hide the session in another one."""
+    try:
+        return sqlite_snapshot.read(
+            database, lambda db: list(_table_copies(db, database, session_id))
+        )
+    except SourceError:
+        if database == located:
+            raise
+        return []
+
+
+def _table_copies(db: sqlite3.Connection, database: Path, session_id: str) -> Iterator[_Copy]:
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    key = sqlite_snapshot.as_parameter(session_id)
+    layouts = (
+        ("session_v2", "session_message", _count_rows),
+        ("session", "session_message", _count_rows),
+        ("session", "message", _count_messages),
+    )
+    for table, content, count in layouts:
+        if {table.encode(), content.encode()} <= tables:
+            rows = db.execute(f"SELECT * FROM {table} WHERE id = ?", (key,))  # noqa: S608 - names of our own
+            columns = [column[0] for column in rows.description]
+            for row in (dict(zip(columns, row, strict=True)) for row in rows.fetchall()):
+                copy = _Copy(database)
+                if "parent_id" in row:
+                    children = db.execute(f"SELECT id FROM {table} WHERE parent_id = ?", (key,))  # noqa: S608
+                    copy.children = [_decode_text(child) for (child,) in children]
+                copy.tally.recognized += 1
+                copy.tally.agent_version = _decode_text(row.get("version") or "")
+                count(db, key, copy)
+                yield copy
+
+
+def _count_rows(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> None:
+    query = "SELECT type, data FROM session_message WHERE session_id = ?"
+    for kind, raw in db.execute(query, (key,)):
+        row = _decode(raw)
+        copy.see(row)
+        copy.messages.add_row(_decode_text(kind), row)
+
+
+def _count_messages(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> None:
+    parts: dict[object, list[Json | None]] = {}
+    for message_id, raw in db.execute(
+        "SELECT message_id, data FROM part WHERE session_id = ?", (key,)
+    ):
+        parts.setdefault(message_id, []).append(_decode(raw))
+    query = "SELECT id, data FROM message WHERE session_id = ? ORDER BY time_created, id"
+    for message_id, raw in db.execute(query, (key,)).fetchall():
+        info = _decode(raw)
+        own = parts.get(message_id, [])
+        copy.see(info, *own)
+        copy.messages.add(_decode_text(message_id), info, own)
+
+
+def _tree_copies(data: Path, session_id: str) -> Iterator[_Copy]:
+    """Yield the copies in the JSON files of 1.x, then of 0.x."""
+    name = f"{session_id}.json"
+    for file in files_within(data, data, f"storage/session/*/{name}"):
+        storage = file.parent.parent.parent
+        yield _tree_copy(data, file, storage / "message", storage / "part")
+    for file in files_within(data, data, f"project/*/storage/session/info/{name}"):
+        storage = file.parent.parent
+        yield _tree_copy(data, file, storage / "message", storage / "part" / session_id)
+
+
+def _tree_copy(data: Path, session_file: Path, messages: Path, parts: Path) -> _Copy:
+    siblings = ((path.stem, _load(path)) for path in sorted(session_file.parent.glob("*.json")))
+    children = [
+        name for name, info in siblings if as_dict(info).get("parentID") == session_file.stem
+    ]
+    copy = _Copy(messages.parent, MessageCount(output_has_reasoning=True), children=children)
+    copy.tally.recognized += 1
+    copy.tally.agent_version = as_text(as_dict(_load(session_file)).get("version"))
+    for file in files_within(data, messages / session_file.stem, "*.json"):
+        info = _load(file)
+        own = [_load(path) for path in files_within(data, parts / file.stem, "*.json")]
+        if info and "metadata" in info:  # the first versions had the parts inside
+            own += dicts_in(info, "parts")
+            metadata = as_dict(info["metadata"])
+            info = {**as_dict(metadata.get("assistant")), **metadata, "role": info.get("role")}
+        copy.see(info, *own)
+        copy.messages.add(file.stem, info, own)
+    return copy
+
+
+def _exported_copies(path: Path, session_id: str) -> Iterator[_Copy]:
+    value = _load(path) if path.suffix == ".json" and is_file(path) else None
+    info = as_dict(as_dict(value).get("info")) or as_dict(value)
+    if info.get("id", session_id) != session_id or "messages" not in as_dict(value):
+        return
+    copy = _Copy(path)
+    copy.tally.recognized += 1
+    copy.tally.agent_version = as_text(info.get("version"))
+    for index, message in enumerate(dicts_in(value, "messages")):
+        own = as_dict(message.get("info")) or message
+        content = message.get("content") or message.get("text")
+        texts = [{"type": "text", "text": content}] if isinstance(content, str) else []
+        parts = dicts_in(message, "parts") or dicts_in(message, "content") or texts
+        copy.see(own, *parts)
+        copy.messages.add(str(own.get("id", index)), own, parts)
+    yield copy
+
+
+def _load(path: Path) -> Json | None:
+    with open_regular(path) as file:
+        return _decode(file.read())
+
+
+def _decode(raw: object) -> Json | None:
+    try:
+        value = json.loads(_decode_text(raw))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _decode_text(raw: object) -> str:
+    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
