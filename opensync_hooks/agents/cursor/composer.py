@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps, tools
 from opensync_hooks.agents.cursor.conversation import (
@@ -100,6 +101,7 @@ def to_conversation(session_id: str, rows: ComposerRows) -> Conversation:
     """Return the session as the window shows it. Bubbles that no header names were undone."""
     document, header = as_dict(rows.composer), as_dict(rows.header)
     embedded = _embedded_bubbles(document)
+    rows = replace(rows, bubbles=_by_header(document, rows.bubbles))
     skipped: Counter[Skipped] = Counter()
     refs = tuple(_listed_refs(document, embedded, rows.bubbles, skipped))
     steps = ComposerSteps(refs, rows.bubbles, embedded, _embedded_tools(document))
@@ -131,6 +133,17 @@ def _embedded_bubbles(document: Json) -> dict[str, Json]:
         if bubble:
             embedded[get_str(bubble, "bubbleId") or f"#{index}"] = bubble
     return embedded
+
+
+def _by_header(document: Json, rows: Mapping[str, bytes | None]) -> Mapping[str, bytes | None]:
+    """Return the rows under the ids that the headers use, which some rows have inside only."""
+    headers = get_dicts(document, "fullConversationHeadersOnly")
+    ids = {get_str(header, "bubbleId") for header in headers}
+    if not ids - rows.keys():
+        return rows
+    own_ids = ((key, get_str(as_dict(row), "bubbleId")) for key, row in rows.items())
+    names = {key: own_id for key, own_id in own_ids if key not in ids and own_id in ids}
+    return {names.get(key) or key: row for key, row in rows.items()}
 
 
 def _embedded_tools(document: Json) -> Json:
@@ -166,10 +179,19 @@ def _listed_refs(
 
 
 def _by_time(rows: Mapping[str, bytes | None], bubble_ids: Iterable[str]) -> list[tuple[int, str]]:
-    """Return these bubbles in the order of their times, as far as they have a row."""
-    decoded = ((as_dict(rows[bubble_id]), bubble_id) for bubble_id in bubble_ids)
-    times = ((bubbles.created_at(bubble, {}) or 0, name) for bubble, name in decoded if bubble)
-    return sorted(times)
+    """Return these bubbles in the order of their times, as far as they have a row.
+
+    One without a time, as prompts of 2025 are, has that of the next that was written.
+    """
+    decoded = [(as_dict(rows[bubble_id]), bubble_id) for bubble_id in bubble_ids]
+    times: list[tuple[int, str]] = []
+    later = 0
+    for bubble, name in reversed(decoded):
+        if bubble:
+            later = bubbles.created_at(bubble, {}) or later
+            times.append((later, name))
+    times.reverse()
+    return sorted(times, key=itemgetter(0))
 
 
 def _with_undone(steps: ComposerSteps) -> Iterator[BubbleRef]:

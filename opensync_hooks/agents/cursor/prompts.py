@@ -27,6 +27,17 @@ _NOTES = frozenset(
 )
 """Tags whose texts are sent. Everything else that Cursor adds is bulky, private or both."""
 
+_CONTEXT = frozenset(("context", "rules", "rule", "skills", "tools", "memories", "environment"))
+"""Cursor's tags without an underscore that may be followed by others."""
+_OF_HTML = frozenset(
+    (
+        *("a", "article", "b", "body", "button", "code", "div", "em", "footer", "form", "h1", "h2"),
+        *("h3", "head", "header", "html", "i", "iframe", "img", "input", "label", "li", "main"),
+        *("nav", "ol", "p", "pre", "script", "section", "select", "span", "strong", "style", "svg"),
+        *("table", "tbody", "td", "template", "textarea", "th", "thead", "tr", "ul", "video"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class UserText:
@@ -52,7 +63,17 @@ def parse(raw: str) -> UserText:
         return UserText("note", words.strip())
     if tag is None:
         return UserText("prompt", words.strip("\n"), _sent_at(raw))
-    return UserText("note" if tag[1] in _NOTES else "context", words.strip())
+    if tag[1] in _NOTES:
+        return UserText("note", words.strip())
+    if _is_context(tag[1], words):
+        return UserText("context", words.strip())
+    return UserText("prompt", words.strip("\n"), _sent_at(raw))
+
+
+def _is_context(tag: str, words: str) -> bool:
+    """Whether Cursor wrote this tag, rather than a user who asks about one."""
+    is_wrapped = words.rstrip().endswith(f"</{tag}>") and tag not in _OF_HTML
+    return "_" in tag or tag in _CONTEXT or is_wrapped
 
 
 def _sent_at(text: str) -> int | None:

@@ -14,6 +14,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +45,7 @@ class ComposerRows:
 
     composer: bytes = field(repr=False)
     bubbles: Mapping[str, bytes | None] = field(repr=False)
+    """In the order in which they were last written."""
     header: bytes | None = field(default=None, repr=False)
     """From the window's list of sessions, where the version has one."""
 
@@ -119,11 +121,12 @@ def _rows(db: sqlite3.Connection, session_id: str) -> ComposerRows | None:
     if composer is None:
         return None
     start, end = _bubble_range(session_id)
-    query = "SELECT key, value FROM cursorDiskKV WHERE key >= ? AND key < ?"
+    query = "SELECT key, value, rowid FROM cursorDiskKV WHERE key >= ? AND key < ?"
+    rows = db.execute(query, (as_parameter(start), as_parameter(end))).fetchall()
     prefix_length = len(start.encode("utf-8", "surrogatepass"))
     bubbles = {
         key[prefix_length:].decode("utf-8", "replace"): value if isinstance(value, bytes) else None
-        for key, value in db.execute(query, (as_parameter(start), as_parameter(end))).fetchall()
+        for key, value, _ in sorted(rows, key=itemgetter(2))
         if isinstance(key, bytes)
     }
     header = None

@@ -26,14 +26,14 @@ _NAMES = {
 
 _CATEGORIES = {
     "Bash": "run_terminal_cmd run_terminal_command shell shell_tool_call bash write_shell_stdin",
-    "Read": "read_file read read_mcp_resource read_semsearch_files",
+    "Read": "read_file readfile read read_mcp_resource read_semsearch_files",
     "Edit": "edit_file edit strreplace search_replace multiedit multi_edit apply_agent_diff"
     " applypatch apply_patch reapply edit_notebook editnotebook",
-    "Write": "write write_file create_file",
+    "Write": "write write_file writefile create_file",
     "Delete": "delete_file delete",
-    "List": "list_dir ls list",
+    "List": "list_dir listdir ls list",
     "Grep": "grep grep_search ripgrep_search ripgrep_raw_search",
-    "Glob": "glob glob_file_search file_search",
+    "Glob": "glob find glob_file_search file_search",
     "Search": "codebase_search semantic_search_full semanticsearch semsearch",
     "Task": "task subagent await_task await",
     "Todo": "todo_read todo_write todowrite todoread",
@@ -44,6 +44,8 @@ _CATEGORIES = {
 _CATEGORY_BY_NAME = {
     name: category for category, names in _CATEGORIES.items() for name in names.split()
 }
+_PI = re.compile(r"\A(?:pi_|Pi(?=[A-Z]))")
+"""A second set of tools, which has the names of the first behind it."""
 _VERSION = re.compile(r"_v\d+\Z")
 _REJECTED = "[rejected by the user]"
 _MAIN_TEXTS = ("output", "contents", "content", "text", "result")
@@ -52,7 +54,7 @@ _EMPTY: tuple[Any, ...] = (None, False, 0, "", [], {})
 
 def category(name: str) -> str:
     """Return one word for what the tool does; empty for a tool that is not in the table."""
-    plain = _VERSION.sub("", name.lower())
+    plain = _VERSION.sub("", _PI.sub("", name).lower())
     if plain.startswith(("mcp_", "mcp-", "mcp__")):
         return "MCP"
     return _CATEGORY_BY_NAME.get(plain, "")

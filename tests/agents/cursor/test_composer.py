@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.cursor import conversation, state_db
+from opensync_hooks.agents.cursor import conversation, state_db, tools
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, Skipped, ToolCall, ToolResult, Trigger, TurnUsage, Usage
@@ -403,3 +403,43 @@ def test_real_session_of_2026_has_its_model_and_title(editor: Editor, source: Cu
     assert prompt.role == "user"
     assert prompt.text.startswith("xxxx xxx xxxxxx")
     assert (session.model, session.title) == ("composer-2.5", "xxxxxxxxxxxx xxxxx xxx xxxxxxxx")
+
+
+def test_prompts_without_times_precede_their_answers_where_the_order_is_lost(
+    editor: Editor, source: CursorSource
+) -> None:
+    draft = editor.draft(version=3)
+    for number in range(3):
+        times = {"clientRpcSendTime": BEGAN + number * 1_000}
+        draft.add_prompt(f"prompt {number}", bubbleId=f"{'zma'[number]}")
+        draft.add_answer(f"answer {number}", bubbleId=f"{'bxq'[number]}", timingInfo=times)
+    draft.headers.clear()
+    draft.save()
+    texts = [text for number in range(3) for text in (f"prompt {number}", f"answer {number}")]
+    assert [message.text for message in only(source, "s1").messages] == texts
+
+
+def test_rows_whose_keys_differ_from_the_headers_are_known_by_their_own_ids(
+    editor: Editor, source: CursorSource
+) -> None:
+    draft = editor.draft()
+    draft.add_turn(1)
+    draft.save()
+    for header in draft.headers:
+        row = editor.get(draft.key(header["bubbleId"]))
+        editor.db.execute(
+            "DELETE FROM cursorDiskKV WHERE key = ?", (draft.key(header["bubbleId"]),)
+        )
+        editor.put(draft.key(f"moved-{header['bubbleId']}"), row)
+    session = only(source, "s1")
+    assert [message.text for message in session.messages] == ["prompt 1", "answer 1"]
+    assert not any(message.undone for message in session.messages)
+    assert not session.skipped
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [("ReadFile", "Read"), ("PiRead", "Read"), ("pi_write", "Write"), ("PiBash", "Bash")],
+)
+def test_tools_of_every_name_have_a_category(name: str, category: str) -> None:
+    assert tools.category(name) == category

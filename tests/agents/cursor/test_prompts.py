@@ -30,3 +30,22 @@ from opensync_hooks.agents.cursor import prompts
 def test_users_words_are_separated_from_cursors_context(raw: str, kind: str, text: str) -> None:
     user_text = prompts.parse(raw)
     assert (user_text.kind, user_text.text) == (kind, text)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        ("<div> how do I centre this?", "prompt"),
+        ("<p>why is this red</p>", "prompt"),
+        ("<my-widget> does not render", "prompt"),
+        ("<attached_files>\nx\n</attached_files>", "context"),
+        ("<new_in_a_later_version> x", "context"),
+        ("<rules>\nx\n</rules>\n<user_info>y</user_info>", "context"),
+        ("<unheard>\nx\n</unheard>", "context"),
+        ("[Previous conversation summary]: x", "note"),
+    ],
+)
+def test_tag_of_the_users_own_begins_a_prompt(raw: str, kind: str) -> None:
+    assert prompts.parse(raw).kind == kind
+    dated = f"<timestamp>Tuesday, Jul 21, 2026, 1:11 PM (UTC+3)</timestamp>\n{raw}"
+    assert prompts.parse(dated).kind == kind
