@@ -294,7 +294,7 @@ def test_worker_outlives_the_end_of_the_agents_processes(world: ClaudeWorld) -> 
     assert world.texts() == turns(1)
 
 
-@pytest.mark.parametrize(("size", "limit"), [(4_096, 1.25), (204_800, 2.0)])
+@pytest.mark.parametrize(("size", "limit"), [(4_096, 3), (204_800, 4)])
 def test_hook_costs_hardly_more_than_a_bare_interpreter(
     world: ClaudeWorld, size: int, limit: float
 ) -> None:
