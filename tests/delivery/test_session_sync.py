@@ -114,7 +114,7 @@ def test_message_undone_after_its_delivery_is_marked_also_if_such_messages_stay_
 ) -> None:
     opensync.syncer = replace(opensync.syncer, config=replace(opensync.syncer.config, undone=False))
     opensync.deliver(message("m1", "wrong way"))
-    opensync.deliver(message("m1", "wrong way", undone=True))
+    assert opensync.deliver(message("m1", "wrong way", undone=True)).losses == {}
     assert opensync.texts() == ["[undone] wrong way"]
 
 
