@@ -121,7 +121,10 @@ def _delivered(
             numbers[session.id] = None
         else:
             prompts = (message for message in session.messages if message.role == "user")
-            numbers[session.id] = sum(_is_confirmed(record, prompt) for prompt in prompts)
+            numbers[session.id] = sum(
+                _is_confirmed(record, prompt) or (prompt.undone and not config.undone)
+                for prompt in prompts
+            )
     return numbers
 
 

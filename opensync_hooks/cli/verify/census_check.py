@@ -56,7 +56,8 @@ class SessionCount:
     def watch_messages(self, diffs: Iterable[MessageDiff]) -> Iterator[MessageDiff]:
         """Yield the messages, and count them as sent."""
         for diff in diffs:
-            self.sent += _units([diff.body])
+            if not diff.is_withheld:
+                self.sent += _units([diff.body])
             yield diff
 
     def add_stored(self, session: Json, rows: Iterable[Json]) -> None:

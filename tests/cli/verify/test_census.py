@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.source import Located, Source
+from opensync_hooks.cli.doctor.census import utterances
+from opensync_hooks.config import load
 from opensync_hooks.model import Message, Part, Session, ToolCall, ToolResult, Usage
 from tests.agents.cursor.conversations import TURN
 from tests.commandline import WITH_SUBAGENTS, run
@@ -289,6 +292,7 @@ def test_forgotten_subagents_are_named_one_by_one(monkeypatch: pytest.MonkeyPatc
 
 
 SETTINGS = {
+    "undone messages stay at home": "[privacy]\nundone = false\n",
     "thinking is sent": "[privacy]\nthinking = true\n",
     "nothing is redacted": "[privacy]\nredact = false\nfile_contents = true\n",
     "tokens are estimated": "estimate_tokens = true\n",
@@ -304,6 +308,7 @@ def test_settings_of_the_user_make_no_difference(ours: Path, settings: str) -> N
     run("sync")
     _, sessions = verify()
     assert {session["state"] for session in sessions.values()} == {"equal"}
+    assert "warning" not in [finding.state for finding in utterances(load(), os.environ)]
 
 
 def test_response_of_thoughts_alone_stays_at_home(projects: Path) -> None:
