@@ -69,12 +69,20 @@ class EmacsRegistration(ClaudeCodeRegistration):
     def settings_path(self, env):
         return Path(paths.home(env)) / ".emacs.d" / "hooks.json"
 """
+CENSUS = """
+from opensync_hooks.agents.census import Census, Counts
+
+
+def take_census(session_id, path, environ, home):
+    yield Census(session_id, Counts(utterances=1), recognized=1)
+"""
 IMPORTS = """
 from opensync_hooks.agents import emacs
+from opensync_hooks.agents.emacs.census import take_census
 from opensync_hooks.agents.emacs.registration import EmacsRegistration
 from opensync_hooks.agents.emacs.source import EmacsSource
 """
-ENTRY = "    Agent(emacs.DESCRIPTION, EmacsSource, EmacsRegistration()),\n"
+ENTRY = "    Agent(emacs.DESCRIPTION, EmacsSource, EmacsRegistration(), take_census),\n"
 
 
 @pytest.fixture
@@ -88,6 +96,7 @@ def clone(tmp_path: Path) -> Path:
     (package / "__init__.py").write_text(DESCRIPTION)
     (package / "source.py").write_text(SOURCE)
     (package / "registration.py").write_text(REGISTRATION)
+    (package / "census.py").write_text(CENSUS)
     script = (root / "hooks" / "cursor.py").read_text()
     before, _, after = script.partition("VARIABLES = (\n")
     variables = 'VARIABLES = ("EMACS_SESSIONS",)\n' + after.partition("\n)\n")[2]
