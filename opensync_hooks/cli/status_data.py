@@ -156,7 +156,7 @@ def gather() -> Status:
         redact=config.redact,
         file_contents=config.file_contents,
         excluded=Exclusions.from_config(config).count(),
-        excluded_reasons=Exclusions.from_config(config).reasons(),
+        excluded_reasons=dict(Exclusions.from_config(config).reasons()),
         agents=agents,
     )
 

@@ -207,7 +207,7 @@ def test_slow_turn_is_completed_without_another_hook(world: CursorWorld, editor:
     assert world.texts() == turns(1)
 
 
-def test_undone_turn_is_marked_if_delivered_and_otherwise_never_sent(
+def test_undone_turns_are_marked_whether_they_were_delivered_before_or_not(
     world: CursorWorld, editor: Editor
 ) -> None:
     draft = editor.draft()
@@ -223,7 +223,7 @@ def test_undone_turn_is_marked_if_delivered_and_otherwise_never_sent(
     draft.save()
     world.fire(world.event())
     world.settle()
-    undone = ["[undone] prompt 2", "[undone] answer 2"]
+    undone = [f"[undone] {text}" for text in turns(2, 3)]
     assert sorted(world.texts()) == sorted([*turns(1), *undone, *turns(4)])
 
 

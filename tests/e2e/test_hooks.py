@@ -181,7 +181,11 @@ def test_cursor_running_claudes_hooks_is_not_filed_as_claude(world: ClaudeWorld)
     writer = world.writer()
     writer.turn(1)
     world.fire(world.payload(writer, cursor_version="3.1"))
-    world.settle()
+    end = time.monotonic() + 60
+    while not any(name.endswith(".job") for name in world.queue()) and time.monotonic() < end:
+        time.sleep(0.05)
+    (job,) = world.queue()
+    assert job.startswith("cursor-"), "it waits for Cursor's own rows"
     assert world.texts() == []
 
 

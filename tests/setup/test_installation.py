@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import site
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import environment, installation
 from opensync_hooks.setup.installation import Installation
+from tests.e2e.world import workers
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,6 +107,8 @@ def test_purge_knows_every_file_that_was_written(
         [shell.python, "-I", "-S", next(hook)], input=payload, env=shell.environ, check=True
     )
     shell.run("sync")
+    for pid in workers(named):  # one would wait for the turn that the hook announced
+        os.kill(pid, signal.SIGKILL)
     assert {"store.db", "ledger.db", "spool"} <= {path.name for path in named.iterdir()}
     process = shell.run("uninstall", "--purge", "--yes")
     assert process.returncode == 0, process.stderr

@@ -396,7 +396,9 @@ def test_project_of_a_json_tree_is_its_worktree(opencode: OpenCodeHome) -> None:
     del value["directory"]
     file.write_text(json.dumps(value))
     for message in opencode.data.glob(f"storage/message/{session_id}/*.json"):
-        message.write_text(message.read_text().replace('"cwd"', '"other"'))
+        value = json.loads(message.read_text())
+        value.pop("path", None)
+        message.write_text(json.dumps(value))
     project = opencode.data / "storage" / "project" / f"{file.parent.name}.json"
     project.parent.mkdir(exist_ok=True)
     project.write_text(json.dumps({"id": file.parent.name, "worktree": "/srv/meadow"}))

@@ -68,6 +68,14 @@ def test_status_counts_what_arrived_and_what_is_waiting(ours: Path) -> None:
 
 
 @pytest.mark.usefixtures("recorded")
+def test_json_counts_excluded_sessions_by_their_reason() -> None:
+    run("config", "set", "exclude", "*")
+    run("sync", FIRST)
+    status = json.loads(run("status", "--json").stdout)
+    assert status["excluded"] == sum(status["excluded_reasons"].values()) == 1
+
+
+@pytest.mark.usefixtures("recorded")
 def test_json_has_every_field() -> None:
     run("sync", FIRST)
     status = json.loads(run("status", "--json").stdout)
