@@ -19,7 +19,7 @@ from pathlib import Path
 from opensync_hooks.cli import main
 from opensync_hooks.hook.entry import PRIVATE
 from opensync_hooks.queue import worker
-from tests.faults import power_settings, restart, syscalls
+from tests.faults import agents, power_settings, restart, syscalls
 from tests.faults.clock import CLOCK
 from tests.faults.deployment import deployment
 from tests.faults.figure import Figure
@@ -90,8 +90,10 @@ class _Bench:
         self.figure.notes.append(f"{self.machine.folder.name}: {calls} calls recorded")
 
     def _turn(self, session: str, *turns: int) -> None:
+        # The same prompts at the same times would make every other session a copy of this one.
+        began = agents.BEGAN - 60 if session == _NEVER else None
         for turn in turns:
-            self.machine.turn(session, turn)
+            self.machine.turn(session, turn, began=began)
         self.machine.turns.pop(_NEVER, None)
         self.recording.note("sessions", Sessions.from_machine(self.machine))
 
