@@ -35,7 +35,7 @@ def test_readme_fits_on_a_screen_and_a_half() -> None:
 def test_commands_in_the_documents_exist() -> None:
     text = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
     names = set(re.findall(r"opensync-hooks ([a-z]+)", text))
-    assert names <= {command.name for command in COMMANDS}
+    assert names <= {*COMMANDS}
 
 
 def test_messages_in_troubleshooting_are_ours() -> None:

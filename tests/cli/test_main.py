@@ -17,7 +17,6 @@ import pytest
 
 from opensync_hooks import __version__
 from opensync_hooks.cli import main, status_data
-from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.queue.spool import Spool
 from tests.commandline import (
@@ -36,17 +35,19 @@ from tests.commandline import (
 )
 
 
-@pytest.mark.parametrize("command", main.COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("name", main.COMMANDS)
 def test_help_of_a_command_fits_a_screen_and_has_a_valid_example(
-    monkeypatch: pytest.MonkeyPatch, command: Command
+    monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    command = main.load_command(name)
+    assert command.name == name
     monkeypatch.setenv("COLUMNS", "80")
-    ran = run(command.name, "--help")
+    ran = run(name, "--help")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert len(ran.stdout.splitlines()) <= 24
     assert ran.stdout.endswith(f"\nexample: {command.example}\n"), "on one line, to be copied"
     words = shlex.split(command.example.partition(" <")[0])[1:]
-    parsed = main._parser().parse_args(words)
+    parsed = main._parser([name]).parse_args(words)
     assert parsed.run == command.run
 
 
@@ -54,7 +55,16 @@ def test_help_fits_a_screen_and_lists_every_command(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "80")
     ran = run("--help")
     assert len(ran.stdout.splitlines()) <= 24
-    assert all(f"    {command.name}" in ran.stdout for command in main.COMMANDS)
+    assert all(f"    {name}" in ran.stdout for name in main.COMMANDS)
+
+
+def test_command_is_imported_without_the_others() -> None:
+    script = "import sys; from opensync_hooks.cli.main import main; main(['version']);"
+    ran = run_python("-c", script + "print([name for name in sys.modules if '.commands.' in name])")
+    modules = ("command", "version")
+    assert ran.stdout.splitlines()[1] == str(
+        [f"opensync_hooks.cli.commands.{name}" for name in modules]
+    )
 
 
 def test_version_is_printed_by_command_and_option() -> None:
