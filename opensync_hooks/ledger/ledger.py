@@ -25,45 +25,43 @@ Execute = Callable[..., list[tuple[Any, ...]]]
 
 _SCHEMA = Schema(
     application_id=0x4F534C47,
-    version=6,
-    create_statements=(
-        """CREATE TABLE IF NOT EXISTS session (
-            destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
-            end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT, origin TEXT,
-            attempted TEXT, outcome TEXT,
-            PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
-        """CREATE TABLE IF NOT EXISTS message (
-            destination TEXT, agent TEXT, session TEXT, id TEXT, hash TEXT, state TEXT, reason TEXT,
-            PRIMARY KEY (destination, agent, session, id)) WITHOUT ROWID""",
-        """CREATE TABLE IF NOT EXISTS charge (
-            destination TEXT, agent TEXT, id TEXT, session TEXT,
-            PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
-        """CREATE TABLE IF NOT EXISTS note
-            (name TEXT PRIMARY KEY, text TEXT, at INTEGER) WITHOUT ROWID""",
-        # Since version 2:
-        """CREATE TABLE IF NOT EXISTS rest (
-            destination TEXT PRIMARY KEY, cause TEXT, reason TEXT, since INTEGER, until INTEGER,
-            tries INTEGER, login TEXT) WITHOUT ROWID""",
-        """CREATE TABLE IF NOT EXISTS loss (
-            destination TEXT, agent TEXT, session TEXT, kind TEXT, count INTEGER,
-            PRIMARY KEY (destination, agent, session, kind)) WITHOUT ROWID""",
-        # Since version 4:
-        """CREATE TABLE IF NOT EXISTS stated_free (
-            destination TEXT, agent TEXT, session TEXT, model TEXT, list_price REAL,
-            PRIMARY KEY (destination, agent, session, model)) WITHOUT ROWID""",
-        # Since version 5:
-        """CREATE TABLE IF NOT EXISTS account
-            (login TEXT PRIMARY KEY, destination TEXT) WITHOUT ROWID""",
-        # Since version 6; before, `loss` counted these things, too.
-        """CREATE TABLE IF NOT EXISTS skipped (
-            destination TEXT, agent TEXT, session TEXT, kind TEXT, name TEXT, count INTEGER,
-            agent_version TEXT,
-            PRIMARY KEY (destination, agent, session, kind, name)) WITHOUT ROWID""",
-    ),
     migrations=(
-        (3, "ALTER TABLE session ADD COLUMN origin TEXT"),
-        (6, "ALTER TABLE session ADD COLUMN attempted TEXT"),
-        (6, "ALTER TABLE session ADD COLUMN outcome TEXT"),
+        (
+            """CREATE TABLE session (
+                destination TEXT, agent TEXT, id TEXT, remote_id TEXT, head TEXT, title TEXT,
+                end_reason TEXT, fingerprint TEXT, synced_at INTEGER, unpriced TEXT,
+                PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
+            """CREATE TABLE message (
+                destination TEXT, agent TEXT, session TEXT, id TEXT, hash TEXT, state TEXT,
+                reason TEXT, PRIMARY KEY (destination, agent, session, id)) WITHOUT ROWID""",
+            """CREATE TABLE charge (
+                destination TEXT, agent TEXT, id TEXT, session TEXT,
+                PRIMARY KEY (destination, agent, id)) WITHOUT ROWID""",
+            "CREATE TABLE note (name TEXT PRIMARY KEY, text TEXT, at INTEGER) WITHOUT ROWID",
+        ),
+        (
+            """CREATE TABLE rest (
+                destination TEXT PRIMARY KEY, cause TEXT, reason TEXT, since INTEGER,
+                until INTEGER, tries INTEGER, login TEXT) WITHOUT ROWID""",
+            """CREATE TABLE loss (
+                destination TEXT, agent TEXT, session TEXT, kind TEXT, count INTEGER,
+                PRIMARY KEY (destination, agent, session, kind)) WITHOUT ROWID""",
+        ),
+        ("ALTER TABLE session ADD COLUMN origin TEXT",),
+        (
+            """CREATE TABLE stated_free (
+                destination TEXT, agent TEXT, session TEXT, model TEXT, list_price REAL,
+                PRIMARY KEY (destination, agent, session, model)) WITHOUT ROWID""",
+        ),
+        ("CREATE TABLE account (login TEXT PRIMARY KEY, destination TEXT) WITHOUT ROWID",),
+        (  # version 6; before, `loss` counted these things, too
+            "ALTER TABLE session ADD COLUMN attempted TEXT",
+            "ALTER TABLE session ADD COLUMN outcome TEXT",
+            """CREATE TABLE skipped (
+                destination TEXT, agent TEXT, session TEXT, kind TEXT, name TEXT, count INTEGER,
+                agent_version TEXT,
+                PRIMARY KEY (destination, agent, session, kind, name)) WITHOUT ROWID""",
+        ),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),

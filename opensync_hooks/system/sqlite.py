@@ -26,17 +26,22 @@ class DamagedError(UnusableFileError):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The tables of a file, and how it is told from other programs' databases."""
+    """The tables of a file, version by version, and its mark among other programs' databases."""
 
     application_id: int
     """Stored in the file's header."""
-    version: int
-    create_statements: tuple[str, ...]
-    """Each creates what is missing, and keeps what an older version has created."""
+    migrations: tuple[tuple[str, ...], ...]
+    """The n-th has the statements that make version n of version n - 1.
+
+    A new file runs through all of them, so that it cannot differ from a migrated one. Those that
+    were released never change.
+    """
     pragmas: tuple[str, ...]
     """Run on every connection."""
-    migrations: tuple[tuple[int, str], ...] = ()
-    """Statements that change existing tables, each with the version that introduced it."""
+
+    @property
+    def version(self) -> int:
+        return len(self.migrations)
 
 
 # One statement: two could see the file before and after another process sets it up.
@@ -181,11 +186,11 @@ def _connect(path: Path, schema: Schema, lock_timeout_s: float) -> sqlite3.Conne
     )
     try:
         db.row_factory = sqlite3.Row
-        _has_schema(db, path, schema)
+        _file_version(db, path, schema)  # refuses a foreign file before anything is written
         _enable_wal(db, time.monotonic() + lock_timeout_s)
         for pragma in schema.pragmas:
             db.execute(pragma)
-        _create_schema(db, path, schema)
+        _migrate(db, path, schema)
     except UnicodeDecodeError:  # from SQLite's message about a schema that it cannot read
         db.close()
         raise _damaged(path) from None
@@ -195,8 +200,8 @@ def _connect(path: Path, schema: Schema, lock_timeout_s: float) -> sqlite3.Conne
     return db
 
 
-def _has_schema(db: sqlite3.Connection, path: Path, schema: Schema) -> bool:
-    """Whether every table of this version exists; an older version left the newest ones out.
+def _file_version(db: sqlite3.Connection, path: Path, schema: Schema) -> int:
+    """Return which version the file has; 0 for a new one.
 
     Raises UnusableFileError, before anything is written, for any other database.
     """
@@ -204,11 +209,13 @@ def _has_schema(db: sqlite3.Connection, path: Path, schema: Schema) -> bool:
     is_ours = application_id == schema.application_id
     if is_ours and version > schema.version:
         raise UnusableFileError(
-            f"{path}: was written by a newer opensync-hooks.", "Update opensync-hooks."
+            f"{path}: was written by a newer opensync-hooks (version {version} of the file;"
+            f" this program knows {schema.version}).",
+            "Update opensync-hooks.",
         )
     if not (is_ours and version) and (application_id or version or tables):
         raise UnusableFileError(f"{path}: is another program's database.", MOVE_AWAY)
-    return bool(is_ours and version == schema.version)
+    return int(version)
 
 
 def _enable_wal(db: sqlite3.Connection, deadline: float) -> None:
@@ -224,17 +231,20 @@ def _enable_wal(db: sqlite3.Connection, deadline: float) -> None:
             return
 
 
-def _create_schema(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
-    if _has_schema(db, path, schema):
+def _migrate(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """Run what is missing in one transaction: a kill leaves the old version or the new one."""
+    if _file_version(db, path, schema) == schema.version:
         return
     db.execute("BEGIN IMMEDIATE")
-    if not _has_schema(db, path, schema):  # another process may have been faster
-        ((version,),) = db.execute("PRAGMA user_version").fetchall()
-        for since, migration in schema.migrations:
-            if 0 < version < since:
-                db.execute(migration)
-        for statement in schema.create_statements:
-            db.execute(statement)
+    try:
+        # Read again: another process may have been faster.
+        for statements in schema.migrations[_file_version(db, path, schema) :]:
+            for statement in statements:
+                db.execute(statement)
         db.execute(f"PRAGMA application_id = {schema.application_id}")
         db.execute(f"PRAGMA user_version = {schema.version}")
-    db.execute("COMMIT")
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise

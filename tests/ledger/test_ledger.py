@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -26,6 +27,7 @@ from opensync_hooks.system.sqlite import DamagedError, SqliteFile
 from tests.ledger.records import HERE, confirmed, fill, is_usable, record_of
 
 ROOT = Path(__file__).parents[2]
+RECORDED = Path(__file__).parents[1] / "data" / "ledger" / "version-6.db"
 NOBODY = 65534
 
 
@@ -112,6 +114,24 @@ def test_file_of_an_older_version_keeps_everything(path: Path, version: int) -> 
             assert record.origin() == origin
             record.set_origin("database")
             assert summarize(ledger, HERE).unpriced == ("m",)
+
+
+def test_recorded_ledger_keeps_every_row(path: Path) -> None:
+    """The file was written by the code of its own version, from real sessions."""
+    path.parent.mkdir()
+    shutil.copyfile(RECORDED, path)
+    tables = "session", "message", "charge", "note", "skipped", "stated_free"
+
+    def rows() -> list[list[Any]]:
+        with closing(sqlite3.connect(path)) as db:
+            return [db.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608
+
+    before = rows()
+    Ledger(path).close()
+    after = rows()
+    assert [len(table) for table in before[:3]] == [18, 98, 47]
+    for old_table, new_table in zip(before, after, strict=True):
+        assert [row[: len(old)] for row, old in zip(new_table, old_table, strict=True)] == old_table
 
 
 def test_file_bears_our_application_id(path: Path) -> None:

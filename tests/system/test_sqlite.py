@@ -175,7 +175,7 @@ def write_newer_version(path: Path) -> None:
     [
         (write_garbage, "damaged, or not a SQLite file"),
         (write_foreign_database, "is another program's database"),
-        (write_newer_version, "was written by a newer opensync-hooks"),
+        (write_newer_version, r"was written by a newer opensync-hooks \(version 99"),
     ],
 )
 def test_file_that_is_not_ours_is_refused_and_unchanged(

@@ -6,7 +6,7 @@ from opensync_hooks.system.sqlite import Schema
 
 # Columns have the names of OpenSync's fields, so that nothing has to be translated.
 # NUMERIC keeps integers and fractions apart, as JSON does.
-_TABLES = (
+_VERSION_1 = (
     """CREATE TABLE session (
         arrival INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, externalId TEXT NOT NULL UNIQUE,
         title TEXT, projectPath TEXT, projectName TEXT, model TEXT, provider TEXT, source TEXT,
@@ -25,8 +25,7 @@ _TABLES = (
 )
 SCHEMA = Schema(
     application_id=0x4F53594E,
-    version=1,
-    create_statements=_TABLES,
+    migrations=(_VERSION_1,),
     pragmas=(
         # FULL: what is acknowledged is never sent again, so it must survive a power cut.
         "PRAGMA synchronous = FULL",
