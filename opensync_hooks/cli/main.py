@@ -11,14 +11,14 @@ from typing import cast
 
 from opensync_hooks import __version__
 from opensync_hooks.cli.commands.command import Command
-from opensync_hooks.errors import as_opensync_error
+from opensync_hooks.errors import UsageError, as_opensync_error
 from opensync_hooks.system.terminal import INTERRUPTED, print_error
 
 _MODULES = {"uninstall": "install", "logout": "login"}
 """The commands that another command's module defines."""
 COMMANDS = (
     *("install", "status", "sync", "queue", "verify", "doctor"),
-    *("login", "logout", "config", "serve", "uninstall", "version"),
+    *("login", "logout", "config", "serve", "completion", "uninstall", "version"),
 )
 """The names in the order of the help."""
 
@@ -32,8 +32,12 @@ def load_command(name: str) -> Command:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns 0, 1 if something failed, 130 after Ctrl-C, or an error's code."""
     argv = sys.argv[1:] if argv is None else argv
+    name = argv[0] if argv else "--help"
+    if name not in COMMANDS and not name.startswith("-"):
+        return print_error(_unknown_command(name))
     # Importing one command instead of all of them halves the time that most commands take.
-    arguments = _parser(argv[:1] if argv and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
+    parser = build_parser([name] if name in COMMANDS else COMMANDS)
+    arguments = parser.parse_args(argv or [name])
     os.umask(0o077)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack a character
@@ -51,7 +55,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
+def _unknown_command(name: str) -> UsageError:
+    import difflib  # noqa: PLC0415 - only for a name that is wrong
+
+    similar = difflib.get_close_matches(name, COMMANDS, 1)
+    return UsageError(
+        f"There is no command {name!r}.",
+        f"Did you mean `opensync-hooks {similar[0]}`?"
+        if similar
+        else "`opensync-hooks --help` lists the commands.",
+    )
+
+
+def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of these commands."""
     parser = argparse.ArgumentParser(
         prog="opensync-hooks",
         description="Keeps every session of your coding agents in OpenSync.",
@@ -59,8 +76,10 @@ def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=partial(argparse.HelpFormatter, max_help_position=16),
     )
     version = f"%(prog)s {__version__}"
-    parser.add_argument("--version", action="version", version=version, help=argparse.SUPPRESS)
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.add_argument(
+        "-V", "--version", action="version", version=version, help=argparse.SUPPRESS
+    )
+    subparsers = parser.add_subparsers(required=True, title="commands", metavar="COMMAND")
     for command in map(load_command, names):
         subparser = subparsers.add_parser(
             command.name,

@@ -47,14 +47,14 @@ def test_help_of_a_command_fits_a_screen_and_has_a_valid_example(
     assert len(ran.stdout.splitlines()) <= 24
     assert ran.stdout.endswith(f"\nexample: {command.example}\n"), "on one line, to be copied"
     words = shlex.split(command.example.partition(" <")[0])[1:]
-    parsed = main._parser([name]).parse_args(words)
+    parsed = main.build_parser([name]).parse_args(words)
     assert parsed.run == command.run
 
 
-def test_help_fits_a_screen_and_lists_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_fits_a_window_and_lists_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     ran = run("--help")
-    assert len(ran.stdout.splitlines()) <= 24
+    assert len(ran.stdout.splitlines()) <= 36
     assert all(f"    {name}" in ran.stdout for name in main.COMMANDS)
 
 
@@ -70,14 +70,32 @@ def test_command_is_imported_without_the_others() -> None:
 def test_version_is_printed_by_command_and_option() -> None:
     ran = run("version")
     assert (ran.returncode, ran.stdout) == (0, f"opensync-hooks {__version__}\n")
-    assert run("--version").stdout == ran.stdout
+    assert run("--version").stdout == run("-V").stdout == ran.stdout
 
 
-@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("sync", "--agent", "nobody")])
-def test_unknown_command_is_a_usage_error(arguments: tuple[str, ...]) -> None:
-    ran = run(*arguments)
+def test_unknown_option_is_a_usage_error() -> None:
+    ran = run("sync", "--agent", "nobody")
     assert ran.returncode == 2
     assert "usage: opensync-hooks" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("stauts", "Did you mean `opensync-hooks status`?"),
+        ("unistall", "Did you mean `opensync-hooks uninstall`?"),
+        ("nonsense", "`opensync-hooks --help` lists the commands."),
+    ],
+)
+def test_unknown_command_names_a_similar_one(name: str, hint: str) -> None:
+    ran = run(name)
+    expected = f"There is no command '{name}'.\nhint: {hint}\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", expected)
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    ran = run()
+    assert (ran.returncode, ran.stdout) == (0, run("--help").stdout)
 
 
 # ---- errors --------------------------------------------------------------------------------------
