@@ -1,7 +1,8 @@
 """Sends one part of a session: the session, the messages that are due, the session again.
 
-The ledger is written around every request: a message is pending before it is sent and confirmed
-after the answer. A kill in between sends it once more, and the destination stores it once.
+The ledger is written around every transaction of the destination, which is a single request at
+OpenSync: its messages are pending before it and confirmed after it. A kill in between sends them
+once more, and the destination stores them once.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from opensync_hooks.destinations.protocol import Destination, set_title
 from opensync_hooks.errors import BusyError, RejectedError, ServerFailureError, TimeLimitError
 from opensync_hooks.ledger.losses import WITHHELD_UNDONE
 from opensync_hooks.ledger.session_record import MessageState
+from opensync_hooks.model import length
 
 MAX_FAILURES = 3
 """Messages in a row that the server fails on; with more, it is not the messages' fault."""
+_MAX_TRANSACTION_LENGTH = 2_000_000
+"""Characters: a transaction's messages are in memory together."""
 _MAX_DELETIONS = 3
 """How often the destination may delete a session while we send it."""
 
@@ -77,6 +81,10 @@ class _Delivery:
     quarantined_before: int = 0
     failures: int = 0
     """Messages in a row that the server failed on."""
+    due: list[MessageDiff] = field(default_factory=list)
+    """Messages that wait for the next transaction."""
+    due_length: int = 0
+    """Of these messages' texts, in characters."""
     reason: str | None = None
     redacted: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
@@ -90,12 +98,13 @@ class _Delivery:
             self.losses.update(message.cuts)
             self.losses[WITHHELD_UNDONE] += message.is_withheld
             if message.is_due:
-                self._put_message(message)
+                self._enqueue(message)
             elif message.existing:
                 self.unchanged += 1
                 self.quarantined_before += message.existing.state is MessageState.QUARANTINED
                 if message.existing.state is MessageState.CONFIRMED:
                     self._save_origin()
+        self._flush()
         self._put_totals()
         session = self.diff.session
         exists = self.diff.existing is not None or self.remote_id is not None
@@ -121,41 +130,67 @@ class _Delivery:
         A session that takes long to compare would otherwise never get to its first new message.
         """
         deadline = self.limits.deadline
-        if deadline is not None and time.monotonic() > deadline and self.remote_id is not None:
+        if deadline is None or time.monotonic() <= deadline:
+            return
+        self._flush()
+        if self.remote_id is not None:
             raise TimeLimitError(
                 f"{self.diff.session.id}: takes too long; the other sessions go first."
             )
 
-    def _put_message(self, message: MessageDiff) -> None:
-        record, content_hash = self.diff.record, message.content_hash
+    def _enqueue(self, message: MessageDiff) -> None:
+        self.due.append(message)
+        self.due_length += sum(map(length, message.message.parts))
+        is_full = len(self.due) >= self.destination.messages_per_transaction
+        if is_full or self.due_length >= _MAX_TRANSACTION_LENGTH:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Store the messages that wait, in one transaction."""
+        if not self.due:
+            return
+        remote_id, record = self._open_session(), self.diff.record
+        record.set_messages(
+            (message.sent_id, message.content_hash, MessageState.PENDING, None)
+            for message in self.due
+        )
+        with self.destination.transaction():
+            results = [(message, *self._put_message(message, remote_id)) for message in self.due]
+        record.set_messages(
+            (message.sent_id, message.content_hash, state, reason)
+            for message, state, reason in results
+        )
+        for message, state, reason in results:
+            self.states[state] += 1
+            self.reason = reason or self.reason
+            if state is MessageState.CONFIRMED:
+                self.redacted.update(message.message.redacted)
+                self._save_origin()
+        self.due, self.due_length = [], 0
+
+    def _put_message(self, message: MessageDiff, remote_id: str) -> tuple[MessageState, str | None]:
+        """Return what became of the message, and the destination's reason if it refuses it."""
         body = {
             "sessionExternalId": truncate(self.diff.session.id),
-            "externalId": truncate(f"{self._open_session()}:{message.sent_id}"),
+            "externalId": truncate(f"{remote_id}:{message.sent_id}"),
             "source": registry.opensync_name(self.diff.session.agent),
             **message.body,
         }
         if message.existing:  # without it, the server would keep text that the user took back
             body.setdefault("textContent", "")
-        record.set_message(message.sent_id, content_hash, MessageState.PENDING)
-        state, reason = MessageState.CONFIRMED, None
         try:
             self.destination.put_message(body, message.extra, replaces=message.existing is not None)
         except RejectedError as error:
-            state, reason = MessageState.QUARANTINED, str(error)
+            return MessageState.QUARANTINED, str(error)
         except ServerFailureError as error:
-            state, reason = MessageState.QUARANTINED, str(error)
-            if not self.limits.is_last_attempt:
-                state, self.failures = MessageState.PENDING, self.failures + 1
-                if self.failures == MAX_FAILURES:
-                    raise
-        else:
-            self.failures = 0
-            self.redacted.update(message.message.redacted)
-        record.set_message(message.sent_id, content_hash, state, reason)
-        self.states[state] += 1
-        self.reason = reason or self.reason
-        if state is MessageState.CONFIRMED:
-            self._save_origin()
+            if self.limits.is_last_attempt:
+                return MessageState.QUARANTINED, str(error)
+            self.failures += 1
+            if self.failures == MAX_FAILURES:
+                raise
+            return MessageState.PENDING, str(error)
+        self.failures = 0
+        return MessageState.CONFIRMED, None
 
     def _save_origin(self) -> None:
         """Only a confirmed message counts: a copy that was merely read must bar no other one."""

@@ -6,6 +6,7 @@ routes. `extra` is for what OpenSync has no fields for: the store keeps it, the 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +37,15 @@ class Destination(Protocol):
     @property
     def keeps_extra(self) -> bool:
         """Whether `extra` is stored; if not, a change of it alone need not be sent."""
+        ...
+
+    @property
+    def messages_per_transaction(self) -> int:
+        """How many messages to store together; 1 if each call is confirmed by itself."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Store all calls inside together: nothing is confirmed before the end."""
         ...
 
     def put_session(self, body: Json, extra: Json) -> str:

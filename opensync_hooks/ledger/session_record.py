@@ -153,9 +153,14 @@ class SessionRecord:
     def set_message(
         self, message_id: str, content_hash: str, state: MessageState, reason: str | None = None
     ) -> None:
-        row = (*self._key, message_id, content_hash, state.value, reason)
+        self.set_messages([(message_id, content_hash, state, reason)])
+
+    def set_messages(self, rows: Iterable[tuple[str, str, MessageState, str | None]]) -> None:
+        """Set id, hash, state and reason of several messages in one transaction."""
+        insert = "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
         with self.ledger.transaction() as execute:
-            execute("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+            for message_id, content_hash, state, reason in rows:
+                execute(insert, *self._key, message_id, content_hash, state.value, reason)
 
     def dismiss_message(self, message_id: str) -> None:
         """Stop reporting a quarantined message, and do not send it again as it is."""

@@ -69,7 +69,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, schema: Schema, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         with self._own_errors():
             ensure_private_folder(path.parent)
             _make_private(path)
@@ -85,7 +85,10 @@ class SqliteFile:
         return self._transaction("BEGIN")
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Open a transaction that is committed as a whole, or not at all."""
+        """Open a transaction that is committed as a whole, or not at all.
+
+        Inside another one of the same thread, it is part of that one.
+        """
         return self._transaction("BEGIN IMMEDIATE")
 
     def truncate_wal(self) -> None:
@@ -96,6 +99,9 @@ class SqliteFile:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock, self._own_errors():
+            if self._db.in_transaction:  # begun by this thread, which holds the lock
+                yield self._db
+                return
             # SQLite goes on writing to a deleted file: acknowledged, and lost.
             if file_id(self.path) != self.file_id:
                 raise DiskError(

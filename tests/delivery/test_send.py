@@ -10,7 +10,13 @@ import pytest
 from opensync_hooks.delivery.json_values import MAX_TEXT_BYTES
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.send import MAX_FAILURES, NO_LIMITS, Limits
-from opensync_hooks.errors import ServerFailureError, TimeLimitError, UnreachableError
+from opensync_hooks.errors import (
+    DiskError,
+    RejectedError,
+    ServerFailureError,
+    TimeLimitError,
+    UnreachableError,
+)
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.ledger.sync_state import SyncState
@@ -275,6 +281,69 @@ def test_run_past_its_deadline_sends_one_message_and_leaves_the_rest(opensync: H
         assert str(caught.value) == "s1: takes too long; the other sessions go first."
         assert opensync.texts() == [f"m{n}" for n in range(1, number + 1)]
     assert deliver_five(opensync, Limits(deadline=time.monotonic() + 3600)).sent == 1
+
+
+# ---- several messages in one transaction of the store --------------------------------------------
+
+
+def fail_store_on(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, text: str, error: Exception
+) -> None:
+    """Have the embedded store raise an error for the message with this text."""
+    real = harness.store.put_message
+
+    def put_message(body: Json, extra: Json, *, replaces: bool) -> str:
+        if body.get("textContent") == text:
+            raise error
+        return real(body, extra, replaces=replaces)
+
+    monkeypatch.setattr(harness.store, "put_message", put_message)
+
+
+def test_message_that_the_store_refuses_leaves_the_others_of_its_transaction(
+    embedded: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_store_on(embedded, monkeypatch, "m3", RejectedError("no"))
+    outcome = deliver_five(embedded)
+    assert (outcome.sent, outcome.quarantined, outcome.reason) == (4, 1, "no")
+    assert embedded.texts() == ["m1", "m2", "m4", "m5"]
+    confirmed = MessageState.CONFIRMED
+    quarantined = MessageState.QUARANTINED
+    assert states(embedded) == [confirmed, confirmed, quarantined, confirmed, confirmed]
+
+
+def test_transaction_that_fails_is_not_confirmed_and_is_sent_again_as_a_whole(
+    embedded: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        fail_store_on(embedded, patch, "m3", DiskError("full"))
+        with pytest.raises(DiskError):
+            deliver_five(embedded)
+    assert embedded.texts() == []
+    assert states(embedded) == [MessageState.PENDING] * 5
+    assert deliver_five(embedded).sent == 5
+    assert embedded.texts() == ["m1", "m2", "m3", "m4", "m5"]
+
+
+def test_long_session_is_stored_in_several_transactions(
+    embedded: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(embedded.store), "messages_per_transaction", 2)
+    fail_store_on(embedded, monkeypatch, "m5", DiskError("full"))
+    with pytest.raises(DiskError):
+        deliver_five(embedded)
+    assert embedded.texts() == ["m1", "m2", "m3", "m4"]
+    assert states(embedded) == [MessageState.CONFIRMED] * 4 + [MessageState.PENDING]
+
+
+def test_texts_that_fill_a_transaction_are_not_held_back(
+    embedded: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "x" * 1_200_000
+    fail_store_on(embedded, monkeypatch, "last", DiskError("full"))
+    with pytest.raises(DiskError):
+        embedded.deliver(message("m1", long), message("m2", long), message("m3", "last"))
+    assert len(embedded.texts()) == 2
 
 
 # ---- which copy was delivered --------------------------------------------------------------------

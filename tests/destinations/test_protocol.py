@@ -20,8 +20,9 @@ MEMBERS = {
 
 def test_the_protocol_is_read() -> None:
     methods = {name for name, member in MEMBERS.items() if inspect.isfunction(member)}
-    assert methods == {"put_session", "put_message", "put_batch", "fetch"}
-    assert MEMBERS.keys() - methods == {"name", "keeps_extra"}
+    assert methods == {"transaction", "put_session", "put_message", "put_batch", "fetch"}
+    properties = {"name", "keeps_extra", "messages_per_transaction"}
+    assert MEMBERS.keys() - methods == properties
 
 
 @pytest.mark.parametrize("destination", [OpenSyncClient, Store])

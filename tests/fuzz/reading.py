@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ class Sink:
 
     name = "sink"
     keeps_extra = True
+    messages_per_transaction = 10
+
+    def transaction(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def put_session(self, body: Json, extra: Json) -> str:
         json.dumps(extra, allow_nan=False)
@@ -78,7 +82,7 @@ class ForgetfulRecord:
 
     def message(self, message_id: str) -> MessageRecord | None: ...
 
-    def set_message(self, *_: object) -> None: ...
+    def set_messages(self, *_: object) -> None: ...
 
     def claim_charges(self, charge_ids: Iterable[str]) -> dict[str, str]:
         return dict.fromkeys(charge_ids, self.session_id)

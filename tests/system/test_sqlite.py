@@ -17,7 +17,12 @@ from typing import Any
 import pytest
 
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.errors import OpenSyncError, UnreachableError, UnusableDestinationError
+from opensync_hooks.errors import (
+    OpenSyncError,
+    RejectedError,
+    UnreachableError,
+    UnusableDestinationError,
+)
 from opensync_hooks.model import Json
 
 ROOT = Path(__file__).parents[2]
@@ -219,6 +224,49 @@ def test_lock_timeout_is_a_temporary_failure(path: Path) -> None:
         other.execute("ROLLBACK")
         other.close()
         assert store.put_session({"externalId": "s"}, {})
+
+
+def test_transaction_is_stored_as_a_whole(store: Store, path: Path) -> None:
+    with Store(path) as other:
+        with store.transaction():
+            put_message(store, "m1")
+            put_message(store, "m2")
+            assert other.session("s") is None
+        assert len(messages(other)) == 2
+
+
+def test_refused_message_leaves_the_rest_of_its_transaction(store: Store) -> None:
+    with store.transaction():
+        put_message(store, "m1")
+        with pytest.raises(RejectedError):
+            put_message(store, "m2", role="nobody")
+        put_message(store, "m3")
+    assert [message["externalId"] for message in messages(store)] == ["m1", "m3"]
+
+
+def test_failed_transaction_stores_nothing(store: Store) -> None:
+    put_message(store, "m1")
+
+    def fail() -> None:
+        with store.transaction():
+            put_message(store, "m2")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert [message["externalId"] for message in messages(store)] == ["m1"]
+    put_message(store, "m3")
+
+
+def test_transaction_of_one_thread_keeps_others_waiting(store: Store) -> None:
+    seen: list[int] = []
+    reader = threading.Thread(target=lambda: seen.append(len(messages(store))))
+    with store.transaction():
+        put_message(store, "m1")
+        reader.start()
+        put_message(store, "m2")
+    reader.join()
+    assert seen == [2]
 
 
 def test_full_disk_is_a_temporary_failure_and_stores_nothing_half(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
 from opensync_hooks.destinations.opensync.reader import fetch_session
@@ -27,6 +28,7 @@ class OpenSyncClient:
     """One OpenSync deployment. Not thread-safe."""
 
     keeps_extra = False
+    messages_per_transaction = 1
 
     def __init__(
         self,
@@ -52,6 +54,9 @@ class OpenSyncClient:
 
     def __exit__(self, *_: object) -> None:
         self._transport.close()
+
+    def transaction(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def put_session(self, body: Json, extra: Json) -> str:  # noqa: ARG002 - OpenSync has no field for it
         return self._post("/sync/session", self._without_future_date(body), "sessionId")

@@ -7,6 +7,7 @@ OpenSync refuses. No error quotes a value, because errors end up in logs.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from opensync_hooks.errors import RejectedError
@@ -49,24 +50,26 @@ def measure(value: Any, level: int = 1) -> tuple[int, int]:
 
     Raises RejectedError for a value that no field can hold.
     """
-    if isinstance(value, str):
-        return _text_bytes(value) + 2, 0
+    if isinstance(value, str):  # most values are short ASCII texts: the order of tests is for them
+        return (len(value) if value.isascii() else _text_bytes(value)) + 2, 0
     if value is None or isinstance(value, bool):
         return 1, 0
     if isinstance(value, int | float):
         return _number_bytes(value), 0
-    if not isinstance(value, list | dict):
+    is_object = isinstance(value, dict)
+    if not is_object and not isinstance(value, list):
         raise RejectedError(f"TypeError: {type(value).__name__} is not a JSON value")
     if level > _MAX_VALUE_DEPTH:
         raise RejectedError(f"Value is too nested (maximum nesting {_MAX_VALUE_DEPTH})")
     _check_length(value)
-    inner = value if isinstance(value, list) else value.values()
-    measured = [measure(element, level + 1) for element in inner]
-    size = 2 + sum(element_size for element_size, _ in measured)
-    depth = 1 + max((element_depth for _, element_depth in measured), default=0)
-    if isinstance(value, dict):
-        size += sum(len(name) + 1 for name in value)
-    return size, depth
+    size, depth = 2, 0
+    for element in value.values() if is_object else value:
+        element_size, element_depth = measure(element, level + 1)
+        size += element_size
+        depth = max(depth, element_depth)
+    if is_object:
+        size += sum(map(_name_bytes, value))
+    return size, 1 + depth
 
 
 def _check_length(value: list[Any] | dict[Any, Any]) -> None:
@@ -74,14 +77,12 @@ def _check_length(value: list[Any] | dict[Any, Any]) -> None:
     if isinstance(value, list):
         if count > _MAX_LIST_LENGTH:
             raise RejectedError(f"Array length is too long ({count} > maximum {_MAX_LIST_LENGTH})")
-        return
-    if count > _MAX_FIELDS:
+    elif count > _MAX_FIELDS:
         raise RejectedError(f"Object has too many fields ({count} > maximum {_MAX_FIELDS})")
-    for name in value:
-        _check_name(name)
 
 
-def _check_name(name: Any) -> None:
+@lru_cache(maxsize=1024)
+def _name_bytes(name: Any) -> int:
     if not isinstance(name, str):
         raise RejectedError(f"TypeError: {type(name).__name__} is not a field name")
     start = ascii(name[:40])
@@ -91,6 +92,7 @@ def _check_name(name: Any) -> None:
         raise RejectedError(f"Field name {start} has a character that is not printable ASCII.")
     if len(name) > _MAX_NAME_LENGTH:
         raise RejectedError(f"Field name is too long ({len(name)} > maximum {_MAX_NAME_LENGTH})")
+    return len(name) + 1
 
 
 def _text_bytes(text: str) -> int:

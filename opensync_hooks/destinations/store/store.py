@@ -8,10 +8,10 @@ parts replace all parts of the message.
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import sqlite3
-import string
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +32,8 @@ Clock = Callable[[], int]
 _DEFAULT_SOURCE = "opencode"
 _SOURCE_ALIASES = {"cursor": "cursor-sync"}
 """As on OpenSync: the source of a session that names none, and the new name of an old source."""
-_ID_CHARACTERS = string.digits + string.ascii_lowercase
+_ID_BYTES = (b"0123456789abcdefghijklmnopqrstuvwxyz" * 8)[:256]
+"""Maps each random byte to a character of an id."""
 _SESSION_COLUMNS = ("id", *validation.SESSION_FIELDS, "updatedAt", "parentExternalId", "extra")
 _MESSAGE_COLUMNS = (
     *("id", "externalId", "session", "role", "textContent", "model", "promptTokens"),
@@ -45,6 +46,7 @@ class Store(StoreSearch):
 
     name = EMBEDDED_STORE
     keeps_extra = True
+    messages_per_transaction = 100
 
     def __init__(
         self, path: Path, *, now: Clock = clock.now, lock_timeout_s: float = LOCK_TIMEOUT_S
@@ -60,6 +62,9 @@ class Store(StoreSearch):
 
     def close(self) -> None:
         self._file.close()
+
+    def transaction(self) -> AbstractContextManager[object]:
+        return self._file.writing()
 
     def put_session(self, body: Json, extra: Json) -> str:
         fields = validation.session(body)
@@ -158,7 +163,7 @@ class Store(StoreSearch):
 
 def _new_id() -> str:
     """Return an id in the form of Convex's; it is random, so a deleted row's is never reused."""
-    return "".join(secrets.choice(_ID_CHARACTERS) for _ in range(32))
+    return os.urandom(32).translate(_ID_BYTES).decode()
 
 
 def _row(db: sqlite3.Connection, table: str, external_id: str) -> Json | None:
