@@ -1,9 +1,10 @@
-"""OpenCode's plugin folder: one file of ours, made from hooks/opencode_plugin.js, and nothing else.
+"""OpenCode's plugin folder: one file of ours, made from hooks/opencode_plugin.js.
 
     $XDG_CONFIG_HOME/opencode/plugin/opensync-hooks.js, else under ~/.config
 
 Every version reads `plugin`; `plugins` makes 1.0 refuse to start. `plugin_shape.py` decides whether
-the file has a default export.
+the file has a default export, and `placeholder_package.py` keeps OpenCode from waiting for a
+package because of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from opensync_hooks.agents.opencode import DESCRIPTION, locations, plugin_list, plugin_shape
+from opensync_hooks.agents.opencode import (
+    DESCRIPTION,
+    locations,
+    placeholder_package,
+    plugin_list,
+    plugin_shape,
+)
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.agents.settings_files.hook_command import command_blocker
@@ -25,7 +32,6 @@ _EVENT = "plugin"
 """A plugin hears all events, so the file counts as the one registered event."""
 _MARK = b"// opensync-hooks: install.py wrote this file"
 _COMMAND = re.compile(r"^const COMMAND = (\[.*\])(?: //.*)?$", re.MULTILINE)
-_NPM_PACKAGE = "node_modules/@opencode-ai/plugin"
 _NO_RETRIES = "fetch-retries=0"
 
 
@@ -55,7 +61,9 @@ class OpenCodeRegistration:
                 _foreign_file(path), "move it away or rename it, then run the same command again"
             )
         after = _plugin(env, command)
-        return FileChange(path, before, after) if after != before else self._plan_cleanup(env)
+        if after != before:
+            return FileChange(path, before, after)
+        return placeholder_package.plan(env) or self._plan_cleanup(env)
 
     def plan_removal(self, env: paths.Lookup) -> FileChange | None:
         path = self.settings_path(env)
@@ -63,7 +71,7 @@ class OpenCodeRegistration:
         is_dangling = content is None and path.is_symlink()
         if is_dangling or (content is not None and content.startswith(_MARK)):
             return FileChange(path, content, None, prune=2)
-        return self._plan_cleanup(env)
+        return placeholder_package.plan_removal(env) or self._plan_cleanup(env)
 
     def state(self, env: paths.Lookup) -> RegistrationState:
         path = self.settings_path(env)
@@ -109,15 +117,14 @@ class OpenCodeRegistration:
         return plugin_list.plan_without(path, package)
 
     def advice(self, env: paths.Lookup) -> str:
-        """With a plugin, 1.14 and newer waits at each start until an npm package is installed."""
-        config = plugin_list.config_folders(env)[0]
-        npmrc = read(config / ".npmrc") or b""
-        if (config / _NPM_PACKAGE).is_dir() or _NO_RETRIES.encode() in npmrc:
-            return ""
-        return (
-            "offline, OpenCode 1.14 and newer waits 71 s at each start for a package that plugins "
-            f"may need; to avoid that: echo {_NO_RETRIES} >> {shlex.quote(f'{config}/.npmrc')}"
-        )
+        """Name a folder whose package OpenCode 1.14 and newer waits for without a network."""
+        for folder in placeholder_package.lacking_folders(env):
+            if _NO_RETRIES.encode() not in (read(folder / ".npmrc") or b""):
+                return (
+                    f"without a network, OpenCode waits at each start for npm packages of {folder};"
+                    f" to avoid that: echo {_NO_RETRIES} >> {shlex.quote(f'{folder}/.npmrc')}"
+                )
+        return ""
 
     def _copies(self, env: paths.Lookup, project: Path | None = None) -> Iterator[Path]:
         """Yield where else OpenCode would load our file from, and run our hook once more."""
