@@ -20,16 +20,22 @@ def recount(*paths: Path) -> Counter[str]:
     counts: Counter[str] = Counter()
     usage: dict[str, dict[str, int]] = {}
     for path in paths:
+        responses: set[str] = set()
         for raw in path.read_bytes().split(b"\n"):
             if raw.strip():
-                _count(json.loads(raw), counts, usage)
-    counts["responses"] = len(usage)
+                _count(json.loads(raw), counts, usage, responses)
+        counts["responses"] += len(responses)
     for tokens in usage.values():
         counts.update({TOKENS[name]: count for name, count in tokens.items()})
     return Counter({name: count for name, count in counts.items() if count})
 
 
-def _count(line: dict[str, Any], counts: Counter[str], usage: dict[str, dict[str, int]]) -> None:
+def _count(
+    line: dict[str, Any],
+    counts: Counter[str],
+    usage: dict[str, dict[str, int]],
+    responses: set[str],
+) -> None:
     message = line.get("message", {})
     content = message.get("content")
     blocks = content if isinstance(content, list) else []
@@ -37,8 +43,12 @@ def _count(line: dict[str, Any], counts: Counter[str], usage: dict[str, dict[str
         counts["tool results"] += sum(block["type"] == "tool_result" for block in blocks)
         is_typed = line.get("promptSource") in ("typed", "sdk", "queued")
         starts_subagent = line["isSidechain"] and line["parentUuid"] is None
-        counts["prompts"] += is_typed or starts_subagent
+        is_command = "<command-args>" in str(content) and "turnOrigin" in line
+        counts["prompts"] += is_typed or starts_subagent or is_command
+    elif line["type"] == "attachment":
+        counts["prompts"] += line["attachment"].get("humanTurn") is True
     elif line["type"] == "assistant" and message["model"] != "<synthetic>":
+        responses.add(message["id"])
         counts["tool calls"] += sum(block["type"] == "tool_use" for block in blocks)
         tokens = usage.setdefault(message["id"], dict.fromkeys(TOKENS, 0))
         for name in TOKENS:

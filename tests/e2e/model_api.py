@@ -1,12 +1,14 @@
 """A model that says what a script tells it to: enough of the Messages API for a real Claude Code.
 
-A script maps a word to the replies of one turn. The word is looked for in what the user, or the
-agent that started a subagent, said last; the reply is the one after those given since.
+A script maps a cue to the replies of one turn. `play:CUE` is looked for in what the user, or the
+agent that started a subagent, said last; the reply is the one after those given since. Claude Code
+adds pages of its own to a prompt, in which any plain word may occur.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -15,12 +17,16 @@ from typing import Any
 from tests.e2e.script import Block, Reply, Script, says
 from tests.e2e.scripted_api import ScriptedHandler, serving
 
+TITLE = "A title of the model's"
+SUMMARY = "<summary>What was said so far.</summary>"
+_CUE = re.compile(r"play:(\w+)")
+
 
 class _Handler(ScriptedHandler):
     def respond(self, request: dict[str, Any]) -> None:
         if "count_tokens" in self.path:
             return self.answer(200, {"input_tokens": 1})
-        reply = _choose(self.server.script, request.get("messages", []))
+        reply = _choose(self.server.script, request)
         if reply.status != 200:
             error = {"type": "invalid_request_error", "message": "made to fail"}
             return self.answer(reply.status, {"type": "error", "error": error})
@@ -37,16 +43,21 @@ class _Handler(ScriptedHandler):
             self.send(f"event: {event['type']}\ndata: {json.dumps(event)}")
 
 
-def _choose(script: Script, messages: list[dict[str, Any]]) -> Reply:
+def _choose(script: Script, request: dict[str, Any]) -> Reply:
+    messages = request.get("messages", [])
+    last = _text(messages[-1]["content"]) if messages else ""
+    if not request.get("tools") and "title" in _text(request.get("system", "")).lower():
+        return Reply([says(json.dumps({"title": TITLE}))])
+    if "create a detailed summary of the conversation" in last:
+        return Reply([says(SUMMARY)])
     replies = 0
     for message in reversed(messages):
         if message["role"] == "assistant":
             replies += 1
             continue
-        words = _text(message["content"]).split()
-        keyword = next((word for word in reversed(words) if word in script), None)
-        if keyword:
-            return script[keyword][min(replies, len(script[keyword]) - 1)]
+        cues = [cue for cue in _CUE.findall(_text(message["content"])) if cue in script]
+        if cues:
+            return script[cues[-1]][min(replies, len(script[cues[-1]]) - 1)]
     return Reply([says("Nothing was asked for.")])
 
 

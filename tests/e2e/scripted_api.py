@@ -54,6 +54,7 @@ class ScriptedHandler(BaseHTTPRequestHandler):
 
     def begin_stream(self) -> None:
         self.send_response(200)
+        self.send_header("request-id", f"req_{next(self.server.numbers):06}")
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
 

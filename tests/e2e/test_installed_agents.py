@@ -18,7 +18,7 @@ from opensync_hooks.destinations.store.store import Store
 from tests.e2e.completions_api import scripted_completions
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says
-from tests.e2e.test_real_claude_code import CLAUDE, Terminal
+from tests.e2e.terminal import CLAUDE, Terminal
 from tests.e2e.test_real_opencode import OPENCODE, Developer
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_claude_code_that_was_never_started_fires_our_hooks(
         terminal.environ["PATH"] += f":{Path(CLAUDE).parent}"
         output = package.run(terminal.environ, "install", "--no-backfill")
         assert "Claude Code   registered in ~/.claude/settings.json" in output
-        assert terminal.run("please greet", "--session-id", SESSION) == "Good day."
+        assert terminal.run("play:greet", "--session-id", SESSION) == "Good day."
         terminal.settle()
         assert sessions(terminal.ours) == [SESSION]
         package.run(terminal.environ, "uninstall")
@@ -92,7 +92,7 @@ def test_claude_code_fires_our_hooks_beside_the_users_and_no_longer_the_old_ones
         output = package.run(terminal.environ, "install", "--no-backfill", "--take-over")
         assert "Removed       claude-code-sync" in output
         assert OLD["command"] not in settings.read_text()
-        assert terminal.run("please greet", "--session-id", SESSION) == "Good day."
+        assert terminal.run("play:greet", "--session-id", SESSION) == "Good day."
         terminal.settle()
         assert sessions(terminal.ours) == [SESSION]
         assert (home / "mine").exists()

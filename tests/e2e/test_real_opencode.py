@@ -6,17 +6,13 @@ count in OpenCode's own database.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import shutil
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 import urllib.request
@@ -32,6 +28,7 @@ from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.destinations.store.store import Store
 from tests.e2e.completions_api import SUMMARY, TITLE, scripted_completions
+from tests.e2e.screen import Screen
 from tests.e2e.script import Block, Reply, Script, says, thinks, uses
 from tests.e2e.user import PATIENCE_S, User
 
@@ -74,7 +71,7 @@ SCRIPT: Script = {
 
 pytestmark = [
     pytest.mark.skipif(not OPENCODE, reason="OPENSYNC_TEST_OPENCODE does not name an OpenCode"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(400),
 ]
 
 
@@ -375,41 +372,12 @@ def _soon(user: Developer, look: Callable[[], Any], *, path: Path | None = None)
     raise AssertionError("it did not arrive")
 
 
-class Screen:
-    """OpenCode's TUI in a terminal of its own."""
-
-    def __init__(self, user: Developer) -> None:
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.chdir(user.project)
-            os.execve(OPENCODE, [OPENCODE], user.environ)  # noqa: S606
-        os.set_blocking(self.terminal, False)
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 35, 110, 0, 0))
-        self.wait("Ask anything")
-        self.wait("", 1.5)
-
-    def wait(self, text: str, seconds: float = 40) -> None:
-        """Read what it draws, or it would block, until the text is there or the time is over."""
-        drawn = b""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and (not text or text.encode() not in drawn):
-            with suppress(BlockingIOError, OSError):
-                drawn += os.read(self.terminal, 1 << 16)
-            time.sleep(0.02)
-
-    def type(self, text: str) -> None:
-        os.write(self.terminal, text.encode())
-        self.wait("", 0.7)
-        os.write(self.terminal, b"\r")
-
-    def end(self) -> None:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            self.wait("", 0.1)
-            if os.waitpid(self.pid, os.WNOHANG)[0]:
-                os.close(self.terminal)
-                return
-        raise AssertionError("OpenCode did not exit")
+def open_screen(user: Developer) -> Screen:
+    """Start OpenCode's TUI."""
+    screen = Screen([OPENCODE], user.project, user.environ)
+    screen.wait("Ask anything")
+    screen.pause(1.5)
+    return screen
 
 
 def version() -> tuple[int, ...]:
@@ -421,19 +389,19 @@ def version() -> tuple[int, ...]:
 def test_session_arrives_however_the_tui_is_left(user: Developer, how: str) -> None:
     if how != "/exit" and version() < (1, 15, 11):
         pytest.skip("before 1.15.11 plugins have no dispose hook")
-    screen = Screen(user)
+    screen = open_screen(user)
     screen.type("please greet")
     screen.wait("Good day")
-    screen.wait("", 1.5)
+    screen.pause(1.5)
     if how == "/exit":
         screen.type("/exit")
     else:
         screen.type("now stall")
-        screen.wait("", 4)
+        screen.pause(4)
         if how == "closed terminal":
             os.kill(screen.pid, signal.SIGHUP)
         else:
-            os.write(screen.terminal, b"\x03")
+            screen.press("\x03")
     screen.end()
     (session,) = check(user).values()
     texts = [message.get("textContent", "") for message in session["messages"]]
