@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import platform
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import pytest
 from opensync_hooks.config.privacy_settings import possessive_quantifiers
 from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.privacy.redaction.table import RULES
+from tests.pythons import find_pythons
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("opensync_hooks/**/*.py"), *ROOT.glob("hooks/*.py"), ROOT / "install.py"]
@@ -70,20 +68,6 @@ from opensync_hooks.privacy.redaction.redactor import Redactor
 self_test.check()
 json.dump([Redactor().redact(text) for text in json.load(sys.stdin)], sys.stdout)
 """
-
-
-def find_pythons() -> dict[str, str]:
-    """Return an executable of each supported Python version on this machine, by version."""
-    folders = [*map(Path, os.get_exec_path()), *Path(sys.base_prefix).parent.glob("*/bin")]
-    names = ("python3", *(f"python3.{minor}" for minor in range(11, 20)))
-    paths = {folder / name for folder in folders for name in names}
-    versions = {}
-    for path in {path.resolve() for path in paths if path.is_file()} | {Path(sys.executable)}:
-        command = [str(path), "-I", "-c", "import platform; print(platform.python_version())"]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
-        if re.match(r"3\.1[1-9]", process.stdout):
-            versions[process.stdout.strip()] = str(path)
-    return versions
 
 
 def test_every_python_on_this_machine_masks_the_same() -> None:
