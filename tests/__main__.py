@@ -16,6 +16,7 @@ from tests.pythons import find_pythons
 ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venv"
 BIN = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
+PYTHON = VENV / BIN
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "--quiet", "."),
     ("ruff", "format", "--check", "--quiet", "."),
@@ -90,7 +91,7 @@ def install(environment: Path, *names: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     groups = project["dependency-groups"]
     requirements = [*project["project"]["dependencies"], *(r for n in names for r in groups[n])]
-    pip = [str(VENV / BIN), "-m", "pip", "--disable-pip-version-check"]
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
     command = [*pip, "--python", str(environment / BIN), "install", "--quiet", *requirements]
     subprocess.run(command, check=True)
     (environment / "made-from").write_text(project_digest())

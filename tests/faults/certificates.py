@@ -1,4 +1,8 @@
-"""Three fresh certificates for each trial: a good one, an untrusted one, one for another host."""
+"""Fresh certificates for each trial: a good one, and others that are wrong in one way each.
+
+The good one names no key of its authority, as those of many company proxies do not. Since Python
+3.13 such a certificate is refused by default.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,11 @@ def make(folder: Path) -> tuple[Path, Mapping[str, ssl.SSLContext]]:
     authority = folder / "authority.pem"
     _self_signed(folder, "authority", "/CN=Trial authority")
     _self_signed(folder, "unknown", "/CN=localhost", "subjectAltName=DNS:localhost")
-    _signed(folder, "good", "localhost")
-    _signed(folder, "other host", "elsewhere.example")
+    _signed(folder, "good", "DNS:localhost,IP:127.0.0.2")
+    _signed(folder, "other host", "DNS:elsewhere.example")
+    _signed(folder, "expired", "DNS:localhost", days="-1")
     contexts = {}
-    for name in ("good", "unknown", "other host"):
+    for name in ("good", "unknown", "other host", "expired"):
         contexts[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         contexts[name].load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
     return authority, contexts
@@ -38,15 +43,15 @@ def _self_signed(folder: Path, name: str, subject: str, *extensions: str) -> Non
     )  # fmt: skip
 
 
-def _signed(folder: Path, name: str, host: str) -> None:
-    (folder / "extensions").write_text(f"subjectAltName=DNS:{host}\n")
+def _signed(folder: Path, name: str, hosts: str, *, days: str = _DAYS) -> None:
+    (folder / "extensions").write_text(f"subjectAltName={hosts}\nauthorityKeyIdentifier=none\n")
     _openssl(
-        folder, "req", *_KEY, "-subj", f"/CN={host}",
+        folder, "req", *_KEY, "-subj", f"/CN={name}",
         "-keyout", f"{name}.key", "-out", f"{name}.csr",
     )  # fmt: skip
     _openssl(
         folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "authority.pem",
-        "-CAkey", "authority.key", "-CAcreateserial", "-days", _DAYS,
+        "-CAkey", "authority.key", "-CAcreateserial", "-days", days,
         "-extfile", "extensions", "-out", f"{name}.pem",
     )  # fmt: skip
 

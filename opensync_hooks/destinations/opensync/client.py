@@ -15,7 +15,6 @@ from opensync_hooks.destinations.opensync.responses import (
 )
 from opensync_hooks.destinations.opensync.transport import Transport
 from opensync_hooks.destinations.protocol import BatchReply
-from opensync_hooks.errors import UnusableDestinationError
 from opensync_hooks.model import Json
 
 _DEDUPLICATION_WINDOW_MS = 5_000
@@ -91,9 +90,7 @@ class OpenSyncClient:
         if self._server_ahead_ms is None:
             timestamp = self._transport.call("GET", "/health").get("timestamp")
             if not isinstance(timestamp, int | float) or not 0 <= timestamp < _MAX_TIME_MS:
-                raise UnusableDestinationError(
-                    f"{self.name}: no OpenSync server there.", "Check the URL."
-                )
+                raise ForeignResponseError(self.name)
             self._server_ahead_ms = timestamp - self._clock() * 1000
         return int(self._clock() * 1000 + self._server_ahead_ms)
 

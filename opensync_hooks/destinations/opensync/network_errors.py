@@ -22,6 +22,11 @@ class NetworkErrorKind(Enum):
     TOO_SLOW = "the response takes too long", "Try again later."
     BROKEN = "the connection broke off", "Check the network, then the URL."
     PROXY = "refused by the proxy", "Check the settings of the proxy."
+    NO_HTTP_PROXY = (
+        "HTTPS_PROXY or ALL_PROXY names no HTTP proxy, and SOCKS is not supported",
+        "Name an http:// proxy in HTTPS_PROXY, or exempt the host in NO_PROXY.",
+    )
+    TLS = "no encrypted connection", "Check the URL and its port, and the settings of the proxy."
     OTHER = "network error", "Check the network, then the URL."
 
 
@@ -47,6 +52,10 @@ _BY_CLASS_NAME = {
     "ChunkedEncodingError": NetworkErrorKind.BROKEN,
     "ConnectionError": NetworkErrorKind.BROKEN,
     "ProxyError": NetworkErrorKind.PROXY,
+    **dict.fromkeys(  # the first for SOCKS without its library, the others for no URL
+        ("InvalidSchema", "InvalidProxyURL", "ProxySchemeUnknown", "LocationParseError"),
+        NetworkErrorKind.NO_HTTP_PROXY,
+    ),
 }
 """By class of requests or urllib3; urllib3's are named here because it is not ours to import."""
 

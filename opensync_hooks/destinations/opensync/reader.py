@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from opensync_hooks.destinations.opensync.responses import (
+    LOOKUP_PATH,
     ForeignResponseError,
     InvalidArgumentError,
     NotFoundError,
@@ -29,7 +30,7 @@ def fetch_session(transport: Transport, external_id: str, remote_id: str | None)
     if not remote_id:
         return None
     try:
-        reply = transport.call("GET", f"/api/sessions/get?id={quote(remote_id, safe='')}")
+        reply = transport.call("GET", f"{LOOKUP_PATH}?id={quote(remote_id, safe='')}")
     except (NotFoundError, InvalidArgumentError):  # deleted; or the id is another deployment's
         return None
     except RejectedError as error:

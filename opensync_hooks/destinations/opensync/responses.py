@@ -2,8 +2,9 @@
 
 The status alone does not decide: this server answers 500 to what it will never accept, 401 while it
 is overloaded, and 200 from a login page in between. Its error text tells these apart, here and
-nowhere else. Only its own JSON refuses a key, and only Convex's own sentence means a wrong URL:
-a page, a redirect or a proxy's error comes from something in between, and passes.
+nowhere else. Only its own JSON, an `error` and nothing else, refuses a key, and only Convex's own
+sentence means a wrong URL: a page, a redirect, a proxy's or a gateway's error comes from something
+in between, and passes.
 No text is shown in full, because a rejection may echo what was sent.
 """
 
@@ -55,6 +56,7 @@ _NO_ROUTE = b"No matching routes found"
 """Convex's own answer, in plain text, on a deployment that does not run OpenSync."""
 _NEVER_FROM_OPENSYNC = frozenset({*range(300, 400), 403, 405, 407, 511})
 """Statuses of login pages and proxies."""
+LOOKUP_PATH = "/api/sessions/get"
 _MAX_TEXT = 160
 _ANY_KEY = re.compile(r"osk_[\w-]+")
 
@@ -136,10 +138,12 @@ def _permanent_error(url: str, status: int, text: str) -> OpenSyncError:
 def _is_foreign(response: requests.Response, value: Any) -> bool:
     """Whether something between us and OpenSync has answered."""
     status = response.status_code
-    is_opensyncs = isinstance(value, dict) and "error" in value
+    is_own_error = isinstance(value, dict) and value.keys() == {"error"}
     is_page = response.content.lstrip().startswith(b"<") and status != 413  # a proxy's limit
+    if status == 404:  # OpenSync misses sessions, and none of its routes
+        is_own_error &= LOOKUP_PATH in (response.request.url or "")
     is_refusal = status in {401, 404}
-    return status in _NEVER_FROM_OPENSYNC or is_page or (is_refusal and not is_opensyncs)
+    return status in _NEVER_FROM_OPENSYNC or is_page or (is_refusal and not is_own_error)
 
 
 def _parse_json(response: requests.Response) -> Any:

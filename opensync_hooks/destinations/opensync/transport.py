@@ -20,6 +20,7 @@ from opensync_hooks.destinations.opensync.network_errors import (
     network_error,
 )
 from opensync_hooks.destinations.opensync.responses import ForeignResponseError, parse_response
+from opensync_hooks.destinations.opensync.tls import LenientAdapter, tls_error
 from opensync_hooks.errors import CertificateError, OpenSyncError, UnreachableError
 from opensync_hooks.model import Json
 
@@ -92,11 +93,8 @@ class Transport:
             failure = NetworkError(self.url, NetworkErrorKind.TOO_SLOW)
         except _TooLargeError:
             failure = ForeignResponseError(self.url)
-        except requests.exceptions.SSLError:
-            failure = CertificateError(
-                f"{self.url}: its certificate is not trusted.",
-                "Behind a company proxy, set REQUESTS_CA_BUNDLE to the file of its certificates.",
-            )
+        except requests.exceptions.SSLError as error:
+            failure = tls_error(self.url, error)
         except requests.exceptions.RequestException as error:
             failure = network_error(self.url, error)
         except OSError:
@@ -140,6 +138,8 @@ def _http_session(auth: _KeyAuth, url: str) -> requests.Session:
     http.trust_env = urlsplit(url).hostname not in LOOPBACK
     ca_bundles = (os.environ.get(name) for name in CA_BUNDLE_VARIABLES)
     http.verify = next(filter(None, ca_bundles), True)
+    if http.verify is not True:
+        http.mount("https://", LenientAdapter())
     http.headers["User-Agent"] = f"opensync-hooks/{__version__}"
     http.headers["Content-Type"] = "application/json"
     return http

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -42,7 +43,8 @@ class HttpsServer:
 
     def _respond(self, context: ssl.SSLContext, raw: socket.socket) -> None:
         with context.wrap_socket(raw, server_side=True) as connection:
-            self.received += connection.recv(65_536)
+            while not self.received.endswith(b"{}"):  # headers and body come one after the other
+                self.received += connection.recv(65_536)
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\nConnection: close\r\n\r\n"
             connection.sendall(head.encode() + BODY)
 
@@ -84,7 +86,10 @@ def test_by_default_only_the_systems_authorities_are_trusted(
 ) -> None:
     server.certificate = certificate
     error = refusal(server)
-    assert str(error) == f"{server.url}: its certificate is not trusted."
+    reason = {"good": "unable to get local issuer", "unknown": "self.signed"}[certificate]
+    assert re.fullmatch(
+        rf"{server.url}: its certificate is not trusted \({reason} certificate\)\.", str(error)
+    )
     assert error.hint.startswith("Behind a company proxy, set REQUESTS_CA_BUNDLE")
 
 
@@ -98,10 +103,58 @@ def test_missing_file_of_authorities_is_named(
     assert error.hint == "Check REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE."
 
 
-@pytest.mark.parametrize("certificate", ["unknown", "other host"])
+@pytest.mark.parametrize(
+    ("certificate", "reason", "step"),
+    [
+        ("unknown", "self.signed certificate", "REQUESTS_CA_BUNDLE"),
+        ("other host", "Hostname mismatch, certificate is not valid for 'localhost'", "the URL"),
+        ("expired", "certificate has expired", "clock"),
+    ],
+)
 def test_key_never_reaches_a_host_with_a_wrong_certificate(
-    server: HttpsServer, certificate: str, monkeypatch: pytest.MonkeyPatch
+    server: HttpsServer, certificate: str, reason: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the user named the authorities, and the form of certificates is not judged."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.authority))
     server.certificate = certificate
-    refusal(server)
+    error = refusal(server)
+    assert re.search(rf"is not trusted \({reason}\)\.$", str(error))
+    assert step in error.hint
+
+
+def relay(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while content := source.recv(65_536):
+            target.sendall(content)
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    """A company's proxy, which connects its one user to any host: to 127.0.0.1 in fact."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        port = int(client.recv(65_536).split()[1].rpartition(b":")[2])
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=relay, args=(server, client))
+            back.start()
+            relay(client, server)
+            back.join()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    thread.join()
+    listener.close()
+
+
+def test_named_authority_is_accepted_behind_a_proxy_too(
+    server: HttpsServer, proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.authority))
+    with OpenSyncClient(server.url.replace("localhost", "127.0.0.2"), KEY) as client:
+        assert client.put_batch({}).sessions == 0

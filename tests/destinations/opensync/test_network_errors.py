@@ -115,6 +115,26 @@ def test_proxy_that_refuses(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
+    "proxy_url",
+    ["socks5://127.0.0.1:1080", "socks5h://u:secret@p", "SOCKS4://p:1", "ftp://p:21", "http://["],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_proxy_that_is_no_http_proxy(
+    monkeypatch: pytest.MonkeyPatch, variable: str, proxy_url: str
+) -> None:
+    monkeypatch.setenv(variable, proxy_url)
+    error_kind, reason = failure("https://name.example")
+    assert error_kind is NetworkErrorKind.NO_HTTP_PROXY
+    assert "secret" not in reason
+
+
+def test_plain_text_where_encryption_is_expected(listen: Listen) -> None:
+    url = listen(lambda connection: connection.sendall(OK)).replace("http:", "https:")
+    error_kind, reason = failure(url)
+    assert (error_kind, reason) == (NetworkErrorKind.TLS, "wrong version number")
+
+
+@pytest.mark.parametrize(
     ("code", "expected"),
     [
         (socket.EAI_NONAME, NetworkErrorKind.UNKNOWN_HOST),

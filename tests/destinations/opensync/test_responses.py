@@ -13,7 +13,6 @@ from opensync_hooks.destinations.opensync.client import OpenSyncClient
 from opensync_hooks.destinations.opensync.responses import (
     ForeignResponseError,
     InvalidArgumentError,
-    NotFoundError,
     SplitEmojiError,
 )
 from opensync_hooks.destinations.opensync.transport import MAX_RETRY_WAIT_S
@@ -83,7 +82,6 @@ SENTENCES: dict[str, tuple[Response, type[OpenSyncError], str, str]] = {
         NOT_THERE,
         CHECK,
     ),
-    "404 in JSON": (error(404, "No session"), NotFoundError, "not found. No session", ""),
     "400": (error(400, "No id"), RejectedError, "refused (400). No id", ""),
     "413": (error(413, "Large"), RejectedError, "refused (413). Large", ""),
     "422": (error(422, "Odd"), RejectedError, "refused (422). Odd", ""),
@@ -117,8 +115,14 @@ FROM_IN_BETWEEN = {
     "401 in html": Response(401, b"<html>Sign in</html>"),
     "401 without a body": Response(401, b""),
     "401 in JSON of another": response(401, {"message": "Sign in"}),
+    "401 of a gateway": response(401, {"status": 401, "error": "Unauthorized", "path": "/sync"}),
+    "401 of an identity provider": response(
+        401, {"error": "invalid_token", "error_description": "Expired"}
+    ),
+    "302 in JSON": error(302, "Found"),
     "403": error(403, "Banned"),
     "404 in text": Response(404, b"Nothing here"),
+    "404 in JSON": error(404, "Not Found"),
     "404 in html": Response(404, b"\n<!DOCTYPE html>"),
     "405": Response(405, b"Not this way"),
     "407": Response(407, b""),
@@ -230,10 +234,19 @@ def test_batch_without_counts_and_errors_is_not_a_success(
 @pytest.mark.parametrize("timestamp", ["now", None, -1, 1e15, []], ids=str)
 def test_server_without_a_clock_is_not_opensync(deployment: Deployment, timestamp: Any) -> None:
     deployment.responses = [response(200, {"status": "ok", "timestamp": timestamp})]
-    with pytest.raises(UnusableDestinationError) as caught:
+    with pytest.raises(ForeignResponseError) as caught:
         deployment.client.server_time()
-    assert str(caught.value) == f"{deployment.client.name}: {NOT_THERE}"
-    assert caught.value.hint == CHECK
+    assert str(caught.value) == f"{deployment.client.name}: {FOREIGN}"
+    assert caught.value.hint == LOGIN_PAGE
+
+
+def test_only_a_session_can_be_missing(deployment: Deployment) -> None:
+    """Whatever else says 404 in JSON is a gateway in between."""
+    deployment.responses = [error(404, "No session")]
+    assert deployment.client.fetch("s1", "remote") is None
+    deployment.responses = [response(404, {"error": "No route", "status": 404})] * 3
+    with pytest.raises(ForeignResponseError):
+        deployment.client.fetch("s1", "remote")
 
 
 # ---- waits ---------------------------------------------------------------------------------------
