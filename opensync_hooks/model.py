@@ -25,6 +25,8 @@ class Usage:
     cache_write_5m_tokens: int = 0
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
+    web_searches: int = 0
+    """Searches that the provider ran and bills beside the tokens."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -59,6 +61,26 @@ class Charge:
     """In USD, if the agent itself states it; else the price table decides."""
     list_price: float | None = None
     """In USD by the price table, where the agent states a cost of 0: it was paid by other means."""
+    at: int | None = None
+    """When the call was made; it is priced as of that day."""
+    terms: tuple[str, ...] = ()
+    """What the call says of its price: `fast`, `batch`, `us`, or another word of the provider's."""
+    steps: tuple[Usage, ...] = ()
+    """The requests that the usage is the sum of: each one's length decides its price tier."""
+    basis: Literal["agent", "list", "user", "estimate"] | None = None
+    """Who states the cost of a priced call: the agent, the price table, config.toml, or nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTotal:
+    """What the agent says that the session had cost at one point, subagents and all."""
+
+    cost: float
+    """USD, of every call up to then, also of those that left no message and of those copied."""
+    charge_id: str
+    """The last call before that point; empty if there was none."""
+    is_guess: bool = False
+    """The agent did not know the price of one of the models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +233,7 @@ class Session:
     """A copy that holds more. Once that one has been delivered, this one is not delivered."""
     folders: tuple[str, ...] = ()
     """Other folders that were open in it: a rule on any of them holds for the session."""
+    agent_totals: tuple[AgentTotal, ...] = ()
 
     def map_messages(self, function: Callable[[Message], Message]) -> Session:
         """Return the session with a function applied to every message, each time it is walked."""

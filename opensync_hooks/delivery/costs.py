@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Session, Usage
+from opensync_hooks.pricing.cost import unpriced_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Costs:
     """USD; None where no model has a price."""
     charge_ids: frozenset[str] = frozenset()
     unpriced: tuple[str, ...] = ()
-    """The models without a price."""
+    """The models of calls without a price, each with what the call says of it: `name (fast)`."""
     stated_free: Mapping[str, float] = field(default_factory=dict)
     """The USD at list price of models that have a price, but that the agent states as free."""
     forked_from: str | None = None
@@ -34,7 +35,7 @@ def bill(session: Session, record: SessionRecord, *, claims: bool) -> Costs:
     owners = owners_of(charge.id for charge in session.charges)
     own = [charge for charge in session.charges if owners[charge.id] == session.id]
     costs = [charge.cost for charge in own if charge.cost is not None]
-    unpriced = {charge.model for charge in own if charge.model and charge.cost is None}
+    unpriced = {unpriced_name(charge) for charge in own if charge.model and charge.cost is None}
     originals = [owner for owner in owners.values() if owner != session.id]
     stated_free: dict[str, float] = {}
     for charge in own:

@@ -30,6 +30,8 @@ def estimate_tokens(session: Session) -> Session:
         return session
     # The agent's own cost is complete: an estimate beside it must not add the table's price.
     has_cost = any(charge.cost is not None for charge in session.charges)
-    charge = Charge(f"{session.id}:estimate", session.model, usage, 0.0 if has_cost else None)
+    charge = Charge(
+        f"{session.id}:estimate", session.model, usage, 0.0 if has_cost else None, basis="estimate"
+    )
     provider = f"{session.provider or session.agent} {MARK}"
     return replace(session, charges=(*session.charges, charge), provider=provider)

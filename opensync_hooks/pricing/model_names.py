@@ -2,23 +2,37 @@
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 # `openrouter/anthropic/`, `models/`, a Bedrock ARN; then `us.anthropic.`, whose labels must be free
 # of digits, or the dot of `gpt-5.1` would end one.
 _ROUTE = re.compile(r"^(?:.*/)?(?:[a-z-]+\.)*")
+# Google's own paths, and those of a Bedrock ARN, name no reseller.
+_RESELLER = re.compile(r"^(?!models/|arn:|(?:projects/.*)?publishers/).*/")
+# Bedrock: every inference profile but the global one keeps a call in a region, as no profile does.
+_BEDROCK = re.compile(r"(?:^|[/:])((?:[a-z-]+\.)*)anthropic\.claude")
 # Cursor and old Claude ids put the version first: `claude-4.5-sonnet`, `claude-3-haiku`.
 _VERSION_FIRST = re.compile(r"^claude-(\d(?:-\d)?)-([a-z]+)")
-# What may follow a model's name without changing its price. `-fast`, `-max`, `:free` and bare
-# numbers are missing on purpose: they mark other models or other prices.
+# What may follow a model's name without changing its price. `-max`, `:free` and bare numbers are
+# missing on purpose: they mark other models or other prices.
 _SUFFIX = re.compile(
     r"(?:-20\d{2}-?[01]\d-?[0-3]\d"  # a snapshot's date
-    r"|-latest|-preview|(?<=-preview)-\d\d-\d{2,4}"
+    r"|-latest|-default|-preview|(?<=-preview)-\d\d-\d{2,4}"
     r"|-v1|-v\d:\d+|-00\d"  # revisions of Bedrock and of Google
     r"|\[1m\]"  # Claude Code's long context: the token count decides whether it costs more
     r"|:beta|[-:]thinking|-(?:none|minimal|low|medium|high|xhigh)"  # effort buys more tokens
     r")$"
 )
-_MAX_SUFFIXES = 4  # a bound, because a transcript may hold any text as a model's name
+_VARIANT = re.compile(r"[-:](fast|batch)$")
+_MAX_SUFFIXES = 6  # a bound, because a transcript may hold any text as a model's name
+
+
+class Spelling(NamedTuple):
+    """One name that a model may have in the price table."""
+
+    name: str
+    terms: tuple[str, ...]
+    """What the id says beside the name: `fast`, `batch`, and `regional` for Bedrock."""
 
 
 def canonical(model: str) -> str:
@@ -27,10 +41,23 @@ def canonical(model: str) -> str:
     return _VERSION_FIRST.sub(r"claude-\2-\1", name.replace(".", "-").replace("@", "-"))
 
 
-def spellings(model: str) -> Iterator[str]:
+def spellings(model: str) -> Iterator[Spelling]:
     """Yield the canonical name, then the same with one suffix less at a time."""
     name = canonical(model)
-    yield name
+    bedrock = _BEDROCK.search(model.strip().lower())
+    terms = ("regional",) if bedrock and bedrock[1] != "global." else ()
+    has_variant = False
     for _ in range(_MAX_SUFFIXES):
-        name = _SUFFIX.sub("", name)
-        yield name
+        yield Spelling(name, terms)
+        shorter = _SUFFIX.sub("", name)
+        variant = _VARIANT.search(name)
+        if shorter == name and variant and not has_variant:
+            shorter, terms, has_variant = name[: variant.start()], (*terms, variant[1]), True
+        if shorter == name:
+            return
+        name = shorter
+
+
+def is_resold(model: str) -> bool:
+    """Return whether the id names a gateway, which may have prices of its own."""
+    return _RESELLER.match(model.strip().lower()) is not None

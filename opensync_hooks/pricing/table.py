@@ -1,84 +1,143 @@
 """The price table: what models cost, by every name that they are known under.
 
-To add a price, add a row to `table.json` with a `source`, the page that states the price; the
-generator keeps such rows. Rates are in USD per million tokens. A vendor without a price for cache
-reads or writes bills those tokens as input.
+`table.json` is generated: `python -m tests.prices.generate`. CONTRIBUTING tells how to add a price.
+Rates are in USD per million tokens. A vendor without a price for cache reads or writes bills those
+tokens as input. A call that says something for which the table has no rate has no price.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from functools import cache
-from importlib.resources import files
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from opensync_hooks.model import Usage
-from opensync_hooks.pricing.model_names import canonical, spellings
+from opensync_hooks.pricing.model_names import Spelling, is_resold, spellings
+from opensync_hooks.pricing.rates import DatedRates, ModelPrice, Rates
+
+_PATH = Path(__file__).with_name("table.json")
+_VARIANTS = ("fast", "batch")
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """USD per million tokens."""
+class Quote:
+    """The rates of one call, and where they come from."""
 
-    input: float
-    output: float
-    cache_read: float
-    cache_write_5m: float
-    cache_write_1h: float
-    above: int | None = None
-    """A call with more prompt tokens than this pays `beyond` for all of its tokens."""
-    beyond: Rates | None = None
+    name: str
+    """The model's name in the table, or in the user's prices."""
+    rates: Rates
+    since: date | None
+    until: date | None
+    """The first day of another price; None if none is known."""
+    basis: Literal["list", "user"]
+    source: str
+    """The page that states the price, or `config.toml`."""
+    terms: tuple[str, ...] = ()
+    """What makes the call cost other than the model's standard price."""
+    alias: str | None = None
+    """The name that the user's [aliases] translated the id into."""
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Rates:
-        """Return the rates of a row of `table.json`."""
-        rates = {field.name: row[field.name] for field in fields(cls) if field.name in row}
-        if "beyond" in row:
-            rates["beyond"] = cls.from_row(row["beyond"])
-        return cls(**rates)
-
-    def cost(self, usage: Usage) -> float:
-        """Return the USD for one call. Reasoning is part of the output and not charged twice."""
-        if self.beyond and self.above is not None and usage.prompt_tokens > self.above:
-            return self.beyond.cost(usage)
-        usd_per_million = (
-            usage.input_tokens * self.input
-            + usage.output_tokens * self.output
-            + usage.cache_read_tokens * self.cache_read
-            + usage.cache_write_5m_tokens * self.cache_write_5m
-            + usage.cache_write_1h_tokens * self.cache_write_1h
-        )
-        return usd_per_million / 1_000_000
+    def cost(self, usage: Usage) -> float | None:
+        """Return the USD for one call; None for searches that have no price."""
+        return self.rates.cost(usage)
 
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """The rates of one day, and where they come from."""
+    """The prices of all models, and the user's own ones."""
 
     source: str
     version: str
-    date: str
-    by_name: Mapping[str, Rates]
+    taken_on: date
+    """The day of the data; announced prices may begin later."""
+    rows: Mapping[str, Mapping[str, Any]]
+    """The rows of the file by canonical name; they become prices when they are asked for."""
+    rules: Mapping[str, Any]
+    """Factors on the price of tokens, each with its source."""
+    pages: Mapping[str, str]
+    """The price page of each provider."""
+    own: Mapping[str, ModelPrice] = field(default_factory=dict)
+    """The user's prices, by the model's id in lower case."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """The user's names, in lower case, for models that have a price under another one."""
+    _prices: dict[str, ModelPrice] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_json(cls, text: str) -> PriceTable:
+        """Parse a table. Raises ValueError, KeyError or TypeError for anything else."""
         table = json.loads(text)
-        by_name = {
-            canonical(name): rates
-            for row in table["models"]
-            for rates in [Rates.from_row(row)]
-            for name in row["names"]
-        }
-        return cls(table["source"], table["version"], table["date"], by_name)
+        rows = {name: row for row in table["models"] for name in row["names"]}
+        taken_on = date.fromisoformat(table["date"])
+        rules, pages = table["rules"], table["pages"]
+        return cls(table["source"], table["version"], taken_on, rows, rules, pages)
 
-    def rates(self, model: str) -> Rates | None:
-        """Return the rates of the longest spelling that is in the table, never a sibling's."""
-        return next((self.by_name[name] for name in spellings(model) if name in self.by_name), None)
+    def with_own(self, own: Mapping[str, ModelPrice], aliases: Mapping[str, str]) -> PriceTable:
+        """Return the table with the user's prices and names, which win over its own."""
+        return replace(self, own=own, aliases=aliases) if own or aliases else self
+
+    def quote(self, model: str, day: date | None = None, terms: Sequence[str] = ()) -> Quote | None:
+        """Return the rates of a call on a day, of its own or the longest spelling of its name.
+
+        `day`: None stands for the day of the table. `terms`: what the call's `usage` says, of
+        `fast`, `batch`, `us`, or any other word, for which no rate is known.
+        """
+        day = day or self.taken_on
+        alias = self.aliases.get(model.strip().lower())
+        name = alias or model
+        quote = self._own_quote(name, day, terms) if self.own else None
+        quote = quote or self._listed(name, day, terms)
+        return replace(quote, alias=alias) if quote and alias else quote
+
+    def _own_quote(self, model: str, day: date, terms: Sequence[str]) -> Quote | None:
+        for name, of_name in (Spelling(model.strip().lower(), ()), *spellings(model)):
+            if name in self.own:
+                # The user's price is the one that they pay, wherever the call was served.
+                kept = tuple(term for term in (*terms, *of_name) if term in _VARIANTS)
+                if period := self.own[name].on(day, kept):
+                    return Quote(name, *period, "user", "config.toml", kept)
+        return None
+
+    def _listed(self, model: str, day: date, terms: Sequence[str]) -> Quote | None:
+        for name, of_name in spellings(model):
+            if row := self.rows.get(name):
+                all_terms = tuple(dict.fromkeys((*terms, *of_name)))
+                price = self._prices.setdefault(name, self._price(row))
+                is_priced = not is_resold(model) or row.get("resold", True)
+                source = row.get("source") or self.pages.get(row["provider"], self.source)
+                period = price.on(day, all_terms) if is_priced else None
+                return period and Quote(name, *period, "list", source, all_terms)
+        return None
+
+    def _price(self, row: Mapping[str, Any]) -> ModelPrice:
+        variants = row.get("variants", {}).items()
+        rules = {
+            term: rule["factor"]
+            for term, rule in self.rules.items()
+            if row["provider"] in rule["providers"]
+        }
+        return ModelPrice(
+            DatedRates.from_row(row),
+            {name: DatedRates.from_row(variant) for name, variant in variants},
+            rules | ({"regional": row["regional"]} if "regional" in row else {}),
+        )
+
+
+def day_of(milliseconds: int | None) -> date | None:
+    """Return the UTC day of a time in ms since 1970; None for what no calendar holds."""
+    try:
+        return (
+            None
+            if milliseconds is None
+            else datetime.fromtimestamp(milliseconds / 1000, UTC).date()
+        )
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 @cache
 def bundled_table() -> PriceTable:
-    path = files("opensync_hooks.pricing").joinpath("table.json")
-    return PriceTable.from_json(path.read_text(encoding="utf-8"))
+    return PriceTable.from_json(_PATH.read_text(encoding="utf-8"))

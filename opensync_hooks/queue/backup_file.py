@@ -20,6 +20,7 @@ from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import (
     SKIPPED_KINDS,
+    AgentTotal,
     Attachment,
     Charge,
     Message,
@@ -147,7 +148,9 @@ def _session(value: dict[str, Any], messages: Iterable[Message]) -> Session:
     charges = tuple(_charge(charge) for charge in value["charges"])
     folders = tuple(value.get("folders", ()))  # earlier versions did not know them
     skipped = {_skipped(key): count for key, count in value["skipped"].items()}
-    parts = {"charges": charges, "folders": folders, "skipped": skipped, "messages": messages}
+    totals = tuple(_create(AgentTotal, total) for total in value.get("agent_totals", ()))
+    parts: dict[str, Any] = {"charges": charges, "agent_totals": totals, "folders": folders}
+    parts |= {"skipped": skipped, "messages": messages}
     return _create(Session, value, **parts)
 
 
@@ -164,7 +167,9 @@ def _message(value: dict[str, Any]) -> Message:
 
 
 def _charge(value: dict[str, Any]) -> Charge:
-    return _create(Charge, value, usage=_create(Usage, value["usage"]))
+    steps = tuple(_create(Usage, usage) for usage in value.get("steps", ()))
+    terms, usage = tuple(value.get("terms", ())), _create(Usage, value["usage"])
+    return _create(Charge, value, usage=usage, steps=steps, terms=terms)
 
 
 def _create(kind: type[_ValueT], value: dict[str, Any], **decoded: object) -> _ValueT:

@@ -3,8 +3,8 @@
     python -m tests.prices.generate [--date YYYY-MM-DD]
 
 For maintainers; the group `prices` in pyproject.toml pins the package. It states no date of its
-data, so --date names the day whose prices are meant. A row with a `source` was added by hand: it
-stays until the package knows all of its names.
+data, so --date names the day on which it was taken. What the package lacks is in `additions.json`,
+each row with the page that states the price, and in RULES.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -26,18 +26,33 @@ from genai_prices.types import (
     ClauseOr,
     ClauseRegex,
     ClauseStartsWith,
+    ConditionalPrice,
     MatchLogic,
+    ModelInfo,
     ModelPrice,
+    PriceVariant,
+    StartDateConstraint,
     TieredPrices,
 )
 
 from opensync_hooks.pricing.model_names import canonical, spellings
+from opensync_hooks.pricing.rates import DatedRates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 SOURCE = "genai-prices"
 TABLE = Path(__file__).parents[2] / "opensync_hooks" / "pricing" / "table.json"
+ADDITIONS = Path(__file__).parent / "additions.json"
+RULES = {
+    "us": {
+        "factor": 1.1,
+        "providers": ["anthropic"],
+        "source": "https://platform.claude.com/docs/en/manage-claude/data-residency",
+    }
+}
+"""Factors on the price of all tokens of a call."""
+VARIANTS = {"fast": {"speed": "fast"}, "batch": {"processing": "batch"}}
 
 # Makers before resellers: the first one owns a name that several of them list.
 # Hosts of open weights (Groq, Together, ...) are left out: the model's name does not tell the host.
@@ -58,6 +73,7 @@ EXCLUDED = re.compile(
     r"^ft:|\.ft\b|\b(?:ada|audio|babbage|curie|davinci|embed|embedding|image|live|ocr|oss|realtime"
     r"|robotics|transcribe|tts|voice|voxtral)\b"
 )
+_BY_ID = {provider.id: provider for provider in providers}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,8 +87,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def table(day: date) -> str:
     """Build the whole file, one line per model, so that a new price is a diff of one line."""
+    urls = {name: (_BY_ID[name].pricing_urls or [""])[0] for name in PROVIDERS}
     head = {"source": SOURCE, "version": version(SOURCE), "date": day.isoformat()}
-    fields = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    fields = [
+        f"{json.dumps(key)}: {json.dumps(value)}"
+        for key, value in {**head, "rules": RULES, "pages": urls}.items()
+    ]
     models = ",\n".join(json.dumps(row) for row in rows(day))
     return "{\n" + ",\n".join(fields) + ',\n"models": [\n' + models + "\n]\n}\n"
 
@@ -91,26 +111,115 @@ class Offer:
 def rows(day: date) -> Iterator[dict[str, Any]]:
     offers = [*packaged_offers(day), *manual_offers()]
     owners = owners_of_names(offers)
+    regional = dict(regional_factors(owners))
+    resold = set(differently_resold(owners, day))
     for offer in offers:
         names = [
-            spelling
-            for name, (owner, spelling) in owners.items()
-            if owner is offer and not implied(name, owners)
+            name for name, owner in owners.items() if owner is offer and not implied(name, owners)
         ]
         if names:
-            yield {"provider": offer.provider, "names": names, **offer.rates}
+            row = {"provider": offer.provider, "names": names, **offer.rates}
+            row |= {"regional": regional[id(offer)]} if id(offer) in regional else {}
+            row |= {"resold": False} if id(offer) in resold else {}
+            yield row
 
 
 def packaged_offers(day: date) -> Iterator[Offer]:
-    # Off-peak discounts follow the clock, a table cannot: noon is in every vendor's longest band.
-    noon = datetime.combine(day, time(12), UTC)
-    by_id = {provider.id: provider for provider in providers}
     for provider in PROVIDERS:
-        for model in sorted(by_id[provider].models, key=lambda model: model.id.lower()):
-            rates = rates_of(model.get_prices(noon), anthropic=provider == "anthropic")
-            if rates and not EXCLUDED.search(model.id.lower()):
+        for model in sorted(_BY_ID[provider].models, key=lambda model: model.id.lower()):
+            rates = None if EXCLUDED.search(model.id.lower()) else prices_of(model, provider, day)
+            if rates:
                 names = (model.id.lower(), *map(str.lower, clause_names(model.match)))
                 yield Offer(provider, names, rates, nicknames(provider, model.id))
+
+
+def prices_of(model: ModelInfo, provider: str, day: date) -> dict[str, Any] | None:
+    """Return the rates of the last period, perhaps an announced one, with earlier ones within."""
+    prices = model.prices if isinstance(model.prices, list) else []
+    starts = sorted(filter(None, (start_of(price) for price in prices)))
+    row = rates_on(model, provider, starts[0] - timedelta(1) if starts else day)
+    for start in starts:
+        later = rates_on(model, provider, start)
+        before = {
+            key: value for key, value in (row or {}).items() if key not in ("from", "earlier")
+        }
+        if later is not None and later != before:
+            row = later | {"from": start.isoformat()} | ({"earlier": row} if row else {})
+    variants = dict(variants_of(model, row, day)) if row and provider == "anthropic" else {}
+    return row and row | ({"variants": variants} if variants else {})
+
+
+def start_of(entry: ConditionalPrice | PriceVariant) -> date | None:
+    constraint = entry.constraint
+    return constraint.start_date if isinstance(constraint, StartDateConstraint) else None
+
+
+def rates_on(model: ModelInfo, provider: str, day: date) -> dict[str, Any] | None:
+    return rates_of(model.get_prices(noon(day)), anthropic=provider == "anthropic")
+
+
+def noon(day: date) -> datetime:
+    """Return a time in every vendor's longest band: a table cannot hold off-peak discounts."""
+    return datetime.combine(day, time(12), UTC)
+
+
+def variants_of(
+    model: ModelInfo, row: Mapping[str, Any], day: date
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the rates of fast mode and of batches, with the day from which they are published."""
+    for name, context in VARIANTS.items():
+        for variant in model.price_variants or ():
+            if variant.when == context:
+                start = start_of(variant)
+                prices = model.get_prices(noon(start or day), context)
+                since = {"from": start.isoformat()} if start else {}
+                yield name, (rates_of(prices, anthropic=True) or {}) | since
+                break
+        else:
+            retired = retired_fast_mode(model.id) if name == "fast" else None
+            # Long prompts had a price of their own then, in fast mode, too.
+            since = {"from": row["from"]} if "above" in row.get("earlier", {}) else {}
+            if retired:
+                yield name, retired | {"search": row["search"]} | since
+
+
+def retired_fast_mode(model_id: str) -> dict[str, Any] | None:
+    """Return the fast rates of a model that only OpenRouter still lists, as `…-fast`."""
+    dotted = re.sub(r"-(\d+)-(\d+)$", r"-\1.\2", model_id)
+    for model in _BY_ID["openrouter"].models:
+        if model.id == f"anthropic/{dotted}-fast" and isinstance(model.prices, ModelPrice):
+            return rates_of(model.prices, anthropic=True)
+    return None
+
+
+def regional_factors(owners: Mapping[str, Offer]) -> Iterator[tuple[int, float]]:
+    """Yield, by the id of the offer, what Bedrock's regional endpoints cost, in list prices."""
+    for model in _BY_ID["aws"].models:
+        owner = next((owners[name] for name, _ in spellings(model.id) if name in owners), None)
+        if "anthropic.claude" not in model.id or model.id.startswith("global.") or not owner:
+            continue
+        prices = model.prices[-1].prices if isinstance(model.prices, list) else model.prices
+        rates = rates_at(prices, 0, anthropic=True)
+        base = owner.rates
+        factors = {round(rates[key] / base[key], 6) for key in ("input", "output")}
+        if len(factors) != 1:
+            raise ValueError(f"{model.id}: no single factor, {factors}")
+        yield id(owner), factors.pop()
+
+
+def differently_resold(owners: Mapping[str, Offer], day: date) -> Iterator[int]:
+    """Yield the ids of offers that OpenRouter has at another price than the model's maker."""
+    for model in _BY_ID["openrouter"].models:
+        owner = next((owners[name] for name, _ in spellings(model.id) if name in owners), None)
+        if owner is None or "/" not in model.id or re.search(r"[:~]|-fast$", model.id):
+            continue
+        resold, own = rates_on(model, "openrouter", day), DatedRates.from_row(owner.rates).on(day)
+        if (
+            resold
+            and own
+            and (resold["input"], resold["output"]) != (own.rates.input, own.rates.output)
+        ):
+            yield id(owner)
 
 
 def nicknames(provider: str, model: str) -> tuple[str, ...]:
@@ -121,26 +230,29 @@ def nicknames(provider: str, model: str) -> tuple[str, ...]:
 
 
 def manual_offers() -> Iterator[Offer]:
-    for row in json.loads(TABLE.read_text(encoding="utf-8"))["models"]:
-        if "source" in row:
-            yield Offer(row.pop("provider"), tuple(row.pop("names")), row)
+    for row in json.loads(ADDITIONS.read_text(encoding="utf-8")):
+        yield Offer(row.pop("provider"), tuple(row.pop("names")), row)
 
 
-def owners_of_names(offers: Sequence[Offer]) -> dict[str, tuple[Offer, str]]:
-    """Return every canonical name, with the first offer that has it and the offer's spelling."""
+def owners_of_names(offers: Sequence[Offer]) -> dict[str, Offer]:
+    """Return every canonical name, with the first offer that has it."""
     named = [(offer, name) for offer in offers for name in offer.names]
     named += [(offer, name) for offer in offers for name in offer.nicknames]
-    owners: dict[str, tuple[Offer, str]] = {}
+    owners: dict[str, Offer] = {}
     for offer, name in named:
         if not EXCLUDED.search(name):
-            owners.setdefault(canonical(name), (offer, name))
+            owners.setdefault(canonical(name), offer)
     return owners
 
 
-def implied(name: str, owners: Mapping[str, tuple[Offer, str]]) -> bool:
+def implied(name: str, owners: Mapping[str, Offer]) -> bool:
     """Whether a lookup finds the same offer by a shorter name, as with dated snapshots."""
-    shorter = (owners[other][0] for other in spellings(name) if other != name and other in owners)
-    return next(shorter, None) is owners[name][0]
+    shorter = (
+        owners[other]
+        for other, terms in spellings(name)
+        if other != name and not terms and other in owners
+    )
+    return next(shorter, None) is owners[name]
 
 
 def clause_names(clause: MatchLogic) -> Iterator[str]:
@@ -172,7 +284,7 @@ def rates_of(prices: ModelPrice, *, anthropic: bool) -> dict[str, Any] | None:
 
 
 def rates_at(prices: ModelPrice, prompt: int, *, anthropic: bool) -> dict[str, Any]:
-    """Return all five rates for a prompt of that many tokens."""
+    """Return all rates for a prompt of that many tokens."""
     published = {key: price_at(value, prompt) for key, value in vars(prices).items()}
     fresh = published["input_mtok"]
     # Anthropic publishes its cache writes as multiples of the input price: 1.25 for five minutes,
@@ -185,6 +297,8 @@ def rates_at(prices: ModelPrice, prompt: int, *, anthropic: bool) -> dict[str, A
         "cache_write_5m": write,
         "cache_write_1h": published.get("cache_write_1h_mtok", fresh * 2 if anthropic else write),
     }
+    if "web_searches_kcount" in published:
+        rates["search"] = published["web_searches_kcount"] / 1000
     return {key: int(value) if value % 1 == 0 else float(value) for key, value in rates.items()}
 
 

@@ -21,10 +21,13 @@ from opensync_hooks.pricing.table import bundled_table
         ("us.anthropic.claude-sonnet-4-20250514-v1:0", "claude-sonnet-4-0"),
         ("anthropic.claude-3-5-sonnet-20241022-v2:0", "claude-3-5-sonnet"),
         (
-            "arn:aws:bedrock:us-east-1:0:inference-profile/us.anthropic.claude-opus-4-6-v1",
+            "arn:aws:bedrock:us-east-1:0:inference-profile/global.anthropic.claude-opus-4-6-v1",
             "claude-opus-4-6",
         ),
         ("claude-sonnet-4@20250514", "claude-sonnet-4-0"),
+        ("claude-opus-4-8@default", "claude-opus-4-8"),
+        ("projects/p/locations/global/publishers/anthropic/models/claude-opus-5", "claude-opus-5"),
+        ("vertex_ai/claude-opus-4-5@20251101", "claude-opus-4-5"),
         ("claude-opus-4-20250514", "claude-opus-4-0"),
         ("claude-opus-4-5-20251101", "claude-opus-4-5"),
         ("CLAUDE-OPUS-4-5", "claude-opus-4-5"),
@@ -41,9 +44,10 @@ from opensync_hooks.pricing.table import bundled_table
     ],
 )
 def test_model_is_found_by_any_spelling_of_its_name(model: str, name: str) -> None:
-    rates = bundled_table().rates(model)
-    assert rates is not None
-    assert rates is bundled_table().rates(name)
+    quote, expected = (bundled_table().quote(spelled) for spelled in (model, name))
+    assert quote is not None
+    assert expected is not None
+    assert quote.rates == expected.rates
 
 
 @pytest.mark.parametrize(
@@ -74,22 +78,32 @@ def test_model_is_found_by_any_spelling_of_its_name(model: str, name: str) -> No
         "deepseek-r1-distill-llama-70b",
         "-latest",
         "[1m]",
+        "arn:aws:bedrock:us-east-1:0:application-inference-profile/a1b2c3",
+        "openrouter/deepseek/deepseek-v4-pro",
+        "claude-opus-4-6-fast-fast",
         "/",
         "-high" * 100_000,
     ],
     ids=lambda model: model[:40],
 )
 def test_unknown_model_has_no_rates(model: str) -> None:
-    assert bundled_table().rates(model) is None
+    assert bundled_table().quote(model) is None
+
+
+def test_gateways_price_of_open_weights_is_not_the_makers() -> None:
+    """OpenRouter has this one at another price; the maker's own API is another matter."""
+    assert bundled_table().quote("deepseek-v4-pro") is not None
+    assert bundled_table().quote("deepseek/deepseek-v4-pro") is None
+    assert bundled_table().quote("z-ai/glm-4.6") is not None
 
 
 def test_later_version_never_takes_the_rates_of_an_earlier_one() -> None:
-    names = bundled_table().by_name
+    names = bundled_table().rows
     later = [f"{name}{suffix}" for name in names for suffix in ("-77", ".77", "y", "-mini2")]
-    assert [model for model in later if bundled_table().rates(model)] == []
+    assert [model for model in later if bundled_table().quote(model)] == []
 
 
 @for_all(st.text())
 def test_any_text_can_be_a_models_name(model: str) -> None:
-    rates = bundled_table().rates(model)
-    assert rates is None or rates in bundled_table().by_name.values()
+    quote = bundled_table().quote(model)
+    assert quote is None or quote.name in bundled_table().rows

@@ -63,6 +63,8 @@ class TranscriptIndex:
                 worktree = get_dict(line, "worktreeSession")
                 if path := get_str(worktree, "worktreePath"):
                     self.worktrees[path] = get_str(worktree, "originalCwd") or path
+            case "cost-state" if get_str(line, "sessionId") in (None, self.session_id):
+                self.main.add_cost_state(line)
             case "queue-operation":
                 self.main.add_queue_operation(span, line)
 

@@ -1,4 +1,4 @@
-"""The meaning of one transcript line: who wrote it, and its text, tokens and time.
+"""The meaning of one transcript line: who wrote it, and when.
 
 As Claude Code 1.0 to 2.1 writes lines. Unknown types and fields are ignored.
 """
@@ -11,8 +11,8 @@ from typing import Literal
 
 from opensync_hooks.agents.claude_code.content import text_of
 from opensync_hooks.agents.claude_code.user_lines import is_injected, user_line_type
-from opensync_hooks.agents.json_access import get, get_count, get_dict, get_str
-from opensync_hooks.model import Json, Usage
+from opensync_hooks.agents.json_access import get, get_dict, get_str
+from opensync_hooks.model import Json
 
 LineType = Literal[
     "prompt", "command", "queued", "injected", "results", "assistant", "error", "notice", "other"
@@ -54,24 +54,6 @@ def is_compaction(line: Json) -> bool:
 def _is_api_error(line: Json) -> bool:
     """Whether Claude Code wrote this response itself, in place of one from the model."""
     return bool(line.get("isApiErrorMessage")) or get(line, "message", "model") == "<synthetic>"
-
-
-def usage(line: Json) -> Usage | None:
-    """Return the tokens of the whole API call; each line of a response repeats them."""
-    counts = get(line, "message", "usage")
-    if not isinstance(counts, dict):
-        return None
-    hourly = get_count(counts, "cache_creation", "ephemeral_1h_input_tokens")
-    short = get_count(counts, "cache_creation", "ephemeral_5m_input_tokens")
-    written = max(get_count(counts, "cache_creation_input_tokens"), hourly + short)
-    return Usage(
-        input_tokens=get_count(counts, "input_tokens"),
-        output_tokens=get_count(counts, "output_tokens"),
-        cache_read_tokens=get_count(counts, "cache_read_input_tokens"),
-        cache_write_5m_tokens=written - hourly,
-        cache_write_1h_tokens=hourly,
-        reasoning_tokens=get_count(counts, "output_tokens_details", "thinking_tokens"),
-    )
 
 
 def timestamp(line: Json) -> int | None:

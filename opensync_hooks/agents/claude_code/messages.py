@@ -76,10 +76,11 @@ class TranscriptMessages:
             yield line
 
 
-def charge(indexed: IndexedMessage) -> Charge | None:
+def charges(indexed: IndexedMessage) -> tuple[Charge, ...]:
+    """Return the charge of a response, then those of requests that are billed beside it."""
     if indexed.usage is None:
-        return None
-    return Charge(indexed.charge_id, indexed.model, indexed.usage)
+        return ()
+    return tuple(indexed.usage.charges(indexed.charge_id, indexed.model, indexed.created_at))
 
 
 def duration(indexed: IndexedMessage) -> int | None:
@@ -107,7 +108,7 @@ def _message(indexed: IndexedMessage, lines: Iterable[Json]) -> Message:
         parts=tuple(_parts(blocks, results)),
         created_at=indexed.created_at,
         model=indexed.model,
-        charge=charge(indexed),
+        charge=next(iter(charges(indexed)), None),
         duration_ms=duration(indexed),
         undone=indexed.undone,
         aliases=(indexed.queued_id,) if indexed.queued_id else (),

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from opensync_hooks.agents.claude_code.lines import Span
 from opensync_hooks.agents.claude_code.messages import (
     IndexedFile,
     TranscriptMessages,
-    charge,
+    charges,
     duration,
 )
 from opensync_hooks.agents.claude_code.projects import project_path
@@ -47,7 +48,8 @@ class _Transcript:
             id=session_id,
             agent=DESCRIPTION.name,
             messages=TranscriptMessages(self.files, indexed),
-            charges=tuple(filter(None, map(charge, indexed))),
+            charges=tuple(chain.from_iterable(map(charges, indexed))),
+            agent_totals=tuple(thread.agent_totals),
             project_path=project_path(folder, self.index.worktrees),
             model=thread.model,
             provider="anthropic" if (thread.model or "").startswith("claude") else None,

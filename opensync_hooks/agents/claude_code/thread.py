@@ -12,9 +12,10 @@ from opensync_hooks.agents.claude_code.line_types import LineType
 from opensync_hooks.agents.claude_code.lines import Span
 from opensync_hooks.agents.claude_code.queued import PromptQueue
 from opensync_hooks.agents.claude_code.responses import Responses
+from opensync_hooks.agents.claude_code.usage import ResponseUsage
 from opensync_hooks.agents.claude_code.user_lines import is_injected, typed_text
-from opensync_hooks.agents.json_access import get_str
-from opensync_hooks.model import Json, Usage
+from opensync_hooks.agents.json_access import get_float, get_str
+from opensync_hooks.model import AgentTotal, Json
 
 _TITLE_SAMPLE = 400
 
@@ -33,7 +34,7 @@ class IndexedMessage:
     queued_id: str | None = None
     """The id under which the prompt was known while only the queue had it."""
     model: str | None = None
-    usage: Usage | None = None
+    usage: ResponseUsage | None = None
     began_at: int | None = None
     created_at: int | None = None
     ended_at: int | None = None
@@ -61,6 +62,8 @@ class Thread:
     model: str | None = None
     created_at: int | None = None
     updated_at: int | None = None
+    agent_totals: list[AgentTotal] = field(default_factory=list)
+    _last_charge_id: str = ""
     _queue: PromptQueue = field(default_factory=PromptQueue)
     _responses: Responses = field(default_factory=Responses)
     _open_command: tuple[IndexedMessage, str] | None = None
@@ -99,6 +102,13 @@ class Thread:
         prompt = self._queue.enqueue(line)
         if not is_injected(line, prompt.text) and prompt.id not in self.messages:
             self._message(prompt.id, "queued").add(span, line_types.timestamp(line))
+
+    def add_cost_state(self, line: Json) -> None:
+        """Note what Claude Code says when it ends: the cost so far, of earlier runs, too."""
+        cost = get_float(line, "totalCostUSD")
+        if cost is not None:
+            is_guess = line.get("hasUnknownModelCost") is True
+            self.agent_totals.append(AgentTotal(cost, self._last_charge_id, is_guess))
 
     def mark_undone(self) -> None:
         """Mark the messages of which every line is on an abandoned branch."""
@@ -171,11 +181,10 @@ class Thread:
         self._begin_turn_of_command()
         response = self._responses.identify(line)
         message = self._message(response.message_id, "assistant")
-        message.charge_id = response.charge_id
+        message.charge_id = self._last_charge_id = response.charge_id
         message.model = self.model = get_str(line, "message", "model") or message.model
-        usage = line_types.usage(line)
-        # Early lines of a stream have early counts: the largest of each count is the final one.
-        message.usage = usage.largest(message.usage or usage) if usage else message.usage
+        usage = ResponseUsage.of_line(line)
+        message.usage = usage.merged(message.usage) if usage else message.usage
         for block in content_blocks(line):
             if isinstance(block.get("id"), str) and "name" in block:
                 self._by_tool_id[block["id"]] = message

@@ -221,7 +221,7 @@ class ConversationMessages:
         if charge is not None:
             # Cursor states the cost of the whole session: no single call is priced again.
             cost = 0.0 if self.conversation.costs else None
-            charge = replace(charge, model=charge.model or model, cost=cost)
+            charge = replace(charge, model=charge.model or model, cost=cost, at=message.created_at)
         is_answer = message.role == "assistant"
         return replace(message, model=model if is_answer else message.model, charge=charge)
 

@@ -28,7 +28,8 @@ def charge_of(message: StoredMessage, version: str | None = None) -> Charge | No
         return None
     if not cost and info.get("unpriced"):
         cost = None
-    return Charge(_call_id(info), get_str(info, "modelID"), usage, cost)
+    at = get_int(info, "time", "created")
+    return Charge(_call_id(info), get_str(info, "modelID"), usage, cost, at=at)
 
 
 def _counts_reasoning_apart(version: str | None) -> bool:
