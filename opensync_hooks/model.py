@@ -271,6 +271,10 @@ class HookFacts:
     """Every folder of the session's window, in the agent's order."""
 
 
+HookFactsLookup = Callable[[str], HookFacts]
+"""Returns what hooks have reported about the session with this id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """A request to sync one session, and what must be on the disk before it is read."""
