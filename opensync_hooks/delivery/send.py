@@ -223,10 +223,8 @@ class _Delivery:
             set_title(self.destination, truncate(self.diff.session.id), title)
         if has_sent and self._put_session(with_title=False) != remote_id:
             raise _SessionDeletedError
-        end_reason, costs = self.diff.session.end_reason, self.diff.costs
-        self.diff.record.confirm_session(
-            content_hash, title, end_reason, costs.unpriced, costs.stated_free
-        )
+        end_reason, totals = self.diff.session.end_reason, self.diff.costs.totals
+        self.diff.record.confirm_session(content_hash, title, end_reason, totals)
 
     def _put_session(self, *, with_title: bool) -> str:
         """Leave the title out for a known session: with it, the server may ignore the rest."""

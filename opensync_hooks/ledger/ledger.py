@@ -62,6 +62,13 @@ _SCHEMA = Schema(
                 agent_version TEXT,
                 PRIMARY KEY (destination, agent, session, kind, name)) WITHOUT ROWID""",
         ),
+        (  # version 7
+            "ALTER TABLE session ADD COLUMN tokens INTEGER",
+            "ALTER TABLE session ADD COLUMN cost REAL",
+            """CREATE TABLE agent_total (
+                destination TEXT, agent TEXT, session TEXT, charge TEXT, cost REAL,
+                PRIMARY KEY (destination, agent, session, charge)) WITHOUT ROWID""",
+        ),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from opensync_hooks import __version__
@@ -56,6 +56,18 @@ class RemoteSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """What a session cost by itself."""
+
+    tokens: int = 0
+    cost: float | None = None
+    unpriced: tuple[str, ...] = ()
+    """The models without a price."""
+    stated_free: Mapping[str, float] = field(default_factory=dict)
+    """The USD at list price of models that the agent states as free."""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRecord:
     """One session at one destination. Methods raise what the ledger raises."""
 
@@ -83,22 +95,23 @@ class SessionRecord:
         content_hash: str,
         title: str | None,
         end_reason: str | None,
-        unpriced: Iterable[str],
-        stated_free: Mapping[str, float] | None = None,
+        totals: Totals = Totals(),
     ) -> None:
-        """Remember title and totals as confirmed.
-
-        `unpriced`: the models without a price. `stated_free`: the USD at list price of models that
-        the agent states as free.
-        """
+        """Remember title and totals as confirmed."""
         columns: dict[str, object] = {"head": content_hash, "title": title}
-        columns |= {"end_reason": end_reason, "unpriced": "\n".join(unpriced)}
+        columns |= {"end_reason": end_reason, "unpriced": "\n".join(totals.unpriced)}
+        columns |= {"tokens": totals.tokens, "cost": totals.cost}
         with self.ledger.transaction() as execute:
             self._upsert_session(execute, columns)
             execute(f"DELETE FROM stated_free {_WHERE_MESSAGES}", *self._key)  # noqa: S608
-            for model, list_price in (stated_free or {}).items():
+            for model, list_price in totals.stated_free.items():
                 insert = "INSERT INTO stated_free VALUES (?, ?, ?, ?, ?)"
                 execute(insert, *self._key, model, list_price)
+
+    def confirmed_cost(self, tokens: int) -> float | None:
+        """Return the USD that were confirmed for this number of tokens; None for another number."""
+        query = f"SELECT cost FROM session {_WHERE_SESSION} AND tokens = ?"  # noqa: S608
+        return next((cost for (cost,) in self.ledger.rows(query, *self._key, tokens)), None)
 
     def fingerprint(self) -> str | None:
         """Return how the session looked on disk when all of it had been confirmed."""
@@ -190,7 +203,7 @@ class SessionRecord:
     def forget(self) -> None:
         """Forget what was confirmed: the destination no longer has the session."""
         with self.ledger.transaction() as execute:
-            for table in ("message", "stated_free"):
+            for table in ("message", "stated_free", "agent_total"):
                 execute(f"DELETE FROM {table} {_WHERE_MESSAGES}", *self._key)  # noqa: S608
             execute(f"DELETE FROM session {_WHERE_SESSION}", *self._key)  # noqa: S608
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -93,7 +93,7 @@ def deliver(session: Session, folder: Path) -> None:
     record: Any = ForgetfulRecord(session.id)
     config = Config(Folders(folder, folder, folder), thinking=True)
     priced = price(redact(session, config), bundled_table())
-    costs = bill(priced, record, claims=True)
+    costs = bill(replace(priced, agent_totals=()), record, claims=True)
     send(diff(SessionPart(priced), costs, record, keeps_extra=True, resends=False), Sink())
 
 

@@ -16,6 +16,7 @@ from opensync_hooks.ledger.session_record import (
     MessageState,
     RemoteSession,
     SessionRecord,
+    Totals,
 )
 from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.ledger.sync_state import SyncState
@@ -80,7 +81,7 @@ def test_session_is_known_once_the_destination_answered_with_an_id(record: Sessi
     assert record.remote_session() is None
     record.set_remote_id("r1")
     assert record.remote_session() == RemoteSession("r1", None, None, None)
-    record.confirm_session("h1", "Title", "clear", ["model-x"])
+    record.confirm_session("h1", "Title", "clear", Totals(unpriced=("model-x",)))
     assert record.remote_session() == RemoteSession("r1", "h1", "Title", "clear")
     record.set_remote_id("r2")
     assert record.remote_session() == RemoteSession("r2", "h1", "Title", "clear")
@@ -118,7 +119,7 @@ def test_pending_messages_are_sent_again_under_the_same_ids(
     record.set_remote_id("r1")
     record.set_message("m1", "h1", MessageState.CONFIRMED)
     record.set_message("m2", "h2", MessageState.QUARANTINED, "refused")
-    record.confirm_session("h", "Title", None, [])
+    record.confirm_session("h", "Title", None)
     record.set_fingerprint("f1")
     record.mark_pending(message_ids)
     assert record.remote_session() == RemoteSession("r1", None, None, None)
@@ -151,7 +152,7 @@ def test_records_do_not_affect_each_other(
 ) -> None:
     other = SessionRecord(ledger, *key)
     other.set_remote_id("r2")
-    other.confirm_session("h2", "Other", None, [])
+    other.confirm_session("h2", "Other", None)
     other.set_message("m1", "h2", MessageState.CONFIRMED)
     other.set_fingerprint("f2")
     record.set_remote_id("r1")
@@ -172,7 +173,7 @@ def test_any_text_may_be_an_id_a_title_or_a_model(ledger: Ledger, text: str) -> 
     record = record_of(ledger, text)
     record.set_remote_id("r1")
     record.set_message(text, "h1", MessageState.QUARANTINED, text)
-    record.confirm_session("h", text, text, [text])
+    record.confirm_session("h", text, text, Totals(unpriced=(text,)))
     ledger.set_note("last error", text)
     assert record.message(text) == MessageRecord("h1", MessageState.QUARANTINED)
     assert record.remote_session() == RemoteSession("r1", "h", text, text)
