@@ -93,6 +93,7 @@ def test_json_has_every_field() -> None:
         "redact": True, "file_contents": False, "excluded": 0, "excluded_reasons": {},
         "set_aside": [], "rest": None, "lost": {}, "unknown": {},
         "not_understood": [], "incomplete": [],
+            "catch_up": {"enabled": True, "delivered": 0, "last": None, "failed": []},
     }  # fmt: skip
 
 
