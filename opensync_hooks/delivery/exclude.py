@@ -7,21 +7,19 @@ from dataclasses import replace
 
 from opensync_hooks.agents.source import Source
 from opensync_hooks.errors import SourceError
-from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Session
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.privacy.private_sessions import COPY_REASON
 
 
 def exclude(
-    session: Session, source: Source, exclusions: Exclusions, existing: SessionRecord
+    session: Session, source: Source, exclusions: Exclusions, *, is_delivered: bool
 ) -> str | None:
     """Return why the session is not delivered, and whether it was before; None if it may be.
 
     Reads a private session once, to keep digests by which its forks are recognized.
     """
     reason = exclusions.reason(session)
-    is_delivered = existing.remote_session() is not None
     if reason is None and not is_delivered:  # else the private one is a fork of this one
         _learn_forks(source, exclusions)
         reason = COPY_REASON if exclusions.is_private_fork(session) else None

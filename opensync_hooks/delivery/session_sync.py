@@ -71,7 +71,8 @@ class Syncer:
         for session in with_folders(source.read(located)):
             is_main = session.id == located.session_id
             existing = self._record(session.agent, session.id)
-            reason = exclude(session, source, exclusions, existing)
+            is_delivered = existing.remote_session() is not None
+            reason = exclude(session, source, exclusions, is_delivered=is_delivered)
             if not is_preview:
                 exclusions.record(source.agent, session.id, reason)
             if reason:

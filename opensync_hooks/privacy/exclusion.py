@@ -7,28 +7,22 @@ stays so after its folder, and the file in it, are gone.
 
 from __future__ import annotations
 
-import glob
 import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from itertools import islice
 from pathlib import Path
 
 from opensync_hooks.config import Config
 from opensync_hooks.hook import paths
 from opensync_hooks.model import Session
 from opensync_hooks.privacy import private_sessions
-from opensync_hooks.privacy.git_worktrees import in_repository
 from opensync_hooks.privacy.private_sessions import PrivateSession
+from opensync_hooks.privacy.project_rules import IGNORE, is_opted_out, matching_glob
 from opensync_hooks.system.files import atomic_write, read_file, session_file_stem
 
-IGNORE = ".opensync-ignore"
 _PRIVATE = (private_sessions.REASON, private_sessions.COPY_REASON)
 _NO_PROJECT = "no folder of it is known, so a rule under exclude in config.toml may apply"
-_MAX_MATCHES = 10_000
-"""A glob such as `/*/*/*` has more matches on the disk than there is time for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +60,10 @@ class Exclusions:
             return reason
         folders = dict.fromkeys(filter(None, (session.project_path, *session.folders)))
         for folder in folders:
-            if reason := self._matching_glob(folder) or _opted_out(folder):
-                return reason
+            if pattern := matching_glob(folder, self.globs):
+                return f"its project matches `{pattern}` under exclude in config.toml"
+            if is_opted_out(folder):
+                return f"{IGNORE} is in its project or above it"
         if not all(map(os.path.exists, folders)):
             return self._recorded(session.agent, session.id)
         return _NO_PROJECT if self.globs and not folders else None
@@ -123,14 +119,6 @@ class Exclusions:
     def _write(self, agent: str, private: PrivateSession) -> None:
         atomic_write(self._path(agent, private.id, ".json"), private.dump())
 
-    def _matching_glob(self, folder: str) -> str | None:
-        projects = {path for project in _projects(folder) for path in (project, *project.parents)}
-        names = {name for path in projects for name in (str(path), path.name)}
-        for pattern in self.globs:
-            if any(fnmatch(name, rule) for rule in _resolved_globs(pattern) for name in names):
-                return f"its project matches `{pattern}` under exclude in config.toml"
-        return None
-
     def _recorded(self, agent: str, session_id: str) -> str | None:
         return _reason(self._path(agent, session_id))
 
@@ -145,45 +133,3 @@ def _reason(path: Path) -> str | None:
         return None
     except ValueError:  # damaged, so the reason is unknown, and nothing may leave by mistake
         return private_sessions.REASON
-
-
-def _projects(folder: str) -> Iterator[Path]:
-    """Yield the folder, itself without links, and both in the repository of their git worktree.
-
-    A worktree belongs to the same project as the repository that it was made from.
-    """
-    for path in map(Path, dict.fromkeys((folder, _resolve(folder)))):
-        yield path
-        yield from in_repository(path)
-
-
-def _resolved_globs(pattern: str) -> Iterator[str]:
-    """Yield the pattern, then without links: those of its beginning, and those that it matches."""
-    rule = str(Path(os.path.expanduser(pattern)))  # noqa: PTH111 - Path raises for ~nobody
-    yield rule
-    if Path(rule).is_absolute() and "\0" not in rule:
-        parts = Path(rule).parts
-        plain = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-        yield str(Path(_resolve(str(Path(*parts[:plain]))), *parts[plain:]))
-        matches = islice(glob.iglob(rule), _MAX_MATCHES)  # noqa: PTH207 - Path.glob refuses `/x`
-        yield from (glob.escape(_resolve(match)) for match in matches)
-
-
-def _opted_out(folder: str) -> str | None:
-    """Return a reason if there is an ignore file in the project or above it, up to the home."""
-    home = _resolve(paths.home(os.environ.get))
-    for project in _projects(folder) if Path(folder).is_absolute() else ():
-        for path in (project, *project.parents):
-            if os.path.lexists(path / IGNORE):
-                return f"{IGNORE} is in its project or above it"
-            if _resolve(str(path)) == home:
-                break
-    return None
-
-
-def _resolve(path: str) -> str:
-    """Return the path without links; a text that cannot be a path stays as it is."""
-    try:
-        return os.path.realpath(path)
-    except ValueError:
-        return path

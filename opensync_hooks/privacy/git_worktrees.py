@@ -1,15 +1,20 @@
 """Git worktrees: a folder elsewhere on the disk that belongs to the same project as its repository.
 
 In a worktree, `.git` is a file that names a folder in the repository; `commondir` in there leads to
-the repository's own `.git` (git's documentation, "gitrepository-layout").
+the repository's own `.git` (git's documentation, "gitrepository-layout"). That of a submodule is
+elsewhere, and its `config` names the working folder.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-_MAX_CHARACTERS = 8192
+from opensync_hooks.system.local_paths import local_path, without_links
+
+_MAX_CHARACTERS = 65_536
+_WORKING_FOLDER = re.compile(r'(?mi)^[ \t]*worktree[ \t]*=[ \t]*"?([^"\n]+?)"?[ \t\r]*$')
 
 
 def in_repository(folder: Path) -> Iterator[Path]:
@@ -20,24 +25,32 @@ def in_repository(folder: Path) -> Iterator[Path]:
     for root in (folder, *folder.parents):
         common = _common_folder(root / ".git")
         if common is not None:
-            repository = common.parent if common.name == ".git" else common
-            yield repository / folder.relative_to(root)
+            for working_folder in _working_folders(common):
+                yield working_folder / folder.relative_to(root)
+
+
+def _working_folders(common: Path) -> Iterator[Path]:
+    """Yield where the files of the repository with this `.git` are; a bare one has none."""
+    yield common.parent if common.name == ".git" else common
+    for name in ("config", "config.worktree"):
+        for match in _WORKING_FOLDER.finditer(_read(common / name)):
+            yield without_links(common / local_path(match[1]))
 
 
 def _common_folder(link: Path) -> Path | None:
     """Return the `.git` that a worktree shares with its repository, from the worktree's own."""
-    name, _, target = _read_line(link).partition(":")
+    name, _, target = _read(link).partition(":")
     if name != "gitdir" or not target.strip() or "\0" in target:
         return None
-    git_folder = (link.parent / target.strip()).resolve()
-    common = _read_line(git_folder / "commondir")
+    git_folder = without_links(link.parent / local_path(target.strip()))
+    common = _read(git_folder / "commondir")
     if common and "\0" not in common:
-        return (git_folder / common).resolve()
+        return without_links(git_folder / local_path(common))
     return git_folder.parent.parent if git_folder.parent.name == "worktrees" else None
 
 
-def _read_line(path: Path) -> str:
-    """Return the only line of a small file; an empty text if it is not a file of this kind."""
+def _read(path: Path) -> str:
+    """Return a small file's text; an empty one if it is not a file of this kind."""
     try:
         if not path.is_file():
             return ""

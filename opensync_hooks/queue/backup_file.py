@@ -17,6 +17,7 @@ from typing import IO, Any, TypeVar, cast
 
 from opensync_hooks.agents.source import Located, Source, StorageRemark
 from opensync_hooks.config import Config
+from opensync_hooks.delivery.exclude import exclude, with_folders
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import (
     SKIPPED_KINDS,
@@ -56,8 +57,10 @@ def write(file: IO[bytes], source: Source, located: Located, config: Config) -> 
     is_empty = True
     with gzip.open(file, "wb") as compressed:
         compressed.write(_line(header))
-        for session in source.read(located):
-            if exclusions.reason(session):
+        for session in with_folders(source.read(located)):
+            if exclude(session, source, exclusions, is_delivered=False):
+                if session.id == located.session_id:
+                    return False  # its subagents are excluded with it
                 continue
             is_empty = False
             clean = clean_session(session, config)

@@ -19,7 +19,8 @@ from opensync_hooks.config import load
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook import entry
 from opensync_hooks.model import Session
-from opensync_hooks.privacy.exclusion import IGNORE, Exclusions
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.privacy.project_rules import IGNORE
 from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
 from tests.cursor_home import assistant, chat, text, user

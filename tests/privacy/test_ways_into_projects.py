@@ -14,7 +14,8 @@ from opensync_hooks.config import load
 from opensync_hooks.delivery.exclude import with_folders
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.model import Message, Session, Text
-from opensync_hooks.privacy.exclusion import IGNORE, Exclusions
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.privacy.project_rules import IGNORE
 from tests.commandline import run
 from tests.opencode_home import OpenCodeHome
 from tests.sessions import only

@@ -275,6 +275,24 @@ def test_session_of_an_excluded_project_is_left_out(kept: SessionBackups) -> Non
     assert kept.find("cursor", "sub1") is None
 
 
+def test_fork_of_a_private_session_is_not_backed_up(kept: SessionBackups) -> None:
+    """Its own id says nothing: only the messages that both begin with do."""
+    first = Message("6f1c0b1e-52a0-4c7e-9d43-0c4f6a1e7b20", "user", (Text("a private matter"),), 5)
+    fork = replace(make_session("fork"), messages=(first,))
+    exclusions = Exclusions.from_config(load())
+    exclusions.keep_private("cursor", "s1")
+    exclusions.learn_forks(replace(make_session("s1"), messages=(first,)))
+    assert not kept.save(source_of(fork), locate("fork"), load())
+    assert files(kept) == []
+
+
+def test_subagent_of_an_excluded_session_is_not_backed_up_alone(kept: SessionBackups) -> None:
+    settings = replace(load(), exclude=("/secret",))
+    excluded = replace(make_session("s1"), project_path="/secret/plan")
+    elsewhere = replace(make_session("sub1"), project_path="/work")
+    assert not kept.save(source_of(excluded, elsewhere), locate(), settings)
+
+
 # ---- which sessions, and how long ----------------------------------------------------------------
 
 

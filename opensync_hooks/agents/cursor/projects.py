@@ -61,13 +61,17 @@ def resolve(conversation: Conversation, roots: Iterable[str]) -> Conversation:
     """Return the conversation with its project, and with every folder that was open in it.
 
     `roots`: the folders of its window from other places, best first. The project is the one of the
-    window's folders in which the conversation worked, else the first.
+    window's folders in which the conversation worked, else the first. A workspace file that is gone
+    is no folder: what it listed is unknown, so a rule of the user's may apply.
     """
     window = (conversation.project_path,) if conversation.project_path else ()
     groups = (window, conversation.folders, tuple(roots))
-    listed = [tuple(folder for path in group for folder in folders_of(path)) for group in groups]
-    candidates = tuple(dict.fromkeys(next(filter(None, listed), ())))
-    everything = dict.fromkeys(path for paths in (*listed, *groups) for path in paths)
+    listed = {path: folders_of(path) for group in groups for path in group}
+    by_group = (tuple(folder for path in group for folder in listed[path]) for group in groups)
+    candidates = tuple(dict.fromkeys(next(filter(None, by_group), ())))
+    everything = dict.fromkeys(
+        folder for path, folders in listed.items() if folders for folder in (*folders, path)
+    )
     project = _worked_in(conversation, candidates) if len(candidates) > 1 else None
     project = project or next(iter(candidates), None)
     return replace(conversation, project_path=project, folders=tuple(everything))

@@ -12,7 +12,8 @@ from opensync_hooks.agents.cursor import projects
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts
-from opensync_hooks.privacy.exclusion import IGNORE, Exclusions
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.privacy.project_rules import IGNORE
 from tests.cursor_home import Editor, assistant, chat, text, transcript, user, user_line, window
 from tests.sessions import only
 

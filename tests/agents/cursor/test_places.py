@@ -11,7 +11,8 @@ import pytest
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.errors import DamagedSourceError
 from opensync_hooks.model import Trigger
-from opensync_hooks.privacy.exclusion import IGNORE, Exclusions
+from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.privacy.project_rules import IGNORE
 from tests.cursor_home import (
     BEGAN,
     Editor,
