@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from opensync_hooks.model import HookFactsLookup, Json
+from opensync_hooks.model import Json
 
 Unit = Literal[
     "utterances",
@@ -108,7 +108,7 @@ class Tally:
         )
 
 
-TakeCensus = Callable[[str, Path, Mapping[str, str], str, HookFactsLookup], Iterator[Census]]
+TakeCensus = Callable[[str, Path, Mapping[str, str], str], Iterator[Census]]
 """Yields the census of a session, then those of its subagents. Raises SourceError.
 
 Takes the session's id, the file where it was located, an environment, and the user's home folder.

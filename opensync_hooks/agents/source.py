@@ -1,11 +1,11 @@
 """The interface of a source: one agent's sessions on the disk, read into values of the model."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from opensync_hooks.model import HookEvent, HookFactsLookup, Json, Session, Trigger
+from opensync_hooks.model import HookEvent, Json, Session, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,3 @@ class Source(Protocol):
     def read(self, located: Located) -> Iterator[Session]:
         """Yield the session, then the subagents that it started. Raises SourceError."""
         ...
-
-    def remarks(self) -> Iterable[StorageRemark]:
-        """Return what `doctor` has to tell about the files."""
-        ...
-
-
-OpenSource = Callable[[Mapping[str, str], str, HookFactsLookup], Source]
-"""Returns an agent's source.
-
-Takes the environment that says where the sessions are, and the path of the user's home folder.
-"""

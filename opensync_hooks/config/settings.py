@@ -36,7 +36,6 @@ SETTINGS = (
     Setting("allow", ("privacy",), kind=list),
     Setting("patterns", ("privacy",), kind=dict),
     Setting("estimate_tokens"),
-    Setting("catch_up"),
 )
 _PATTERN_TABLE = ("privacy", "patterns")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.costs import Costs
+from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.delivery.split import SessionPart
 from opensync_hooks.ledger.session_record import (
     MessageRecord,
@@ -14,6 +15,7 @@ from opensync_hooks.ledger.session_record import (
     RemoteSession,
     SessionRecord,
 )
+from opensync_hooks.ledger.totals import NO_TOTALS, Totals
 from opensync_hooks.model import Json, Message, Session
 
 
@@ -32,6 +34,11 @@ class MessageDiff:
     existing: MessageRecord | None
     is_withheld: bool
     """The user undid it before it was sent, and keeps such messages at home."""
+
+    def external_id(self, remote_id: str) -> str:
+        """Return the destination's id of the message; `remote_id`: that of its session."""
+        stored_as = self.existing.stored_as if self.existing else None
+        return stored_as or truncate(f"{remote_id}:{self.sent_id}")
 
     @property
     def is_due(self) -> bool:
@@ -57,12 +64,16 @@ class SessionDiff:
     """Whether the destination stores what OpenSync has no field for."""
     resends: bool
     """Whether everything that was sent before is due again."""
+    others: Totals = NO_TOTALS
+    """What other machines and programs contributed to the session's totals."""
     withholds_undone: bool = False
     """Whether messages that were undone before they were sent stay at home."""
 
     def session_payload(self) -> tuple[Json, Json]:
         """Return the body and the extra of the session itself."""
         body = payloads.session_body(self.session, self.costs)
+        if self.others != NO_TOTALS:
+            body |= (Totals.from_json(body) + self.others).to_json()
         return body, self._extra(payloads.session_extra(self.session, self.costs))
 
     def session_hash(self) -> str:
@@ -106,4 +117,5 @@ def diff(
     session, existing = part.session, record.remote_session()
     if existing and not session.end_reason:  # only the hook that saw the end knows its reason
         session = replace(session, end_reason=existing.end_reason)
-    return SessionDiff(session, part.number, costs, record, existing, keeps_extra, resends)
+    others = existing.others if existing else NO_TOTALS
+    return SessionDiff(session, part.number, costs, record, existing, keeps_extra, resends, others)

@@ -30,6 +30,8 @@ class SyncOutcome:
     """The agent was still writing the session."""
     excluded: str | None = None
     """Why nothing was delivered nor will be: the user's decision, not a failure."""
+    removed: SyncState | None = None
+    """DELETED or FORGOTTEN: nothing was delivered, as the user removed the session."""
     redacted: Mapping[str, int] = field(default_factory=Counter)
     """The secrets that were taken out of what was sent, by kind."""
     losses: Mapping[str, int] = field(default_factory=Counter)
@@ -38,10 +40,20 @@ class SyncOutcome:
     """What the source did not take over from the agent's files."""
 
     @property
+    def withheld(self) -> str | None:
+        """Return why nothing is sent, and what brings back a session that the user removed."""
+        if self.excluded or self.removed is None:
+            return self.excluded
+        where = "at the destination" if self.removed is SyncState.DELETED else "by `forget`"
+        return f"deleted {where}; `opensync-hooks sync --force {self.session_id}` sends it again"
+
+    @property
     def state(self) -> SyncState:
         """What came of the session and its subagents together."""
         if self.excluded:
             return SyncState.EXCLUDED
+        if self.removed:
+            return self.removed
         if self.is_partial or self.unclear:
             return SyncState.WAITING
         skipped = [skipped for skipped, count in self.skipped.items() if count]
@@ -68,6 +80,7 @@ class SyncOutcome:
             reason=other.reason or self.reason,
             is_partial=self.is_partial or other.is_partial,
             excluded=self.excluded,
+            removed=self.removed,
             redacted=Counter(self.redacted) + Counter(other.redacted),
             losses=Counter(self.losses) + Counter(other.losses),
             skipped=Counter(self.skipped) + Counter(other.skipped),

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents import registry
+from opensync_hooks.delivery import contact
 from opensync_hooks.delivery.diff import MessageDiff, SessionDiff
 from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.destinations.protocol import Destination, set_title
+from opensync_hooks.destinations.protocol import ReadableDestination, set_title
 from opensync_hooks.errors import BusyError, RejectedError, ServerFailureError, TimeLimitError
 from opensync_hooks.ledger.losses import WITHHELD_UNDONE
 from opensync_hooks.ledger.session_record import MessageState
+from opensync_hooks.ledger.sync_state import SyncState
+from opensync_hooks.ledger.totals import Totals
 from opensync_hooks.model import length
 
 MAX_FAILURES = 3
@@ -38,10 +40,10 @@ class Limits:
     """Seconds to wait for another run on the same session."""
     deadline: float | None = None
     """When to stop, by the monotonic clock; what is confirmed by then stays confirmed."""
-    is_preempted: Callable[[], bool] = lambda: False
-    """Whether to stop at once, even before anything was sent, as another session goes first."""
     is_last_attempt: bool = False
     """Quarantine what the server still fails on without saying why."""
+    asks_always: bool = False
+    """Ask whether the session is still there even if there is nothing to send."""
 
 
 NO_LIMITS = Limits()
@@ -51,19 +53,40 @@ class _SessionDeletedError(Exception):
     """The destination answered with another id for the session than before."""
 
 
-def send(diff: SessionDiff, destination: Destination, limits: Limits = NO_LIMITS) -> SyncOutcome:
+@dataclass
+class _DiffChangedError(Exception):
+    """The destination has more, or less, of the session than the ledger said."""
+
+    diff: SessionDiff
+    remote_id: str | None
+
+
+def send(
+    diff: SessionDiff, destination: ReadableDestination, limits: Limits = NO_LIMITS
+) -> SyncOutcome:
     """Bring the destination up to date, and return what came of it.
 
+    A session that the user deleted there is not sent, unless everything is to be sent again.
     Raises UnreachableError, KeyRefusedError, UnusableDestinationError; TimeLimitError after the
     deadline; RejectedError if the session itself is refused.
     """
-    for _ in range(_MAX_DELETIONS):
+    if not diff.resends and (removed := diff.record.removed()):
+        return SyncOutcome(diff.session.id, removed=removed)
+    delivery = _Delivery(diff, destination, limits)
+    deletions = 0
+    while deletions < _MAX_DELETIONS:
         try:
-            return _Delivery(diff, destination, limits).run()
+            return delivery.run()
+        except _DiffChangedError as change:
+            delivery = _Delivery(change.diff, destination, limits, change.remote_id)
+        except contact.DeletedThereError:
+            diff.record.set_removed(SyncState.DELETED)
+            return SyncOutcome(diff.session.id, removed=SyncState.DELETED)
         except _SessionDeletedError:
-            # What was confirmed is gone with the session: all of it has to be sent again.
+            # What was confirmed is gone with the session, of which a part is there again.
+            deletions += 1
             diff.record.forget()
-            diff = replace(diff, existing=None)
+            delivery = _Delivery(replace(diff, existing=None), destination, limits)
     raise BusyError(
         f"{diff.session.id}: the destination deletes the session while it is being sent.",
         "Check who else works with this account.",
@@ -75,9 +98,11 @@ class _Delivery:
     """A session that is being sent."""
 
     diff: SessionDiff
-    destination: Destination
+    destination: ReadableDestination
     limits: Limits
     remote_id: str | None = None
+    """None until the destination was asked for the session."""
+    has_put_session: bool = False
     states: Counter[MessageState] = field(default_factory=Counter)
     """How many messages of this run ended in which state."""
     unchanged: int = 0
@@ -133,12 +158,10 @@ class _Delivery:
         A session that takes long to compare would otherwise never get to its first new message.
         """
         deadline = self.limits.deadline
-        is_late = deadline is not None and time.monotonic() > deadline
-        if not is_late and not self.limits.is_preempted():
+        if deadline is None or time.monotonic() <= deadline:
             return
-        if is_late:
-            self._flush()
-        if self.remote_id is not None or not is_late:
+        self._flush()
+        if self.states:
             raise TimeLimitError(
                 f"{self.diff.session.id}: takes too long; the other sessions go first."
             )
@@ -177,7 +200,7 @@ class _Delivery:
         """Return what became of the message, and the destination's reason if it refuses it."""
         body = {
             "sessionExternalId": truncate(self.diff.session.id),
-            "externalId": truncate(f"{remote_id}:{message.sent_id}"),
+            "externalId": message.external_id(remote_id),
             "source": registry.opensync_name(self.diff.session.agent),
             **message.body,
         }
@@ -205,13 +228,20 @@ class _Delivery:
 
     def _open_session(self) -> str:
         """Return the destination's id of the session; the first message of a run asks for it."""
-        if self.remote_id is None:
-            existing = self.diff.existing
-            self.remote_id = self._put_session(with_title=existing is None)
-            if existing and existing.remote_id != self.remote_id:
+        if self.remote_id is not None:
+            return self.remote_id
+        remote_id, diff = contact.look(self.diff, self.destination)
+        if remote_id is not None and diff is not self.diff:
+            raise _DiffChangedError(diff, remote_id)
+        self.diff = diff
+        if remote_id is None:
+            existing = diff.existing
+            remote_id = self._put_session(with_title=existing is None)
+            if existing and existing.remote_id != remote_id:
                 raise _SessionDeletedError
-            self.diff.record.set_remote_id(self.remote_id)
-        return self.remote_id
+            diff.record.set_remote_id(remote_id)
+        self.remote_id = remote_id
+        return remote_id
 
     def _put_totals(self) -> None:
         """Bring title and totals up to date; last, as this makes the messages searchable."""
@@ -221,19 +251,27 @@ class _Delivery:
         is_empty = existing is None and (self.has_messages or not self.diff.costs.charge_ids)
         is_known = existing is not None and existing.hash == content_hash
         if not has_sent and (is_empty or is_known):
+            if existing is not None and self.limits.asks_always:
+                self._open_session()
             return
         remote_id = self._open_session()
         title = self.diff.session_payload()[0].get("title")
         if title and existing and existing.title != title:
             set_title(self.destination, truncate(self.diff.session.id), title)
-        if has_sent and self._put_session(with_title=False) != remote_id:
+        is_due = has_sent or not self.has_put_session
+        if is_due and self._put_session(with_title=False) != remote_id:
             raise _SessionDeletedError
-        end_reason, totals = self.diff.session.end_reason, self.diff.costs.totals
-        self.diff.record.confirm_session(content_hash, title, end_reason, totals)
+        end_reason, costs = self.diff.session.end_reason, self.diff.costs
+        self.diff.record.confirm_session(
+            self.diff.session_hash(), title, end_reason, costs.unpriced, costs.stated_free
+        )
+        totals = Totals.from_json(self.diff.session_payload()[0])
+        self.diff.record.set_totals(totals, self.diff.others)
 
     def _put_session(self, *, with_title: bool) -> str:
         """Leave the title out for a known session: with it, the server may ignore the rest."""
         body, extra = self.diff.session_payload()
         if not with_title:
             body.pop("title", None)
+        self.has_put_session = True
         return self.destination.put_session(body, extra)

@@ -34,7 +34,7 @@ from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.split import SessionPart, split
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.errors import RejectedError
-from opensync_hooks.ledger import accounts
+from opensync_hooks.ledger import accounts, losses
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.ledger.sync_state import SyncState
@@ -75,10 +75,11 @@ class Syncer:
             reason = exclude(session, source, exclusions, is_delivered=is_delivered)
             if not is_preview:
                 exclusions.record(source.agent, session.id, reason)
-            if reason:
-                yield SyncOutcome(session.id, excluded=reason)
+            removed = None if force else existing.removed()
+            if reason or removed:
+                yield SyncOutcome(session.id, excluded=reason, removed=removed)
                 if is_main:
-                    return  # its subagents are excluded with it
+                    return  # its subagents with it
                 continue
             if session.richer_origin and session.richer_origin == existing.origin():
                 # The destination has these messages already, under other ids.
@@ -121,8 +122,14 @@ class Syncer:
             for changes in self._changes(source, located, end_reason=end_reason, force=force):
                 if isinstance(changes, SessionDiff):
                     sent = send(changes, self.destination, limits)
-                    changes.record.set_losses(sent.losses)
-                    changes.record.set_skipped(sent.skipped, changes.session.agent_version)
+                    if sent.removed:
+                        outcome = sent if sent.session_id == session_id else outcome
+                        if outcome.removed:
+                            break
+                        continue
+                    losses.set_losses(changes.record, sent.losses)
+                    version = changes.session.agent_version
+                    losses.set_skipped(changes.record, sent.skipped, version)
                     marked = mark_deletions(changes, self.destination)
                     outcome += replace(sent, sent=sent.sent + marked)
                 elif changes.session_id == session_id:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from opensync_hooks.delivery import payloads
+from opensync_hooks.ledger import charges
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Message, Session, length
 
@@ -36,7 +37,7 @@ def split(session: Session, record_of: Callable[[str], SessionRecord]) -> Iterat
     if second.remote_session() is None and (messages := _messages_if_small(session)) is not None:
         yield SessionPart(replace(session, messages=messages))
         return
-    owners = second.claimed_charges(charge.id for charge in session.charges)
+    owners = charges.claimed(second, (charge.id for charge in session.charges))
     plan = _Plan(session.id, record_of, owners)
     for message in session.messages:
         plan.add(message)

@@ -70,6 +70,10 @@ class Destination(Protocol):
 class ReadableDestination(Destination, Protocol):
     """A destination that can return what it has stored."""
 
+    def newest(self, limit: int) -> list[Json]:
+        """Return the sessions that were updated last, newest first, without their messages."""
+        ...
+
     def fetch(self, external_id: str, remote_id: str | None) -> Json | None:
         """Return `{session, messages}` in OpenSync's shapes; None for an unknown session.
 

@@ -62,17 +62,12 @@ _SCHEMA = Schema(
                 agent_version TEXT,
                 PRIMARY KEY (destination, agent, session, kind, name)) WITHOUT ROWID""",
         ),
-        (  # version 7
-            "ALTER TABLE session ADD COLUMN tokens INTEGER",
-            "ALTER TABLE session ADD COLUMN cost REAL",
-            """CREATE TABLE agent_total (
-                destination TEXT, agent TEXT, session TEXT, charge TEXT, cost REAL,
-                PRIMARY KEY (destination, agent, session, charge)) WITHOUT ROWID""",
-        ),
-        (  # version 8
-            """CREATE TABLE catch_up (
-                destination TEXT, agent TEXT, session TEXT, fingerprint TEXT, at INTEGER,
-                sent INTEGER, PRIMARY KEY (destination, agent, session)) WITHOUT ROWID""",
+        (
+            "ALTER TABLE session ADD COLUMN removed TEXT",
+            "ALTER TABLE session ADD COLUMN confirmed_at INTEGER",
+            "ALTER TABLE session ADD COLUMN totals TEXT",
+            "ALTER TABLE session ADD COLUMN others TEXT",
+            "ALTER TABLE message ADD COLUMN stored_as TEXT",
         ),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.

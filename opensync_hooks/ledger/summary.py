@@ -29,11 +29,16 @@ class Summary:
 
 
 class DeficientSession(NamedTuple):
-    """A session that cannot be delivered whole until it or this program changes."""
+    """A session that is not delivered whole, and why."""
 
     agent: str
     session_id: str
     state: SyncState
+
+    @property
+    def main_id(self) -> str:
+        """The id to sync it by: subagents and parts are delivered with their session."""
+        return self.session_id.partition("#")[0].partition(":")[0]
 
 
 class QuarantinedMessage(NamedTuple):
@@ -88,6 +93,16 @@ def deficient_sessions(ledger: Ledger, destination: str) -> Iterator[DeficientSe
     )
     for agent, session_id, outcome in ledger.rows(query, destination):
         yield DeficientSession(agent, session_id, SyncState(outcome))
+
+
+def deleted_sessions(ledger: Ledger, destination: str) -> list[DeficientSession]:
+    """Return the sessions that the user deleted there, without those that were forgotten here."""
+    query = (
+        "SELECT agent, id, removed FROM session"
+        " WHERE destination = ? AND removed = ? ORDER BY agent, id"
+    )
+    rows = ledger.rows(query, destination, SyncState.DELETED.value)
+    return [DeficientSession(agent, name, SyncState(removed)) for agent, name, removed in rows]
 
 
 def quarantined_messages(ledger: Ledger, destination: str) -> Iterator[QuarantinedMessage]:

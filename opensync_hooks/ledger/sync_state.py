@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class SyncState(StrEnum):
-    """Only the first three are complete. The values of the last three are in the ledger's file."""
+    """Only the first three are complete. The values of the last five are in the ledger's file."""
 
     SYNCED = "synced"
     UP_TO_DATE = "up to date"
@@ -22,6 +22,10 @@ class SyncState(StrEnum):
     """Some lines, rows or utterances came to nothing; everything else has arrived."""
     QUARANTINED = "quarantined"
     """The destination refuses a message; everything else has arrived."""
+    DELETED = "deleted there"
+    """The user deleted it at the destination. Only `sync --force` sends it again."""
+    FORGOTTEN = "forgotten"
+    """The user deleted it by `forget`, and does not want to be told of it again."""
 
     @property
     def is_finished(self) -> bool:

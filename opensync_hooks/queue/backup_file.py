@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
-from opensync_hooks.agents.source import Located, Source, StorageRemark
+from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.delivery.exclude import exclude, with_folders
 from opensync_hooks.errors import SourceError
@@ -123,9 +123,6 @@ class BackupSource:
                     yield _session(line["session"], _BackupMessages(located.path, number))
         except _DAMAGE as error:
             raise _damaged(located.path, error) from None
-
-    def remarks(self) -> Iterable[StorageRemark]:
-        return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.errors import SourceError
-from opensync_hooks.ledger import accounts
+from opensync_hooks.ledger import accounts, losses
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.queue import backup_file
@@ -142,7 +142,6 @@ def back_up_queue(spool: Spool, ledger: Ledger, config: Config, log: Log, end: f
             if located and is_due and backups.save(source, located, config):
                 log.write("copied", agent=agent, session=session_id)
     for agent, session_id in backups.prune():
-        SessionRecord(
-            ledger, accounts.expected(ledger, config), agent, session_id
-        ).note_dropped_copy()
+        account = accounts.expected(ledger, config)
+        losses.note_dropped_copy(SessionRecord(ledger, account, agent, session_id))
         log.write("copy-dropped", agent=agent, session=session_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.ledger import charges
 from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.model import Charge, Usage
 from tests.delivery.harness import Harness, message
@@ -68,7 +69,7 @@ def test_preview_claims_no_charge(embedded: Harness) -> None:
     embedded.transcript().turn(1)
     list(embedded.syncer.preview(embedded.source, embedded.locate()))
     fork = embedded.record("fork", embedded.source.agent)
-    assert set(fork.claim_charges(["msg_s1_1"]).values()) == {"fork"}
+    assert set(charges.claim(fork, ["msg_s1_1"]).values()) == {"fork"}
 
 
 def test_recorded_fork_does_not_bill_what_it_copied(embedded: Harness) -> None:

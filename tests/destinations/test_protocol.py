@@ -20,7 +20,10 @@ MEMBERS = {
 
 def test_the_protocol_is_read() -> None:
     methods = {name for name, member in MEMBERS.items() if inspect.isfunction(member)}
-    assert methods == {"transaction", "put_session", "put_message", "put_batch", "fetch"}
+    assert methods == {
+        *("transaction", "put_session", "put_message", "put_batch"),
+        *("newest", "fetch"),
+    }
     properties = {"name", "keeps_extra", "messages_per_transaction"}
     assert MEMBERS.keys() - methods == properties
 

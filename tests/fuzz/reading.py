@@ -7,14 +7,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from opensync_hooks.agents.source import Source
 from opensync_hooks.config import Config, Folders
-from opensync_hooks.delivery.costs import bill
+from opensync_hooks.delivery.costs import Costs
 from opensync_hooks.delivery.diff import diff
 from opensync_hooks.delivery.redact import redact
 from opensync_hooks.delivery.send import send
@@ -23,7 +23,7 @@ from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.errors import RejectedError, SourceError
 from opensync_hooks.ledger.session_record import MessageRecord, RemoteSession
-from opensync_hooks.model import Json, Session
+from opensync_hooks.model import Json, Session, Usage
 from opensync_hooks.pricing.cost import price
 from opensync_hooks.pricing.table import bundled_table
 
@@ -61,6 +61,12 @@ class Sink:
             raise AssertionError(f"a message that the server refuses: {error}") from error
         return "k" * 32
 
+    def newest(self, limit: int) -> list[Json]:  # noqa: ARG002
+        return []
+
+    def fetch(self, external_id: str, remote_id: str | None) -> Json | None:  # noqa: ARG002
+        return None
+
     def put_batch(self, body: Json) -> BatchReply:
         return BatchReply(len(body.get("sessions", ())), 0)
 
@@ -84,8 +90,10 @@ class ForgetfulRecord:
 
     def set_messages(self, *_: object) -> None: ...
 
-    def claim_charges(self, charge_ids: Iterable[str]) -> dict[str, str]:
-        return dict.fromkeys(charge_ids, self.session_id)
+    def removed(self) -> None:
+        return None
+
+    def set_totals(self, *_: object) -> None: ...
 
 
 def deliver(session: Session, folder: Path) -> None:
@@ -93,7 +101,8 @@ def deliver(session: Session, folder: Path) -> None:
     record: Any = ForgetfulRecord(session.id)
     config = Config(Folders(folder, folder, folder), thinking=True)
     priced = price(redact(session, config), bundled_table())
-    costs = bill(replace(priced, agent_totals=()), record, claims=True)
+    usage = sum((charge.usage for charge in priced.charges), Usage())
+    costs = Costs(usage, charge_ids=frozenset(charge.id for charge in priced.charges))
     send(diff(SessionPart(priced), costs, record, keeps_extra=True, resends=False), Sink())
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.errors import OpenSyncError, UnreachableError
-from opensync_hooks.ledger import losses
+from opensync_hooks.ledger import charges, losses
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageRecord, MessageState, RemoteSession
 from opensync_hooks.ledger.summary import summarize
@@ -108,7 +108,7 @@ def test_file_of_an_older_version_keeps_everything(path: Path, version: int) -> 
             ]  # fmt: skip
             assert record.fingerprint() == "f1"
             assert record.state("f1") is SyncState.UP_TO_DATE
-            assert record.charge_owners(["c1"]) == {"c1": "s0"}
+            assert charges.owners(record, ["c1"]) == {"c1": "s0"}
             assert ledger.note("last error") == ("the server was away", 7)
             assert losses.total(ledger, HERE) == ({losses.CUT_TEXTS: 2} if version > 1 else {})
             assert record.origin() == origin
@@ -245,7 +245,7 @@ def test_damage_that_shows_in_use_is_our_error_and_gone_at_the_next_start(path: 
         with pytest.raises(UnreachableError, match="damaged"):
             record.message("m1")
         with pytest.raises(UnreachableError, match="damaged"):
-            record.claim_charges(["c"])
+            charges.claim(record, ["c"])
     assert is_usable(path)
     assert len(damaged_files(path)) == 1
 
@@ -379,7 +379,7 @@ def test_lock_of_another_process_is_a_temporary_error(path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")
         for write in (
             lambda: record.set_message("m1", "h", MessageState.CONFIRMED),
-            lambda: record.claim_charges(["c"]),
+            lambda: charges.claim(record, ["c"]),
             record.forget,
             record.mark_pending,
             lambda: record.set_fingerprint("f"),
@@ -412,18 +412,19 @@ def test_full_disk_is_a_temporary_error_and_loses_nothing(path: Path) -> None:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(UnreachableError, match="full"):
-            record.claim_charges(f"charge {number}" for number in range(10_000))
+            charges.claim(record, (f"charge {number}" for number in range(10_000)))
         with pytest.raises(UnreachableError, match="full"):
             record.set_message("n", "h" * 100_000, MessageState.CONFIRMED)
         assert record.message("m499") == confirmed("h" * 64)
         db.execute("PRAGMA max_page_count = 1000000")
-        assert record.claim_charges(["charge 1"]) == {"charge 1": "s1"}
+        assert charges.claim(record, ["charge 1"]) == {"charge 1": "s1"}
     assert damaged_files(path) == []
 
 
 _WRITE_UNTIL_KILLED = """
 import sys
 from pathlib import Path
+from opensync_hooks.ledger import charges
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 path, run = sys.argv[1:]

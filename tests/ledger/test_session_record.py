@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from opensync_hooks.ledger import charges
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import (
     MessageRecord,
     MessageState,
     RemoteSession,
     SessionRecord,
-    Totals,
 )
 from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.ledger.sync_state import SyncState
@@ -81,7 +81,7 @@ def test_session_is_known_once_the_destination_answered_with_an_id(record: Sessi
     assert record.remote_session() is None
     record.set_remote_id("r1")
     assert record.remote_session() == RemoteSession("r1", None, None, None)
-    record.confirm_session("h1", "Title", "clear", Totals(unpriced=("model-x",)))
+    record.confirm_session("h1", "Title", "clear", ["model-x"])
     assert record.remote_session() == RemoteSession("r1", "h1", "Title", "clear")
     record.set_remote_id("r2")
     assert record.remote_session() == RemoteSession("r2", "h1", "Title", "clear")
@@ -119,7 +119,7 @@ def test_pending_messages_are_sent_again_under_the_same_ids(
     record.set_remote_id("r1")
     record.set_message("m1", "h1", MessageState.CONFIRMED)
     record.set_message("m2", "h2", MessageState.QUARANTINED, "refused")
-    record.confirm_session("h", "Title", None)
+    record.confirm_session("h", "Title", None, [])
     record.set_fingerprint("f1")
     record.mark_pending(message_ids)
     assert record.remote_session() == RemoteSession("r1", None, None, None)
@@ -132,10 +132,10 @@ def test_forgotten_session_keeps_its_charges(ledger: Ledger, record: SessionReco
     record.set_remote_id("r1")
     record.set_message("m1", "h1", MessageState.CONFIRMED)
     record.set_fingerprint("f1")
-    record.claim_charges(["c1"])
+    charges.claim(record, ["c1"])
     record.forget()
     assert (record.remote_session(), record.message("m1"), record.fingerprint()) == (None,) * 3
-    assert record_of(ledger, "fork").claim_charges(["c1"]) == {"c1": "s1"}
+    assert charges.claim(record_of(ledger, "fork"), ["c1"]) == {"c1": "s1"}
 
 
 @pytest.mark.parametrize("undo", [SessionRecord.forget, SessionRecord.mark_pending])
@@ -152,7 +152,7 @@ def test_records_do_not_affect_each_other(
 ) -> None:
     other = SessionRecord(ledger, *key)
     other.set_remote_id("r2")
-    other.confirm_session("h2", "Other", None)
+    other.confirm_session("h2", "Other", None, [])
     other.set_message("m1", "h2", MessageState.CONFIRMED)
     other.set_fingerprint("f2")
     record.set_remote_id("r1")
@@ -173,11 +173,11 @@ def test_any_text_may_be_an_id_a_title_or_a_model(ledger: Ledger, text: str) -> 
     record = record_of(ledger, text)
     record.set_remote_id("r1")
     record.set_message(text, "h1", MessageState.QUARANTINED, text)
-    record.confirm_session("h", text, text, Totals(unpriced=(text,)))
+    record.confirm_session("h", text, text, [text])
     ledger.set_note("last error", text)
     assert record.message(text) == MessageRecord("h1", MessageState.QUARANTINED)
     assert record.remote_session() == RemoteSession("r1", "h", text, text)
-    assert record.claim_charges([text]) == {text: text}
+    assert charges.claim(record, [text]) == {text: text}
     assert ledger.note("last error")
     assert summarize(ledger, HERE).unpriced == ((text,) if text else ())
 
@@ -187,19 +187,19 @@ def test_any_text_may_be_an_id_a_title_or_a_model(ledger: Ledger, text: str) -> 
 
 def test_charge_belongs_to_the_session_that_claimed_it_first(ledger: Ledger) -> None:
     first, fork = record_of(ledger), record_of(ledger, "fork")
-    assert first.claim_charges(["a", "b", "a"]) == {"a": "s1", "b": "s1"}
-    assert fork.claim_charges(["b", "c"]) == {"b": "s1", "c": "fork"}
-    assert first.claim_charges(["a", "c"]) == {"a": "s1", "c": "fork"}
-    assert record_of(ledger, "fork", THERE).claim_charges(["a"]) == {"a": "fork"}
-    assert first.claim_charges([]) == {}
+    assert charges.claim(first, ["a", "b", "a"]) == {"a": "s1", "b": "s1"}
+    assert charges.claim(fork, ["b", "c"]) == {"b": "s1", "c": "fork"}
+    assert charges.claim(first, ["a", "c"]) == {"a": "s1", "c": "fork"}
+    assert charges.claim(record_of(ledger, "fork", THERE), ["a"]) == {"a": "fork"}
+    assert charges.claim(first, []) == {}
 
 
 def test_owners_are_looked_up_without_a_claim(ledger: Ledger, record: SessionRecord) -> None:
     other = record_of(ledger, "s2")
-    other.claim_charges(["c1"])
-    assert record.charge_owners(["c1", "c2"]) == {"c1": "s2", "c2": "s1"}
-    assert other.charge_owners(["c2"]) == {"c2": "s2"}
-    assert record.claimed_charges(["c1", "c2"]) == {"c1": "s2"}
+    charges.claim(other, ["c1"])
+    assert charges.owners(record, ["c1", "c2"]) == {"c1": "s2", "c2": "s1"}
+    assert charges.owners(other, ["c2"]) == {"c2": "s2"}
+    assert charges.claimed(record, ["c1", "c2"]) == {"c1": "s2"}
 
 
 def test_claim_that_fails_in_the_middle_claims_nothing(
@@ -210,13 +210,14 @@ def test_claim_that_fails_in_the_middle_claims_nothing(
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        record.claim_charges(charge_ids())
-    assert record_of(ledger, "fork").claim_charges(["a"]) == {"a": "fork"}
+        charges.claim(record, charge_ids())
+    assert charges.claim(record_of(ledger, "fork"), ["a"]) == {"a": "fork"}
 
 
 _CLAIM = """
 import json, sys
 from pathlib import Path
+from opensync_hooks.ledger import charges
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 path, name = sys.argv[1:]
@@ -226,7 +227,7 @@ sys.stdin.readline()
 with Ledger(Path(path)) as ledger:
     record = SessionRecord(ledger, "here", "claude-code", name)
     for start in range(0, 200, 10):
-        owners |= record.claim_charges(f"c{number}" for number in range(start, start + 10))
+        owners |= charges.claim(record, (f"c{number}" for number in range(start, start + 10)))
 print(json.dumps(owners))
 """
 

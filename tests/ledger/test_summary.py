@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.ledger.session_record import MessageState, SessionRecord, Totals
+from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.ledger.summary import (
     DeficientSession,
     QuarantinedMessage,
@@ -23,7 +23,7 @@ def fill_sessions(ledger: Ledger) -> None:
     for session_id, models in unpriced.items():
         record = record_of(ledger, session_id)
         record.set_remote_id(f"r-{session_id}")
-        record.confirm_session("h", None, None, Totals(unpriced=tuple(models)))
+        record.confirm_session("h", None, None, models)
         record.set_message("m1", "h1", MessageState.CONFIRMED)
         record.set_message("m2", "h2", MessageState.QUARANTINED, f"refused {session_id}")
         record.set_message("m3", "h3", MessageState.PENDING)

@@ -62,6 +62,3 @@ class ClaudeCodeRegistration(HooksFile):
 
     def _as_entry(self, handler: Handler) -> Any:
         return {"hooks": [handler]}
-
-
-REGISTRATION = ClaudeCodeRegistration()

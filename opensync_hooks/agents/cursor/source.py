@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,18 +18,10 @@ from opensync_hooks.agents.cursor.copies import SessionCopies
 from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.json_access import get_count, get_str, get_strs
 from opensync_hooks.agents.safe_open import is_file
-from opensync_hooks.agents.source import Located, StorageRemark
-from opensync_hooks.model import (
-    HookEvent,
-    HookFacts,
-    HookFactsLookup,
-    Json,
-    Session,
-    Trigger,
-    TurnUsage,
-    Usage,
-)
+from opensync_hooks.agents.source import Located
+from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger, TurnUsage, Usage
 
+HookFactsLookup = Callable[[str], HookFacts]
 """Returns what hooks have reported about the session with this id."""
 
 _MAX_ID_LENGTH = 1_000
@@ -46,6 +38,15 @@ class CursorSource:
         self._paths = paths
         self._hook_facts = hook_facts
         self._copies = SessionCopies.at(paths)
+
+    @classmethod
+    def from_environ(
+        cls,
+        environ: Mapping[str, str],
+        home: str,
+        hook_facts: HookFactsLookup = lambda _session_id: HookFacts(),
+    ) -> CursorSource:
+        return cls(CursorPaths.from_environ(environ, home), hook_facts)
 
     def parse_event(self, payload: Json) -> HookEvent | None:
         session_id = get_str(payload, "conversation_id") or get_str(payload, "session_id")
@@ -142,9 +143,6 @@ class CursorSource:
         folders = (*self._paths.projects, *self._paths.chats, *self._paths.window_storages)
         return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
 
-    def remarks(self) -> Iterable[StorageRemark]:
-        return ()
-
 
 def _roots(facts: HookFacts) -> tuple[str, ...]:
     """Return the window's folders; notes of earlier versions have the first one alone."""
@@ -166,9 +164,3 @@ def _usage(payload: Json) -> Usage:
         cache_read_tokens=read,
         cache_write_5m_tokens=written,
     )
-
-
-def open_source(
-    environ: Mapping[str, str], home: str, hook_facts: HookFactsLookup = lambda _: HookFacts()
-) -> CursorSource:
-    return CursorSource(CursorPaths.from_environ(environ, home), hook_facts)

@@ -23,7 +23,7 @@ from opensync_hooks.agents.census import Census, Tally, as_dict, as_text, dicts_
 from opensync_hooks.agents.opencode.census_messages import MessageCount
 from opensync_hooks.agents.safe_open import files_within, is_file, open_regular
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import HookFacts, HookFactsLookup, Json
+from opensync_hooks.model import Json
 
 _MAX_FAMILY = 10_000
 
@@ -49,11 +49,7 @@ class _Copy:
 
 
 def take_census(
-    session_id: str,
-    path: Path,
-    environ: Mapping[str, str],
-    home: str,
-    _hook_facts: HookFactsLookup = lambda _: HookFacts(),
+    session_id: str, path: Path, environ: Mapping[str, str], home: str
 ) -> Iterator[Census]:
     """Yield the census of a session, then those of its subagents. Raises SourceError."""
     data = Path(environ.get("XDG_DATA_HOME") or f"{home}/.local/share") / "opencode"

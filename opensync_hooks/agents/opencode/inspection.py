@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from opensync_hooks.agents.opencode import locations
 from opensync_hooks.agents.opencode.copies import CopyFinder
 from opensync_hooks.agents.source import StorageRemark
 
 
-def storage_remarks(finder: CopyFinder) -> Iterator[StorageRemark]:
+def inspect_opencode_storage(environ: Mapping[str, str], home: str) -> Iterator[StorageRemark]:
+    finder = CopyFinder(locations.layouts(environ, home))
     sources: dict[tuple[str, ...], Counter[str]] = {}
     for copied in finder.sessions():
         labels = [layout.label for layout in copied.layouts]

@@ -11,6 +11,7 @@ from opensync_hooks.cli.bulk.thread_pool import run_parallel
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import (
     BusyError,
@@ -115,7 +116,8 @@ def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> Syn
     if not selection.reads_unchanged and (state := syncer.state(source, located)):
         return state
     try:
-        outcome = syncer.sync(source, located, force=selection.force)
+        limits = Limits(asks_always=bool(selection.sessions))
+        outcome = syncer.sync(source, located, force=selection.force, limits=limits)
     except (SourceError, RejectedError) as error:
         return error
     except (BusyError, ServerFailureError) as error:

@@ -72,7 +72,7 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
 
 def _plan(preview: SessionDiff | SyncOutcome) -> PlannedSync:
     if isinstance(preview, SyncOutcome):
-        return PlannedSync(preview.session_id, excluded=preview.excluded)
+        return PlannedSync(preview.session_id, excluded=preview.withheld)
     messages = parts = size_in_bytes = 0
     masked = Counter[str]()
     for diff in preview.messages():

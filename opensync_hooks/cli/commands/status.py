@@ -40,7 +40,6 @@ def render(status: Status, folders: Folders) -> Iterator[str]:
         *_destination(status, folders),
         *_privacy(status),
         *((f"{agent.label} hooks", _agent(agent)) for agent in status.agents),
-        *_catch_up(status),
         *_problems(status),
     ]
     width = max(len(name) for name, _ in rows) + 2
@@ -95,21 +94,6 @@ def _agent(agent: AgentStatus) -> str:
     return "; ".join(facts)
 
 
-def _catch_up(status: Status) -> Iterator[_Row]:
-    catch_up, facts = status.catch_up, []
-    if not catch_up.enabled:
-        facts.append("off (catch_up = false): sessions without a hook wait for opensync-hooks sync")
-    if catch_up.delivered:
-        sessions = count(catch_up.delivered, "session")
-        facts.append(f"{sessions} delivered without a hook, the last one {ago(catch_up.last)}")
-    if catch_up.failed:
-        agent, session_id = catch_up.failed[0]
-        named = f"{session_id} ({agent})" + (", …" if len(catch_up.failed) > 1 else "")
-        facts.append(f"{len(catch_up.failed)} not whole yet: {named}")
-    if facts:
-        yield "Catch-up", "; ".join(facts)
-
-
 def _problems(status: Status) -> Iterator[_Row]:
     if status.cooldown:
         yield "Cooldown", status.cooldown.describe()
@@ -120,6 +104,11 @@ def _problems(status: Status) -> Iterator[_Row]:
         for session in status.not_understood
     ]
     yield from _first_rows("Not understood", not_understood, "opensync-hooks status --json")
+    deleted = [
+        f"{session.session_id} ({session.agent}): opensync-hooks sync --force {session.main_id}"
+        for session in status.deleted
+    ]
+    yield from _first_rows("Deleted there", deleted, "opensync-hooks status --json")
     losses = [f"{lost} {name}" for name, lost in status.lost.items() if name not in status.unknown]
     if status.incomplete:
         first = status.incomplete[0].session_id

@@ -39,6 +39,7 @@ _NAMED = (
     SyncState.QUARANTINED,
     SyncState.WAITING,
     SyncState.EXCLUDED,
+    SyncState.DELETED,
 )
 """States that the last line names only if there are such sessions."""
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -184,7 +185,7 @@ class _SyncRun:
             return
         state = result.state if isinstance(result, SyncOutcome) else "failed"
         self._counts[state] += 1
-        if state is not SyncState.EXCLUDED or self._selection.sessions:
+        if state not in (SyncState.EXCLUDED, SyncState.FORGOTTEN) or self._selection.sessions:
             self._print(agent, session_id, result, destination)
 
     def _print(
@@ -219,6 +220,8 @@ class _SyncRun:
 
 
 def _describe(outcome: SyncOutcome, destination: str) -> str:
+    if outcome.removed:
+        return f"{outcome.session_id}: {outcome.withheld}"
     if outcome.excluded:
         return f"{outcome.session_id}: excluded: {outcome.excluded}"
     skipped = ", ".join(
@@ -264,7 +267,7 @@ def _as_json(result: SyncOutcome | OpenSyncError) -> dict[str, object]:
         "masked": dict(result.redacted),
         "skipped": {skipped.name: number for skipped, number in result.skipped.items()},
         "partial": result.is_partial,
-        "reason": result.excluded or result.reason,
+        "reason": result.withheld or result.reason,
     }
 
 

@@ -10,6 +10,7 @@ from opensync_hooks.cli.bulk.backlog import is_unsynced
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.hook import paths
 from opensync_hooks.ledger import readonly
 from opensync_hooks.system import clock
 from opensync_hooks.system.formatting import count
@@ -56,7 +57,7 @@ def judge_version(agent: Agent, version: str) -> Finding:
 def storage(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Check for files with sessions that cannot be read, and name sessions in several places."""
     for agent in registry.AGENTS:
-        for remark in agent.source(environ).remarks():
+        for remark in agent.inspect_storage(environ, paths.home(environ.get)):
             name = f"{agent.label} sessions"
             if remark.cure:
                 yield warning(name, remark.fact, remark.cure)

@@ -107,11 +107,13 @@ class Comparison:
         for number, diff in enumerate(sent, 1):
             label = f"message {number} ({diff.body.get('role')}, {_short(diff.sent_id)})"
             ids = (diff.sent_id, diff.message.id, *diff.message.aliases)
-            stored_id = next((name for name in ids if self._remote(name) in by_id), None)
-            if stored_id is None:
+            remote_ids = {diff.external_id(self.remote_id): diff.sent_id}
+            remote_ids |= {self._remote(name): name for name in ids}
+            remote_id = next(filter(by_id.__contains__, remote_ids), None)
+            if remote_id is None:
                 yield from self._absent(label, diff)
                 continue
-            row = by_id.pop(self._remote(stored_id))
+            stored_id, row = remote_ids[remote_id], by_id.pop(remote_id)
             matched.setdefault(_content_key(row), stored_id)
             self.messages += 1
             self.parts += len(diff.body.get("parts", ()))

@@ -15,6 +15,7 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify import census_check
 from opensync_hooks.cli.verify.census_check import SessionCount
 from opensync_hooks.cli.verify.comparison import Comparison, Difference
+from opensync_hooks.delivery import adoption
 from opensync_hooks.delivery.deletions import deleted_ids
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.session_lock import session_lock
@@ -27,10 +28,10 @@ from opensync_hooks.privacy.exclusion import Exclusions
 _LOCK_TIMEOUT_S = 30
 _BEYOND_REPAIR = (
     *("double message", "surplus message", "quarantined"),
-    *("census", "nothing understood"),
+    *("census", "nothing understood", "missing session"),
 )
 """OpenSync deletes no message, and accepts none that it has refused. What the reader does not read
-cannot be sent.
+cannot be sent. A session that is missing was deleted there: only `sync --force` sends it again.
 """
 
 
@@ -86,7 +87,7 @@ class Verifier:
                     session = sessions.setdefault(name, SessionCount(name))
                     verdict = self._add(verdict, changes, session)
                 elif changes.session_id == session_id:
-                    return Verdict(session_id, excluded=changes.excluded)
+                    return Verdict(session_id, excluded=changes.withheld)
                 else:
                     excluded.add(changes.session_id)
             counted = {name: censuses[name] for name in censuses.keys() - excluded}
@@ -127,9 +128,7 @@ class Verifier:
                 for difference in verdict.differences
                 if difference.session_id == session_id and difference.kind not in _BEYOND_REPAIR
             ]
-            if any(difference.kind == "missing session" for difference in differences):
-                record.forget()
-            elif record.remote_session() is not None:
+            if differences and record.remote_session() is not None:
                 message_ids = (difference.message_id for difference in differences)
                 record.mark_pending(list(filter(None, message_ids)))
         self.syncer.sync(source, located)
@@ -138,6 +137,7 @@ class Verifier:
         """Compare a part of the session itself, or of one of its subagents."""
         session, existing = changes.session, changes.existing
         stored = self.destination.fetch(session.id, existing.remote_id if existing else None)
+        changes = adoption.expected(changes, stored) if stored else changes
         comparison = Comparison(session.id, str(stored["session"]["id"]) if stored else "")
         differences = tuple(_differences(count.watch(changes), stored, comparison, count))
         return replace(
@@ -170,7 +170,8 @@ def _differences(
     count.is_stored = False
     has_due = [bool(diff.existing or diff.is_due) for diff in messages]
     if changes.existing is not None:
-        yield comparison.difference("missing session", "the session was synced, but is missing")
+        fact = "the session was deleted at the destination; only `sync --force` sends it again"
+        yield comparison.difference("missing session", fact)
     elif any(has_due):
         yield comparison.difference("not synced", "the session is not synced yet")
 
@@ -178,7 +179,9 @@ def _differences(
 def _was_sent_otherwise(changes: SessionDiff) -> bool:
     """Whether what was confirmed last of the session itself is not what would be sent now."""
     existing = changes.existing
-    return existing is not None and existing.hash not in (None, changes.session_hash())
+    if existing is None or existing.others != changes.others:  # others have sent something since
+        return False
+    return existing.hash not in (None, changes.session_hash())
 
 
 def _census_differences(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
-from opensync_hooks.destinations.opensync.reader import fetch_session
+from opensync_hooks.destinations.opensync.reader import fetch_session, newest_sessions
 from opensync_hooks.destinations.opensync.responses import (
     ForeignResponseError,
     SplitEmojiError,
@@ -81,6 +81,9 @@ class OpenSyncClient:
         if errors:
             raise batch_error(self.name, str(errors[0]), self._transport.key)
         return BatchReply(sessions, messages)
+
+    def newest(self, limit: int) -> list[Json]:
+        return newest_sessions(self._transport, limit)
 
     def fetch(self, external_id: str, remote_id: str | None) -> Json | None:
         return fetch_session(self._transport, external_id, remote_id)

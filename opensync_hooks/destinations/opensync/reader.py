@@ -46,13 +46,21 @@ def fetch_session(transport: Transport, external_id: str, remote_id: str | None)
     return reply
 
 
+def newest_sessions(transport: Transport, limit: int) -> list[Json]:
+    """Return the rows of the sessions that were updated last, newest first."""
+    sessions = transport.call("GET", f"/api/sessions?limit={limit}").get("sessions")
+    return list(filter(_is_session, sessions)) if isinstance(sessions, list) else []
+
+
 def _listed_id(transport: Transport, external_id: str) -> str | None:
-    reply = transport.call("GET", f"/api/sessions?limit={MAX_LISTED_SESSIONS}")
-    sessions = reply.get("sessions")
-    for session in sessions if isinstance(sessions, list) else ():
-        if isinstance(session, dict) and session.get("externalId") == external_id:
+    for session in newest_sessions(transport, MAX_LISTED_SESSIONS):
+        if session.get("externalId") == external_id:
             return str(session["id"])
     return None
+
+
+def _is_session(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("id"), str)
 
 
 def _is_message(value: Any) -> bool:

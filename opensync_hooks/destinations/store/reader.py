@@ -41,6 +41,9 @@ class StoreReader:
             rows = db.execute(query, {"parent": bindable(parent or ""), "limit": min(limit, 2**31)})
             return [session_json(row) for row in rows]
 
+    def newest(self, limit: int) -> list[Json]:
+        return self.sessions(limit)
+
     def session(self, id_or_external_id: str) -> Json | None:
         """Return `{session, messages}`, the messages by time; None for an unknown session."""
         query = f"{_SESSION} WHERE id = :key OR externalId = :key ORDER BY id = :key DESC"

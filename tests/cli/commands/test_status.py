@@ -13,7 +13,7 @@ import pytest
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.ledger.session_record import MessageState, SessionRecord, Totals
+from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.queue.spool import Spool
 from tests.commandline import FIRST, run
 from tests.opensync import real_opensync
@@ -93,7 +93,6 @@ def test_json_has_every_field() -> None:
         "redact": True, "file_contents": False, "excluded": 0, "excluded_reasons": {},
         "set_aside": [], "rest": None, "lost": {}, "unknown": {},
         "not_understood": [], "incomplete": [],
-            "catch_up": {"enabled": True, "delivered": 0, "last": None, "failed": []},
     }  # fmt: skip
 
 
@@ -181,9 +180,7 @@ def test_quarantined_session_cannot_steer_the_terminal(ours: Path) -> None:
 def test_model_that_the_agent_states_as_free_is_shown_at_list_price(ours: Path) -> None:
     with Ledger(ours / "ledger.db") as ledger:
         record = SessionRecord(ledger, "embedded store", "opencode", "s")
-        record.confirm_session(
-            "hash", None, None, Totals(stated_free={"claude-sonnet-4-5": 0.0342})
-        )
+        record.confirm_session("hash", None, None, (), {"claude-sonnet-4-5": 0.0342})
     assert "claude-sonnet-4-5 ($0.03 at list price)" in run("status").stdout
     status = json.loads(run("status", "--json").stdout)
     assert status["stated_free"] == {"claude-sonnet-4-5": 0.0342}

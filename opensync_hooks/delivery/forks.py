@@ -1,0 +1,63 @@
+"""API calls that a fork copied from a session that only another machine has delivered.
+
+Within one machine the ledger knows which session a call was billed to. A fork that was carried to
+another machine shows in the messages that are stored: it has the same ids, and the same beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from opensync_hooks.delivery.costs import bill
+from opensync_hooks.delivery.diff import SessionDiff
+from opensync_hooks.delivery.json_values import truncate
+from opensync_hooks.destinations.protocol import ReadableDestination
+from opensync_hooks.errors import RejectedError
+from opensync_hooks.ledger import charges
+from opensync_hooks.ledger.totals import NO_TOTALS, Totals
+from opensync_hooks.model import Json
+
+
+def without_copied_charges(
+    diff: SessionDiff, rows: Iterable[Json], destination: ReadableDestination
+) -> SessionDiff:
+    """Return the diff without the calls that one of the listed sessions was billed for."""
+    for row in rows:
+        if not _may_be_fork(diff, row):
+            continue
+        try:
+            stored = destination.fetch(str(row["externalId"]), str(row["id"]))
+        except RejectedError:  # too large for OpenSync itself to open
+            continue
+        billed = {
+            str(message.get("externalId")).partition(":")[2]
+            for message in (stored["messages"] if stored else ())
+            if Totals.from_json(message) != NO_TOTALS
+        }
+        copied = [
+            message.message.charge.id
+            for message in diff.messages()
+            if message.message.charge
+            and not billed.isdisjoint({message.message.id, *message.message.aliases})
+        ]
+        if copied:
+            charges.hand_over(diff.record, copied, str(row["externalId"]))
+            diff = replace(diff, costs=bill(diff.session, diff.record, claims=True))
+    return diff
+
+
+def _may_be_fork(diff: SessionDiff, row: Json) -> bool:
+    """Whether it begins at the same moment, and is not one of this machine's own sessions.
+
+    Of two that were both billed for everything, the one with the smaller id keeps it.
+    """
+    external_id, own_id = str(row.get("externalId")), truncate(diff.session.id)
+    created_at = diff.session_payload()[0].get("createdAt")
+    if created_at is None or row.get("createdAt") != created_at:
+        return False
+    if external_id.partition("#")[0] == own_id.partition("#")[0]:
+        return False
+    if diff.existing is not None and own_id < external_id:
+        return False
+    return replace(diff.record, session_id=external_id).remote_session() is None
