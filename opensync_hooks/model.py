@@ -60,7 +60,7 @@ class Charge:
     cost: float | None = None
     """In USD, if the agent itself states it; else the price table decides."""
     list_price: float | None = None
-    """In USD by the price table, where the agent states a cost of 0: it was paid by other means."""
+    """In USD by the price table, where the agent states the cost; 0 was paid by other means."""
     at: int | None = None
     """When the call was made; it is priced as of that day."""
     terms: tuple[str, ...] = ()

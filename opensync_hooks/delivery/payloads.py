@@ -18,6 +18,7 @@ from opensync_hooks.delivery.json_values import (
     to_text,
     truncate,
 )
+from opensync_hooks.delivery.spending import Spending
 from opensync_hooks.ledger.losses import CUT_TEXTS, OMITTED_PARTS
 from opensync_hooks.model import (
     Attachment,
@@ -70,7 +71,23 @@ def session_extra(session: Session, costs: Costs) -> Json:
         endReason=_name(session.end_reason),
         lastActivityAt=session.updated_at,
         skipped={skipped.name: number for skipped, number in session.skipped.items()} or None,
+        agentCost=_number(costs.agent_cost),
+        agentCostIsGuess=costs.agent_cost_is_guess or None,
+        unpriced=list(costs.unpriced) or None,
+        spending=[_spending(entry) for entry in costs.spending] or None,
         **_tokens(costs.usage),
+    )
+
+
+def _spending(entry: Spending) -> Json:
+    return _present(
+        day=entry.day.isoformat() if entry.day else None,
+        model=_name(entry.model),
+        basis=entry.basis,
+        calls=entry.calls,
+        cost=_number(entry.cost) if entry.basis else None,
+        listPrice=_number(entry.list_price or None),
+        **_tokens(entry.usage),
     )
 
 
@@ -114,6 +131,7 @@ def message_extra(message: Message) -> Json:
     charge = message.charge
     return _present(
         cost=_number(charge.cost) if charge else None,
+        costBasis=charge.basis if charge and charge.basis != "list" else None,
         undone=message.undone or None,
         aliases=[truncate(alias, _MAX_TOOL_NAME_BYTES) for alias in message.aliases] or None,
         **(_tokens(charge.usage) if charge else {}),
@@ -189,6 +207,7 @@ def _tokens(usage: Usage) -> Json:
         cacheWrite5mTokens=_number(usage.cache_write_5m_tokens),
         cacheWrite1hTokens=_number(usage.cache_write_1h_tokens),
         reasoningTokens=_number(usage.reasoning_tokens),
+        webSearches=_number(usage.web_searches or None),
     )
 
 

@@ -69,6 +69,11 @@ _SCHEMA = Schema(
             "ALTER TABLE session ADD COLUMN others TEXT",
             "ALTER TABLE message ADD COLUMN stored_as TEXT",
         ),
+        (
+            """CREATE TABLE agent_total (
+                destination TEXT, agent TEXT, session TEXT, charge TEXT, cost REAL,
+                PRIMARY KEY (destination, agent, session, charge)) WITHOUT ROWID""",
+        ),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),

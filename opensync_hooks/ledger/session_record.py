@@ -244,7 +244,7 @@ class SessionRecord:
     def forget(self) -> None:
         """Forget what was confirmed: the destination no longer has the session."""
         with self.ledger.transaction() as execute:
-            for table in ("message", "stated_free"):
+            for table in ("message", "stated_free", "agent_total"):
                 execute(f"DELETE FROM {table} {WHERE_MESSAGES}", *self.key)  # noqa: S608
             execute(f"DELETE FROM session {_WHERE_SESSION}", *self.key)  # noqa: S608
 

@@ -23,10 +23,9 @@ class Pricer:
     def price(self, charge: Charge) -> Charge:
         """Return the charge with its cost and the basis of it; both None if there is no price."""
         listed = self._listed(charge)
-        if charge.cost is not None:
-            list_price = listed.cost if listed.cost and charge.cost == 0 else None
-            return replace(charge, list_price=list_price, basis=charge.basis or "agent")
-        return listed
+        if charge.cost is None:
+            return listed
+        return replace(charge, list_price=listed.cost or None, basis=charge.basis or "agent")
 
     def _listed(self, charge: Charge) -> Charge:
         key = (charge.model or "", day_of(charge.at) or self._fallback_day, charge.terms)
