@@ -18,7 +18,7 @@ _MODULES = {"uninstall": "install", "logout": "login"}
 """The commands that another command's module defines."""
 COMMANDS = (
     *("install", "status", "sync", "queue", "verify", "doctor"),
-    *("login", "logout", "config", "serve", "completion", "uninstall", "version"),
+    *("login", "logout", "config", "prices", "serve", "completion", "uninstall", "version"),
 )
 """The names in the order of the help."""
 

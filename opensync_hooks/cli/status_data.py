@@ -24,6 +24,7 @@ from opensync_hooks.ledger.summary import (
     summarize,
 )
 from opensync_hooks.ledger.sync_state import SyncState
+from opensync_hooks.pricing.in_force import price_table
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
@@ -87,6 +88,10 @@ class Status:
     unpriced: tuple[str, ...]
     stated_free: Mapping[str, float]
     """The USD at list price of models that an agent states as free."""
+    own_prices: tuple[str, ...]
+    """The models with a price of the user's own, and the user's names for models."""
+    prices_from: str
+    """The day of the price table, YYYY-MM-DD."""
     thinking: bool
     redact: bool
     file_contents: bool
@@ -157,6 +162,11 @@ def gather() -> Status:
         last_error_at=error_at,
         unpriced=summary.unpriced,
         stated_free=summary.stated_free,
+        own_prices=(
+            *dict.fromkeys(price.model for price in config.prices),
+            *(f"{name} as {model}" for name, model in config.aliases),
+        ),
+        prices_from=price_table(config).taken_on.isoformat(),
         thinking=config.thinking,
         redact=config.redact,
         file_contents=config.file_contents,

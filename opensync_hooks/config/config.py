@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.config import privacy_settings, toml_file
+from opensync_hooks.config import price_settings, privacy_settings, toml_file
 from opensync_hooks.config.folders import Folders
+from opensync_hooks.config.price_settings import OwnPrice
 from opensync_hooks.config.urls import base_url
 from opensync_hooks.errors import NotConfiguredError, UsageError
 from opensync_hooks.system import core_dumps
@@ -41,6 +42,10 @@ class Config:
     estimate_tokens: bool = False
     """Estimate the tokens of sessions whose agent counted none."""
     server_key: str | None = field(default=None, repr=False)
+    prices: tuple[OwnPrice, ...] = ()
+    """What the user pays, where that is not the list price."""
+    aliases: tuple[tuple[str, str], ...] = ()
+    """The user's names for models, in lower case, each with the id that has the price."""
 
     @property
     def destination(self) -> str:
@@ -114,6 +119,7 @@ def parse(folders: Folders, document: dict[str, Any], environ: Mapping[str, str]
             environ, document, "estimate_tokens", path, default=False
         ),
         server_key=_get_text(server, "key", path),
+        **price_settings.read(document, path),
     )
 
 

@@ -30,6 +30,11 @@ class Folders:
         return self.data / "store.db"
 
     @property
+    def prices(self) -> Path:
+        """A price table that the user gave us, newer than the bundled one."""
+        return self.data / "prices.json"
+
+    @property
     def spool(self) -> Path:
         return self.state / "spool"
 

@@ -36,6 +36,8 @@ SETTINGS = (
     Setting("allow", ("privacy",), kind=list),
     Setting("patterns", ("privacy",), kind=dict),
     Setting("estimate_tokens"),
+    Setting("prices", kind=dict),
+    Setting("aliases", kind=dict),
 )
 _PATTERN_TABLE = ("privacy", "patterns")
 
@@ -102,10 +104,12 @@ def change(environ: Mapping[str, str], name: str, texts: list[str] | None) -> Se
             f"{name}: a key belongs to one URL, and both are tried before they are saved.",
             "Run `opensync-hooks login`, or `opensync-hooks logout`.",
         )
-    if setting.kind is dict and texts is not None:
+    if setting.name == "patterns" and texts is not None:
         raise UsageError(
             f"{name}: every pattern has a name.", "opensync-hooks config set patterns.NAME REGEX"
         )
+    if setting.kind is dict and texts is not None:
+        raise UsageError(f"{name}: is a table.", f"Write it in config.toml, as [{name}].")
 
     def edit(document: dict[str, Any]) -> None:
         if texts is None:
@@ -160,7 +164,7 @@ def _get_table(document: dict[str, Any], table: tuple[str, ...]) -> dict[str, An
 def _present_value(config: Config, document: dict[str, Any], setting: Setting) -> Any:
     if setting.name == "api_key":
         return mask_key(config.api_key) if config.api_key else None
-    if setting.name in ("allow", "patterns"):  # Config holds them compiled
+    if setting.name in ("allow", "patterns", "prices", "aliases"):  # Config has them converted
         return _get_table(document, setting.table).get(setting.name, setting.kind())
     present = getattr(config, setting.name)
     return list(present) if setting.kind is list else present

@@ -36,6 +36,8 @@ class SyncOutcome:
     """The secrets that were taken out of what was sent, by kind."""
     losses: Mapping[str, int] = field(default_factory=Counter)
     """What was cut from the texts, by kind."""
+    cost_change: float = 0.0
+    """USD by which the same tokens cost more than before: prices have changed."""
     skipped: Mapping[Skipped, int] = field(default_factory=Counter)
     """What the source did not take over from the agent's files."""
 
@@ -82,6 +84,7 @@ class SyncOutcome:
             excluded=self.excluded,
             removed=self.removed,
             redacted=Counter(self.redacted) + Counter(other.redacted),
+            cost_change=self.cost_change + other.cost_change,
             losses=Counter(self.losses) + Counter(other.losses),
             skipped=Counter(self.skipped) + Counter(other.skipped),
         )

@@ -19,7 +19,7 @@ from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.destinations.protocol import ReadableDestination, set_title
 from opensync_hooks.errors import BusyError, RejectedError, ServerFailureError, TimeLimitError
 from opensync_hooks.ledger.losses import WITHHELD_UNDONE
-from opensync_hooks.ledger.session_record import MessageState
+from opensync_hooks.ledger.session_record import MessageState, RemoteSession
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.ledger.totals import Totals
 from opensync_hooks.model import length
@@ -116,6 +116,7 @@ class _Delivery:
     reason: str | None = None
     redacted: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
+    cost_change: float = 0.0
     is_origin_saved: bool = False
     has_messages: bool = False
 
@@ -148,6 +149,7 @@ class _Delivery:
             reason=self.reason,
             is_partial=session.is_partial,
             redacted=self.redacted,
+            cost_change=self.cost_change,
             losses=+self.losses,
             skipped=dict(session.skipped),  # complete only now that all messages were read
         )
@@ -266,6 +268,7 @@ class _Delivery:
             self.diff.session_hash(), title, end_reason, costs.unpriced, costs.stated_free
         )
         totals = Totals.from_json(self.diff.session_payload()[0])
+        self.cost_change = _cost_change(existing, totals)
         self.diff.record.set_totals(totals, self.diff.others)
 
     def _put_session(self, *, with_title: bool) -> str:
@@ -275,3 +278,11 @@ class _Delivery:
             body.pop("title", None)
         self.has_put_session = True
         return self.destination.put_session(body, extra)
+
+
+def _cost_change(existing: RemoteSession | None, totals: Totals) -> float:
+    """Return by how many USD the same tokens cost more than when they were stored last."""
+    before = existing.totals if existing else None
+    if before is None or (before.prompt, before.completion) != (totals.prompt, totals.completion):
+        return 0.0
+    return totals.cost - before.cost

@@ -18,7 +18,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from opensync_hooks.agents.source import Located, Source
@@ -41,7 +41,7 @@ from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Session
 from opensync_hooks.pricing.cost import price
 from opensync_hooks.pricing.estimate import estimate_tokens
-from opensync_hooks.pricing.table import PriceTable, bundled_table
+from opensync_hooks.pricing.in_force import price_table
 from opensync_hooks.privacy.exclusion import Exclusions
 
 
@@ -52,7 +52,6 @@ class Syncer:
     config: Config
     destination: ReadableDestination
     ledger: Ledger
-    prices: PriceTable = field(default_factory=bundled_table)
 
     def _changes(
         self,
@@ -89,7 +88,7 @@ class Syncer:
             ended = replace(session, end_reason=end_reason) if is_main else session
             estimated = estimate_tokens(ended) if self.config.estimate_tokens else ended
             redacted = redact(estimated, self.config)
-            priced = price(redacted, self.prices)
+            priced = price(redacted, price_table(self.config))
             for part in self._split(priced):
                 record = self._record(part.session.agent, part.session.id)
                 if force and not is_preview:

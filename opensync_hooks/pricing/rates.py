@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
@@ -34,6 +35,14 @@ class Rates:
         if "beyond" in row:
             rates["beyond"] = cls.from_row(row["beyond"])
         return cls(**rates)
+
+    def check(self) -> None:
+        """Raise ValueError or TypeError for a price that is none."""
+        prices = [getattr(self, name) for name in TOKEN_RATES]
+        if not all(math.isfinite(usd) and usd >= 0 for usd in (*prices, self.search or 0)):
+            raise ValueError("a price is not a number from 0 on")
+        if self.beyond:
+            self.beyond.check()
 
     def scaled(self, factor: float) -> Rates:
         """Return the rates with every token's price multiplied; a search costs what it did."""
@@ -82,6 +91,12 @@ class DatedRates:
             date.fromisoformat(row["from"]) if "from" in row else None,
             cls.from_row(row["earlier"]) if "earlier" in row else None,
         )
+
+    def check(self) -> None:
+        """Raise ValueError or TypeError for a price that is none."""
+        self.rates.check()
+        if self.earlier:
+            self.earlier.check()
 
     def on(self, day: date) -> Period | None:
         """Return the period that a day is in; None for a day before the first one."""

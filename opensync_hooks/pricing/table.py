@@ -79,6 +79,15 @@ class PriceTable:
         """Return the table with the user's prices and names, which win over its own."""
         return replace(self, own=own, aliases=aliases) if own or aliases else self
 
+    def check(self) -> None:
+        """Build every price. Raises ValueError, KeyError or TypeError for one that is none."""
+        if not self.rows:
+            raise ValueError("it has no models")
+        for row in self.rows.values():
+            price = self._price(row)
+            for dated in (price.standard, *price.variants.values()):
+                dated.check()
+
     def quote(self, model: str, day: date | None = None, terms: Sequence[str] = ()) -> Quote | None:
         """Return the rates of a call on a day, of its own or the longest spelling of its name.
 
@@ -91,6 +100,12 @@ class PriceTable:
         quote = self._own_quote(name, day, terms) if self.own else None
         quote = quote or self._listed(name, day, terms)
         return replace(quote, alias=alias) if quote and alias else quote
+
+    def describe_term(self, term: str) -> str:
+        """Return what a term of a quote means, with the page that states a factor."""
+        if rule := self.rules.get(term):
+            return f"{term} ({rule['factor']} x, {rule['source']})"
+        return f"{term} (Bedrock without `global.`)" if term == "regional" else term
 
     def _own_quote(self, model: str, day: date, terms: Sequence[str]) -> Quote | None:
         for name, of_name in (Spelling(model.strip().lower(), ()), *spellings(model)):

@@ -20,6 +20,7 @@ _CONTENTS = {
     ".config.toml.*": "settings, half written",
     "store.db*": "sessions in the embedded store",
     "ledger.db*": "what was confirmed",
+    "prices.json": "prices that you took from a file",
     "spool": "the queue",
     "locks": "locks",
     "notes": "what only hooks reported, such as tokens",

@@ -188,7 +188,8 @@ def retired_fast_mode(model_id: str) -> dict[str, Any] | None:
     dotted = re.sub(r"-(\d+)-(\d+)$", r"-\1.\2", model_id)
     for model in _BY_ID["openrouter"].models:
         if model.id == f"anthropic/{dotted}-fast" and isinstance(model.prices, ModelPrice):
-            return rates_of(model.prices, anthropic=True)
+            rates = rates_of(model.prices, anthropic=True) or {}
+            return rates | {"source": f"https://openrouter.ai/{model.id}"}
     return None
 
 

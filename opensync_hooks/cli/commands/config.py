@@ -35,7 +35,7 @@ def _show(arguments: argparse.Namespace) -> None:
     values = list(settings.values(os.environ))
     if arguments.json:
         rows = {row.setting.name: {"value": row.value, "from": row.origin} for row in values}
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(rows, indent=2, default=str))
         return
     for row in values:
         print_line(f"{row.setting.name:<16} {_format(row.value):<32} {row.origin}")
@@ -58,7 +58,7 @@ def _set(arguments: argparse.Namespace) -> None:
 def _format(value: object) -> str:
     if value is None or value in ([], {}):
         return "not set"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 CONFIG = Command(

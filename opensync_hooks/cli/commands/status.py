@@ -6,11 +6,13 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
+from datetime import date
 
 from opensync_hooks.cli import status_data
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.status_data import AgentStatus, Status
 from opensync_hooks.config import EMBEDDED_STORE, Folders
+from opensync_hooks.pricing import in_force
 from opensync_hooks.queue.report import QueueItem
 from opensync_hooks.system.formatting import ago, count
 from opensync_hooks.system.terminal import print_line
@@ -119,6 +121,11 @@ def _problems(status: Status) -> Iterator[_Row]:
         yield "Unknown", ", ".join(f"{name} ({number})" for name, number in status.unknown.items())
     if status.unpriced:
         yield "No price for", ", ".join(status.unpriced)
+    if status.own_prices:
+        yield "Own prices", ", ".join(status.own_prices)
+    age = in_force.age_in_days(date.fromisoformat(status.prices_from))
+    if age > in_force.MAX_AGE_DAYS:
+        yield "Prices", f"{age} days old: {in_force.RENEWAL}"
     if status.stated_free:
         prices = status.stated_free.items()
         models = (f"{model} (${usd:,.2f} at list price)" for model, usd in prices)

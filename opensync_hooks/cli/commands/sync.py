@@ -42,6 +42,7 @@ _NAMED = (
     SyncState.DELETED,
 )
 """States that the last line names only if there are such sessions."""
+_ROUNDING = 0.000_001
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -149,11 +150,13 @@ class _SyncRun:
         self._jobs = jobs
         self._as_json = as_json
         self._counts = Counter[str]()
+        self._cost_changes: list[float] = []
         self._has_failed = False
 
     def attempt(self, syncer: Syncer, spool: Spool) -> int:
         """Deliver all sessions; returns an exit code. Raises what stops all sessions alike."""
         self._counts.clear()
+        self._cost_changes.clear()
         self._has_failed = False
         destination = syncer.destination.name
         spool.record_events()  # only hooks report which sessions are private
@@ -185,6 +188,8 @@ class _SyncRun:
             return
         state = result.state if isinstance(result, SyncOutcome) else "failed"
         self._counts[state] += 1
+        if isinstance(result, SyncOutcome) and abs(result.cost_change) > _ROUNDING:
+            self._cost_changes.append(result.cost_change)
         if state not in (SyncState.EXCLUDED, SyncState.FORGOTTEN) or self._selection.sessions:
             self._print(agent, session_id, result, destination)
 
@@ -208,6 +213,9 @@ class _SyncRun:
         up_to_date = f"{self._counts[SyncState.UP_TO_DATE]} up to date"
         facts = [f"{synced} synced to {destination}", up_to_date]
         facts += [f"{self._counts[state]} {state}" for state in _NAMED if self._counts[state]]
+        if self._cost_changes:
+            repriced = count(len(self._cost_changes), "session")
+            facts.append(f"{repriced} at other prices ({sum(self._cost_changes):+,.2f} USD)")
         return ", ".join(facts) + "."
 
     def interruption(self) -> str:

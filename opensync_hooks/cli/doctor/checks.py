@@ -4,7 +4,16 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from opensync_hooks.cli.doctor import agents, census, hooks, network, queue, reading, storage
+from opensync_hooks.cli.doctor import (
+    agents,
+    census,
+    hooks,
+    network,
+    prices,
+    queue,
+    reading,
+    storage,
+)
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders, load, settings
 from opensync_hooks.errors import OpenSyncError, as_opensync_error
@@ -48,6 +57,7 @@ def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None)
     yield "cooldown", partial(queue.cooldown, config)
     yield "quarantine", partial(queue.quarantine, config)
     yield "reading", partial(reading.understood, config)
+    yield "prices", partial(prices.prices, config)
     yield "last error", partial(queue.last_error, config)
     yield "retention", partial(agents.retention, config, environ)
     yield "census", partial(census.utterances, config, environ)

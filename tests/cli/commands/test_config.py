@@ -124,6 +124,7 @@ def test_file_with_nothing_but_comments_keeps_them(ours: Path) -> None:
         (("set", "url", "https://x.convex.site"), 2, "a key belongs to one URL"),
         (("set", "api_key", KEY), 2, "a key belongs to one URL"),
         (("set", "patterns", "x"), 2, "every pattern has a name"),
+        (("set", "prices", "x"), 2, "prices: is a table"),
         (("set", "patterns.x", "("), 4, "is not a regular expression"),
         (("set", "patterns.x", "a*"), 4, "matches the empty text"),
         (("set", "patterns.a b", "x"), 4, "the name of a pattern"),
