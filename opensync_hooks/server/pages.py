@@ -5,6 +5,7 @@ As with the routes, a request comes in and a response goes out; `access` decides
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from importlib.resources import files
 from itertools import groupby
@@ -12,7 +13,8 @@ from math import ceil
 from sys import maxsize
 
 from opensync_hooks.agents import registry
-from opensync_hooks.destinations.store.search import SearchHit, SearchQuery
+from opensync_hooks.destinations.store.search import SearchHit
+from opensync_hooks.destinations.store.search_query import SearchQuery, parse_query
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.model import Json
@@ -25,7 +27,6 @@ from opensync_hooks.server.routes import Request, Response
 SESSIONS_PER_PAGE = 50
 MESSAGES_PER_PAGE = 100
 _MAX_SUBAGENTS = 2_000
-_MAX_WORDS = 20
 _ALL = SearchQuery()
 _STYLE = Html(files(__package__).joinpath("style.css").read_text(encoding="utf-8"))
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -103,7 +104,7 @@ def _search_form(query: SearchQuery, agents: list[str]) -> Html:
     label = "Search titles and messages"
     fields = [
         element(
-            "input", type="search", name="q", value=" ".join(query.words),
+            "input", type="search", name="q", value=query.text,
             aria_label=label, placeholder=label,
         )
     ]  # fmt: skip
@@ -125,11 +126,15 @@ def _page_number(query: Query) -> int:
 
 
 def _list(store: Store, fields: Query) -> Response:
-    words = tuple(fields.get("q", "").split()[:_MAX_WORDS])
-    query = SearchQuery(words, fields.get("agent", ""), fields.get("project", ""))
+    query = parse_query(fields.get("q", ""))
+    query = replace(
+        query,
+        agent=query.agent or fields.get("agent", ""),
+        project=query.project or fields.get("project", ""),
+    )
     number = _page_number(fields)
     hits = store.search(query, (number - 1) * SESSIONS_PER_PAGE, SESSIONS_PER_PAGE + 1)
-    entries = [(hit.session, _entry(store, hit, words)) for hit in hits[:SESSIONS_PER_PAGE]]
+    entries = [(hit.session, _entry(store, hit, query)) for hit in hits[:SESSIONS_PER_PAGE]]
     content = _by_day(entries)
     if not entries and query == _ALL and number == 1:
         text = "No sessions yet. After a login, sessions go to your OpenSync instead."
@@ -153,18 +158,18 @@ def _by_day(entries: Iterable[tuple[Json, Html]]) -> Html:
 
 def _heading(query: SearchQuery) -> str:
     agent = f" of {registry.label(query.agent)}" if query.agent else ""
-    words = f" with “{' '.join(query.words)}”" if query.words else ""
+    words = f" with “{query.text}”" if query.text else ""
     project = f" in {query.project}" if query.project else ""
     return f"Sessions{agent}{words}{project}"
 
 
-def _entry(store: Store, hit: SearchHit, words: tuple[str, ...]) -> Html:
+def _entry(store: Store, hit: SearchHit, query: SearchQuery) -> Html:
     """A subagent that matches a search names its parent; otherwise it is shown below it."""
-    if not words:
+    if not query.as_fts():
         return sessions_html.entry(hit, _subagents(store, hit.session))
     relatives = _relatives(store, hit.session)
     lines = [element("p", term + " ", link, class_="about") for term, link in relatives]
-    return sessions_html.entry(hit, *lines, words=words)
+    return sessions_html.entry(hit, *lines)
 
 
 def _session(store: Store, fields: Query) -> Response | None:

@@ -1,6 +1,5 @@
 """Sessions as HTML: entries of the list, and the facts above a conversation."""
 
-import re
 from collections.abc import Iterable
 
 from opensync_hooks.agents import registry
@@ -9,9 +8,6 @@ from opensync_hooks.model import Json
 from opensync_hooks.server.html import Html, element, join, link_url, timestamp, to_html, tokens
 from opensync_hooks.server.messages_html import anchor
 from opensync_hooks.system.formatting import count, duration
-
-_EXCERPT_BEFORE = 80
-_EXCERPT_AFTER = 160
 
 
 def title(session: Json) -> str:
@@ -23,8 +19,8 @@ def link(session: Json) -> Html:
     return element("a", element("bdi", title(session)), href=url)
 
 
-def entry(hit: SearchHit, *more: Html, words: tuple[str, ...] = ()) -> Html:
-    excerpt = (_excerpt(hit, words),) if hit.message_id else ()
+def entry(hit: SearchHit, *more: Html) -> Html:
+    excerpt = (_excerpt(hit),) if hit.message_id else ()
     return element("li", element("h3", link(hit.session)), _summary(hit.session), *excerpt, *more)
 
 
@@ -104,15 +100,8 @@ def _project(session: Json, name: str) -> Html:
     return element("a", element("bdi", name), href=link_url("./", project=path))
 
 
-def _excerpt(hit: SearchHit, words: tuple[str, ...]) -> Html:
-    """Return the text around the first matching word, as a link to its message."""
-    pattern = re.compile("(" + "|".join(map(re.escape, words)) + ")", re.IGNORECASE)
-    match = pattern.search(hit.text)
-    start, end = match.span() if match else (0, 0)
-    start, end = max(0, start - _EXCERPT_BEFORE), end + _EXCERPT_AFTER
-    text = ("…" if start else "") + hit.text[start:end] + ("…" if end < len(hit.text) else "")
-    pieces = pattern.split(text)  # the matches are at the odd indices
-    marked = join(element("mark", piece) if i % 2 else piece for i, piece in enumerate(pieces))
-    message_id = hit.message_id
-    url = link_url("session", anchor(message_id), id=hit.session["id"], at=message_id)
-    return element("p", element("a", marked, href=url, dir="auto"), class_="excerpt")
+def _excerpt(hit: SearchHit) -> Html:
+    """Return the text around the words, as a link to its message."""
+    pieces = (element("mark", piece) if i % 2 else piece for i, piece in enumerate(hit.snippet))
+    url = link_url("session", anchor(hit.message_id), id=hit.session["id"], at=hit.message_id)
+    return element("p", element("a", join(pieces), href=url, dir="auto"), class_="excerpt")

@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,8 @@ class SqliteFile:
 
     def __init__(self, path: Path, schema: Schema, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.path = path
+        self.before_commit: Callable[[sqlite3.Connection], None] | None = None
+        """Completes each transaction that writes, in the same transaction."""
         self._lock = threading.RLock()
         with self._own_errors():
             ensure_private_folder(path.parent)
@@ -82,14 +84,14 @@ class SqliteFile:
 
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a transaction whose statements all see the same state."""
-        return self._transaction("BEGIN")
+        return self._transaction("BEGIN", None)
 
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a transaction that is committed as a whole, or not at all.
 
         Inside another one of the same thread, it is part of that one.
         """
-        return self._transaction("BEGIN IMMEDIATE")
+        return self._transaction("BEGIN IMMEDIATE", self.before_commit)
 
     def truncate_wal(self) -> None:
         """Empty the write-ahead log, which still holds deleted text, unless it is being read."""
@@ -97,7 +99,9 @@ class SqliteFile:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+    def _transaction(
+        self, begin: str, before_commit: Callable[[sqlite3.Connection], None] | None
+    ) -> Iterator[sqlite3.Connection]:
         with self._lock, self._own_errors():
             if self._db.in_transaction:  # begun by this thread, which holds the lock
                 yield self._db
@@ -111,6 +115,8 @@ class SqliteFile:
             self._db.execute(begin)
             try:
                 yield self._db
+                if before_commit:
+                    before_commit(self._db)
                 self._db.execute("COMMIT")
             except BaseException:
                 with suppress(sqlite3.Error):  # on a full disk SQLite has rolled back by itself

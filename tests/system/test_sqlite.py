@@ -200,8 +200,12 @@ def test_every_call_reports_a_damaged_store(store: Store, path: Path) -> None:
     for number in range(50):
         put_message(store, str(number), parts=[text("x" * 4000)])
     store.close()
+    with closing(sqlite3.connect(path)) as db:
+        tables = "SELECT rootpage FROM sqlite_master WHERE name IN ('session', 'message')"
+        pages = [page for (page,) in db.execute(tables)]
     content = bytearray(path.read_bytes())
-    content[4096:] = b"\xa5" * (len(content) - 4096)
+    for page in pages:
+        content[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
     path.write_bytes(content)
     assert quick_check(path) != "ok"
     with Store(path) as damaged:
@@ -213,6 +217,15 @@ def test_every_call_reports_a_damaged_store(store: Store, path: Path) -> None:
             with pytest.raises(OpenSyncError, match="damaged") as named:
                 call()
             assert "Move it away" in named.value.hint
+
+
+def test_store_whose_tables_cannot_be_read_is_called_damaged(path: Path) -> None:
+    Store(path).close()
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
+    with pytest.raises(OpenSyncError, match="damaged") as named:
+        Store(path)
+    assert "Move it away" in named.value.hint
 
 
 def test_lock_timeout_is_a_temporary_failure(path: Path) -> None:

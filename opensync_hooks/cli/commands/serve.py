@@ -18,6 +18,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from opensync_hooks.cli.commands.search import build_index  # noqa: PLC0415
     from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415
     from opensync_hooks.server.server import Server  # noqa: PLC0415 - only this command serves
 
@@ -26,6 +27,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         Store(Folders.from_environ(os.environ).store) as store,
         Server(store, key, arguments.port) as server,
     ):
+        build_index(store)
         print(f"Serving the embedded store on {server.url}; the key is in config.toml.")
         # Flushed, as a pipe or a log would show it only when the server ends.
         print(f"To read your sessions, open  {server.login_url}", flush=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 
 from opensync_hooks import config
 from opensync_hooks.agents import registry
@@ -28,11 +26,11 @@ from opensync_hooks.queue import cooldown
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
 from opensync_hooks.system.formatting import count
+from opensync_hooks.system.moments import parse_moment
 from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
 
 _WAIT_S = 600.0
 _RETRY_INTERVAL_S = 5.0
-_SPAN = re.compile(r"(\d{1,6})([mhdw])")
 _NAMED = (
     SyncState.INCOMPLETE,
     SyncState.NOT_UNDERSTOOD,
@@ -43,7 +41,6 @@ _NAMED = (
 )
 """States that the last line names only if there are such sessions."""
 _ROUNDING = 0.000_001
-_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,14 +74,11 @@ def _jobs(text: str) -> int:
 
 def _since(text: str) -> int:
     """Parse a time span that ends now, or a local date, as ms since 1970."""
-    span = _SPAN.fullmatch(text)
-    if span:
-        return int((time.time() - int(span[1]) * _SECONDS[span[2]]) * 1000)
-    try:
-        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
-    except (ValueError, OverflowError, OSError):
+    moment = parse_moment(text)
+    if moment is None:
         message = f"neither a span such as 7d nor a date such as 2026-01-31: {text!r}"
-        raise argparse.ArgumentTypeError(message) from None
+        raise argparse.ArgumentTypeError(message)
+    return moment
 
 
 def _sync(arguments: argparse.Namespace) -> int:

@@ -21,9 +21,7 @@ MESSAGE_FIELDS = (
     *("id", "externalId", "role", "textContent", "model", "promptTokens"),
     *("completionTokens", "durationMs", "createdAt", "parts"),
 )
-_SESSION = """SELECT *, promptTokens + completionTokens AS totalTokens,
-    (SELECT count(*) FROM message WHERE message.session = session.id) AS messageCount
-    FROM session"""
+_SESSION = "SELECT *, promptTokens + completionTokens AS totalTokens FROM session"
 _DAMAGED_PARTS = [{"type": "text", "content": "[unreadable: this row of the store is damaged]"}]
 
 

@@ -1,53 +1,63 @@
-"""The embedded store as its pages show it: sessions found by words, then message by message.
+"""Sessions of the embedded store by what was said or done in them.
 
-Each query reads little, so that neither a large session nor a long search blocks other threads.
+Ranked by where the words are: in the title or folder, in what was said, in what tools were called
+with and returned, and last in several messages of one session; within each, the newest first. That
+order needs no look at the matches that are not shown, so a frequent word is found as fast as a rare
+one.
 """
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
-from opensync_hooks.destinations.store.reader import (
-    StoreReader,
-    bindable,
-    message_json,
-    session_json,
+from opensync_hooks.destinations.store.listing import (
+    LAST_MESSAGE_AT,
+    MATCHES_SESSION,
+    StoreListing,
+    filter_values,
 )
+from opensync_hooks.destinations.store.reader import bindable
+from opensync_hooks.destinations.store.search_index import SearchIndex
+from opensync_hooks.destinations.store.search_query import SearchQuery, Term
+from opensync_hooks.destinations.store.text_scan import scan
 from opensync_hooks.model import Json
+from opensync_hooks.system.sqlite import SqliteFile
 
-# Not `updatedAt`, which is when a session was stored: perhaps years after its last message.
-_LAST_MESSAGE_AT = """coalesce((SELECT max(message.createdAt) FROM message
-    WHERE message.session = session.id), session.createdAt)"""
-# A parent must be older than its subagent, or sessions that are each other's parent would vanish.
-_MATCHING = f"""SELECT id FROM session
-    WHERE :agent IN ('', source) AND :project IN ('', projectPath)
-    AND (:all OR NOT EXISTS (SELECT 1 FROM session AS parent
-        WHERE parent.externalId = session.parentExternalId
-        AND (parent.createdAt, parent.arrival) < (session.createdAt, session.arrival)))
-    ORDER BY {_LAST_MESSAGE_AT} DESC, arrival DESC"""  # noqa: S608 - our own text
-_SUMMARY = f"""SELECT *, promptTokens + completionTokens AS totalTokens,
-    {_LAST_MESSAGE_AT} AS lastMessageAt,
-    (SELECT count(*) FROM message WHERE message.session = session.id) AS messageCount,
-    (SELECT count(*) FROM session AS child
-        WHERE child.parentExternalId = session.externalId) AS subagentCount
-    FROM session WHERE id = :key OR externalId = :key ORDER BY id = :key DESC"""  # noqa: S608
-_HEAD = "SELECT title, projectPath FROM session WHERE id = ?"
-_TEXTS = """SELECT id, textContent FROM message
-    WHERE session = ? AND textContent IS NOT NULL ORDER BY createdAt, arrival"""
-_POSITION = """SELECT count(*) FROM message, message AS this
-    WHERE this.id = ? AND message.session = this.session
-    AND (message.createdAt, message.arrival) < (this.createdAt, this.arrival)"""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchQuery:
-    """All words have to occur somewhere in the session, in any case; empty fields match all."""
-
-    words: tuple[str, ...] = ()
-    agent: str = ""
-    project: str = ""
+_SNIPPET_WORDS = 24
+_MAX_PIECE = 300
+_MARK, _END_MARK = "\x02", "\x03"
+"""Around the matches of a snippet, while it comes from SQLite."""
+_MAX_CANDIDATES = 500
+"""Messages with the rarest word that are looked at for the other words in the same session."""
+_MATCHES_TIME = """(:after IS NULL OR message.createdAt >= :after)
+    AND (:before IS NULL OR message.createdAt < :before)"""
+_BY_TITLE = f"""SELECT session.id AS session, '' AS message FROM session_search
+    CROSS JOIN session ON session.arrival = session_search.rowid
+    WHERE session_search MATCH :match AND {MATCHES_SESSION}
+    AND (:after IS NULL OR {LAST_MESSAGE_AT} >= :after)
+    AND (:before IS NULL OR session.createdAt < :before)
+    ORDER BY session_search.rowid DESC"""
+# CROSS JOIN: SQLite would read all matches before the first one if it began with the messages.
+_BY_MESSAGE = f"""SELECT session.id AS session, message.id AS message FROM message_search
+    CROSS JOIN message ON message.arrival = message_search.rowid
+    CROSS JOIN session ON session.id = message.session
+    WHERE message_search MATCH :match AND {MATCHES_SESSION} AND {_MATCHES_TIME}
+    ORDER BY message_search.rowid DESC"""
+_SNIPPET = f"""SELECT snippet(message_search, -1, '{_MARK}', '{_END_MARK}', '…', {_SNIPPET_WORDS})
+    FROM message_search WHERE message_search MATCH ?
+    AND rowid = (SELECT arrival FROM message WHERE id = ?)"""
+_COUNT = "SELECT count(*) FROM (SELECT 1 FROM message_search WHERE message_search MATCH ? LIMIT ?)"
+_SPAN = "SELECT min(arrival), max(arrival) FROM message WHERE session = ?"
+_IN_SESSION = """SELECT message.id FROM message_search
+    CROSS JOIN message ON message.arrival = message_search.rowid
+    WHERE message_search MATCH ? AND message_search.rowid BETWEEN ? AND ? AND message.session = ?
+    LIMIT 1"""
+_IN_TITLE = """SELECT 1 FROM session_search WHERE session_search MATCH ?
+    AND rowid = (SELECT arrival FROM session WHERE id = ?)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,83 +65,135 @@ class SearchHit:
     session: Json
     """As `session_summary` returns it."""
     message_id: str = ""
-    """The first message with most of the words; empty if only the title has them."""
-    text: str = ""
-    """That message's text."""
+    """A message with the words, or with most of them; empty if only the title has them."""
+    snippet: tuple[str, ...] = ()
+    """Text around the words; every second piece, from the second one on, is a match."""
 
 
-class StoreSearch(StoreReader):
-    """Adds what the pages need."""
+class StoreSearch(StoreListing):
+    """Adds the search. A SQLite without FTS5 reads all texts instead."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        super().__init__(file)
+        self.search_index = SearchIndex(file)
 
     def search(self, query: SearchQuery, skip: int, limit: int) -> list[SearchHit]:
-        """Return matching sessions, latest message first.
-
-        Without words, a subagent is left out if its parent is in the store.
-        """
-        hits = []
-        for session_id, message_id, text in islice(self._matches(query), skip, skip + limit):
-            session = self.session_summary(session_id)
-            if session:
-                hits.append(SearchHit(session, message_id, text))
-        return hits
-
-    def session_summary(self, id_or_external_id: str) -> Json | None:
-        """Return a session without messages, with `lastMessageAt` and `subagentCount`."""
+        """Return matching sessions; without words and tool, the latest ones."""
+        if not query.as_fts():
+            return [SearchHit(session) for session in self.session_list(query, skip, limit)]
+        if not self.search_index.is_available or not query.is_indexed:
+            return self._scan(query, skip, limit)
         with self._file.reading() as db:
-            row = db.execute(_SUMMARY, {"key": bindable(id_or_external_id)}).fetchone()
-        if row is None:
-            return None
-        return session_json(row) | {name: row[name] for name in ("lastMessageAt", "subagentCount")}
+            hits = islice(_distinct(_ranked(db, query)), skip, skip + limit)
+            rows = [(*hit, _snippet(db, query, hit[1])) for hit in hits]
+        return [
+            SearchHit(session, message_id, snippet)
+            for session_id, message_id, snippet in rows
+            if (session := self.session_summary(session_id))
+        ]
 
-    def agents(self) -> list[str]:
-        """Return every `source` that sessions have."""
-        with self._file.reading() as db:
-            rows = db.execute("SELECT DISTINCT source FROM session WHERE source <> ''")
-            return sorted(str(row["source"]) for row in rows)
+    def _scan(self, query: SearchQuery, skip: int, limit: int) -> list[SearchHit]:
+        words = tuple(term.text for term in query.terms)
+        filters = filter_values(query) | {"tool": bindable(query.tool)}
+        matches = islice(scan(self._file, words, filters), skip, skip + limit)
+        return [
+            SearchHit(session, message_id, excerpt(text, words))
+            for session_id, message_id, text in matches
+            if (session := self.session_summary(session_id))
+        ]
 
-    def message_ids(self, session_id: str, skip: int, limit: int) -> list[str]:
-        """Return ids of a session's messages, by time."""
-        query = """SELECT id FROM message WHERE session = ?
-            ORDER BY createdAt, arrival LIMIT ? OFFSET ?"""
-        with self._file.reading() as db:
-            return [row["id"] for row in db.execute(query, (session_id, limit, skip))]
 
-    def message(self, message_id: str) -> Json | None:
-        """Return one message, with the id of its session as `session`."""
-        query = "SELECT * FROM message WHERE id = ?"
-        with self._file.reading() as db:
-            row = db.execute(query, (bindable(message_id),)).fetchone()
-        return row and {**message_json(row), "session": row["session"]}
+_Match = tuple[str, str]
+"""A session's id and a message's; the latter may be empty."""
 
-    def message_position(self, message_id: str) -> int:
-        """Return how many messages of its session come before this one."""
-        with self._file.reading() as db:
-            return int(db.execute(_POSITION, (bindable(message_id),)).fetchone()[0])
 
-    def _matches(self, query: SearchQuery) -> Iterator[tuple[str, str, str]]:
-        """Yield session id, message id and text of each match."""
-        words = tuple({word.casefold(): None for word in query.words})
-        filters = {"agent": bindable(query.agent), "project": bindable(query.project)}
-        with self._file.reading() as db:
-            rows = db.execute(_MATCHING, {**filters, "all": bool(words)}).fetchall()
-        for row in rows:
-            best = self._best_message(row["id"], words) if words else ("", "")
-            if best is not None:
-                yield row["id"], *best
+def _distinct(matches: Iterator[_Match]) -> Iterator[_Match]:
+    """Yield the first match of each session."""
+    session_ids: set[str] = set()
+    for match in matches:
+        if match[0] not in session_ids:
+            session_ids.add(match[0])
+            yield match
 
-    def _best_message(self, session_id: str, words: tuple[str, ...]) -> tuple[str, str] | None:
-        """Return id and text of the message with most of the words; None if one is missing."""
-        best, most = ("", ""), 0
-        with self._file.reading() as db:
-            head = db.execute(_HEAD, (session_id,)).fetchone() or ()
-            head_text = " ".join(map(str, head)).casefold()
-            missing = {word for word in words if word not in head_text}
-            for message_id, text in db.execute(_TEXTS, (session_id,)):
-                folded = str(text).casefold()
-                present = {word for word in words if word in folded}
-                missing -= present
-                if len(present) > most:
-                    best, most = (str(message_id), str(text)), len(present)
-                if most == len(words):
-                    break
-        return None if missing else best
+
+def _ranked(db: sqlite3.Connection, query: SearchQuery) -> Iterator[_Match]:
+    words = replace(query, tool="").as_fts()
+    if words and not query.tool:
+        yield from _matches(db, _BY_TITLE, query, words)
+    if words:
+        in_text = f"{{text}} : ({words})"
+        tool = replace(query, terms=()).as_fts()
+        yield from _matches(db, _BY_MESSAGE, query, f"{in_text} AND {tool}" if tool else in_text)
+    yield from _matches(db, _BY_MESSAGE, query, query.as_fts())
+    if len(query.terms) > 1:
+        yield from _across_messages(db, query)
+
+
+def _matches(
+    db: sqlite3.Connection, statement: str, query: SearchQuery, match: str
+) -> Iterator[_Match]:
+    values = filter_values(query) | {"match": bindable(match)}
+    for row in db.execute(statement, values):
+        yield row["session"], row["message"]
+
+
+def _across_messages(db: sqlite3.Connection, query: SearchQuery) -> Iterator[_Match]:
+    """Yield sessions that have the words in different messages, or some in the title."""
+    rarest = min(query.terms, key=lambda term: _count(db, term))
+    others = [term for term in query.terms if term is not rarest]
+    narrowed = replace(query, terms=(rarest,))
+    by_message = _matches(db, _BY_MESSAGE, narrowed, narrowed.as_fts())
+    by_title = _matches(db, _BY_TITLE, narrowed, rarest.as_fts())
+    for session_id, message_id in _distinct(islice(chain(by_message, by_title), _MAX_CANDIDATES)):
+        span = db.execute(_SPAN, (session_id,)).fetchone()
+        matching_ids = [_find_in_session(db, term, session_id, *span) for term in others]
+        if None not in matching_ids:
+            yield session_id, next(filter(None, (message_id, *matching_ids)), "")
+
+
+def _count(db: sqlite3.Connection, term: Term) -> int:
+    """Return in how many messages the term occurs, or `_MAX_CANDIDATES` if those are more."""
+    return int(db.execute(_COUNT, (bindable(term.as_fts()), _MAX_CANDIDATES)).fetchone()[0])
+
+
+def _find_in_session(
+    db: sqlite3.Connection, term: Term, session_id: str, first: int, last: int
+) -> str | None:
+    """Return the message that has the term, an empty text if the title has it, or None."""
+    match = bindable(term.as_fts())
+    row = db.execute(_IN_SESSION, (match, first, last, session_id)).fetchone()
+    if row is None and db.execute(_IN_TITLE, (match, session_id)).fetchone():
+        return ""
+    return row and str(row["id"])
+
+
+def _snippet(db: sqlite3.Connection, query: SearchQuery, message_id: str) -> tuple[str, ...]:
+    """Return the text around the words in a message; of all of them or, if that fails, of any."""
+    if not message_id:
+        return ()
+    words = replace(query, tool="").as_fts()
+    for match in (words, query.as_fts(), " OR ".join(map(Term.as_fts, query.terms))):
+        row = match and db.execute(_SNIPPET, (bindable(match), message_id)).fetchone()
+        if row:
+            text = " ".join(str(row[0]).split())
+            return tuple(map(_shortened, text.replace(_END_MARK, _MARK).split(_MARK)))
+    return ()
+
+
+def _shortened(piece: str) -> str:
+    """Cut the middle out of a piece of a snippet: a word of encoded data may have any length."""
+    if len(piece) <= _MAX_PIECE:
+        return piece
+    return f"{piece[: _MAX_PIECE // 2]}…{piece[-_MAX_PIECE // 2 :]}"
+
+
+def excerpt(text: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the text around the first word that occurs, in pieces as of a snippet."""
+    match = re.search("|".join(map(re.escape, words)) or "$", text, re.IGNORECASE)
+    start, end = match.span() if match else (0, 0)
+    first, last = max(0, start - 80), end + 160
+    return (
+        ("…" if first else "") + text[first:start],
+        text[start:end],
+        text[end:last] + ("…" if last < len(text) else ""),
+    )

@@ -97,6 +97,8 @@ class Store(StoreSearch):
             row = _row(db, "session", external_id)
             if row:
                 db.execute("DELETE FROM session WHERE id = ?", (row["id"],))
+        if row:
+            self.search_index.purge()
         self._file.truncate_wal()
         return row is not None
 
@@ -167,7 +169,7 @@ def _new_id() -> str:
 
 
 def _row(db: sqlite3.Connection, table: str, external_id: str) -> Json | None:
-    query = f"SELECT * FROM {table} WHERE externalId = ?"  # noqa: S608 - the table is our own text
+    query = f"SELECT * FROM {table} WHERE externalId = ?"
     row = db.execute(query, (external_id,)).fetchone()
     return dict(row) if row else None
 
@@ -177,7 +179,7 @@ def _save(db: sqlite3.Connection, table: str, columns: tuple[str, ...], row: Jso
     values = ", ".join("?" * len(columns))
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
     db.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"  # noqa: S608 - our own text
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"
         f" ON CONFLICT (externalId) DO UPDATE SET {changes}",
         [row.get(name) for name in columns],
     )

@@ -1,0 +1,97 @@
+"""The embedded store as its pages show it: a list of sessions, then message by message.
+
+Each query reads little, so that a large session blocks no other thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opensync_hooks.destinations.store.reader import (
+    StoreReader,
+    bindable,
+    message_json,
+    session_json,
+)
+from opensync_hooks.destinations.store.search_query import SearchQuery
+from opensync_hooks.model import Json
+
+# Not `updatedAt`, which is when a session was stored: perhaps years after its last message.
+LAST_MESSAGE_AT = "coalesce(session.lastMessageAt, session.createdAt)"
+MATCHES_SESSION = """(:agent = '' OR substr(session.source, 1, length(:agent)) = :agent)
+    AND (:project = '' OR session.projectPath = :project
+        OR session.projectName = :project COLLATE NOCASE)"""
+_WITH_MESSAGES_THEN = f"""(:after IS NULL OR {LAST_MESSAGE_AT} >= :after)
+    AND (:before IS NULL OR session.createdAt < :before)"""
+# A parent must be older than its subagent, or sessions that are each other's parent would vanish.
+_LIST = f"""SELECT id FROM session WHERE {MATCHES_SESSION} AND {_WITH_MESSAGES_THEN}
+    AND NOT EXISTS (SELECT 1 FROM session AS parent
+        WHERE parent.externalId = session.parentExternalId
+        AND (parent.createdAt, parent.arrival) < (session.createdAt, session.arrival))
+    ORDER BY {LAST_MESSAGE_AT} DESC, arrival DESC LIMIT :limit OFFSET :skip"""
+_SUMMARY = f"""SELECT *, promptTokens + completionTokens AS totalTokens,
+    {LAST_MESSAGE_AT} AS lastMessageTime,
+    (SELECT count(*) FROM session AS child
+        WHERE child.parentExternalId = session.externalId) AS subagentCount
+    FROM session WHERE id = :key OR externalId = :key ORDER BY id = :key DESC"""
+_POSITION = """SELECT count(*) FROM message, message AS this
+    WHERE this.id = ? AND message.session = this.session
+    AND (message.createdAt, message.arrival) < (this.createdAt, this.arrival)"""
+
+
+class StoreListing(StoreReader):
+    """Adds what the pages need."""
+
+    def session_list(self, query: SearchQuery, skip: int, limit: int) -> list[Json]:
+        """Return the sessions that pass the query's filters, latest message first.
+
+        A subagent is left out if its parent is in the store.
+        """
+        bounds = {"skip": skip, "limit": limit}
+        with self._file.reading() as db:
+            ids = [row["id"] for row in db.execute(_LIST, filter_values(query) | bounds)]
+        return [session for session in map(self.session_summary, ids) if session]
+
+    def session_summary(self, id_or_external_id: str) -> Json | None:
+        """Return a session without messages, with `lastMessageAt` and `subagentCount`."""
+        with self._file.reading() as db:
+            row = db.execute(_SUMMARY, {"key": bindable(id_or_external_id)}).fetchone()
+        if row is None:
+            return None
+        counts = {"lastMessageAt": row["lastMessageTime"], "subagentCount": row["subagentCount"]}
+        return session_json(row) | counts
+
+    def agents(self) -> list[str]:
+        """Return every `source` that sessions have."""
+        with self._file.reading() as db:
+            rows = db.execute("SELECT DISTINCT source FROM session WHERE source <> ''")
+            return sorted(str(row["source"]) for row in rows)
+
+    def message_ids(self, session_id: str, skip: int, limit: int) -> list[str]:
+        """Return ids of a session's messages, by time."""
+        query = """SELECT id FROM message WHERE session = ?
+            ORDER BY createdAt, arrival LIMIT ? OFFSET ?"""
+        with self._file.reading() as db:
+            return [row["id"] for row in db.execute(query, (session_id, limit, skip))]
+
+    def message(self, message_id: str) -> Json | None:
+        """Return one message, with the id of its session as `session`."""
+        query = "SELECT * FROM message WHERE id = ?"
+        with self._file.reading() as db:
+            row = db.execute(query, (bindable(message_id),)).fetchone()
+        return row and {**message_json(row), "session": row["session"]}
+
+    def message_position(self, message_id: str) -> int:
+        """Return how many messages of its session come before this one."""
+        with self._file.reading() as db:
+            return int(db.execute(_POSITION, (bindable(message_id),)).fetchone()[0])
+
+
+def filter_values(query: SearchQuery) -> dict[str, Any]:
+    """Return the values of `MATCHES_SESSION` and of the bounds in time."""
+    return {
+        "agent": bindable(query.agent),
+        "project": bindable(query.project),
+        "after": query.after,
+        "before": query.before,
+    }
