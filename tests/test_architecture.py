@@ -47,6 +47,8 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+FORKS = {("agents.kilo", "opencode")}
+"""A fork is described by what it has in common with its origin, whose reader it shares."""
 NAMES_AGENTS = {"agents.registry", "setup.npm_plugins", "destinations.store.store"}
 """The list itself; npm packages that serve one agent each; and OpenSync's own names for agents."""
 
@@ -183,7 +185,7 @@ def test_only_an_agents_own_folder_and_the_registry_name_it(name: str) -> None:
         return
     for agent in registry.AGENTS:
         package = agent.registration.script.removesuffix(".py")
-        if name in modules_in(f"agents.{package}"):
+        if name in modules_in(f"agents.{package}") or (name, package) in FORKS:
             continue
         names = {agent.name, agent.label, package, agent.description.opensync_name} - {""}
         pattern = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, names))})(?![\w-])")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from opensync_hooks.agents import claude_code, cursor, opencode
+from opensync_hooks.agents import claude_code, cursor, kilo, opencode
 from opensync_hooks.agents.census import Census, TakeCensus
 from opensync_hooks.agents.claude_code.census import take_census as take_claude_code_census
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
@@ -80,6 +80,13 @@ AGENTS = (
         take_claude_code_census,
     ),
     Agent(
+        kilo.DESCRIPTION,
+        partial(OpenCodeSource.from_environ, product=kilo.KILO),
+        OpenCodeRegistration(kilo.KILO),
+        partial(take_opencode_census, name=kilo.DESCRIPTION.name),
+        partial(inspect_opencode_storage, product=kilo.KILO),
+    ),
+    Agent(
         opencode.DESCRIPTION,
         OpenCodeSource.from_environ,
         OpenCodeRegistration(),
@@ -141,6 +148,7 @@ def find(session: str, agent: str | None = None) -> tuple[Source, Located] | Non
     """
     failure: SourceError | None = None
     # Claude Code comes last: it takes any file that ends in `.jsonl`, where Cursor knows its own.
+    # Kilo Code comes after OpenCode, which has more exported files.
     for candidate in reversed([*all_sources()]):
         try:
             located = candidate.find(session) if agent in (None, candidate.agent) else None

@@ -171,7 +171,7 @@ def test_settings_file_that_cannot_be_changed_stops_before_anything_is_built(
     error = capsys.readouterr().err
     assert "settings.json: not valid JSON (line 1" in error
     assert "\nhint: " in error
-    assert error.endswith("; --agents opencode,cursor leaves Claude Code out\n")
+    assert error.endswith("; --agents kilo,opencode,cursor leaves Claude Code out\n")
 
 
 def test_installation_continues_in_the_private_environment(

@@ -87,6 +87,9 @@ class Machine:
     def snapshot(self) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in (self.claude, self.cursor, self.opencode)}
 
+    def registered(self) -> list[str]:
+        return [agent.name for agent in AGENTS if agent.registration.state(self.env.get).events]
+
     def old_hooks(self) -> list[str]:
         names = ("claude-code-sync", "cursor-sync", "opencode-sync-plugin")
         text = b"".join(self.snapshot().values()).decode()
@@ -129,7 +132,7 @@ def test_take_over_uses_the_login_and_removes_all_three(
     assert machine.old_hooks() == []
     loaded = config.load(machine.env)
     assert (loaded.url, loaded.api_key) == server
-    assert all(agent.registration.state(machine.env.get).events for agent in AGENTS)
+    assert machine.registered() == ["claude-code", "opencode", "cursor"]
     hooks = json.loads(machine.claude.read_text())["hooks"]
     assert sorted(hooks) == ["SessionEnd", "Stop"]
     assert hooks["Stop"][0] == {"hooks": [{"type": "command", "command": "say done"}]}
@@ -248,7 +251,7 @@ def test_unreadable_settings_of_ours_keep_no_hook_from_being_registered(
     machine.write(settings, "url = ")
     settings.chmod(0o600)
     assert machine.install(*argv) == 0
-    assert all(agent.registration.state(machine.env.get).events for agent in AGENTS)
+    assert machine.registered() == ["claude-code", "opencode", "cursor"]
     assert len(machine.old_hooks()) == 3
     assert settings.read_text() == "url = "
 

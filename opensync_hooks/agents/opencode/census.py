@@ -49,32 +49,39 @@ class _Copy:
 
 
 def take_census(
-    session_id: str, path: Path, environ: Mapping[str, str], home: str
+    session_id: str,
+    path: Path,
+    environ: Mapping[str, str],
+    home: str,
+    name: str = "opencode",
 ) -> Iterator[Census]:
-    """Yield the census of a session, then those of its subagents. Raises SourceError."""
-    data = Path(environ.get("XDG_DATA_HOME") or f"{home}/.local/share") / "opencode"
-    databases = list(_databases(environ, data))
+    """Yield the census of a session, then those of its subagents. Raises SourceError.
+
+    `name` is what the folder, the database and the variables of a fork are called.
+    """
+    data = Path(environ.get("XDG_DATA_HOME") or f"{home}/.local/share") / name
+    databases = list(_databases(environ, data, name))
     family: dict[str, _Copy] = {}
     pending = [session_id]
-    for name in pending:
-        in_databases = (copy for file in databases for copy in _copies_in(file, name, path))
-        copies = [*in_databases, *_tree_copies(data, name), *_exported_copies(path, name)]
+    for member in pending:
+        in_databases = (copy for file in databases for copy in _copies_in(file, member, path))
+        copies = [*in_databases, *_tree_copies(data, member), *_exported_copies(path, member)]
         best = max(copies, key=lambda copy: (copy.messages.has_words, copy.newest), default=None)
         main = family.get(session_id, best)
         if best and main and best.root == main.root:  # a child elsewhere is its own session
-            family[name] = best
+            family[member] = best
             fresh = [child for child in sorted(set(best.children)) if child not in pending]
             pending += fresh[: _MAX_FAMILY - len(pending)]
-    for name, copy in family.items():
-        yield copy.tally.census(name, len(family) - 1 if name == session_id else 0)
+    for member, copy in family.items():
+        yield copy.tally.census(member, len(family) - 1 if member == session_id else 0)
 
 
-def _databases(environ: Mapping[str, str], data: Path) -> Iterator[Path]:
-    custom = environ.get("OPENCODE_DB")
-    paths = (
-        [data / custom] if custom else [data / "opencode.db", *sorted(data.glob("opencode-*.db"))]
-    )
-    if not custom and environ.get("OPENCODE_DISABLE_CHANNEL_DB", "").lower() in ("1", "true"):
+def _databases(environ: Mapping[str, str], data: Path, name: str) -> Iterator[Path]:
+    custom = environ.get(f"{name.upper()}_DB")
+    others = sorted({*data.glob(f"{name}-*.db"), *data.glob("opencode-*.db")})
+    paths = [data / custom] if custom else [data / f"{name}.db", *others]
+    disables_channels = environ.get(f"{name.upper()}_DISABLE_CHANNEL_DB", "").lower()
+    if not custom and disables_channels in ("1", "true"):
         paths = paths[:1]
     return (path for path in paths if is_file(path))
 

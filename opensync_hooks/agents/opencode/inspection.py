@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from opensync_hooks.agents.opencode import locations
+from opensync_hooks.agents.opencode import OPENCODE, locations
 from opensync_hooks.agents.opencode.copies import CopyFinder
+from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.agents.source import StorageRemark
 
 
-def inspect_opencode_storage(environ: Mapping[str, str], home: str) -> Iterator[StorageRemark]:
-    finder = CopyFinder(locations.layouts(environ, home))
+def inspect_opencode_storage(
+    environ: Mapping[str, str], home: str, product: Product = OPENCODE
+) -> Iterator[StorageRemark]:
+    finder = CopyFinder(locations.layouts(environ, home, product))
     sources: dict[tuple[str, ...], Counter[str]] = {}
     for copied in finder.sessions():
         labels = [layout.label for layout in copied.layouts]

@@ -6,7 +6,9 @@ where the registry refuses connections, minutes where a firewall swallows them. 
 package. OpenCode takes it as installed if these exist:
 
     package-lock.json                      names the package among the dependencies of the folder
-    node_modules/@opencode-ai/plugin/      ours; it is replaced by the package once one imports it
+    node_modules/@opencode-ai/plugin/      ours; the first plugin that imports it has it installed
+
+A fork has a package of its own name.
 
 The files are made only where there is neither a package nor a lock file, and no package.json that
 asks for another package. OpenCode's own .gitignore covers them.
@@ -21,87 +23,93 @@ from pathlib import Path
 
 from opensync_hooks.agents.json_access import decode_dict, get_dict
 from opensync_hooks.agents.opencode import plugin_list
+from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.hook import paths
 
-PACKAGE = "@opencode-ai/plugin"
 _MARK = "opensync-hooks: a placeholder, removed by its uninstall"
 _LOCK = "package-lock.json"
-_FOLDER = "node_modules/@opencode-ai/plugin"
-_PRUNE = len(Path(_FOLDER).parts)
-
-_MANIFEST = {
-    "description": _MARK,
-    "name": PACKAGE,
-    "version": "0.0.0",
-    "type": "module",
-    "exports": {".": "./index.js", "./*": "./index.js"},
-}
-_LOCK_CONTENT = {
-    "//": _MARK,
-    "lockfileVersion": 3,
-    "packages": {"": {"dependencies": {PACKAGE: "*"}}},
-}
-_MODULE = f"""// {_MARK}
-// Another plugin needs {PACKAGE}: install it now, with the Bun that OpenCode itself is made of.
+_FOLDERS_OF_OURS = 3
+"""node_modules, the scope of the package, and the package."""
+_MODULE = """// %(mark)s
+// Another plugin needs %(package)s: install it now, with the Bun that OpenCode itself is made of.
 // Without the lock file, OpenCode replaces it with the version of its own at the next start.
-import {{ spawnSync }} from "node:child_process"
-import {{ rmSync }} from "node:fs"
-import {{ fileURLToPath }} from "node:url"
+import { spawnSync } from "node:child_process"
+import { rmSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 
 const cwd = fileURLToPath(new URL("../../..", import.meta.url))
-rmSync(`${{cwd}}/{_LOCK}`, {{ force: true }})
-const env = {{ ...process.env, BUN_BE_BUN: "1" }}
-spawnSync(process.execPath, ["add", "{PACKAGE}"], {{ cwd, env, stdio: "ignore", timeout: 60_000 }})
+rmSync(`${cwd}/%(lock)s`, { force: true })
+const env = { ...process.env, BUN_BE_BUN: "1" }
+spawnSync(process.execPath, ["add", "%(package)s"], { cwd, env, stdio: "ignore", timeout: 60_000 })
 let real
-try {{
+try {
   real = await import("./dist/index.js")
-}} catch {{
-  const failure = "@opencode-ai/plugin could not be installed"
-  throw new Error(`${{failure}}: check the network, then restart OpenCode`)
-}}
+} catch {
+  throw new Error("%(package)s could not be installed: check the network, then restart %(label)s")
+}
 export const tool = real.tool
 """
 
 
-def plan(env: paths.Lookup) -> FileChange | None:
+def plan(product: Product, env: paths.Lookup) -> FileChange | None:
     """Plan the next missing file; the lock file, which makes the others count, comes last."""
-    for folder in _folders(env):
-        for path, content in _files(folder) if _is_free(folder) else ():
+    for folder in _folders(product, env):
+        for path, content in _files(product, folder) if _is_free(product, folder) else ():
             before = read(path)
             if before != content:
                 return FileChange(path, before, content)
     return None
 
 
-def plan_removal(env: paths.Lookup) -> FileChange | None:
-    for folder in _folders(env):
-        for path, _ in reversed(_files(folder)):
+def plan_removal(product: Product, env: paths.Lookup) -> FileChange | None:
+    for folder in _folders(product, env):
+        for path, _ in reversed(_files(product, folder)):
             content = read(path)
             if content is not None and _is_ours(content):
-                return FileChange(path, content, None, prune=0 if path.name == _LOCK else _PRUNE)
+                prune = 0 if path.name == _LOCK else _FOLDERS_OF_OURS
+                return FileChange(path, content, None, prune=prune)
     return None
 
 
-def lacking_folders(env: paths.Lookup) -> Iterator[Path]:
+def lacking_folders(product: Product, env: paths.Lookup) -> Iterator[Path]:
     """Yield the folders with neither the package nor the placeholder."""
-    for folder in _folders(env):
-        if not (folder / _FOLDER).is_dir():
+    for folder in _folders(product, env):
+        if not _package_folder(product, folder).is_dir():
             yield folder
 
 
-def _folders(env: paths.Lookup) -> Iterator[Path]:
+def _folders(product: Product, env: paths.Lookup) -> Iterator[Path]:
     """Yield where OpenCode would install the package: the folders that exist and may be written."""
-    for folder in plugin_list.config_folders(env):
+    for folder in plugin_list.config_folders(product, env):
         if folder.is_dir() and os.access(folder, os.W_OK):
             yield folder
 
 
-def _files(folder: Path) -> list[tuple[Path, bytes]]:
+def _package_folder(product: Product, folder: Path) -> Path:
+    return folder / "node_modules" / product.npm_package
+
+
+def _files(product: Product, folder: Path) -> list[tuple[Path, bytes]]:
+    package = product.npm_package
+    names = {"mark": _MARK, "package": package, "lock": _LOCK, "label": product.description.label}
+    manifest = {
+        "description": _MARK,
+        "name": package,
+        "version": "0.0.0",
+        "type": "module",
+        "exports": {".": "./index.js", "./*": "./index.js"},
+    }
+    lock = {
+        "//": _MARK,
+        "lockfileVersion": 3,
+        "packages": {"": {"dependencies": {package: "*"}}},
+    }
+    package_folder = _package_folder(product, folder)
     return [
-        (folder / _FOLDER / "index.js", _MODULE.encode()),
-        (folder / _FOLDER / "package.json", _encode(_MANIFEST)),
-        (folder / _LOCK, _encode(_LOCK_CONTENT)),
+        (package_folder / "index.js", (_MODULE % names).encode()),
+        (package_folder / "package.json", _encode(manifest)),
+        (folder / _LOCK, _encode(lock)),
     ]
 
 
@@ -109,15 +117,14 @@ def _encode(value: object) -> bytes:
     return f"{json.dumps(value, indent=2)}\n".encode()
 
 
-def _is_free(folder: Path) -> bool:
+def _is_free(product: Product, folder: Path) -> bool:
     """Whether nothing but our own files is there, and the user's package.json asks for nothing."""
-    existing = [read(path) for path, _ in _files(folder)]
+    existing = [read(path) for path, _ in _files(product, folder)]
     is_ours = all(content is None or _is_ours(content) for content in existing)
     has_node_modules = (folder / "node_modules").exists() and existing[0] is None
-    manifest = read(folder / "package.json") or b"{}"
-    value = decode_dict(manifest)
-    is_manifest_silent = value is not None and not any(
-        set(get_dict(value, name)) - {PACKAGE}
+    manifest = decode_dict(read(folder / "package.json") or b"{}")
+    is_manifest_silent = manifest is not None and not any(
+        set(get_dict(manifest, name)) - {product.npm_package}
         for name in ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies")
     )
     return is_ours and not has_node_modules and is_manifest_silent

@@ -10,32 +10,32 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents.json_access import get_list
+from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.agents.settings_files import jsonc_edit
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.hook import paths
 
-_FILE_NAMES = ("config.json", "opencode.json", "opencode.jsonc")
 _BOM = "\ufeff"
 
 
-def settings_files(env: paths.Lookup) -> Iterator[Path]:
+def settings_files(product: Product, env: paths.Lookup) -> Iterator[Path]:
     """Yield the settings files of the user; a project's own belong to its team."""
-    for folder in config_folders(env):
-        yield from (folder / name for name in _FILE_NAMES)
-    custom = env("OPENCODE_CONFIG")
+    for folder in config_folders(product, env):
+        yield from (folder / name for name in product.settings_files)
+    custom = env(product.variable("CONFIG"))
     if custom:
         yield Path(custom)
 
 
-def config_folders(env: paths.Lookup) -> list[Path]:
-    """Return the folders of the user in which OpenCode looks for settings and plugins."""
+def config_folders(product: Product, env: paths.Lookup) -> list[Path]:
+    """Return the folders of the user in which the program looks for settings and plugins."""
     home = paths.home(env)
     folders = [
-        Path(env("XDG_CONFIG_HOME") or f"{home}/.config", "opencode"),
-        Path(home, ".opencode"),
+        Path(env("XDG_CONFIG_HOME") or f"{home}/.config", product.folder),
+        *(Path(home, name) for name in product.home_folders),
     ]
-    custom = env("OPENCODE_CONFIG_DIR")
+    custom = env(product.variable("CONFIG_DIR"))
     return [*folders, Path(custom)] if custom else folders
 
 

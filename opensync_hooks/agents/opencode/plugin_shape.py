@@ -3,7 +3,8 @@
     functions only               1.2.10 and older, which do not start with a default object, to 1.18
     and a default object         1.2.11 and newer; 2.x loads nothing else
 
-An unknown version may be a new one, so the default object is left out only for a known old one.
+An unknown version may be a new one, so the default object is left out only for a known old one. A
+fork counts its versions anew (`Product`).
 """
 
 from __future__ import annotations
@@ -13,59 +14,61 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 
-from opensync_hooks.agents.opencode import DESCRIPTION, locations
+from opensync_hooks.agents.opencode import locations
 from opensync_hooks.agents.opencode.database import newest_version
+from opensync_hooks.agents.opencode.product import Product, Version
 from opensync_hooks.agents.settings_files.registration import find_programs
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import paths
 
-Version = tuple[int, ...]
 _DEFAULT_EXPORT = re.compile(r"^export default .*\n", re.MULTILINE)
-_FIRST_WITH_DEFAULT = (1, 2, 11)
-_FIRST_WITHOUT_FUNCTIONS = (2,)
 _LAST_TREE = (1, 1)
 """1.2 and newer keep sessions in a database, which they create when they start."""
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
-def shaped(plugin: str, env: paths.Lookup) -> str:
+def shaped(plugin: str, product: Product, env: paths.Lookup) -> str:
     """Return the plugin in the shape for the oldest OpenCode here."""
-    version = _program_version(env) or _stored_version(env)
-    return _DEFAULT_EXPORT.sub("", plugin) if _is_old(version) else plugin
+    version = _program_version(product, env) or _stored_version(product, env)
+    return _DEFAULT_EXPORT.sub("", plugin) if _is_old(version, product) else plugin
 
 
-def misfit(plugin: str, env: paths.Lookup) -> str:
+def misfit(plugin: str, product: Product, env: paths.Lookup) -> str:
     """Return why the OpenCode here does not load this plugin; empty if it does.
 
     The programs are asked only where the database leaves doubts: that takes a second.
     """
-    stored = _stored_version(env)
+    stored = _stored_version(product, env)
+    label = product.description.label
     if _DEFAULT_EXPORT.search(plugin):
-        version = (_program_version(env) or stored) if stored is None or _is_old(stored) else None
-        return _reason(version, "does not start with it") if _is_old(version) else ""
-    version = stored or max(_versions(env), default=None)
-    is_refused = version is not None and version >= _FIRST_WITHOUT_FUNCTIONS
-    return _reason(version, "does not load it") if is_refused else ""
+        is_doubtful = stored is None or _is_old(stored, product)
+        version = (_program_version(product, env) or stored) if is_doubtful else None
+        is_fatal = _is_old(version, product)
+        return _reason(label, version, "does not start with it") if is_fatal else ""
+    version = stored or max(_versions(product, env), default=None)
+    first = product.first_without_functions
+    is_refused = version is not None and first is not None and version >= first
+    return _reason(label, version, "does not load it") if is_refused else ""
 
 
-def programs(env: paths.Lookup) -> Iterator[str]:
-    return find_programs(env, ("opencode", "opencode2"), ".opencode/bin")
+def programs(product: Product, env: paths.Lookup) -> Iterator[str]:
+    return find_programs(env, product.programs, f"{product.home_folders[0]}/bin")
 
 
-def _is_old(version: Version | None) -> bool:
-    return version is not None and version < _FIRST_WITH_DEFAULT
+def _is_old(version: Version | None, product: Product) -> bool:
+    return version is not None and version < product.first_with_default_export
 
 
-def _reason(version: Version | None, problem: str) -> str:
-    return f"OpenCode {'.'.join(map(str, version or ()))} {problem} in this form"
+def _reason(label: str, version: Version | None, problem: str) -> str:
+    return f"{label} {'.'.join(map(str, version or ()))} {problem} in this form"
 
 
-def _program_version(env: paths.Lookup) -> Version | None:
-    return min(_versions(env), default=None)
+def _program_version(product: Product, env: paths.Lookup) -> Version | None:
+    return min(_versions(product, env), default=None)
 
 
-def _versions(env: paths.Lookup) -> list[Version]:
-    return [version for program in programs(env) if (version := _ask(program))]
+def _versions(product: Product, env: paths.Lookup) -> list[Version]:
+    return [version for program in programs(product, env) if (version := _ask(program))]
 
 
 @cache
@@ -87,12 +90,13 @@ def _parse(text: str) -> Version | None:
     return version if any(version) else None
 
 
-def _stored_version(env: paths.Lookup) -> Version | None:
+def _stored_version(product: Product, env: paths.Lookup) -> Version | None:
     """Return the version that wrote the newest session; None if nothing tells."""
-    environ = {name: value for name in DESCRIPTION.variables if (value := env(name))}
-    data = locations.data_folder(environ, paths.home(env))
+    names = product.description.variables
+    environ = {name: value for name in names if (value := env(name))}
+    data = locations.data_folder(environ, paths.home(env), product)
     newest: tuple[int, Version | None] | None = None
-    for path in locations.databases(environ, data):
+    for path in locations.databases(environ, data, product):
         try:
             created_at, text = newest_version(path)
         except SourceError:

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from opensync_hooks.agents import titles
 from opensync_hooks.agents.json_access import get_int, get_str
-from opensync_hooks.agents.opencode import DESCRIPTION
 from opensync_hooks.agents.opencode.layouts import SessionHeader, StoredMessage, StoredSession
 from opensync_hooks.agents.opencode.messages import MessageConverter
 from opensync_hooks.agents.opencode.usage import charge_of
@@ -28,7 +27,7 @@ _WITHOUT_WORDS = Skipped("unreadable", "session without its words")
 T = TypeVar("T")
 
 
-def read_session(stored: StoredSession) -> Session:
+def read_session(stored: StoredSession, agent: str) -> Session:
     header, skipped = stored.header, Counter(stored.skipped)
     converter = MessageConverter(skipped)
     messages: list[Message] = []
@@ -52,7 +51,7 @@ def read_session(stored: StoredSession) -> Session:
     ]
     return Session(
         id=header.id,
-        agent=DESCRIPTION.name,
+        agent=agent,
         messages=tuple(messages),
         charges=tuple(charges),
         title=_title(header, messages),

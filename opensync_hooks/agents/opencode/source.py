@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from opensync_hooks.agents.json_access import get_str
-from opensync_hooks.agents.opencode import DESCRIPTION, exports, locations
+from opensync_hooks.agents.opencode import OPENCODE, exports, locations
 from opensync_hooks.agents.opencode.copies import CopyFinder
 from opensync_hooks.agents.opencode.layouts import (
     UNREADABLE_MESSAGE,
@@ -24,6 +24,7 @@ from opensync_hooks.agents.opencode.layouts import (
     fingerprint,
 )
 from opensync_hooks.agents.opencode.messages import injected_id
+from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.agents.opencode.sessions import read_session
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
@@ -40,17 +41,24 @@ QUIET_S = 0.5
 
 
 class OpenCodeSource:
-    agent = DESCRIPTION.name
+    """The sessions of OpenCode, or of a fork of it."""
 
     def __init__(
-        self, layouts: Callable[[], list[StorageLayout]], *, now: Callable[[], float] = time.time
+        self,
+        layouts: Callable[[], list[StorageLayout]],
+        agent: str = OPENCODE.description.name,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self.agent = agent
         self._layouts = layouts
         self._now = now
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str], home: str) -> OpenCodeSource:
-        return cls(lambda: locations.layouts(environ, home))
+    def from_environ(
+        cls, environ: Mapping[str, str], home: str, product: Product = OPENCODE
+    ) -> OpenCodeSource:
+        return cls(lambda: locations.layouts(environ, home, product), product.description.name)
 
     def parse_event(self, payload: Json) -> HookEvent | None:
         session_id = get_str(payload, "session_id")
@@ -111,12 +119,12 @@ class OpenCodeSource:
         family = finder.family(located.session_id)
         if family:
             for copied, stored in finder.load(family):
-                session = read_session(stored)
+                session = read_session(stored, self.agent)
                 is_partial = self._is_in_mid_turn(session, copied.layouts[0])
                 stored_ids = None if finder.failures else _stored_ids(stored)
                 yield replace(session, is_partial=is_partial, stored_ids=stored_ids)
         elif exports.stamp_of(located.path):
-            yield read_session(exports.load_file(located.path))
+            yield read_session(exports.load_file(located.path), self.agent)
         else:
             raise SourceError(f"{located.path}: {located.session_id} is no longer there.")
 

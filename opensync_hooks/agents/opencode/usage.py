@@ -23,13 +23,22 @@ def charge_of(message: StoredMessage, version: str | None = None) -> Charge | No
     else:
         usage = usage_of(get_dict(message.info, "tokens"), apart=apart)
     info = message.info or {}
-    cost = get_float(info, "cost")
+    cost = _own_cost(message)
     if usage == Usage() and not cost:
         return None
     if not cost and info.get("unpriced"):
         cost = None
     at = get_int(info, "time", "created")
     return Charge(_call_id(info), get_str(info, "modelID"), usage, cost, at=at)
+
+
+def _own_cost(message: StoredMessage) -> float | None:
+    """Return the cost of the message's own calls; a fork adds that of the subagents it started."""
+    has_subagent = any(get_str(part, "state", "metadata", "sessionId") for part in message.parts)
+    if not has_subagent:
+        return get_float(message.info, "cost")
+    steps = (part for part in message.parts if part.get("type") == "step-finish")
+    return sum(get_float(step, "cost") or 0 for step in steps)
 
 
 def _counts_reasoning_apart(version: str | None) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.opencode import placeholder_package
+from opensync_hooks.agents.opencode import OPENCODE, placeholder_package
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.settings_files import file_change
 
@@ -79,11 +79,11 @@ def test_uninstall_removes_every_trace(folder: Folder) -> None:
 def test_lock_file_is_written_last_and_removed_first(folder: Folder) -> None:
     """What is left when the installation is killed never claims a package that is not there."""
     placed: list[str] = []
-    while change := placeholder_package.plan(folder.env.get):
+    while change := placeholder_package.plan(OPENCODE, folder.env.get):
         change.apply()
         placed.append(change.path.name)
     assert placed == ["index.js", "package.json", "package-lock.json"]
-    removal = placeholder_package.plan_removal(folder.env.get)
+    removal = placeholder_package.plan_removal(OPENCODE, folder.env.get)
     assert removal
     assert removal.path.name == "package-lock.json"
 

@@ -36,7 +36,8 @@ from tests.transcripts import TranscriptWriter
 
 CANARY = "CanaryOfContent"
 CHECKS = (
-    *("settings", "Claude Code hooks", "OpenCode hooks", "Cursor hooks", "double hooks"),
+    *("settings", "Claude Code hooks", "Kilo Code hooks", "OpenCode hooks", "Cursor hooks"),
+    "double hooks",
     *("permissions", "disk", "ledger", "embedded store", "queue", "secrets"),
     *("destination", "network", "cooldown", "quarantine", "reading", "last error"),
     "retention",
