@@ -14,7 +14,8 @@ from opensync_hooks.config import Config, load
 from opensync_hooks.config.credentials import mask_key
 from opensync_hooks.delivery import factory
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
-from opensync_hooks.ledger import accounts, losses
+from opensync_hooks.ledger import accounts, catch_up, losses
+from opensync_hooks.ledger.catch_up import CaughtUpSession
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.summary import (
     DeficientSession,
@@ -59,6 +60,19 @@ class AgentStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CatchUpStatus:
+    """The sessions that changed without a hook."""
+
+    enabled: bool
+    delivered: int
+    """Sessions of which messages were sent because of it."""
+    last: int | None
+    """When the latest of these was noticed, in ms since 1970."""
+    failed: tuple[tuple[str, str], ...]
+    """Agent and id of each that could not be delivered completely."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything that `status` shows. Times are ms since 1970."""
 
@@ -98,6 +112,7 @@ class Status:
     excluded: int
     excluded_reasons: Mapping[str, int]
     """The number of excluded sessions by the reason, as a sentence."""
+    catch_up: CatchUpStatus
     agents: tuple[AgentStatus, ...]
 
     def as_json(self) -> dict[str, object]:
@@ -140,6 +155,7 @@ def gather() -> Status:
             if not content.skipped.is_loss:
                 unknown[content.skipped.name] += content.number
         deficient = tuple(deficient_sessions(ledger, account))
+        catch_up_status = _catch_up(config, catch_up.sessions(ledger, account))
         deleted = tuple(deleted_sessions(ledger, account))
     error, error_at = (problem, clock.now()) if problem else noted_error or (None, None)
     return Status(
@@ -172,7 +188,24 @@ def gather() -> Status:
         file_contents=config.file_contents,
         excluded=Exclusions.from_config(config).count(),
         excluded_reasons=dict(Exclusions.from_config(config).reasons()),
+        catch_up=catch_up_status,
         agents=agents,
+    )
+
+
+def _catch_up(config: Config, sessions: list[CaughtUpSession]) -> CatchUpStatus:
+    delivered = [session for session in sessions if session.sent]
+    exclusions = Exclusions.from_config(config)
+    return CatchUpStatus(
+        enabled=config.catch_up,
+        delivered=len(delivered),
+        last=delivered[0].at if delivered else None,
+        failed=tuple(
+            (session.agent, session.session_id)
+            for session in sessions
+            if not session.is_complete
+            and not exclusions.was_excluded(session.agent, session.session_id)
+        ),
     )
 
 

@@ -41,6 +41,8 @@ class Config:
     """Globs of project folders whose sessions are not delivered."""
     estimate_tokens: bool = False
     """Estimate the tokens of sessions whose agent counted none."""
+    catch_up: bool = True
+    """Deliver sessions that changed without a hook, too."""
     server_key: str | None = field(default=None, repr=False)
     prices: tuple[OwnPrice, ...] = ()
     """What the user pays, where that is not the list price."""
@@ -118,6 +120,7 @@ def parse(folders: Folders, document: dict[str, Any], environ: Mapping[str, str]
         estimate_tokens=privacy_settings.get_flag(
             environ, document, "estimate_tokens", path, default=False
         ),
+        catch_up=privacy_settings.get_flag(environ, document, "catch_up", path, default=True),
         server_key=_get_text(server, "key", path),
         **price_settings.read(document, path),
     )

@@ -38,6 +38,7 @@ SETTINGS = (
     Setting("estimate_tokens"),
     Setting("prices", kind=dict),
     Setting("aliases", kind=dict),
+    Setting("catch_up"),
 )
 _PATTERN_TABLE = ("privacy", "patterns")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents import registry
@@ -40,6 +41,8 @@ class Limits:
     """Seconds to wait for another run on the same session."""
     deadline: float | None = None
     """When to stop, by the monotonic clock; what is confirmed by then stays confirmed."""
+    is_preempted: Callable[[], bool] = lambda: False
+    """Whether to stop at once, even before anything was sent, as another session goes first."""
     is_last_attempt: bool = False
     """Quarantine what the server still fails on without saying why."""
     asks_always: bool = False
@@ -160,10 +163,12 @@ class _Delivery:
         A session that takes long to compare would otherwise never get to its first new message.
         """
         deadline = self.limits.deadline
-        if deadline is None or time.monotonic() <= deadline:
+        is_late = deadline is not None and time.monotonic() > deadline
+        if not is_late and not self.limits.is_preempted():
             return
-        self._flush()
-        if self.states:
+        if is_late:
+            self._flush()
+        if self.states or not is_late:
             raise TimeLimitError(
                 f"{self.diff.session.id}: takes too long; the other sessions go first."
             )

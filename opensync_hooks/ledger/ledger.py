@@ -74,6 +74,11 @@ _SCHEMA = Schema(
                 destination TEXT, agent TEXT, session TEXT, charge TEXT, cost REAL,
                 PRIMARY KEY (destination, agent, session, charge)) WITHOUT ROWID""",
         ),
+        (
+            """CREATE TABLE catch_up (
+                destination TEXT, agent TEXT, session TEXT, fingerprint TEXT, at INTEGER,
+                sent INTEGER, PRIMARY KEY (destination, agent, session)) WITHOUT ROWID""",
+        ),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),

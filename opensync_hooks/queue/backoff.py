@@ -28,6 +28,8 @@ MAX_UNCLEAR_IN_A_ROW = 2
 """If the server fails on that many sessions in a row, the sessions are not the cause."""
 MAX_CRASHES = 20
 """How many workers in a row may crash in the middle of one job."""
+MAX_CATCH_UP_CRASHES = 2
+"""The same for a session that no hook asked for: others must not wait for it again and again."""
 PROMPT_CRASHES = 5
 """After so many crashes the job also waits between attempts."""
 

@@ -26,8 +26,15 @@ from opensync_hooks.errors import (
     TimeLimitError,
     as_opensync_error,
 )
+from opensync_hooks.ledger import catch_up
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.queue.backoff import MAX_CRASHES, MAX_UNCLEAR_IN_A_ROW, Failure
+from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.queue.backoff import (
+    MAX_CATCH_UP_CRASHES,
+    MAX_CRASHES,
+    MAX_UNCLEAR_IN_A_ROW,
+    Failure,
+)
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
@@ -40,6 +47,7 @@ SETTLE_SECONDS = 3.0
 """How long after its hook an agent may take to write what it had shown."""
 _SETTLE_POLL_SECONDS = 0.05
 _REREAD_SECONDS = 0.2
+_LOOK_SECONDS = 0.1
 
 _ARRIVED = ("unfinished", "awaited")
 """After these failures, everything that the agent has written is at the destination."""
@@ -63,6 +71,7 @@ class Drain:
     _destination: ExitStack = field(default_factory=ExitStack)
     _syncer: Syncer | None = None
     _unclear_in_a_row: int = 0
+    _next_look: float = 0.0
 
     def close(self) -> None:
         """Close the destination. The next delivery opens it again."""
@@ -86,7 +95,7 @@ class Drain:
         if current is None:
             return None
         crashes = current.attempts.crashes
-        if crashes >= MAX_CRASHES:
+        if crashes >= (MAX_CATCH_UP_CRASHES if current.is_catch_up else MAX_CRASHES):
             reason = f"Each of the last {crashes} workers ended in the middle of it."
             self.spool.quarantine(current, reason)
             return RejectedError(reason)
@@ -98,8 +107,15 @@ class Drain:
         try:
             outcome, is_awaited = self._sync(started, syncer)
         except Exception as error:  # noqa: BLE001 - a bug in one session must not stop the others
+            if job.is_catch_up and isinstance(error, TimeLimitError):
+                self._retry_later(started, "late", str(error))
+                return None  # it has made room for a session that a hook asked for
             return self._handle_failure(started, error)
         self._unclear_in_a_row = 0
+        if started.is_catch_up and outcome and outcome.sent:
+            trigger, account = job.trigger, syncer.account()
+            record = SessionRecord(self.ledger, account, trigger.agent, trigger.session_id)
+            catch_up.note_sent(record, outcome.sent)
         if outcome and outcome.unclear:
             self._retry_later(started, "unclear", outcome.reason or "")
         elif outcome and outcome.is_partial:
@@ -173,7 +189,17 @@ class Drain:
     ) -> SyncOutcome:
         deadline = self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end)
         limits = Limits(deadline=deadline, is_last_attempt=job.attempts.is_final(clock.now()))
+        if job.is_catch_up:
+            limits = replace(limits, is_preempted=self._has_new_events)
         return syncer.sync(source, located, end_reason=job.trigger.end_reason, limits=limits)
+
+    def _has_new_events(self) -> bool:
+        """Return whether a hook has fired, as of a moment ago: this is asked for each message."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return False
+        self._next_look = now + _LOOK_SECONDS
+        return self.spool.has_events()
 
 
 def _failure(error: Exception) -> Failure | None:

@@ -13,6 +13,8 @@ from opensync_hooks.queue.backoff import FAILURES, Attempts, Failure
 from opensync_hooks.system.files import session_file_stem
 
 SUFFIX = ".job"
+CATCH_UP_EVENT = "catch-up"
+"""In place of a hook's event where the worker itself noticed that the session had changed."""
 _TRIGGER_FIELDS = ("agent", "session_id", "event", "path", "awaits", "end_reason")
 _ATTEMPTS_KEYS = {
     "count": "count",
@@ -42,6 +44,11 @@ class Job:
     def name(self) -> str:
         """The name of the job's file."""
         return session_file_stem(self.trigger.agent, self.trigger.session_id) + SUFFIX
+
+    @property
+    def is_catch_up(self) -> bool:
+        """Whether no hook asked for the session: every job for which one did goes first."""
+        return self.trigger.event == CATCH_UP_EVENT
 
     def agent_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Return `environ` with the variables that place the agent's sessions as the hook had them.

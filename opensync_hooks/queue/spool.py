@@ -94,17 +94,22 @@ class Spool:
         for path in self._events():
             events.read_job(path, events.record_and_parse)
 
-    def ingest(self) -> None:
+    def ingest(self) -> set[str]:
         """Turn every event into a job, and delete its text. Only the worker may call this.
+
+        Returns the agents for whose sessions a hook has asked.
 
         A worker that leaves looks for events once more. It would overlook a job that somebody else
         made of one, and the job would wait for the next hook.
         """
+        agents = set()
         for path in self._events():
             job = events.read_job(path, events.record_and_parse)
             if job:
                 self.put(job)
+                agents.add(job.trigger.agent)
             path.unlink(missing_ok=True)  # last: after a kill in between, the event is merged twice
+        return agents
 
     def mtime(self) -> int:
         """Return a number that changes whenever a file is added or removed."""
@@ -133,11 +138,20 @@ class Spool:
             _write(path, existing.merged(request) if existing else request)
 
     def jobs(self) -> list[Job]:
-        """List the jobs: first those that no worker has started on, the oldest request first."""
+        """List the jobs: first those that no worker has started on, the oldest request first.
+
+        Those for which no hook asked come last.
+        """
         jobs = (_load(path) for path in self.folder.glob(f"*{job_file.SUFFIX}"))
         return sorted(
-            filter(None, jobs), key=lambda job: (job.attempts.started_at, job.received_at)
+            filter(None, jobs),
+            key=lambda job: (job.is_catch_up, job.attempts.started_at, job.received_at),
         )
+
+    def has_job(self, agent: str, session_id: str) -> bool:
+        """Return whether the session is waiting or quarantined."""
+        name = Job(Trigger(agent, session_id), {}, 0).name
+        return any((folder / name).exists() for folder in (self.folder, self.quarantine_folder))
 
     def current(self, job: Job) -> Job | None:
         """Return the job as it is now; None if it is gone."""

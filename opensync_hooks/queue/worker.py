@@ -3,6 +3,7 @@
 take the lock, recover
 ┌─▶ ingest the events, read the settings if they changed
 │   deliver the jobs that are due
+│   look for sessions that changed without a hook
 └── wait for the next retry, or for another hook
 leave, and look once more
 """
@@ -24,7 +25,8 @@ from opensync_hooks.config.watcher import ConfigWatcher
 from opensync_hooks.errors import BugError, OpenSyncError, as_opensync_error
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import recovery
+from opensync_hooks.queue import catch_up, recovery
+from opensync_hooks.queue.catch_up import CatchUp
 from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord, needs_user
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
@@ -81,6 +83,9 @@ class Worker:
         self._drain: Drain | None = None
         self._tried: set[tuple[str, int]] = set()
         self._failure: str | None = None
+        self._fired: set[str] = set()
+        self._has_caught_up = at_once
+        """Whether sessions that no hook asked for are left to the next worker."""
 
     def run(self) -> Iterator[tuple[Job, Result]]:
         """Yield each job that was tried, with its result.
@@ -106,11 +111,14 @@ class Worker:
         config: Config | None = None
         cooldown: Cooldown | None = None
         idle_since = time.monotonic()
+        catch_up_end = idle_since + catch_up.MAX_SECONDS
         while time.monotonic() < self.end:
             mtime = self.spool.mtime()
             has_events = self.spool.has_events()
-            self.spool.ingest()
+            self._fired |= self.spool.ingest()
             jobs = self.spool.jobs()
+            if not self.at_once and time.monotonic() > catch_up_end:
+                jobs = [job for job in jobs if not job.is_catch_up]
             try:
                 config = self._settings.load()
                 cooldown = None if self.at_once else self._cooldowns(config).active()
@@ -121,12 +129,13 @@ class Worker:
                 )
                 if due:
                     yield from self._deliver(due, config)
+                is_busy = bool(due) or (not cooldown and self._find_missed_sessions(config))
             except OpenSyncError as error:
                 self._stop(error, config)
                 if self.error:
                     return
                 continue
-            if due:
+            if is_busy:
                 idle_since = time.monotonic()
                 continue
             seconds = self._seconds_to_wait(jobs, cooldown, idle_since)
@@ -150,6 +159,16 @@ class Worker:
         # A hook of any session is a good moment to look for a turn that another one announced.
         return job.attempts.is_due(clock.now()) or (has_events and job.failure == "awaited")
 
+    def _find_missed_sessions(self, config: Config) -> bool:
+        """Queue the sessions that changed without a hook; return whether there are any."""
+        if self._has_caught_up:
+            return False
+        search = CatchUp(self.spool, self._ledger, config, self._log)
+        if not search.is_due():
+            self._has_caught_up = True
+            return False
+        return search.search(self._fired)
+
     def _deliver(self, due: list[Job], config: Config) -> Iterator[tuple[Job, Result]]:
         """Deliver these jobs, until it is time to look at the events and the settings again."""
         from opensync_hooks.queue.drain import Drain, log_result  # noqa: PLC0415 - slow to import
@@ -159,6 +178,8 @@ class Worker:
             self._resources.callback(self._drain.close)
         end = min(self.end, time.monotonic() + INGEST_SECONDS)
         for job in due:
+            if job.is_catch_up and self.spool.has_events():
+                return
             self._tried.add((job.name, job.received_at))
             result = self._drain.deliver(job, config)
             if isinstance(result, OpenSyncError):
@@ -194,6 +215,7 @@ class Worker:
         if self.at_once:
             return 0.0
         now = time.monotonic()
+        jobs = [job for job in jobs if not job.is_catch_up]  # no worker stays for these
         times = [cooldown.until] if cooldown else [job.attempts.not_before for job in jobs]
         soonest = min((at for at in times if at is not None), default=None)
         if jobs and soonest is not None:

@@ -42,6 +42,7 @@ def render(status: Status, folders: Folders) -> Iterator[str]:
         *_destination(status, folders),
         *_privacy(status),
         *((f"{agent.label} hooks", _agent(agent)) for agent in status.agents),
+        *_catch_up(status),
         *_problems(status),
     ]
     width = max(len(name) for name, _ in rows) + 2
@@ -94,6 +95,21 @@ def _agent(agent: AgentStatus) -> str:
         unsynced = f"{agent.unsynced} of {count(agent.on_disk, 'session')} not synced yet"
         facts.append(f"{unsynced}: opensync-hooks sync --agent {agent.agent}")
     return "; ".join(facts)
+
+
+def _catch_up(status: Status) -> Iterator[_Row]:
+    catch_up, facts = status.catch_up, []
+    if not catch_up.enabled:
+        facts.append("off (catch_up = false): sessions without a hook wait for opensync-hooks sync")
+    if catch_up.delivered:
+        sessions = count(catch_up.delivered, "session")
+        facts.append(f"{sessions} delivered without a hook, the last one {ago(catch_up.last)}")
+    if catch_up.failed:
+        agent, session_id = catch_up.failed[0]
+        named = f"{session_id} ({agent})" + (", …" if len(catch_up.failed) > 1 else "")
+        facts.append(f"{len(catch_up.failed)} not whole yet: {named}")
+    if facts:
+        yield "Catch-up", "; ".join(facts)
 
 
 def _problems(status: Status) -> Iterator[_Row]:

@@ -14,6 +14,7 @@ from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistratio
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
+from opensync_hooks.pricing.table import bundled_table
 from opensync_hooks.queue.spool import Spool
 from tests.commandline import FIRST, run
 from tests.opensync import real_opensync
@@ -91,8 +92,10 @@ def test_json_has_every_field() -> None:
         "sessions": 1, "messages": 8, "waiting": 0, "parked": 0, "last_error": None,
         "last_error_at": None, "unpriced": [], "stated_free": {}, "thinking": False,
         "redact": True, "file_contents": False, "excluded": 0, "excluded_reasons": {},
-        "set_aside": [], "rest": None, "lost": {}, "unknown": {},
-        "not_understood": [], "incomplete": [],
+        "set_aside": [], "rest": None, "lost": {}, "unknown": {}, "own_prices": [],
+        "prices_from": bundled_table().taken_on.isoformat(),
+        "not_understood": [], "incomplete": [], "deleted": [],
+            "catch_up": {"enabled": True, "delivered": 0, "last": None, "failed": []},
     }  # fmt: skip
 
 
