@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from opensync_hooks.privacy.redaction.prefilter import Prefilter
-from opensync_hooks.privacy.redaction.rule import Rule
+from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
+from opensync_hooks.privacy.redaction.rule import Rule, Span
 from opensync_hooks.privacy.redaction.table import RULES
+from opensync_hooks.privacy.redaction.tokens import find_tokens
 
 _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
 _PREFILTER = Prefilter(RULES)
@@ -49,8 +51,8 @@ class Redactor:
             pieces = _MASK.split(text)
             for index in range(0, len(pieces), 2):  # every other piece is a mask
                 matches = pattern.finditer(pieces[index])
-                spans = (match.span(match.lastgroup or 0) for match in matches)
-                pieces[index] = self._mask_spans(pieces[index], kind, spans)
+                spans = ((*match.span(match.lastgroup or 0), kind) for match in matches)
+                pieces[index] = self._mask_spans(pieces[index], spans)
             text = "".join(pieces)
         for _ in range(1 + _MAX_ROUNDS):
             masked = self._apply_rules(text)
@@ -75,41 +77,48 @@ class Redactor:
 
     def _apply_rules(self, text: str) -> str:
         """Return the same object if no rule matched."""
+        rules, formats = _PREFILTER.candidates(
+            _MASK.sub(" ", text) if "[redacted:" in text else text
+        )
+        key_files = [rule for rule in rules if rule.kind == PRIVATE_KEYS[0].kind]
+        text = self._apply(key_files, text)
+        if formats:
+            text = self._mask_spans(text, find_tokens(formats, text))
+        return self._apply(rules[len(key_files) :], text)
+
+    def _apply(self, rules: Iterable[Rule], text: str) -> str:
         lower = ""
-        for rule in _PREFILTER.candidates(_MASK.sub(" ", text)):
+        for rule in rules:
             if rule.casefold:
                 lower = lower or _lower_same_length(text)
-            spans = _find_spans(rule, lower if rule.casefold else text)
-            masked = self._mask_spans(text, rule.kind, spans)
+            masked = self._mask_spans(text, _find_spans(rule, lower if rule.casefold else text))
             if masked is not text:
                 text, lower = masked, ""
         return text
 
-    def _mask_spans(self, text: str, kind: str, spans: Iterable[tuple[int, int]]) -> str:
+    def _mask_spans(self, text: str, spans: Iterable[Span]) -> str:
         pieces: list[str] = []
         end = 0
-        for start, stop in spans:
+        for start, stop, kind in spans:
             if end <= start < stop and not self.is_allowed(text[start:stop]):
                 pieces += (text[end:start], mask(kind))
+                self.counts[kind] += 1
                 end = stop
-        if not pieces:
-            return text
-        self.counts[kind] += len(pieces) // 2
-        return "".join((*pieces, text[end:]))
+        return "".join((*pieces, text[end:])) if pieces else text
 
 
-def _find_spans(rule: Rule, text: str) -> Iterator[tuple[int, int]]:
+def _find_spans(rule: Rule, text: str) -> Iterator[Span]:
     for match in _compile(rule.pattern).finditer(text):
         start, stop = match.span(match.lastgroup or 0)
         if not rule.prefix_pattern:
-            yield start, stop
+            yield start, stop, rule.kind
             continue
         pattern = _compile(rule.prefix_pattern)
         prefix = pattern.match(text[max(0, start - _NEAR) : start][::-1])
         if prefix and rule.prefix_max > _NEAR:
             prefix = pattern.match(text[max(0, start - rule.prefix_max) : start][::-1])
         if prefix:
-            yield start - prefix.end(), stop
+            yield start - prefix.end(), stop, rule.kind
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_letters, digits
+
 from opensync_hooks.privacy.redaction.patterns import (
     ALNUM,
     BASE64,
@@ -19,6 +21,8 @@ from opensync_hooks.privacy.redaction.patterns import (
 )
 from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
 
+_EIGHT_REVERSED = run(HEX, 8, 8, BREAK_REVERSED)
+_CRYPT = "./A-Za-z0-9$+=_-"
 _DOT = between(r"\.")
 
 
@@ -60,6 +64,51 @@ STRUCTURED: tuple[Rule, ...] = (
         prefix_max=120,
     ),
     Rule(
+        "azure-key",
+        ("ASt*", "ASb*", "AEh*", "ACR*", "*ACDb*", "*AzFu*", "*AzSe*", "*AzCa*"),
+        r"(?:\+(?:ASt|ASb|AEh|ACR)|ACDb|AzFu|AzSe|AzCa)(?>[-A-Za-z0-9+/_]{4,12}={0,2})"
+        r"(?![-A-Za-z0-9+/=_])",
+        (
+            Example(fill(ALNUM, 76) + "+ASt" + fill(ALNUM, 6) + "=="),
+            Example(fill(ALNUM, 44) + "AzFu" + fill(ALNUM, 4) + "=="),
+        ),
+        ("a+ASt, AzFu and AzSe",),
+        prefix_pattern=rf"(?:{BREAK_REVERSED})?{run('-A-Za-z0-9+/_', 30, 80, BREAK_REVERSED)}",
+        prefix_max=160,
+    ),
+    Rule(
+        "asana-token",
+        ("1/", "2/"),
+        rf":{body(HEX, 32)}",
+        (Example("2/" + "1" * 16 + "/" + "2" * 16 + ":" + fill(HEX, 32)),),
+        ("1/2:3",),
+        prefix_pattern=r"\d{16}(?:/\d{16})?/[12]",
+    ),
+    Rule(
+        "ngrok-token",
+        tuple(f"2{character}*" for character in ascii_letters + digits),
+        rf"2{at_word('2')}{run(ALNUM, 26, 26)}{between('_')}{part(ALNUM, 20, 22)}",
+        (Example("2" + fill(ALNUM, 26) + "_" + fill(ALNUM, 21)),),
+        ("2nd_edition_of_the_book",),
+    ),
+    Rule(
+        "newrelic-license-key",
+        ("*FFFFNRAL*",),
+        "FFFFNRAL(?![A-Za-z0-9])",
+        (Example(fill(HEX, 36) + "FFFFNRAL"),),
+        ("It ends in FFFFNRAL",),
+        prefix_pattern=rf"(?:{BREAK_REVERSED})?{run(HEX, 32, 36, BREAK_REVERSED)}",
+        prefix_max=100,
+    ),
+    Rule(
+        "sidekiq-credential",
+        ("contribsys",),
+        r"@(?<=[0-9a-f]@)[a-z]{1,20}\.contribsys\.com",
+        (Example(fill(HEX, 8) + ":" + fill(HEX, 8) + "@gems.contribsys.com"),),
+        ("me@gems.contribsys.com",),
+        prefix_pattern=rf"{_EIGHT_REVERSED}:{_EIGHT_REVERSED}",
+    ),
+    Rule(
         "terraform-token",
         ("atlasv1",),
         rf"\.atlasv1\.{body(URLSAFE, 60)}",
@@ -76,7 +125,7 @@ STRUCTURED: tuple[Rule, ...] = (
     ),
     Rule(
         "telegram-token",
-        ("AA*",),
+        (":AA",),
         rf":AA{body(URLSAFE, 33)}",
         (Example("123456789:AA" + fill(ALNUM, 33)),),
         ("12:AA:0B:4C",),
@@ -180,14 +229,28 @@ STRUCTURED: tuple[Rule, ...] = (
     ),
     Rule(
         "password-hash",
-        ("2a", "2b", "2y", "argon2i", "argon2id", "$5$", "$6$", "$y$"),
-        rf"\$(?:2[aby]\$\d\d\${body('./A-Za-z0-9', 50)}"
+        (
+            *("2a", "2b", "2y", "argon2i", "argon2id", "apr1"),
+            *("$1$", "$5$", "$6$", "$y$"),
+        ),
+        rf"\$(?:2[aby]\$\d\d\${body('./A-Za-z0-9', 50)}|(?:apr1|1)\${body(_CRYPT, 26)}"
         rf"|(?:[56y]|argon2id?)\$(?=[./A-Za-z0-9=]){body('./A-Za-z0-9$+=,_-', 40)})",
         (
             Example("$2b$12$" + fill(ALNUM, 53)),
             Example("$6$" + fill(ALNUM, 16) + "$" + fill(ALNUM, 86)),
+            Example("$apr1$" + fill(ALNUM, 8) + "$" + fill(ALNUM, 22)),
         ),
         ("costs $5$ or $6$",),
+    ),
+    Rule(
+        "password-hash",
+        ("pbkdf2", "scrypt"),
+        rf"(?:pbkdf2|scrypt)[:_$][a-z0-9:_=$]{{1,40}}\${body(_CRYPT, 26)}",
+        (
+            Example("pbkdf2_" + "sha256$600000$" + fill(ALNUM, 22) + "$" + fill(ALNUM, 43) + "="),
+            Example("scrypt" + ":32768:8:1$" + fill(ALNUM, 16) + "$" + fill(HEX, 128)),
+        ),
+        ("pbkdf2_sha256 is a hasher",),
     ),
     Rule(
         "url-password",

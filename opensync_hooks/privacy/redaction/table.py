@@ -1,11 +1,18 @@
-"""All rules. Those that know the issuer come first, so that the mask names it."""
+"""All rules, in the order in which they are applied: those that know the issuer name the mask."""
 
 from __future__ import annotations
 
 from opensync_hooks.privacy.redaction.headers import HEADERS
 from opensync_hooks.privacy.redaction.named_values import NAMED_VALUES
 from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
+from opensync_hooks.privacy.redaction.rule import Rule
 from opensync_hooks.privacy.redaction.structured import STRUCTURED
-from opensync_hooks.privacy.redaction.tokens import TOKENS
+from opensync_hooks.privacy.redaction.tokens import TOKENS, TokenFormat
 
-RULES = (*PRIVATE_KEYS, *STRUCTURED, *TOKENS, *HEADERS, *NAMED_VALUES)
+RULES: tuple[Rule | TokenFormat, ...] = (
+    *PRIVATE_KEYS,
+    *TOKENS,
+    *STRUCTURED,
+    *HEADERS,
+    *NAMED_VALUES,
+)
