@@ -18,7 +18,8 @@ _MODULES = {"uninstall": "install", "logout": "login"}
 """The commands that another command's module defines."""
 COMMANDS = (
     *("install", "status", "sync", "search", "queue", "verify", "doctor"),
-    *("login", "logout", "config", "prices", "serve", "completion", "uninstall", "version"),
+    *("login", "logout", "push", "config", "prices", "serve", "completion"),
+    *("uninstall", "version"),
 )
 """The names in the order of the help."""
 

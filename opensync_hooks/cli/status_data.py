@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from opensync_hooks.agents import registry
@@ -12,7 +13,8 @@ from opensync_hooks.cli.bulk.backlog import Backlog, by_agent
 from opensync_hooks.cli.doctor import hooks
 from opensync_hooks.config import Config, load
 from opensync_hooks.config.credentials import mask_key
-from opensync_hooks.delivery import factory
+from opensync_hooks.delivery import factory, stored_sessions
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import KeyRefusedError, OpenSyncError
 from opensync_hooks.ledger import accounts, catch_up, losses
 from opensync_hooks.ledger.catch_up import CaughtUpSession
@@ -95,6 +97,8 @@ class Status:
     not_understood: tuple[DeficientSession, ...]
     """The sessions that have content, of which no message could be read."""
     incomplete: tuple[DeficientSession, ...]
+    only_in_store: int
+    """Sessions of the embedded store that the account of the login does not have."""
     deleted: tuple[DeficientSession, ...]
     """The sessions that the user deleted at the destination."""
     last_error: str | None
@@ -157,6 +161,7 @@ def gather() -> Status:
         deficient = tuple(deficient_sessions(ledger, account))
         catch_up_status = _catch_up(config, catch_up.sessions(ledger, account))
         deleted = tuple(deleted_sessions(ledger, account))
+        only_in_store = _count_only_in_store(config, ledger, account)
     error, error_at = (problem, clock.now()) if problem else noted_error or (None, None)
     return Status(
         destination=config.destination,
@@ -173,6 +178,7 @@ def gather() -> Status:
         unknown=dict(unknown),
         not_understood=_in_state(deficient, SyncState.NOT_UNDERSTOOD),
         incomplete=_in_state(deficient, SyncState.INCOMPLETE),
+        only_in_store=only_in_store,
         deleted=deleted,
         last_error=error,
         last_error_at=error_at,
@@ -207,6 +213,14 @@ def _catch_up(config: Config, sessions: list[CaughtUpSession]) -> CatchUpStatus:
             and not exclusions.was_excluded(session.agent, session.session_id)
         ),
     )
+
+
+def _count_only_in_store(config: Config, ledger: Ledger, account: str) -> int:
+    if config.url is None or not config.folders.store.exists():
+        return 0
+    with suppress(OpenSyncError), Store(config.folders.store) as store:
+        return len(stored_sessions.missing_ids(store, ledger, account))
+    return 0
 
 
 def _in_state(

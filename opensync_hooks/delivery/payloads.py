@@ -38,7 +38,7 @@ MAX_PARTS = 4_000
 MAX_PARTS_BYTES = 8 << 20
 """Of a message's parts together: half of what one request may carry, as the heap is small too."""
 _MAX_TOOL_NAME_BYTES = 500
-_UNDONE = "[undone] "
+UNDONE_MARK = "[undone] "
 
 
 def session_body(session: Session, costs: Costs) -> Json:
@@ -115,15 +115,15 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
 def marked_undone(body: Json) -> Json:
     """Return a message's body with the mark of what the user took back, which it bears once."""
     text = body.get("textContent") or ""
-    if text.startswith(_UNDONE):
+    if text.startswith(UNDONE_MARK):
         return body
     parts = [dict(part) for part in body.get("parts", ())]
     texts = [part for part in parts if part["type"] == "text"]
     for part in texts[:1]:
-        part["content"] = _UNDONE + part["content"]
+        part["content"] = UNDONE_MARK + part["content"]
     if not texts:
-        parts.insert(0, {"type": "text", "content": _UNDONE.rstrip()})
-    return {**body, "textContent": truncate(_UNDONE + text), "parts": parts}
+        parts.insert(0, {"type": "text", "content": UNDONE_MARK.rstrip()})
+    return {**body, "textContent": truncate(UNDONE_MARK + text), "parts": parts}
 
 
 def message_extra(message: Message) -> Json:

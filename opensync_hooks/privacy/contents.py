@@ -49,6 +49,8 @@ _TAGGED_FILE = re.compile(
 _RESOURCE = re.compile(r"Reading MCP resource: (?P<path>[^\n]{1,400})")
 """OpenCode's line before the texts of an MCP resource."""
 
+_AMOUNT = re.compile(r"\d+ lines?, [\d.]+ (?:bytes?|KB|MB)\]")
+
 
 def withhold(parts: Iterable[Part]) -> Iterator[Part]:
     """Yield the parts of a message, with a note in place of every file's contents."""
@@ -72,7 +74,10 @@ def withhold(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def note(path: str | None, text: str) -> str:
-    """Return what is sent in place of a file's contents."""
+    """Return what is sent in place of a file's contents; a note about the file stays as it is."""
+    start = f"[contents of {path or 'a file'} stay here: "
+    if text.startswith(start) and _AMOUNT.fullmatch(text, len(start)):
+        return text
     size = float(len(text.encode("utf-8", "surrogatepass")))
     lines = text.count("\n") + (not text.endswith("\n"))
     if size >= 1_000_000:
@@ -82,7 +87,7 @@ def note(path: str | None, text: str) -> str:
     else:
         amount = f"{size:.0f} byte{'' if size == 1 else 's'}"
     count = f"{lines} line{'' if lines == 1 else 's'}"
-    return f"[contents of {path or 'a file'} stay here: {count}, {amount}]"
+    return f"{start}{count}, {amount}]"
 
 
 def _withhold_from_text(part: Text) -> Text:

@@ -217,6 +217,14 @@ def test_note_counts_lines_and_bytes(text: str, counted: str) -> None:
     assert contents.note("a", text) == f"[contents of a stay here: {counted}]"
 
 
+def test_note_about_the_same_file_stays_and_nothing_else_passes_for_one() -> None:
+    note = contents.note("a.py", "x\ny\n")
+    assert contents.note("a.py", note) == note
+    for text in (f"{note} secret", f"secret {note}", note.replace("2 lines", "2 secrets")):
+        assert "secret" not in contents.note("a.py", text)
+    assert contents.note("b.py", note) != note
+
+
 def test_deep_arguments_end_in_a_note() -> None:
     deep: Any = BODY
     for _ in range(200):

@@ -280,7 +280,7 @@ def test_server_that_fails_on_every_session_cools_down(online: OnlineUser) -> No
     worker.main(seconds=30)
     assert online.cooldown()
     assert online.spool.waiting() == 3
-    assert len(online.requests) == 6, "two sessions, each three times"
+    assert len(online.requests) == 12, "two sessions, each three times read and three times sent"
 
 
 def test_session_that_the_server_fails_on_does_not_block_the_others(online: OnlineUser) -> None:

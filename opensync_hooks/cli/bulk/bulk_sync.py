@@ -91,8 +91,8 @@ def sync_sessions(
     UnusableDestinationError.
     """
     if jobs > 1 and len(sessions) > 1:
-        open_syncer = partial(_open_syncer, syncer.config)
-        yield from run_parallel(sessions, jobs, open_syncer, partial(_sync_in_thread, selection))
+        opened = partial(open_syncer, syncer.config)
+        yield from run_parallel(sessions, jobs, opened, partial(_sync_in_thread, selection))
         return
     unclear = 0
     for session in sessions:
@@ -136,7 +136,7 @@ def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> Syn
 
 
 @contextmanager
-def _open_syncer(config: Config) -> Iterator[Syncer]:
+def open_syncer(config: Config) -> Iterator[Syncer]:
     with Ledger(config.folders.ledger) as ledger, factory.open_syncer(config, ledger) as syncer:
         yield syncer
 

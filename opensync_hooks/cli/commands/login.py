@@ -23,7 +23,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _login(arguments: argparse.Namespace) -> int:
-    from opensync_hooks.destinations.opensync.login_check import check_login  # noqa: PLC0415 - requests costs 70 ms
+    from opensync_hooks.cli.commands import push  # noqa: PLC0415 - requests costs 70 ms
+    from opensync_hooks.destinations.opensync.login_check import check_login  # noqa: PLC0415 - as above
 
     address = arguments.url or os.environ.get("OPENSYNC_URL")
     if not address and not sys.stdin.isatty():
@@ -40,6 +41,8 @@ def _login(arguments: argparse.Namespace) -> int:
     print(f"Logged in: sessions now go to {url}. `opensync-hooks sync` sends earlier ones, too.")
     if os.environ.get("OPENSYNC_URL"):
         print("OPENSYNC_URL is set in this shell and overrides this login.")
+    with suppress(OpenSyncError):  # the login is complete, whatever becomes of this
+        push.offer(Config(Folders.from_environ(os.environ), url, key))
     return 0
 
 

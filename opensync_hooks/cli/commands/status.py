@@ -62,6 +62,9 @@ def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
     no_url = "none; `opensync-hooks login` sends to your OpenSync instead"
     yield "Convex URL", no_url if is_embedded else status.destination
     yield "Sessions synced", f"{status.sessions} ({count(status.messages, 'message')})"
+    if status.only_in_store:
+        number = count(status.only_in_store, "session")
+        yield "In the store only", f"{number}: opensync-hooks push"
     yield "Last sync", ago(status.last_sync)
     yield "Waiting", count(status.waiting, "job") if status.waiting else "nothing"
 

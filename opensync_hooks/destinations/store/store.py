@@ -52,6 +52,7 @@ class Store(StoreSearch):
         self, path: Path, *, now: Clock = clock.now, lock_timeout_s: float = LOCK_TIMEOUT_S
     ) -> None:
         super().__init__(SqliteFile(path, SCHEMA, lock_timeout_s))
+        self.path = path
         self.now = now
 
     def __enter__(self) -> Self:

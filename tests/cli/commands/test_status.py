@@ -91,10 +91,11 @@ def test_json_has_every_field() -> None:
         "destination": "embedded store", "key": None, "reachable": True, "authorised": True,
         "sessions": 1, "messages": 8, "waiting": 0, "parked": 0, "last_error": None,
         "last_error_at": None, "unpriced": [], "stated_free": {}, "thinking": False,
+        "deleted": [], "only_in_store": 0,
         "redact": True, "file_contents": False, "excluded": 0, "excluded_reasons": {},
         "set_aside": [], "rest": None, "lost": {}, "unknown": {}, "own_prices": [],
         "prices_from": bundled_table().taken_on.isoformat(),
-        "not_understood": [], "incomplete": [], "deleted": [],
+        "not_understood": [], "incomplete": [],
             "catch_up": {"enabled": True, "delivered": 0, "last": None, "failed": []},
     }  # fmt: skip
 
