@@ -113,6 +113,8 @@ class Status:
     thinking: bool
     redact: bool
     file_contents: bool
+    keeps_file_contents: bool
+    """Whether the embedded store is the destination and may keep contents of files."""
     excluded: int
     excluded_reasons: Mapping[str, int]
     """The number of excluded sessions by the reason, as a sentence."""
@@ -192,6 +194,7 @@ def gather() -> Status:
         thinking=config.thinking,
         redact=config.redact,
         file_contents=config.file_contents,
+        keeps_file_contents=config.store_file_contents and not config.url,
         excluded=Exclusions.from_config(config).count(),
         excluded_reasons=dict(Exclusions.from_config(config).reasons()),
         catch_up=catch_up_status,

@@ -5,9 +5,9 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from opensync_hooks.config import price_settings, privacy_settings, toml_file
 from opensync_hooks.config.folders import Folders
@@ -43,11 +43,17 @@ class Config:
     """Estimate the tokens of sessions whose agent counted none."""
     catch_up: bool = True
     """Deliver sessions that changed without a hook, too."""
+    store_file_contents: bool = False
+    """Keep contents of files in the embedded store, which never leaves this machine."""
     server_key: str | None = field(default=None, repr=False)
     prices: tuple[OwnPrice, ...] = ()
     """What the user pays, where that is not the list price."""
     aliases: tuple[tuple[str, str], ...] = ()
     """The user's names for models, in lower case, each with the id that has the price."""
+
+    def on_own_disk(self) -> Self:
+        """Return the settings of what a destination on the user's own disk may keep."""
+        return replace(self, file_contents=self.file_contents or self.store_file_contents)
 
     @property
     def destination(self) -> str:
@@ -108,7 +114,7 @@ def update(environ: Mapping[str, str], edit: Callable[[dict[str, Any]], object])
 def parse(folders: Folders, document: dict[str, Any], environ: Mapping[str, str]) -> Config:
     """Return the settings of a parsed config.toml, overridden by the environment."""
     path = folders.settings
-    server = _get_table(document, "server", path)
+    server, store = (_get_table(document, name, path) for name in ("server", "store"))
     privacy = _get_table(document, "privacy", path)
     privacy_settings.refuse_misplaced(document, path)
     url, api_key = _login(environ, document, path)
@@ -121,6 +127,9 @@ def parse(folders: Folders, document: dict[str, Any], environ: Mapping[str, str]
             environ, document, "estimate_tokens", path, default=False
         ),
         catch_up=privacy_settings.get_flag(environ, document, "catch_up", path, default=True),
+        store_file_contents=privacy_settings.get_flag(
+            environ, store, "store.file_contents", path, default=False
+        ),
         server_key=_get_text(server, "key", path),
         **price_settings.read(document, path),
     )

@@ -11,6 +11,7 @@ from opensync_hooks.errors import NotConfiguredError
 _FLAGS = {"thinking": False, "redact": True, "file_contents": False, "undone": True}
 """Yes-or-no settings with their defaults."""
 _NAMES = (*_FLAGS, "patterns", "allow", "exclude")
+_STORE_NAMES = ("file_contents",)
 _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -57,13 +58,14 @@ def refuse_misplaced(document: Mapping[str, Any], path: Path) -> None:
             f"{path}: `{outside}` is outside [privacy], where it has no effect.",
             "Write it below the line [privacy]. Nothing is sent until then.",
         )
-    unknown = next((name for name in document.get("privacy", ()) if name not in _NAMES), None)
-    if unknown is not None:
-        name = f"`{unknown}`" if _PRINTABLE_NAME.fullmatch(unknown) else "with one of its names"
-        raise NotConfiguredError(
-            f"{path}: [privacy] has no setting {name}.",
-            f"Its settings are {', '.join(_NAMES)}. Nothing is sent until this is corrected.",
-        )
+    for table, names in (("privacy", _NAMES), ("store", _STORE_NAMES)):
+        unknown = next((name for name in document.get(table, ()) if name not in names), None)
+        if unknown is not None:
+            name = f"`{unknown}`" if _PRINTABLE_NAME.fullmatch(unknown) else "with one of its names"
+            raise NotConfiguredError(
+                f"{path}: [{table}] has no setting {name}.",
+                f"Its settings are {', '.join(names)}. Nothing is sent until this is corrected.",
+            )
 
 
 def get_flag(
@@ -71,13 +73,15 @@ def get_flag(
 ) -> bool:
     """Return a yes-or-no setting: from OPENSYNC_HOOKS_<NAME>, else the table, else the default.
 
+    A name in [store] comes with its table, because [privacy] may have the same name.
+
     An unclear word in the environment counts as the default. Raises NotConfiguredError for an
     unclear value in the table.
     """
-    text = environ.get(f"OPENSYNC_HOOKS_{name.upper()}")
+    text = environ.get(f"OPENSYNC_HOOKS_{name.upper().replace('.', '_')}")
     if text is not None:
         return _BOOLEANS.get(text.strip().lower(), default)
-    value = table.get(name, default)
+    value = table.get(name.removeprefix("store."), default)
     if not isinstance(value, bool):
         raise NotConfiguredError(
             f"{path}: `{name}` is neither true nor false.", f"Write {name} = true, without quotes."

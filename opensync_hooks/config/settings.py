@@ -21,8 +21,18 @@ class Setting:
     """Set by `login` only: URL and key belong together."""
 
     @property
+    def label(self) -> str:
+        """The name by which users call it: one in [store] shares its name with one in [privacy]."""
+        return f"store.{self.name}" if self.table == ("store",) else self.name
+
+    @property
+    def field(self) -> str:
+        """The name in Config, and in upper case that of the environment variable."""
+        return self.label.replace(".", "_")
+
+    @property
     def variable(self) -> str:
-        return "OPENSYNC_" + ("" if self.is_login else "HOOKS_") + self.name.upper()
+        return "OPENSYNC_" + ("" if self.is_login else "HOOKS_") + self.field.upper()
 
 
 SETTINGS = (
@@ -39,6 +49,7 @@ SETTINGS = (
     Setting("prices", kind=dict),
     Setting("aliases", kind=dict),
     Setting("catch_up"),
+    Setting("file_contents", ("store",)),
 )
 _PATTERN_TABLE = ("privacy", "patterns")
 
@@ -58,9 +69,9 @@ def find(name: str) -> Setting:
     if plain.startswith("patterns.") and plain != "patterns.":
         return Setting(plain.removeprefix("patterns."), _PATTERN_TABLE, kind=str)
     for setting in SETTINGS:
-        if setting.name == plain:
+        if setting.label == plain:
             return setting
-    names = ", ".join(setting.name for setting in SETTINGS)
+    names = ", ".join(setting.label for setting in SETTINGS)
     raise UsageError(f"{name}: no setting has this name.", f"The settings are {names}.")
 
 
@@ -132,14 +143,14 @@ def _parse(setting: Setting, texts: list[str]) -> Any:
         parsed = _parse_toml(texts[0]) if len(texts) == 1 else None
         return parsed if isinstance(parsed, list) else texts
     if len(texts) > 1:
-        raise UsageError(f"{setting.name}: takes one value, not {len(texts)}.")
+        raise UsageError(f"{setting.label}: takes one value, not {len(texts)}.")
     if setting.kind is str:
         return texts[0]
     flag = _parse_toml(texts[0].lower())
     if not isinstance(flag, bool):
         raise UsageError(
-            f"{setting.name}: is either true or false.",
-            f"opensync-hooks config set {setting.name} true",
+            f"{setting.label}: is either true or false.",
+            f"opensync-hooks config set {setting.label} true",
         )
     return flag
 
@@ -167,5 +178,5 @@ def _present_value(config: Config, document: dict[str, Any], setting: Setting) -
         return mask_key(config.api_key) if config.api_key else None
     if setting.name in ("allow", "patterns", "prices", "aliases"):  # Config has them converted
         return _get_table(document, setting.table).get(setting.name, setting.kind())
-    present = getattr(config, setting.name)
+    present = getattr(config, setting.field)
     return list(present) if setting.kind is list else present

@@ -67,6 +67,8 @@ class Syncer:
         if private := exclusions.private_reason(source.agent, located.session_id):
             yield SyncOutcome(located.session_id, excluded=private)
             return  # it is not even read
+        is_own = self.destination.is_on_own_disk
+        cleaning = self.config.on_own_disk() if is_own else self.config
         for session in with_folders(source.read(located)):
             is_main = session.id == located.session_id
             existing = self._record(session.agent, session.id)
@@ -87,7 +89,7 @@ class Syncer:
                 continue
             ended = replace(session, end_reason=end_reason) if is_main else session
             estimated = estimate_tokens(ended) if self.config.estimate_tokens else ended
-            redacted = redact(estimated, self.config)
+            redacted = redact(estimated, cleaning)
             priced = price(redacted, price_table(self.config))
             for part in self._split(priced):
                 record = self._record(part.session.agent, part.session.id)

@@ -35,6 +35,11 @@ class Destination(Protocol):
         ...
 
     @property
+    def is_on_own_disk(self) -> bool:
+        """Whether what is stored stays on this machine, where only the user can read it."""
+        ...
+
+    @property
     def keeps_extra(self) -> bool:
         """Whether `extra` is stored; if not, a change of it alone need not be sent."""
         ...

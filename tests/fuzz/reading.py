@@ -37,6 +37,7 @@ class Sink:
     """A destination that refuses what OpenSync refuses, and takes a refusal for a bug of ours."""
 
     name = "sink"
+    is_on_own_disk = True
     keeps_extra = True
     messages_per_transaction = 10
 

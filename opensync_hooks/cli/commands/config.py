@@ -34,11 +34,11 @@ def _config(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> None:
     values = list(settings.values(os.environ))
     if arguments.json:
-        rows = {row.setting.name: {"value": row.value, "from": row.origin} for row in values}
+        rows = {row.setting.label: {"value": row.value, "from": row.origin} for row in values}
         print(json.dumps(rows, indent=2, default=str))
         return
     for row in values:
-        print_line(f"{row.setting.name:<16} {_format(row.value):<32} {row.origin}")
+        print_line(f"{row.setting.label:<19} {_format(row.value):<32} {row.origin}")
     print(f"config.toml: {Folders.from_environ(os.environ).settings}")
 
 

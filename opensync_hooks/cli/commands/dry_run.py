@@ -41,8 +41,11 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
     """Print one line for each session that would be sent, and the totals; returns an exit code."""
     planned: list[PlannedSync] = []
     current = failed = 0
-    # A preview asks the destination for these two facts alone, and so cannot send.
-    destination = SimpleNamespace(name=config.destination, keeps_extra=not config.url)
+    # A preview asks the destination for these facts alone, and so cannot send.
+    is_store = not config.url
+    destination = SimpleNamespace(
+        name=config.destination, keeps_extra=is_store, is_on_own_disk=is_store
+    )
     with readonly.copied(config.folders.ledger) as ledger:
         accounts.remember(ledger, config, accounts.expected(ledger, config))
         syncer = Syncer(config, cast("ReadableDestination", destination), ledger)

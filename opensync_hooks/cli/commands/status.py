@@ -72,7 +72,8 @@ def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
 def _privacy(status: Status) -> Iterator[_Row]:
     yield "Thinking", "included" if status.thinking else "left out"
     yield "Secrets", "masked" if status.redact else "not masked (redact = false)"
-    yield "File contents", "included" if status.file_contents else "left out"
+    kept = "kept in the embedded store" if status.keeps_file_contents else "left out"
+    yield "File contents", "included" if status.file_contents else kept
     if status.excluded:
         reasons = (f"{number} {reason}" for reason, number in status.excluded_reasons.items())
         yield "Excluded", f"{count(status.excluded, 'session')} ({'; '.join(reasons)})"

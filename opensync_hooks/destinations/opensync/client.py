@@ -26,6 +26,7 @@ _MAX_TIME_MS = 1e15
 class OpenSyncClient:
     """One OpenSync deployment. Not thread-safe."""
 
+    is_on_own_disk = False
     keeps_extra = False
     messages_per_transaction = 1
 

@@ -45,6 +45,7 @@ class Store(StoreSearch):
     """A destination on this machine. Safe for several threads and several processes."""
 
     name = EMBEDDED_STORE
+    is_on_own_disk = True
     keeps_extra = True
     messages_per_transaction = 100
 
