@@ -65,6 +65,8 @@ class Charge:
     """When the call was made; it is priced as of that day."""
     terms: tuple[str, ...] = ()
     """What the call says of its price: `fast`, `batch`, `us`, or another word of the provider's."""
+    made_in: str | None = None
+    """The session that made the call, if the agent says that this one copied it."""
     steps: tuple[Usage, ...] = ()
     """The requests that the usage is the sum of: each one's length decides its price tier."""
     basis: Literal["agent", "list", "user", "estimate"] | None = None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from opensync_hooks.delivery.agent_cost import agent_cost
 from opensync_hooks.delivery.spending import Spending, by_day
-from opensync_hooks.ledger import agent_totals, charges
+from opensync_hooks.ledger import charges
 from opensync_hooks.ledger.session_record import SessionRecord
-from opensync_hooks.model import Charge, Session, Usage
+from opensync_hooks.model import Session, Usage
 from opensync_hooks.pricing.cost import unpriced_name
-
-_ROUNDING = 0.000_001
-"""In USD: sums of floats differ by their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,8 @@ class Costs:
     forked_from: str | None = None
     """The session that owns the last charge that was copied."""
     agent_cost: float | None = None
-    """USD that the agent itself counts for the session and its subagents, without what a fork began
-    with; None if the agent does not say, or what a fork began with is not known."""
+    """USD by the agent's own count, for the session's own calls, its subagents, and calls that left
+    no response; None if the agent does not say, or what a fork began with is not known."""
     agent_cost_is_guess: bool = False
     """The agent did not know the price of one of the models."""
     spending: tuple[Spending, ...] = ()
@@ -49,8 +47,6 @@ def bill(session: Session, record: SessionRecord, *, claims: bool) -> Costs:
     costs = [charge.cost for charge in own if charge.cost is not None]
     unpriced = {unpriced_name(charge) for charge in own if charge.model and charge.cost is None}
     copied = [charge for charge in session.charges if owners[charge.id] != session.id]
-    if claims:
-        agent_totals.remember(record, session.agent_totals)
     stated_free: dict[str, float] = {}
     for charge in own:
         if charge.model and charge.cost == 0 and charge.list_price:
@@ -62,49 +58,7 @@ def bill(session: Session, record: SessionRecord, *, claims: bool) -> Costs:
         unpriced=tuple(sorted(unpriced)),
         stated_free=stated_free,
         forked_from=owners[copied[-1].id] if copied else None,
-        agent_cost=_agent_cost(session, copied, owners, record),
+        agent_cost=agent_cost(session, record, owners, remembers=claims),
         agent_cost_is_guess=any(total.is_guess for total in session.agent_totals[-1:]),
         spending=by_day(own, session.created_at),
     )
-
-
-def _agent_cost(
-    session: Session,
-    copied: Sequence[Charge],
-    owners: Mapping[str, str],
-    record: SessionRecord,
-) -> float | None:
-    """Return the agent's last total without what a fork began with, and with the calls since then.
-
-    The original's total at the last copied call is what the fork began with.
-    """
-    if not session.agent_totals:
-        return None
-    total = session.agent_totals[-1]
-    inherited = 0.0
-    if copied:
-        last = copied[-1].id
-        original_cost = agent_totals.after_call(record, owners[last], last)
-        if original_cost is None:
-            return None
-        inherited = original_cost
-    ids = [charge.id for charge in session.charges]
-    since = ids.index(total.charge_id) + 1 if total.charge_id in ids else len(ids)
-    later = (
-        charge.cost or 0 for charge in session.charges[since:] if owners[charge.id] == session.id
-    )
-    return max(0.0, total.cost - inherited + sum(later))
-
-
-def other_calls(agent_cost: float | None, costs: Iterable[float | None]) -> float | None:
-    """Return the USD that the agent counts beside the calls that left a response; None if unknown.
-
-    Compactions, titles, side questions and a tool's own searches leave none. `costs`: of the
-    session and of every subagent below it, each without what it copied. None among them stands for
-    calls without a price, which make the difference meaningless.
-    """
-    own_costs = tuple(costs)
-    if agent_cost is None or None in own_costs:
-        return None
-    difference = agent_cost - sum(filter(None, own_costs))
-    return difference if difference > _ROUNDING else 0.0

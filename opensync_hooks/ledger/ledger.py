@@ -71,7 +71,7 @@ _SCHEMA = Schema(
         ),
         (
             """CREATE TABLE agent_total (
-                destination TEXT, agent TEXT, session TEXT, charge TEXT, cost REAL,
+                destination TEXT, agent TEXT, session TEXT, charge TEXT, cost REAL, began REAL,
                 PRIMARY KEY (destination, agent, session, charge)) WITHOUT ROWID""",
         ),
         (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.delivery.costs import other_calls
+from opensync_hooks.delivery.agent_cost import other_calls
 from opensync_hooks.delivery.spending import by_day
 from opensync_hooks.model import AgentTotal, Charge, Json, Usage
 from tests.delivery.harness import Harness, message
@@ -22,11 +22,13 @@ def charge(charge_id: str, **fields: Any) -> Charge:
 
 
 def deliver(
-    harness: Harness, session_id: str, calls: str, *totals: AgentTotal, **fields: Any
+    harness: Harness, session_id: str, calls: str, *totals: AgentTotal, copied: str = ""
 ) -> Json:
-    """Deliver a session with one call per letter; returns its row."""
-    messages = [message(f"m{letter}", charge=charge(letter)) for letter in calls]
-    harness.deliver(*messages, session_id=session_id, agent_totals=totals, **fields)
+    """Deliver a session with one call per letter, and with what the agent says of those copied."""
+    charges = [charge(letter) for letter in calls]
+    charges[: len(copied)] = [charge(letter, made_in="s1") for letter in copied]
+    messages = [message(f"m{charge.id}", charge=charge) for charge in charges]
+    harness.deliver(*messages, session_id=session_id, agent_totals=totals)
     row: Json = harness.stored(session_id)[0]
     return row
 
@@ -84,10 +86,38 @@ def test_fork_from_a_point_that_no_total_names_has_no_total_of_its_own(embedded:
 
 
 def test_original_that_is_delivered_after_its_fork_repeats_nothing(embedded: Harness) -> None:
+    """Versions that do not say what was copied: the fork has counted all of it."""
     fork = deliver(embedded, "s2", "abc", AgentTotal(16, "c"))
     original = deliver(embedded, "s1", "ab", AgentTotal(11, "b"))
     assert (fork["cost"], agent_cost(fork)) == (3 * USD, 16)
     assert (original["cost"], agent_cost(original)) == (0, None)
+
+
+def test_original_that_is_delivered_after_its_fork_keeps_what_it_cost_beside_its_calls(
+    embedded: Harness,
+) -> None:
+    """The fork was billed for the calls, and knows what it copied, but not what that had cost."""
+    fork = deliver(embedded, "s2", "abc", AgentTotal(16.25, "c"), copied="ab")
+    assert (fork["cost"], agent_cost(fork)) == (3 * USD, None)
+    totals = (AgentTotal(11, "b"), AgentTotal(16.5, "x"))
+    original = deliver(embedded, "s1", "abx", *totals)
+    assert (original["cost"], agent_cost(original)) == (USD, 16.5 - 2 * USD)
+    fork = deliver(embedded, "s2", "abcd", AgentTotal(21.5, "d"), copied="ab")
+    assert (fork["cost"], agent_cost(fork)) == (4 * USD, 21.5 - 11 + 2 * USD)
+    # In all: 5 USD for each of a, b, x, c, d, and 1, 0.5, and 0.5 for calls without a response.
+    again = deliver(embedded, "s1", "abx", *totals)
+    assert (agent_cost(again) or 0) + (agent_cost(fork) or 0) == 5 * USD + 2
+
+
+def test_fork_after_a_response_with_advice_begins_with_its_total(embedded: Harness) -> None:
+    charges = (charge("a"), charge("a:advisor_message:1"), charge("c"))
+    embedded.deliver(
+        message("m1"), session_id="s1", charges=charges[:2], agent_totals=(AgentTotal(11, "a"),)
+    )
+    embedded.deliver(
+        message("m1"), session_id="s2", charges=charges, agent_totals=(AgentTotal(16.5, "c"),)
+    )
+    assert [agent_cost(embedded.stored(name)[0]) for name in ("s1", "s2")] == [11, 5.5]
 
 
 def test_forgotten_session_leaves_no_total_behind(embedded: Harness) -> None:

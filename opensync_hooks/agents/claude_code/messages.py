@@ -80,7 +80,14 @@ def charges(indexed: IndexedMessage) -> tuple[Charge, ...]:
     """Return the charge of a response, then those of requests that are billed beside it."""
     if indexed.usage is None:
         return ()
-    return tuple(indexed.usage.charges(indexed.charge_id, indexed.model, indexed.created_at))
+    main = Charge(
+        indexed.charge_id,
+        indexed.model,
+        indexed.usage.usage,
+        at=indexed.created_at,
+        made_in=indexed.made_in,
+    )
+    return tuple(indexed.usage.charges(main))
 
 
 def duration(indexed: IndexedMessage) -> int | None:

@@ -50,6 +50,7 @@ class _Transcript:
             messages=TranscriptMessages(self.files, indexed),
             charges=tuple(chain.from_iterable(map(charges, indexed))),
             agent_totals=tuple(thread.agent_totals),
+            forked_from=next((part.made_in for part in indexed[::-1] if part.made_in), None),
             project_path=project_path(folder, self.index.worktrees),
             model=thread.model,
             provider="anthropic" if (thread.model or "").startswith("claude") else None,

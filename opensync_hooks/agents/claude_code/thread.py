@@ -31,6 +31,8 @@ class IndexedMessage:
     tool_ids: set[str] = field(default_factory=set)
     """The calls whose results belong to this message."""
     charge_id: str = ""
+    made_in: str | None = None
+    """The session that a fork copied the response from; versions before 2.1.330 do not say."""
     queued_id: str | None = None
     """The id under which the prompt was known while only the queue had it."""
     model: str | None = None
@@ -182,6 +184,8 @@ class Thread:
         response = self._responses.identify(line)
         message = self._message(response.message_id, "assistant")
         message.charge_id = self._last_charge_id = response.charge_id
+        if (session_id := get_str(line, "requestSessionId")) != get_str(line, "sessionId"):
+            message.made_in = session_id
         message.model = self.model = get_str(line, "message", "model") or message.model
         usage = ResponseUsage.of_line(line)
         message.usage = usage.merged(message.usage) if usage else message.usage

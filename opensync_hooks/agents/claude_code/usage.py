@@ -43,11 +43,16 @@ class ResponseUsage:
         terms = tuple(word for word in words if word and word not in _STANDARD)
         return cls(total, terms, _steps(iterations, total), others)
 
-    def charges(self, charge_id: str, model: str | None, at: int | None) -> Iterator[Charge]:
-        """Yield the charge of the response, then those of the requests beside it."""
-        yield Charge(charge_id, model, self.usage, at=at, terms=self.terms, steps=self.steps)
-        for number, (kind, own_model, usage) in enumerate(self.others, 1):
-            yield Charge(f"{charge_id}:{kind}:{number}", own_model or model, usage, at=at)
+    def charges(self, main: Charge) -> Iterator[Charge]:
+        """Yield the charge of the response, then those of the requests beside it.
+
+        `main` is the first one, as far as the usage does not say it.
+        """
+        yield replace(main, usage=self.usage, terms=self.terms, steps=self.steps)
+        terms = tuple(term for term in self.terms if term != "fast")  # which is the response's own
+        for number, (kind, model, usage) in enumerate(self.others, 1):
+            own_id = f"{main.id}:{kind}:{number}"
+            yield replace(main, id=own_id, model=model or main.model, usage=usage, terms=terms)
 
     def merged(self, earlier: ResponseUsage | None) -> ResponseUsage:
         """Return the largest of each count: early lines of a stream have early counts."""

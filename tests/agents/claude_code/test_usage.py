@@ -121,3 +121,12 @@ def test_what_the_agent_says_of_the_cost_is_read_with_its_place(writer: Transcri
         AgentTotal(0.125, ""),
         AgentTotal(0.5, "m1:r1", is_guess=True),
     )
+
+
+def test_copied_response_names_the_session_that_made_it(writer: TranscriptWriter) -> None:
+    writer.respond("m1", text("a"), requestId="r1", requestSessionId="s0")
+    writer.respond("m2", text("b"), requestId="r2", requestSessionId="s1")
+    writer.respond("m3", text("c"), requestId="r3")
+    fork = read(writer.path)[0]
+    assert [charge.made_in for charge in fork.charges] == ["s0", None, None]
+    assert fork.forked_from == "s0"
