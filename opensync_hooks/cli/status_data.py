@@ -52,6 +52,8 @@ class AgentStatus:
     """Sessions that were delivered completely, even if the agent has deleted them since."""
     unsynced: int
     """Sessions that changed since they were last delivered completely."""
+    masked_otherwise: int
+    """Sessions that are stored as older rules masked them."""
     waiting: int
     """Jobs and events in the queue."""
     last_sync: int | None
@@ -261,6 +263,7 @@ def _agents(config: Config, ledger: Ledger, spool: Spool) -> Iterator[AgentStatu
             on_disk=backlog.on_disk,
             synced=synced,
             unsynced=backlog.unsynced,
+            masked_otherwise=backlog.masked_otherwise,
             waiting=waiting[agent.name],
             last_sync=last_sync,
         )

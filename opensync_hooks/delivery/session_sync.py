@@ -43,6 +43,7 @@ from opensync_hooks.pricing.cost import price
 from opensync_hooks.pricing.estimate import estimate_tokens
 from opensync_hooks.pricing.in_force import price_table
 from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.privacy.masking_digest import masking_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Syncer:
         TimeLimitError; and RejectedError if the session itself is refused.
         """
         agent, session_id = source.agent, located.session_id
-        outcome = SyncOutcome(session_id)
+        outcome, masking = SyncOutcome(session_id), masking_digest(self.config)
         with session_lock(self.config.folders.locks, agent, session_id, limits.lock_timeout):
             for changes in self._changes(source, located, end_reason=end_reason, force=force):
                 if isinstance(changes, SessionDiff):
@@ -132,6 +133,7 @@ class Syncer:
                     version = changes.session.agent_version
                     losses.set_skipped(changes.record, sent.skipped, version)
                     marked = mark_deletions(changes, self.destination)
+                    changes.record.set_masking(masking)
                     outcome += replace(sent, sent=sent.sent + marked)
                 elif changes.session_id == session_id:
                     outcome = changes

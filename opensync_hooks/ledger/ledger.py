@@ -79,6 +79,7 @@ _SCHEMA = Schema(
                 destination TEXT, agent TEXT, session TEXT, fingerprint TEXT, at INTEGER,
                 sent INTEGER, PRIMARY KEY (destination, agent, session)) WITHOUT ROWID""",
         ),
+        ("ALTER TABLE session ADD COLUMN masking TEXT",),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),

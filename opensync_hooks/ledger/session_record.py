@@ -173,6 +173,12 @@ class SessionRecord:
         attempted = f"{__version__} {fingerprint}"
         self._update_session(fingerprint=None, attempted=attempted, outcome=state.value)
 
+    def set_masking(self, digest: str) -> None:
+        """Remember the rules by which all of the session that is stored was masked."""
+        query = f"SELECT 1 FROM session {_WHERE_SESSION} AND masking = ?"  # noqa: S608
+        if self.remote_session() and not self.ledger.rows(query, *self.key, digest):
+            self._update_session(masking=digest)
+
     def origin(self) -> str | None:
         """Return which of the agent's copies of the session was delivered."""
         rows = self.ledger.rows(f"SELECT origin FROM session {_WHERE_SESSION}", *self.key)  # noqa: S608

@@ -85,6 +85,15 @@ def complete_sessions(ledger: Ledger, destination: str) -> dict[str, tuple[int, 
     return {agent: (count, last) for agent, count, last in ledger.rows(query, destination)}
 
 
+def masked_otherwise(ledger: Ledger, destination: str, digest: str) -> set[tuple[str, str]]:
+    """Return agent and id of each session that is stored as other rules masked it."""
+    query = (
+        "SELECT agent, id FROM session"
+        " WHERE destination = ? AND remote_id IS NOT NULL AND masking IS NOT ?"
+    )
+    return {(agent, session_id) for agent, session_id in ledger.rows(query, destination, digest)}
+
+
 def deficient_sessions(ledger: Ledger, destination: str) -> Iterator[DeficientSession]:
     """Yield the sessions that are not understood, incomplete, or have quarantined messages."""
     query = (

@@ -58,6 +58,11 @@ def clean_message(
     )
 
 
+def mask_json(value: Any, config: Config) -> Any:
+    """Return a JSON value as today's rules mask it. Raises RedactionError."""
+    return _redact_json(value, _make_redactor(config, None)) if config.redact else value
+
+
 def clean_session(
     session: Session, config: Config, redactions: Counter[str] | None = None
 ) -> Session:

@@ -22,6 +22,16 @@ WRITE = {
 }  # fmt: skip
 
 
+class Recorder:
+    received = b""
+
+    def __init__(self, _: RealStore) -> None:
+        pass
+
+    def on_request(self, _method: str, _path: str, body: bytes) -> None:
+        self.received += body
+
+
 @pytest.fixture(autouse=True)
 def _session(home: Path) -> None:
     writer = TranscriptWriter(home / ".claude" / "projects" / "-work" / "s1.jsonl")
@@ -66,19 +76,22 @@ def test_store_keeps_contents_with_their_secrets_masked_and_gives_them_up_again(
 def test_opensync_gets_no_contents_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor when the sessions were in the store before the login."""
     run("sync", "--all")
-
-    class Recorder:
-        received = b""
-
-        def __init__(self, _: RealStore) -> None:
-            pass
-
-        def on_request(self, _method: str, _path: str, body: bytes) -> None:
-            self.received += body
-
     with logged_in(Recorder, tmp_path, monkeypatch) as recorder:
         run("sync", "--all")
         assert "File contents:     left out" in run("status").stdout
+    assert b"stay here" in recorder.received
+    assert b"line of a file" not in recorder.received
+
+
+@pytest.mark.usefixtures("keeps_contents")
+def test_push_takes_no_contents_along(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sessions are those of the store, of which the agent may have nothing any more."""
+    run("sync", "--all")
+    (home / ".claude" / "projects" / "-work" / "s1.jsonl").unlink()
+    with logged_in(Recorder, tmp_path, monkeypatch) as recorder:
+        assert run("push").returncode == 0
     assert b"stay here" in recorder.received
     assert b"line of a file" not in recorder.received
 

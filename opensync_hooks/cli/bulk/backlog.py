@@ -11,7 +11,9 @@ from opensync_hooks.config import Config
 from opensync_hooks.ledger import accounts
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.ledger.summary import masked_otherwise
 from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.privacy.masking_digest import masking_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +22,19 @@ class Backlog:
 
     on_disk: int = 0
     unsynced: int = 0
+    masked_otherwise: int = 0
+    """Sessions that are stored as older rules masked them."""
 
 
 def by_agent(config: Config, ledger: Ledger) -> dict[str, Backlog]:
     """Count every agent's sessions, without reading them: their fingerprints are compared."""
-    backlogs = {}
+    backlogs, account = {}, accounts.expected(ledger, config)
+    outdated = masked_otherwise(ledger, account, masking_digest(config))
     for source in registry.all_sources():
         sessions = list(source.sessions())
         unsynced = sum(is_unsynced(config, ledger, source, session) for session in sessions)
-        backlogs[source.agent] = Backlog(len(sessions), unsynced)
+        masked = sum((source.agent, session.session_id) in outdated for session in sessions)
+        backlogs[source.agent] = Backlog(len(sessions), unsynced, masked)
     return backlogs
 
 

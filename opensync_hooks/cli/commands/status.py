@@ -71,7 +71,11 @@ def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
 
 def _privacy(status: Status) -> Iterator[_Row]:
     yield "Thinking", "included" if status.thinking else "left out"
-    yield "Secrets", "masked" if status.redact else "not masked (redact = false)"
+    secrets = "masked" if status.redact else "not masked (redact = false)"
+    if outdated := sum(agent.masked_otherwise for agent in status.agents):
+        fact = f"{count(outdated, 'session')} by older rules or settings"
+        secrets += f"; {fact}: opensync-hooks sync --all"
+    yield "Secrets", secrets
     kept = "kept in the embedded store" if status.keeps_file_contents else "left out"
     yield "File contents", "included" if status.file_contents else kept
     if status.excluded:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import partial
 from typing import Any, Literal
 
 from opensync_hooks.delivery.diff import MessageDiff
@@ -27,6 +28,7 @@ DifferenceKind = Literal[
     "wrong tokens",
     "wrong cost",
     "changed field",
+    "older masks",
     "double message",
     "surplus message",
     "not synced",
@@ -79,18 +81,27 @@ class Comparison:
     """Those of them that are marked as undone."""
     later: int = 0
     """Messages whose stored time is later than ours."""
+    mask: Callable[[Json], Json] = lambda row: row
+    """Masks a stored row by today's rules."""
 
     def difference(self, kind: DifferenceKind, description: str) -> Difference:
         return Difference(kind, self.session_id, description)
 
     def session(self, sent: Json, extra: Json, stored: Json) -> Iterator[Difference]:
         """Compare title, model, totals and the like. Unknown values are not sent, nor compared."""
-        for name in (*_SESSION_TEXTS, *({"source"} & stored.keys())):  # OpenSync shows no source
-            if name in sent and stored.get(name) != sent[name]:
-                yield self.difference("changed field", f"{name} is different")
-        changes = (*_numbers(sent, stored), *_number("cost", "wrong cost", sent, stored))
-        for kind, description in (*changes, *_extras(extra, stored)):
+        for kind, description in self._explained(partial(_session, sent, extra), stored):
             yield self.difference(kind, description)
+
+    def _explained(
+        self, compare: Callable[[Json], Iterator[_Change]], stored: Json, note: str = ""
+    ) -> Iterator[_Change]:
+        """Yield the changes with the note, or a single one if only today's masks are missing."""
+        changes = tuple(compare(stored))
+        if changes and not any(compare(self.mask(stored))):
+            yield "older masks", "was masked by older rules"
+            return
+        for kind, description in changes:
+            yield kind, description + note
 
     def all_messages(
         self, sent: Iterable[MessageDiff], stored: Sequence[Json], deleted: Iterable[str] = ()
@@ -120,8 +131,10 @@ class Comparison:
             self.later += _is_later(diff.body.get("createdAt"), row.get("createdAt"))
             has_changed = diff.existing is not None and diff.existing.hash != diff.content_hash
             note = ", as it has changed here since the last sync" if has_changed else ""
-            for kind, description in () if diff.message.spare else _message(diff, row):
-                yield Difference(kind, self.session_id, f"{label}: {description}{note}", stored_id)
+            for kind, description in (
+                () if diff.message.spare else self._explained(partial(_message, diff), row, note)
+            ):
+                yield Difference(kind, self.session_id, f"{label}: {description}", stored_id)
         for message_id in deleted:
             if by_id.pop(self._remote(message_id), None):
                 fact = f"message {_short(message_id)} was deleted here, but is not marked as undone"
@@ -151,6 +164,15 @@ class Comparison:
 
     def _remote(self, message_id: str) -> str:
         return truncate(f"{self.remote_id}:{message_id}")
+
+
+def _session(sent: Json, extra: Json, stored: Json) -> Iterator[_Change]:
+    for name in (*_SESSION_TEXTS, *({"source"} & stored.keys())):  # OpenSync shows no source
+        if name in sent and stored.get(name) != sent[name]:
+            yield "changed field", f"{name} is different"
+    yield from _numbers(sent, stored)
+    yield from _number("cost", "wrong cost", sent, stored)
+    yield from _extras(extra, stored)
 
 
 def _message(diff: MessageDiff, stored: Json) -> Iterator[_Change]:

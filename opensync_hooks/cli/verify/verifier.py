@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.census import Census
@@ -23,6 +24,7 @@ from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Json
+from opensync_hooks.privacy.cleaning import mask_json
 from opensync_hooks.privacy.exclusion import Exclusions
 
 _LOCK_TIMEOUT_S = 30
@@ -138,7 +140,9 @@ class Verifier:
         session, existing = changes.session, changes.existing
         stored = self.destination.fetch(session.id, existing.remote_id if existing else None)
         changes = adoption.expected(changes, stored) if stored else changes
-        comparison = Comparison(session.id, str(stored["session"]["id"]) if stored else "")
+        remote_id = str(stored["session"]["id"]) if stored else ""
+        mask = partial(mask_json, config=self.syncer.config)
+        comparison = Comparison(session.id, remote_id, mask=mask)
         differences = tuple(_differences(count.watch(changes), stored, comparison, count))
         return replace(
             verdict,

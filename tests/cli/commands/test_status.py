@@ -84,6 +84,7 @@ def test_json_has_every_field() -> None:
     assert agents["claude-code"] == {
         "agent": "claude-code", "label": "Claude Code", "found": True, "registered": False,
         "problem": None, "outdated": None, "on_disk": 9, "synced": 1, "unsynced": 8, "waiting": 0,
+        "masked_otherwise": 0,
         "last_sync": status["last_sync"],
     }  # fmt: skip
     assert isinstance(status.pop("last_sync"), int)
