@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents.opencode.source import OpenCodeSource
+from opensync_hooks.agents.opencode.source import open_source as open_opencode_source
 from opensync_hooks.model import Session, ToolCall, ToolResult
 
 RECORDED = Path(__file__).parent / "data" / "opencode"
@@ -63,7 +64,7 @@ class OpenCodeHome:
         db.execute("INSERT INTO part VALUES (?, ?, ?, ?, ?, ?)", part)
 
     def source(self, **environ: str) -> OpenCodeSource:
-        return OpenCodeSource.from_environ(environ, str(self.path))
+        return open_opencode_source(environ, str(self.path))
 
     def read(self, session_id: str, **environ: str) -> list[Session]:
         source = self.source(**environ)

@@ -47,7 +47,9 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FORKS = {("agents.kilo", "opencode")}
+FORKS = {
+    (f"agents.kilo{module}", "opencode") for module in ("", ".source", ".census", ".registration")
+}
 """A fork is described by what it has in common with its origin, whose reader it shares."""
 NAMES_AGENTS = {"agents.registry", "setup.npm_plugins", "destinations.store.store"}
 """The list itself; npm packages that serve one agent each; and OpenSync's own names for agents."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.model import Json
 
 Unit = Literal[
@@ -108,7 +109,7 @@ class Tally:
         )
 
 
-TakeCensus = Callable[[str, Path, Mapping[str, str], str], Iterator[Census]]
+TakeCensus = Callable[[str, Path, Mapping[str, str], str, HookFactsLookup], Iterator[Census]]
 """Yields the census of a session, then those of its subagents. Raises SourceError.
 
 Takes the session's id, the file where it was located, an environment, and the user's home folder.

@@ -1,6 +1,9 @@
 """The facts about an agent that other modules need, as one value."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from opensync_hooks.model import HookFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,7 @@ class Description:
     """Fields that give its payload away in a hook that was registered with another agent."""
     opensync_name: str = ""
     """The name under which OpenSync shows its sessions, where that is another one."""
+
+
+HookFactsLookup = Callable[[str], HookFacts]
+"""Returns what hooks have reported about the session with this id."""

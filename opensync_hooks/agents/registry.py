@@ -1,50 +1,51 @@
 """The one list of agents: what each is, how its sessions are read, and how to register with it.
 
-A new agent is one folder beside this module, one script in hooks/ and one entry in `AGENTS`. No
+A new agent is one folder beside this module, one script in hooks/ and one entry in `PACKAGES`. No
 other module names an agent.
 """
 
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
 from opensync_hooks.agents import claude_code, cursor, kilo, opencode
 from opensync_hooks.agents.census import Census, TakeCensus
-from opensync_hooks.agents.claude_code.census import take_census as take_claude_code_census
-from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
-from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.agents.cursor.census import take_census as take_cursor_census
-from opensync_hooks.agents.cursor.registration import CursorRegistration
-from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.description import Description
 from opensync_hooks.agents.hook_notes import HookNotes
-from opensync_hooks.agents.opencode.census import take_census as take_opencode_census
-from opensync_hooks.agents.opencode.inspection import inspect_opencode_storage
-from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
-from opensync_hooks.agents.opencode.source import OpenCodeSource
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.settings_files.registration import Registration
-from opensync_hooks.agents.source import Located, Source, StorageRemark
+from opensync_hooks.agents.source import Located, OpenSource, Source
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import paths
-from opensync_hooks.model import HookEvent, HookFacts, Json
+from opensync_hooks.model import HookEvent, Json
+
+
+class _Modules(Protocol):
+    """The functions and values that the modules of an agent's folder define."""
+
+    open_source: OpenSource
+    """In `source.py`."""
+    take_census: TakeCensus
+    """In `census.py`."""
+    REGISTRATION: Registration
+    """In `registration.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What the rest of the package knows of an agent."""
+    """What the rest of the package knows of an agent.
+
+    Its modules are imported when they are used: a worker reads sessions of one agent, and importing
+    all the others takes longer than delivering a turn.
+    """
 
     description: Description
-    open_source: Callable[[Mapping[str, str], str], Source]
-    """Takes an environment and the path of the user's home folder."""
-    registration: Registration
-    take_census: TakeCensus
-    inspect_storage: Callable[[Mapping[str, str], str], Iterable[StorageRemark]] = lambda *_: ()
-    """Takes the same; returns what `doctor` has to tell about the files."""
+    package: str
 
     @property
     def name(self) -> str:
@@ -54,52 +55,27 @@ class Agent:
     def label(self) -> str:
         return self.description.label
 
+    @property
+    def registration(self) -> Registration:
+        return self._import("registration").REGISTRATION
+
     def source(self, environ: Mapping[str, str] = os.environ) -> Source:
         """Return the agent's sessions, where an environment says that they are."""
-        return self.open_source(environ, paths.home(environ.get))
+        facts = HookNotes.of_user(self.name).facts
+        return self._import("source").open_source(environ, paths.home(environ.get), facts)
 
     def census(self, located: Located, environ: Mapping[str, str] = os.environ) -> Iterator[Census]:
         """Count a session and its subagents without the source. Raises SourceError."""
-        home = paths.home(environ.get)
-        return self.take_census(located.session_id, located.path, environ, home)
+        take_census, home = self._import("census").take_census, paths.home(environ.get)
+        facts = HookNotes.of_user(self.name).facts
+        return take_census(located.session_id, located.path, environ, home, facts)
+
+    def _import(self, module: str) -> _Modules:
+        return cast("_Modules", import_module(f"{self.package}.{module}"))
 
 
-def _cursor_facts(session_id: str) -> HookFacts:
-    return HookNotes.of_user(cursor.DESCRIPTION.name).facts(session_id)
-
-
-def _cursor_source(environ: Mapping[str, str], home: str) -> CursorSource:
-    return CursorSource.from_environ(environ, home, _cursor_facts)
-
-
-AGENTS = (
-    Agent(
-        claude_code.DESCRIPTION,
-        ClaudeCodeSource.from_environ,
-        ClaudeCodeRegistration(),
-        take_claude_code_census,
-    ),
-    Agent(
-        kilo.DESCRIPTION,
-        partial(OpenCodeSource.from_environ, product=kilo.KILO),
-        OpenCodeRegistration(kilo.KILO),
-        partial(take_opencode_census, name=kilo.DESCRIPTION.name),
-        partial(inspect_opencode_storage, product=kilo.KILO),
-    ),
-    Agent(
-        opencode.DESCRIPTION,
-        OpenCodeSource.from_environ,
-        OpenCodeRegistration(),
-        take_opencode_census,
-        inspect_opencode_storage,
-    ),
-    Agent(
-        cursor.DESCRIPTION,
-        _cursor_source,
-        CursorRegistration(),
-        partial(take_cursor_census, hook_facts=_cursor_facts),
-    ),
-)
+PACKAGES = (claude_code, kilo, opencode, cursor)
+AGENTS = tuple(Agent(package.DESCRIPTION, package.__name__) for package in PACKAGES)
 NAMES = tuple(agent.name for agent in AGENTS)
 _BY_NAME = {agent.name: agent for agent in AGENTS}
 _LABELS = {agent.description.opensync_name or agent.name: agent.label for agent in AGENTS}

@@ -1,10 +1,11 @@
 """The interface of a source: one agent's sessions on the disk, read into values of the model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.model import HookEvent, Json, Session, Trigger
 
 
@@ -61,3 +62,19 @@ class Source(Protocol):
     def read(self, located: Located) -> Iterator[Session]:
         """Yield the session, then the subagents that it started. Raises SourceError."""
         ...
+
+
+@runtime_checkable
+class InspectedSource(Protocol):
+    """A source that has something to tell about its files."""
+
+    def remarks(self) -> Iterable[StorageRemark]:
+        """Return what `doctor` shows."""
+        ...
+
+
+OpenSource = Callable[[Mapping[str, str], str, HookFactsLookup], Source]
+"""Returns an agent's source.
+
+Takes the environment that says where the sessions are, and the path of the user's home folder.
+"""

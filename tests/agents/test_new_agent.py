@@ -30,7 +30,7 @@ from opensync_hooks.model import HookEvent, Message, Session, Text, Trigger
 class EmacsSource:
     agent = DESCRIPTION.name
 
-    def __init__(self, environ, home):
+    def __init__(self, environ, home, hook_facts):
         self.folder = Path(environ.get("EMACS_SESSIONS") or home + "/emacs")
 
     def parse_event(self, payload):
@@ -52,6 +52,9 @@ class EmacsSource:
     def read(self, located):
         message = Message("m1", "user", (Text(located.path.read_text()),), 1_700_000_000_000)
         yield Session(located.session_id, self.agent, (message,), created_at=message.created_at)
+
+
+open_source = EmacsSource
 """
 REGISTRATION = """
 from pathlib import Path
@@ -68,21 +71,17 @@ class EmacsRegistration(ClaudeCodeRegistration):
 
     def settings_path(self, env):
         return Path(paths.home(env)) / ".emacs.d" / "hooks.json"
+
+
+REGISTRATION = EmacsRegistration()
 """
 CENSUS = """
 from opensync_hooks.agents.census import Census, Counts
 
 
-def take_census(session_id, path, environ, home):
+def take_census(session_id, path, environ, home, hook_facts):
     yield Census(session_id, Counts(utterances=1), recognized=1)
 """
-IMPORTS = """
-from opensync_hooks.agents import emacs
-from opensync_hooks.agents.emacs.census import take_census
-from opensync_hooks.agents.emacs.registration import EmacsRegistration
-from opensync_hooks.agents.emacs.source import EmacsSource
-"""
-ENTRY = "    Agent(emacs.DESCRIPTION, EmacsSource, EmacsRegistration(), take_census),\n"
 
 
 @pytest.fixture
@@ -102,8 +101,9 @@ def clone(tmp_path: Path) -> Path:
     variables = 'VARIABLES = ("EMACS_SESSIONS",)\n' + after.partition("\n)\n")[2]
     (root / "hooks" / "emacs.py").write_text(before + variables.replace('"cursor"', '"emacs"'))
     registry = root / "opensync_hooks" / "agents" / "registry.py"
-    text = registry.read_text().replace("\n\n\n", f"\n{IMPORTS}\n\n", 1)
-    registry.write_text(text.replace("AGENTS = (\n", f"AGENTS = (\n{ENTRY}", 1))
+    text = registry.read_text()
+    text = text.replace("agents import claude_code", "agents import emacs, claude_code")
+    registry.write_text(text.replace("PACKAGES = (", "PACKAGES = (emacs, "))
     return root
 
 

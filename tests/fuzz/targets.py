@@ -20,8 +20,8 @@ from typing import Any
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.agents.cursor.source import CursorSource
-from opensync_hooks.agents.opencode.source import OpenCodeSource
+from opensync_hooks.agents.cursor.source import open_source as open_cursor_source
+from opensync_hooks.agents.opencode.source import open_source as open_opencode_source
 from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook.entry import ids_only
@@ -100,7 +100,7 @@ class OpenCodeFiles(Target):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.data = folder / ".local" / "share" / "opencode"
-        self.source = OpenCodeSource.from_environ({}, str(folder))
+        self.source = open_opencode_source({}, str(folder))
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -149,7 +149,7 @@ class OpenCodeRows(Target):
                     with suppress(sqlite3.OperationalError):  # both have it, in two layouts
                         self.db.execute(statement)
         self.columns = {table: _columns(self.db, table) for table in _tables(self.db)}
-        self.source = OpenCodeSource.from_environ({}, str(folder))
+        self.source = open_opencode_source({}, str(folder))
 
     @classmethod
     def seeds(cls) -> Iterator[bytes]:
@@ -203,7 +203,7 @@ class CursorRows(Target):
         editor = cursor_home.Editor(folder, journal="rollback")
         editor.close()
         self.db = _fast_database(editor.path)
-        self.source = CursorSource.from_environ({}, str(folder))
+        self.source = open_cursor_source({}, str(folder))
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -241,7 +241,7 @@ class CursorChats(Target):
         self.db.execute("CREATE TABLE blobs (id TEXT PRIMARY KEY, data BLOB)")
         self.db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
         self.beside = path.with_name("meta.json")
-        self.source = CursorSource.from_environ({}, str(folder))
+        self.source = open_cursor_source({}, str(folder))
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -285,7 +285,7 @@ class CursorTranscripts(Target):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.place = folder / ".cursor" / "projects" / "work-app" / "agent-transcripts"
-        self.source = CursorSource.from_environ({}, str(folder))
+        self.source = open_cursor_source({}, str(folder))
 
     @staticmethod
     def seeds() -> Iterator[bytes]:
@@ -319,8 +319,8 @@ class DatabaseFiles(Target):
         self.opencode_file = folder / ".local" / "share" / "opencode" / "opencode.db"
         self.chat_file = folder / ".cursor" / "chats" / "f" / "c1" / "store.db"
         self.sources = (
-            CursorSource.from_environ({}, str(folder)),
-            OpenCodeSource.from_environ({}, str(folder)),
+            open_cursor_source({}, str(folder)),
+            open_opencode_source({}, str(folder)),
         )
         for path in (self.cursor_file, self.opencode_file, self.chat_file):
             path.parent.mkdir(parents=True)

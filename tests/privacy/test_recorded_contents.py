@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.agents.cursor.source import CursorSource
+from opensync_hooks.agents.cursor.source import open_source as open_cursor_source
 from opensync_hooks.config import Config, load
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
@@ -125,7 +125,7 @@ def cursor(home: Path) -> Iterator[Session]:
             )
             draft.add_tool_call("run_terminal_cmd", rawArgs='{"command": "ls"}', result=body)
             draft.save()
-    source = CursorSource.from_environ({}, str(home))
+    source = open_cursor_source({}, str(home))
     for located in source.sessions():
         yield from source.read(located)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.agents.opencode.source import OpenCodeSource
+from opensync_hooks.agents.opencode.source import open_source as open_opencode_source
 from opensync_hooks.config import load
 from opensync_hooks.delivery.exclude import with_folders
 from opensync_hooks.destinations.store.store import Store
@@ -141,7 +141,7 @@ def test_every_folder_of_an_opencode_session_counts(
             " AND json_extract(data, '$.role') = 'assistant')",
             (str(vault / "plans"), session_id),
         )
-    source = OpenCodeSource.from_environ({}, str(home))
+    source = open_opencode_source({}, str(home))
     session = only(source, session_id)
     assert session.project_path == str(home)
     assert str(vault / "plans") in session.folders

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.agents.claude_code.source import open_source as open_claude_code_source
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.errors import OpenSyncError
@@ -79,7 +79,7 @@ def test_sample_that_does_not_arrive_is_a_failure_with_its_cause(
 
 def test_sample_is_one_turn_with_two_tools(home: Path) -> None:
     put_session(home)
-    source = ClaudeCodeSource.from_environ({}, str(home))
+    source = open_claude_code_source({}, str(home))
     (located,) = source.sessions()
     (session,) = source.read(located)
     messages = list(session.messages)

@@ -16,15 +16,20 @@ from pathlib import Path
 
 from opensync_hooks.agents.census import Census
 from opensync_hooks.agents.claude_code.census_lines import ConversationCount
+from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.safe_open import files_within, open_regular
-from opensync_hooks.model import Json
+from opensync_hooks.model import HookFacts, Json
 
 _PADDING = "\0\r\n\t "
 _DECODER = json.JSONDecoder()
 
 
 def take_census(
-    session_id: str, path: Path, _environ: Mapping[str, str], _home: str
+    session_id: str,
+    path: Path,
+    _environ: Mapping[str, str],
+    _home: str,
+    _hook_facts: HookFactsLookup = lambda _: HookFacts(),
 ) -> Iterator[Census]:
     """Yield the census of a session, then those of its subagents. Raises SourceError."""
     projects = path.parent.parent

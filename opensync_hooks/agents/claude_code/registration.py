@@ -62,3 +62,6 @@ class ClaudeCodeRegistration(HooksFile):
 
     def _as_entry(self, handler: Handler) -> Any:
         return {"hooks": [handler]}
+
+
+REGISTRATION = ClaudeCodeRegistration()

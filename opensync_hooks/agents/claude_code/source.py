@@ -16,11 +16,12 @@ from opensync_hooks.agents.claude_code.session_files import (
     project_folders,
     session_ids,
 )
+from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import HookEvent, Json, Session, Trigger
+from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SUBAGENT_PREFIX = "agent-"
@@ -33,10 +34,6 @@ class ClaudeCodeSource:
     def __init__(self, config: Path) -> None:
         self._projects = config / "projects"
         self._real_projects = os.path.realpath(self._projects)
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str], home: str) -> ClaudeCodeSource:
-        return cls(Path(environ.get("CLAUDE_CONFIG_DIR") or home + "/.claude"))
 
     def parse_event(self, payload: Json) -> HookEvent | None:
         session_id = get_str(payload, "session_id")
@@ -115,3 +112,9 @@ def _ends_with(path: Path, digest: str) -> bool:
         )
     except SourceError:
         return False
+
+
+def open_source(
+    environ: Mapping[str, str], home: str, _hook_facts: HookFactsLookup = lambda _: HookFacts()
+) -> ClaudeCodeSource:
+    return ClaudeCodeSource(Path(environ.get("CLAUDE_CONFIG_DIR") or home + "/.claude"))

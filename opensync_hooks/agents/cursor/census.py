@@ -5,7 +5,7 @@ The editor's database goes before the command line's chats, and these before tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from opensync_hooks.agents import sqlite_snapshot
@@ -13,6 +13,7 @@ from opensync_hooks.agents.census import Census, Tally
 from opensync_hooks.agents.cursor import census_databases
 from opensync_hooks.agents.cursor.census_databases import SessionCopy
 from opensync_hooks.agents.cursor.census_places import Places, file_name
+from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookFacts
@@ -26,8 +27,7 @@ def take_census(
     path: Path,
     environ: Mapping[str, str],
     home: str,
-    *,
-    hook_facts: Callable[[str], HookFacts] = lambda _: HookFacts(),
+    hook_facts: HookFactsLookup = lambda _: HookFacts(),
 ) -> Iterator[Census]:
     """Yield the census of a session, then those of its subagents. Raises SourceError.
 

@@ -171,3 +171,6 @@ def _is_positive_integer(value: Any) -> bool:
 
 def _is_positive(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+REGISTRATION = CursorRegistration()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from opensync_hooks.agents.cursor import conversation, copies, locations, projec
 from opensync_hooks.agents.cursor.conversation import model_name
 from opensync_hooks.agents.cursor.copies import SessionCopies
 from opensync_hooks.agents.cursor.paths import CursorPaths
+from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.json_access import get_count, get_str, get_strs
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
 from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger, TurnUsage, Usage
 
-HookFactsLookup = Callable[[str], HookFacts]
 """Returns what hooks have reported about the session with this id."""
 
 _MAX_ID_LENGTH = 1_000
@@ -38,15 +38,6 @@ class CursorSource:
         self._paths = paths
         self._hook_facts = hook_facts
         self._copies = SessionCopies.at(paths)
-
-    @classmethod
-    def from_environ(
-        cls,
-        environ: Mapping[str, str],
-        home: str,
-        hook_facts: HookFactsLookup = lambda _session_id: HookFacts(),
-    ) -> CursorSource:
-        return cls(CursorPaths.from_environ(environ, home), hook_facts)
 
     def parse_event(self, payload: Json) -> HookEvent | None:
         session_id = get_str(payload, "conversation_id") or get_str(payload, "session_id")
@@ -164,3 +155,9 @@ def _usage(payload: Json) -> Usage:
         cache_read_tokens=read,
         cache_write_5m_tokens=written,
     )
+
+
+def open_source(
+    environ: Mapping[str, str], home: str, hook_facts: HookFactsLookup = lambda _: HookFacts()
+) -> CursorSource:
+    return CursorSource(CursorPaths.from_environ(environ, home), hook_facts)

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.census import Census, Tally, as_dict, as_text, dicts_in
+from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.opencode.census_messages import MessageCount
 from opensync_hooks.agents.safe_open import files_within, is_file, open_regular
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Json
+from opensync_hooks.model import HookFacts, Json
 
 _MAX_FAMILY = 10_000
 
@@ -53,6 +54,7 @@ def take_census(
     path: Path,
     environ: Mapping[str, str],
     home: str,
+    _hook_facts: HookFactsLookup = lambda _: HookFacts(),
     name: str = "opencode",
 ) -> Iterator[Census]:
     """Yield the census of a session, then those of its subagents. Raises SourceError.

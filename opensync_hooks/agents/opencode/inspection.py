@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from opensync_hooks.agents.opencode import OPENCODE, locations
 from opensync_hooks.agents.opencode.copies import CopyFinder
-from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.agents.source import StorageRemark
 
 
-def inspect_opencode_storage(
-    environ: Mapping[str, str], home: str, product: Product = OPENCODE
-) -> Iterator[StorageRemark]:
-    finder = CopyFinder(locations.layouts(environ, home, product))
+def storage_remarks(finder: CopyFinder) -> Iterator[StorageRemark]:
     sources: dict[tuple[str, ...], Counter[str]] = {}
     for copied in finder.sessions():
         labels = [layout.label for layout in copied.layouts]

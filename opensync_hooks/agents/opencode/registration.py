@@ -179,3 +179,6 @@ def _command_words(content: bytes) -> list[str]:
     except ValueError:
         return []
     return words if all(isinstance(word, str) for word in words) else []
+
+
+REGISTRATION = OpenCodeRegistration()

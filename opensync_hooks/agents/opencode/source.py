@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode import OPENCODE, exports, locations
 from opensync_hooks.agents.opencode.copies import CopyFinder
@@ -27,9 +28,9 @@ from opensync_hooks.agents.opencode.messages import injected_id
 from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.agents.opencode.sessions import read_session
 from opensync_hooks.agents.safe_open import is_file
-from opensync_hooks.agents.source import Located
+from opensync_hooks.agents.source import Located, StorageRemark
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import HookEvent, Json, Session, Trigger
+from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger
 
 _SESSION_ID = re.compile(r"ses[A-Za-z0-9_-]{1,125}")
 _BEGIN_EVENT = "turn.begin"
@@ -53,12 +54,6 @@ class OpenCodeSource:
         self.agent = agent
         self._layouts = layouts
         self._now = now
-
-    @classmethod
-    def from_environ(
-        cls, environ: Mapping[str, str], home: str, product: Product = OPENCODE
-    ) -> OpenCodeSource:
-        return cls(lambda: locations.layouts(environ, home, product), product.description.name)
 
     def parse_event(self, payload: Json) -> HookEvent | None:
         session_id = get_str(payload, "session_id")
@@ -145,6 +140,11 @@ class OpenCodeSource:
         located = _located([copied.stamp for copied in family])
         return family[0].layouts[0].tail(session_id), located
 
+    def remarks(self) -> Iterable[StorageRemark]:
+        from opensync_hooks.agents.opencode.inspection import storage_remarks  # noqa: PLC0415
+
+        return storage_remarks(CopyFinder(self._layouts()))
+
 
 def _stored_ids(stored: StoredSession) -> frozenset[str] | None:
     """Return the ids of all messages; None where half a migration may have lost some.
@@ -175,3 +175,14 @@ def _unreadable(path: Path) -> Located:
     except OSError:
         changed_at = 0
     return Located(path.name, path, changed_at, "")
+
+
+def open_source(
+    environ: Mapping[str, str],
+    home: str,
+    _hook_facts: HookFactsLookup = lambda _: HookFacts(),
+    product: Product = OPENCODE,
+) -> OpenCodeSource:
+    return OpenCodeSource(
+        lambda: locations.layouts(environ, home, product), product.description.name
+    )

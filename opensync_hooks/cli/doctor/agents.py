@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.registry import Agent
-from opensync_hooks.agents.source import Source
+from opensync_hooks.agents.source import InspectedSource, Source
 from opensync_hooks.cli.bulk.backlog import is_unsynced
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.hook import paths
 from opensync_hooks.ledger import readonly
 from opensync_hooks.system import clock
 from opensync_hooks.system.formatting import count
@@ -57,7 +56,8 @@ def judge_version(agent: Agent, version: str) -> Finding:
 def storage(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Check for files with sessions that cannot be read, and name sessions in several places."""
     for agent in registry.AGENTS:
-        for remark in agent.inspect_storage(environ, paths.home(environ.get)):
+        source = agent.source(environ)
+        for remark in source.remarks() if isinstance(source, InspectedSource) else ():
             name = f"{agent.label} sessions"
             if remark.cure:
                 yield warning(name, remark.fact, remark.cure)

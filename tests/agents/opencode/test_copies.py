@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.opencode.inspection import inspect_opencode_storage
+from opensync_hooks.agents.opencode.source import open_source
 from opensync_hooks.model import Skipped
 from tests.agents.opencode.recordings import TOOLS
 from tests.opencode_home import OpenCodeHome
@@ -239,7 +239,7 @@ def test_bad_session_file_of_a_tree_affects_only_its_session(
 def test_doctor_names_the_copies_and_which_is_read(opencode: OpenCodeHome) -> None:
     put(opencode, "opencode.db", {1: "q", 2: "a"})
     put(opencode, "opencode-local.db", {1: "q", 2: "a", 3: "more"})
-    (remark,) = inspect_opencode_storage({}, str(opencode.path))
+    (remark,) = open_source({}, str(opencode.path)).remarks()
     first, second = (
         f"{opencode.data}/opencode{name}.db (tables of 1.x)" for name in ("-local", "")
     )
@@ -257,13 +257,13 @@ def test_doctor_names_a_file_that_cannot_be_read(opencode: OpenCodeHome, is_link
         path.symlink_to("/nowhere/opencode.db")
     else:
         path.write_bytes(b"no database" * 99)
-    (remark,) = inspect_opencode_storage({}, str(opencode.path))
+    (remark,) = open_source({}, str(opencode.path)).remarks()
     assert str(path) in remark.fact
     assert remark.cure
 
 
 def test_doctor_has_nothing_to_tell_of_the_row_of_an_api_session(recorded: OpenCodeHome) -> None:
-    assert list(inspect_opencode_storage({}, str(recorded.path))) == []
+    assert list(open_source({}, str(recorded.path)).remarks()) == []
 
 
 def test_two_subagents_of_one_parent_and_one_of_their_own_are_read_once_each(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.agents.opencode import locations
-from opensync_hooks.agents.opencode.source import OpenCodeSource
+from opensync_hooks.agents.opencode.source import open_source as open_opencode_source
 from opensync_hooks.cli import foreground
 from opensync_hooks.model import HookEvent, Skipped, Trigger
 from tests.agents.opencode.recordings import NEW, TOOLS, TRUTH
@@ -183,7 +183,7 @@ def test_what_is_not_a_session_is_not_found(recorded: OpenCodeHome, name: str) -
 
 
 def test_home_without_opencode_has_no_sessions(home: Path) -> None:
-    source = OpenCodeSource.from_environ({}, str(home))
+    source = open_opencode_source({}, str(home))
     assert list(source.sessions()) == []
     assert source.find(TOOLS) is None
 
