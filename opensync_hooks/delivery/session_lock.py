@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -11,20 +12,39 @@ from filelock import FileLock, Timeout
 from opensync_hooks.errors import BusyError
 from opensync_hooks.system.files import ensure_private_folder, session_file_stem
 
+_POLL_S = 0.05
+
 
 @contextmanager
 def session_lock(folder: Path, agent: str, session_id: str, timeout: float) -> Iterator[None]:
-    """Hold the session's lock in this folder. Raises BusyError after `timeout` seconds."""
+    """Hold the session's lock in this folder. Raises BusyError after `timeout` seconds.
+
+    The file goes with the lock, or a file for each session would stay for good. Files are locked
+    and deleted under one more lock: else a run could lock a file that has just been deleted, while
+    another one locks its successor.
+    """
     path = ensure_private_folder(folder) / f"{session_file_stem(agent, session_id)}.lock"
     lock = FileLock(path, mode=0o600)
-    try:
-        lock.acquire(timeout=timeout)
-    except Timeout:
-        raise BusyError(
-            f"{session_id}: another run has been syncing the session for {timeout:.0f} s.",
-            "The next hook delivers it, or `opensync-hooks sync`.",
-        ) from None
+    files = FileLock(folder / "files.lock", mode=0o600)
+    deadline = time.monotonic() + timeout
+    while not _is_acquired(lock, files):
+        if time.monotonic() >= deadline:
+            raise BusyError(
+                f"{session_id}: another run has been syncing the session for {timeout:.0f} s.",
+                "The next hook delivers it, or `opensync-hooks sync`.",
+            )
+        time.sleep(_POLL_S)
     try:
         yield
     finally:
-        lock.release()
+        with files:
+            lock.release()
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_acquired(lock: FileLock, files: FileLock) -> bool:
+    with files, suppress(Timeout):
+        lock.acquire(timeout=0)
+        return True
+    return False

@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -139,7 +140,7 @@ class Syncer:
                     outcome = changes
             record, state = self._record(agent, session_id), outcome.state
             if state.is_finished:
-                record.set_fingerprint(located.fingerprint)
+                record.set_fingerprint(located.fingerprint, self._rules())
             elif state.is_deficient:
                 record.set_deficient(located.fingerprint, state)
         return outcome
@@ -156,6 +157,22 @@ class Syncer:
     def state(self, source: Source, located: Located) -> SyncState | None:
         """Return what came of the session if it is unchanged since; None if it has to be tried."""
         return self._record(source.agent, located.session_id).state(located.fingerprint)
+
+    def is_checked(self, source: Source, located: Located) -> bool:
+        """Whether reading the session again could change nothing, as no setting has changed."""
+        record = self._record(source.agent, located.session_id)
+        return record.is_checked(located.fingerprint, self._rules())
+
+    def _rules(self) -> str:
+        """Return a digest of the settings that decide what is sent of a session."""
+        config = self.config
+        rules = (
+            *(config.thinking, config.redact, config.file_contents, config.undone),
+            *(config.exclude, config.estimate_tokens, config.prices, config.aliases),
+            [(name, pattern.pattern) for name, pattern in config.patterns],
+            [pattern.pattern for pattern in config.allow],
+        )
+        return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
     def account(self) -> str:
         """Return the name of the destination and account in the ledger.

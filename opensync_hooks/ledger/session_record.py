@@ -163,10 +163,19 @@ class SessionRecord:
                 return SyncState(outcome)
         return None
 
-    def set_fingerprint(self, fingerprint: str) -> None:
-        """Remember that all was confirmed, also where there was nothing to send."""
-        now = clock.now()
-        self._update_session(fingerprint=fingerprint, synced_at=now, attempted=None, outcome=None)
+    def is_checked(self, fingerprint: str, rules: str) -> bool:
+        """Whether this version confirmed all of the session as it is on disk, by these rules."""
+        query = f"SELECT fingerprint, attempted FROM session {_WHERE_SESSION}"  # noqa: S608
+        return self.ledger.rows(query, *self.key) == [(fingerprint, f"{__version__} {rules}")]
+
+    def set_fingerprint(self, fingerprint: str, rules: str = "") -> None:
+        """Remember that all was confirmed, also where there was nothing to send.
+
+        `rules`: a digest of the settings that decided what was sent.
+        """
+        now, attempted = clock.now(), f"{__version__} {rules}"
+        columns = {"fingerprint": fingerprint, "synced_at": now, "attempted": attempted}
+        self._update_session(**columns, outcome=None)
 
     def set_deficient(self, fingerprint: str, state: SyncState) -> None:
         """Remember that the session as it is on disk cannot be delivered whole by this version."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from opensync_hooks.delivery.send import Limits
@@ -28,9 +32,32 @@ def test_lock_of_another_agents_session_is_another_lock(opensync: Harness) -> No
         assert opensync.sync().sent == 2
 
 
-def test_locks_are_private_to_their_user(opensync: Harness) -> None:
+def test_locks_are_private_to_their_user_and_leave_no_file(opensync: Harness) -> None:
+    folder = opensync.syncer.config.folders.locks
+    with session_lock(folder, "claude-code", "s1", 1):
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     opensync.transcript().turn(1)
     opensync.sync()
-    folder = opensync.syncer.config.folders.locks
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert [path.name for path in folder.iterdir()] == ["files.lock"]
+
+
+_COUNT = """
+import sys
+from pathlib import Path
+from opensync_hooks.delivery.session_lock import session_lock
+folder = Path(sys.argv[1])
+for _ in range(100):
+    with session_lock(folder, "claude-code", "s1", 300):
+        number = int((folder / "number").read_text())
+        (folder / "number").write_text(str(number + 1))
+"""
+
+
+def test_deleting_lock_files_lets_no_two_runs_in(tmp_path: Path) -> None:
+    (tmp_path / "number").write_text("0")
+    tmp_path.chmod(0o700)
+    command = [sys.executable, "-c", _COUNT, str(tmp_path)]
+    processes = [subprocess.Popen(command) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
+    assert (tmp_path / "number").read_text() == "400"

@@ -44,7 +44,9 @@ class Selection:
     """Ids or paths; empty for all sessions that the other fields allow."""
     agent: str | None = None
     recheck: bool = False
-    """Read sessions even if their files have not changed."""
+    """Read sessions whose files have not changed, unless this version has read them before under
+    the settings of today.
+    """
     force: bool = False
     """Send again what was confirmed."""
     limit: int | None = None
@@ -92,11 +94,13 @@ def sync_sessions(
     """
     if jobs > 1 and len(sessions) > 1:
         opened = partial(open_syncer, syncer.config)
-        yield from run_parallel(sessions, jobs, opened, partial(_sync_in_thread, selection))
-        return
+        work = partial(_sync_in_thread, selection)
+        results: Iterator[tuple[SelectedSession, SyncResult]]
+        results = run_parallel(sessions, jobs, opened, work)
+    else:
+        results = ((session, _sync(selection, syncer, session)) for session in sessions)
     unclear = 0
-    for session in sessions:
-        result = _sync(selection, syncer, session)
+    for session, result in results:
         unclear = unclear + 1 if isinstance(result, ServerFailureError) else 0
         if isinstance(result, ServerFailureError) and unclear >= MAX_UNCLEAR_IN_A_ROW:
             raise result
@@ -115,6 +119,9 @@ def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> Syn
     source, located = session
     if not selection.reads_unchanged and (state := syncer.state(source, located)):
         return state
+    is_named_or_forced = selection.sessions or selection.force
+    if not is_named_or_forced and syncer.is_checked(source, located):
+        return SyncState.UP_TO_DATE
     try:
         limits = Limits(asks_always=bool(selection.sessions))
         outcome = syncer.sync(source, located, force=selection.force, limits=limits)

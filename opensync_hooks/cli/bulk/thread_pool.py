@@ -17,6 +17,8 @@ from opensync_hooks.destinations.protocol import ReadableDestination
 
 MAX_JOBS = 8
 """The smallest class of Convex runs 16 mutations at a time, for all of its clients."""
+JOBS = 4
+"""Of a sync to a server by default: most of the time is spent waiting for its answers."""
 _GRACE_S = 5.0
 """How long to wait for a request in flight; a longer one ends with the process."""
 

@@ -1,13 +1,15 @@
 """`sync --dry-run`: shows what would be sent, session by session, and changes nothing."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import cast
 
 from opensync_hooks.cli.bulk.bulk_sync import Selection
+from opensync_hooks.cli.bulk.thread_pool import JOBS
 from opensync_hooks.config import Config
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.outcome import SyncOutcome
@@ -17,6 +19,12 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import accounts, readonly
 from opensync_hooks.system.formatting import count, size
 from opensync_hooks.system.terminal import print_error, print_line
+
+_CALLS_PER_MESSAGE = 3
+_CALLS_PER_SESSION = 6
+_CALLS_TO_READ = 4
+"""Function calls of one request, counted with OpenSync's own functions."""
+_SECONDS_PER_REQUEST = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,27 @@ class PlannedSync:
     """Messages, or only a new title or new totals."""
     excluded: str | None = None
     """Why nothing is sent."""
+    is_new: bool = False
+    """Whether nothing of it was confirmed before."""
+
+    @property
+    def session_requests(self) -> int:
+        """How often the session itself is posted: before its first message, and after the last."""
+        return 1 + (self.is_new and self.messages > 0)
+
+    @property
+    def requests(self) -> int:
+        """The requests at OpenSync; one asks what it has of the session."""
+        return 1 + self.session_requests + self.messages
+
+    @property
+    def function_calls(self) -> int:
+        """What Convex bills: each request runs an action, a look-up of the key, and its work."""
+        return (
+            _CALLS_TO_READ
+            + self.session_requests * _CALLS_PER_SESSION
+            + self.messages * _CALLS_PER_MESSAGE
+        )
 
 
 def show(selection: Selection, config: Config, *, as_json: bool) -> int:
@@ -68,6 +97,8 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
     if not as_json and planned:
         sessions = f"{count(len(planned), 'session')} to send to {config.destination}"
         print_line(f"{sessions}: {_amounts(planned)}; {current} up to date.")
+        if config.url:
+            print_line(_effort(planned))
     elif not as_json:
         print_line(f"Nothing to send to {config.destination}; {current} up to date.")
     return 1 if failed else 0
@@ -88,7 +119,8 @@ def _plan(preview: SessionDiff | SyncOutcome) -> PlannedSync:
     has_new_totals = existing is not None and existing.hash != preview.session_hash()
     is_due = bool(messages) or has_new_totals
     title = session.title or ""
-    return PlannedSync(session.id, title, messages, parts, size_in_bytes, masked, is_due)
+    plan = PlannedSync(session.id, title, messages, parts, size_in_bytes, masked, is_due)
+    return replace(plan, is_new=existing is None)
 
 
 def _print(agent: str, plan: PlannedSync, *, as_json: bool) -> None:
@@ -101,6 +133,8 @@ def _print(agent: str, plan: PlannedSync, *, as_json: bool) -> None:
             "bytes": plan.size,
             "masked": dict(plan.masked),
             "excluded": plan.excluded,
+            "requests": plan.requests if plan.sends_anything else 0,
+            "function_calls": plan.function_calls if plan.sends_anything else 0,
         }
         print(json.dumps(row))
     elif plan.excluded:
@@ -108,6 +142,17 @@ def _print(agent: str, plan: PlannedSync, *, as_json: bool) -> None:
     else:
         content = _amounts([plan]) if plan.messages else "title or totals only"
         print_line(f"{plan.session_id}  {content}  {plan.title}".rstrip())
+
+
+def _effort(plans: Sequence[PlannedSync]) -> str:
+    requests = sum(plan.requests for plan in plans)
+    calls = sum(plan.function_calls for plan in plans)
+    at_once = min(JOBS, len(plans))
+    minutes = math.ceil(requests * _SECONDS_PER_REQUEST / at_once / 60)
+    return (
+        f"That takes {count(requests, 'request')} and about {calls} Convex function calls: about"
+        f" {count(minutes, 'minute')} with {at_once} at once, at {_SECONDS_PER_REQUEST} s each."
+    )
 
 
 def _amounts(plans: Sequence[PlannedSync]) -> str:

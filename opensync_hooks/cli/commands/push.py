@@ -7,7 +7,7 @@ import sys
 
 from opensync_hooks import config
 from opensync_hooks.cli.bulk.bulk_sync import open_syncer
-from opensync_hooks.cli.bulk.thread_pool import run_parallel
+from opensync_hooks.cli.bulk.thread_pool import JOBS, run_parallel
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.progress import Progress
 from opensync_hooks.config import Config
@@ -28,8 +28,6 @@ from opensync_hooks.ledger import accounts, readonly
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.system.formatting import count
 from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
-
-_JOBS = 4
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +92,7 @@ def _send(settings: Config, store: Store, session_ids: list[str]) -> int:
     sent = failed = done = 0
     progress = Progress(len(session_ids))
     try:
-        for _, result in run_parallel(session_ids, _JOBS, lambda: open_syncer(settings), send):
+        for _, result in run_parallel(session_ids, JOBS, lambda: open_syncer(settings), send):
             progress.clear()
             done += 1
             if isinstance(result, OpenSyncError):

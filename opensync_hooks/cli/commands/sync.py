@@ -48,13 +48,15 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("sessions", nargs="*", metavar="SESSION", help="an id or a transcript's path")
     add("--agent", choices=registry.NAMES)
     again = parser.add_mutually_exclusive_group()
-    again.add_argument("--all", action="store_true", help="check unchanged sessions, too")
+    again.add_argument(
+        "--all", action="store_true", help="check sessions again after a changed setting"
+    )
     again.add_argument("--force", action="store_true", help="send again what was confirmed")
     since = "changed in the last 30m, 12h, 7d, 4w, or since a date"
     add("--since", type=_since, metavar="7d", help=since)
     add("--limit", type=_limit, metavar="N", help="only the N newest sessions")
-    jobs = f"N sessions at once, at most {thread_pool.MAX_JOBS}"
-    add("--jobs", type=_jobs, default=1, metavar="N", help=jobs)
+    jobs = f"N sessions at once, at most {thread_pool.MAX_JOBS}; {thread_pool.JOBS} by default"
+    add("--jobs", type=_jobs, metavar="N", help=jobs)
     add("--dry-run", action="store_true", help="only show what would be sent")
     add("--wait", action="store_true", help="keep trying for up to ten minutes")
     add("--json", action="store_true", help="print one JSON object per line")
@@ -95,9 +97,12 @@ def _sync(arguments: argparse.Namespace) -> int:
     return sync(selection, arguments.jobs, wait=arguments.wait, as_json=arguments.json)
 
 
-def sync(selection: Selection, jobs: int = 1, *, wait: bool = False, as_json: bool = False) -> int:
+def sync(
+    selection: Selection, jobs: int | None = None, *, wait: bool = False, as_json: bool = False
+) -> int:
     """Deliver sessions, `jobs` at a time, and print what became of each; returns an exit code."""
     settings = config.load()
+    jobs = jobs or (thread_pool.JOBS if settings.url else 1)  # a file has only one writer at a time
     sessions = selection.find()
     spool = Spool(settings.folders.spool)
     run = _SyncRun(selection, sessions, jobs, as_json=as_json)

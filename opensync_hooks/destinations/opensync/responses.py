@@ -74,6 +74,12 @@ class ForeignResponseError(UnreachableError):
         )
 
 
+class RateLimitError(UnreachableError):
+    """The server takes requests again after a while, which it names in `retry_after`."""
+
+    kind = "rate limit"
+
+
 class NotFoundError(UnusableDestinationError):
     """OpenSync itself says that it does not have what was requested."""
 
@@ -102,9 +108,11 @@ def parse_response(url: str, response: requests.Response, key: str) -> Json:
         raise ForeignResponseError(url)
     text = _error_text(value, key)
     if status in _TRANSIENT_STATUSES or _mentions(text, _TRANSIENT_PHRASES):
-        raise UnreachableError(
-            f"{url}: temporary error {status}. {text}".rstrip(),
-            retry_after=_retry_after(response.headers.get("Retry-After")),
+        retry_after = _retry_after(response.headers.get("Retry-After"))
+        is_limit = status == 429 and retry_after is not None
+        error_class = RateLimitError if is_limit else UnreachableError
+        raise error_class(
+            f"{url}: temporary error {status}. {text}".rstrip(), retry_after=retry_after
         )
     if status == 404 and response.content.strip() == _NO_ROUTE:
         raise UnusableDestinationError(f"{url}: no OpenSync server there.", "Check the URL.")

@@ -19,7 +19,11 @@ from opensync_hooks.destinations.opensync.network_errors import (
     NetworkErrorKind,
     network_error,
 )
-from opensync_hooks.destinations.opensync.responses import ForeignResponseError, parse_response
+from opensync_hooks.destinations.opensync.responses import (
+    ForeignResponseError,
+    RateLimitError,
+    parse_response,
+)
 from opensync_hooks.destinations.opensync.tls import LenientAdapter, tls_error
 from opensync_hooks.errors import CertificateError, OpenSyncError, UnreachableError
 from opensync_hooks.model import Json
@@ -28,6 +32,9 @@ MAX_ATTEMPTS = 3
 FIRST_RETRY_WAIT_S = 0.5
 MAX_RETRY_WAIT_S = 60.0
 """A server that asks for a longer wait is left to a later worker."""
+MAX_LIMITED_S = 300.0
+"""How long one request waits in all for a server that counts requests per minute."""
+_MIN_LIMIT_WAIT_S = 1.0
 SOCKET_TIMEOUTS_S = (5.0, 20.0)
 """The time to connect, and the time between two pieces of a response."""
 REQUEST_DEADLINE_S = 30.0
@@ -56,10 +63,17 @@ class Transport:
 
         Raises UnreachableError, KeyRefusedError, UnusableDestinationError or RejectedError.
         """
-        attempt = 1
+        attempt, limited_s = 1, 0.0
         while True:
             try:
                 return parse_response(self.url, self._send(method, path, body), self.key)
+            except RateLimitError as error:
+                pause_s = max(_MIN_LIMIT_WAIT_S, error.retry_after or 0)
+                limited_s += pause_s
+                if pause_s > MAX_RETRY_WAIT_S or limited_s > MAX_LIMITED_S:
+                    raise
+                self._sleep(pause_s * random.uniform(1, 1.1))  # noqa: S311 - as below
+                continue
             except UnreachableError as error:
                 wait_s = error.retry_after
                 if wait_s is None:

@@ -11,16 +11,19 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.commands.progress import Progress
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
+from opensync_hooks.model import Session
 from tests.commandline import (
     DATA,
     FIRST,
@@ -75,7 +78,10 @@ def test_only_the_session_that_changed_is_synced_again(recorded: int, projects: 
 
 def test_all_compares_again_and_force_sends_again(recorded: int, ours: Path) -> None:
     run("sync")
+    run("config", "set", "undone", "false")
+    run("sync", "--all")  # a fork that came before its original learns what it copied
     before = stored_rows(ours)
+    run("config", "set", "undone", "true")
     compared = run("sync", "--all")
     assert compared.stdout.count(" 0 messages sent") == recorded
     assert stored_rows(ours) == before
@@ -234,6 +240,41 @@ def test_dry_run_does_not_contact_the_destination(
     ran = run("sync", FIRST, "--dry-run")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert f"1 session to send to {NOBODY_LISTENS}" in ran.stdout
+
+
+def test_dry_run_names_requests_time_and_function_calls(
+    recorded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recorded
+    monkeypatch.setenv("OPENSYNC_URL", NOBODY_LISTENS)
+    monkeypatch.setenv("OPENSYNC_API_KEY", KEY)
+    ran = run("sync", FIRST, "--dry-run")
+    # Eight messages, two posts of the session, and the look at what is there.
+    assert ran.stdout.splitlines()[-1] == (
+        "That takes 11 requests and about 40 Convex function calls: about 1 minute with 1 at once,"
+        " at 0.2 s each."
+    )
+
+
+def test_all_reads_unchanged_sessions_only_after_a_changed_setting(
+    recorded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("sync")
+    reads: list[str] = []
+    original = ClaudeCodeSource.read
+
+    def read(self: ClaudeCodeSource, located: Located) -> Iterator[Session]:
+        reads.append(located.session_id)
+        return original(self, located)
+
+    monkeypatch.setattr(ClaudeCodeSource, "read", read)
+    assert f"{recorded} up to date" in run("sync", "--all").stdout
+    assert reads == []
+    run("config", "set", "thinking", "true")
+    run("sync", "--all")
+    assert len(reads) == recorded
+    run("sync", "--all")
+    assert len(reads) == recorded
 
 
 # ---- selection -----------------------------------------------------------------------------------

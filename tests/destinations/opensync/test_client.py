@@ -309,6 +309,18 @@ def test_retry_after_in_either_form_is_waited_for(
     assert 5 < sum(traffic.waits) <= 8
 
 
+def test_rate_limit_is_waited_for_however_often_it_is_reached(
+    opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic
+) -> None:
+    client, _ = opensync
+    traffic.faults = [error(429, "slow down", **{"Retry-After": "12"})] * 20
+    client.put_session(SESSION, {})
+    assert 240 <= sum(traffic.waits) <= 264
+    traffic.faults = [error(429, "slow down", **{"Retry-After": "12"})] * 30
+    with pytest.raises(UnreachableError):
+        client.put_session(SESSION, {})
+
+
 def test_wait_that_is_too_long_is_left_to_a_later_worker(
     opensync: tuple[OpenSyncClient, RealStore], traffic: Traffic
 ) -> None:
