@@ -174,9 +174,10 @@ class Message:
 SkippedKind = Literal["unreadable", "unplaced", "unknown", "left out"]
 """Why something in an agent's files did not become part of a session.
 
-unreadable   a damaged line, a missing row: perhaps something that was said
+unreadable   a damaged line, a missing row, a form that the source has never met: perhaps something
+             that was said
 unplaced     an utterance without a place in the conversation
-unknown      a type or a field that the source has never met; the rest of the session is complete
+unknown      bookkeeping that the source has never met; the session is complete without it
 left out     nothing that anybody said, such as context for the model
 """
 

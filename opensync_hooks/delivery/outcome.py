@@ -58,13 +58,12 @@ class SyncOutcome:
             return self.removed
         if self.is_partial or self.unclear:
             return SyncState.WAITING
-        skipped = [skipped for skipped, count in self.skipped.items() if count]
-        has_messages = self.sent or self.unchanged or self.quarantined
-        if not has_messages and any(key.kind != "left out" for key in skipped):
+        has_losses = any(skipped.is_loss for skipped, count in self.skipped.items() if count)
+        if has_losses and not (self.sent or self.unchanged or self.quarantined):
             return SyncState.NOT_UNDERSTOOD
         if self.quarantined or self.quarantined_before:
             return SyncState.QUARANTINED
-        if any(key.is_loss for key in skipped):
+        if has_losses:
             return SyncState.INCOMPLETE
         return SyncState.SYNCED if self.sessions else SyncState.EMPTY
 

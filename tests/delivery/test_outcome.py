@@ -26,9 +26,9 @@ CONTEXT = Skipped("left out", "context")
         (SyncOutcome("s1", sessions=1, sent=1, skipped={NEW: 3, CONTEXT: 1}), SyncState.SYNCED),
         (SyncOutcome("s1"), SyncState.EMPTY),
         (SyncOutcome("s1", skipped={CONTEXT: 1, TORN: 0}), SyncState.EMPTY),
-        (SyncOutcome("s1", skipped={NEW: 1}), SyncState.NOT_UNDERSTOOD),
+        (SyncOutcome("s1", skipped={NEW: 1}), SyncState.EMPTY),
         (SyncOutcome("s1", skipped={TORN: 1}), SyncState.NOT_UNDERSTOOD),
-        (SyncOutcome("s1", sessions=1, skipped={NEW: 1}), SyncState.NOT_UNDERSTOOD),
+        (SyncOutcome("s1", sessions=1, skipped={NEW: 1}), SyncState.SYNCED),
         (SyncOutcome("s1", sessions=1, sent=1, skipped={TORN: 1}), SyncState.INCOMPLETE),
         (SyncOutcome("s1", sessions=1, sent=1, skipped={LOST: 1}), SyncState.INCOMPLETE),
         (SyncOutcome("s1", sessions=1, sent=1, quarantined=1), SyncState.QUARANTINED),
@@ -45,7 +45,7 @@ def test_state_of_an_outcome(outcome: SyncOutcome, state: SyncState) -> None:
 @pytest.mark.parametrize(
     ("sessions", "state"),
     [
-        ((session(skipped={NEW: 2}),), SyncState.NOT_UNDERSTOOD),
+        ((session(skipped={TORN: 2}),), SyncState.NOT_UNDERSTOOD),
         ((session(message("m1"), skipped={TORN: 1}),), SyncState.INCOMPLETE),
         ((session(message("m1")), session(session_id="sub", skipped={TORN: 1})),
          SyncState.INCOMPLETE),

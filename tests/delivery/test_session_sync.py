@@ -54,7 +54,7 @@ def test_answer_that_was_half_written_is_completed_in_place(opensync: Harness) -
 def test_half_written_line_is_no_loss_once_it_is_complete(embedded: Harness) -> None:
     transcript = embedded.transcript()
     transcript.turn(1)
-    transcript.write(b'{"type": "attachment"')
+    transcript.write(b'{"type": "progress"')
     ledger, destination = embedded.syncer.ledger, embedded.syncer.destination.name
     embedded.sync()
     assert losses.total(ledger, destination) == {"torn last line": 1}

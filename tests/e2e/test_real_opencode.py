@@ -34,6 +34,14 @@ from tests.e2e.user import PATIENCE_S, User
 
 ROOT = Path(__file__).parents[2]
 OPENCODE = os.environ.get("OPENSYNC_TEST_OPENCODE", "")
+NOTES_EVENTS = "OPENSYNC_TEST_EVENTS" in os.environ
+NOTING_PLUGIN = """
+import { appendFileSync } from "node:fs"
+export const NoteEvents = async () => ({
+  event: async ({ event }) =>
+    appendFileSync(process.env.HOME + "/opencode-events", event.type + "\\n"),
+})
+"""
 
 
 def shell(command: str) -> Block:
@@ -135,6 +143,8 @@ class Developer(User):
         change = OpenCodeRegistration().plan(environ.get, command)
         assert change
         change.apply()
+        if NOTES_EVENTS:
+            (self.config / "plugin" / "note-events.js").write_text(NOTING_PLUGIN)
 
     def run(self, *arguments: str) -> str:
         process = self.start("run", *arguments)

@@ -2,7 +2,7 @@
 
 A line of type `user` holds a prompt, tool results or injected text; one of type `assistant` holds
 one block of a response. Prompts that were queued while the agent worked come as attachments, or
-only as `queue-operation` lines.
+only as `queue-operation` lines. Only the names of types are the reader's, too.
 """
 
 from __future__ import annotations
@@ -13,52 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from opensync_hooks.agents.census import Tally, as_count, as_dict, as_text, dicts_in
+from opensync_hooks.agents.claude_code.vocabulary import BLOCK_TYPES, LINE_TYPES, USAGE_FIELDS
 from opensync_hooks.model import Json
 
-_LINES = frozenset(
-    (
-        *(
-            "agent-color",
-            "agent-name",
-            "agent-setting",
-            "ai-title",
-            "api-request",
-            "api-request-blob",
-        ),
-        *("api-request-shape", "assistant", "atis-latch", "attachment", "attribution-snapshot"),
-        *(
-            "content-replacement",
-            "continued-in",
-            "cost-state",
-            "custom-title",
-            "file-history-delta",
-        ),
-        *("file-history-snapshot", "last-prompt", "mode", "permission-mode", "pr-link", "progress"),
-        *("queue-operation", "relocated", "speculation-accept", "summary", "system", "tag"),
-        *("task-summary", "tools-used", "user", "worktree-state"),
-    )
-)
-_BLOCKS = ("text", "thinking", "redacted_thinking", "image", "document")
 _TOOL_BLOCKS = ("tool_use", "tool_result")
 """The ends of names: `server_tool_use`, `web_search_tool_result`."""
-_USAGE = frozenset(
-    (
-        *(
-            "cache_creation",
-            "cache_creation_input_tokens",
-            "cache_read_input_tokens",
-            "input_tokens",
-        ),
-        *(
-            "output_tokens",
-            "output_tokens_details",
-            "iterations",
-            "server_tool_use",
-            "service_tier",
-        ),
-        *("fallback_credit", "inference_geo", "speed"),
-    )
-)
 _INJECTED_FLAGS = ("isMeta", "isCompactSummary", "isVisibleInTranscriptOnly")
 _COMMAND = re.compile(r"\s*<command-(?:name|message|args)>")
 _COMMAND_PART = re.compile(r"<command-(name|args)>(.*?)</command-", re.DOTALL)
@@ -105,7 +64,7 @@ class ConversationCount:
             self._subagent(line).add(line)
             return
         self._tally.agent_version = as_text(line.get("version")) or self._tally.agent_version
-        if as_text(line.get("type")) not in _LINES:
+        if as_text(line.get("type")) not in LINE_TYPES:
             self._tally.unknown[as_text(line.get("type")) or "line without a type"] += 1
         elif self._is_new(as_text(line.get("uuid"))):
             self._tally.recognized += 1
@@ -141,7 +100,7 @@ class ConversationCount:
     def _known_blocks(self, line: Json) -> list[Json]:
         blocks = _blocks(as_dict(line.get("message")))
         kinds = [as_text(block.get("type")) for block in blocks]
-        unknown = [f"block {kind}" for kind in kinds if kind not in _BLOCKS]
+        unknown = [f"block {kind}" for kind in kinds if kind not in BLOCK_TYPES]
         self._tally.unknown.update(kind for kind in unknown if not kind.endswith(_TOOL_BLOCKS))
         if not blocks:
             self._tally.unknown[f"{line['type']} without content"] += 1
@@ -193,11 +152,11 @@ class ConversationCount:
             is_call = kind.endswith("tool_use") and self._is_new(f"{response} {block.get('id')}")
             self._tally.add("tool_calls", int(is_call))
             self._tally.add("tool_results", int("tool_use_id" in block))
-            if kind not in _BLOCKS or as_text(block.get("text")).strip():
+            if kind not in BLOCK_TYPES or as_text(block.get("text")).strip():
                 self._with_content.add(response)
 
     def _usage(self, usage: Json) -> Counter[str]:
-        self._tally.unknown.update(f"usage.{name}" for name in usage if name not in _USAGE)
+        self._tally.unknown.update(f"usage.{name}" for name in usage if name not in USAGE_FIELDS)
         advice = [
             call for call in dicts_in(usage, "iterations") if "advisor" in as_text(call.get("type"))
         ]

@@ -1,6 +1,6 @@
 """The meaning of one transcript line: who wrote it, and when.
 
-As Claude Code 1.0 to 2.1 writes lines. Unknown types and fields are ignored.
+As Claude Code 1.0 to 2.1 writes lines. `unknown` counts the types and fields that are new.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from typing import Literal
 
 from opensync_hooks.agents.claude_code.content import text_of
 from opensync_hooks.agents.claude_code.user_lines import is_injected, user_line_type
+from opensync_hooks.agents.claude_code.vocabulary import (
+    NOTICES,
+    QUEUED_COMMAND,
+    SYSTEM_SUBTYPES,
+)
 from opensync_hooks.agents.json_access import get, get_dict, get_str
 from opensync_hooks.model import Json
 
@@ -19,8 +24,6 @@ LineType = Literal[
 ]
 """`queued`: a prompt that only an attachment holds. `other`: a line that only has a place in the
 chain of parents, such as other attachments, progress reports, traces of hooks."""
-
-_NOTICE_SUBTYPES = ("local_command", "informational")
 
 
 def line_type(line: Json) -> LineType | None:
@@ -33,15 +36,21 @@ def line_type(line: Json) -> LineType | None:
         case "assistant":
             return "error" if _is_api_error(line) else "assistant"
         case "system":
-            return "notice" if line.get("subtype") in _NOTICE_SUBTYPES else "other"
+            return "notice" if _is_notice(line) else "other"
         case "attachment":
             return "queued" if _is_queued_prompt(get_dict(line, "attachment")) else "other"
     return "other"
 
 
+def _is_notice(line: Json) -> bool:
+    """Whether the line is shown in the conversation; one of an unknown subtype may be."""
+    subtype = get_str(line, "subtype")
+    return subtype in NOTICES or subtype not in SYSTEM_SUBTYPES
+
+
 def _is_queued_prompt(attachment: Json) -> bool:
     return (
-        attachment.get("type") == "queued_command"
+        attachment.get("type") == QUEUED_COMMAND
         and attachment.get("commandMode", "prompt") == "prompt"
         and not is_injected(attachment, text_of({"attachment": attachment}))
     )

@@ -1,62 +1,132 @@
-"""Counts the types and fields of a transcript that this version has never met.
+"""Counts what the reader does not understand of a transcript, line by line.
 
-A new version of Claude Code may say in them what no message has: they are named, not passed over.
+A new version of Claude Code may write in unknown types and fields what no message has: they are
+named, not passed over. What may have been said is `unreadable`, as a damaged line is; an unknown
+line of bookkeeping is only `unknown`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from typing import Any
 
+from opensync_hooks.agents.claude_code import vocabulary
 from opensync_hooks.agents.claude_code.content import content_blocks
-from opensync_hooks.agents.json_access import get_dict, get_str
+from opensync_hooks.agents.json_access import get, get_dict, get_str
 from opensync_hooks.model import Json, Skipped
 
-_UTTERANCES = ("user", "assistant")
-_LINE_TYPES = frozenset(
-    {
-        *_UTTERANCES,
-        *("system", "attachment", "summary", "progress", "result"),
-        *("custom-title", "ai-title", "agent-name", "agent-color", "agent-setting", "tag"),
-        *("last-prompt", "queue-operation", "relocated", "continued-in", "derived-from"),
-        "task-summary",
-        *("mode", "permission-mode", "worktree-state", "pr-link", "speculation-accept"),
-        *("file-history-snapshot", "file-history-delta", "attribution-snapshot"),
-        *("content-replacement", "cost-state", "atis-latch", "isolation-latch", "tools-used"),
-        *("marble-origami-commit", "marble-origami-snapshot"),
-        *("api-request", "api-request-shape", "api-request-blob"),
-    }
-)
-_BLOCK_TYPES = frozenset(
-    {"text", "thinking", "redacted_thinking", "image", "document", "tool_reference"}
-)
-"""Besides calls, whose type ends with `tool_use`, and results, which name their call."""
-_USAGE_FIELDS = frozenset(
-    {
-        *("input_tokens", "output_tokens", "cache_read_input_tokens"),
-        *("cache_creation_input_tokens", "cache_creation", "output_tokens_details"),
-        *("server_tool_use", "service_tier", "speed", "inference_geo", "iterations"),
-        "fallback_credit",
-    }
-)
+_SPEECH = frozenset({"uuid", "message", "content", "text", "prompt", "body", "role"})
+"""A line of an unknown type with such a field, however deep, may be part of the conversation."""
 _MAX_NAME_LENGTH = 40
+_MAX_DEPTH = 4
 
 
 def skipped(line: Json) -> Iterator[Skipped]:
     """Yield what the reader passes over in one line; nothing for lines that it knows."""
-    line_type = line.get("type")
-    if line_type not in _LINE_TYPES:
-        name = "line without a type" if line_type is None else f"line of type {_short(line_type)}"
-        yield Skipped("unknown", name)
-    elif line_type in _UTTERANCES and get_str(line, "uuid") is None:
-        yield Skipped("unplaced", f"{line_type} line without an id")
-    if line_type in _UTTERANCES:
-        for block in content_blocks(line):
-            block_type = str(block.get("type"))
-            is_tool = block_type.endswith("tool_use") or "tool_use_id" in block
-            if not is_tool and block_type not in _BLOCK_TYPES:
-                yield Skipped("unknown", f"block of type {_short(block_type)}")
-        for field in get_dict(line, "message", "usage").keys() - _USAGE_FIELDS:
-            yield Skipped("unknown", f"usage field {_short(field)}")
+    match line.get("type"):
+        case "user" | "assistant" | "system" | "attachment" as placed if not get_str(line, "uuid"):
+            yield Skipped("unplaced", f"{placed} line without an id")
+        case "user" | "assistant":
+            yield from _in_utterance(line)
+        case "attachment":
+            yield from _in_attachment(line.get("attachment"))
+        case "queue-operation":
+            yield from _in_queue_operation(line)
+        case "system":
+            subtype = line.get("subtype")
+            has_text = get_str(line, "content") is not None
+            if not has_text and _is_one_of(subtype, vocabulary.NOTICES):
+                yield _loss(f"{subtype} line without content")
+            elif has_text and not _is_one_of(subtype, vocabulary.SYSTEM_SUBTYPES):
+                yield Skipped("unknown", f"system line of subtype {_short(subtype)}")
+        case None:
+            yield _loss("line without a type")
+        case line_type if not _is_one_of(line_type, vocabulary.LINE_TYPES):
+            name = f"line of type {_short(line_type)}"
+            yield _loss(name) if _may_speak(line) else Skipped("unknown", name)
+
+
+def _in_utterance(line: Json) -> Iterator[Skipped]:
+    line_type, message = line["type"], get_dict(line, "message")
+    if not isinstance(message.get("content"), str | list):
+        yield _loss(f"{line_type} line without content")
+    for block in content_blocks(line):
+        yield from _in_block(block)
+    if line_type == "assistant" and not line.get("isApiErrorMessage"):
+        yield from _in_usage(message.get("usage"))
+        if get_str(message, "id") is None:  # its lines count as so many responses
+            yield _loss("response without id")
+        if get_str(message, "model") is None:
+            yield Skipped("unknown", "response without model")
+
+
+def _in_block(block: Json) -> Iterator[Skipped]:
+    block_type = str(block.get("type"))
+    if block_type.endswith("tool_use"):
+        fields: tuple[str, ...] = ("id", "name", "input")
+    elif block_type.endswith("tool_result"):
+        fields = ("tool_use_id", "content")
+    elif block_type in vocabulary.BLOCK_TYPES:
+        fields = (vocabulary.BLOCK_TYPES[block_type],)
+    else:
+        yield _loss(f"block of type {_short(block_type)}")
+        return
+    for field in fields:
+        if field not in block:
+            yield _loss(f"{block_type} block without {field}")
+
+
+def _in_usage(usage: Any) -> Iterator[Skipped]:
+    if not isinstance(usage, dict):
+        yield _loss("response without usage")
+        return
+    for field in vocabulary.USAGE_COUNTS[:2]:
+        if field not in usage:
+            yield _loss(f"usage without {field}")
+    for field in usage.keys() - vocabulary.USAGE_FIELDS:
+        name = f"usage field {_short(field)}"
+        is_count = type(usage[field]) is int and usage[field] > 0  # perhaps tokens by a new name
+        yield _loss(name) if is_count else Skipped("unknown", name)
+
+
+def _in_attachment(attachment: Any) -> Iterator[Skipped]:
+    """Attachments are context for the model, of ever new types, unless somebody said them."""
+    kind = get_str(attachment, "type")
+    if kind is None:
+        yield _loss("attachment without a type")
+    elif kind != vocabulary.QUEUED_COMMAND:
+        if not attachment.keys().isdisjoint(("commandMode", "humanTurn")):
+            yield _loss(f"attachment of type {_short(kind)}")
+    elif not _is_one_of(mode := attachment.get("commandMode", "prompt"), vocabulary.COMMAND_MODES):
+        yield _loss(f"queued command of mode {_short(mode)}")
+    elif not isinstance(attachment.get("prompt"), str | list):
+        yield _loss("queued command without prompt")
+
+
+def _in_queue_operation(line: Json) -> Iterator[Skipped]:
+    operation = line.get("operation")
+    if not _is_one_of(operation, vocabulary.QUEUE_OPERATIONS):
+        yield _loss(f"queue operation {_short(operation)}")
+    elif operation == "enqueue" and not isinstance(line.get("content"), str | list):
+        yield _loss("enqueued prompt without content")
+
+
+def _may_speak(value: Any, depth: int = 0) -> bool:
+    if isinstance(value, list):
+        return any(_may_speak(element, depth + 1) for element in value)
+    if not isinstance(value, dict) or depth > _MAX_DEPTH:
+        return False
+    return not _SPEECH.isdisjoint(value) or any(
+        _may_speak(get(value, key), depth + 1) for key in value
+    )
+
+
+def _is_one_of(name: Any, names: Container[str]) -> bool:
+    return isinstance(name, str) and name in names
+
+
+def _loss(name: str) -> Skipped:
+    return Skipped("unreadable", name)
 
 
 def _short(name: object) -> str:

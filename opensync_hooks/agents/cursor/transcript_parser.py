@@ -159,7 +159,7 @@ def _add_line(value: Json, transcript: ParsedTranscript, *, redacts_thoughts: bo
     elif role == "assistant":
         transcript.add_answer(list(_answer_parts(blocks, redacts_thoughts=redacts_thoughts)))
     elif kind != "metadata":
-        transcript.skipped[Skipped("unknown", f"unknown line {str(kind or role)[:40]}")] += 1
+        transcript.skipped[Skipped("unreadable", f"unknown line {str(kind or role)[:40]}")] += 1
 
 
 def _answer_parts(blocks: list[Json], *, redacts_thoughts: bool) -> Iterator[Part]:

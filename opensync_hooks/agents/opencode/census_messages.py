@@ -10,16 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from opensync_hooks.agents.census import Tally, as_count, as_dict, as_text, dicts_in
+from opensync_hooks.agents.opencode.vocabulary import PART_TYPES, TOKENS
 from opensync_hooks.model import Json
 
-_PARTS = (
-    *("text", "reasoning", "tool", "tool-invocation", "file", "agent", "subtask", "compaction"),
-    *("retry", "step-start", "step-finish", "patch", "snapshot"),
-)
 _TOOLS = ("tool", "tool-invocation")
 _TYPED = ("file", "agent", "subtask")
 _SILENT_ROWS = ("synthetic", "system", "idle")
-_TOKENS = ("input", "output", "reasoning", "cache", "total")
 _SHELL_NOTE = "The following tool was executed by the user"
 _READ_NOTE = "Called the "
 """Texts that OpenCode adds to a prompt begin with these."""
@@ -87,7 +83,7 @@ class MessageCount:
     def _add_parts(self, parts: Iterable[Json]) -> None:
         for part in parts:
             kind = as_text(part.get("type"))
-            is_known = kind in _PARTS
+            is_known = kind in PART_TYPES
             self.tally.recognized += is_known
             self.tally.unknown[f"part {kind}"] += not is_known
             self.has_words = self.has_words or kind in _TOOLS or _has_text(part)
@@ -128,7 +124,7 @@ class MessageCount:
     def _add_tokens(self, calls: Iterable[Json]) -> None:
         for call in calls:
             tokens = as_dict(call.get("tokens"))
-            self.tally.unknown.update(f"tokens.{name}" for name in tokens if name not in _TOKENS)
+            self.tally.unknown.update(f"tokens.{name}" for name in tokens if name not in TOKENS)
             read, written = _tokens(tokens, output_has_reasoning=self.output_has_reasoning)
             self.tally.add("prompt_tokens", read)
             self.tally.add("completion_tokens", written)

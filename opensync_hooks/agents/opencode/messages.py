@@ -40,7 +40,7 @@ class MessageConverter:
             messages = self._prompt(stored)
         else:
             messages = iter(())
-            self._skipped[Skipped("unknown", f"message of type {str(role)[:40]}")] += 1
+            self._skipped[Skipped("unreadable", f"message of type {str(role)[:40]}")] += 1
         return (replace(message, undone=undone) for message in messages)
 
     def _prompt(self, message: StoredMessage) -> Iterator[Message]:

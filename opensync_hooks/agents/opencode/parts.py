@@ -42,7 +42,7 @@ def response_parts(parts: Iterable[Json], skipped: Counter[Skipped]) -> Iterator
             attempt = get_int(part, "attempt") or ""
             yield Text(f"[retry {attempt}: {error_text(part.get('error'))}]")
         elif kind not in BOOKKEEPING:
-            skipped[Skipped("unknown", f"part of type {str(kind)[:40]}")] += 1
+            skipped[Skipped("unreadable", f"part of type {str(kind)[:40]}")] += 1
 
 
 def prompt_parts(parts: Iterable[Json], skipped: Counter[Skipped]) -> Iterator[Part]:
@@ -61,7 +61,7 @@ def prompt_parts(parts: Iterable[Json], skipped: Counter[Skipped]) -> Iterator[P
         elif kind == "subtask":
             yield _subtask(part)
         elif kind not in (*BOOKKEEPING, "text", "compaction"):
-            skipped[Skipped("unknown", f"part of type {str(kind)[:40]}")] += 1
+            skipped[Skipped("unreadable", f"part of type {str(kind)[:40]}")] += 1
 
 
 def injected_parts(parts: Iterable[Json]) -> Iterator[Part]:

@@ -136,9 +136,8 @@ def _problems(status: Status) -> Iterator[_Row]:
     ]
     yield from _first_rows("Deleted there", deleted, "opensync-hooks status --json")
     losses = [f"{lost} {name}" for name, lost in status.lost.items() if name not in status.unknown]
-    if status.incomplete:
-        first = status.incomplete[0].session_id
-        losses.append(f"in {count(len(status.incomplete), 'session')} such as {first}")
+    if deficient := (*status.incomplete, *status.not_understood):
+        losses.append(f"in {count(len(deficient), 'session')} such as {deficient[0].session_id}")
     if losses:
         yield "Incomplete", ", ".join(losses)
     if status.unknown:

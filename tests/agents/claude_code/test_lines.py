@@ -167,23 +167,37 @@ def test_line_over_the_limit_is_counted_and_the_rest_is_read(
     )
 
 
-def test_unknown_types_blocks_and_usage_fields_are_counted_by_name(
-    writer: TranscriptWriter,
-) -> None:
+def test_unknown_bookkeeping_is_counted_by_name(writer: TranscriptWriter) -> None:
     writer.line("user", "go", surprise={"a": 1})
-    writer.line("hologram", "?")
-    writer.write(b'{"type": "hologram"}\n{"words": "of a later shape"}\n')
-    writer.respond("m1", {"type": "shadow", "depth": 3})
-    usage = {"input_tokens": 1, "output_tokens": 5, "moon_tokens": 7}
+    writer.write(b'{"type": "hologram", "state": {"depth": [3]}}\n')
+    writer.write(b'{"type": "system", "uuid": "s", "subtype": "eclipse", "content": "Dark."}\n')
+    usage = {"input_tokens": 1, "output_tokens": 5, "moon": "full", "tides": 0}
     message = {"id": "m1", "model": "claude-opus-4-5", "usage": usage}
     writer.line("assistant", [text("hello")], message=message)
     (session,) = read(writer.path)
-    assert dialogue(session) == [("user", "go"), ("assistant", "hello")]
+    assert dialogue(session) == [("user", "go"), ("system", "Dark."), ("assistant", "hello")]
     assert session.skipped == {
-        Skipped("unknown", "line of type hologram"): 2,
-        Skipped("unknown", "line without a type"): 1,
-        Skipped("unknown", "block of type shadow"): 1,
-        Skipped("unknown", "usage field moon_tokens"): 1,
+        Skipped("unknown", "line of type hologram"): 1,
+        Skipped("unknown", "system line of subtype eclipse"): 1,
+        Skipped("unknown", "usage field moon"): 1,
+        Skipped("unknown", "usage field tides"): 1,
+    }
+
+
+def test_unknown_line_or_block_that_may_have_been_said_is_a_loss(writer: TranscriptWriter) -> None:
+    writer.line("hologram", "?")
+    writer.write(b'{"type": "envelope", "lines": [{"message": {"text": "of a later shape"}}]}\n')
+    writer.write(b'{"words": "of a later shape"}\n')
+    writer.respond("m1", {"type": "shadow", "depth": 3})
+    usage = {"input_tokens": 1, "output_tokens": 5, "moon_tokens": 7}
+    writer.line("assistant", [], message={"id": "m2", "model": "m", "usage": usage})
+    (session,) = read(writer.path)
+    assert session.skipped == {
+        Skipped("unreadable", "line of type hologram"): 1,
+        Skipped("unreadable", "line of type envelope"): 1,
+        Skipped("unreadable", "line without a type"): 1,
+        Skipped("unreadable", "block of type shadow"): 1,
+        Skipped("unreadable", "usage field moon_tokens"): 1,
     }
 
 
@@ -200,13 +214,14 @@ def test_bookkeeping_and_usage_of_the_newest_version_are_known(writer: Transcrip
     for line_type in ("derived-from", "content-replacement", "isolation-latch", "pr-link"):
         writer.write(json.dumps({"type": line_type, "sessionId": "s1"}).encode() + b"\n")
     usage = {
+        "input_tokens": 1,
         "output_tokens": 5,
         "speed": "fast",
         "inference_geo": "us",
         "server_tool_use": {"web_search_requests": 1},
         "iterations": [{"type": "message", "output_tokens": 5}],
     }
-    writer.line("assistant", [text("done")], message={"id": "m1", "usage": usage})
+    writer.line("assistant", [text("done")], message={"id": "m1", "model": "m", "usage": usage})
     session = read(writer.path)[0]
     assert (dialogue(session), session.skipped) == ([("user", "go"), ("assistant", "done")], {})
 

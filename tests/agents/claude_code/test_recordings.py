@@ -18,7 +18,9 @@ UNDONE = {"00000006-0000-4000-8000-000000000006": Counter(prompts=1, responses=1
 
 
 def tally(sessions: Iterable[Session]) -> Counter[str]:
+    """Count as `recount` does: a call that a forked subagent repeats is charged once."""
     counts: Counter[str] = Counter()
+    charges: dict[str, Usage] = {}
     for session in sessions:
         for message in session.messages:
             if message.undone:
@@ -27,11 +29,12 @@ def tally(sessions: Iterable[Session]) -> Counter[str]:
             counts["responses"] += message.role == "assistant"
             counts["tool calls"] += sum(isinstance(part, ToolCall) for part in message.parts)
             counts["tool results"] += sum(isinstance(part, ToolResult) for part in message.parts)
-        total = sum((charge.usage for charge in session.charges), Usage())
-        counts["inputTokens"] += total.input_tokens
-        counts["outputTokens"] += total.output_tokens
-        counts["cacheReadTokens"] += total.cache_read_tokens
-        counts["cacheWriteTokens"] += total.cache_write_5m_tokens + total.cache_write_1h_tokens
+        charges |= {charge.id: charge.usage for charge in session.charges}
+    total = sum(charges.values(), Usage())
+    counts["inputTokens"] += total.input_tokens
+    counts["outputTokens"] += total.output_tokens
+    counts["cacheReadTokens"] += total.cache_read_tokens
+    counts["cacheWriteTokens"] += total.cache_write_5m_tokens + total.cache_write_1h_tokens
     return +counts
 
 

@@ -111,8 +111,8 @@ def test_line_of_an_unknown_type_is_counted(home: Path, source: CursorSource) ->
     session = only(source, "c1")
     assert len(dialogue(session)) == 2
     assert session.skipped == {
-        Skipped("unknown", "unknown line hologram"): 1,
-        Skipped("unknown", "unknown line oracle"): 1,
+        Skipped("unreadable", "unknown line hologram"): 1,
+        Skipped("unreadable", "unknown line oracle"): 1,
     }
 
 

@@ -114,8 +114,8 @@ def test_unknown_types_tables_and_columns_are_counted_and_not_fatal(recorded: Op
         db.execute("INSERT INTO part VALUES ('p2', 'm1', ?, 1, 1, x'ff')", (TOOLS,))
     (session,) = recorded.read(TOOLS)
     assert session.skipped == {
-        Skipped("unknown", "part of type hologram"): 1,
-        Skipped("unknown", "message of type oracle"): 1,
+        Skipped("unreadable", "part of type hologram"): 1,
+        Skipped("unreadable", "message of type oracle"): 1,
         Skipped("unreadable", "unreadable message"): 1,
         Skipped("unreadable", "unreadable part"): 1,
     }

@@ -52,11 +52,11 @@ def test_every_agents_utterances_are_delivered(home: Path, recorded: int) -> Non
     assert findings() == [], "nothing is synced yet"
     run("sync")
     assert findings() == [
-        Finding("census", "ok", "Claude Code: 20 utterances on disk, 20 delivered"),
+        Finding("census", "ok", "Claude Code: 27 utterances on disk, 27 delivered"),
         Finding("census", "ok", "OpenCode: 4 utterances on disk, 4 delivered"),
         Finding("census", "ok", "Cursor: 1 utterance on disk, 1 delivered"),
     ]
-    line = "census:              Claude Code: 20 utterances on disk, 20 delivered"
+    line = "census:              Claude Code: 27 utterances on disk, 27 delivered"
     assert line in run("doctor").stdout
 
 

@@ -349,7 +349,7 @@ def test_unreadable_session_is_not_compared_and_stops_no_other(projects: Path) -
     everything = run("verify", "--all")
     assert everything.returncode == 1
     assert "linked.jsonl" in everything.stderr
-    assert "1 of 10 sessions verified" in everything.stdout
+    assert "1 of 12 sessions verified" in everything.stdout
     assert "1 not compared" in everything.stdout
 
 
