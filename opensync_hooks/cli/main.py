@@ -17,7 +17,7 @@ from opensync_hooks.system.terminal import INTERRUPTED, print_error
 _MODULES = {"uninstall": "install", "logout": "login"}
 """The commands that another command's module defines."""
 COMMANDS = (
-    *("install", "status", "sync", "search", "queue", "verify", "doctor"),
+    *("install", "status", "sync", "search", "usage", "queue", "verify", "doctor"),
     *("login", "logout", "push", "config", "prices", "serve", "completion"),
     *("uninstall", "version"),
 )

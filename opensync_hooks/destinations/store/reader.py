@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from opensync_hooks.destinations.store import usage
 from opensync_hooks.destinations.store.export import export
 from opensync_hooks.model import Json
 from opensync_hooks.system.sqlite import MOVE_AWAY, DamagedError, SqliteFile
@@ -63,6 +64,11 @@ class StoreReader:
             rows = db.execute("SELECT externalId FROM session ORDER BY arrival")
             return [row["externalId"] for row in rows]
 
+    def spending(self, since: int = 0) -> list[sqlite3.Row]:
+        """Return the rows that `usage.group` adds up: sessions with a message since, in ms."""
+        with self._file.reading() as db:
+            return db.execute(usage.QUERY, {"since": since}).fetchall()
+
     def stats(self) -> Json:
         with self._file.reading() as db:
             (message_count,) = db.execute("SELECT count(*) FROM message").fetchone()
@@ -72,12 +78,12 @@ class StoreReader:
             ).fetchall()
         by_model: Json = {}
         for row in sessions:
-            usage = by_model.setdefault(
+            sums = by_model.setdefault(
                 row["model"] or "unknown", {"tokens": 0, "cost": 0, "sessions": 0}
             )
-            usage["tokens"] += row["tokens"]
-            usage["cost"] += row["cost"]
-            usage["sessions"] += 1
+            sums["tokens"] += row["tokens"]
+            sums["cost"] += row["cost"]
+            sums["sessions"] += 1
         return {
             "sessionCount": len(sessions),
             "messageCount": message_count,

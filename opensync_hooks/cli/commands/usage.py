@@ -1,0 +1,120 @@
+"""`usage`: what the sessions of the embedded store cost, by day, project, model and the like."""
+
+import argparse
+import json
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from opensync_hooks.cli.commands.command import Command
+from opensync_hooks.destinations.store import usage
+from opensync_hooks.destinations.store.usage import UsageSums
+from opensync_hooks.errors import UsageError
+from opensync_hooks.hook import paths
+from opensync_hooks.system.terminal import print_line
+
+_COLUMNS = ("Calls", "Input", "Cache read", "Cache write", "Output", "Cost")
+_WEEK = timedelta(days=6)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--by", choices=tuple(usage.KEYS), default="day", help="default: day")
+    add("--since", metavar="30d", help="the last 7d, 4w, or since a date")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", action="store_true", help="print CSV")
+    form.add_argument("--statusline", action="store_true", help="print one line, for a prompt")
+
+
+def _usage(arguments: argparse.Namespace) -> int:
+    path = Path(paths.data(os.environ.get), "store.db")
+    if arguments.statusline:
+        print(statusline(path))
+        return 0
+    # Only now: these imports take longer than a prompt can wait for its line.
+    from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415
+
+    since, since_day = _since(arguments.since)
+    with Store(path) as store:
+        groups, total = usage.group(store.spending(since), arguments.by, since_day)
+    if arguments.json:
+        rows = [{arguments.by: name, **sums.as_json()} for name, sums in groups.items()]
+        print(json.dumps({"by": arguments.by, "groups": rows, "total": total.as_json()}, indent=2))
+    elif arguments.csv:
+        import csv  # noqa: PLC0415
+
+        writer = csv.writer(sys.stdout)
+        writer.writerow([arguments.by, *total.as_json()])
+        writer.writerows([name, *sums.as_json().values()] for name, sums in groups.items())
+    else:
+        _print_table(arguments.by, groups, total)
+    return 0
+
+
+def _since(text: str | None) -> tuple[int, str]:
+    """Return a point in time as ms since 1970, and its local day."""
+    from opensync_hooks.system.moments import parse_moment  # noqa: PLC0415
+
+    if text is None:
+        return 0, ""
+    moment = parse_moment(text)
+    if moment is None:
+        raise UsageError(
+            f"--since: neither a span such as 7d nor a date such as 2026-01-31: {text!r}."
+        )
+    return moment, datetime.fromtimestamp(moment / 1000).astimezone().date().isoformat()
+
+
+def _print_table(by: str, groups: dict[str, UsageSums], total: UsageSums) -> None:
+    rows: list[tuple[str, ...]] = [(by.capitalize(), *_COLUMNS)]
+    rows += [(name, *_cells(sums)) for name, sums in groups.items()]
+    rows.append(("Total", *_cells(total)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
+        print_line("  ".join((row[0].ljust(widths[0]), *cells)))
+    if total.unpriced_tokens:
+        print_line(f"Without a price: {total.unpriced_tokens:,.0f} of these tokens")
+    if total.estimated_tokens:
+        cost = f"${total.estimated_cost:,.2f}"
+        print_line(f"Estimated, not in the table: {total.estimated_tokens:,.0f} tokens, {cost}")
+
+
+def _cells(sums: UsageSums) -> tuple[str, ...]:
+    numbers = (
+        *(sums.calls, sums.input_tokens, sums.cache_read_tokens, sums.cache_write_tokens),
+        sums.completion_tokens,
+    )
+    return (*(f"{number:,.0f}" for number in numbers), f"${sums.cost:,.2f}")
+
+
+def statusline(store: Path) -> str:
+    """Return today's and the week's spending. Reads only: a prompt must neither wait nor write."""
+    today = date.today()  # noqa: DTZ011 - the user's own day
+    first_day = (today - _WEEK).isoformat()
+    since = int(datetime.fromisoformat(first_day).timestamp() * 1000)
+    rows = []
+    try:
+        uri = f"{store.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=0)) as db:
+            db.row_factory = sqlite3.Row
+            rows = db.execute(usage.QUERY, {"since": since}).fetchall()
+    except sqlite3.Error:  # no store yet, or none of this version until a worker has opened it
+        return "no spending known yet"
+    groups, week = usage.group(rows, "day", first_day)
+    sums = groups.get(today.isoformat(), UsageSums())
+    tokens = sums.prompt_tokens + sums.completion_tokens
+    return f"${sums.cost:,.2f} today ({tokens:,.0f} tokens), ${week.cost:,.2f} in 7 days"
+
+
+USAGE = Command(
+    "usage",
+    "show what the sessions of the embedded store cost",
+    _usage,
+    "opensync-hooks usage --by model --since 30d",
+    _add_arguments,
+)

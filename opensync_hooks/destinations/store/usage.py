@@ -1,0 +1,183 @@
+"""What the sessions of the embedded store cost, from the counts of single API calls.
+
+A session arrives with its calls added up by day, model and basis: forks have their own calls only,
+and subagents are sessions of their own, so that each call is counted once. What the totals of a
+session have beyond that, or all of them for a session from another program, counts for the day of
+its last message.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opensync_hooks.model import Json
+
+QUERY = """SELECT source, projectPath, projectName, model, provider, promptTokens, completionTokens,
+    cost, extra, messageSpending, coalesce(lastMessageAt, createdAt) AS lastMessageAt
+    FROM session WHERE coalesce(lastMessageAt, createdAt) >= :since"""
+_ROUNDING = 0.000_001
+_ESTIMATE = "estimate"
+NONE = "none"
+"""The group of what has no project, no branch or no known day."""
+
+
+class UsageSums:
+    """Sums of one group. Estimated tokens are in no other count, nor is their cost.
+
+    Not a dataclass: importing that module takes longer than all of `usage --statusline`.
+    """
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.prompt_tokens = 0.0
+        """New input, cache reads and cache writes together."""
+        self.completion_tokens = 0.0
+        self.input_tokens = 0.0
+        self.cache_read_tokens = 0.0
+        self.cache_write_tokens = 0.0
+        self.reasoning_tokens = 0.0
+        self.cost = 0.0
+        """In USD."""
+        self.unpriced_tokens = 0.0
+        """Those among the counted tokens whose model has no price."""
+        self.estimated_tokens = 0.0
+        self.estimated_cost = 0.0
+
+    def add(self, entry: Json) -> None:
+        prompt, completion = _prompt_tokens(entry), _number(entry.get("outputTokens"))
+        cost = _number(entry.get("cost"))
+        if entry.get("basis") == _ESTIMATE:
+            self.estimated_tokens += prompt + completion
+            self.estimated_cost += cost
+            return
+        self.calls += int(_number(entry.get("calls")))
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
+        self.input_tokens += _number(entry.get("inputTokens"))
+        self.cache_read_tokens += _number(entry.get("cacheReadTokens"))
+        self.cache_write_tokens += _number(entry.get("cacheWrite5mTokens"))
+        self.cache_write_tokens += _number(entry.get("cacheWrite1hTokens"))
+        self.reasoning_tokens += _number(entry.get("reasoningTokens"))
+        self.cost += cost
+        if not entry.get("basis"):
+            self.unpriced_tokens += prompt + completion
+
+    def as_json(self) -> dict[str, float]:
+        """Return the sums under the names of OpenSync's fields."""
+        return {
+            _camel_case(name): int(value) if value == int(value) and name != "cost" else value
+            for name, value in vars(self).items()
+        }
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
+
+
+def entries(row: sqlite3.Row) -> Iterator[Json]:
+    """Yield the calls of a session of `QUERY` by day, model and basis, then what is left over."""
+    spending = _extra(row).get("spending") or _parsed(row["messageSpending"], [])
+    prompt, completion, cost = row["promptTokens"], row["completionTokens"], row["cost"]
+    for entry in spending if isinstance(spending, list) else ():
+        if isinstance(entry, dict):
+            prompt -= _prompt_tokens(entry)
+            completion -= _number(entry.get("outputTokens"))
+            cost -= _number(entry.get("cost"))
+            yield {"model": row["model"], **entry, "day": _valid_day(entry.get("day"))}
+    if prompt > 0 or completion > 0 or cost > _ROUNDING:
+        from opensync_hooks.pricing.estimate import MARK  # noqa: PLC0415 - imports dataclasses
+
+        yield {
+            "day": _day(row["lastMessageAt"]),
+            "model": row["model"],
+            "basis": _ESTIMATE if MARK in str(row["provider"]) else "session",
+            "inputTokens": max(0, prompt),
+            "outputTokens": max(0, completion),
+            "cost": cost if cost > _ROUNDING else 0,
+        }
+
+
+def _valid_day(text: Any) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except (TypeError, ValueError):
+        return None
+
+
+def _prompt_tokens(entry: Json) -> float:
+    names = ("inputTokens", "cacheReadTokens", "cacheWrite5mTokens", "cacheWrite1hTokens")
+    return sum(_number(entry.get(name)) for name in names)
+
+
+def _week(day: str) -> str:
+    monday = date.fromisoformat(day)
+    return (monday - timedelta(days=monday.weekday())).isoformat()
+
+
+KEYS: Mapping[str, Callable[[sqlite3.Row, Json], str]] = {
+    "day": lambda _, entry: entry.get("day") or NONE,
+    "week": lambda _, entry: _week(entry["day"]) if entry.get("day") else NONE,
+    "month": lambda _, entry: (entry.get("day") or NONE)[:7],
+    "project": lambda row, _: row["projectPath"] or row["projectName"] or NONE,
+    "model": lambda _, entry: entry.get("model") or "unknown",
+    "agent": lambda row, _: row["source"] or "unknown",
+    "branch": lambda row, _: _extra(row).get("gitBranch") or NONE,
+}
+"""The group of an entry, by what `usage --by` names."""
+
+
+def group(
+    rows: Iterable[sqlite3.Row], by: str, since_day: str = ""
+) -> tuple[dict[str, UsageSums], UsageSums]:
+    """Return the sums by group, and of all groups; a project is shown by its name if that is clear.
+
+    `since_day`: an ISO date; earlier calls of sessions that went on are left out.
+    """
+    groups: defaultdict[str, UsageSums] = defaultdict(UsageSums)
+    total, key, names = UsageSums(), KEYS[by], {}
+    for row in rows:
+        for entry in entries(row):
+            if since_day and (entry.get("day") or "") < since_day:
+                continue
+            name = str(key(row, entry))
+            groups[name].add(entry)
+            total.add(entry)
+            names[name] = str(row["projectName"] or name) if by == "project" else name
+    counts = defaultdict[str, int](int)
+    for name in names.values():
+        counts[name] += 1
+    shown = {names[key] if counts[names[key]] == 1 else key: sums for key, sums in groups.items()}
+    is_time = by in ("day", "week", "month")
+    order = sorted(shown) if is_time else sorted(shown, key=lambda key: -shown[key].cost)
+    return {key: shown[key] for key in order}, total
+
+
+def _extra(row: sqlite3.Row) -> Json:
+    extra: Json = _parsed(row["extra"], {})
+    return extra
+
+
+def _day(milliseconds: Any) -> str | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000).astimezone().date().isoformat()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+def _parsed(text: Any, if_damaged: Any) -> Any:
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError):
+        return if_damaged
+    return value if isinstance(value, type(if_damaged)) else if_damaged
