@@ -14,11 +14,12 @@ from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.errors import UsageError, as_opensync_error
 from opensync_hooks.system.terminal import INTERRUPTED, print_error
 
-_MODULES = {"uninstall": "install", "logout": "login"}
+_MODULES = {"uninstall": "install", "logout": "login", "prune": "forget"}
 """The commands that another command's module defines."""
 COMMANDS = (
     *("install", "status", "sync", "search", "usage", "queue", "verify", "doctor"),
-    *("login", "logout", "push", "config", "prices", "serve", "completion"),
+    *("login", "logout", "push", "config", "prices", "serve"),
+    *("forget", "prune", "completion"),
     *("uninstall", "version"),
 )
 """The names in the order of the help."""

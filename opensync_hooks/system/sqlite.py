@@ -98,6 +98,17 @@ class SqliteFile:
         with self._lock, suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def vacuum(self, min_free_bytes: int) -> None:
+        """Shrink the file by its free pages, if these are as many bytes and a tenth of it."""
+        with self._lock, self._own_errors():
+            free, pages, page_size = (
+                self._db.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("freelist_count", "page_count", "page_size")
+            )
+            if free * page_size >= min_free_bytes and free * 10 >= pages:
+                self._db.execute("VACUUM")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def _transaction(
         self, begin: str, before_commit: Callable[[sqlite3.Connection], None] | None

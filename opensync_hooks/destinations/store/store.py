@@ -20,7 +20,7 @@ from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.destinations.store.convex_limits import measure
 from opensync_hooks.destinations.store.schema import SCHEMA
-from opensync_hooks.destinations.store.search import StoreSearch
+from opensync_hooks.destinations.store.upkeep import StoreUpkeep
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json
 from opensync_hooks.system import clock
@@ -41,7 +41,7 @@ _MESSAGE_COLUMNS = (
 )
 
 
-class Store(StoreSearch):
+class Store(StoreUpkeep):
     """A destination on this machine. Safe for several threads and several processes."""
 
     name = EMBEDDED_STORE
@@ -92,17 +92,6 @@ class Store(StoreSearch):
             else:
                 errors += item_errors
         return BatchReply(counts["sessions"], counts["messages"], tuple(errors))
-
-    def delete_session(self, external_id: str) -> bool:
-        """Delete a session with its messages; return whether it was stored."""
-        with self._file.writing() as db:
-            row = _row(db, "session", external_id)
-            if row:
-                db.execute("DELETE FROM session WHERE id = ?", (row["id"],))
-        if row:
-            self.search_index.purge()
-        self._file.truncate_wal()
-        return row is not None
 
     def _put_sessions(self, items: Any) -> tuple[int, list[str]]:
         sessions = validation.batch_sessions(items)
