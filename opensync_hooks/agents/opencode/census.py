@@ -6,16 +6,18 @@ storage/{session/<project>,message/<session>,part/<message>}/*.json          1.0
 project/<name>/storage/session/{info,message,part}/**/*.json                 0.x
 {info, messages: [{info, parts}]} in one file         `opencode export`
 
-Upgrades and other channels leave copies behind. The copy with the newest content counts; one that
-has lost its words, in half a migration, counts only if there is no other.
+Upgrades and other channels leave copies behind. The copy with the newest content counts, with what
+others have after the last message in common; one that has lost its words, in half a migration,
+counts only if there is no other.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import methodcaller
 from pathlib import Path
 
 from opensync_hooks.agents import sqlite_snapshot
@@ -39,14 +41,29 @@ class _Copy:
     newest: int = 0
     """The latest time in its messages and parts."""
     children: list[str] = field(default_factory=list)
+    counted: list[tuple[str, Callable[[MessageCount], None]]] = field(default_factory=list)
+    """The id of each message, and how it is counted."""
 
     @property
     def tally(self) -> Tally:
         return self.messages.tally
 
-    def see(self, *values: Json | None) -> None:
+    def count(
+        self, message_id: str, add: Callable[[MessageCount], None], *values: Json | None
+    ) -> None:
+        """Count a message; its times are in `values`."""
         times = [time for value in values for time in as_dict(as_dict(value).get("time")).values()]
         self.newest = max([self.newest, *(time for time in times if type(time) is int)])
+        self.counted.append((message_id, add))
+        add(self.messages)
+
+    def add_later(self, other: _Copy) -> None:
+        """Count what another copy has after the last message that both have."""
+        own = {message_id for message_id, _ in self.counted}
+        shared = [index for index, (name, _) in enumerate(other.counted) if name in own]
+        for message_id, add in other.counted[shared[-1] + 1 :] if shared else ():
+            self.counted.append((message_id, add))
+            add(self.messages)
 
 
 def take_census(
@@ -69,6 +86,9 @@ def take_census(
         in_databases = (copy for file in databases for copy in _copies_in(file, member, path))
         copies = [*in_databases, *_tree_copies(data, member), *_exported_copies(path, member)]
         best = max(copies, key=lambda copy: (copy.messages.has_words, copy.newest), default=None)
+        for copy in copies:
+            if best and copy is not best:
+                best.add_later(copy)
         main = family.get(session_id, best)
         if best and main and best.root == main.root:  # a child elsewhere is its own session
             family[member] = best
@@ -124,11 +144,13 @@ def _table_copies(db: sqlite3.Connection, database: Path, session_id: str) -> It
 
 
 def _count_rows(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> None:
-    query = "SELECT type, data FROM session_message WHERE session_id = ?"
-    for kind, raw in db.execute(query, (key,)):
+    columns = [row[1] for row in db.execute("PRAGMA table_info(session_message)")]
+    order = "seq" if b"seq" in columns else "time_created"  # 1.15 had no sequence yet
+    query = f"SELECT id, type, data FROM session_message WHERE session_id = ? ORDER BY {order}"  # noqa: S608
+    for message_id, kind, raw in db.execute(query, (key,)):
         row = _decode(raw)
-        copy.see(row)
-        copy.messages.add_row(_decode_text(kind), row)
+        add = methodcaller("add_row", _decode_text(kind), row)
+        copy.count(_decode_text(message_id), add, row)
 
 
 def _count_messages(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> None:
@@ -141,8 +163,8 @@ def _count_messages(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> No
     for message_id, raw in db.execute(query, (key,)).fetchall():
         info = _decode(raw)
         own = parts.get(message_id, [])
-        copy.see(info, *own)
-        copy.messages.add(_decode_text(message_id), info, own)
+        name = _decode_text(message_id)
+        copy.count(name, methodcaller("add", name, info, own), info, *own)
 
 
 def _tree_copies(data: Path, session_id: str) -> Iterator[_Copy]:
@@ -171,8 +193,7 @@ def _tree_copy(data: Path, session_file: Path, messages: Path, parts: Path) -> _
             own += dicts_in(info, "parts")
             metadata = as_dict(info["metadata"])
             info = {**as_dict(metadata.get("assistant")), **metadata, "role": info.get("role")}
-        copy.see(info, *own)
-        copy.messages.add(file.stem, info, own)
+        copy.count(file.stem, methodcaller("add", file.stem, info, own), info, *own)
     return copy
 
 
@@ -189,8 +210,8 @@ def _exported_copies(path: Path, session_id: str) -> Iterator[_Copy]:
         content = message.get("content") or message.get("text")
         texts = [{"type": "text", "text": content}] if isinstance(content, str) else []
         parts = dicts_in(message, "parts") or dicts_in(message, "content") or texts
-        copy.see(own, *parts)
-        copy.messages.add(str(own.get("id", index)), own, parts)
+        name = str(own.get("id", index))
+        copy.count(name, methodcaller("add", name, own, parts), own, *parts)
     yield copy
 
 

@@ -13,10 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode.layouts import (
     ContentState,
     SessionStamp,
     StorageLayout,
+    StoredMessage,
     StoredSession,
     children_by_parent,
     fingerprint,
@@ -91,10 +93,19 @@ class CopyFinder:
             own = [copied.stamp.session_id for copied in family if layout in copied.layouts]
             parsers[layout] = self._try(layout, layout.load, own) or {} if own else {}
         for copied in family:
-            parse = [parsers[layout].get(copied.stamp.session_id) for layout in copied.layouts]
-            copies = [function() for function in parse if function]
+            session_id, (main, *_) = copied.stamp.session_id, copied.layouts
+            copies = [
+                (self._is_taken_over(layout, main), parsers[layout][session_id]())
+                for layout in copied.layouts
+                if session_id in parsers[layout]
+            ]
             if copies:
                 yield copied, unite(copies)
+
+    def _is_taken_over(self, layout: StorageLayout, by: StorageLayout) -> bool:
+        """Whether a newer generation copied all sessions of a layout when it first started."""
+        rank = self._layouts.index
+        return layout.path == by.path and rank(layout) > rank(by)
 
     def _choose(self, holders: Mapping[str, _Holders]) -> Iterator[CopiedSession]:
         """Rank the copies of each session, and take the stamp of the best one.
@@ -132,13 +143,14 @@ def _content(copies: _Holders, layout: StorageLayout) -> ContentState:
     return copies[layout] or _EMPTY
 
 
-def unite(copies: Sequence[StoredSession]) -> StoredSession:
+def unite(copies: Sequence[tuple[bool, StoredSession]]) -> StoredSession:
     """Return the first copy, with the parts that only others have, and with what they went on with.
 
-    A message that a copy has between two that the first one has, too, was deleted in the first.
+    A message that a copy has between two that the first one has, too, was deleted in the first. So
+    was one of a copy that was taken over (the flag), if the first one has gone on after it.
     """
-    session, *others = copies
-    for other in others:
+    (_, session), *others = copies
+    for is_taken_over, other in others:
         own = {message.id for message in session.messages}
         shared = [index for index, message in enumerate(other.messages) if message.id in own]
         if not shared:
@@ -149,7 +161,25 @@ def unite(copies: Sequence[StoredSession]) -> StoredSession:
             for message in session.messages
         ]
         later = other.messages[shared[-1] + 1 :]
+        if is_taken_over:
+            later = _with_deleted(later, session, {message.id for message in other.messages})
         if later:
             messages = sorted([*messages, *later], key=lambda message: message.created_at)
         session = replace(session, messages=tuple(messages))
     return session
+
+
+def _with_deleted(
+    later: Sequence[StoredMessage], session: StoredSession, taken_over: set[str]
+) -> tuple[StoredMessage, ...]:
+    """Mark what is older than the first response that the session has got since it was taken over.
+
+    OpenCode deletes what was undone when the next prompt arrives.
+    """
+    responses = (
+        message.created_at
+        for message in session.messages
+        if message.id not in taken_over and get_str(message.info, "role") == "assistant"
+    )
+    went_on_at = min(responses, default=0)
+    return tuple(replace(message, is_undone=message.created_at < went_on_at) for message in later)

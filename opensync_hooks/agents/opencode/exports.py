@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from opensync_hooks.agents.json_access import get_dict, get_dicts, get_int, get_str
-from opensync_hooks.agents.opencode.json_file import read_object
+from opensync_hooks.agents.opencode.json_file import NS_PER_MS, mtime_and_size, read_object
 from opensync_hooks.agents.opencode.layouts import (
     UNREADABLE_MESSAGE,
     ContentState,
@@ -27,8 +27,6 @@ from opensync_hooks.agents.opencode.layouts import (
 from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Json, Skipped
-
-_NS_PER_MS = 1_000_000
 
 
 class ExportFolder:
@@ -91,17 +89,17 @@ def stamp_of(path: Path) -> SessionStamp | None:
     """Return the stamp of the session in this file; None if it has none."""
     try:
         header = _header(path, read_object(path) or {})
-        status = path.stat()
     except (SourceError, OSError):
         return None
     if header is None:
         return None
+    written_at, size = mtime_and_size(path)
     return SessionStamp(
         session_id=header.id,
         parent_id=header.parent_id,
         path=path,
-        changed_at=status.st_mtime_ns // _NS_PER_MS,
-        fingerprint=fingerprint(status.st_mtime_ns, status.st_size),
+        changed_at=written_at // NS_PER_MS,
+        fingerprint=fingerprint(written_at, size),
     )
 
 

@@ -9,6 +9,7 @@ from opensync_hooks.agents.json_access import decode_dict
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.model import Json
 
+NS_PER_MS = 1_000_000
 _MAX_SIZE = 256 << 20
 _ATTEMPTS = 4
 _PAUSE_S = 0.05
@@ -27,3 +28,12 @@ def read_object(path: Path) -> Json | None:
             return value
         time.sleep(_PAUSE_S)
     return None
+
+
+def mtime_and_size(path: Path) -> tuple[int, int]:
+    """Return the file's mtime in ns and its size, both 0 if it no longer exists."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size

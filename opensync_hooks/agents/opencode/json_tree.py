@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from opensync_hooks.agents.json_access import get_str
-from opensync_hooks.agents.opencode.json_file import read_object
+from opensync_hooks.agents.opencode.json_file import NS_PER_MS, mtime_and_size, read_object
 from opensync_hooks.agents.opencode.layouts import (
     UNREADABLE_PART,
     UNREADABLE_SESSION,
@@ -29,8 +29,6 @@ from opensync_hooks.agents.opencode.layouts import (
 from opensync_hooks.agents.safe_open import files_within
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Json, Skipped
-
-_NS_PER_MS = 1_000_000
 
 
 class JsonTree:
@@ -86,9 +84,9 @@ class JsonTree:
             for path in self._message_files(session_file)[-1:]:
                 info = self._message(path.stem, _read(path) or {}).info
                 written_at = max(
-                    _mtime_and_size(file)[0] for file in (path, *self._part_files(path))
+                    mtime_and_size(file)[0] for file in (path, *self._part_files(path))
                 )
-                return TailState.of_message(info or {}, written_at // _NS_PER_MS)
+                return TailState.of_message(info or {}, written_at // NS_PER_MS)
         return None
 
     def _files_of(self, session_ids: Collection[str]) -> Iterator[Path]:
@@ -111,12 +109,12 @@ class JsonTree:
     def _stamp(self, session_file: Path) -> SessionStamp:
         messages = self._message_files(session_file)
         parts = (part for message in messages for part in self._part_files(message))
-        states = [_mtime_and_size(path) for path in (session_file, *messages, *parts)]
+        states = [mtime_and_size(path) for path in (session_file, *messages, *parts)]
         return SessionStamp(
             session_id=session_file.stem,
             parent_id=get_str(_read(session_file), "parentID"),
             path=session_file,
-            changed_at=max(states)[0] // _NS_PER_MS,
+            changed_at=max(states)[0] // NS_PER_MS,
             fingerprint=fingerprint(len(states), max(states), sum(size for _, size in states)),
         )
 
@@ -168,12 +166,3 @@ def _read(path: Path) -> Json | None:
         return read_object(path)
     except (SourceError, OSError):
         return None
-
-
-def _mtime_and_size(path: Path) -> tuple[int, int]:
-    """Return the file's mtime in ns and its size, both 0 if it no longer exists."""
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size

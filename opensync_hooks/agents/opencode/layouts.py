@@ -77,6 +77,8 @@ class StoredMessage:
     info: Json | None
     """None if it cannot be read."""
     parts: tuple[Json, ...] = ()
+    is_undone: bool = False
+    """Whether the copy with the newest content has deleted it."""
 
     @property
     def created_at(self) -> int:

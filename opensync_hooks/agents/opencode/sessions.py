@@ -83,7 +83,7 @@ def _with_undone(stored: StoredSession) -> Iterator[tuple[StoredMessage, bool]]:
             yield message, undone or not revert.is_within_message
             undone = True
         else:
-            yield message, undone
+            yield message, undone or message.is_undone
 
 
 def _title(header: SessionHeader, messages: Iterable[Message]) -> str | None:

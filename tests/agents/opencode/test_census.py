@@ -102,7 +102,9 @@ def test_tables_of_1x_count_where_1x_went_on_beside_2x(opencode: OpenCodeHome) -
     with opencode.writing() as db:
         opencode.say(db, MIGRATED, "msg_1", {"role": "user", "time": times}, "still in 1.x")
         opencode.say(db, MIGRATED, "msg_2", {"role": "user", "time": times}, "and again")
-    assert count_main(opencode, MIGRATED).counts.utterances == 3
+    (session,) = opencode.read(MIGRATED)
+    assert sum(message.role == "user" for message in session.messages) == 4, "of both generations"
+    assert count_main(opencode, MIGRATED).counts.utterances == 4
 
 
 LOSSES = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.agents.opencode.census import take_census
 from opensync_hooks.agents.opencode.source import open_source
 from opensync_hooks.model import Skipped
 from tests.agents.opencode.recordings import TOOLS
@@ -127,20 +128,70 @@ def test_subagent_that_only_one_copy_has_is_read(opencode: OpenCodeHome) -> None
     assert located == opencode.source().find(SESSION)
 
 
-def test_client_of_1_x_goes_on_after_2_x_has_copied_the_session(opencode: OpenCodeHome) -> None:
-    put(opencode, "opencode.db", {1: "q", 2: "a", 3: "later"})
+def put_v2(opencode: OpenCodeHome, texts: dict[int, str]) -> None:
+    """Have 2.x take over the session within its file, with these messages."""
     with opencode.writing() as db:
         db.execute("CREATE TABLE session_v2 AS SELECT *, NULL AS fork_session_id FROM session", ())
-        rows = (
-            ("user", 1, {"text": "q", "time": {"created": 1}}),
-            ("assistant", 2, {"content": [{"type": "text", "text": "a"}], "time": {"created": 2}}),
-        )
-        for kind, time, data in rows:
+        for time, text in texts.items():
+            kind = "user" if time % 2 else "assistant"
+            content = {"text": text} if time % 2 else {"content": [{"type": "text", "text": text}]}
             db.execute(
                 "INSERT INTO session_message (id, session_id, type, seq, time_created,"
                 " time_updated, data) VALUES (?, ?, ?, ?, 99, 99, ?)",
-                (f"msg_{SESSION}_{time:03}", SESSION, kind, time, json.dumps(data)),
+                (
+                    f"msg_{SESSION}_{time:03}",
+                    SESSION,
+                    kind,
+                    time,
+                    json.dumps({**content, "time": {"created": time}}),
+                ),
             )
+
+
+def test_what_2_x_has_undone_and_deleted_is_undone(opencode: OpenCodeHome) -> None:
+    """The old tables keep the messages for ever."""
+    put(opencode, "opencode.db", {1: "q", 2: "a", 3: "undone", 4: "undone answer"})
+    put_v2(opencode, {1: "q", 2: "a", 5: "instead", 6: "next answer"})
+    (session,) = opencode.read(SESSION)
+    undone = [(message.text, message.undone) for message in session.messages]
+    assert undone == [
+        *(("q", False), ("a", False), ("undone", True), ("undone answer", True)),
+        *(("instead", False), ("next answer", False)),
+    ]
+
+
+def test_what_a_client_of_1_x_says_after_2_x_has_answered_counts(opencode: OpenCodeHome) -> None:
+    put(opencode, "opencode.db", {1: "q", 2: "a", 7: "by 1.x"})
+    put_v2(opencode, {1: "q", 2: "a", 5: "by 2.x", 6: "answer"})
+    (session,) = opencode.read(SESSION)
+    assert [message.text for message in session.messages] == [
+        "q",
+        "a",
+        "by 2.x",
+        "answer",
+        "by 1.x",
+    ]
+    assert not any(message.undone for message in session.messages)
+
+
+@pytest.mark.parametrize("name", ["opencode.db", "opencode-local.db"])
+def test_census_counts_what_copies_went_on_with(opencode: OpenCodeHome, name: str) -> None:
+    put(opencode, "opencode.db", {1: "q", 2: "a", 3: "here", 4: "answer here"})
+    put(opencode, "opencode-local.db", {1: "q", 2: "a", 5: "there", 6: "answer there", 7: "more"})
+    (census,) = take_census(SESSION, opencode.data / name, {}, str(opencode.path))
+    assert (census.counts.utterances, census.counts.responses) == (4, 3)
+
+
+def test_census_does_not_mix_copies_without_a_common_message(opencode: OpenCodeHome) -> None:
+    put(opencode, "opencode.db", {1: "q"})
+    put(opencode, "opencode-local.db", {3: "other", 4: "a"})
+    (census,) = take_census(SESSION, opencode.data / "opencode.db", {}, str(opencode.path))
+    assert (census.counts.utterances, census.counts.responses) == (1, 1)
+
+
+def test_client_of_1_x_goes_on_after_2_x_has_copied_the_session(opencode: OpenCodeHome) -> None:
+    put(opencode, "opencode.db", {1: "q", 2: "a", 3: "later"})
+    put_v2(opencode, {1: "q", 2: "a"})
     assert texts(opencode) == ["q", "a", "later"]
     with opencode.writing() as db:
         db.execute("DELETE FROM message WHERE time_created = 3")
