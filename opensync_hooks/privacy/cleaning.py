@@ -23,10 +23,9 @@ from opensync_hooks.model import (
     ToolCall,
     ToolResult,
 )
-from opensync_hooks.privacy import contents, self_test
+from opensync_hooks.privacy import contents, self_test, thoughts
 from opensync_hooks.privacy.redaction.redactor import Redactor
 
-DOUBTFUL = "[text that may be a thought stays here; `thinking = true` sends it]"
 _MAX_DEPTH = 12
 _WORD_BEFORE_SPACE = re.compile(r"(?<!\S)(?=[^\s\d]{0,200}\d)((?>\S{6,})) ")
 """A word with a digit in it, which may continue behind the space."""
@@ -42,10 +41,11 @@ def clean_message(
     parts: Iterable[Part] = message.parts
     if not config.thinking:
         parts = (
-            Text(DOUBTFUL) if isinstance(part, Reasoning) else part
+            Text(thoughts.DOUBTFUL) if isinstance(part, Reasoning) else part
             for part in parts
             if not isinstance(part, Reasoning) or part.is_doubtful
         )
+        parts = thoughts.withhold(parts, message.role)
     if not config.file_contents:
         parts = contents.withhold(parts)
     if not config.redact:
@@ -70,6 +70,8 @@ def clean_session(
 
     Adds the masked secrets to `redactions`, by kind. Raises RedactionError.
     """
+    if not config.thinking:
+        session = replace(session, title=thoughts.strip_title(session.title))
     if not config.redact:
         return session
     redactor = _make_redactor(config, redactions)

@@ -11,7 +11,8 @@ from opensync_hooks.agents.cursor.conversation import answer_parts
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.model import Part, Reasoning, Text, ToolCall, ToolResult
-from opensync_hooks.privacy import cleaning
+from opensync_hooks.privacy import thoughts
+from opensync_hooks.privacy.cleaning import clean_message
 from tests.cursor_home import (
     Editor,
     assistant,
@@ -31,7 +32,7 @@ INLINE = "<think>\nSECRET one\n\nSECRET two\n</think>\nThe roof leaks."
 def sent_texts(source: CursorSource, session_id: str, tmp_path: Path) -> list[str]:
     config = Config(Folders(tmp_path, tmp_path, tmp_path))
     messages = only(source, session_id).messages
-    return [cleaning.clean_message(message, config).text for message in messages]
+    return [clean_message(message, config).text for message in messages]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_text_behind_an_empty_line_may_be_a_thought(
     )
     transcript(home, lines, "c1/c1.jsonl")
     _, answer = sent_texts(source, "c1", tmp_path)
-    assert answer == f"Listing.\n\n{cleaning.DOUBTFUL}\n\nTwo."
+    assert answer == f"Listing.\n\n{thoughts.DOUBTFUL}\n\nTwo."
     (_, message) = only(source, "c1").messages
     assert Reasoning("SECRET", is_doubtful=True) in message.parts
 
