@@ -24,6 +24,8 @@ class Description:
     """What its hook has to print, whatever became of the event."""
     payload_fields: frozenset[str] = frozenset()
     """Fields that give its payload away in a hook that was registered with another agent."""
+    resume_command: str = ""
+    """The agent's own command that continues a session, with `{id}` in place of the session's."""
     opensync_name: str = ""
     """The name under which OpenSync shows its sessions, where that is another one."""
 

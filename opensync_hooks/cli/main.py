@@ -19,7 +19,7 @@ _MODULES = {"uninstall": "install", "logout": "login", "prune": "forget"}
 COMMANDS = (
     *("install", "status", "sync", "search", "usage", "queue", "verify", "doctor"),
     *("login", "logout", "push", "config", "prices", "serve"),
-    *("forget", "prune", "completion"),
+    *("export", "resume", "forget", "prune", "completion"),
     *("uninstall", "version"),
 )
 """The names in the order of the help."""

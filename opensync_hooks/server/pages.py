@@ -28,6 +28,7 @@ SESSIONS_PER_PAGE = 50
 MESSAGES_PER_PAGE = 100
 _MAX_SUBAGENTS = 2_000
 _ALL = SearchQuery()
+_EMPTY = Html()
 _STYLE = Html(files(__package__).joinpath("style.css").read_text(encoding="utf-8"))
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 _HEADERS = {
@@ -86,6 +87,12 @@ def _page(
 
 
 def _document(title: str, header: Html, *content: Html, status: int) -> Response:
+    text = document(title, *content, header=header)
+    return Response(status, text.encode(errors="replace"), _HEADERS)
+
+
+def document(title: str, *content: Html, header: Html = _EMPTY) -> Html:
+    """Return a whole HTML document, which loads nothing."""
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -95,9 +102,8 @@ def _document(title: str, header: Html, *content: Html, status: int) -> Response
         element("style", _STYLE),
     )
     main = element("main", element("h1", title), *content)
-    document = element("html", head, element("body", header, main), lang="en")
-    text = join((Html("<!doctype html>"), document))
-    return Response(status, text.encode(errors="replace"), _HEADERS)
+    page = element("html", head, element("body", header, main), lang="en")
+    return join((Html("<!doctype html>"), page))
 
 
 def _search_form(query: SearchQuery, agents: list[str]) -> Html:

@@ -13,4 +13,5 @@ DESCRIPTION = Description(
     ),
     oldest_version=(1, 0, 85),  # the first with SessionEnd
     tested_major=2,
+    resume_command="claude --resume {id}",
 )

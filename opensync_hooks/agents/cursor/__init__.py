@@ -13,4 +13,5 @@ DESCRIPTION = Description(
     hook_answer=b"{}\n",  # Cursor parses what a hook prints as JSON
     payload_fields=frozenset({"cursor_version", "conversation_id"}),
     opensync_name="cursor-sync",
+    resume_command="cursor-agent --resume {id}",
 )

@@ -10,6 +10,7 @@ DESCRIPTION = Description(
     oldest_version=(7,),
     tested_major=7,
     opensync_name="kilo-code",
+    resume_command="kilo --session {id}",
 )
 KILO = Product(
     DESCRIPTION,

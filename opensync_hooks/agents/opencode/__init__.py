@@ -9,6 +9,7 @@ DESCRIPTION = Description(
     variables=("OPENCODE_DB", "OPENCODE_DISABLE_CHANNEL_DB", "XDG_DATA_HOME"),
     oldest_version=(0, 5),  # the first with a plugin's events
     tested_major=2,
+    resume_command="opencode --session {id}",
 )
 OPENCODE = Product(
     DESCRIPTION,

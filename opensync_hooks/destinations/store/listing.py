@@ -5,6 +5,8 @@ Each query reads little, so that a large session blocks no other thread.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from opensync_hooks.destinations.store.reader import (
@@ -16,6 +18,7 @@ from opensync_hooks.destinations.store.reader import (
 from opensync_hooks.destinations.store.search_query import SearchQuery
 from opensync_hooks.model import Json
 
+_MESSAGES_AT_ONCE = 200
 # Not `updatedAt`, which is when a session was stored: perhaps years after its last message.
 LAST_MESSAGE_AT = "coalesce(session.lastMessageAt, session.createdAt)"
 MATCHES_SESSION = """(:agent = '' OR substr(session.source, 1, length(:agent)) = :agent)
@@ -73,6 +76,14 @@ class StoreListing(StoreReader):
             ORDER BY createdAt, arrival LIMIT ? OFFSET ?"""
         with self._file.reading() as db:
             return [row["id"] for row in db.execute(query, (session_id, limit, skip))]
+
+    def messages(self, session_id: str) -> Iterator[Json]:
+        """Yield a session's messages by time, a few at a time; `session_id`: the store's own."""
+        for skip in count(0, _MESSAGES_AT_ONCE):
+            ids = self.message_ids(session_id, skip, _MESSAGES_AT_ONCE)
+            yield from filter(None, map(self.message, ids))
+            if len(ids) < _MESSAGES_AT_ONCE:
+                return
 
     def message(self, message_id: str) -> Json | None:
         """Return one message, with the id of its session as `session`."""
