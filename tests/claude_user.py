@@ -18,8 +18,15 @@ class ClaudeUser:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.folders = Folders.from_environ(os.environ)
-        self.spool = Spool(self.folders.spool)
+
+    @property
+    def folders(self) -> Folders:
+        return Folders.from_environ(os.environ)
+
+    @property
+    def spool(self) -> Spool:
+        """The queue of the environment as it is now."""
+        return Spool(self.folders.spool)
 
     def session(self, name: str, turns: int = 1) -> TranscriptWriter:
         writer = TranscriptWriter(self.home / ".claude" / "projects" / "-work" / f"{name}.jsonl")
@@ -31,8 +38,8 @@ class ClaudeUser:
         """Leave the event of a hook at the end of each session."""
         for name in names:
             payload = {"session_id": name, "hook_event_name": "SessionEnd", "reason": "other"}
-            path = self.folders.spool / f"{time.time_ns()}-1.claude-code.event"
-            path.write_bytes(b"\n" + json.dumps(payload).encode())
+            path = self.spool.folder / f"{time.time_ns()}-1.claude-code.event"
+            path.write_bytes(b"\0\n" + json.dumps(payload).encode())
             time.sleep(0.002)  # jobs are ordered by the millisecond
 
     def stored(self) -> set[str]:

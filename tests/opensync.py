@@ -282,7 +282,7 @@ def logged_in(
         return listeners[0].on_request(method, path, body)
 
     with real_opensync(folder, on_request=on_request) as (server, store, key):
-        listeners.append(create(store))
         monkeypatch.setenv("OPENSYNC_URL", server.url)
         monkeypatch.setenv("OPENSYNC_API_KEY", key)
+        listeners.append(create(store))
         yield listeners[0]

@@ -29,8 +29,10 @@ from opensync_hooks.ledger.summary import (
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.pricing.in_force import price_table
 from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.queue import environments
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
+from opensync_hooks.queue.environments import OtherQueue
 from opensync_hooks.queue.report import QueueItem, QueueReport
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -121,12 +123,16 @@ class Status:
     excluded_reasons: Mapping[str, int]
     """The number of excluded sessions by the reason, as a sentence."""
     catch_up: CatchUpStatus
+    elsewhere: tuple[OtherQueue, ...]
+    """The queues of other environments, which only their own settings may deliver."""
     agents: tuple[AgentStatus, ...]
 
     def as_json(self) -> dict[str, object]:
         """Return the public form of the status, whose keys are older than the fields' names."""
         fields = asdict(self)
         del fields["quarantined"], fields["cooldown"]
+        for queue in fields["elsewhere"]:
+            queue["folder"] = str(queue["folder"])
         names = ("not_understood", "incomplete", "deleted")
         deficient = {
             name: [{"agent": agent, "session": session} for agent, session, _ in fields[name]]
@@ -200,6 +206,7 @@ def gather() -> Status:
         excluded=Exclusions.from_config(config).count(),
         excluded_reasons=dict(Exclusions.from_config(config).reasons()),
         catch_up=catch_up_status,
+        elsewhere=tuple(environments.others(config.folders)),
         agents=agents,
     )
 

@@ -15,11 +15,14 @@ class Folders:
     config: Path
     data: Path
     state: Path
+    environment: str = ""
+    """Which queue is meant: each environment with settings of its own has one."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         env = environ.get
-        return cls(Path(paths.config(env)), Path(paths.data(env)), Path(paths.state(env)))
+        config, data, state = paths.config(env), paths.data(env), paths.state(env)
+        return cls(Path(config), Path(data), Path(state), paths.environment(env))
 
     @property
     def settings(self) -> Path:
@@ -36,7 +39,7 @@ class Folders:
 
     @property
     def spool(self) -> Path:
-        return self.state / "spool"
+        return self.state / f"spool{self.environment}"
 
     @property
     def locks(self) -> Path:

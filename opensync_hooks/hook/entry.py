@@ -161,10 +161,13 @@ def _belongs_to_another_user(folder: str) -> bool:
 
 
 def write_event(spool: str, agent: str, variables: "tuple[str, ...]", payload: bytes) -> None:
-    """Write the event under a name of its own, and rename it once it is complete."""
+    """Write the event under a name of its own, and rename it once it is complete.
+
+    The NUL before its first line feed tells it from the events of versions that had one queue.
+    """
     path = f"{spool}/{time.time_ns()}-{posix.getpid()}.{agent}"
     environ = ((name, _env(name)) for name in variables)
-    head = "\0".join(f"{name}={value}" for name, value in environ if value)
+    head = "".join(f"{name}={value}\0" for name, value in environ if value) or "\0"
     try:
         fd = _create(path)
     except FileNotFoundError:

@@ -47,7 +47,7 @@ def _read_stdin() -> bytes:
 def _write_event(spool: Path, agent: str, variables: tuple[str, ...], payload: bytes) -> None:
     spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     environ = ((name, os.environ.get(name)) for name in variables)
-    head = "\0".join(f"{name}={value}" for name, value in environ if value)
+    head = "".join(f"{name}={value}\0" for name, value in environ if value) or "\0"
     path = spool / f"{time.time_ns()}-{os.getpid()}.{agent}"
     with path.open("wb") as file:
         file.write(os.fsencode(head) + b"\n" + payload)

@@ -2,7 +2,7 @@
 
     config   config.toml
     data     store.db, the private environment
-    state    spool/, locks/, ledger.db, the log
+    state    spool/, spool-*/, locks/, ledger.db, the log
 
 Imports nothing, because every hook call would pay for it.
 """
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     """Reads one environment variable."""
 
 NAME = "opensync-hooks"
+OVERRIDES = (
+    "OPENSYNC_URL",
+    "OPENSYNC_API_KEY",
+    "OPENSYNC_HOOKS_THINKING",
+    "OPENSYNC_HOOKS_REDACT",
+    "OPENSYNC_HOOKS_FILE_CONTENTS",
+    "OPENSYNC_HOOKS_STORE_FILE_CONTENTS",
+    "OPENSYNC_HOOKS_UNDONE",
+    "OPENSYNC_HOOKS_ESTIMATE_TOKENS",
+)
+"""The variables that decide where a session goes, and what of it may leave."""
+_DIGEST_KEY = 0x4F534C47
 
 
 def config(env: "Lookup") -> str:
@@ -31,8 +43,27 @@ def state(env: "Lookup") -> str:
     return _folder(env, "XDG_STATE_HOME", ".local/state")
 
 
+def environment(env: "Lookup") -> str:
+    """Return a name for the values of OVERRIDES; empty if none is set.
+
+    It is a keyed digest (SipHash, which the interpreter has built in): no key can be read from it.
+    """
+    values = [f"{name}={value}" for name in OVERRIDES if (value := env(name)) is not None]
+    if not values:
+        return ""
+    import _imp  # noqa: PLC0415 - few hooks need it
+
+    digest = _imp.source_hash(_DIGEST_KEY, "\0".join(values).encode("utf-8", "surrogateescape"))
+    return "-" + digest.hex()
+
+
 def spool(env: "Lookup") -> str:
-    return state(env) + "/spool"
+    """Return the queue's folder, one for each `environment`.
+
+    The worker of a queue is started by one of its own hooks, so it has the same destination, key
+    and privacy settings as every hook that writes into that queue.
+    """
+    return f"{state(env)}/spool{environment(env)}"
 
 
 def home(env: "Lookup") -> str:

@@ -80,6 +80,11 @@ _SCHEMA = Schema(
                 sent INTEGER, PRIMARY KEY (destination, agent, session)) WITHOUT ROWID""",
         ),
         ("ALTER TABLE session ADD COLUMN masking TEXT",),
+        (  # version 10
+            """CREATE TABLE requested (
+                agent TEXT, session TEXT, environment TEXT,
+                PRIMARY KEY (agent, session, environment)) WITHOUT ROWID""",
+        ),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),

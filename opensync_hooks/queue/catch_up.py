@@ -21,6 +21,7 @@ from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Trigger
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.queue.backoff import MINUTE
+from opensync_hooks.queue.environments import Requests
 from opensync_hooks.queue.job import CATCH_UP_EVENT, Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -76,6 +77,7 @@ class CatchUp:
     def _missed_sessions(
         self, account: str, fired: Collection[str]
     ) -> Iterator[tuple[Source, Located]]:
+        requests = Requests.load(self.config.folders, self.ledger)
         for agent in registry.AGENTS:
             if agent.name not in fired and not agent.registration.state(os.environ.get).works:
                 continue
@@ -85,7 +87,8 @@ class CatchUp:
                 for located in source.sessions():
                     if located.changed_at <= since or self.spool.has_events():
                         break
-                    if self._is_missed(account, source.agent, located):
+                    is_ours = requests.is_ours(source.agent, located.session_id)
+                    if is_ours and self._is_missed(account, source.agent, located):
                         yield source, located
             except Exception as error:  # noqa: BLE001 - one agent's files must not stop the others
                 self.log.write("search-failed", agent=agent.name, why=type(error).__name__)

@@ -29,6 +29,7 @@ from opensync_hooks.errors import (
 from opensync_hooks.ledger import catch_up
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.queue import environments
 from opensync_hooks.queue.backoff import (
     MAX_CATCH_UP_CRASHES,
     MAX_CRASHES,
@@ -94,6 +95,7 @@ class Drain:
         current = self.spool.current(job)
         if current is None:
             return None
+        environments.note_request(self.ledger, self.spool, current)
         crashes = current.attempts.crashes
         if crashes >= (MAX_CATCH_UP_CRASHES if current.is_catch_up else MAX_CRASHES):
             reason = f"Each of the last {crashes} workers ended in the middle of it."

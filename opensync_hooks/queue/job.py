@@ -15,6 +15,8 @@ from opensync_hooks.system.files import session_file_stem
 SUFFIX = ".job"
 CATCH_UP_EVENT = "catch-up"
 """In place of a hook's event where the worker itself noticed that the session had changed."""
+_FORMAT = 2
+"""Since 2, the queue that a job is in says whose settings it is delivered with."""
 _TRIGGER_FIELDS = ("agent", "session_id", "event", "path", "awaits", "end_reason")
 _ATTEMPTS_KEYS = {
     "count": "count",
@@ -77,6 +79,7 @@ class Job:
         attempts = asdict(self.attempts)
         trigger = {name: getattr(self.trigger, name) for name in _TRIGGER_FIELDS}
         value = {
+            "format": _FORMAT,
             "trigger": trigger,
             "environ": dict(self.environ),
             "received_at": self.received_at,
@@ -85,6 +88,14 @@ class Job:
             "tries": {key: attempts[name] for name, key in _ATTEMPTS_KEYS.items()},
         }
         return json.dumps(value).encode()
+
+
+def has_environment(content: bytes) -> bool:
+    """Return whether the job was written by a version that has a queue for each environment."""
+    try:
+        return bool(json.loads(content).get("format") == _FORMAT)
+    except (ValueError, AttributeError, RecursionError):
+        return True  # damaged: repaired where it is
 
 
 def parse(content: bytes) -> Job | None:

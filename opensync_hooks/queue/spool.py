@@ -1,5 +1,7 @@
 """The spool: the folder between hooks and worker, with their events and a job per session.
 
+Each environment with settings of its own has one, see `hook/paths.py` and `environments`.
+
     *.event        what hooks left; see `events`
     *.job          a pointer to a session, without any of its text; see `job`
     parked/        quarantined jobs, which will not succeed as they are, each with the reason
@@ -17,7 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +63,13 @@ class Spool:
             yield True
         finally:
             lock.release()
+
+    def has_worker(self) -> bool:
+        """Return whether a worker is running."""
+        try:
+            return _is_exclusive(self.lock)
+        except FileNotFoundError:
+            return False
 
     # ---- events ----
 
@@ -199,6 +208,13 @@ class Spool:
         was_quarantined = path.exists()
         path.unlink(missing_ok=True)
         return was_quarantined
+
+    def is_of_earlier_version(self, job: Job) -> bool:
+        """Return whether the job was written when all environments shared one queue."""
+        for folder in (self.folder, self.quarantine_folder):
+            with suppress(OSError):
+                return not job_file.has_environment(read_file(folder / job.name))
+        return False
 
     def retry(self, job: Job) -> None:
         """Start over with a job, quarantined or not."""

@@ -25,7 +25,7 @@ from opensync_hooks.config.watcher import ConfigWatcher
 from opensync_hooks.errors import BugError, OpenSyncError, as_opensync_error
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Trigger
-from opensync_hooks.queue import catch_up, recovery
+from opensync_hooks.queue import catch_up, environments, recovery
 from opensync_hooks.queue.catch_up import CatchUp
 from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord, needs_user
 from opensync_hooks.queue.job import Job
@@ -101,6 +101,7 @@ class Worker:
                         return
                     self._log.rotate()
                     recovery.recover(self.spool)
+                    environments.adopt(self.spool)
                     yield from self._work()
                 # A hook that came while the lock was held started no worker: look once more.
                 if not self.spool.has_events() or time.monotonic() >= self.end:
@@ -120,7 +121,7 @@ class Worker:
             if not self.at_once and time.monotonic() > catch_up_end:
                 jobs = [job for job in jobs if not job.is_catch_up]
             try:
-                config = self._settings.load()
+                config = self._load_settings(config)
                 cooldown = None if self.at_once else self._cooldowns(config).active()
                 due = (
                     []
@@ -129,7 +130,7 @@ class Worker:
                 )
                 if due:
                     yield from self._deliver(due, config)
-                is_busy = bool(due) or (not cooldown and self._find_missed_sessions(config))
+                is_busy = bool(due) or (not cooldown and self._find_more(config))
             except OpenSyncError as error:
                 self._stop(error, config)
                 if self.error:
@@ -150,6 +151,12 @@ class Worker:
         """Open after the first events were ingested: if it fails, no text stays in the spool."""
         return self._resources.enter_context(Ledger(self._folders.ledger))
 
+    def _load_settings(self, previous: Config | None) -> Config:
+        config = self._settings.load()
+        if config is not previous:
+            environments.label(self.spool, config)
+        return config
+
     def _cooldowns(self, config: Config) -> CooldownRecord:
         return CooldownRecord.from_config(self._ledger, config)
 
@@ -159,8 +166,13 @@ class Worker:
         # A hook of any session is a good moment to look for a turn that another one announced.
         return job.attempts.is_due(clock.now()) or (has_events and job.failure == "awaited")
 
-    def _find_missed_sessions(self, config: Config) -> bool:
-        """Queue the sessions that changed without a hook; return whether there are any."""
+    def _find_more(self, config: Config) -> bool:
+        """Look for other queues of this account, then for sessions that changed without a hook.
+
+        Return whether anything was added to the queue.
+        """
+        if environments.adopt(self.spool, self._ledger):
+            return True
         if self._has_caught_up:
             return False
         search = CatchUp(self.spool, self._ledger, config, self._log)

@@ -21,7 +21,7 @@ _CONTENTS = {
     "store.db*": "sessions in the embedded store",
     "ledger.db*": "what was confirmed",
     "prices.json": "prices that you took from a file",
-    "spool": "the queue",
+    "spool*": "the queue",
     "locks": "locks",
     "notes": "what only hooks reported, such as tokens",
     "excluded": "what you keep private",

@@ -17,6 +17,7 @@ import pytest
 
 from opensync_hooks import __version__
 from opensync_hooks.cli import main, status_data
+from opensync_hooks.config.credentials import save_login
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.queue.spool import Spool
 from tests.commandline import (
@@ -132,13 +133,14 @@ def test_named_session_is_queued_while_the_server_is_away(ours: Path, home: Path
     """The job keeps the folder from the user's shell, which the next worker may not have."""
     shutil.move(home / ".claude", home / "moved")
     moved = {"CLAUDE_CONFIG_DIR": str(home / "moved")}
-    login = {"OPENSYNC_URL": NOBODY_LISTENS, "OPENSYNC_API_KEY": KEY}
-    ran = run("sync", FIRST, **login, **moved)
+    save_login(os.environ, NOBODY_LISTENS, KEY)
+    ran = run("sync", FIRST, **moved)
     assert (ran.returncode, ran.stdout) == (6, "")
     assert f"{NOBODY_LISTENS}: cannot be reached" in ran.stderr
     assert "Queued: the next hook or `opensync-hooks sync` delivers it." in ran.stderr
     (job,) = Spool(ours / "spool").jobs()
     assert (job.trigger.session_id, job.environ) == (FIRST, moved)
+    assert run("logout").returncode == 0
     later = run("sync")
     assert later.stdout.startswith(f"{FIRST}: 8 messages sent to embedded store")
     assert Spool(ours / "spool").waiting() == 0
@@ -151,7 +153,7 @@ def test_transcript_outside_the_agents_folder_is_not_queued(tmp_path: Path, ours
     ran = run("sync", str(copy), **login)
     assert ran.returncode == 6
     assert "run this again" in ran.stderr
-    assert Spool(ours / "spool").waiting() == 0
+    assert list(ours.glob("spool*/*.job")) == []
 
 
 @pytest.mark.parametrize(

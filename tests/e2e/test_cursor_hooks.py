@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.cli.foreground import main as foreground
+from opensync_hooks.config import Folders
 from opensync_hooks.queue.spool import Spool
 from tests.cursor_home import (
     CANARY,
@@ -138,7 +139,7 @@ def test_tokens_reported_while_the_server_is_down_arrive_later(
 
 def test_tokens_of_a_session_not_yet_on_disk_are_kept(world: CursorWorld, editor: Editor) -> None:
     world.fire(world.event(generation_id="request-1", **TOKENS))
-    spool, end = Spool(world.ours / "spool"), time.monotonic() + 20
+    spool, end = Spool(Folders.from_environ(os.environ).spool), time.monotonic() + 20
     while [job.failure for job in spool.jobs()] != ["awaited"] and time.monotonic() < end:
         time.sleep(0.05)
     assert world.store.stats()["sessionCount"] == 0

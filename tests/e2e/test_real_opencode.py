@@ -26,6 +26,7 @@ import pytest
 
 from opensync_hooks.agents.opencode.registration import OpenCodeRegistration
 from opensync_hooks.agents.settings_files.hook_command import hook_command
+from opensync_hooks.config import Folders
 from opensync_hooks.destinations.store.store import Store
 from tests.e2e.completions_api import SUMMARY, TITLE, scripted_completions
 from tests.e2e.screen import Screen
@@ -421,7 +422,7 @@ def test_session_arrives_however_the_tui_is_left(user: Developer, how: str) -> N
 
 def test_worker_survives_the_kill_of_opencodes_process_group(user: Developer) -> None:
     process = user.start("run", "please greet")
-    spool = user.ours / "spool"
+    spool = Folders.from_environ(user.environ).spool
     while not (spool.exists() and any(spool.glob("*.event"))) and process.poll() is None:
         time.sleep(0.005)
     with suppress(ProcessLookupError):

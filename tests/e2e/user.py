@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+from opensync_hooks.config import Folders
+
 PATIENCE_S = 60  # with what is over in two seconds where nothing else runs
 
 
@@ -49,7 +51,7 @@ class User:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             time.sleep(0.3)
-            spool = self.ours / "spool"
+            spool = Folders.from_environ(self.environ).spool
             names = list(spool.iterdir()) if spool.exists() else []
             if names and not any(map(self._is_undelivered, names)):
                 return

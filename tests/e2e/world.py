@@ -69,8 +69,7 @@ class World:
         return took
 
     def queue(self) -> list[str]:
-        spool = self.ours / "spool"
-        paths = spool.iterdir() if spool.exists() else ()
+        paths = self.ours.glob("spool*/*")
         return [path.name for path in paths if path.suffix in (".event", ".job")]
 
     def settle(self, seconds: float = 20) -> None:

@@ -22,7 +22,7 @@ from tempfile import NamedTemporaryFile
 from opensync_hooks.agents import registry
 from opensync_hooks.cli import main
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.hook import entry
+from opensync_hooks.hook import entry, paths
 from opensync_hooks.queue import worker
 from tests.faults import agents, child
 from tests.faults.agents import Author
@@ -76,7 +76,7 @@ class Machine:
 
     @property
     def spool(self) -> Path:
-        return self.state / "spool"
+        return Path(paths.spool(self.environ().get))
 
     @contextmanager
     def used(self) -> Iterator[Machine]:

@@ -132,6 +132,10 @@ def _link_at(*names: str) -> Callable[[Machine], None]:
     return spoil
 
 
+def _folder_for_the_lock(machine: Machine) -> None:
+    (machine.spool / "worker.lock" / "inside").mkdir(parents=True, mode=0o700)
+
+
 def _read_only(machine: Machine) -> None:
     """Make the home read-only for anyone but root."""
     for path in (machine.folder, *machine.folder.rglob("*")):
@@ -139,7 +143,7 @@ def _read_only(machine: Machine) -> None:
 
 
 def _of_another(machine: Machine) -> None:
-    (machine.ours / "spool").mkdir(parents=True, mode=0o700)
+    machine.spool.mkdir(parents=True, mode=0o700)
     machine.ours.chmod(0o700)
 
 
@@ -155,12 +159,12 @@ SPOTS = (
     Spot("folder of another user", _of_another, _nobody),
     Spot("no home", _no_home),
     Spot("file for the folder", _file_at()),
-    Spot("file for the spool", _file_at("spool")),
+    Spot("file for the spool", lambda machine: _file_at(machine.spool.name)(machine)),
     Spot("file for the locks", _file_at("locks"), works=True),
     Spot("folder for the ledger", _folder_at("ledger.db")),
     Spot("folder for the store", _folder_at("store.db")),
     Spot("folder for the settings", _folder_at("config.toml")),
-    Spot("folder for the lock", _folder_at("spool", "worker.lock"), works=True),
+    Spot("folder for the lock", _folder_for_the_lock, works=True),
     Spot("link for the ledger", _link_at("ledger.db")),
     Spot("no locks", lambda _: None, _no_locks, works=True),
     Spot("no flock", lambda _: None, _no_such_call, works=True),

@@ -50,7 +50,8 @@ def events(spool: Spool) -> list[bytes]:
     return [path.read_bytes() for path in spool.folder.glob("*.event")]
 
 
-def queued(spool: Spool) -> list[str]:
+def queued() -> list[str]:
+    spool = Spool(Folders.from_environ(os.environ).spool)
     return [job.trigger.session_id for job in spool.jobs()]
 
 
@@ -96,7 +97,7 @@ def test_synchronous_hook_does_not_wait_for_the_end_of_stdin(home: Path) -> None
 
 
 def test_synchronous_hook_ends_in_time_and_leaves_the_session_in_the_queue(
-    home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENSYNC_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("OPENSYNC_API_KEY", "osk_" + "x" * 32)
@@ -105,11 +106,11 @@ def test_synchronous_hook_ends_in_time_and_leaves_the_session_in_the_queue(
     start = time.monotonic()
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
     assert time.monotonic() - start < 30
-    assert queued(spool) == ["s1"]
+    assert queued() == ["s1"]
 
 
 def test_synchronous_hook_ends_in_the_middle_of_a_long_session(
-    home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put, sent = Store.put_message, []
 
@@ -119,17 +120,18 @@ def test_synchronous_hook_ends_in_the_middle_of_a_long_session(
         return put(store, body, extra, replaces=replaces)
 
     monkeypatch.setattr(Store, "put_message", put_slowly)
+    monkeypatch.setattr(Store, "messages_per_transaction", 5)
     monkeypatch.setattr(worker, "SERVE_SECONDS", 1.0)
     writer = transcript(home)
     for number in range(50):
         writer.turn(number)
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
     assert 0 < len(sent) < 100
-    assert queued(spool) == ["s1"]
+    assert queued() == ["s1"]
 
 
 def test_synchronous_hook_does_not_retry_a_refused_key(
-    home: Path, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENSYNC_URL", "https://opensync.invalid")
     transcript(home).turn(1)
@@ -143,12 +145,10 @@ def test_synchronous_hook_does_not_retry_a_refused_key(
     monkeypatch.setattr(Worker, "_work", refuse)
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
     assert len(calls) == 1
-    assert queued(spool) == ["s1"]
+    assert queued() == ["s1"]
 
 
-def test_synchronous_hook_is_silent_even_about_a_bug(
-    spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_synchronous_hook_is_silent_even_about_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent takes any output for an objection; `status` names the bug."""
 
     def fail(_: Worker) -> None:
@@ -156,7 +156,7 @@ def test_synchronous_hook_is_silent_even_about_a_bug(
 
     monkeypatch.setattr(Worker, "_work", fail)
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
-    assert queued(spool) == ["s1"]
+    assert queued() == ["s1"]
     with Ledger(Folders.from_environ(os.environ).ledger) as ledger:
         note = ledger.note("last error")
     assert note

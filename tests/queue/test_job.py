@@ -42,7 +42,7 @@ def test_job_of_an_earlier_version_is_read() -> None:
 def test_earlier_version_finds_its_keys_in_a_job() -> None:
     written = json.loads(replace(JOB, failure="source").to_bytes())
     trigger = {name: text for name, text in EARLIER["trigger"].items() if name != "heard"}
-    assert written == {**EARLIER, "trigger": trigger, "failure": "source"}
+    assert written == {**EARLIER, "format": 2, "trigger": trigger, "failure": "source"}
 
 
 def test_job_comes_back_as_it_was_written() -> None:

@@ -63,7 +63,7 @@ def test_each_job_is_listed_with_its_state(online: OnlineUser) -> None:
 
 def test_event_that_no_worker_has_seen_is_listed_and_can_be_dropped(online: OnlineUser) -> None:
     payload = b'\n{"session_id": "s1", "hook_event_name": "Stop"}'
-    (online.folders.spool / f"{time.time_ns()}-1.claude-code.event").write_bytes(payload)
+    (online.spool.folder / f"{time.time_ns()}-1.claude-code.event").write_bytes(payload)
     (item,) = online.listed()
     assert (item["state"], item["session_id"]) == ("waiting", "s1")
     assert run("queue", "drop", "s1", "--yes").returncode == 0
@@ -176,8 +176,8 @@ def test_retry_that_fails_starts_a_cooldown(
     online: OnlineUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     online.session("s1")
-    online.put_job("s1")
     monkeypatch.setenv("OPENSYNC_API_KEY", "osk_" + "x" * 32)
+    online.put_job("s1")
     assert run("queue", "retry", "--all").returncode == 5
     assert online.cooldown()
     assert [item["session_id"] for item in online.listed()] == ["s1"]

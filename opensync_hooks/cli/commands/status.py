@@ -47,7 +47,7 @@ def render(status: Status, folders: Folders) -> Iterator[str]:
     ]
     width = max(len(name) for name, _ in rows) + 2
     for name, text in rows:
-        yield f"{name + ':':<{width}}{text}"
+        yield f"{name + ':' if name else '':<{width}}{text}"
 
 
 def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
@@ -67,6 +67,10 @@ def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
         yield "In the store only", f"{number}: opensync-hooks push"
     yield "Last sync", ago(status.last_sync)
     yield "Waiting", count(status.waiting, "job") if status.waiting else "nothing"
+    for queue in status.elsewhere:
+        waiting = f"{count(queue.waiting, 'job')} for {queue.destination or 'another destination'}"
+        advice = "run opensync-hooks sync with the variables that its hooks have"
+        yield "", f"{waiting} from another environment, since {ago(queue.oldest)}: {advice}"
 
 
 def _privacy(status: Status) -> Iterator[_Row]:

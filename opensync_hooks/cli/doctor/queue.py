@@ -8,17 +8,28 @@ from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.ledger import accounts, readonly
 from opensync_hooks.ledger.summary import summarize
+from opensync_hooks.queue import environments
 from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import ago, count
 
 _WARN_AFTER_S = 3_600
 _FAIL_AFTER_S = 86_400
+_ELSEWHERE = (
+    "Only an environment with the same OPENSYNC_* variables delivers them: use an agent there, or "
+    "run `opensync-hooks sync`. If it no longer exists, delete the folder."
+)
 _SYNC = "Run `opensync-hooks sync`, which prints the reason."
 
 
 def waiting(folders: Folders) -> Iterator[Finding]:
     """Check how long the oldest job has been waiting, and whether all jobs are readable."""
+    for queue in environments.others(folders):
+        fact = (
+            f"{queue.folder}: {count(queue.waiting, 'job')} waiting for "
+            f"{queue.destination or 'an unknown destination'}, since {ago(queue.oldest)}."
+        )
+        yield warning("queue", fact, _ELSEWHERE)
     spool = Spool(folders.spool) if folders.spool.is_dir() else None
     damaged = spool.damaged() if spool else []
     if damaged:

@@ -331,4 +331,4 @@ def test_event_reaches_the_spool_with_the_variables_that_locate_the_data(
         bridge.play(event("session.idle"))
     (event_file,) = spool.glob("*.opencode.event")
     payload = b'{"session_id":"ses_1","hook_event_name":"session.idle"}'
-    assert event_file.read_bytes() == b"OPENCODE_DB=mine.db\n" + payload
+    assert event_file.read_bytes() == b"OPENCODE_DB=mine.db\0\n" + payload
