@@ -18,6 +18,8 @@ from opensync_hooks.model import Json
 
 _TOOL_BLOCKS = ("tool_use", "tool_result")
 """The ends of names: `server_tool_use`, `web_search_tool_result`."""
+_IN_TOTALS = ("message", "fallback_message")
+"""Requests within a call that its own counts contain."""
 _INJECTED_FLAGS = ("isMeta", "isCompactSummary", "isVisibleInTranscriptOnly")
 _COMMAND = re.compile(r"\s*<command-(?:name|message|args)>")
 _COMMAND_PART = re.compile(r"<command-(name|args)>(.*?)</command-", re.DOTALL)
@@ -156,10 +158,16 @@ class ConversationCount:
                 self._with_content.add(response)
 
     def _usage(self, usage: Json) -> Counter[str]:
+<<<<<<< HEAD
         self._tally.unknown.update(f"usage.{name}" for name in usage if name not in USAGE_FIELDS)
         advice = [
             call for call in dicts_in(usage, "iterations") if "advisor" in as_text(call.get("type"))
         ]
+=======
+        self._tally.unknown.update(f"usage.{name}" for name in usage if name not in _USAGE)
+        calls = dicts_in(usage, "iterations")
+        advice = [call for call in calls if as_text(call.get("type")) not in _IN_TOTALS]
+>>>>>>> 9c36f3e (Test that all sessions together cost what their distinct calls cost)
         return Counter(
             read=_prompt_tokens(usage),
             written=as_count(usage.get("output_tokens")),
