@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import date
 
 from opensync_hooks.model import Charge, Message, Session, Usage
-from opensync_hooks.pricing.table import PriceTable, Quote, day_of
+from opensync_hooks.pricing.table import PriceTable, Quote, day_and_hour
 
-_QuoteKey = tuple[str, date | None, tuple[str, ...]]
+_QuoteKey = tuple[str, date | None, tuple[str, ...], int | None]
 
 
 class Pricer:
@@ -17,7 +17,7 @@ class Pricer:
     def __init__(self, table: PriceTable, fallback_at: int | None = None) -> None:
         """`fallback_at`: the time, in ms since 1970, of calls that have none of their own."""
         self._table = table
-        self._fallback_day = day_of(fallback_at)
+        self._fallback_at = fallback_at
         self._quotes: dict[_QuoteKey, Quote | None] = {}
 
     def price(self, charge: Charge) -> Charge:
@@ -28,7 +28,8 @@ class Pricer:
         return replace(charge, list_price=listed.cost or None, basis=charge.basis or "agent")
 
     def _listed(self, charge: Charge) -> Charge:
-        key = (charge.model or "", day_of(charge.at) or self._fallback_day, charge.terms)
+        day, hour = day_and_hour(self._fallback_at if charge.at is None else charge.at)
+        key = (charge.model or "", day, charge.terms, hour)
         if key not in self._quotes:
             self._quotes[key] = self._table.quote(*key) if charge.model else None
         quote = self._quotes[key]

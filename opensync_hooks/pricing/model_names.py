@@ -7,10 +7,11 @@ from typing import NamedTuple
 # `openrouter/anthropic/`, `models/`, a Bedrock ARN; then `us.anthropic.`, whose labels must be free
 # of digits, or the dot of `gpt-5.1` would end one.
 _ROUTE = re.compile(r"^(?:.*/)?(?:[a-z-]+\.)*")
-# Google's own paths, and those of a Bedrock ARN, name no reseller.
-_RESELLER = re.compile(r"^(?!models/|arn:|(?:projects/.*)?publishers/).*/")
-# Bedrock: every inference profile but the global one keeps a call in a region, as no profile does.
-_BEDROCK = re.compile(r"(?:^|[/:])((?:[a-z-]+\.)*)anthropic\.claude")
+# Google's own paths, and those of a Bedrock ARN, name no gateway.
+_GATEWAY = re.compile(r"^(?!models/|arn:|(?:projects/.*)?publishers/)(?:.*/)?([^/]+)/")
+# Bedrock puts the maker before the name, and the geography before that. Without `global.`, a call
+# stays in one, which has a price of its own.
+_BEDROCK = re.compile(r"(?:^|[/:])((?:[a-z-]+\.)*)[a-z-]+\.[a-z]")
 # Cursor and old Claude ids put the version first: `claude-4.5-sonnet`, `claude-3-haiku`.
 _VERSION_FIRST = re.compile(r"^claude-(\d(?:-\d)?)-([a-z]+)")
 # What may follow a model's name without changing its price. `-max`, `:free` and bare numbers are
@@ -24,6 +25,7 @@ _SUFFIX = re.compile(
     r")$"
 )
 _VARIANT = re.compile(r"[-:](fast|batch)$")
+_EFFORT_BEFORE_FAST = re.compile(r"-(?:none|minimal|low|medium|high|xhigh)(?=-fast$)")
 _MAX_SUFFIXES = 6  # a bound, because a transcript may hold any text as a model's name
 
 
@@ -49,7 +51,7 @@ def spellings(model: str) -> Iterator[Spelling]:
     has_variant = False
     for _ in range(_MAX_SUFFIXES):
         yield Spelling(name, terms)
-        shorter = _SUFFIX.sub("", name)
+        shorter = _EFFORT_BEFORE_FAST.sub("", _SUFFIX.sub("", name))
         variant = _VARIANT.search(name)
         if shorter == name and variant and not has_variant:
             shorter, terms, has_variant = name[: variant.start()], (*terms, variant[1]), True
@@ -58,6 +60,7 @@ def spellings(model: str) -> Iterator[Spelling]:
         name = shorter
 
 
-def is_resold(model: str) -> bool:
-    """Return whether the id names a gateway, which may have prices of its own."""
-    return _RESELLER.match(model.strip().lower()) is not None
+def gateway(model: str) -> str | None:
+    """Return the name before the model's own, of a gateway that may have prices of its own."""
+    route = _GATEWAY.match(model.strip().lower())
+    return route[1] if route else None

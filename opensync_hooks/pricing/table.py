@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opensync_hooks.model import Usage
-from opensync_hooks.pricing.model_names import Spelling, is_resold, spellings
+from opensync_hooks.pricing.model_names import Spelling, gateway, spellings
 from opensync_hooks.pricing.rates import DatedRates, ModelPrice, Rates
 
 _PATH = Path(__file__).with_name("table.json")
 _VARIANTS = ("fast", "batch")
+_FRIDAY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +89,24 @@ class PriceTable:
             for dated in (price.standard, *price.variants.values()):
                 dated.check()
 
-    def quote(self, model: str, day: date | None = None, terms: Sequence[str] = ()) -> Quote | None:
+    def quote(
+        self,
+        model: str,
+        day: date | None = None,
+        terms: Sequence[str] = (),
+        hour: int | None = None,
+    ) -> Quote | None:
         """Return the rates of a call on a day, of its own or the longest spelling of its name.
 
         `day`: None stands for the day of the table. `terms`: what the call's `usage` says, of
-        `fast`, `batch`, `us`, or any other word, for which no rate is known.
+        `fast`, `batch`, `us`, or any other word, for which no rate is known. `hour`: of the day in
+        UTC, for the models that cost more at some hours; None is any other hour.
         """
         day = day or self.taken_on
         alias = self.aliases.get(model.strip().lower())
         name = alias or model
         quote = self._own_quote(name, day, terms) if self.own else None
-        quote = quote or self._listed(name, day, terms)
+        quote = quote or self._listed(name, day, terms, hour)
         return replace(quote, alias=alias) if quote and alias else quote
 
     def describe_term(self, term: str) -> str:
@@ -116,14 +124,16 @@ class PriceTable:
                     return Quote(name, *period, "user", "config.toml", kept)
         return None
 
-    def _listed(self, model: str, day: date, terms: Sequence[str]) -> Quote | None:
+    def _listed(
+        self, model: str, day: date, terms: Sequence[str], hour: int | None
+    ) -> Quote | None:
         for name, of_name in spellings(model):
             if row := self.rows.get(name):
-                all_terms = tuple(dict.fromkeys((*terms, *of_name)))
-                price = self._prices.setdefault(name, self._price(row))
-                is_priced = not is_resold(model) or row.get("resold", True)
+                peak = ("peak",) if _is_peak(row.get("peak"), day, hour) else ()
+                all_terms = tuple(dict.fromkeys((*terms, *of_name, *peak)))
+                price = self._prices.get(name) or self._prices.setdefault(name, self._price(row))
                 source = row.get("source") or self.pages.get(row["provider"], self.source)
-                period = price.on(day, all_terms) if is_priced else None
+                period = price.on(day, all_terms) if _is_sold_by(row, gateway(model)) else None
                 return period and Quote(name, *period, "list", source, all_terms)
         return None
 
@@ -141,16 +151,28 @@ class PriceTable:
         )
 
 
-def day_of(milliseconds: int | None) -> date | None:
-    """Return the UTC day of a time in ms since 1970; None for what no calendar holds."""
+def _is_sold_by(row: Mapping[str, Any], gateway_name: str | None) -> bool:
+    """Whether the row's price holds at a gateway: `resold` names the only one, or is False."""
+    resold = row.get("resold", True)
+    return gateway_name is None or resold is True or resold == gateway_name
+
+
+def _is_peak(peak: Mapping[str, Any] | None, day: date, hour: int | None) -> bool:
+    """Whether a model costs more at this hour, from Monday to Friday."""
+    if peak is None or hour not in peak["hours"] or day.weekday() > _FRIDAY:
+        return False
+    return "from" not in peak or date.fromisoformat(peak["from"]) <= day
+
+
+def day_and_hour(milliseconds: int | None) -> tuple[date | None, int | None]:
+    """Return the UTC day and hour of a time in ms since 1970; None for what no calendar holds."""
+    if milliseconds is None:
+        return None, None
     try:
-        return (
-            None
-            if milliseconds is None
-            else datetime.fromtimestamp(milliseconds / 1000, UTC).date()
-        )
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, OSError, ValueError):
-        return None
+        return None, None
+    return moment.date(), moment.hour
 
 
 @cache

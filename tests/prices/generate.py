@@ -33,6 +33,7 @@ from genai_prices.types import (
     PriceVariant,
     StartDateConstraint,
     TieredPrices,
+    TimeOfDateConstraint,
 )
 
 from opensync_hooks.pricing.model_names import canonical, spellings
@@ -52,6 +53,10 @@ RULES = {
     }
 }
 """Factors on the price of all tokens of a call."""
+OPEN_WEIGHTS = ("deepseek", "mistral", "moonshotai", "zai", "minimax")
+"""Makers of models that anybody may host, at any price."""
+MOVED = ("deepseek-chat", "deepseek-reasoner")
+"""Names that their maker gave to one model after the other; the package has a price of 2025."""
 VARIANTS = {"fast": {"speed": "fast"}, "batch": {"processing": "batch"}}
 
 # Makers before resellers: the first one owns a name that several of them list.
@@ -112,7 +117,10 @@ def rows(day: date) -> Iterator[dict[str, Any]]:
     offers = [*packaged_offers(day), *manual_offers()]
     owners = owners_of_names(offers)
     regional = dict(regional_factors(owners))
-    resold = set(differently_resold(owners, day))
+    resold: dict[int, str | bool] = {
+        id(offer): False for offer in offers if offer.provider in OPEN_WEIGHTS
+    }
+    resold |= dict(resellers(owners, day))
     for offer in offers:
         names = [
             name for name, owner in owners.items() if owner is offer and not implied(name, owners)
@@ -120,14 +128,15 @@ def rows(day: date) -> Iterator[dict[str, Any]]:
         if names:
             row = {"provider": offer.provider, "names": names, **offer.rates}
             row |= {"regional": regional[id(offer)]} if id(offer) in regional else {}
-            row |= {"resold": False} if id(offer) in resold else {}
+            row |= {"resold": resold[id(offer)]} if id(offer) in resold else {}
             yield row
 
 
 def packaged_offers(day: date) -> Iterator[Offer]:
     for provider in PROVIDERS:
         for model in sorted(_BY_ID[provider].models, key=lambda model: model.id.lower()):
-            rates = None if EXCLUDED.search(model.id.lower()) else prices_of(model, provider, day)
+            is_out = EXCLUDED.search(model.id.lower()) or model.id in MOVED
+            rates = None if is_out else prices_of(model, provider, day)
             if rates:
                 names = (model.id.lower(), *map(str.lower, clause_names(model.match)))
                 yield Offer(provider, names, rates, nicknames(provider, model.id))
@@ -145,8 +154,25 @@ def prices_of(model: ModelInfo, provider: str, day: date) -> dict[str, Any] | No
         }
         if later is not None and later != before:
             row = later | {"from": start.isoformat()} | ({"earlier": row} if row else {})
-    variants = dict(variants_of(model, row, day)) if row and provider == "anthropic" else {}
-    return row and row | ({"variants": variants} if variants else {})
+    if row is None:
+        return None
+    variants = dict(variants_of(model, row, day)) if provider == "anthropic" else {}
+    windows = [price for price in prices if isinstance(price.constraint, TimeOfDateConstraint)]
+    since = {"from": row["from"]} if "from" in row else {}
+    if windows:
+        variants["peak"] = (rates_of(windows[-1].prices, anthropic=False) or {}) | since
+        began = {"from": starts[0].isoformat()} if starts else {}
+        row["peak"] = {"hours": sorted(peak_hours(windows))} | began
+    return row | ({"variants": variants} if variants else {})
+
+
+def peak_hours(windows: Sequence[ConditionalPrice]) -> Iterator[int]:
+    for window in windows:
+        assert isinstance(window.constraint, TimeOfDateConstraint)
+        start, end = window.constraint.start_time, window.constraint.end_time
+        if (start.minute, end.minute, window.prices) != (0, 0, windows[-1].prices):
+            raise ValueError(f"hours that the table cannot hold: {windows!r}")
+        yield from range(start.hour, end.hour)
 
 
 def start_of(entry: ConditionalPrice | PriceVariant) -> date | None:
@@ -208,19 +234,21 @@ def regional_factors(owners: Mapping[str, Offer]) -> Iterator[tuple[int, float]]
         yield id(owner), factors.pop()
 
 
-def differently_resold(owners: Mapping[str, Offer], day: date) -> Iterator[int]:
-    """Yield the ids of offers that OpenRouter has at another price than the model's maker."""
+def resellers(owners: Mapping[str, Offer], day: date) -> Iterator[tuple[int, str | bool]]:
+    """Yield, by the id of the offer, which name before the model's own leaves its price as it is.
+
+    OpenRouter is the gateway whose prices are known. False: no name, as it has another price.
+    """
     for model in _BY_ID["openrouter"].models:
         owner = next((owners[name] for name, _ in spellings(model.id) if name in owners), None)
         if owner is None or "/" not in model.id or re.search(r"[:~]|-fast$", model.id):
             continue
         resold, own = rates_on(model, "openrouter", day), DatedRates.from_row(owner.rates).on(day)
-        if (
-            resold
-            and own
-            and (resold["input"], resold["output"]) != (own.rates.input, own.rates.output)
-        ):
-            yield id(owner)
+        own_prices = own and (own.rates.input, own.rates.output)
+        if resold and (resold["input"], resold["output"]) != own_prices:
+            yield id(owner), False
+        elif resold and owner.provider in OPEN_WEIGHTS:
+            yield id(owner), model.id.split("/")[0]
 
 
 def nicknames(provider: str, model: str) -> tuple[str, ...]:

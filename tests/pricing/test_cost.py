@@ -151,6 +151,25 @@ def test_call_is_priced_as_of_its_day(model: str, day: str, by_hand: float) -> N
     assert usd(model, usage, at=ms(day)) == pytest.approx(by_hand)
 
 
+@pytest.mark.parametrize(
+    ("model", "moment", "by_hand"),
+    [
+        ("deepseek-v4-pro", "2026-11-20T00:59", 0.66),  # a Friday
+        ("deepseek-v4-pro", "2026-11-20T01:00", 1.32),
+        ("deepseek-v4-pro", "2026-11-20T09:59", 1.32),
+        ("deepseek-v4-pro", "2026-11-20T10:00", 0.66),
+        ("deepseek-v4-pro", "2026-11-21T07:00", 0.66),  # a Saturday
+        ("deepseek-v4-pro", "2026-08-14T07:00", 0.435),  # before there were such hours
+        ("deepseek-v4-flash", "2026-08-19T07:00", None),  # the price of these weeks is not known
+        ("claude-opus-5", "2026-11-20T07:00", 5),
+    ],
+)
+def test_call_at_a_busy_hour_pays_the_price_of_that_hour(
+    model: str, moment: str, by_hand: float | None
+) -> None:
+    assert usd(model, Usage(1_000_000), at=ms(moment)) == by_hand
+
+
 def test_batch_before_its_price_was_published_has_none() -> None:
     costs = [
         usd("claude-opus-4-8", Usage(1_000_000), at=ms(day), terms=("batch",))

@@ -158,16 +158,9 @@ class ConversationCount:
                 self._with_content.add(response)
 
     def _usage(self, usage: Json) -> Counter[str]:
-<<<<<<< HEAD
         self._tally.unknown.update(f"usage.{name}" for name in usage if name not in USAGE_FIELDS)
-        advice = [
-            call for call in dicts_in(usage, "iterations") if "advisor" in as_text(call.get("type"))
-        ]
-=======
-        self._tally.unknown.update(f"usage.{name}" for name in usage if name not in _USAGE)
         calls = dicts_in(usage, "iterations")
         advice = [call for call in calls if as_text(call.get("type")) not in _IN_TOTALS]
->>>>>>> 9c36f3e (Test that all sessions together cost what their distinct calls cost)
         return Counter(
             read=_prompt_tokens(usage),
             written=as_count(usage.get("output_tokens")),
