@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from opensync_hooks.agents import registry
 from opensync_hooks.cli.bulk.backlog import Backlog, by_agent
@@ -90,6 +91,8 @@ class Status:
     sessions: int
     messages: int
     last_sync: int | None
+    store_bytes: int
+    """The size of the embedded store, also after a login; 0 if there is none."""
     waiting: int
     quarantined: tuple[QueueItem, ...]
     cooldown: Cooldown | None
@@ -181,6 +184,7 @@ def gather() -> Status:
         sessions=summary.sessions,
         messages=summary.messages,
         last_sync=summary.last_sync,
+        store_bytes=_size(config.folders.store),
         waiting=spool.waiting(),
         quarantined=quarantined,
         cooldown=cooldown,
@@ -233,6 +237,11 @@ def _count_only_in_store(config: Config, ledger: Ledger, account: str) -> int:
     with suppress(OpenSyncError), Store(config.folders.store) as store:
         return len(stored_sessions.missing_ids(store, ledger, account))
     return 0
+
+
+def _size(path: Path) -> int:
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _in_state(

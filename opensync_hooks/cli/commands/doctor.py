@@ -14,6 +14,7 @@ _COLOURS = {"ok": "32", "warning": "33", "failed": "31"}
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--full", action="store_true", help="read all of a large store")
     parser.add_argument(
         "--bundle",
         nargs="?",
@@ -25,7 +26,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     findings = []
-    for finding in run_checks():
+    for finding in run_checks(is_full=arguments.full):
         findings.append(finding)
         if not arguments.json and arguments.bundle is None:
             state = coloured(f"{finding.state:<8}", _COLOURS[finding.state])

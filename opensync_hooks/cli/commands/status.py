@@ -14,7 +14,7 @@ from opensync_hooks.cli.status_data import AgentStatus, Status
 from opensync_hooks.config import EMBEDDED_STORE, Folders
 from opensync_hooks.pricing import in_force
 from opensync_hooks.queue.report import QueueItem
-from opensync_hooks.system.formatting import ago, count
+from opensync_hooks.system.formatting import ago, count, size
 from opensync_hooks.system.terminal import print_line
 
 _MAX_ROWS = 3
@@ -41,6 +41,7 @@ def render(status: Status, folders: Folders) -> Iterator[str]:
     rows = [
         *_destination(status, folders),
         *_privacy(status),
+        *((("Store size", size(status.store_bytes)),) if status.store_bytes else ()),
         *((f"{agent.label} hooks", _agent(agent)) for agent in status.agents),
         *_catch_up(status),
         *_problems(status),
@@ -52,7 +53,10 @@ def render(status: Status, folders: Folders) -> Iterator[str]:
 
 def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
     is_embedded = status.destination == EMBEDDED_STORE
-    yield "Destination", f"embedded store ({folders.store})" if is_embedded else "OpenSync"
+    yield (
+        "Destination",
+        f"embedded store ({folders.store})" if is_embedded else "OpenSync",
+    )
     if not status.reachable:
         yield "Connected", "no"
     elif status.authorised is False:

@@ -23,8 +23,13 @@ from opensync_hooks.system.sqlite import MOVE_AWAY
 Check = tuple[str, Callable[[], Iterator[Finding]]]
 
 
-def run_checks(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Yield every finding as soon as it is known. Never raises: a check that breaks has failed."""
+def run_checks(
+    environ: Mapping[str, str] = os.environ, *, is_full: bool = False
+) -> Iterator[Finding]:
+    """Yield every finding as soon as it is known. Never raises: a check that breaks has failed.
+
+    `is_full`: read all of a large store instead of a sample.
+    """
     folders = Folders.from_environ(environ)
     try:
         config = load(environ)
@@ -34,11 +39,13 @@ def run_checks(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
     else:
         yield ok("settings", f"{folders.settings}" if folders.settings.exists() else "none yet")
         yield from _run("settings", partial(_unknown_settings, environ, folders))
-    for name, check in _checks(environ, folders, config):
+    for name, check in _checks(environ, folders, config, is_full=is_full):
         yield from _run(name, check)
 
 
-def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None) -> Iterator[Check]:
+def _checks(
+    environ: Mapping[str, str], folders: Folders, config: Config | None, *, is_full: bool
+) -> Iterator[Check]:
     yield "hooks", partial(hooks.registered, environ)
     yield "double hooks", partial(hooks.doubled, environ)
     yield "versions", partial(agents.versions, environ)
@@ -46,8 +53,11 @@ def _checks(environ: Mapping[str, str], folders: Folders, config: Config | None)
     yield "permissions", partial(storage.permissions, folders)
     yield "disk", partial(storage.disk, folders)
     new_ledger = "Move it away; the next run starts a new one, and nothing arrives twice."
-    yield "ledger", partial(storage.database, "ledger", folders.ledger, new_ledger)
-    yield "embedded store", partial(storage.database, "embedded store", folders.store, MOVE_AWAY)
+    database = partial(storage.database, is_full=is_full)
+    yield "ledger", partial(database, "ledger", folders.ledger, new_ledger)
+    yield "embedded store", partial(database, "embedded store", folders.store, MOVE_AWAY)
+    if is_full:
+        yield "search index", partial(storage.search_index, folders.store)
     yield "queue", partial(queue.waiting, folders)
     if config is None:
         return

@@ -1,6 +1,7 @@
 """Checks of our own folders and files: private, undamaged, with space on the disk."""
 
 import os
+import secrets
 import shlex
 import shutil
 import sqlite3
@@ -17,6 +18,9 @@ _WARN_BELOW = 1 << 30
 _FAIL_BELOW = 100 << 20
 _ENVIRONMENT = "env"
 """Prefix of the folders that pip fills, with its own modes and nothing private."""
+_MAX_CHECKED_BYTES = 32 << 20
+"""SQLite reads these in half a second; a store of 1 GB takes 11."""
+_SAMPLED_ROWS = 200
 _SQLITE_SUFFIXES = ("-wal", "-shm")
 """SQLite creates and deletes these at any time, with the mode of the database."""
 
@@ -78,19 +82,63 @@ def disk(folders: Folders) -> Iterator[Finding]:
         yield finding("disk", f"only {fact}.", "Free some space: queue and store need it.")
 
 
-def database(name: str, path: Path, cure: str) -> Iterator[Finding]:
-    """Have SQLite check one of our files, read-only."""
+def database(name: str, path: Path, cure: str, *, is_full: bool = False) -> Iterator[Finding]:
+    """Have SQLite check one of our files, read-only: a large one by a sample of its rows."""
     if not path.exists():
         yield ok(name, "none yet")
         return
+    length = path.stat().st_size
+    is_sample = length > _MAX_CHECKED_BYTES and not is_full
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
-            orphans = db.execute("PRAGMA foreign_key_check").fetchmany(1)
-            problems += [f"{row[0]}: a row without its {row[2]}" for row in orphans]
-    except sqlite3.Error as error:
+            problems = _sample(db) if is_sample else _check_all(db)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         problems = [str(error)]
-    if problems == ["ok"]:
-        yield ok(name, f"undamaged, {size(path.stat().st_size)}")
-    else:
+    if problems:
         yield failed(name, f"{path}: damaged ({problems[0].splitlines()[0]}).", cure)
+    elif is_sample:
+        rest = "a sample of its rows; `opensync-hooks doctor --full` reads all of it"
+        yield ok(name, f"undamaged, {size(length)} ({rest})")
+    else:
+        yield ok(name, f"undamaged, {size(length)}")
+
+
+def _check_all(db: sqlite3.Connection) -> list[str]:
+    problems = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
+    orphans = db.execute("PRAGMA foreign_key_check").fetchmany(1)
+    return [text for text in problems if text != "ok"] + [
+        f"{row[0]}: a row without its {row[2]}" for row in orphans
+    ]
+
+
+def _sample(db: sqlite3.Connection) -> list[str]:
+    """Read rows of each table, from its end, its beginning and at random; SQLite raises."""
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
+    for (table,) in db.execute(names).fetchall():
+        quoted = '"' + table.replace('"', '""') + '"'
+        db.execute(f"SELECT * FROM {quoted} LIMIT {_SAMPLED_ROWS}").fetchall()  # noqa: S608
+        try:
+            (last,) = db.execute(f"SELECT max(rowid) FROM {quoted}").fetchone()  # noqa: S608
+        except sqlite3.OperationalError:  # a table without row numbers
+            continue
+        for _ in range(_SAMPLED_ROWS if isinstance(last, int) else 0):
+            number = secrets.randbelow(max(1, last)) + 1
+            query = f"SELECT * FROM {quoted} WHERE rowid >= ? LIMIT 1"  # noqa: S608
+            db.execute(query, (number,)).fetchall()
+    return []
+
+
+def search_index(path: Path) -> Iterator[Finding]:
+    """Have the index of the store checked, which reads all of it."""
+    if not path.exists():
+        return
+    from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415 - not for each run
+
+    with Store(path) as store:
+        problems = store.search_index.problems()
+        if problems:
+            store.search_index.rebuild()
+            fact = f"damaged ({problems[0]}); it is made again by the next search."
+            yield warning("search index", fact, "opensync-hooks search WORDS")
+        else:
+            yield ok("search index", "complete" if store.search_index.is_available else "none")

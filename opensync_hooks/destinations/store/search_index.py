@@ -160,6 +160,11 @@ class SearchIndex:
             return [f"the index has {indexed} of {expected} messages"]
         return []
 
+    def rebuild(self) -> None:
+        """Begin the index anew: all messages are its backlog then."""
+        with self._file.writing() as db:
+            self._create(db)
+
     def _is_current(self, db: sqlite3.Connection) -> bool:
         """Whether the triggers are there and make this version of the index."""
         names = {row["name"] for row in db.execute(_ALL_TRIGGERS)}

@@ -89,6 +89,7 @@ def test_json_has_every_field(recorded: int) -> None:
         "last_sync": status["last_sync"],
     }  # fmt: skip
     assert isinstance(status.pop("last_sync"), int)
+    assert status.pop("store_bytes") > 50_000
     assert status == {
         "destination": "embedded store", "key": None, "reachable": True, "authorised": True,
         "sessions": 1, "messages": 8, "waiting": 0, "parked": 0, "last_error": None,
