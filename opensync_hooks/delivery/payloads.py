@@ -39,6 +39,10 @@ MAX_PARTS_BYTES = 8 << 20
 """Of a message's parts together: half of what one request may carry, as the heap is small too."""
 _MAX_TOOL_NAME_BYTES = 500
 UNDONE_MARK = "[undone] "
+TOOLS_MARK = "[tools] "
+"""Begins the text beside the parts of a message that has no text of its own."""
+_MAX_TOOLS_LENGTH = 1_000
+_MAX_ARGUMENT_LENGTH = 120
 
 
 def session_body(session: Session, costs: Costs) -> Json:
@@ -51,7 +55,7 @@ def session_body(session: Session, costs: Costs) -> Json:
         title=_name(session.title),
         projectPath=_name(path),
         projectName=_name(folders[-1] if folders else path),
-        model=_name(session.model),
+        model=_name(_main_model(session)),
         provider=_name(session.provider),
         promptTokens=_number(costs.usage.prompt_tokens),
         completionTokens=_number(costs.usage.completion_tokens),
@@ -59,6 +63,37 @@ def session_body(session: Session, costs: Costs) -> Json:
         durationMs=_number(session.duration_ms),
         createdAt=_number(session.created_at),
     )
+
+
+def _main_model(session: Session) -> str | None:
+    """Return the model with most of the session's tokens; without any, the one it names last."""
+    tokens = Counter[str]()
+    for charge in session.charges:
+        if charge.model:
+            tokens[charge.model] += charge.usage.prompt_tokens + charge.usage.completion_tokens
+    name, count = next(iter(tokens.most_common(1)), ("", 0))
+    return name if count else session.model
+
+
+def _tools_text(parts: list[Json]) -> str:
+    """Return the tools that cleaned parts call, each with what it was called with, on one line.
+
+    OpenSync's search, exports and evaluations show an empty message without it.
+    """
+    calls = [part["content"] for part in parts if part["type"] == "tool-call"]
+    if not calls:
+        return ""
+    text = TOOLS_MARK + "; ".join(map(_call_text, calls))
+    return text if len(text) <= _MAX_TOOLS_LENGTH else f"{text[: _MAX_TOOLS_LENGTH - 1]}…"
+
+
+def _call_text(call: Json) -> str:
+    """Return the name, and the call's title or its first argument if that is a short text."""
+    arguments = call["args"] if isinstance(call["args"], dict) else {}
+    shown = call.get("title") or next(iter(arguments.values()), None)
+    if not isinstance(shown, str) or len(shown) > _MAX_ARGUMENT_LENGTH or not shown.isprintable():
+        return str(call["name"])
+    return f"{call['name']}: {shown}"
 
 
 def session_extra(session: Session, costs: Costs) -> Json:
@@ -100,7 +135,7 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
     usage = message.charge.usage if message.charge else None
     body = _present(
         role=message.role,
-        textContent=truncate(message.text) or None,
+        textContent=truncate(message.text) or _tools_text(parts) or None,
         model=_name(message.model),
         promptTokens=_number(usage.prompt_tokens) if usage else None,
         completionTokens=_number(usage.completion_tokens) if usage else None,

@@ -15,6 +15,7 @@ _MIN_PART_COST = 200
 """Counted for every part, or thousands of tiny ones would make a huge page."""
 _SPEAKERS = {"user": "Prompt", "assistant": "Answer", "tool": "Tool"}
 _UNDONE = "[undone]"
+_TOOLS = "[tools] "
 _FENCED_CODE = re.compile(
     r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```[ \t]*$\n?|\Z)", re.DOTALL | re.MULTILINE
 )
@@ -71,9 +72,11 @@ def _message(message: Json, heading: str, max_characters: int) -> Html:
 def _parts(message: Json) -> list[Json]:
     """Return the parts, with the message's text if no part has one, as other programs store it."""
     parts = [part for part in message["parts"] if isinstance(part, dict)]
-    if message.get("textContent") and not _first_text(parts):
-        return [{"type": "text", "content": message["textContent"]}, *parts]
-    return parts
+    text = str(message.get("textContent") or "")
+    # A text that only names the tools would say the same as the parts below it.
+    if not text or text.removeprefix(f"{_UNDONE} ").startswith(_TOOLS) or _first_text(parts):
+        return parts
+    return [{"type": "text", "content": text}, *parts]
 
 
 def _first_text(parts: list[Json]) -> str:

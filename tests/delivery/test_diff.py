@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from opensync_hooks.errors import UnreachableError
-from opensync_hooks.model import Reasoning, ToolCall
+from opensync_hooks.model import Attachment, Reasoning
 from tests.delivery.harness import Harness, message, no_fault, session, source_of
 from tests.opensync import Fault
 
@@ -117,8 +117,8 @@ def test_field_that_changes_alone_is_sent_alone(embedded: Harness) -> None:
 
 
 def test_text_that_the_user_took_back_is_removed(opensync: Harness) -> None:
-    call = ToolCall("t1", "Bash", {})
+    image = Attachment("image/png", 3)
     text = message("m1", "words")
-    opensync.deliver(replace(text, parts=(*text.parts, call)))
-    opensync.deliver(replace(text, parts=(call,)))
+    opensync.deliver(replace(text, parts=(*text.parts, image)))
+    opensync.deliver(replace(text, parts=(image,)))
     assert opensync.texts() == [""]

@@ -228,7 +228,45 @@ def test_parts_beyond_the_limit_are_counted() -> None:
 def test_text_content_holds_only_text_parts() -> None:
     parts = (Text("one"), Reasoning("hm"), ToolCall("t", "Bash", {}), ToolResult("t", "Bash", "x"))
     assert body(*parts, Text("two"))["textContent"] == "one\n\ntwo"
-    assert "textContent" not in body(*parts[1:])
+    assert "textContent" not in body(Reasoning("hm"), ToolResult("t", "Bash", "x"))
+
+
+def test_message_of_tools_alone_says_in_its_text_which_ones() -> None:
+    calls = (
+        ToolCall("t1", "Bash", {"command": "ls -la shed", "description": "List the shed"}),
+        ToolResult("t1", "Bash", "rake"),
+        ToolCall("t2", "Write", {"content": "line 1\nline 2", "file_path": "/plan"}),
+        ToolCall("t3", "todo", {"items": ["a"]}, title="2 todos"),
+        ToolCall("t4", "Read", {"file_path": "x" * 200}),
+    )
+    text = "[tools] Bash: ls -la shed; Write; todo: 2 todos; Read"
+    assert body(*calls)["textContent"] == text
+    assert body(*calls, undone=True)["textContent"] == f"[undone] {text}"
+    many = [ToolCall(f"t{number}", "Bash", {"command": "é" * 100}) for number in range(99)]
+    sent = body(*many)
+    assert len(sent["textContent"]) == 1_000
+    assert_accepted(sent)
+
+
+@pytest.mark.parametrize(
+    ("calls", "model"),
+    [
+        ([("opus", 900), ("opus", 50), ("haiku", 10)], "opus"),
+        ([("haiku", 10), ("opus", 5), ("haiku", 1)], "haiku"),
+        ([("opus", 0)], "last"),
+        ([(None, 99)], "last"),
+        ([], "last"),
+    ],
+)
+def test_model_of_a_session_is_the_one_with_most_tokens(
+    calls: list[tuple[str | None, int]], model: str
+) -> None:
+    charges = tuple(
+        Charge(str(number), name, Usage(input_tokens=tokens))
+        for number, (name, tokens) in enumerate(calls)
+    )
+    session = Session("s", "claude-code", model="last", charges=charges)
+    assert payloads.session_body(session, Costs())["model"] == model
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from opensync_hooks.errors import (
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.ledger.sync_state import SyncState
-from opensync_hooks.model import Json, Skipped, ToolCall
+from opensync_hooks.model import Attachment, Json, Skipped
 from opensync_hooks.server.routes import Response
 from tests.delivery.harness import Harness, message, no_fault, session, source_of
 from tests.opensync import Fault, RealStore
@@ -105,7 +105,7 @@ def test_source_that_an_earlier_version_stored_is_corrected_with_the_next_turn(
 
 
 def test_text_content_is_sent_only_where_there_is_or_was_a_text(opensync: Harness) -> None:
-    calls = (ToolCall("t1", "Bash", {}),)
+    images = (Attachment("image/png", 3),)
     bodies: list[Json] = []
 
     def note(path: str, body: bytes) -> None:
@@ -113,8 +113,8 @@ def test_text_content_is_sent_only_where_there_is_or_was_a_text(opensync: Harnes
             bodies.append(json.loads(body))
 
     opensync.fault = note
-    opensync.deliver(message("m1", parts=calls), message("m2", "words"))
-    opensync.deliver(message("m1", parts=calls), message("m2", parts=calls))
+    opensync.deliver(message("m1", parts=images), message("m2", "words"))
+    opensync.deliver(message("m1", parts=images), message("m2", parts=images))
     assert [body.get("textContent") for body in bodies] == [None, "words", ""]
     assert {body["source"] for body in bodies} == {"cursor-sync"}
     assert {body["sessionExternalId"] for body in bodies} == {"s1"}
