@@ -52,6 +52,8 @@ class ConversationCount:
     """Prompts that the agent has not yet taken out of its queue."""
     _taken: list[str] = field(default_factory=list)
     """Prompts that it has taken out, and that no other line repeats so far."""
+    _absorbed: list[str] = field(default_factory=list)
+    """The same, of prompts that no line puts into the queue."""
     _has_open_command: bool = False
     """Whether the last command may still turn out to begin a turn."""
     _turn: int = 0
@@ -183,7 +185,10 @@ class ConversationCount:
         if not self._is_new(f"{line.get('timestamp')} {operation} {text}"):  # they have no uuid
             return
         if operation == "enqueue" and not _NOT_TYPED.match(text):
+            self._ids.add(f"queued {text}")
             self._queued.append(text)
+        elif operation == "remove" and text and self._is_new(f"queued {text}"):
+            self._absorbed += [] if _NOT_TYPED.match(text) else [text]
         elif operation in ("dequeue", "remove") and self._queued:
             index = self._queued.index(text) if text in self._queued else 0
             self._taken.append(self._queued.pop(index))
@@ -193,7 +198,7 @@ class ConversationCount:
 
     def _unqueue(self, text: str) -> None:
         """Forget the queued prompt that a line repeats, perhaps with its text expanded."""
-        for prompts in (self._taken, self._queued):
+        for prompts in (self._taken, self._absorbed, self._queued):
             if text in prompts:
                 prompts.remove(text)
                 return
@@ -202,7 +207,7 @@ class ConversationCount:
     def finish(self) -> Tally:
         """Return the tally with what is only certain at the end of the file."""
         self._close_command(begins_turn=False)
-        self._tally.add("utterances", len(self._taken))
+        self._tally.add("utterances", len(self._taken) + len(self._absorbed))
         self._tally.add("utterances", len(self._queued), is_sure=False)
         for response, counts in self._usages.items():
             self._tally.add("responses", is_sure=response in self._with_content)

@@ -30,6 +30,8 @@ class PromptQueue:
     """The next user line repeats the first of these, perhaps with its placeholders expanded."""
     _absorbed: list[QueuedPrompt] = field(default_factory=list)
     """These went to the model among the results of tools."""
+    _texts: set[str] = field(default_factory=set)
+    """Of all prompts that were ever queued."""
     _file_of: dict[tuple[str | None, ...], int] = field(default_factory=dict)
 
     def is_new(self, line: Json, file: int) -> bool:
@@ -42,7 +44,13 @@ class PromptQueue:
         key = f"{get_str(line, 'timestamp')} {text}".encode("utf-8", "surrogatepass")
         prompt = QueuedPrompt(f"queued-{hashlib.sha256(key).hexdigest()[:24]}", text)
         self._waiting.append(prompt)
+        self._texts.add(text)
         return prompt
+
+    def is_first_mention(self, line: Json) -> bool:
+        """Whether a prompt leaves the queue in this line that no earlier one has put there."""
+        text = text_of(line)
+        return line.get("operation") == "remove" and bool(text) and text not in self._texts
 
     def apply(self, line: Json) -> Iterator[QueuedPrompt]:
         """Follow an operation on the queue; yields the prompts that the user took back."""

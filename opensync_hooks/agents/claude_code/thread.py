@@ -97,13 +97,12 @@ class Thread:
     def add_queue_operation(self, span: Span, line: Json) -> None:
         if not self._queue.is_new(line, span.file):
             return
-        if line.get("operation") != "enqueue":
-            for prompt in self._queue.apply(line):
-                self.messages.pop(prompt.id, None)
-            return
-        prompt = self._queue.enqueue(line)
-        if not is_injected(line, prompt.text) and prompt.id not in self.messages:
-            self._message(prompt.id, "queued").add(span, line_types.timestamp(line))
+        if line.get("operation") == "enqueue" or self._queue.is_first_mention(line):
+            prompt = self._queue.enqueue(line)
+            if not is_injected(line, prompt.text) and prompt.id not in self.messages:
+                self._message(prompt.id, "queued").add(span, line_types.timestamp(line))
+        for prompt in self._queue.apply(line):
+            self.messages.pop(prompt.id, None)
 
     def add_cost_state(self, line: Json) -> None:
         """Note what Claude Code says when it ends: the cost so far, of earlier runs, too."""

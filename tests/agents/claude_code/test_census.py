@@ -118,6 +118,19 @@ def test_queued_prompt_that_a_line_repeats_counts_once(
     assert count_main(writer.path).optional == Counts()
 
 
+def test_prompt_that_only_leaves_the_queue_is_an_utterance(writer: TranscriptWriter) -> None:
+    writer.turn(1)
+    operation = {
+        "type": "queue-operation",
+        "operation": "remove",
+        "content": "stop",
+        "timestamp": "1",
+    }
+    writer.write(json.dumps(operation).encode() + b"\n")
+    writer.turn(2)
+    assert count_main(writer.path).counts.utterances == 3
+
+
 def test_prompt_that_went_back_into_the_input_line_may_be_missing(
     writer: TranscriptWriter,
 ) -> None:

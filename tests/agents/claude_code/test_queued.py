@@ -151,6 +151,20 @@ def test_notification_in_the_queue_is_not_a_prompt(busy: TranscriptWriter) -> No
     assert prompts(busy) == ["bake bread", "with rye"]
 
 
+def test_prompt_that_only_leaves_the_queue_is_read_from_there(busy: TranscriptWriter) -> None:
+    queue(busy, "remove", "with rye", second=1)
+    queue(busy, "remove", "and salt", second=2)
+    attach(busy, "and salt")
+    assert prompts(busy) == ["bake bread", "with rye", "and salt"]
+
+
+def test_prompt_whose_line_comes_before_it_leaves_the_queue_is_one(busy: TranscriptWriter) -> None:
+    queue(busy, "enqueue", "with rye", second=1)
+    attach(busy, "with rye")
+    queue(busy, "remove", "with rye", second=2)
+    assert prompts(busy) == ["bake bread", "with rye"]
+
+
 def test_copies_of_a_transcript_have_one_queue(busy: TranscriptWriter) -> None:
     for second, prompt in ((1, "with rye"), (2, "and salt")):
         queue(busy, "enqueue", prompt, second=second)
