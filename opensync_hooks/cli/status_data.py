@@ -89,6 +89,8 @@ class Status:
     authorised: bool | None
     """None if unknown, as the destination cannot be reached."""
     sessions: int
+    """Sessions that a user began; subagents are counted as such."""
+    subagents: int
     messages: int
     last_sync: int | None
     store_bytes: int
@@ -182,6 +184,7 @@ def gather() -> Status:
         reachable=reachable,
         authorised=authorised,
         sessions=summary.sessions,
+        subagents=summary.subagents,
         messages=summary.messages,
         last_sync=summary.last_sync,
         store_bytes=_size(config.folders.store),

@@ -130,6 +130,7 @@ class Syncer:
                         if outcome.removed:
                             break
                         continue
+                    changes.record.set_parent(changes.session.parent_id)
                     losses.set_losses(changes.record, sent.losses)
                     version = changes.session.agent_version
                     losses.set_skipped(changes.record, sent.skipped, version)

@@ -85,6 +85,10 @@ _SCHEMA = Schema(
                 agent TEXT, session TEXT, environment TEXT,
                 PRIMARY KEY (agent, session, environment)) WITHOUT ROWID""",
         ),
+        (  # the session that started a subagent; empty for all others
+            "ALTER TABLE session ADD COLUMN parent TEXT",
+            "UPDATE session SET parent = substr(id, 1, instr(id, ':') - 1) WHERE instr(id, ':')",
+        ),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),

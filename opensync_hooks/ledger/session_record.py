@@ -104,6 +104,12 @@ class SessionRecord:
         """Remember what is stored, and which part of it others contributed."""
         self._update_session(totals=totals.to_text(), others=others.to_text())
 
+    def set_parent(self, parent_id: str | None) -> None:
+        """Remember which session started this one as its subagent."""
+        rows = self.ledger.rows(f"SELECT parent FROM session {_WHERE_SESSION}", *self.key)  # noqa: S608
+        if rows and rows[0][0] != (parent_id or ""):
+            self._update_session(parent=parent_id or "")
+
     def removed(self) -> SyncState | None:
         """Return DELETED or FORGOTTEN for a session that only `sync --force` sends again."""
         rows = self.ledger.rows(f"SELECT removed FROM session {_WHERE_SESSION}", *self.key)  # noqa: S608

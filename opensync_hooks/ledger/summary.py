@@ -16,7 +16,10 @@ class Summary:
     """One destination in figures."""
 
     sessions: int
-    """Sessions, subagents and parts at the destination, without those that are deficient."""
+    """What a user began and is at the destination, without those that are deficient.
+
+    A subagent is counted as such, and a later part of a long session is part of that session.
+    """
     messages: int
     quarantined: int
     """Messages that the destination refuses."""
@@ -26,6 +29,7 @@ class Summary:
     """The models without a price."""
     stated_free: Mapping[str, float] = field(default_factory=dict)
     """The USD at list price of models that an agent states as free."""
+    subagents: int = 0
 
 
 class DeficientSession(NamedTuple):
@@ -49,9 +53,11 @@ class QuarantinedMessage(NamedTuple):
 
 
 def summarize(ledger: Ledger, destination: str) -> Summary:
-    ((sessions, last_sync),) = ledger.rows(
-        "SELECT count(CASE WHEN outcome IS NULL THEN remote_id END), max(synced_at)"
-        " FROM session WHERE destination = ?",
+    ((sessions, subagents, last_sync),) = ledger.rows(
+        "SELECT count(CASE WHEN coalesce(parent, '') = '' THEN remote_id END),"
+        " count(CASE WHEN parent <> '' THEN remote_id END), (SELECT max(synced_at) FROM session"
+        " WHERE destination = ?1) FROM session"
+        " WHERE destination = ?1 AND outcome IS NULL AND instr(id, '#') = 0",
         destination,
     )
     states = "SELECT state, count(*) FROM message WHERE destination = ? GROUP BY state"
@@ -69,6 +75,7 @@ def summarize(ledger: Ledger, destination: str) -> Summary:
         last_sync=last_sync,
         unpriced=tuple(sorted(unpriced)),
         stated_free=dict(ledger.rows(free, destination)),
+        subagents=subagents,
     )
 
 

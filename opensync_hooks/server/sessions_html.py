@@ -43,7 +43,7 @@ def facts(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
         ("Model", model),
         ("Started", timestamp(session["createdAt"])),
         ("Last message", timestamp(session["lastMessageAt"])),
-        ("Duration", duration(session["durationMs"] / 1000) if session.get("durationMs") else ""),
+        ("Agent at work", _duration(session.get("durationMs") or 0)),
         ("Messages", f"{session['messageCount']:,}"),
         ("Tokens", tokens(session)),
         ("From cache", f"{extra['cacheReadTokens']:,}" if extra.get("cacheReadTokens") else ""),
@@ -70,6 +70,11 @@ def pager(path: str, number: int, last: int | None, position: str, **query: str)
         step("Last", last or 0, exists=last is not None and last > number + 1),
         aria_label="Pages",
     )
+
+
+def _duration(milliseconds: float) -> str:
+    """Return the time of all responses together; empty for less than a second."""
+    return duration(milliseconds / 1000) if milliseconds >= 1000 else ""
 
 
 def _cost(dollars: float) -> str:

@@ -44,6 +44,15 @@ def test_summary_counts_what_one_destination_has(ledger: Ledger) -> None:
     assert summarize(ledger, "nowhere") == Summary(0, 0, 0, None, ())
 
 
+def test_subagents_and_parts_are_no_sessions(ledger: Ledger) -> None:
+    for session_id, parent in (("s1", None), ("s1#2", None), ("a1", "s1"), ("a2", "a1")):
+        record = record_of(ledger, session_id)
+        record.set_remote_id(f"r-{session_id}")
+        record.set_parent(parent)
+    summary = summarize(ledger, HERE)
+    assert (summary.sessions, summary.subagents) == (1, 2)
+
+
 def test_quarantined_messages_are_listed_with_their_reasons(ledger: Ledger) -> None:
     fill_sessions(ledger)
     record_of(ledger, "s2").dismiss_message("m2")

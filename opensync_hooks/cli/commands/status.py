@@ -65,7 +65,8 @@ def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
         yield "Connected", f"yes, key {status.key}" if status.key else "yes"
     no_url = "none; `opensync-hooks login` sends to your OpenSync instead"
     yield "Convex URL", no_url if is_embedded else status.destination
-    yield "Sessions synced", f"{status.sessions} ({count(status.messages, 'message')})"
+    subagents = f", {count(status.subagents, 'subagent')}" if status.subagents else ""
+    yield "Sessions synced", f"{status.sessions} ({count(status.messages, 'message')}{subagents})"
     if status.only_in_store:
         number = count(status.only_in_store, "session")
         yield "In the store only", f"{number}: opensync-hooks push"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.pricing.table import bundled_table
 from opensync_hooks.queue.spool import Spool
-from tests.commandline import FIRST, run
+from tests.commandline import DATA, FIRST, run
 from tests.opensync import real_opensync
 from tests.transcripts import TranscriptWriter
 
@@ -92,7 +93,7 @@ def test_json_has_every_field(recorded: int) -> None:
     assert status.pop("store_bytes") > 50_000
     assert status == {
         "destination": "embedded store", "key": None, "reachable": True, "authorised": True,
-        "sessions": 1, "messages": 8, "waiting": 0, "parked": 0, "last_error": None,
+        "sessions": 1, "subagents": 0, "messages": 8, "waiting": 0, "parked": 0, "last_error": None,
         "last_error_at": None, "unpriced": [], "stated_free": {}, "thinking": False,
         "deleted": [], "only_in_store": 0,
         "redact": True, "file_contents": False, "keeps_file_contents": False,
@@ -195,3 +196,16 @@ def test_model_that_the_agent_states_as_free_is_shown_at_list_price(ours: Path) 
     status = json.loads(run("status", "--json").stdout)
     assert status["stated_free"] == {"claude-sonnet-4-5": 0.0342}
     assert status["unpriced"] == []
+
+
+def test_status_sync_and_verify_count_the_same_sessions(home: Path) -> None:
+    shutil.copytree(DATA / "02-subagents", home / ".claude" / "projects" / "-subagents")
+    shutil.copytree(DATA / "05-fork", home / ".claude" / "projects" / "-fork")
+    synced = run("sync").stdout.splitlines()[-1]
+    status = json.loads(run("status", "--json").stdout)
+    verified = json.loads(run("verify", "--all", "--json").stdout)
+    assert synced.startswith("4 sessions synced")
+    assert (status["sessions"], status["subagents"]) == (4, 3)
+    assert sum(agent["synced"] for agent in status["agents"]) == 4
+    assert len(verified["sessions"]) == 4
+    assert ", 3 subagents)" in run("status").stdout
