@@ -14,6 +14,7 @@ from opensync_hooks.agents.opencode.vocabulary import PART_TYPES, TOKENS
 from opensync_hooks.model import Json
 
 _TOOLS = ("tool", "tool-invocation")
+_STATES = ("pending", "running", "streaming", "completed", "error")
 _TYPED = ("file", "agent", "subtask")
 _SILENT_ROWS = ("synthetic", "system", "idle")
 _SHELL_NOTE = "The following tool was executed by the user"
@@ -95,6 +96,8 @@ class MessageCount:
                 has_ended = as_dict(part.get("toolInvocation")).get("state") == "result"
                 self.tally.add("tool_calls")
                 self.tally.add("tool_results", int(has_ended or status in ("completed", "error")))
+                if status is not None and status not in _STATES:
+                    self.tally.add("tool_results", is_sure=False)
 
     def _add_prompt(self, message_id: str, parts: list[Json], *, is_sure: bool = True) -> None:
         added = [part for part in parts if part.get("synthetic") or part.get("ignored")]

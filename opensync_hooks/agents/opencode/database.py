@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.json_access import get_int, get_str
+from opensync_hooks.agents.opencode import unknown
 from opensync_hooks.agents.opencode.layouts import (
     ContentState,
     SessionStamp,
@@ -23,6 +26,7 @@ from opensync_hooks.agents.opencode.layouts import (
 )
 from opensync_hooks.agents.opencode.table_reader import Row, TableReader, as_text
 from opensync_hooks.errors import SourceError
+from opensync_hooks.model import Skipped
 
 _SECRET_TABLES = frozenset(
     {"account", "account_state", "control_account", "credential", "session_share"}
@@ -88,10 +92,15 @@ class DatabaseTables:
         """Take all rows out in one transaction, which ends before the first is parsed."""
         return self._read(
             lambda reader: {
-                as_text(row["id"]): self._tables.fetch(reader, row)
+                as_text(row["id"]): self._fetch(reader, row)
                 for row in self._rows(reader, session_ids)
             }
         )
+
+    def _fetch(self, reader: TableReader, row: Row) -> Callable[[], StoredSession]:
+        parse = self._tables.fetch(reader, row)
+        skipped = unknown.in_tables(reader, as_text(row["id"]))
+        return lambda: _with_skipped(parse(), skipped)
 
     def tail(self, session_id: str) -> TailState | None:
         return self._read(lambda reader: self._tables.tail(reader, session_id))
@@ -125,6 +134,10 @@ class DatabaseTables:
             changed_at=get_int(columns, "time_updated") or 0,
             fingerprint=fingerprint(sorted(columns.items()), marker),
         )
+
+
+def _with_skipped(session: StoredSession, skipped: Counter[Skipped]) -> StoredSession:
+    return replace(session, skipped=session.skipped + skipped) if skipped else session
 
 
 def newest_version(path: Path) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from opensync_hooks.agents.json_access import get_int, get_str
-from opensync_hooks.agents.opencode import parts
+from opensync_hooks.agents.opencode import parts, unknown
 from opensync_hooks.agents.opencode.layouts import UNREADABLE_MESSAGE, StoredMessage
 from opensync_hooks.model import Charge, Message, Role, Skipped, Text
 
@@ -33,6 +33,7 @@ class MessageConverter:
         if stored.info is None:
             self._skipped[UNREADABLE_MESSAGE] += 1
             return iter(())
+        self._skipped.update(unknown.in_message(stored.info, stored.parts))
         role = stored.info.get("role")
         if role == "assistant":
             messages = self._response(stored, charge)

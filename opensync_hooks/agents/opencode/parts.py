@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from opensync_hooks.agents.json_access import get_dict, get_dicts, get_int, get_str
 from opensync_hooks.agents.opencode.layouts import BOOKKEEPING
+from opensync_hooks.agents.opencode.unknown import TOOL_STATES
 from opensync_hooks.model import (
     Attachment,
     Json,
@@ -119,16 +120,24 @@ def _tool(part: Json) -> Iterator[Part]:
     name = get_str(part, "tool") or "unknown"
     call_id = get_str(part, "callID") or str(part.get("id", ""))
     yield ToolCall(call_id, name, state.get("input"), title=get_str(state, "title") or "")
-    output = get_str(state, "output") or ""
-    if state.get("status") == "completed":
+    output = _output(state.get("output"))
+    status = state.get("status")
+    if status == "completed" or (output and status not in TOOL_STATES):
         # A call of a tool that does not exist is stored as one of `invalid`, which completes.
         is_error = name == "invalid" or bool(get_int(state, "metadata", "exit"))
         yield ToolResult(call_id, name, output, is_error)
-    elif state.get("status") == "error":
+    elif status == "error":
         error = get_str(state, "error", "message") or get_str(state, "error")
         yield ToolResult(call_id, name, error or output, is_error=True)
     for file in get_dicts(state, "attachments"):
         yield attachment(file)
+
+
+def _output(value: Any) -> str:
+    """Return the text of a result; JSON for one of a form that no version has written."""
+    return (
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value else ""
+    )
 
 
 def error_text(error: Any) -> str:

@@ -28,6 +28,12 @@ class TableReader:
             self._columns[table] = frozenset(as_text(column[1]) for column in columns)
         return self._columns[table]
 
+    def tables(self) -> list[str]:
+        return [
+            as_text(name)
+            for (name,) in self.run("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+
     def select(
         self, table: str, columns: tuple[str, ...], condition: str, *values: object
     ) -> list[Row]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from opensync_hooks.agents.json_access import decode_dict, get_int, get_str
 from opensync_hooks.agents.opencode.layouts import (
+    BOOKKEEPING,
     UNREADABLE_MESSAGE,
     UNREADABLE_PART,
     ContentState,
@@ -28,6 +29,7 @@ from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, Ta
 from opensync_hooks.model import Json, Skipped
 
 LABEL = "tables of 1.x"
+_ORPHAN = Skipped("unreadable", "part without its message")
 _SAMPLE = 50
 """How many parts are looked at for one with words; each answer has two without any."""
 
@@ -113,7 +115,10 @@ def _parse(info: SessionHeader, messages: list[Row], parts: list[Row]) -> Stored
             message_info.setdefault("time", {"created": row["time_created"]})
         own = _parse_parts(parts_by_message.pop(row["id"], []), skipped)
         stored.append(StoredMessage(as_text(row["id"]), message_info, tuple(own)))
-    return StoredSession(info, tuple(stored), skipped)
+    for rows in parts_by_message.values():
+        orphans = _parse_parts(rows, skipped)
+        skipped[_ORPHAN] += sum(part.get("type") not in BOOKKEEPING for part in orphans)
+    return StoredSession(info, tuple(stored), +skipped)
 
 
 def _parse_parts(rows: list[tuple[str, object]], skipped: Counter[Skipped]) -> list[Json]:
