@@ -87,6 +87,7 @@ def _message(reply: Reply, number: int, model: Any) -> dict[str, Any]:
             "cache_read_input_tokens": reply.cached,
             "cache_creation_input_tokens": 30,
             "cache_creation": {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20},
+            **reply.usage,
         },
     }
 

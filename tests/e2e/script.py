@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Block = dict[str, Any]
@@ -19,6 +19,8 @@ class Reply:
     pause: float = 0.0
     """Seconds of silence in the middle of the stream."""
     status: int = 200
+    usage: Block = field(default_factory=dict)
+    """Fields that replace or complete the usual `usage`."""
 
 
 Script = dict[str, Sequence[Reply]]
