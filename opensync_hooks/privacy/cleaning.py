@@ -47,7 +47,7 @@ def clean_message(
         )
         parts = thoughts.withhold(parts, message.role)
     if not config.file_contents:
-        parts = contents.withhold(parts)
+        parts = contents.withhold(parts, message.role)
     if not config.redact:
         return replace(message, parts=tuple(parts))
     redactor = _make_redactor(config, redactions)

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from opensync_hooks.model import Part, Text, ToolCall, ToolResult
+from opensync_hooks.model import Part, Role, Text, ToolCall, ToolResult
+from opensync_hooks.privacy.file_texts import (
+    note,
+    patched_files,
+    withhold_from_argument,
+    withhold_from_text,
+    withhold_resources,
+)
 from opensync_hooks.privacy.file_tools import (
     HARMLESS_FIELDS,
     PATH_FIELDS,
@@ -23,36 +30,15 @@ from opensync_hooks.privacy.file_tools import (
     plain,
 )
 
-_PATCHED_FILE = re.compile(r"(?m)^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ (?:b/)?)(\S.*)$")
 _PLACEHOLDERS = re.compile(r"(?:\[[\w.+/-]{1,80}(?:, \d+ bytes)?\]\n?)*")
 """Texts that a source itself wrote in place of images."""
 _MAX_REPORT = 300
 _MAX_DEPTH = 8
-_MARKERS = ("<system-reminder>", "<system_reminder>", "<ide_selection>", "<attached_files>")
-_ADDED_FILE = re.compile(
-    r"(?P<head>Result of calling the \w{1,40} tool:[ \n]?"
-    r"|(?m:^)Contents of (?P<file>[^\n]{1,400}?)(?: \([^\n]{1,200}\))?:\n"
-    r"|(?m:^)[^\n]{0,400}?(?:shown with line numbers|running `cat -n`)[^\n]{0,200}:\n"
-    r"|The user selected the lines? \d+ to \d+ from (?P<selected>[^\n]{1,400}):\n"
-    r"|<code_selection path=[\"'](?P<path>[^\n\"']{1,400})[\"'][^>\n]{0,200}>)"
-    r"(?P<body>(?s:.*?))(?=</(?:system.reminder|ide_selection|code_selection|attached_files)>"
-    r"|\nContents of |\n\nThis may or may not|\Z)"
-)
-"""A file that an agent added to a prompt: the user named, selected or changed it meanwhile."""
-_TAGGED_FILE = re.compile(
-    r"(?P<head><(?P<tag>(?:attached[-_]?|open[-_]?|source[-_]?|context[-_]?)?file"
-    r"(?:[-_]?contents?)?|document|code[-_]?selection)\s[^<>\n]{0,200}?"
-    r"(?:path|file|filename|uri|source|src|name)=[\"'](?P<path>[^\n\"']{1,400})[\"'][^<>\n]{0,200}>)"
-    r"(?P<body>(?s:.*?))(?=</(?P=tag)>|\Z)"
-)
-"""A file within a prompt: whoever put it there, a tag names its path."""
 _RESOURCE = re.compile(r"Reading MCP resource: (?P<path>[^\n]{1,400})")
 """OpenCode's line before the texts of an MCP resource."""
 
-_AMOUNT = re.compile(r"\d+ lines?, [\d.]+ (?:bytes?|KB|MB)\]")
 
-
-def withhold(parts: Iterable[Part]) -> Iterator[Part]:
+def withhold(parts: Iterable[Part], role: Role = "user") -> Iterator[Part]:
     """Yield the parts of a message, with a note in place of every file's contents."""
     calls: dict[str, ToolCall] = {}
     resource: str | None = None
@@ -68,80 +54,64 @@ def withhold(parts: Iterable[Part]) -> Iterator[Part]:
         elif isinstance(part, ToolResult):
             yield _withhold_from_result(part, calls.get(part.call_id))
         elif isinstance(part, Text):
-            yield _withhold_from_text(part)
+            text = withhold_from_text(part.text, is_prompt=role == "user")
+            yield part if text == part.text else Text(text)
         else:
             yield part
 
 
-def note(path: str | None, text: str) -> str:
-    """Return what is sent in place of a file's contents; a note about the file stays as it is."""
-    start = f"[contents of {path or 'a file'} stay here: "
-    if text.startswith(start) and _AMOUNT.fullmatch(text, len(start)):
-        return text
-    size = float(len(text.encode("utf-8", "surrogatepass")))
-    lines = text.count("\n") + (not text.endswith("\n"))
-    if size >= 1_000_000:
-        amount = f"{size / 1_000_000:.1f} MB"
-    elif size >= 1_000:
-        amount = f"{size / 1_000:.1f} KB"
-    else:
-        amount = f"{size:.0f} byte{'' if size == 1 else 's'}"
-    count = f"{lines} line{'' if lines == 1 else 's'}"
-    return f"{start}{count}, {amount}]"
-
-
-def _withhold_from_text(part: Text) -> Text:
-    text = part.text
-    if any(marker in text for marker in _MARKERS):
-        text = _ADDED_FILE.sub(lambda match: _withhold_match(match, "file", "selected"), text)
-    if "</" in text or "<file" in text:
-        text = _TAGGED_FILE.sub(_withhold_match, text)
-    return part if text is part.text else Text(text)
-
-
-def _withhold_match(match: re.Match[str], *names: str) -> str:
-    path = next(filter(None, (match[name] for name in (*names, "path"))), None)
-    return match["head"] + (note(path, match["body"]) if match["body"].strip() else match["body"])
-
-
 def _withhold_from_call(call: ToolCall) -> ToolCall:
     arguments = parse(call.arguments)
-    if access(call.name, call.category, arguments) is None:
-        return call
-    kept = _withhold_from_arguments(call.name, call.category, arguments)
-    return call if kept is arguments else replace(call, arguments=kept, title="")
+    kept = arguments
+    if access(call.name, call.category, arguments) is not None:
+        kept = _withhold_from_arguments(call.name, call.category, arguments)
+    kept = _withhold_from_strings(kept)
+    return call if kept == arguments else replace(call, arguments=kept, title="")
 
 
 def _withhold_from_arguments(name: str, category: str, arguments: Any, depth: int = 0) -> Any:
     """Return a call's arguments without contents of files; in a wrapper, those of each call."""
     if any(inner_calls(arguments)) and not access(name, category):
-        if depth >= _MAX_DEPTH:
-            return "[nested too deeply to be kept]"
-        kept = _withhold_from_inner_call(arguments, depth)
-        return {
-            key: [_withhold_from_inner_call(element, depth) for element in value]
-            if isinstance(value, list)
-            else value
-            for key, value in kept.items()
-        }
+        return _withhold_from_inner_calls(arguments, depth)
     if access(name, category, arguments) != "writes":
         return arguments
     return _withhold_texts(arguments, _find_path(arguments))
 
 
-def _withhold_from_inner_call(value: Any, depth: int) -> Any:
-    call = as_inner_call(value)
-    if call is None:
-        return value
-    kept = _withhold_from_arguments(call.name, "", call.arguments, depth + 1)
-    return value if kept is call.arguments else {**value, call.field: kept}
+def _withhold_from_inner_calls(value: Any, depth: int) -> Any:
+    """Return a wrapper's arguments with each call in them treated as if it stood alone."""
+    if depth >= _MAX_DEPTH:
+        return "[nested too deeply to be kept]"
+    value = parse(value)
+    if call := as_inner_call(value):
+        kept = _withhold_from_arguments(call.name, "", call.arguments, depth + 1)
+        return {**value, call.field: kept}
+    if isinstance(value, dict):
+        return {key: _withhold_from_inner_calls(member, depth + 1) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_withhold_from_inner_calls(element, depth + 1) for element in value]
+    return value
+
+
+def _withhold_from_strings(value: Any, depth: int = 0) -> Any:
+    """Return arguments of any tool without the files that a command or a prompt in them holds."""
+    if isinstance(value, str):
+        return withhold_from_argument(value)
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
+        return {key: _withhold_from_strings(member, depth + 1) for key, member in value.items()}
+    if isinstance(value, list) and depth < _MAX_DEPTH:
+        return [_withhold_from_strings(element, depth + 1) for element in value]
+    return value
 
 
 def _withhold_from_result(result: ToolResult, call: ToolCall | None) -> ToolResult:
     name, category = (call.name, call.category) if call else ("", "")
     arguments = parse(call.arguments) if call else None
     kind = access(result.name or name, category, arguments)
-    if kind is None or _PLACEHOLDERS.fullmatch(result.output):
+    if kind is None:
+        output = withhold_resources(result.output)
+        return result if output == result.output else replace(result, output=output)
+    if _PLACEHOLDERS.fullmatch(result.output):
         return result
     path = _find_path(arguments)
     if not result.is_error and not (kind == "writes" and call):
@@ -190,7 +160,7 @@ def _withhold_texts(value: Any, path: str | None, name: str = "", depth: int = 0
 def _find_path(arguments: Any) -> str | None:
     """Return the file that a call is about, as the call names it."""
     if isinstance(arguments, str):
-        return ", ".join(_PATCHED_FILE.findall(arguments)[:4]) or None
+        return patched_files(arguments)
     if not isinstance(arguments, dict):
         return None
     fields = {plain(str(key)): value for key, value in arguments.items()}

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 Access = Literal["reads", "writes", "unknown"]
@@ -44,11 +45,17 @@ HARMLESS_FIELDS = _words(
 _READ_VERBS = _words("read get view open show load cat fetch access")
 _WRITE_VERBS = _words(
     "write save append create edit update patch replace insert put modify overwrite change add"
+    " delete remove"
 )
-_FILE_NOUNS = _words("file files note notes notebook symbol")
+_FILE_NOUNS = _words(
+    "file files note notes notebook symbol cell cells buffer snippet resource resources"
+)
+_CONTENT_FIELDS = _words(
+    "content contents body text filetext lines code source data newtext newstring newsource patch"
+)
 _NOT_CONTENTS = _words(
-    "info metadata stat status list search find history log blame permissions size tree delete"
-    " remove move rename comment comments review issue diff todo problems"
+    "info metadata stat status list search find history log blame permissions size tree"
+    " move rename comment comments review issue diff todo problems"
     " diagnostics lint lints"
 )
 """A tool with one of these words in its name is about files, but not about their contents."""
@@ -61,6 +68,10 @@ _OTHER_TOOLS = _NOT_CONTENTS | _words(
 """The result of a tool with one of these words is its own, whatever path it was given."""
 _NOT_FILE_PATHS = re.compile(r"(?:name|project|repo|root|workspace|base|x|json|work)path")
 _URL = re.compile(r"(?!file:)[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
+_PATH = re.compile(
+    r"(?:~?[\\/]|\.{1,2}[\\/]|[A-Za-z]:[\\/])?(?:[\w.@+-]{1,100}[\\/]){1,40}[\w.@+-]{1,100}\.[a-zA-Z]\w{0,9}"
+)
+"""A path with a folder and an extension, in a field of any name."""
 _LONG = 200
 _NAME_FIELDS = ("tool", "toolname", "name", "recipientname", "selectedtool")
 _ARGUMENT_FIELDS = ("parameters", "arguments", "args", "input", "params", "toolinput")
@@ -103,14 +114,15 @@ def access(name: str, category: str = "", arguments: Any = None, depth: int = 0)
     return _access_by_words(words, arguments) or _access_by_shape(words, arguments)
 
 
-def inner_calls(arguments: Any) -> Iterator[InnerCall]:
-    """Yield the calls in a wrapper's arguments, one of its own or those of a list."""
-    if not isinstance(arguments, dict):
-        return
-    lists = [value for value in arguments.values() if isinstance(value, list)]
-    for value in (arguments, *(element for values in lists for element in values[:_MAX_INNER])):
-        if call := as_inner_call(value):
-            yield call
+def inner_calls(arguments: Any, depth: int = 0) -> Iterator[InnerCall]:
+    """Yield the calls in a wrapper's arguments, at any depth of lists, objects and JSON texts."""
+    value = parse(arguments) if depth else arguments
+    if call := as_inner_call(value):
+        yield call
+    elif isinstance(value, dict | list) and depth < _MAX_DEPTH:
+        members = value.values() if isinstance(value, dict) else value
+        for member in islice(members, _MAX_INNER):
+            yield from inner_calls(member, depth + 1)
 
 
 def as_inner_call(value: Any) -> InnerCall | None:
@@ -143,6 +155,8 @@ def plain(name: str) -> str:
 def is_file_path(name: str, value: Any) -> bool:
     """Return whether a field holds the path of a file, by its name and its value."""
     key = plain(name).replace("-", "")
+    if isinstance(value, str) and _PATH.fullmatch(value):
+        return True
     if key not in PATH_FIELDS:
         is_path = "path" in key and not _NOT_FILE_PATHS.fullmatch(key)
         if not is_path and not key.endswith(("file", "filename")):
@@ -176,13 +190,26 @@ def _access_by_words(words: set[str], arguments: Any) -> Access | None:
 def _access_by_shape(words: set[str], arguments: Any) -> Access | None:
     if not isinstance(arguments, dict) or words & _OTHER_TOOLS:
         return None
-    paths = {key for key, value in arguments.items() if is_file_path(str(key), value)}
-    if not paths:
+    fields = list(_fields(arguments))
+    others = [(name, value) for name, value in fields if not is_file_path(name, value)]
+    if len(others) == len(fields):
         return None
-    others = [value for key, value in arguments.items() if key not in paths]
-    if words & _WRITE_VERBS or any(map(_has_long_text, others)):
+    has_contents = any(plain(name) in _CONTENT_FIELDS and value for name, value in others)
+    if words & _WRITE_VERBS or has_contents or any(_has_long_text(value) for _, value in others):
         return "writes"
     return "reads"
+
+
+def _fields(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield each field with its name, also those of objects within."""
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
+        for key, member in value.items():
+            yield from _fields(member, str(key), depth + 1)
+    elif isinstance(value, list) and any(isinstance(element, dict) for element in value):
+        for element in value[:_MAX_INNER]:
+            yield from _fields(element, name, depth + 1)
+    else:
+        yield name, value
 
 
 def _has_long_text(value: Any) -> bool:

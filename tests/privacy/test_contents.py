@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.model import Part, Text, ToolCall, ToolResult
-from opensync_hooks.privacy import contents
+from opensync_hooks.privacy import contents, file_texts
 
 BODY = "SECRET = 1\nprint(SECRET)\n"
 NOTE = "[contents of src/a.py stay here: 2 lines, 25 bytes]"
@@ -133,7 +133,7 @@ def test_only_the_first_sentence_of_a_report_is_sent(*, is_error: bool) -> None:
     ):
         assert clean("Edit", {"path": "src/a.py"}, f"{sentence}\n{details}", is_error=is_error)[
             1
-        ] == (f"{sentence}\n{contents.note('src/a.py', details)}")
+        ] == (f"{sentence}\n{file_texts.note('src/a.py', details)}")
 
 
 def test_report_without_its_call_stays_here() -> None:
@@ -179,7 +179,7 @@ def test_error_of_a_file_tool_is_sent() -> None:
 @pytest.mark.parametrize(
     "name",
     ["Bash", "Grep", "Glob", "LS", "bash", "grep", "Shell", "TodoWrite", "write_shell_stdin",
-     "WebFetch", "create_plan", "ReadLints", "mcp__db__query", "Task", "delete_file"],
+     "WebFetch", "create_plan", "ReadLints", "mcp__db__query", "Task"],
 )  # fmt: skip
 def test_other_tools_are_left_alone(name: str) -> None:
     assert clean(name, {"command": BODY}, BODY) == [{"command": BODY}, BODY]
@@ -214,15 +214,15 @@ def test_other_texts_are_left_alone() -> None:
     ids=repr,
 )  # fmt: skip
 def test_note_counts_lines_and_bytes(text: str, counted: str) -> None:
-    assert contents.note("a", text) == f"[contents of a stay here: {counted}]"
+    assert file_texts.note("a", text) == f"[contents of a stay here: {counted}]"
 
 
 def test_note_about_the_same_file_stays_and_nothing_else_passes_for_one() -> None:
-    note = contents.note("a.py", "x\ny\n")
-    assert contents.note("a.py", note) == note
+    note = file_texts.note("a.py", "x\ny\n")
+    assert file_texts.note("a.py", note) == note
     for text in (f"{note} secret", f"secret {note}", note.replace("2 lines", "2 secrets")):
-        assert "secret" not in contents.note("a.py", text)
-    assert contents.note("b.py", note) != note
+        assert "secret" not in file_texts.note("a.py", text)
+    assert file_texts.note("b.py", note) != note
 
 
 def test_deep_arguments_end_in_a_note() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.model import Part, Text, ToolCall, ToolResult
-from opensync_hooks.privacy import contents
+from opensync_hooks.privacy import contents, file_texts
 from opensync_hooks.privacy.file_tools import access
 
 BODY = "harbour = 'INNERMOST'\nquay(harbour)\n"
@@ -164,4 +164,4 @@ def test_texts_of_an_mcp_resource_stay_home() -> None:
     head = Text("Reading MCP resource: tide.md (file:///srv/tide.md)")
     first, *bodies = contents.withhold([head, Text(BODY), Text(BODY)])
     assert first == head
-    assert bodies == [Text(contents.note("tide.md (file:///srv/tide.md)", BODY))] * 2
+    assert bodies == [Text(file_texts.note("tide.md (file:///srv/tide.md)", BODY))] * 2
