@@ -69,8 +69,6 @@ class Syncer:
         if private := exclusions.private_reason(source.agent, located.session_id):
             yield SyncOutcome(located.session_id, excluded=private)
             return  # it is not even read
-        is_own = self.destination.is_on_own_disk
-        cleaning = self.config.on_own_disk() if is_own else self.config
         for session in with_folders(source.read(located)):
             is_main = session.id == located.session_id
             existing = self._record(session.agent, session.id)
@@ -91,7 +89,7 @@ class Syncer:
                 continue
             ended = replace(session, end_reason=end_reason) if is_main else session
             estimated = estimate_tokens(ended) if self.config.estimate_tokens else ended
-            redacted = redact(estimated, cleaning)
+            redacted = redact(estimated, self._cleaning())
             priced = price(redacted, price_table(self.config))
             for part in self._split(priced):
                 record = self._record(part.session.agent, part.session.id)
@@ -166,14 +164,17 @@ class Syncer:
 
     def _rules(self) -> str:
         """Return a digest of the settings that decide what is sent of a session."""
-        config = self.config
+        config = self._cleaning()
         rules = (
-            *(config.thinking, config.redact, config.file_contents, config.undone),
+            *(config.thinking, config.file_contents, config.undone, masking_digest(config)),
             *(config.exclude, config.estimate_tokens, config.prices, config.aliases),
-            [(name, pattern.pattern) for name, pattern in config.patterns],
-            [pattern.pattern for pattern in config.allow],
         )
         return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
+
+    def _cleaning(self) -> Config:
+        """Return the settings by which sessions are cleaned for this destination."""
+        is_own = self.destination.is_on_own_disk
+        return self.config.on_own_disk() if is_own else self.config
 
     def account(self) -> str:
         """Return the name of the destination and account in the ledger.
