@@ -121,7 +121,8 @@ class Requests:
         own, queues = {folders.spool.name}, defaultdict[tuple[str, str], set[str]](set)
         for agent, session_id, queue in ledger.rows("SELECT * FROM requested"):
             queues[agent, session_id].add(queue)
-        label = _label(Spool(folders.spool))
+        # A dry run creates no folder.
+        label = _label(Spool(folders.spool)) if folders.spool.is_dir() else {}
         for other in _other_spools(folders.spool):
             if _is_equivalent(label, _label(other), ledger):
                 own.add(other.folder.name)
@@ -138,6 +139,11 @@ class Requests:
         if queues is not None:
             return not self.own.isdisjoint(queues)
         return all(queues <= self.own for queues in self.queues.values())
+
+    def is_anothers(self, agent: str, session_id: str) -> bool:
+        """Return whether only hooks of other environments have asked for the session."""
+        queues = self.queues.get((agent, session_id))
+        return queues is not None and self.own.isdisjoint(queues)
 
 
 def note_request(ledger: Ledger, spool: Spool, job: Job) -> None:

@@ -96,6 +96,28 @@ def test_each_session_arrives_only_at_the_server_of_its_own_environment(
         assert list(user.folders.state.glob("spool*/*.job")) == []
 
 
+def test_bulk_sync_leaves_sessions_to_the_environment_of_their_hooks(
+    user: ClaudeUser, tmp_path: Path
+) -> None:
+    for name in ("s1", "s2"):
+        user.session(name)
+    with ExitStack() as stack:
+        private, work = (Environment(tmp_path / name, "up") for name in ("private", "work"))
+        for environment in (private, work):
+            stack.enter_context(environment.resources)
+        process = work.start_worker()
+        work.finish_turn("s1")
+        assert process.wait() == 0
+        for arguments in (("sync",), ("sync", "--dry-run"), ("sync", "--force")):
+            ran = run(*arguments, **private.variables)
+            assert ran.returncode == 0
+        assert (private.sessions(), work.sessions()) == ({"s2"}, {"s1"})
+        assert "1 session left to the environment" in run("sync", **private.variables).stdout
+        assert "1 session synced" in run("sync", **work.variables).stdout
+        assert run("sync", "s1", **private.variables).returncode == 0
+        assert private.sessions() == {"s1", "s2"}
+
+
 def test_digest_of_an_environment_is_stable_and_reveals_no_key() -> None:
     """Another digest under another version of Python would leave jobs behind."""
     environ = {"OPENSYNC_URL": "https://x.example", "OPENSYNC_API_KEY": "osk_" + "a" * 32}

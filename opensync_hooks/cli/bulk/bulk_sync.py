@@ -27,6 +27,7 @@ from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import MAX_UNCLEAR_IN_A_ROW
 from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.environments import Requests
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -73,6 +74,19 @@ class Selection:
         ]
         selected.sort(key=lambda pair: pair[1].changed_at, reverse=True)
         return selected[: self.limit][::-1]
+
+    def find_own(self, requests: Requests) -> tuple[list[SelectedSession], int]:
+        """Return the sessions of this environment, and how many belong to others.
+
+        A named session is sent from any environment.
+        """
+        sessions = self.find()
+        own = [
+            (source, located)
+            for source, located in sessions
+            if self.sessions or not requests.is_anothers(source.agent, located.session_id)
+        ]
+        return own, len(sessions) - len(own)
 
     def _find(self, name: str) -> SelectedSession:
         selected = registry.find(name, self.agent)

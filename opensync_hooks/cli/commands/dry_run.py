@@ -17,6 +17,7 @@ from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import accounts, readonly
+from opensync_hooks.queue.environments import Requests
 from opensync_hooks.system.formatting import count, size
 from opensync_hooks.system.terminal import print_error, print_line
 
@@ -78,7 +79,7 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
     with readonly.copied(config.folders.ledger) as ledger:
         accounts.remember(ledger, config, accounts.expected(ledger, config))
         syncer = Syncer(config, cast("ReadableDestination", destination), ledger)
-        for source, located in selection.find():
+        for source, located in selection.find_own(Requests.load(config.folders, ledger))[0]:
             if not selection.reads_unchanged and (state := syncer.state(source, located)):
                 current += state.is_finished
                 continue

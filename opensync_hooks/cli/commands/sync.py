@@ -23,6 +23,7 @@ from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.queue import cooldown
+from opensync_hooks.queue.environments import Requests
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
 from opensync_hooks.system.formatting import count
@@ -103,10 +104,13 @@ def sync(
     """Deliver sessions, `jobs` at a time, and print what became of each; returns an exit code."""
     settings = config.load()
     jobs = jobs or (thread_pool.JOBS if settings.url else 1)  # a file has only one writer at a time
-    sessions = selection.find()
     spool = Spool(settings.folders.spool)
-    run = _SyncRun(selection, sessions, jobs, as_json=as_json)
     with Ledger(settings.folders.ledger) as ledger, factory.open_syncer(settings, ledger) as syncer:
+        requests = Requests.load(settings.folders, ledger)
+        sessions, left_out = selection.find_own(requests)
+        run = _SyncRun(selection, sessions, jobs, as_json=as_json)
+        if left_out and not as_json:
+            print(f"{count(left_out, 'session')} left to the environment of their hooks.")
         deadline = time.monotonic() + (_WAIT_S if wait else 0)
         while True:
             try:
