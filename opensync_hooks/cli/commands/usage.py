@@ -40,10 +40,13 @@ def _usage(arguments: argparse.Namespace) -> int:
 
     since, since_day = _since(arguments.since)
     with Store(path) as store:
-        groups, total = usage.group(store.spending(since), arguments.by, since_day)
+        rows = store.spending(since)
+    groups, total = usage.group(rows, arguments.by, since_day)
+    others = 0.0 if since_day else _other_calls(rows)
     if arguments.json:
-        rows = [{arguments.by: name, **sums.as_json()} for name, sums in groups.items()]
-        print(json.dumps({"by": arguments.by, "groups": rows, "total": total.as_json()}, indent=2))
+        sums_by_group = [{arguments.by: name, **sums.as_json()} for name, sums in groups.items()]
+        report = {"by": arguments.by, "groups": sums_by_group, "total": total.as_json()}
+        print(json.dumps(report | {"otherCallsCost": others}, indent=2))
     elif arguments.csv:
         import csv  # noqa: PLC0415
 
@@ -52,7 +55,17 @@ def _usage(arguments: argparse.Namespace) -> int:
         writer.writerows([name, *sums.as_json().values()] for name, sums in groups.items())
     else:
         _print_table(arguments.by, groups, total)
+        if others:
+            text = "compactions, titles and the like, which leave no response"
+            print_line(f"Other calls, by the agents' own count: ${others:,.4f} ({text})")
     return 0
+
+
+def _other_calls(rows: list[sqlite3.Row]) -> float:
+    """Return the USD that agents count beside the calls that left a response, as far as known."""
+    from opensync_hooks.delivery.agent_cost import other_calls  # noqa: PLC0415 - imports the ledger
+
+    return sum(other_calls(*family) or 0 for family in usage.families(rows))
 
 
 def _since(text: str | None) -> tuple[int, str]:

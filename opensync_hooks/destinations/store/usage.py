@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opensync_hooks.model import Json
 
-QUERY = """SELECT source, projectPath, projectName, model, provider, promptTokens, completionTokens,
-    cost, extra, messageSpending, coalesce(lastMessageAt, createdAt) AS lastMessageAt
+QUERY = """SELECT externalId, parentExternalId, source, projectPath, projectName, model, provider,
+    promptTokens, completionTokens, cost, extra, messageSpending,
+    coalesce(lastMessageAt, createdAt) AS lastMessageAt
     FROM session WHERE coalesce(lastMessageAt, createdAt) >= :since"""
 _ROUNDING = 0.000_001
 _ESTIMATE = "estimate"
@@ -157,6 +158,26 @@ def group(
     is_time = by in ("day", "week", "month")
     order = sorted(shown) if is_time else sorted(shown, key=lambda key: -shown[key].cost)
     return {key: shown[key] for key in order}, total
+
+
+def families(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[float, list[float | None]]]:
+    """Yield what an agent itself counts for each session, and what that is to be compared with.
+
+    The second is the cost of the session and of every subagent below it; None for one that has
+    calls without a price. Sessions of agents that state no total are left out.
+    """
+    by_parent: defaultdict[str | None, list[sqlite3.Row]] = defaultdict(list)
+    roots = []
+    for row in rows:
+        by_parent[row["parentExternalId"]].append(row)
+        roots += [row] if "agentCost" in _extra(row) else []
+    for root in roots:
+        family, added = [root], [root]
+        while added:
+            added = [child for row in added for child in by_parent.get(row["externalId"], ())]
+            family += added
+        costs = [None if _extra(row).get("unpriced") else _number(row["cost"]) for row in family]
+        yield _number(_extra(root)["agentCost"]), costs
 
 
 def _extra(row: sqlite3.Row) -> Json:

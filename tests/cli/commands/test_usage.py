@@ -61,6 +61,24 @@ def test_table_ends_with_the_total() -> None:
     assert lines[-1].endswith("$0.10")
 
 
+def test_what_the_agent_counts_beside_the_calls_is_shown_apart(home: Path) -> None:
+    """A recording with a title and a compaction, whose calls are in no line."""
+    name = "03-interactive-title-bash-rename-compact"
+    shutil.copytree(DATA / name, home / ".claude" / "projects" / f"-home-mira-{name}")
+    run("sync")
+    report = json.loads(run("usage", "--json").stdout)
+    stated = max(
+        json.loads(line)["totalCostUSD"]
+        for path in (DATA / name).glob("*.jsonl")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if '"cost-state"' in line
+    )
+    others = report["otherCallsCost"]
+    assert others == pytest.approx(stated - report["total"]["cost"])
+    assert others > 0
+    assert f"by the agents' own count: ${others:,.4f}" in run("usage").stdout
+
+
 @pytest.mark.usefixtures("ours")
 def test_csv_has_a_row_for_each_group() -> None:
     head, *rows = csv.reader(run("usage", "--by", "model", "--csv").stdout.splitlines())

@@ -163,3 +163,19 @@ def test_old_store_has_the_sums_of_its_messages(tmp_path: Path) -> None:
     assert total.cost == pytest.approx(cost)
     assert total.cache_read_tokens == 182_700
     assert set(groups) == {"claude-opus-5-5", "fake-model"}
+
+
+def test_families_compare_the_agents_count_with_the_session_and_all_its_subagents(
+    store: Store,
+) -> None:
+    for key, parent, extra in (
+        ("s1", None, {"agentCost": 5.5}),
+        ("s1:a", "s1", {}),
+        ("s1:b", "s1:a", {"unpriced": ["m"]}),
+        ("s2", None, {"agentCost": 1}),
+        ("s3", None, {}),
+    ):
+        parents = {"parentExternalId": parent} if parent else {}
+        store.put_session({"externalId": key, "cost": 1.25}, {**extra, **parents})
+    families = list(usage.families(store.spending()))
+    assert families == [(5.5, [1.25, 1.25, None]), (1, [1.25])]
