@@ -48,6 +48,8 @@ def facts(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
         ("Tokens", tokens(session)),
         ("From cache", f"{extra['cacheReadTokens']:,}" if extra.get("cacheReadTokens") else ""),
         ("Cost", _cost(session["cost"])),
+        ("By the agent's count", _agent_cost(session)),
+        ("No price for", ", ".join(map(str, extra.get("unpriced") or ()))),
         ("ID", str(session["externalId"])),
     ]
     terms = [(element("dt", term), element("dd", text)) for term, text in rows if text]
@@ -80,6 +82,15 @@ def _duration(milliseconds: float) -> str:
 def _cost(dollars: float) -> str:
     """`$1.20`; empty for zero, which a model without a known price has too."""
     return f"${dollars:,.2f}" if dollars >= 0.01 else f"${dollars:.4f}" if dollars > 0 else ""
+
+
+def _agent_cost(session: Json) -> str:
+    """Return what the agent itself counts, also for calls that left no response."""
+    cost = session["extra"].get("agentCost")
+    text = _cost(cost) if isinstance(cost, int | float) else ""
+    facts = ["with its subagents"] if session.get("subagentCount") else []
+    facts += ["a guess"] if session["extra"].get("agentCostIsGuess") else []
+    return f"{text} ({', '.join(facts)})" if text and facts else text
 
 
 def _summary(session: Json) -> Html:

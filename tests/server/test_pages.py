@@ -330,6 +330,20 @@ def test_entry_shows_the_facts_of_a_session(browser: Browser, store: Store) -> N
     assert "./?project=%2Fwork%2Fapp" in page.links
 
 
+def test_page_of_a_session_has_the_agents_count_and_what_has_no_price(
+    browser: Browser, store: Store
+) -> None:
+    extra = {"agentCost": 1.75, "agentCostIsGuess": True, "unpriced": ["<b>m</b> (fast)"]}
+    key = store.put_session({"externalId": "s", "cost": 1.5, "createdAt": BEGAN}, extra)
+    put(store, "sub", parent="s")
+    shown = browser.read(f"session?id={key}").text
+    assert "$1.75 (with its subagents, a guess)" in shown
+    assert "<b>m</b> (fast)" in shown
+    plain = browser.read(f"session?id={put(store, 'other', cost=1.5)}").text
+    assert "count" not in plain
+    assert "No price" not in plain
+
+
 def test_subagents_are_listed_below_their_parent(browser: Browser, store: Store) -> None:
     parent = put(store, "main")
     children = [put(store, f"sub{n}", n + 1, parent="main", title=f"Helper {n}") for n in range(2)]
