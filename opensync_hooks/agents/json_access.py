@@ -1,6 +1,7 @@
 """Reads JSON that an agent wrote, of any version: a missing or misshapen value reads as absent."""
 
 import json
+import re
 from typing import Any
 
 from opensync_hooks.model import Json
@@ -8,6 +9,9 @@ from opensync_hooks.model import Json
 _MAX_COUNT = 10**12
 _MAX_NUMBER = 10**18
 """JSON may hold integers that no float and no column can hold."""
+_DECODER = json.JSONDecoder()
+_MEMBER = re.compile(r'[\s{,]*"((?:[^"\\]|\\.)*)"\s*:\s*')
+_CUT_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)')
 
 
 def decode(raw: object) -> Any:
@@ -25,6 +29,26 @@ def decode_dict(raw: object) -> Json | None:
     """Return the JSON object in a text or in bytes, or None."""
     value = decode(raw)
     return value if isinstance(value, dict) else None
+
+
+def decode_damaged(raw: bytes, text_key: str) -> Json:
+    """Return the members of an object up to where it is damaged.
+
+    Of a text that is cut, the whole words count if it is the member `text_key`: half of a secret
+    would not be recognized as one.
+    """
+    text = raw.decode("utf-8", "replace")
+    members: Json = {}
+    position = 0
+    while match := _MEMBER.match(text, position):
+        name = match[1]
+        try:
+            members[name], position = _DECODER.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            cut = _CUT_TEXT.match(text, match.end()) if name == text_key else None
+            words = decode(f'"{cut[1].rpartition(" ")[0]}"') if cut else None
+            return {**members, text_key: words} if words else members
+    return members
 
 
 def as_dict(raw: object) -> Json:

@@ -70,3 +70,26 @@ def test_value_of_another_type_is_absent(odd: Any) -> None:
     assert json_access.get_list(value, "nothing") == []
     assert json_access.get_dict(value, "odd", "odd") == {}
     assert json_access.get_dict(value, "deep", "fine") == {"x": "y"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "members"),
+    [
+        (b'{"a": 1, "text": "two words he', {"a": 1, "text": "two words"}),
+        (
+            b'{"a": [1, {"b": 2}], "text": "whole", "c": {"d": "lost',
+            {"a": [1, {"b": 2}], "text": "whole"},
+        ),
+        (b'{"text": "line\\nend \\u00', {"text": "line\nend"}),
+        (b'{"text": "one', {}),
+        (b'{"thinking": {"text": "a thought that is cu', {}),
+        (b'{"other": "words that are cut', {}),
+        (b'{"a": 1} trailing', {"a": 1}),
+        (b'{"a": 1, "b": nonsense, "text": "behind"}', {"a": 1}),
+        (b"[1, 2", {}),
+        (b"", {}),
+        (b"\xff\xfe", {}),
+    ],
+)
+def test_damaged_object_counts_up_to_its_damage(raw: bytes, members: object) -> None:
+    assert json_access.decode_damaged(raw, "text") == members

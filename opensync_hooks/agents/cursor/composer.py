@@ -25,6 +25,7 @@ from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.cursor.state_db import ComposerRows
 from opensync_hooks.agents.json_access import (
     as_dict,
+    decode_damaged,
     get_dict,
     get_dicts,
     get_float,
@@ -84,7 +85,9 @@ class ComposerSteps:
         return Step(ref.bubble_id, bubbles.role(ref.header)) if has_type else None
 
     def bubble(self, ref: BubbleRef) -> Json:
-        return as_dict(self.rows.get(ref.bubble_id)) or self.embedded.get(ref.bubble_id, {})
+        row = self.rows.get(ref.bubble_id)
+        bubble = as_dict(row) or self.embedded.get(ref.bubble_id, {})
+        return decode_damaged(row, "text") if row and not bubble else bubble
 
     def _tool(self, ref: BubbleRef, bubble: Json) -> Json:
         return get_dict(bubble, "toolFormerData") or as_dict(self.tools.get(ref.bubble_id))
@@ -167,7 +170,8 @@ def _listed_refs(
         skipped[Skipped("left out", "order lost")] += 1
         headers = [{"bubbleId": bubble_id} for _, bubble_id in _by_time(rows, rows)]
     seen: set[str] = set()
-    for header in map(as_dict, headers):
+    for listed in headers:
+        header = {"bubbleId": listed} if isinstance(listed, str) else as_dict(listed)
         bubble_id = get_str(header, "bubbleId")
         if bubble_id is None:
             skipped[Skipped("unreadable", "header without a bubble")] += 1
@@ -175,7 +179,14 @@ def _listed_refs(
             seen.add(bubble_id)
             is_missing = not rows.get(bubble_id) and bubble_id not in embedded
             skipped[Skipped("unreadable", "bubble missing")] += is_missing
+            skipped[Skipped("unreadable", "damaged bubble")] += _is_damaged(rows.get(bubble_id))
             yield BubbleRef(bubble_id, header)
+
+
+def _is_damaged(row: bytes | None) -> bool:
+    """Whether a row is not a whole object, without parsing it."""
+    content = (row or b"{}").strip()
+    return not (content.startswith(b"{") and content.endswith(b"}"))
 
 
 def _by_time(rows: Mapping[str, bytes | None], bubble_ids: Iterable[str]) -> list[tuple[int, str]]:

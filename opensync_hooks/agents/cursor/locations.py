@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opensync_hooks.agents import sqlite_snapshot
-from opensync_hooks.agents.cursor import chats, state_db, transcripts
+from opensync_hooks.agents.cursor import chats, session_list, state_db, transcripts
 from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.cursor.state_db import ComposerSummary
 from opensync_hooks.agents.cursor.transcripts import TranscriptFile
@@ -123,7 +123,7 @@ def all_sessions(paths: CursorPaths) -> Iterator[Located]:
     sessions = _index_files(paths)
     for path in paths.databases:
         try:
-            for summary in list(state_db.read_summaries(path)):
+            for summary in list(session_list.read_summaries(path)):
                 if not summary.is_empty:
                     session = _entry(sessions, transcripts.file_name(summary.session_id))
                     session.session_id = summary.session_id
@@ -158,7 +158,7 @@ def _add_window_sessions(
 
 def raise_unreadable(database: Path) -> None:
     """Raise the SourceError that names why this database cannot be read."""
-    list(state_db.read_summaries(database))
+    list(session_list.read_summaries(database))
     if database.parent.name != "globalStorage":  # whose table holds the login
         sqlite_snapshot.read(database, _count_items)
     raise SourceError(f"{database}: could not be read a moment ago.", "It is read again later.")

@@ -33,9 +33,8 @@ from opensync_hooks.agents.sqlite_snapshot import as_parameter
 from opensync_hooks.model import Json
 
 _LOGIN = frozenset({"ItemTable"})
-_PAGE_SIZE = 200
 _MAX_CHILDREN = 1_000
-_PREFIX = "composerData:"
+PREFIX = "composerData:"
 T = TypeVar("T")
 
 
@@ -65,31 +64,19 @@ class ComposerSummary:
 
 def read_rows(path: Path, session_id: str) -> ComposerRows | None:
     """Return everything of the session; None if the database has no document of it."""
-    return _read(path, lambda db: _rows(db, session_id))
+    return read(path, lambda db: _rows(db, session_id))
 
 
 def read_graph(path: Path, session_id: str) -> Graph | None:
     """Return the model's own view; None if the session has none."""
-    return _read(path, lambda db: _graph(db, session_id))
+    return read(path, lambda db: _graph(db, session_id))
 
 
 def read_summary(path: Path, session_id: str) -> ComposerSummary | None:
-    return _read(path, lambda db: _summary(db, session_id))
+    return read(path, lambda db: summary(db, session_id))
 
 
-def read_summaries(path: Path) -> Iterator[ComposerSummary]:
-    """Yield every session, a page at a time: a longer transaction would block the editor."""
-    last_key = _PREFIX
-    while True:
-        after = last_key
-        page = _read(path, lambda db: _page(db, after)) or []  # noqa: B023 - used at once
-        yield from (summary for _, summary in page if summary)
-        if len(page) < _PAGE_SIZE:
-            return
-        last_key = page[-1][0]
-
-
-def _read(path: Path, work: sqlite_snapshot.Query[T | None]) -> T | None:
+def read(path: Path, work: sqlite_snapshot.Query[T | None]) -> T | None:
     """Return what `work` does; None without a file, or without the table, as in early versions."""
 
     def checked(db: sqlite3.Connection) -> T | None:
@@ -138,7 +125,7 @@ def _rows(db: sqlite3.Connection, session_id: str) -> ComposerRows | None:
 
 
 def _graph(db: sqlite3.Connection, session_id: str) -> Graph | None:
-    composer = as_dict(_value(db, _PREFIX + session_id))
+    composer = as_dict(_value(db, PREFIX + session_id))
     root = inline_root(get_str(composer, "conversationState"))
     return load(root, lambda blob_ids: _blobs(db, blob_ids)) if root else None
 
@@ -162,7 +149,7 @@ def _document(db: sqlite3.Connection, session_id: str) -> bytes | None:
     """Return the session's document, or an empty one where only its bubbles are left."""
     damage: sqlite3.DatabaseError | None = None
     try:
-        composer = _value(db, _PREFIX + session_id)
+        composer = _value(db, PREFIX + session_id)
         if composer is not None and decode_dict(composer) is not None:
             return composer
     except sqlite3.DatabaseError as error:
@@ -174,25 +161,7 @@ def _document(db: sqlite3.Connection, session_id: str) -> bytes | None:
     return b"{}" if has_bubbles else None
 
 
-def _page(db: sqlite3.Connection, after: str) -> list[tuple[str, ComposerSummary | None]]:
-    """Return the next keys. The values are read one by one: a damaged page is that of a few."""
-    query = (
-        "SELECT key FROM cursorDiskKV WHERE key > ? AND key < 'composerData;' ORDER BY key LIMIT ?"
-    )
-    keys = [key.decode("utf-8", "replace") for (key,) in db.execute(query, (after, _PAGE_SIZE))]
-    return [(key, _listed(db, key.removeprefix(_PREFIX))) for key in keys]
-
-
-def _listed(db: sqlite3.Connection, session_id: str) -> ComposerSummary | None:
-    try:
-        return _summary(db, session_id) if session_id else None
-    except sqlite3.DatabaseError as error:
-        if not sqlite_snapshot.is_damage(error):
-            raise
-        return ComposerSummary(session_id, "", 0, is_empty=False, is_damaged=True)
-
-
-def _summary(db: sqlite3.Connection, session_id: str) -> ComposerSummary | None:
+def summary(db: sqlite3.Connection, session_id: str) -> ComposerSummary | None:
     composer = _document(db, session_id)
     if composer is None:
         return None
@@ -221,7 +190,7 @@ def _descendants(
         child_id = pending.pop(0)
         if child_id not in seen:
             seen.add(child_id)
-            composer = _value(db, _PREFIX + child_id) or b""
+            composer = _value(db, PREFIX + child_id) or b""
             yield child_id, composer
             pending += child_ids(as_dict(composer))
 

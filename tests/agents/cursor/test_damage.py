@@ -184,3 +184,59 @@ def test_no_thread_drops_the_locks_of_another(home: Path) -> None:
         thread.join(10)
     assert overlaps == [False]
     assert finished.is_set()
+
+
+@pytest.mark.parametrize(
+    "end", [b'{"_v":3,"type":2,"text":"the words before a ha', b'["the words"]', b"x"]
+)
+def test_damaged_bubble_arrives_as_far_as_it_can_be_read_and_is_named(
+    editor: Editor, source: CursorSource, end: bytes
+) -> None:
+    draft = editor.draft()
+    draft.add_prompt("prompt")
+    bubble_id = draft.add_answer("answer")
+    draft.add_answer("next")
+    draft.save()
+    editor.put(draft.key(bubble_id), end)
+    session = only(source, "s1")
+    answer = "the words before a\n\nnext" if b"before" in end else "next"
+    assert dialogue(session) == [("user", "prompt"), ("assistant", answer)]
+    (skipped,) = session.skipped
+    assert (skipped.name, skipped.is_loss) == ("damaged bubble", True)
+
+
+def test_thought_of_a_damaged_bubble_does_not_become_an_answer(
+    editor: Editor, source: CursorSource
+) -> None:
+    draft = editor.draft()
+    draft.add_prompt("prompt")
+    bubble_id = draft.add_answer("answer")
+    draft.save()
+    editor.put(draft.key(bubble_id), b'{"type":2,"thinking":{"text":"a private thought that is c')
+    session = only(source, "s1")
+    assert dialogue(session) == [("user", "prompt")]
+
+
+def test_sessions_of_which_only_bubbles_are_left_are_listed(
+    editor: Editor, source: CursorSource
+) -> None:
+    for name in ("a1", "b2", "c3:d", "e\nf"):
+        draft = editor.draft(name)
+        draft.add_prompt(f"prompt of {name}")
+        draft.add_answer("answer")
+        draft.save()
+    for name in ("b2", "e\nf"):
+        editor.db.execute("DELETE FROM cursorDiskKV WHERE key = ?", (f"composerData:{name}",))
+    located = {located.session_id: located for located in source.sessions()}
+    assert {"a1", "b2", "c3:d", "e\nf"} == {*located}
+    (session,) = source.read(located["b2"])
+    assert dialogue(session) == [("user", "prompt of b2"), ("assistant", "answer")]
+
+
+def test_headers_that_are_mere_ids_give_the_order(editor: Editor, source: CursorSource) -> None:
+    draft = editor.draft()
+    ids = [draft.add_prompt("prompt"), draft.add_answer("answer")]
+    draft.save(fullConversationHeadersOnly=ids)
+    session = only(source, "s1")
+    assert dialogue(session) == [("user", "prompt"), ("assistant", "answer")]
+    assert not any(message.undone for message in session.messages)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.agents import sqlite_snapshot
-from opensync_hooks.agents.cursor import state_db
+from opensync_hooks.agents.cursor import session_list, state_db
 from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
@@ -39,10 +39,11 @@ def test_every_statement_uses_the_index(editor: Editor) -> None:
 
     def work(db: sqlite3.Connection) -> None:
         db.set_trace_callback(statements.append)
-        state_db._summary(db, "s1")
+        state_db.summary(db, "s1")
         for read in (state_db._rows, state_db._graph):
             read(db, "s1")
-        state_db._page(db, "composerData:")
+        session_list._page(db, "composerData:")
+        session_list._bubble_owners(db, "")
         db.set_trace_callback(None)
         for statement in {query for query in statements if "sqlite_master" not in query}:
             rows = db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
