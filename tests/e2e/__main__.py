@@ -28,7 +28,7 @@ def main() -> int:
     if importlib.util.find_spec("pytest") is None:
         make_environment()
         os.execv(PYTHON, [str(PYTHON), "-m", "tests.e2e", *sys.argv[1:]])  # noqa: S606
-    with tempfile.TemporaryDirectory(prefix="opensync-hooks-canary-") as folder:
+    with tempfile.TemporaryDirectory(prefix="newest-agents-") as folder:
         return _play(Path(folder))
 
 

@@ -155,10 +155,14 @@ def _names_in_line(line: dict[str, Any]) -> Iterator[Name]:
     message = line.get("message", {})
     yield from (("message field", field) for field in message)
     yield from (("usage field", field) for field in message.get("usage") or ())
-    content = message.get("content")
+    yield from _names_in_content(message.get("content"))
+
+
+def _names_in_content(content: object) -> Iterator[Name]:
     for block in content if isinstance(content, list) else ():
         yield "block type", block["type"]
         yield from (("block field", field) for field in block)
+        yield from _names_in_content(block.get("content"))  # of a tool's result
 
 
 def opencode_names(folder: Path) -> Counter[Name]:
