@@ -178,10 +178,16 @@ class Developer(User):
             process.terminate()
             process.communicate(timeout=30)
 
+    @property
+    def database(self) -> Path:
+        return self.home / ".local" / "share" / "opencode" / "opencode.db"
+
     def sql(self, query: str) -> list[tuple[Any, ...]]:
-        path = self.home / ".local" / "share" / "opencode" / "opencode.db"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
             return db.execute(query).fetchall()
+
+    def ids(self) -> list[tuple[str]]:
+        return self.sql("SELECT id FROM session")
 
     def stored(self) -> dict[str, dict[str, Any]]:
         with Store(self.ours / "store.db") as store:
@@ -455,6 +461,55 @@ def test_killed_run_is_found_by_sync(user: Developer) -> None:
     user.settle()
     (session,) = user.stored().values()
     assert "now stall" in session["messages"][0]["textContent"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_run_that_was_ended_arrives_as_far_as_it_came(user: Developer, how: signal.Signals) -> None:
+    process = user.start("run", "now stall")
+    _soon(user, lambda: user.sql("SELECT * FROM part"), path=user.database)
+    time.sleep(1)
+    process.send_signal(how)
+    process.communicate(timeout=120)
+    (session,) = check(user).values()
+    assert "now stall" in session["messages"][0]["textContent"]
+
+
+def test_three_runs_at_once_and_one_with_a_database_of_its_own(user: Developer) -> None:
+    processes = [user.start("run", f"please {cue}") for cue in ("greet", "work", "delegate")]
+    for process in processes:
+        process.communicate(timeout=300)
+    assert len(check(user)) == 5, "three sessions, and two subagents of one of them"
+    user.environ["OPENCODE_DB"] = str(user.database.with_name("opencode-work.db"))
+    user.run("please greet")
+    (other,) = _soon(user, lambda: user.stored().keys() - {row[0] for row in user.ids()})
+    assert _soon(user, lambda: ("assistant", GREETING) in _texts(user, other))
+
+
+def test_undo_at_once_in_the_tui_is_marked(user: Developer) -> None:
+    screen = open_screen(user)
+    screen.type("please greet")
+    screen.wait("Good day")
+    screen.pause(1)
+    screen.type("/undo")
+    screen.pause(2)
+    ((session_id,),) = user.ids()
+    texts = _soon(user, lambda: _undone(user, session_id))
+    os.kill(screen.pid, signal.SIGHUP)
+    screen.end()
+    assert texts == ["[undone] please greet", f"[undone] {GREETING}"]
+
+
+def test_client_that_is_attached_to_a_server_is_delivered(user: Developer) -> None:
+    process = user.start("serve", "--port", "0")
+    assert process.stdout
+    url = next(line.split()[-1] for line in process.stdout if "listening" in line)
+    try:
+        assert "Good day" in user.run("--attach", url, "please greet")
+        (session,) = check(user).values()
+        assert [message["role"] for message in session["messages"]] == ["user", "assistant"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
 
 
 def test_session_synced_by_hand_is_reported(user: Developer) -> None:
