@@ -6,6 +6,7 @@ The responses are the real server's: 500 for a refused body, 200 for a batch tha
 
 import hmac
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -213,7 +214,20 @@ def _select(row: Json, names: tuple[str, ...]) -> Json:
 
 
 def _json(value: Json, status: int = HTTPStatus.OK) -> Response:
-    return Response(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_with_nulls(value))
+    return Response(status, text.encode(), {"Content-Type": "application/json"})
+
+
+def _with_nulls(value: Any) -> Any:
+    """Replace infinite sums by null, as JavaScript does: JSON has no such number."""
+    if isinstance(value, dict):
+        return {name: _with_nulls(element) for name, element in value.items()}
+    if isinstance(value, list):
+        return [_with_nulls(element) for element in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _error(status: int, text: str) -> Response:

@@ -1,0 +1,89 @@
+"""The OpenAPI file describes the routes as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from opensync_hooks.config.credentials import new_key
+from opensync_hooks.destinations.store import reader, validation
+from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.model import Json
+from opensync_hooks.server.routes import ROUTES, Request, respond
+
+API: Json = json.loads(files("opensync_hooks.server").joinpath("openapi.json").read_text())
+SCHEMAS: Json = API["components"]["schemas"]
+KEY = new_key()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "store.db") as opened:
+        yield opened
+
+
+def test_every_route_is_described_and_no_other() -> None:
+    described = {
+        (method.upper(), path) for path, methods in API["paths"].items() for method in methods
+    }
+    assert described == set(ROUTES)
+
+
+def test_fields_of_bodies_are_those_that_are_validated() -> None:
+    assert set(SCHEMAS["Session"]["properties"]) == set(validation._SESSION.names)
+    assert set(SCHEMAS["Message"]["properties"]) == set(validation._MESSAGE.names)
+    assert set(SCHEMAS["BatchSession"]["properties"]) == set(validation._BATCH_SESSION.names)
+    assert set(SCHEMAS["BatchMessage"]["properties"]) == set(validation._BATCH_MESSAGE.names)
+    assert SCHEMAS["Message"]["properties"]["role"]["enum"] == list(validation._ROLES)
+    assert SCHEMAS["Message"]["required"] == [*validation._MESSAGE.required]
+
+
+def test_fields_of_answers_are_those_that_are_sent() -> None:
+    assert set(SCHEMAS["StoredSession"]["properties"]) == set(reader.SESSION_FIELDS)
+    assert set(SCHEMAS["StoredMessage"]["properties"]) == set(reader.MESSAGE_FIELDS)
+
+
+BODIES: list[tuple[str, str, bytes]] = [
+    ("POST", "/sync/session", b'{"externalId": "s", "title": "T", "cost": 0.5}'),
+    ("POST", "/sync/session", b"{}"),
+    ("POST", "/sync/session", b"["),
+    ("POST", "/sync/message", b'{"sessionExternalId": "s", "externalId": "m", "role": "user"}'),
+    ("POST", "/sync/message", b'{"role": 5}'),
+    ("POST", "/sync/batch", b'{"sessions": [{"externalId": "b"}], "messages": [1]}'),
+    ("POST", "/sync/batch", b"null"),
+    ("GET", "/sync/sessions/list", b""),
+    ("GET", "/api/sessions", b""),
+    ("GET", "/api/sessions/get", b""),
+    ("GET", "/api/stats", b""),
+    ("GET", "/health", b""),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), BODIES)
+def test_answers_have_a_described_status_and_its_fields(
+    store: Store, method: str, path: str, body: bytes
+) -> None:
+    store.put_session({"externalId": "s"}, {})
+    request = Request(method, path, {}, f"Bearer {KEY}", body)
+    response = respond(store, KEY, request)
+    described = API["paths"][path][method.lower()]["responses"][str(int(response.status))]
+    schema = described["content"]["application/json"]["schema"]
+    schema = SCHEMAS[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    answer = json.loads(response.body)
+    assert set(schema["required"]) <= set(answer)
+    assert set(answer) <= set(schema["properties"])
+
+
+def test_sum_too_large_for_a_number_is_null_as_in_javascript(store: Store) -> None:
+    for key in ("a", "b"):
+        body = {"externalId": key, "cost": 1.7e308, "promptTokens": 1.7e308}
+        store.put_session({**body, "completionTokens": 1.7e308, "durationMs": -1.7e308}, {})
+    for path in ("/api/stats", "/api/sessions"):
+        response = respond(store, KEY, Request("GET", path, {}, f"Bearer {KEY}"))
+        assert b"Infinity" not in response.body
+        answer = json.loads(response.body)
+    assert [session["totalTokens"] for session in answer["sessions"]] == [None, None]
