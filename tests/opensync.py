@@ -31,7 +31,17 @@ MESSAGE_WINDOW_MS = 5_000
 SESSION_WINDOW_MS = 10_000
 SEARCH_TEXT_UNITS = 10_000
 MAX_REPLACED_PARTS = 4_092
+MAX_READ_BYTES = 16 << 20
+"""Of all rows that one query reads; at a row of a session, its search text comes on top."""
+ROW_BYTES = 520
 SPLIT_EMOJI = "Received invalid json: lone leading surrogate in hex escape at line 1 column 10035"
+
+
+class ReadLimitError(RejectedError):
+    """One query of the real server would read too much."""
+
+    def __init__(self) -> None:
+        super().__init__("Read too much data in a single function execution (limit: 16 MiB)")
 
 
 class FakeClock:
@@ -54,6 +64,16 @@ class RealStore(Store):
         super().__init__(path, now=clock)
         self.search_text: defaultdict[str, str] = defaultdict(str)
         """By a session's externalId: what the real server's full-text search covers."""
+        self.max_read_bytes = MAX_READ_BYTES
+
+    def stats(self) -> Json:
+        """Read every row of the account, as the dashboard's lists do too."""
+        rows = self.sessions(1 << 30)
+        texts = (self.search_text[str(row["externalId"])] for row in rows)
+        size = sum(map(ROW_BYTES.__add__, (len(text.encode()) for text in texts)))
+        if size > self.max_read_bytes:
+            raise ReadLimitError
+        return super().stats()
 
     def put_message(self, body: Json, extra: Json, *, replaces: bool) -> str:
         with self._rolled_back_by_split_emoji():

@@ -18,7 +18,7 @@ _MODULES = {"uninstall": "install", "logout": "login", "prune": "forget"}
 """The commands that another command's module defines."""
 COMMANDS = (
     *("install", "status", "sync", "search", "usage", "queue", "verify", "doctor"),
-    *("login", "logout", "push", "config", "prices", "serve"),
+    *("login", "logout", "push", "slim", "config", "prices", "serve"),
     *("export", "resume", "forget", "prune", "completion"),
     *("uninstall", "version"),
 )

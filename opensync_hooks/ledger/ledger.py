@@ -85,6 +85,7 @@ _SCHEMA = Schema(
                 agent TEXT, session TEXT, environment TEXT,
                 PRIMARY KEY (agent, session, environment)) WITHOUT ROWID""",
         ),
+        ("ALTER TABLE session ADD COLUMN slimmed_at INTEGER",),
         (  # the session that started a subagent; empty for all others
             "ALTER TABLE session ADD COLUMN parent TEXT",
             "UPDATE session SET parent = substr(id, 1, instr(id, ':') - 1) WHERE instr(id, ':')",

@@ -100,6 +100,10 @@ class SessionRecord:
             others=others.to_text(),
         )
 
+    def set_slimmed(self) -> None:
+        """Remember that the search text of the session was cut short."""
+        self._update_session(slimmed_at=clock.now())
+
     def set_totals(self, totals: Totals, others: Totals) -> None:
         """Remember what is stored, and which part of it others contributed."""
         self._update_session(totals=totals.to_text(), others=others.to_text())
@@ -140,7 +144,7 @@ class SessionRecord:
         """
         columns: dict[str, object] = {"head": content_hash, "title": title}
         columns |= {"end_reason": end_reason, "unpriced": "\n".join(unpriced)}
-        columns["confirmed_at"] = clock.now()
+        columns |= {"confirmed_at": clock.now(), "slimmed_at": None}
         with self.ledger.transaction() as execute:
             self._upsert_session(execute, columns)
             execute(f"DELETE FROM stated_free {WHERE_MESSAGES}", *self.key)  # noqa: S608

@@ -121,6 +121,16 @@ def deleted_sessions(ledger: Ledger, destination: str) -> list[DeficientSession]
     return [DeficientSession(agent, name, SyncState(removed)) for agent, name, removed in rows]
 
 
+def stored_sessions(ledger: Ledger, destination: str) -> list[tuple[str, str, bool]]:
+    """Return agent and id of each session there, the oldest first, and whether it was slimmed."""
+    query = (
+        "SELECT agent, id, slimmed_at IS NOT NULL FROM session"
+        " WHERE destination = ? AND remote_id IS NOT NULL"
+        " ORDER BY coalesce(confirmed_at, synced_at, 0), id"
+    )
+    return [(agent, name, bool(slim)) for agent, name, slim in ledger.rows(query, destination)]
+
+
 def quarantined_messages(ledger: Ledger, destination: str) -> Iterator[QuarantinedMessage]:
     query = (
         "SELECT agent, session, id, reason FROM message"

@@ -1,15 +1,21 @@
 """Checks of the connection: destination, clock, proxy, certificates."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import factory
-from opensync_hooks.errors import OpenSyncError
+from opensync_hooks.errors import OpenSyncError, RejectedError, ServerFailureError
 from opensync_hooks.system.clock import now
+
+if TYPE_CHECKING:
+    from opensync_hooks.destinations.opensync.client import OpenSyncClient
 
 _WARN_FROM_MS = 5_000
 """The server tells two versions of a message apart by 5 s, so a larger offset can mix them up."""
@@ -32,6 +38,17 @@ def destination(config: Config) -> Iterator[Finding]:
     yield ok("destination", f"{config.url} responds and accepts the key")
     with OpenSyncClient(config.url, config.api_key or "") as client:
         yield clock(client.server_time() - now())
+        yield _dashboard(client)
+
+
+def _dashboard(client: OpenSyncClient) -> Finding:
+    """Check that OpenSync can still add up the account, as its pages do."""
+    try:
+        number = client.stats().get("sessionCount")
+    except (RejectedError, ServerFailureError):
+        fact = "OpenSync can no longer list the account: its sessions have more than 16 MiB."
+        return failed("dashboard", fact, "Shorten their search texts: `opensync-hooks slim`.")
+    return ok("dashboard", f"OpenSync lists {number} sessions of the account")
 
 
 def clock(offset_ms: int) -> Finding:

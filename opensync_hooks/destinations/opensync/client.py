@@ -89,6 +89,10 @@ class OpenSyncClient:
     def fetch(self, external_id: str, remote_id: str | None) -> Json | None:
         return fetch_session(self._transport, external_id, remote_id)
 
+    def stats(self) -> Json:
+        """Return the totals of the account; the server reads all of its sessions for them."""
+        return self._transport.call("GET", "/api/stats")
+
     def server_time(self) -> int:
         """Return the server's clock in ms; asks the server once and then counts on."""
         if self._server_ahead_ms is None:
