@@ -23,7 +23,7 @@ _API_KEY = re.compile(r"osk_[\w-]+")
 def read(path: Path) -> dict[str, Any]:
     """Return the document, empty if there is no file. Raises NotConfiguredError if unusable."""
     try:
-        with open_regular_file(path) as file:
+        with open_regular_file(_target(path)) as file:
             _check_private(path, os.fstat(file.fileno()))
             return tomllib.load(file)
     except FileNotFoundError:
@@ -50,7 +50,7 @@ def is_empty(path: Path) -> bool:
 
 def change(folders: Folders, edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Apply `edit` to the document in the file and return it. Raises NotConfiguredError."""
-    path = folders.settings
+    path = _target(folders.settings)
     with FileLock(ensure_private_folder(folders.locks) / "config.lock", mode=0o600):
         # A killed process may have left its temporary file, and the key may be in it.
         for leftover in path.parent.glob(f".{path.name}.????????"):
@@ -59,7 +59,7 @@ def change(folders: Folders, edit: Callable[[dict[str, Any]], object]) -> dict[s
         before = copy.deepcopy(document)
         edit(document)
         if document != before:
-            ensure_private_folder(path.parent)
+            ensure_private_folder(folders.settings.parent)
             text = path.read_text("utf-8") if path.exists() else ""
             rewritten = toml_edit.rewrite(text, document)
             if rewritten:
@@ -67,6 +67,18 @@ def change(folders: Folders, edit: Callable[[dict[str, Any]], object]) -> dict[s
             else:
                 path.unlink()  # an empty file would count as one that lost its content
     return document
+
+
+def _target(path: Path) -> Path:
+    """Return the file behind a link of the user's own, as dotfile managers make them.
+
+    Another user's link, and one to nothing, stay links, which are not followed.
+    """
+    try:
+        is_own = path.is_symlink() and (os.name != "posix" or path.lstat().st_uid == os.geteuid())
+        return path.resolve(strict=True) if is_own else path
+    except (OSError, RuntimeError):  # nothing there, or a circle of links
+        return path
 
 
 def _check_private(path: Path, status: os.stat_result) -> None:

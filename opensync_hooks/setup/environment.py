@@ -24,6 +24,8 @@ _UNWANTED = re.compile(
     r"PYTHON.*|__PYVENV_LAUNCHER__|VIRTUAL_ENV|(PIP|UV)_(USER|TARGET|PREFIX|ROOT)|OPENSYNC_API_KEY"
 )
 """Variables that would install the packages elsewhere, and the key, which pip need not know."""
+_SHEBANG = re.compile(rb"""\A(#!(?!/bin/sh)[^\n ]+|#!/bin/sh\n'{3}exec' [^\n]+?)( "\$0"|\n)""")
+"""The interpreter of a script; the shell starts one whose path has blanks or is long."""
 _SHOWN_LINES = 12
 PROOF = "import opensync_hooks.cli.main, opensync_hooks.destinations.opensync.transport"
 """Imports every package that this one depends on."""
@@ -157,11 +159,18 @@ def _build_in(folder: Path, root: Path, environ: Mapping[str, str]) -> None:
             + _last_lines(process),
             "check the network, or set HTTPS_PROXY or PIP_INDEX_URL, and run install.py again",
         )
+    isolate(folder / "bin" / paths.NAME)
     if not works(folder):
         raise OpenSyncError(
             f"{folder}: the new environment does not start. Nothing was changed.",
             "run install.py with another Python of 3.11 or newer",
         )
+
+
+def isolate(script: Path) -> None:
+    """Have a command of the environment ignore PYTHONHOME, PYTHONPATH and the user's packages."""
+    if script.is_file():  # Windows starts it by a program of its own
+        script.write_bytes(_SHEBANG.sub(rb"\1 -I\2", script.read_bytes(), count=1))
 
 
 def run(

@@ -1,5 +1,6 @@
 """Checks of what has not arrived: waiting, paused, quarantined, or failed."""
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,10 +32,15 @@ def waiting(folders: Folders) -> Iterator[Finding]:
         )
         yield warning("queue", fact, _ELSEWHERE)
     spool = Spool(folders.spool) if folders.spool.is_dir() else None
-    damaged = spool.damaged() if spool else []
+    if spool and spool.lock.exists() and not spool.lock.is_file():
+        fact = f"{spool.lock}: not a file, so no worker can start."
+        yield failed("queue", fact, f"Move it away: mv {shlex.quote(str(spool.lock))} /tmp")
+    jobs = spool.jobs() if spool else []
+    is_complete = len(list(folders.spool.glob("*.job"))) == len(jobs)
+    damaged = spool.damaged() if spool and not is_complete else []
     if damaged:
         yield warning("queue", f"{damaged[0]}: damaged.", _SYNC)
-    received = [job.received_at / 1000 for job in spool.jobs()] if spool else []
+    received = [job.received_at / 1000 for job in jobs]
     for path in folders.spool.glob("*.event"):
         with suppress(FileNotFoundError):  # a worker has just taken it
             received.append(path.stat().st_mtime)

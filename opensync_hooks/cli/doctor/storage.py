@@ -46,7 +46,8 @@ def permissions(folders: Folders) -> Iterator[Finding]:
         cure = f"sudo chown -R {os.getuid()} {shlex.quote(str(foreign[0]))}"
         yield failed("permissions", fact, cure)
     if readable:
-        tops = [path for path in readable if not any(up in readable for up in path.parents)]
+        listed = set(readable)
+        tops = [path for path in readable if listed.isdisjoint(path.parents)]
         quoted = " ".join(shlex.quote(str(path)) for path in tops[:4])
         fact = f"{_first(readable)}: other users can read it."
         yield failed("permissions", fact, f"chmod -R go= {quoted}")

@@ -72,6 +72,11 @@ def hook(agent: Registration, python: str = sys.executable) -> str:
     return hook_command(Path(python), ROOT / "hooks" / agent.script)
 
 
+def test_folder_in_place_of_the_workers_lock_is_named(ours: Path) -> None:
+    (ours / "spool" / "worker.lock").mkdir(parents=True)
+    assert "worker.lock: not a file, so no worker can start" in run("doctor").stdout
+
+
 def test_new_machine_passes_every_check_and_nothing_is_created(ours: Path, home: Path) -> None:
     ran = run("doctor")
     assert (ran.returncode, ran.stderr) == (0, "")
