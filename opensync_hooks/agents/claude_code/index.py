@@ -47,7 +47,8 @@ class TranscriptIndex:
     def title(self) -> str:
         summaries = (text for leaf, text in self._summaries.items() if leaf in self.main)
         summary = next(summaries, None)
-        return self.custom_title or self.ai_title or summary or self.main.first_prompt
+        prompt = self.main.first_prompt or self.main.first_queued
+        return self.custom_title or self.ai_title or summary or prompt
 
     def _note_bookkeeping(self, span: Span, line: Json) -> None:
         match line.get("type"):

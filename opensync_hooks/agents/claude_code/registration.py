@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from opensync_hooks.agents.claude_code import DESCRIPTION
+from opensync_hooks.agents.claude_code.config_folders import config_folders
 from opensync_hooks.agents.json_access import decode, get
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
 from opensync_hooks.agents.settings_files.hooks_json import Handler, HooksFile, LocatedHandler
@@ -27,7 +28,8 @@ class ClaudeCodeRegistration(HooksFile):
     _prunable: ClassVar = ((4, 3), (2, 2), (1, 1))
 
     def settings_path(self, env: paths.Lookup) -> Path:
-        return Path(env("CLAUDE_CONFIG_DIR") or paths.home(env) + "/.claude") / "settings.json"
+        """Return the settings in the first of several folders: each has its own."""
+        return config_folders(env("CLAUDE_CONFIG_DIR"), paths.home(env))[0] / "settings.json"
 
     def retention_days(self, env: paths.Lookup) -> int:
         """Return `cleanupPeriodDays`, or the value that Claude Code takes without it."""

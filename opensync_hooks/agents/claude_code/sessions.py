@@ -54,7 +54,7 @@ class _Transcript:
             project_path=project_path(folder, self.index.worktrees),
             model=thread.model,
             provider="anthropic" if (thread.model or "").startswith("claude") else None,
-            created_at=thread.created_at,
+            created_at=thread.began_at,
             updated_at=thread.updated_at,
             duration_ms=sum(duration(message) or 0 for message in indexed),
             git_branch=thread.git_branch if thread.git_branch != "HEAD" else None,

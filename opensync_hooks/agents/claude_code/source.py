@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines, sessions
+from opensync_hooks.agents.claude_code.config_folders import config_folders
 from opensync_hooks.agents.claude_code.content import text_of
 from opensync_hooks.agents.claude_code.session_files import (
     TranscriptSet,
@@ -31,9 +32,9 @@ _TAIL_BYTES = 4 << 20
 class ClaudeCodeSource:
     agent = DESCRIPTION.name
 
-    def __init__(self, config: Path) -> None:
-        self._projects = config / "projects"
-        self._real_projects = os.path.realpath(self._projects)
+    def __init__(self, *configs: Path) -> None:
+        self._projects = [config / "projects" for config in configs]
+        self._real_projects = {os.path.realpath(projects) for projects in self._projects}
 
     def parse_event(self, payload: Json) -> HookEvent | None:
         session_id = get_str(payload, "session_id")
@@ -67,7 +68,7 @@ class ClaudeCodeSource:
 
     def sessions(self) -> Iterable[Located]:
         folders_of: dict[str, list[Path]] = {}
-        for folder in project_folders(self._projects):
+        for folder in self._project_folders():
             for session_id in filter(_SESSION_ID.fullmatch, dict.fromkeys(session_ids(folder))):
                 folders_of.setdefault(session_id, []).append(folder)
         files = (find_files(session_id, folders) for session_id, folders in folders_of.items())
@@ -95,12 +96,15 @@ class ClaudeCodeSource:
         """Return a session's files in all projects; only those beside `path` if it is elsewhere."""
         if path and not self._is_in_project(path):
             return find_files(session_id, (path.parent,))
-        return find_files(session_id, project_folders(self._projects))
+        return find_files(session_id, self._project_folders())
+
+    def _project_folders(self) -> list[Path]:
+        return [folder for projects in self._projects for folder in project_folders(projects)]
 
     def _is_in_project(self, path: Path) -> bool:
         """Whether the file is in a project's folder, which may be a link."""
         folders = path.parent.parent, Path(os.path.realpath(path.parent)).parent
-        return any(os.path.realpath(folder) == self._real_projects for folder in folders)
+        return any(os.path.realpath(folder) in self._real_projects for folder in folders)
 
 
 def _ends_with(path: Path, digest: str) -> bool:
@@ -117,4 +121,4 @@ def _ends_with(path: Path, digest: str) -> bool:
 def open_source(
     environ: Mapping[str, str], home: str, _hook_facts: HookFactsLookup = lambda _: HookFacts()
 ) -> ClaudeCodeSource:
-    return ClaudeCodeSource(Path(environ.get("CLAUDE_CONFIG_DIR") or home + "/.claude"))
+    return ClaudeCodeSource(*config_folders(environ.get("CLAUDE_CONFIG_DIR"), home))

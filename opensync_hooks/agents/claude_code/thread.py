@@ -66,6 +66,8 @@ class Thread:
     updated_at: int | None = None
     agent_totals: list[AgentTotal] = field(default_factory=list)
     _last_charge_id: str = ""
+    _queued_texts: dict[str, str] = field(default_factory=dict)
+    """Of the prompts that were read from the queue, by the ids of their messages."""
     _queue: PromptQueue = field(default_factory=PromptQueue)
     _responses: Responses = field(default_factory=Responses)
     _open_command: tuple[IndexedMessage, str] | None = None
@@ -75,6 +77,18 @@ class Thread:
 
     def __contains__(self, uuid: str | None) -> bool:
         return uuid in self._node_by_uuid
+
+    @property
+    def first_queued(self) -> str:
+        """The first prompt that only the queue has."""
+        texts = (text for id_, text in self._queued_texts.items() if id_ in self.messages)
+        return next(texts, "")
+
+    @property
+    def began_at(self) -> int | None:
+        """When the first line was written; in a thread of the queue alone, the first prompt."""
+        times = (message.created_at for message in self.messages.values())
+        return self.created_at or min(filter(None, times), default=None)
 
     def add(self, span: Span, line: Json, line_type: LineType) -> None:
         if line["uuid"] in self:  # another copy, or a line that was repeated by an older version
@@ -101,6 +115,7 @@ class Thread:
             prompt = self._queue.enqueue(line)
             if not is_injected(line, prompt.text) and prompt.id not in self.messages:
                 self._message(prompt.id, "queued").add(span, line_types.timestamp(line))
+                self._queued_texts[prompt.id] = prompt.text[:_TITLE_SAMPLE]
         for prompt in self._queue.apply(line):
             self.messages.pop(prompt.id, None)
 

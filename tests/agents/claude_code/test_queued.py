@@ -165,6 +165,13 @@ def test_prompt_whose_line_comes_before_it_leaves_the_queue_is_one(busy: Transcr
     assert prompts(busy) == ["bake bread", "with rye"]
 
 
+def test_session_of_the_queue_alone_has_a_title_and_a_beginning(writer: TranscriptWriter) -> None:
+    queue(writer, "enqueue", "bake bread", second=7)
+    queue(writer, "enqueue", "with rye", second=9)
+    (session,) = read(writer.path)
+    assert (session.title, session.created_at) == ("bake bread", 1767225607000)
+
+
 def test_copies_of_a_transcript_have_one_queue(busy: TranscriptWriter) -> None:
     for second, prompt in ((1, "with rye"), (2, "and salt")):
         queue(busy, "enqueue", prompt, second=second)

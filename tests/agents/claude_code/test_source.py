@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.claude_code import line_types
-from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource, open_source
 from opensync_hooks.model import Trigger
 from tests.transcripts import TranscriptWriter, text
 
@@ -127,3 +127,16 @@ def test_session_end_waits_for_nothing(claude: ClaudeCodeSource) -> None:
 def test_digest_ignores_surrounding_whitespace_only() -> None:
     assert line_types.digest(" a b\n") == line_types.digest("a b")
     assert line_types.digest("a b") != line_types.digest("ab")
+
+
+def test_sessions_of_several_folders_are_found(tmp_path: Path) -> None:
+    for name in ("private", "work", "a, b"):
+        TranscriptWriter(tmp_path / name / "projects" / "-x" / f"{name[:1]}1.jsonl").turn(1)
+    several = f"{tmp_path}/private, {tmp_path}/work"
+    source = open_source({"CLAUDE_CONFIG_DIR": several}, "/nowhere")
+    assert {located.session_id for located in source.sessions()} == {"p1", "w1"}
+    located = source.find("w1")
+    assert located
+    assert [session.id for session in source.read(located)] == ["w1"]
+    with_comma = open_source({"CLAUDE_CONFIG_DIR": f"{tmp_path}/a, b"}, "/nowhere")
+    assert [located.session_id for located in with_comma.sessions()] == ["a1"]
