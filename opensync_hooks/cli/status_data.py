@@ -97,6 +97,8 @@ class Status:
     """The size of the embedded store, also after a login; 0 if there is none."""
     waiting: int
     quarantined: tuple[QueueItem, ...]
+    apart: tuple[QueueItem, ...]
+    """Sessions that the server fails on while it takes others; each is retried on its own."""
     cooldown: Cooldown | None
     """Why hooks do not contact the destination at the moment."""
     lost: Mapping[str, int]
@@ -148,6 +150,7 @@ class Status:
             | deficient
             | {
                 "parked": len(self.quarantined),
+                "apart": [item.as_json() for item in self.apart],
                 "set_aside": [item.as_json() for item in self.quarantined],
                 "rest": self.cooldown.as_json() if self.cooldown else None,
                 "agents": [agent.as_json() for agent in self.agents],
@@ -190,6 +193,9 @@ def gather() -> Status:
         store_bytes=_size(config.folders.store),
         waiting=spool.waiting(),
         quarantined=quarantined,
+        apart=tuple(
+            QueueItem.from_job("waiting", job) for job in spool.jobs() if job.failure == "unclear"
+        ),
         cooldown=cooldown,
         lost=lost,
         unknown=dict(unknown),

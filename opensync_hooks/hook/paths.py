@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     """Reads one environment variable."""
 
 NAME = "opensync-hooks"
+LEAVE = "leave"
+"""A file in a queue that asks the worker to end as soon as it would only wait."""
 OVERRIDES = (
     "OPENSYNC_URL",
     "OPENSYNC_API_KEY",

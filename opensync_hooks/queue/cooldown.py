@@ -90,14 +90,29 @@ def next_cooldown(
     if previous and (previous.login_hash != login_hash or previous.since > now):
         previous = None
     tries = previous.tries + 1 if previous else 1
-    waits = {"certificate": (HOUR,), "unreachable": WAITS}.get(cause, _DAILY)
-    until = now + wait(waits, tries, jitter)
+    if cause == "unreachable":
+        until = now + _unreachable_wait(tries, jitter)
+    else:
+        until = now + wait((HOUR,) if cause == "certificate" else _DAILY, tries, jitter)
     if isinstance(error, UnreachableError) and error.retry_after:
         requested = min(error.retry_after * SECOND, HOUR) * (1 + JITTER_SHARE * jitter)
         until = max(until, now + round(requested))
     return Cooldown(
         cause, str(error), previous.since if previous else now, until, tries, login_hash
     )
+
+
+def _unreachable_wait(tries: int, jitter: float) -> int:
+    """Return the wait after that failure in a row, in milliseconds.
+
+    All machines of a fleet fail with the same outage. Each has its first wait of an hour at another
+    time within that hour, and from then on they ask evenly.
+    """
+    if tries == len(WAITS):
+        return round(WAITS[-1] * (0.1 + 1.1 * jitter))
+    if tries < len(WAITS):
+        return round(WAITS[tries - 1] * (0.5 + jitter))
+    return wait(WAITS, tries, jitter)
 
 
 def needs_user(error: OpenSyncError) -> bool:

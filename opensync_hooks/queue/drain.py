@@ -19,16 +19,19 @@ from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import (
     BusyError,
+    DiskError,
     OpenSyncError,
     RejectedError,
     ServerFailureError,
     SourceError,
     TimeLimitError,
+    UnreachableError,
     as_opensync_error,
 )
 from opensync_hooks.ledger import catch_up
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
+from opensync_hooks.ledger.summary import summarize
 from opensync_hooks.queue import environments
 from opensync_hooks.queue.backoff import (
     MAX_CATCH_UP_CRASHES,
@@ -112,7 +115,7 @@ class Drain:
             if job.is_catch_up and isinstance(error, TimeLimitError):
                 self._retry_later(started, "late", str(error))
                 return None  # it has made room for a session that a hook asked for
-            return self._handle_failure(started, error)
+            return self._handle_failure(started, error, current.attempts.started_at)
         self._unclear_in_a_row = 0
         if started.is_catch_up and outcome and outcome.sent:
             trigger, account = job.trigger, syncer.account()
@@ -130,8 +133,12 @@ class Drain:
             backups.delete(job.trigger.agent, job.trigger.session_id)
         return outcome
 
-    def _handle_failure(self, job: Job, error: Exception) -> OpenSyncError:
+    def _handle_failure(self, job: Job, error: Exception, tried_at: int) -> OpenSyncError:
+        """Schedule the next attempt; `tried_at`: when the one before this began, 0 if none did."""
         failure, reported = _failure(error), as_opensync_error(error)
+        is_network = isinstance(error, UnreachableError) and not isinstance(error, DiskError)
+        if failure == "destination" and is_network and self._has_synced_since(tried_at):
+            failure = "unclear"  # a company's filter, say, that takes offence at one message
         if failure:
             self._retry_later(job, failure, str(reported))
         else:
@@ -140,6 +147,13 @@ class Drain:
         if failure == "destination" or self._unclear_in_a_row >= MAX_UNCLEAR_IN_A_ROW:
             raise error
         return reported
+
+    def _has_synced_since(self, tried_at: int) -> bool:
+        """Return whether the server has taken another session since then."""
+        if not tried_at or self._syncer is None:
+            return False
+        last_sync = summarize(self.ledger, self._syncer.account()).last_sync
+        return last_sync is not None and last_sync > tried_at
 
     def _retry_later(self, job: Job, failure: Failure, reason: str) -> None:
         attempts = job.attempts.after(failure, clock.now(), self.jitter())

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from opensync_hooks.hook import paths
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import events
 from opensync_hooks.queue import job as job_file
@@ -36,6 +37,7 @@ if sys.platform != "win32":
     import fcntl
 
 _PROBE_SECONDS = 0.1
+_LEAVE_SECONDS = 60
 _POLL_SECONDS = 0.25
 MAX_WAIT_SECONDS = 5.0
 """The longest sleep: within one tick of a coarse file system clock an event would go unnoticed."""
@@ -70,6 +72,14 @@ class Spool:
             return _is_exclusive(self.lock)
         except FileNotFoundError:
             return False
+
+    def is_asked_to_leave(self) -> bool:
+        """Return whether somebody is about to delete the queue."""
+        try:
+            age = time.time() - (self.folder / paths.LEAVE).stat().st_mtime
+        except OSError:
+            return False
+        return abs(age) < _LEAVE_SECONDS  # whoever asked and was killed asks no more
 
     # ---- events ----
 

@@ -140,7 +140,7 @@ class Worker:
                 idle_since = time.monotonic()
                 continue
             seconds = self._seconds_to_wait(jobs, cooldown, idle_since)
-            if seconds <= 0:
+            if seconds <= 0 or self.spool.is_asked_to_leave():
                 break
             self.spool.wait(mtime, seconds)
         if config:

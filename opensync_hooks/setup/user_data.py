@@ -7,7 +7,7 @@ with names of ours are deleted in it.
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
@@ -47,17 +47,22 @@ def roots(environ: Mapping[str, str]) -> list[Path]:
 
 
 def delete(environ: Mapping[str, str]) -> None:
-    """Delete all of it between two workers.
+    """Delete all of it between two workers; those that only wait are asked to leave.
 
     Raises OpenSyncError if a worker does not end, or if anything could not be deleted.
     """
-    spool = Path(paths.spool(environ.get))
-    refusal = OpenSyncError(
-        f"{spool}: sessions are being delivered at this moment. Nothing of it was deleted.",
-        "run the same command again in a minute",
-    )
-    lock = spool / "worker.lock"  # a running worker would write its files again
-    with process_lock(lock, refusal, TIMEOUT) if lock.exists() else nullcontext():
+    spools = list(filter(Path.is_dir, Path(paths.state(environ.get)).glob("spool*")))
+    with ExitStack() as locks:
+        for spool in spools:
+            refusal = OpenSyncError(
+                f"{spool}: sessions are being delivered at this moment. Nothing of it was deleted.",
+                "run the same command again in a minute",
+            )
+            lock = spool / "worker.lock"  # a running worker would write its files again
+            if lock.exists():
+                locks.callback((spool / paths.LEAVE).unlink, missing_ok=True)
+                (spool / paths.LEAVE).touch(mode=0o600)
+                locks.enter_context(process_lock(lock, refusal, TIMEOUT))
         for folder in _folders(environ):
             if _is_all_ours(folder):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import random
+from collections import Counter
 from pathlib import Path
 
 import hypothesis
@@ -37,16 +39,37 @@ def after(
     return cooldown
 
 
-def test_unreachable_destination_is_asked_after_1_5_15_and_60_minutes_then_hourly() -> None:
+def test_unreachable_destination_is_asked_after_1_5_and_15_minutes_then_hourly() -> None:
+    """The first of the hours is shorter on average, see the next test."""
     cooldown, waits, now = None, [], NOW
     for _ in range(6):
         cooldown = after(UNREACHABLE, cooldown, now)
         assert cooldown.until
         waits.append((cooldown.until - now) // MINUTE)
         now = cooldown.until
-    assert waits == [1, 5, 15, 60, 60, 60]
+    assert waits == [1, 5, 15, 39, 60, 60]
     assert cooldown
     assert (cooldown.cause, cooldown.since, cooldown.tries) == ("unreachable", NOW, 6)
+
+
+@pytest.mark.parametrize("outage", [2 * HOUR, 5 * HOUR], ids=["2 h", "5 h"])
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_thousand_machines_come_back_evenly_after_an_outage(outage: int, seed: int) -> None:
+    """All of them fail within the five minutes in which each has a turn."""
+    dice, minutes = random.Random(seed), Counter[int]()  # noqa: S311 - no secret
+    for _ in range(10_000):
+        now, cooldown = NOW + round(dice.uniform(0, 5 * MINUTE)), None
+        while now < NOW + outage:
+            cooldown = next_cooldown(UNREACHABLE, cooldown, now, LOGIN, dice.random())
+            assert cooldown
+            assert cooldown.until
+            now = cooldown.until
+            if cooldown.tries > 2:  # the worker has left: the next turn's hook starts another
+                now += round(dice.expovariate(1 / (5 * MINUTE)))
+        minutes[(now - NOW - outage) // MINUTE] += 1
+    assert max(minutes) < 130
+    busy = [number for minute, number in minutes.items() if minute <= 72]
+    assert max(busy) <= 2 * sum(busy) / 72
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,32 @@ def test_hooks_deliver_as_soon_as_no_login_page_is_in_between(
     assert online.texts("s1") == TURN
 
 
+def test_session_that_a_filter_refuses_lets_all_others_pass(online: OnlineUser) -> None:
+    """A company's proxy answers one message with a page, whoever sends it and however often."""
+    online.session("bad")
+    online.session("s1")
+    online.event("bad", "s1")
+    online.fault = fails_on(b"msg_bad_1", Fault(Response(403, SIGN_IN)))
+    worker.main(seconds=30)
+    assert online.cooldown(), "it may as well be the network's login page"
+    online.backdate_cooldown(ended=True)
+    online.event("s1")
+    worker.main(seconds=30)
+    assert online.texts("s1") == TURN
+    assert online.cooldown() is None
+    online.session("s2")
+    online.event("s2")
+    worker.main(seconds=30)
+    assert online.texts("s2") == TURN
+    assert online.job().attempts.not_before > clock.now()
+    line = next(line for line in run("status").stdout.splitlines() if "Waiting apart" in line)
+    assert "bad: " in line
+    online.fault = no_fault
+    online.change_attempts(not_before=0)
+    worker.main(seconds=30)
+    assert online.texts("bad") == TURN
+
+
 def test_key_that_a_fault_of_the_server_refused_delivers_the_next_day(online: OnlineUser) -> None:
     online.session("s1")
     online.event("s1")
@@ -153,7 +179,7 @@ def test_each_failure_in_a_row_makes_the_cooldown_longer(online: OnlineUser) -> 
         assert active.until
         waits.append(active.until - clock.now())
         online.backdate_cooldown(ended=True)
-    assert waits[0] < 2 * MINUTE < waits[1] < 7 * MINUTE < waits[2]
+    assert waits[0] < 2 * MINUTE < waits[1] < waits[2]
 
 
 def test_command_that_fails_makes_hooks_wait_no_longer(online: OnlineUser) -> None:

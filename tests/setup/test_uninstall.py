@@ -5,6 +5,9 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +20,12 @@ from opensync_hooks.agents.settings_files import file_change
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.agents.settings_files.registration import Registration
 from opensync_hooks.errors import OpenSyncError, UsageError
+from opensync_hooks.model import Trigger
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.setup import options, uninstall, user_data
+from opensync_hooks.system import clock
+from tests.commandline import ROOT
 
 DATA, STATE = ".local/share/opensync-hooks", ".local/state/opensync-hooks"
 CONFIG = ".config/opensync-hooks"
@@ -152,6 +160,20 @@ def test_purge_waits_for_the_worker_and_deletes_nothing_if_it_does_not_end(
             user.uninstall("--purge", "--yes")
         assert (user.home / DATA / "store.db").exists()
     assert user.uninstall("--purge", "--yes") == 0
+    assert user.files() == set()
+
+
+def test_purge_ends_a_worker_that_only_waits(user: User) -> None:
+    """It may be waiting for a turn that an agent has announced, or for a server to return."""
+    (user.home / CONFIG / "config.toml").unlink()
+    spool = Spool(user.home / STATE / "spool")
+    spool.put(Job(Trigger("cursor", "s1", awaits="turn"), {}, clock.now(), failure="awaited"))
+    wait = "from opensync_hooks.queue import worker; worker.LINGER_SECONDS = 60; worker.main()"
+    process = subprocess.Popen([sys.executable, "-c", wait], cwd=ROOT, env=user.env)
+    while not spool.has_worker():
+        time.sleep(0.05)
+    assert user.uninstall("--purge", "--yes") == 0
+    assert process.wait(60) == 0
     assert user.files() == set()
 
 

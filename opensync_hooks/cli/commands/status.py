@@ -132,6 +132,8 @@ def _catch_up(status: Status) -> Iterator[_Row]:
 def _problems(status: Status) -> Iterator[_Row]:
     if status.cooldown:
         yield "Cooldown", status.cooldown.describe()
+    apart = [f"{_name(item)}: {item.reason}" for item in status.apart]
+    yield from _first_rows("Waiting apart", apart, "opensync-hooks queue list")
     quarantined = [f"{_name(item)}: {item.reason}" for item in status.quarantined]
     yield from _first_rows("Quarantined", quarantined, "opensync-hooks queue list")
     not_understood = [
