@@ -216,7 +216,13 @@ def test_opencodes_folder_is_restored_byte_for_byte(
         once = home.tree()
         assert home.install() == []
         assert home.tree() == once
-        assert set(once) - set(before) == {str(home.path)} or kind == "linked folder"
+        added = {Path(name) for name in set(once) - set(before)} - {home.path}
+        package = home.path.parents[1]  # a placeholder for what OpenCode would fetch at its start
+        placeholder = {package / "package-lock.json"} | {
+            package / "node_modules/@opencode-ai/plugin" / name
+            for name in ("package.json", "index.js")
+        }
+        assert added in (set(), placeholder) or kind == "linked folder"
         home.uninstall()
         assert home.tree() == before
 

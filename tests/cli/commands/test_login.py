@@ -6,6 +6,7 @@ import errno
 import json
 import pty
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -196,12 +197,14 @@ def test_revoked_key_differs_from_an_unknown_one(tmp_path: Path, ours: Path) -> 
 
 
 def test_untrusted_certificate_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = requests.exceptions.SSLError("self-signed certificate")
+    error = requests.exceptions.SSLError()
+    error.__cause__ = ssl.SSLCertVerificationError()
+    error.__cause__.verify_message, error.__cause__.verify_code = "self-signed certificate", 18
     monkeypatch.setattr(requests.Session, "request", failing(error))
     ran = run("login", "--url", f"https://{HOST}", "--api-key-stdin", stdin=KEY)
     assert ran.returncode == 1
     assert ran.stderr.splitlines() == [
-        f"https://{HOST}: its certificate is not trusted.",
+        f"https://{HOST}: its certificate is not trusted (self-signed certificate).",
         "hint: Behind a company proxy, set REQUESTS_CA_BUNDLE to the file of its certificates.",
     ]
 

@@ -39,8 +39,8 @@ CHECKS = (
     *("settings", "Claude Code hooks", "Kilo Code hooks", "OpenCode hooks", "Cursor hooks"),
     "double hooks",
     *("permissions", "disk", "ledger", "embedded store", "queue", "secrets"),
-    *("destination", "network", "cooldown", "quarantine", "reading", "last error"),
-    "retention",
+    *("destination", "network", "cooldown", "quarantine", "reading", "prices"),
+    *("last error", "retention"),
 )
 
 
