@@ -81,7 +81,9 @@ def send(
         try:
             return delivery.run()
         except _DiffChangedError as change:
-            delivery = _Delivery(change.diff, destination, limits, change.remote_id)
+            delivery = _Delivery(
+                change.diff, destination, limits, change.remote_id, has_looked=True
+            )
         except contact.DeletedThereError:
             diff.record.set_removed(SyncState.DELETED)
             return SyncOutcome(diff.session.id, removed=SyncState.DELETED)
@@ -104,7 +106,9 @@ class _Delivery:
     destination: ReadableDestination
     limits: Limits
     remote_id: str | None = None
-    """None until the destination was asked for the session."""
+    """None until the destination was asked for the session, and for a new one until it is sent."""
+    has_looked: bool = False
+    """Whether the destination was asked already."""
     has_put_session: bool = False
     states: Counter[MessageState] = field(default_factory=Counter)
     """How many messages of this run ended in which state."""
@@ -237,16 +241,17 @@ class _Delivery:
         """Return the destination's id of the session; the first message of a run asks for it."""
         if self.remote_id is not None:
             return self.remote_id
-        remote_id, diff = contact.look(self.diff, self.destination)
-        if remote_id is not None and diff is not self.diff:
-            raise _DiffChangedError(diff, remote_id)
-        self.diff = diff
+        remote_id = None
+        if not self.has_looked:
+            remote_id, diff = contact.look(self.diff, self.destination)
+            if diff is not self.diff:  # whatever was compared so far is out of date
+                raise _DiffChangedError(diff, remote_id)
         if remote_id is None:
-            existing = diff.existing
+            existing = self.diff.existing
             remote_id = self._put_session(with_title=existing is None)
             if existing and existing.remote_id != remote_id:
                 raise _SessionDeletedError
-            diff.record.set_remote_id(remote_id)
+            self.diff.record.set_remote_id(remote_id)
         self.remote_id = remote_id
         return remote_id
 

@@ -219,6 +219,9 @@ def test_fork_on_another_machine_is_billed_once(cloud: Cloud, order: tuple[str, 
         cloud.clock.sleep(60)
     assert totals(cloud, "s1", "fork") == of_turns(6)
     assert (len(cloud.texts("s1")), len(cloud.texts("fork"))) == (10, 6)
+    for name in order:
+        session_id = "s1" if name == "original" else "fork"
+        assert machines[name].verify(session_id).is_equal
 
 
 def test_older_sessions_are_looked_up_though_the_list_is_too_short(
