@@ -46,6 +46,10 @@ class ServerContext(Protocol):
     key: str
     access: Access
 
+    def trust(self, request: socket.socket) -> None:
+        """Hear that the connection's user has shown the key."""
+        ...
+
 
 class _TooLongError(Exception):
     """More bytes arrived than were allowed."""
@@ -130,10 +134,14 @@ class Connection(BaseHTTPRequestHandler):
         if page:
             # The cookie proves as much as the key does.
             self._is_trusted = page.status in {HTTPStatus.OK, HTTPStatus.SEE_OTHER}
+            if self._is_trusted:
+                context.trust(self.connection)
             if self._read_body(keep=False) is not None:
                 self._send(page)
             return
         self._is_trusted = not key_error(context.key, request)
+        if self._is_trusted:
+            context.trust(self.connection)
         body = self._read_body(keep=self._is_trusted)
         if body is not None:
             self._send(self.respond(replace(request, body=body)))

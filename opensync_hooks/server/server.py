@@ -38,7 +38,8 @@ class Server(ThreadingHTTPServer):
             raise UsageError("Not an OpenSync API key: osk_ and 32 letters or digits expected.")
         self.store = store
         self.key = key
-        self._connections: set[socket.socket] = set()
+        self._connections: dict[socket.socket, bool] = {}
+        """The open ones, the oldest first; True for those of a user who has shown the key."""
         self._connections_changed = threading.Condition()
         self._is_serving = False
         try:
@@ -92,10 +93,30 @@ class Server(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.socket.getsockname()[1]
 
+    def trust(self, request: socket.socket) -> None:
+        """Keep the connection when there are too many: its user has shown the key."""
+        with self._connections_changed:
+            if request in self._connections:
+                self._connections[request] = True
+
+    def _make_room(self) -> bool:
+        """End the oldest stranger's connection if there are too many; return whether that helps."""
+        if len(self._connections) < MAX_CONNECTIONS:
+            return True
+        stranger = next(
+            (request for request, trusted in self._connections.items() if not trusted), None
+        )
+        if stranger is None:
+            return False
+        del self._connections[stranger]
+        with suppress(OSError):
+            stranger.shutdown(socket.SHUT_RDWR)  # its thread then ends by itself
+        return True
+
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._connections_changed:
-            is_full = len(self._connections) >= MAX_CONNECTIONS
-            self._connections.add(request)
+            is_full = not self._make_room()
+            self._connections[request] = False
         if is_full:  # each costs a thread and a buffer: unbounded, strangers could use all memory
             self.shutdown_request(request)
         else:
@@ -104,7 +125,7 @@ class Server(ThreadingHTTPServer):
     def shutdown_request(self, request: Any) -> None:
         super().shutdown_request(request)
         with self._connections_changed:
-            self._connections.discard(request)
+            self._connections.pop(request, None)
             self._connections_changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

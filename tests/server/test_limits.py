@@ -213,19 +213,41 @@ def test_silent_stranger_is_given_up_sooner(
             trusted.recv(1)
 
 
-def test_number_of_open_connections_is_limited(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+def ask(connection: socket.socket, key: str) -> bytes:
+    """Return the answer to a request with the key; the connection stays open."""
+    authorization = f"Authorization: Bearer {key}\r\n\r\n".encode()
+    connection.sendall(b"GET /api/stats HTTP/1.1\r\n" + HOST + authorization)
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65536) or b"}"
+    return answer
+
+
+def test_strangers_do_not_shut_the_user_out(
+    server: Server, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of open connections is limited, and a stranger's makes room for a new one."""
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 5)
+    with ExitStack() as stack:
+        user = stack.enter_context(connected(server))
+        assert ask(user, key).startswith(b"HTTP/1.1 200 ")
+        strangers = [stack.enter_context(connected(server)) for _ in range(20)]
+        for connection in strangers[:-4]:
+            assert connection.recv(1) == b""
+        assert ask(stack.enter_context(connected(server)), key).startswith(b"HTTP/1.1 200 ")
+        assert ask(user, key).startswith(b"HTTP/1.1 200 ")
+
+
+def test_users_own_connections_are_limited(
+    server: Server, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 5)
     before = threading.active_count()
     with ExitStack() as stack:
-        accepted = [stack.enter_context(connected(server)) for _ in range(5)]
-        for connection in accepted:
-            connection.sendall(HEALTH)
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        refused = [stack.enter_context(connected(server)) for _ in range(20)]
-        for connection in refused:
-            assert connection.recv(1) == b""
+        for _ in range(5):
+            assert ask(stack.enter_context(connected(server)), key).startswith(b"HTTP/1.1 200 ")
+        for _ in range(20):
+            assert stack.enter_context(connected(server)).recv(1) == b""
         assert threading.active_count() <= before + 5
     deadline = time.monotonic() + 10
     while not response_if_open(server) and time.monotonic() < deadline:
