@@ -1,18 +1,23 @@
 """The entry point of `opensync-hooks`: parses arguments, runs the command, prints its error."""
 
-import argparse
+from __future__ import annotations
+
 import io
 import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from opensync_hooks import __version__
-from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.errors import UsageError, as_opensync_error
 from opensync_hooks.system.terminal import INTERRUPTED, print_error
+
+if TYPE_CHECKING:
+    import argparse
+
+    from opensync_hooks.cli.commands.command import Command
 
 _MODULES = {"uninstall": "install", "logout": "login", "prune": "forget"}
 """The commands that another command's module defines."""
@@ -34,6 +39,10 @@ def load_command(name: str) -> Command:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns 0, 1 if something failed, 130 after Ctrl-C, or an error's code."""
     argv = sys.argv[1:] if argv is None else argv
+    if [*argv] == ["usage", "--statusline"]:  # a prompt waits for it, and argparse takes longer
+        from opensync_hooks.cli.statusline import print_statusline  # noqa: PLC0415
+
+        return print_statusline()
     name = argv[0] if argv else "--help"
     if name not in COMMANDS and not name.startswith("-"):
         return print_error(_unknown_command(name))
@@ -71,6 +80,8 @@ def _unknown_command(name: str) -> UsageError:
 
 def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of these commands."""
+    import argparse  # noqa: PLC0415 - see `main`
+
     parser = argparse.ArgumentParser(
         prog="opensync-hooks",
         description="Keeps every session of your coding agents in OpenSync.",

@@ -1,23 +1,24 @@
 """`usage`: what the sessions of the embedded store cost, by day, project, model and the like."""
 
 import argparse
+import csv
 import json
 import os
 import sqlite3
 import sys
-from contextlib import closing
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 
 from opensync_hooks.cli.commands.command import Command
+from opensync_hooks.cli.statusline import print_statusline
+from opensync_hooks.config import Folders
 from opensync_hooks.destinations.store import usage
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.destinations.store.usage import UsageSums
 from opensync_hooks.errors import UsageError
-from opensync_hooks.hook import paths
+from opensync_hooks.system.moments import parse_moment
 from opensync_hooks.system.terminal import print_line
 
 _COLUMNS = ("Calls", "Input", "Cache read", "Cache write", "Output", "Cost")
-_WEEK = timedelta(days=6)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,15 +32,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _usage(arguments: argparse.Namespace) -> int:
-    path = Path(paths.data(os.environ.get), "store.db")
     if arguments.statusline:
-        print(statusline(path))
-        return 0
-    # Only now: these imports take longer than a prompt can wait for its line.
-    from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415
-
+        return print_statusline()
     since, since_day = _since(arguments.since)
-    with Store(path) as store:
+    with Store(Folders.from_environ(os.environ).store) as store:
         rows = store.spending(since)
     groups, total = usage.group(rows, arguments.by, since_day)
     others = 0.0 if since_day else _other_calls(rows)
@@ -48,8 +44,6 @@ def _usage(arguments: argparse.Namespace) -> int:
         report = {"by": arguments.by, "groups": sums_by_group, "total": total.as_json()}
         print(json.dumps(report | {"otherCallsCost": others}, indent=2))
     elif arguments.csv:
-        import csv  # noqa: PLC0415
-
         writer = csv.writer(sys.stdout)
         writer.writerow([arguments.by, *total.as_json()])
         writer.writerows([name, *sums.as_json().values()] for name, sums in groups.items())
@@ -70,8 +64,6 @@ def _other_calls(rows: list[sqlite3.Row]) -> float:
 
 def _since(text: str | None) -> tuple[int, str]:
     """Return a point in time as ms since 1970, and its local day."""
-    from opensync_hooks.system.moments import parse_moment  # noqa: PLC0415
-
     if text is None:
         return 0, ""
     moment = parse_moment(text)
@@ -103,25 +95,6 @@ def _cells(sums: UsageSums) -> tuple[str, ...]:
         sums.completion_tokens,
     )
     return (*(f"{number:,.0f}" for number in numbers), f"${sums.cost:,.2f}")
-
-
-def statusline(store: Path) -> str:
-    """Return today's and the week's spending. Reads only: a prompt must neither wait nor write."""
-    today = date.today()  # noqa: DTZ011 - the user's own day
-    first_day = (today - _WEEK).isoformat()
-    since = int(datetime.fromisoformat(first_day).timestamp() * 1000)
-    rows = []
-    try:
-        uri = f"{store.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=0)) as db:
-            db.row_factory = sqlite3.Row
-            rows = db.execute(usage.QUERY, {"since": since}).fetchall()
-    except sqlite3.Error:  # no store yet, or none of this version until a worker has opened it
-        return "no spending known yet"
-    groups, week = usage.group(rows, "day", first_day)
-    sums = groups.get(today.isoformat(), UsageSums())
-    tokens = sums.prompt_tokens + sums.completion_tokens
-    return f"${sums.cost:,.2f} today ({tokens:,.0f} tokens), ${week.cost:,.2f} in 7 days"
 
 
 USAGE = Command(

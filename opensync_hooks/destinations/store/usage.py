@@ -13,6 +13,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -106,9 +107,14 @@ def entries(row: sqlite3.Row) -> Iterator[Json]:
 
 
 def _valid_day(text: Any) -> str | None:
+    return _iso_day(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _iso_day(text: str) -> str | None:
     try:
         return date.fromisoformat(text).isoformat()
-    except (TypeError, ValueError):
+    except ValueError:
         return None
 
 
@@ -117,6 +123,7 @@ def _prompt_tokens(entry: Json) -> float:
     return sum(_number(entry.get(name)) for name in names)
 
 
+@lru_cache(maxsize=4096)
 def _week(day: str) -> str:
     monday = date.fromisoformat(day)
     return (monday - timedelta(days=monday.weekday())).isoformat()
