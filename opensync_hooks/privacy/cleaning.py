@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,19 +24,31 @@ from opensync_hooks.model import (
     ToolResult,
 )
 from opensync_hooks.privacy import contents, self_test, thoughts
+from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.redactor import Redactor
 
 _MAX_DEPTH = 12
-_WORD_BEFORE_SPACE = re.compile(r"(?<!\S)(?=[^\s\d]{0,200}\d)((?>\S{6,})) ")
-"""A word with a digit in it, which may continue behind the space."""
+_LABELS = ("name", "key", "variable", "element", "selector", "label", "field", "option")
+_VALUES = ("value", "text", "data", "default", "content", "body")
+_COLLECTIONS = ("secrets", "credentials", "passwords", "tokens")
+_WORD_BEFORE_SPACE = re.compile(
+    r"(?<!\S)(?=[^\s\d]{0,200}\d|[^\sA-Z]{0,200}[a-z][A-Z])((?>\S{6,})) "
+)
+"""A word with a digit or a capital in it, which may continue behind the space."""
+_JOINED_STRINGS = re.compile(r"([\"'] ?\+?) (?=\\*[\"'])")
+"""Strings that source code joined over a line's end."""
 
 
 def clean_message(
-    message: Message, config: Config, redactions: Counter[str] | None = None
+    message: Message,
+    config: Config,
+    redactions: Counter[str] | None = None,
+    memory: SecretMemory | None = None,
 ) -> Message:
     """Return what may leave of a message; it may have no parts left.
 
-    Adds the masked secrets to `redactions`, by kind. Raises RedactionError.
+    Adds the masked secrets to `redactions`, by kind. What `memory` holds is masked too, and what
+    is masked is added to it. Raises RedactionError.
     """
     parts: Iterable[Part] = message.parts
     if not config.thinking:
@@ -50,10 +62,10 @@ def clean_message(
         parts = contents.withhold(parts, message.role)
     if not config.redact:
         return replace(message, parts=tuple(parts))
-    redactor = _make_redactor(config, redactions)
+    redactor = _make_redactor(config, redactions, memory)
     return replace(
         message,
-        parts=tuple(_redact_part(part, redactor) for part in parts),
+        parts=tuple(_redact_parts(parts, redactor)),
         model=_redact_optional(message.model, redactor),
     )
 
@@ -86,14 +98,16 @@ def clean_session(
     )
 
 
-def _make_redactor(config: Config, redactions: Counter[str] | None) -> Redactor:
+def _make_redactor(
+    config: Config, redactions: Counter[str] | None, memory: SecretMemory | None = None
+) -> Redactor:
     self_test.check()
 
     def is_allowed(match: str) -> bool:
         return any(pattern.fullmatch(match) for pattern in config.allow)
 
     counts = Counter[str]() if redactions is None else redactions
-    return Redactor(config.patterns, is_allowed, counts)
+    return Redactor(config.patterns, is_allowed, counts, memory)
 
 
 def _redact_optional(text: str | None, redactor: Redactor) -> str | None:
@@ -104,9 +118,23 @@ def _redact_title(title: str | None, redactor: Redactor) -> str | None:
     """Redact a title, in which line breaks have become spaces: a secret may contain one."""
     if not title:
         return title
-    lines = _WORD_BEFORE_SPACE.sub(r"\1\n", title)
+    lines = _JOINED_STRINGS.sub(r"\1\n", _WORD_BEFORE_SPACE.sub(r"\1\n", title))
     masked = redactor.redact(lines)
     return redactor.redact(title if masked == lines else masked.replace("\n", " "))
+
+
+def _redact_parts(parts: Iterable[Part], redactor: Redactor) -> Iterator[Part]:
+    """Redact parts one after the other; what a command printed is redacted by the command too."""
+    commands: dict[str, str] = {}
+    for part in parts:
+        if isinstance(part, ToolCall) and isinstance(part.arguments, dict):
+            command = part.arguments.get("command")
+            commands[part.id] = command if isinstance(command, str) else ""
+        if isinstance(part, ToolResult) and commands.get(part.call_id):
+            output = redactor.redact_output(commands[part.call_id], part.output)
+            yield replace(part, name=redactor.redact(part.name), output=output)
+        else:
+            yield _redact_part(part, redactor)
 
 
 def _redact_part(part: Part, redactor: Redactor) -> Part:
@@ -135,10 +163,24 @@ def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0)
         except (RecursionError, ValueError):
             return "[nested too deeply to be kept]"
     if isinstance(value, dict):
+        label = next((text for text in map(value.get, _LABELS) if isinstance(text, str)), name)
         return {
-            redactor.redact(key): _redact_json(member, redactor, key, depth + 1)
+            redactor.redact(key): _redact_json(
+                member, redactor, _name_of(key, label, name), depth + 1
+            )
             for key, member in value.items()
         }
     if isinstance(value, list):
-        return [_redact_json(element, redactor, name, depth + 1) for element in value]
+        before = [name, *(text if isinstance(text, str) else name for text in value)]
+        return [
+            _redact_json(element, redactor, name or previous, depth + 1)
+            for element, previous in zip(value, before, strict=False)
+        ]
     return value
+
+
+def _name_of(key: str, label: str, parent: str) -> str:
+    """Return what names a member: its key; for a plain `value`, what is beside or above it."""
+    if key.lower() in _VALUES:
+        return label
+    return parent if parent.lower() in _COLLECTIONS else key

@@ -35,7 +35,7 @@ PUBLIC = re.compile(
 )
 """Not secret by themselves, or JWTs, which need no rule of their own."""
 OTHERS = re.compile(
-    r"aws-access|discord|telegram|salesforce|airtable|sendgrid|resend|okta|mailgun|telnyx"
+    r"aws-access|discord|telegram|salesforce|airtable|sendgrid|resend|okta|mailgun|telnyx|databento"
 )
 """Formats that structured.py knows."""
 
@@ -79,7 +79,7 @@ def generate(rules: Iterable[dict[str, Any]], by_hand: str) -> Iterator[str]:
                 for row in existing
             ):
                 continue
-            kind = next((row[0] for row in existing if prefix.startswith(row[1])), kind)
+            kind = next((row[0] for row in existing if prefix == row[1]), kind)
             length = min(count, max(16, int(count * SLACK)))
             flag = "random" if len(prefix) <= SHORT_PREFIX else "word"
             flag = "-" if len(prefix) >= LONG_PREFIX else flag

@@ -12,7 +12,8 @@ from opensync_hooks.config import Folders
 from opensync_hooks.errors import OpenSyncError, RedactionError
 from opensync_hooks.model import Trigger
 from opensync_hooks.privacy import self_test
-from opensync_hooks.privacy.redaction import redactor, tokens
+from opensync_hooks.privacy.redaction import named_values, redactor, tokens
+from opensync_hooks.privacy.redaction.named_values import NamedFormat
 from opensync_hooks.privacy.redaction.prefilter import Prefilter
 from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.privacy.redaction.rule import Rule
@@ -46,6 +47,8 @@ def miscompile(monkeypatch: pytest.MonkeyPatch, kinds: set[str]) -> None:
     monkeypatch.setattr(
         redactor, "_compile", lambda pattern: never if pattern in broken else re.compile(pattern)
     )
+    if any(isinstance(rule, NamedFormat) for rule in rules):
+        monkeypatch.setattr(named_values, "compiled", lambda _: never)
     if any(isinstance(rule, TokenFormat) for rule in rules):
         monkeypatch.setattr(tokens, "_patterns", lambda _: (never, never))
 

@@ -1,39 +1,22 @@
 """Secrets that the name beside them identifies: `NAME=value`, `"name": "value"`, `--name value`.
 
-All rules but those for upper-case names compare with the text in lower case.
+The name, what links it to the value, and the value are each matched by small patterns; what the
+value must look like is decided by plain comparisons.
 """
 
 from __future__ import annotations
 
-from opensync_hooks.privacy.redaction.patterns import (
-    ALNUM,
-    BREAK,
-    CUT,
-    FOLD,
-    NEWLINE,
-    QUOTE,
-    rest,
-)
-from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-_NO_PLACEHOLDER = (
-    r"(?!\[redacted:|\$[{(]|\$[a-z_]+(?![\w!@#$%^&*+-])|\{[a-z_{$]|<[a-z_ ]|%[({sd]"
-    r"|\*\*\*|x{4}|\.{3}|…"
-    r"|(?:none|null|nil|true|false|undefined|string|str|bytes|number|boolean|pass(?:word|wd)?)\b)"
-)
-"""Not a variable, a placeholder, a type or our own mask in the place of the secret."""
-_NO_PATH = (
-    r"(?!https?:|file:|\.{1,2}/|~/|[a-z]:\\"
-    r"|/(?:run|etc|var|home|users|tmp|opt|usr|mnt|root|app|srv|workspace|private)/)"
-)
-"""Not the URL or path of a file that holds the secret."""
-_NO_ATTRIBUTE = (
-    r"(?!(?:self|this|cls|args|opts|options|config|conf|settings|os|process|env|request|req|data"
-    r"|params|ctx|props|kwargs|credentials|secrets|vars?|local|module|each)\.)"
-    r"(?![a-z_](?>[\w.]*)[(\[])"
-)
-_NO_CODE = _NO_ATTRIBUTE + (r"(?!(?>(?:[a-z_](?>\w*)\.)+)[a-z_](?>\w*)(?:[^\w=+/-]|\Z))")
-"""Not `self.password2`, nor `settings.db.password`."""
+from opensync_hooks.privacy.redaction import names, values
+from opensync_hooks.privacy.redaction.names import Name
+from opensync_hooks.privacy.redaction.patterns import ALNUM, NEWLINE, QUOTE
+from opensync_hooks.privacy.redaction.randomness import is_mixed_case, is_random, is_wordy
+from opensync_hooks.privacy.redaction.rule import Example, Span, fill
+from opensync_hooks.privacy.redaction.values import Extent, compiled
+
 _NEXT_LINE = (
     # the value is in the next line: after `\`, `(`, `|-`, or only indented, and it is not a name;
     # in titles, line ends have become spaces
@@ -41,97 +24,153 @@ _NEXT_LINE = (
     rf"(?:(?:[(|>][-+]?)?[ \t]{{0,2}}{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{1,40}})"
     r"|(?:[|>][-+]?|\((?=[ \t][\"'])|\\)[ \t])(?!-|[\"']?(?>[\w.$-]{1,80})[\"']?[ \t]{0,3}[:=])"
 )
-_ASSIGNMENT = (
-    # between name and value: `=`, `": "`, `'] = `, ` => `, `: str = `, `"name": "…", "value": "`
-    rf"[0-9]{{0,2}}(?>(?:{QUOTE}\]?)?[ \t]{{0,3}}"
-    r"(?::[ \t]?[a-z](?>[a-z|. ]{0,20})=|=>|:=|={1,2}|:"
+_COLOUR = r"(?:(?:\x1b|\\u001b|\\x1b|\\e|\\033)?\[[0-9;]{0,9}m){0,2}"
+_FIELDS = r"(?>[^{}]{0,160}?(?:value|default)[\"'\\]{0,4}\s?[:=])"
+_LINK = (
+    rf"[0-9]{{0,2}}{_COLOUR}(?:"
+    # `{"name": {…, "value": "…`, `variable "name" {… default = "…`
+    rf"(?P<nested>{QUOTE}?\s?[:=]?\s?\{{{_FIELDS}\s{{0,3}})"
+    # `=`, `": "`, `'] = `, ` => `, `: str = `, `"name": "…", "value": "`, ` name="…" value=`
+    rf"|(?P<assignment>(?>(?:{QUOTE}\]?)?[ \t]{{0,3}}"
+    r"(?::[ \t]?&?[a-z](?>[a-z|. ]{0,20})=|=>|:=|={1,2}|[:\uff1a]"
     rf"|{QUOTE}?(?:[,\s]|(?>\\+)n)(?>(?:\s|(?>\\+)[nt]){{0,20}}){QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
-    rf"[ \t]{{0,3}}(?:{_NEXT_LINE})?(?:[bfru]{{1,2}}(?=[\"'`]))?)"
+    rf"[ \t]{{0,3}}{_COLOUR}(?:{_NEXT_LINE})?(?:[bfru]{{1,2}}(?=[\"'`]))?))"
+    rf"|(?P<argument>{QUOTE},\s{{0,9}}(?={QUOTE}))"
+    rf"|(?P<cell>[`*]{{0,2}}[ \t]{{0,9}}\|[ \t]{{0,9}}[`*]{{0,2}})"
+    r"|(?P<tag>>)"
+    r"|(?P<verb>(?: (?:for|of)(?: [\w-]{1,20}){1,4})?"
+    r"[ \t](?:is|was|are|ist|lautet|est|es|é|to|provided|--body|-b)(?:[:\uff1a]|[ \t])[ \t]?`?"
+    r"|[是为は][:\uff1a]?[ \t]?`?)"
+    rf"|(?P<option>[ \t]{{1,3}}(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?)"
+    r")"
 )
-_REST = rest("-a-z0-9+/=_.~")
-_TIGHT = (
-    # characters that usually end a value belong to it unless something shows that they end it
-    r"(?>(?:(?>[^\s\"'`&;\\(),\[\]{}<>|]+)|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
-    r"|[&;](?=[^\s\"'`&;\\(),\[\]{}<>|])(?!(?>[\w .-]{0,40})=))+)"
-)
-_WORD = r"[^\s\"'`,;&<>()\[\]{}|\\]"
-_NO_CALL = r"(?![(\[{])"
-_DIGIT = r"(?=(?>[^ \t\r\n\"'`0-9]{0,24})\d)"
-_LETTER = r"(?=(?>[^ \t\r\n\"'`a-z]{0,24})[a-z])"
-_SIGN = r"(?=(?>[^ \t\r\n\"'`0-9!@#$%^&*+]{0,40})[0-9!@#$%^&*+])"
-_TIGHT_VALUE = rf"(?<=[a-z0-9]=){_NO_CODE}(?P<tight>{_TIGHT}{_REST})(?=[\s;&\"'`<|}}\\]|\Z)"
-"""`name=value` without spaces, as in shells and settings files, and rarely in code."""
-_ESCAPED = r"(?:(?>\\+)[\"'`]|(?>\\+)u002[27]|&quot;|&#3[49];)"
-_BREAK_IN_QUOTES = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*]{{1,40}}))"
-"""A line's end within quotes; the word before it may include the letters of an escaped one."""
+"""What may be between a name and its value."""
+_OPENING = rf"(?>(?:{QUOTE}|(?>\\+))?)"
+_RANDOM, _LONG, _SHORT, _SHORTEST = 16, 8, 6, 3
+_LONG_WORD = 200
+_SIGNS = "!?@#$%^&+*"
+_MANY_DIGITS = 3
+_FAR = 24
+"""A digit or letter may be so far from the beginning of a value."""
 
 
-def _quoted(excluded: str = r"\s") -> str:
-    """Match a value in quotes, or in escaped quotes within a quoted text."""
-    own = []
-    for quote, name in (('"', "double"), ("'", "single"), ("`", "back")):
-        word = rf"(?>(?:(?>[^{quote}\\{excluded}]+)|\\\S)+)"
-        joint = rf"(?:{_BREAK_IN_QUOTES}|{quote}{FOLD}{quote})"
-        own.append(rf"{quote}(?P<{name}>{word}(?>(?:{joint}{word}){{0,3}}))(?:{quote}|{CUT})")
-    word = rf"(?>(?:(?>[^{excluded}\"'`\\&]+)|&(?!quot;|#3))+)"
-    escaped = (
-        rf"{_ESCAPED}(?P<escaped>{word}(?>(?:{_BREAK_IN_QUOTES}{word}){{0,3}}))(?:{_ESCAPED}|{CUT})"
-    )
-    return "|".join((*own, escaped))
+@dataclass(frozen=True)
+class NamedFormat:
+    """Values that one kind of name identifies, as examples that prove it."""
+
+    kind: str
+    keywords: tuple[str, ...]
+    examples: tuple[Example, ...]
+    allowlist: tuple[str, ...]
 
 
-def _option_value(names: list[str]) -> str:
-    """Match ` value` after `--name`: after an option, a space is enough."""
-    dashed = "|".join(rf"(?<=-{name})" for name in names)
-    value = rf"{_DIGIT}{_LETTER}{_NO_PLACEHOLDER}(?P<flag>(?>{_WORD}{{8,}}){_REST}){_NO_CALL}"
-    below = rf"(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?"
-    return rf"(?:{dashed})(?:[ \t]{{1,3}}{below}|{QUOTE},\s{{0,9}}{QUOTE})(?!-){value}"
+def find_named_values(text: str, lower: str) -> Iterator[Span]:
+    """Yield the values that a name beside them identifies; `lower` is the text in lower case."""
+    examined = 0  # or a long word would be read from each name in it
+    for match, kind in names.find_names(lower):
+        if lower[match.end() : match.end() + 1] == ":" == lower[match.start() - 1 : match.start()]:
+            continue  # a part of a longer name, as in `arn:aws:secretsmanager:eu:1:secret:name`
+        link = compiled(_LINK).match(lower, match.end())
+        name = names.classify(match, kind, text) if link else None
+        if link and name and link.end() >= examined:
+            extent, is_secret = _find_value(name, link, text, lower)
+            if extent and is_secret:
+                yield (*extent, name.kind)
+            if extent and (is_secret or extent[1] - extent[0] > _LONG_WORD):
+                examined = extent[1]
 
 
-def _check(*conditions: str) -> str:
-    """Check the conditions on a value, which may be in quotes."""
-    return rf"(?=(?>(?:{QUOTE}|(?>\\+))?){''.join(conditions)})"
+def _find_value(
+    name: Name, link: re.Match[str], text: str, lower: str
+) -> tuple[Extent | None, bool]:
+    """Return the extent of the value behind a name, and whether it is a secret."""
+    start, how = link.end(), str(link.lastgroup)
+    if how == "option" and name.is_option:
+        extent = values.bare(lower, start, _LONG)
+        if extent and name.strictness == "random":
+            return extent, _fits(text[slice(*extent)], name, is_quoted=False, is_tight=False)
+        return extent, _is_option_value(lower, start)
+    if how == "tag":
+        return values.tagged(lower, start), not values.is_placeholder(lower, start)
+    if not _may_begin(name, link, lower):
+        return None, False
+    opening = compiled(_OPENING).match(lower, start)
+    is_quoted = bool(opening and opening[0])
+    is_tight = not is_quoted and lower[start - 1] == "=" and lower[start - 2].isalnum()
+    extent = _extent(name, lower, start, is_quoted=is_quoted, is_tight=is_tight)
+    if extent is None:
+        return None, False
+    value = text[extent[0] : extent[1]]
+    is_nested = how == "nested" and name.strictness != "loose"
+    if is_nested or how in ("option", "verb", "cell", "argument"):
+        word = value if is_quoted else value.rstrip(".,;:!?)")
+        is_secret = _is_evident(word, name)
+        is_variable = name.is_variable and how == "argument" and not is_wordy(word)
+        return (extent[0], extent[0] + len(word)), is_secret or is_variable
+    return extent, _fits(value, name, is_quoted=is_quoted, is_tight=is_tight)
 
 
-def _strict(name: str, options: list[str]) -> str:
-    """Match a named value with a digit in it, or a long one: code is full of tokens and keys."""
-    digit = rf"(?:{_DIGIT}|(?<=[a-z0-9]=)|(?=[a-z]{{20}}))(?=[^ \t\r\n\"'`]{{8}})"
-    start = rf"(?:{_DIGIT}{_LETTER}|(?=[a-z]{{20}})){_NO_CODE}"
-    bare = rf"{start}(?P<bare>(?>{_WORD}{{8,}}){_REST}){_NO_CALL}"
-    link = rf"(?:{_ASSIGNMENT}|{QUOTE},[ \t]?(?={QUOTE}))"
-    conditions = _check(digit, _NO_PLACEHOLDER, _NO_PATH)
-    value = f"{_quoted()}|{_TIGHT_VALUE}|{bare}"
-    return rf"{name}(?:{_option_value(options)}|{link}{conditions}(?:{value}))"
+def _is_option_value(lower: str, start: int) -> bool:
+    """Whether the word behind `--name` is a secret."""
+    word = lower[start : start + _FAR]
+    is_made_up = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
+    return is_made_up and word[0] != "-" and not values.is_placeholder(lower, start)
 
 
-def _loose(name: str, options: list[str], *, spaces: bool = False, condition: str = "") -> str:
-    """Match any named value that cannot be code: a password may be an ordinary word."""
-    bare = rf"{_SIGN}{_NO_CODE}(?P<bare>(?>{_WORD}{{6,}}){_REST}){_NO_CALL}"
-    within = r"\n" if spaces else r"\s"
-    value = "|".join((_quoted(within), _TIGHT_VALUE, bare))
-    conditions = _check(rf"(?=[^{within}\"'`]{{3}})", condition, _NO_PLACEHOLDER)
-    return rf"{name}(?:{_option_value(options)}|{_ASSIGNMENT}{conditions}(?:{value}))"
+def _may_begin(name: Name, link: re.Match[str], lower: str) -> bool:
+    """Whether a secret can begin behind the link: not a placeholder, nor the path of a file."""
+    opening = compiled(_OPENING).match(lower, link.end())
+    first = opening.end() if opening else link.end()
+    if lower[name.start : name.end] == "pwd" and compiled(r"[/~.]|[a-z]:\\").match(lower, first):
+        return False  # the working directory
+    is_path = name.strictness != "loose" and values.is_path(lower, first)
+    return not is_path and not values.is_placeholder(lower, first)
 
 
-_IN_TAGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey")
-_PASSWORDS = ["password", "passwd", "passcode", "passwort", "pass"]
-_SECRETS = ["secret", "secret.key", "secretkey", "secret.access.key"]
-_KEY_QUALIFIERS = (
-    *("api", "app", "access", "private", "signing", "encryption", "auth", "account", "master"),
-    *("service", "license", "shared", "webhook", "deploy", "admin", "client", "session"),
-    *("storage", "subscription", "server", "consumer", "integration"),
-)
+def _extent(
+    name: Name, lower: str, start: int, *, is_quoted: bool, is_tight: bool
+) -> Extent | None:
+    if is_quoted:
+        with_spaces = name.strictness == "words" or "phrase" in lower[name.start : name.end]
+        return values.quoted(lower, start, with_spaces=with_spaces)
+    if is_tight:
+        is_code = values.is_call if name.is_variable else values.is_code
+        return None if is_code(lower, start) else values.tight(lower, start)
+    if values.is_code(lower, start):
+        return None
+    return values.bare(lower, start, _SHORT if name.strictness == "loose" else _LONG)
 
 
-def _qualified(separator: str) -> str:
-    """Match after `key` if a qualifier precedes it, with one lookbehind for each length of them."""
-    lengths = sorted({len(word) for word in _KEY_QUALIFIERS})
-    words = ("|".join(word for word in _KEY_QUALIFIERS if len(word) == n) for n in lengths)
-    lookbehinds = "|".join(rf"(?<=(?:{group}){separator}key)" for group in words)
-    return rf"(?<={separator}key)(?:{lookbehinds})"
+def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
+    """Whether a value that is assigned to a name can be a secret."""
+    word = re.split(r"[\s\\]", value, maxsplit=1)[0]
+    if "EXAMPLE" in value or not any(map(str.isalnum, value)):
+        return False
+    if name.strictness == "loose":
+        has_sign = any(character.isdigit() or character in _SIGNS for character in word[:40])
+        return len(value) >= _SHORTEST and (is_quoted or is_tight or has_sign)
+    if name.strictness == "words":
+        return True
+    if name.strictness == "random":
+        return len(value) >= _RANDOM and is_random(word)
+    has_digit = any(map(str.isdigit, word[: _FAR + 1]))
+    if len(word) < _LONG or is_wordy(word) or any(map("()[]{}<>".__contains__, word)):
+        return False
+    is_number = not any(map(str.isalpha, word))
+    if values.is_code(word.lower() + " ", 0) and not is_random(word):
+        return False
+    return is_random(word) or (has_digit and (is_quoted or is_tight or not is_number))
 
 
-_KEY = rf"key(?:{_qualified('[ _.-]')}|(?<=[a-z]key)(?:{_qualified('')}))"
+def _is_evident(word: str, name: Name) -> bool:
+    """Whether a value that only follows a name cannot be a word of the sentence."""
+    is_literal = word.lower().startswith("0x") or "EXAMPLE" in word or "=" in word.rstrip("=")
+    if len(word) < _LONG or is_literal or is_wordy(word):
+        return False
+    digits = sum(map(str.isdigit, word))
+    if name.strictness == "loose" and digits and any(map(_SIGNS.__contains__, word)):
+        return True
+    return is_random(word) and (digits >= _MANY_DIGITS or is_mixed_case(word))
 
 
 def _examples(name: str, secret: str) -> tuple[Example, ...]:
@@ -154,31 +193,28 @@ def _examples(name: str, secret: str) -> tuple[Example, ...]:
     )
 
 
-def _uppercase(kind: str, pattern: str, names: tuple[str, ...], *keywords: str) -> Rule:
-    """Return the rule for `NAME=value` in a shell, where a dot in the value is not code."""
-    value = rf"(?i:{_NO_PLACEHOLDER}{_NO_PATH}{_NO_ATTRIBUTE})(?P<literal>{_TIGHT}(?i:{_REST}))"
-    return Rule(
-        kind,
-        keywords,
-        rf"{pattern}[0-9]{{0,2}}=(?=[^\s\"'`]{{8}}){_DIGIT}{value}",
-        tuple(Example(fill(ALNUM, 9) + "." + fill(ALNUM, 6), f"MY_{name}=") for name in names),
-        (f"{names[0]}=settings.password",),
-    )
+def _variables(*variables: str) -> tuple[Example, ...]:
+    """Return assignments in a shell, where a dot in the value is not code."""
+    secret = fill(ALNUM, 9) + "." + fill(ALNUM, 6)
+    return tuple(Example(secret, f"MY_{variable}=") for variable in variables)
 
 
-_PASSWORD_ENDS = ("*word", "*passwd", "*phrase", "*pass", "*pwd")
-
-NAMED_VALUES: tuple[Rule, ...] = (
-    Rule(
+NAMED_VALUES: tuple[NamedFormat, ...] = (
+    NamedFormat(
         "password",
-        ("*word", "*pass", "*passwd", "*passcode", "*passwort"),
-        _loose(r"pass(?:word|wd|code|wort|(?<![a-z]pass))", _PASSWORDS),
+        ("password", "passwd", "pwd", "pass", "pw", "passphrase"),
         (
             *_examples("password", fill(ALNUM, 9)),
+            *_examples("pwd", fill(ALNUM, 9)),
+            *_examples("passphrase", fill(ALNUM, 9)),
             Example("hunter" + "two", "DB_PASSWORD="),
             Example("let" + "mein", 'password = "', '"'),
             Example("hunter" + "two", "Server=db;User Id=sa;Password=", ";Timeout=3"),
             Example("hunter" + "two", "host=db user=me password=", " dbname=x"),
+            Example("hunter" + "two", "Uid=sa;Pwd=", ";"),
+            Example("hunter" + "two", "<password>", "</password>"),
+            Example("correct horse " + "battery", 'passphrase: "', '"'),
+            *_variables("PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "DB_PW"),
         ),
         (
             "password = getpass.getpass()",
@@ -188,42 +224,21 @@ NAMED_VALUES: tuple[Rule, ...] = (
             'password: "<your password>"',
             "login(user=user, password=password)",
             "passed: 12, passing=yes",
+            "<label>password</label>",
+            "PWD=/home/me/project",
+            "OLDPWD=/",
+            "pwd; ls",
+            "Enter passphrase for key: ",
+            "PASSWORD=settings.password",
+            'password = ":****"',
+            "bind($this->{dn}, password => $this->{bindpasswd});",
+            "The password is required.",
         ),
-        casefold=True,
     ),
-    Rule(
-        "password",
-        tuple(f"*{name}" for name in _IN_TAGS),
-        f">(?:{'|'.join(f'(?<={name}>)' for name in _IN_TAGS)})"
-        rf"{_NO_PLACEHOLDER}(?P<tagged>(?>[^<>\s]{{4,}}))</",
-        (Example("hunter" + "two", "<password>", "</password>"),),
-        ("<label>password</label>", "<token></token>"),
-        casefold=True,
-    ),
-    Rule(
-        "password",
-        ("*pwd",),
-        _loose("pwd", ["pwd"], condition=r"(?![/~.]|[a-z]:\\)"),
-        (Example("hunter" + "two", "Uid=sa;Pwd=", ";"), *_examples("pwd", fill(ALNUM, 9))),
-        ("PWD=/home/me/project", "OLDPWD=/", "pwd; ls"),
-        casefold=True,
-    ),
-    Rule(
-        "password",
-        ("*phrase",),
-        _loose("passphrase", ["passphrase"], spaces=True),
-        (
-            *_examples("passphrase", fill(ALNUM, 9)),
-            Example("correct horse " + "battery", 'passphrase: "', '"'),
-        ),
-        ("Enter passphrase for key: ",),
-        casefold=True,
-    ),
-    Rule(
+    NamedFormat(
         "token",
-        ("*token",),
-        _strict("token", ["token"]),
-        _examples("token", fill(ALNUM, 16)),
+        ("token",),
+        (*_examples("token", fill(ALNUM, 16)), *_variables("TOKEN")),
         (
             "token = self.tokens2.next()",
             "max_tokens: 4096, token: 12345678",
@@ -231,46 +246,53 @@ NAMED_VALUES: tuple[Rule, ...] = (
             "token_url=https://example.org/oauth2/v1",
             "token: ${{ secrets.GITHUB_TOKEN }}",
             "--token TOKEN  how to log in",
+            "next_token=next_token",
+            "exports.isNotOpeningBracketToken = isNotOpeningBracketToken;",
+            '"output_token": "Jobs[-1].JobId"',
         ),
-        casefold=True,
     ),
-    Rule(
+    NamedFormat(
         "secret",
-        ("*secret", "*key", "secret"),
-        _strict(r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?)?", _SECRETS),
-        (*_examples("secret", fill(ALNUM, 16)), *_examples("secret_access_key", fill(ALNUM, 40))),
-        ("secret = Secret.from_name(v1)", "client_secret: /run/secrets/client_secret1"),
-        casefold=True,
+        ("secret", "secret_key", "secret_access_key"),
+        (
+            *_examples("secret", fill(ALNUM, 16)),
+            *_examples("secret_access_key", fill(ALNUM, 40)),
+            *_variables("SECRET", "SECRET_KEY_BASE"),
+        ),
+        (
+            "secret = Secret.from_name(v1)",
+            "client_secret: /run/secrets/client_secret1",
+            "arn:aws:secretsmanager:us-west-2:123456789012:secret:MyTestSecret-a1b2c3",
+        ),
     ),
-    Rule(
+    NamedFormat(
         "api-key",
-        ("*key",),
-        _strict(_KEY, [f"{word}.key" for word in ("api", "access", "auth", "private")]),
+        ("api_key", "apikey", "key"),
         (
             *_examples("api_key", fill(ALNUM, 16)),
             Example(fill(ALNUM, 16), "X-Api-Key: "),
             Example(fill(ALNUM, 86) + "==", "AccountName=x;AccountKey=", ";EndpointSuffix=y"),
+            Example(fill(ALNUM, 40), "FERNET_KEY="),
+            *_variables("API_KEY", "ACCESS_KEY", "AUTH_KEY"),
         ),
-        ("api_key=os.getenv('API_KEY1')", "primary_key=customer12345", "api_key: str = Field(1)"),
-        casefold=True,
+        (
+            "api_key=os.getenv('API_KEY1')",
+            "primary_key=customer12345",
+            "api_key: str = Field(1)",
+            "cache_key=" + fill("a-f0-9", 40),
+            '"encryptionKey": "arn:aws:kms:eu-west-1:111122223333:alias/aws/s3"',
+        ),
     ),
-    Rule(
+    NamedFormat(
         "credential",
-        ("*credential", "*credentials"),
-        _strict("credentials?", ["credential", "credentials"]),
+        ("credential", "credentials"),
         _examples("credential", fill(ALNUM, 16)),
         ("credentials = service.load_v1(path)",),
-        casefold=True,
     ),
-    _uppercase(
-        "password",
-        "P(?:ASS(?:WORD|WD|PHRASE)?|WD)",
-        ("PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD"),
-        *_PASSWORD_ENDS,
-    ),
-    _uppercase("secret", "SECRET", ("SECRET",), "*secret"),
-    _uppercase("token", "TOKEN", ("TOKEN",), "*token"),
-    _uppercase(
-        "api-key", f"KEY{_qualified('_').upper()}", ("API_KEY", "ACCESS_KEY", "AUTH_KEY"), "*key"
+    NamedFormat(
+        "seed-phrase",
+        ("mnemonic", "phrase"),
+        (Example("zoo wrong " * 5 + "zoo wrong", 'MNEMONIC="', '"'),),
+        ("A mnemonic is a word: it helps.",),
     ),
 )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 
 _SEGMENT = re.compile("[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-_MAX_SEGMENT = (2.6, 3.2, 3.2, 4.2)
+_MIN_WORD, _LONG_WORD = 8, 16
+_MAX_SEGMENT = (2.6, 2.8, 3.0, 3.2)
 """Random letters and digits change their kind after two characters, names after four or more.
 
-The limits are for texts without a digit, with one, two, and more.
+The limits are for words without a digit, with one, two, and more.
 """
+_MAX_LONG_SEGMENT = 4.2
+"""The limit for a long word with many digits, which may be in one case."""
 
 
 def is_wordy(text: str) -> bool:
@@ -21,11 +24,14 @@ def is_wordy(text: str) -> bool:
 
 
 def is_random(text: str) -> bool:
-    """Whether letters and digits are mixed in a text as no identifier mixes them."""
-    segments = _SEGMENT.findall(text)
-    length = sum(map(len, segments))
-    digits = sum(map(str.isdigit, text))
-    return 0 < length < len(segments) * _MAX_SEGMENT[min(digits, len(_MAX_SEGMENT) - 1)]
+    """Whether letters and digits are mixed in the longest word as no identifier mixes them."""
+    word = max(re.findall("[A-Za-z0-9]+", text), key=len, default="")
+    segments = _SEGMENT.findall(word)
+    if len(word) < _MIN_WORD:
+        return False
+    digits = min(sum(map(str.isdigit, word)), len(_MAX_SEGMENT) - 1)
+    is_long = len(word) >= _LONG_WORD and digits == len(_MAX_SEGMENT) - 1
+    return len(word) < len(segments) * (_MAX_LONG_SEGMENT if is_long else _MAX_SEGMENT[digits])
 
 
 def is_mixed_case(text: str) -> bool:

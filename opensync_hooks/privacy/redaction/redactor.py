@@ -12,22 +12,30 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from opensync_hooks.privacy.redaction.prefilter import Prefilter
-from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
+from opensync_hooks.privacy.redaction.commands import find_arguments, find_printed
+from opensync_hooks.privacy.redaction.documents import (
+    KUBERNETES_WORDS,
+    find_encoded,
+    find_in_kubernetes,
+)
+from opensync_hooks.privacy.redaction.memory import SecretMemory
+from opensync_hooks.privacy.redaction.named_values import NamedFormat, find_named_values
+from opensync_hooks.privacy.redaction.prefilter import Prefilter, split_into_words
 from opensync_hooks.privacy.redaction.rule import Rule, Span
 from opensync_hooks.privacy.redaction.table import RULES
-from opensync_hooks.privacy.redaction.tokens import find_tokens
+from opensync_hooks.privacy.redaction.tokens import TokenFormat, find_tokens
 
 _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
-_PREFILTER = Prefilter(RULES)
+_PREFILTER = Prefilter(rule for rule in RULES if not isinstance(rule, NamedFormat))
 _MAX_ROUNDS = 5
 _MAX_REPEATED_LENGTH = 1 << 17
 """A text with more characters is searched in one round, or it would take too long."""
 _NEAR = 256
 """So many characters before a match are tried first for its prefix; most hold none."""
 _SECRET_FIELD = re.compile(
-    r"(?i)(?:(?P<password>pass(?:word|wd|phrase|code)?|pwd)"
-    r"|secret|token|key|credentials?|auth\w*|cookie)\d{0,2}\Z"
+    r"(?i)(?P<name>(?:(?P<password>pass(?:word|wd|phrase|code)?|pwd|pw|psk)"
+    r"|secret|token|key|credentials?|auth\w*|cookie|mnemonic)\d{0,2})"
+    r"(?:[ _-]?(?:field|input|box|textbox))?[\"'\])s]{0,3}\Z"
 )
 
 
@@ -44,6 +52,8 @@ class Redactor:
     is_allowed: Callable[[str], bool] = lambda _: False
     """Whether a match is to stay as it is, by the user's wish."""
     counts: Counter[str] = field(default_factory=Counter)
+    memory: SecretMemory | None = None
+    """The secrets of the session, which are masked wherever they return."""
 
     def redact(self, text: str) -> str:
         """Return the text with its secrets masked. Never raises; takes linear time."""
@@ -61,12 +71,17 @@ class Redactor:
             text = masked  # beside a new mask, another secret may only now be recognizable
         return text
 
+    def redact_output(self, command: str, output: str) -> str:
+        """Return what a command printed, redacted; the command may tell that it is a secret."""
+        return self.redact(self._mask_spans(output, find_printed(command, output)))
+
     def redact_field(self, name: str, text: str) -> str:
         """Return the value of a field, redacted; its name may tell that it is a secret."""
         masked = self.redact(text)
         match = _SECRET_FIELD.search(name) if masked == text and len(name) < 200 else None
         if match is None:
             return masked
+        name = name[: match.end("name")]
         quote = next((quote for quote in "\"'`" if quote not in text), "")
         # A passphrase may contain spaces; so may a password in a field of its own.
         before = ("passphrase" if match["password"] else name) + "=" + quote
@@ -75,26 +90,36 @@ class Redactor:
             return assignment[len(before) : len(assignment) - len(quote)]
         return masked
 
-    def _apply_rules(self, text: str) -> str:
+    def _apply_rules(self, text: str, *, is_encoded: bool = False) -> str:
         """Return the same object if no rule matched."""
-        rules, formats = _PREFILTER.candidates(
-            _MASK.sub(" ", text) if "[redacted:" in text else text
-        )
-        key_files = [rule for rule in rules if rule.kind == PRIVATE_KEYS[0].kind]
-        text = self._apply(key_files, text)
-        if formats:
-            text = self._mask_spans(text, find_tokens(formats, text))
-        return self._apply(rules[len(key_files) :], text)
-
-    def _apply(self, rules: Iterable[Rule], text: str) -> str:
-        lower = ""
+        plain = _MASK.sub(" ", text) if "[redacted:" in text else text
+        lower = _lower_same_length(plain)
+        words = split_into_words(plain)
+        if self.memory:
+            text = self._mask_spans(text, self.memory.find(words, text))
+        rules = _PREFILTER.candidates(plain, lower, words)
+        formats = [rule for rule in rules if isinstance(rule, TokenFormat)]
+        lower_of, lower = text, lower if plain is text else _lower_same_length(text)
         for rule in rules:
-            if rule.casefold:
-                lower = lower or _lower_same_length(text)
-            masked = self._mask_spans(text, _find_spans(rule, lower if rule.casefold else text))
-            if masked is not text:
-                text, lower = masked, ""
-        return text
+            if isinstance(rule, Rule):
+                if rule.casefold and lower_of is not text:
+                    lower_of, lower = text, _lower_same_length(text)
+                spans = _find_spans(rule, lower if rule.casefold else text)
+            elif isinstance(rule, TokenFormat):
+                spans, formats = find_tokens(formats, text), []
+            else:
+                spans = find_arguments(text, words)
+            text = self._mask_spans(text, spans)
+        if words >= KUBERNETES_WORDS:
+            text = self._mask_spans(text, find_in_kubernetes(text))
+        if not is_encoded:
+            inner = Redactor(self.patterns, self.is_allowed)
+            encoded = find_encoded(
+                words, text, lambda inside: inner._apply_rules(inside, is_encoded=True)
+            )
+            text = self._mask_spans(text, encoded)
+        lower = lower if lower_of is text else _lower_same_length(text)
+        return self._mask_spans(text, find_named_values(text, lower))
 
     def _mask_spans(self, text: str, spans: Iterable[Span]) -> str:
         pieces: list[str] = []
@@ -103,6 +128,8 @@ class Redactor:
             if end <= start < stop and not self.is_allowed(text[start:stop]):
                 pieces += (text[end:start], mask(kind))
                 self.counts[kind] += 1
+                if self.memory:
+                    self.memory.remember(text[start:stop], kind)
                 end = stop
         return "".join((*pieces, text[end:])) if pieces else text
 

@@ -21,7 +21,6 @@ from opensync_hooks.privacy.redaction.patterns import (
 )
 from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
 
-_EIGHT_REVERSED = run(HEX, 8, 8, BREAK_REVERSED)
 _CRYPT = "./A-Za-z0-9$+=_-"
 _DOT = between(r"\.")
 
@@ -99,14 +98,6 @@ STRUCTURED: tuple[Rule, ...] = (
         ("It ends in FFFFNRAL",),
         prefix_pattern=rf"(?:{BREAK_REVERSED})?{run(HEX, 32, 36, BREAK_REVERSED)}",
         prefix_max=100,
-    ),
-    Rule(
-        "sidekiq-credential",
-        ("contribsys",),
-        r"@(?<=[0-9a-f]@)[a-z]{1,20}\.contribsys\.com",
-        (Example(fill(HEX, 8) + ":" + fill(HEX, 8) + "@gems.contribsys.com"),),
-        ("me@gems.contribsys.com",),
-        prefix_pattern=rf"{_EIGHT_REVERSED}:{_EIGHT_REVERSED}",
     ),
     Rule(
         "terraform-token",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from opensync_hooks.privacy.redaction.commands import ARGUMENTS, COMMANDS, CommandFormat
 from opensync_hooks.privacy.redaction.headers import HEADERS
-from opensync_hooks.privacy.redaction.named_values import NAMED_VALUES
+from opensync_hooks.privacy.redaction.named_values import NAMED_VALUES, NamedFormat
 from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
 from opensync_hooks.privacy.redaction.rule import Rule
 from opensync_hooks.privacy.redaction.structured import STRUCTURED
 from opensync_hooks.privacy.redaction.tokens import TOKENS, TokenFormat
 
-RULES: tuple[Rule | TokenFormat, ...] = (
+AnyRule = Rule | TokenFormat | CommandFormat | NamedFormat
+
+RULES: tuple[AnyRule, ...] = (
     *PRIVATE_KEYS,
     *TOKENS,
     *STRUCTURED,
     *HEADERS,
+    *COMMANDS,
+    ARGUMENTS,
     *NAMED_VALUES,
 )

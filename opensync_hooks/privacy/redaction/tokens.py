@@ -103,7 +103,7 @@ class TokenFormat:
     def find(self, text: str, start: int) -> tuple[int, bool]:
         """Return where the characters behind a prefix at `start` end, and whether it is a token."""
         first = start + len(self.prefix)
-        if self.condition != "-" and not _begins_word(text, start):
+        if self.condition != "-" and not begins_word(text, start):
             return first, False
         end, is_complete = self._body_end(text, first)
         return end, is_complete and self._is_plausible(text[first:end])
@@ -144,7 +144,7 @@ class TokenFormat:
         return end
 
 
-def _begins_word(text: str, start: int) -> bool:
+def begins_word(text: str, start: int) -> bool:
     """Whether a word begins here, also behind an escape, a URL escape or a terminal colour."""
     before = text[start - 1] if start else " "
     if not before.isascii() or not before.isalnum():

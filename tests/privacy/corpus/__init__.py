@@ -56,6 +56,10 @@ _WORDS = [
     "actual",
 ]
 """The first words of BIP-39's English list."""
+_WORDS_TO_REPLACE = (
+    r"SECRET|B64|(?<![A-Z])NAME(?![A-Z])"
+    r"|\bname\b(?=\W{1,6}(?:SECRET|B64|\{)|>|\" value=|\" \{)"
+)
 NEUTRAL, TELLING = "ORDERS_VALUE", "ORDERS_API_KEY"
 
 
@@ -159,8 +163,7 @@ def _locate(  # noqa: PLR0917 - what a case is made of
     def insert(text: str) -> str:
         words = {"SECRET": secret, "B64": base64.b64encode(secret.encode()).decode()}
         words |= {"NAME": variable, "name": variable.lower()}
-        pattern = r"SECRET|B64|\bNAME\b|\bname\b(?=\W{1,6}(?:SECRET|B64|\{)|>|\" value=|\" \{)"
-        return re.sub(pattern, lambda match: words[match[0]], text)
+        return re.sub(_WORDS_TO_REPLACE, lambda match: words[match[0]], text)
 
     if field == "arguments":
         text = json.dumps(_map_texts(json.loads(around), insert))

@@ -1,0 +1,61 @@
+"""Secrets that the document around them identifies: Kubernetes secrets, and texts in base64."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+
+from opensync_hooks.privacy.redaction.rule import Span
+
+KUBERNETES_WORDS = frozenset((b"Secret", b"data"))
+_KIND = r"kind\\*\"?\s?[:=]\s?\\*\"?Secret\b"
+_BLOCK = r"(?m)^[ \t]*(?:data|stringData):[ \t]*\r?\n(?P<block>(?:[ \t]+[^\n]*(?:\n|\Z)){1,200})"
+_ENTRY = r"(?m)^[ \t]+[\w.-]{1,200}:[ \t]+[\"']?(?!\[redacted:)(?P<value>[^\s\"']{4,})"
+_JSON = r"\\*\"(?:data|stringData)\\*\"\s?:\s?\{(?P<block>[^{}]{1,100000})\}"
+_JSON_ENTRY = r"\"\s?:\s?\\*\"(?!\[redacted:)(?P<value>[^\s\"\\]{4,})"
+_MIN_ENCODED, _MAX_ENCODED = 20, 20_000
+_TEXT_BEGINS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef")
+"""Each group of four base64 characters begins with one of these if it encodes ASCII text."""
+
+
+def find_in_kubernetes(text: str) -> Iterator[Span]:
+    """Yield the values of `data` and `stringData` in documents of the kind Secret."""
+    if _compile(_KIND).search(text):
+        for block, entry in ((_BLOCK, _ENTRY), (_JSON, _JSON_ENTRY)):
+            for section in _compile(block).finditer(text):
+                for match in _compile(entry).finditer(text, *section.span("block")):
+                    yield (*match.span("value"), "kubernetes-secret")
+
+
+def find_encoded(words: Iterable[bytes], text: str, redact: Callable[[str], str]) -> Iterator[Span]:
+    """Yield the words in base64 that encode a text with a secret in it."""
+    spans = []
+    for word in words:
+        if _MIN_ENCODED <= len(word) <= _MAX_ENCODED and _TEXT_BEGINS.issuperset(word[::4]):
+            decoded = _decode(word)
+            if decoded and redact(decoded) != decoded:
+                encoded = word.decode()
+                start = text.find(encoded)
+                while start >= 0:
+                    end = start + len(encoded)
+                    while end < len(text) and text[end] == "=":
+                        end += 1
+                    spans.append((start, end, "base64"))
+                    start = text.find(encoded, end)
+    yield from sorted(spans)
+
+
+def _decode(word: bytes) -> str | None:
+    """Return the text of a word in base64; None if it encodes anything else."""
+    try:
+        decoded = binascii.a2b_base64(word + b"=" * (-len(word) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        return None
+    return decoded if decoded.replace("\n", "").replace("\r", "").isprintable() else None
+
+
+@cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

@@ -1,0 +1,130 @@
+"""Names of secrets, in code, in settings and in sentences of several languages."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Literal, NamedTuple
+
+Strictness = Literal["loose", "strict", "random", "words"]
+"""What a value must look like: nothing but code, a made-up word, made at random, or many words."""
+
+_NAMES: dict[str, tuple[str, str]] = {
+    # what every such name contains, the kind of its value, and the name
+    "pass": ("password", r"pass(?:word|wd|code|wort|phrase)?"),
+    "pwd": ("password", "pwd"),
+    "pw": ("password", "pw"),
+    "psk": ("password", "psk"),
+    "masterauth": ("password", "masterauth"),
+    "kennwort": ("password", "kennwort"),
+    "wachtwoord": ("password", "wachtwoord"),
+    "contrase": ("password", "contrase(?:ñ|n)a"),
+    "senha": ("password", "senha"),
+    "mot de passe": ("password", "mot de passe"),
+    "haslo": ("password", "haslo"),
+    "hasło": ("password", "hasło"),
+    "lösenord": ("password", "lösenord"),
+    "adgangskode": ("password", "adgangskode"),
+    "salasana": ("password", "salasana"),
+    "jelszó": ("password", "jelszó"),
+    "heslo": ("password", "heslo"),
+    "şifre": ("password", "şifre"),
+    "sifre": ("password", "sifre"),
+    "parola": ("password", "parola"),
+    "пароль": ("password", "пароль"),
+    "密码": ("password", "密码"),
+    "密碼": ("password", "密碼"),
+    "口令": ("password", "口令"),
+    "パスワード": ("password", "パスワード"),
+    "비밀번호": ("password", "비밀번호"),
+    "token": ("token", "token"),
+    "secret": ("secret", r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?)?"),
+    "credential": ("credential", "credentials?"),
+    "key": ("key", "key"),
+    "密钥": ("key", "密钥"),
+    "密鑰": ("key", "密鑰"),
+    "mnemonic": ("seed-phrase", "mnemonic"),
+    "phrase": ("seed-phrase", r"(?:seed|recovery)[ _-]?phrase"),
+}
+_END = r"(?![a-z_.-]|[0-9]{3})"
+_KEY_QUALIFIERS = (
+    *("api", "app", "access", "private", "signing", "encryption", "auth", "account", "master"),
+    *("service", "license", "shared", "webhook", "deploy", "admin", "client", "session"),
+    *("storage", "subscription", "server", "consumer", "integration", "preshared", "secret"),
+)
+_PUBLIC_QUALIFIERS = (
+    *("public", "pub", "publishable", "site", "cache", "sort", "primary", "foreign", "partition"),
+    *("hash", "row", "object", "unique", "idempotency", "dedup", "dedupe", "routing", "shard"),
+    *("etag", "content", "file", "blob", "build", "image", "layer", "state", "lock", "commit"),
+    *("s3", "bucket", "host", "fingerprint", "query", "memo", "registry", "translation", "message"),
+    *("event", "node", "tree", "item", "index", "group", "entry", "map", "ssh", "verify"),
+)
+"""Keys of these kinds look random and are no secrets."""
+
+_PAGING_QUALIFIERS = (
+    *("next", "continuation", "pagination", "page", "request", "change", "lock", "sequence"),
+    *("previous", "prev"),
+)
+"""Tokens of these kinds are positions in a list, or names of a request."""
+
+
+class Name(NamedTuple):
+    """A name of a secret in a text."""
+
+    kind: str
+    start: int
+    end: int
+    strictness: Strictness
+    is_option: bool
+    """It is written as `--name`."""
+    is_variable: bool
+    """It is written in capitals with an underscore, as variables of the environment are."""
+
+
+def find_names(lower: str) -> list[tuple[re.Match[str], str]]:
+    """Return the names in a text in lower case, each with its kind, in the order of the text."""
+    is_ascii = lower.isascii()
+    matches = [
+        (match, kind)
+        for part, (kind, pattern) in _NAMES.items()
+        if (part.isascii() or not is_ascii) and part in lower
+        for match in _compile(pattern + _END).finditer(lower)
+    ]
+    return sorted(matches, key=lambda pair: pair[0].start())
+
+
+def classify(match: re.Match[str], kind: str, text: str) -> Name | None:
+    """Return what a match stands for; `text` is in its original case."""
+    start, end = match.span()
+    before = text[max(0, start - 40) : start]
+    identifier = _compile(r"[^\w-]").split(before)[-1]
+    is_option = identifier.startswith("-")
+    is_variable = text[start:end].isupper() and ("_" in identifier or "_" in text[start:end])
+    strictness: Strictness = "strict"
+    qualifier = before.lower().rstrip("_-. ")
+    if before[: len(before) - len(identifier)].endswith("::") or "public" in identifier.lower():
+        return None
+    if kind == "token" and qualifier.endswith(_PAGING_QUALIFIERS):
+        return None
+    if kind == "password":
+        is_joined = before[-1:].isascii() and before[-1:].isalpha() and text[start].islower()
+        if match[0] in ("pass", "pw", "psk") and is_joined and not before.endswith("require"):
+            return None  # a part of a word, such as `bypass`
+        strictness = "loose"
+    elif kind == "seed-phrase":
+        strictness = "words"
+    elif kind == "key":
+        kind = "api-key"
+        is_separated = qualifier != before.lower() or text[start].isupper()
+        if not match[0].isascii() or qualifier.endswith(_KEY_QUALIFIERS):
+            strictness = "strict"
+        elif not identifier or not is_separated or qualifier.endswith(_PUBLIC_QUALIFIERS):
+            return None
+        else:
+            strictness = "random"
+    return Name(kind, start, end, strictness, is_option, is_variable)
+
+
+@cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

@@ -1,0 +1,114 @@
+"""Where a value that follows its name ends, and what cannot be a secret there.
+
+All functions take the text in lower case. They never raise, and take time that is linear in the
+length of the value.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from opensync_hooks.privacy.redaction.patterns import BREAK, CUT, FOLD, rest
+
+Extent = tuple[int, int]
+"""Where a value begins and ends."""
+
+_PLACEHOLDER = (
+    # a variable, a placeholder, a type, our own mask; the URL or path of a file, a resource's name
+    r"\[redacted:|\$[{(]|\$[a-z_]\w*(?:->|::|\.\w|\[)|\$[a-z_]\w*(?![\w!@#$%^&*+-])|\{[a-z_{$]"
+    r"|<[a-z_ ]|%[({sd]|\W{0,3}\*\*\*|x{3}|\.{3}|…"
+    r"|(?:none|null|nil|true|false|undefined|string|str|bytes|number|boolean|pass(?:word|wd)?)\b"
+)
+_PATH = (
+    r"https?:|file:|arn:|\.{1,2}/|~/|[a-z]:\\"
+    r"|/(?:run|etc|var|home|users|tmp|opt|usr|mnt|root|app|srv|workspace|private)/"
+)
+_CALL = (
+    r"(?:self|this|cls|args|opts|options|config|conf|settings|os|process|env|request|req|data"
+    r"|params|ctx|props|kwargs|credentials|secrets|vars?|local|module|each)\."
+    r"|[a-z_](?>[\w.]*)[(\[]"
+)
+_CODE = rf"{_CALL}|(?>(?:[a-z_](?>\w*)\.)+)[a-z_](?>\w*)(?:[^\w=+/-]|\Z)"
+_WORD = r"[^\s\"'`,;&<>()\[\]{}|\\\x1b]"
+_TIGHT = (
+    # characters that usually end a value belong to it unless something shows that they end it
+    r"(?>(?:(?>[^\s\"'`&;\\(),\[\]{}<>|\x1b]+)|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
+    r"|[&;](?=[^\s\"'`&;\\(),\[\]{}<>|])(?!(?>[\w .-]{0,40})=))+)"
+)
+_REST = rest("-a-z0-9+/=_.~")
+_ESCAPED = r"(?:(?>\\+)[\"'`]|(?>\\+)u002[27]|&quot;|&#3[49];)"
+_BREAK_IN_QUOTES = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*]{{1,40}}))"
+"""A line's end within quotes; the word before it may include the letters of an escaped one."""
+_MAX_LINES = 3
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def is_placeholder(text: str, start: int) -> bool:
+    return bool(compiled(_PLACEHOLDER).match(text, start))
+
+
+def is_path(text: str, start: int) -> bool:
+    return bool(compiled(_PATH).match(text, start))
+
+
+def is_code(text: str, start: int) -> bool:
+    return bool(compiled(_CODE).match(text, start))
+
+
+def is_call(text: str, start: int) -> bool:
+    """Whether a value is an attribute of a well-known object, or a function that is called."""
+    return bool(compiled(_CALL).match(text, start))
+
+
+def quoted(text: str, start: int, *, with_spaces: bool = False) -> Extent | None:
+    """Return the value in the quotes that open at `start`, also broken over a few lines."""
+    quote = text[start : start + 1]
+    excluded = r"\n" if with_spaces else r"\s"
+    if quote and quote in "\"'`":
+        word = compiled(rf"(?>(?:(?>[^{quote}\\{excluded}]+)|\\\S)+)")
+        joint, close = compiled(rf"(?:{_BREAK_IN_QUOTES}|{quote}{FOLD}{quote})"), compiled(quote)
+        first = start + 1
+    else:
+        opening = compiled(_ESCAPED).match(text, start)
+        if not opening:
+            return None
+        word = compiled(rf"(?>(?:(?>[^{excluded}\"'`\\&]+)|&(?!quot;|#3))+)")
+        joint, close = compiled(_BREAK_IN_QUOTES), compiled(_ESCAPED)
+        first = opening.end()
+    match = word.match(text, first)
+    if not match:
+        return None
+    end = match.end()
+    for _ in range(_MAX_LINES):
+        line_break = joint.match(text, end)
+        match = word.match(text, line_break.end()) if line_break else None
+        if not match:
+            break
+        end = match.end()
+    return (first, end) if close.match(text, end) or compiled(CUT).match(text, end) else None
+
+
+def tight(text: str, start: int) -> Extent | None:
+    """Return the value in `name=value` without spaces, as in shells and settings files."""
+    match = compiled(rf"{_TIGHT}{_REST}(?=[\s;&\"'`<|}}\\\x1b…]|\Z)").match(text, start)
+    return match.span() if match else None
+
+
+def bare(text: str, start: int, min_length: int) -> Extent | None:
+    """Return a word without quotes, unless it is the name of a function that is called."""
+    match = compiled(rf"(?>{_WORD}+)").match(text, start)
+    if not match or match.end() - start < min_length:
+        return None
+    match = compiled(rf"(?>{_WORD}+){_REST}(?![(\[{{])").match(text, start)
+    return match.span() if match else None
+
+
+def tagged(text: str, start: int) -> Extent | None:
+    """Return the text of an XML element."""
+    match = compiled(r"(?>[^<>\s]{4,})(?=</)").match(text, start)
+    return match.span() if match else None
