@@ -6,8 +6,12 @@ import hashlib
 from functools import cache
 
 from opensync_hooks.config import Config
+from opensync_hooks.privacy.redaction.commands import PROGRAMS
+from opensync_hooks.privacy.redaction.named_values import LINK
+from opensync_hooks.privacy.redaction.names import NAMES
 from opensync_hooks.privacy.redaction.rule import Rule
-from opensync_hooks.privacy.redaction.table import RULES
+from opensync_hooks.privacy.redaction.table import ENGINE_VERSION, RULES, AnyRule
+from opensync_hooks.privacy.redaction.tokens import TokenFormat
 
 
 def masking_digest(config: Config) -> str:
@@ -21,13 +25,16 @@ def masking_digest(config: Config) -> str:
 
 @cache
 def _table_digest() -> str:
-    rows = (
-        (rule.kind, rule.pattern, rule.prefix_pattern)
-        if isinstance(rule, Rule)
-        else (rule.kind, rule.prefix, rule.min_length, rule.charset, rule.condition)
-        for rule in RULES
-    )
-    return _digest(repr(list(rows)))
+    rows = [_row(rule) for rule in RULES]
+    return _digest(repr((ENGINE_VERSION, rows, NAMES, LINK, PROGRAMS)))
+
+
+def _row(rule: AnyRule) -> tuple[object, ...]:
+    if isinstance(rule, Rule):
+        return rule.kind, rule.pattern, rule.prefix_pattern
+    if isinstance(rule, TokenFormat):
+        return rule.kind, rule.prefix, rule.min_length, rule.charset, rule.condition
+    return rule.kind, rule.keywords
 
 
 def _digest(text: str) -> str:

@@ -12,7 +12,7 @@ from opensync_hooks.privacy.redaction.patterns import ALNUM
 from opensync_hooks.privacy.redaction.rule import Example, Rule, Span, fill
 from opensync_hooks.privacy.redaction.tokens import begins_word
 
-_PROGRAMS = {
+PROGRAMS = {
     "sshpass": "-p?",
     "mysql mysqldump mysqladmin mariadb mariadb-dump 7z 7za 7zz rar unrar": "-p",
     "docker.login podman.login nerdctl.login buildah.login skopeo.login oc.login az.login": "-p_",
@@ -111,7 +111,7 @@ def _programs() -> list[tuple[bytes, str, list[str]]]:
             re.escape(name).replace(r"\.", r"\s+") + r"(?=\s)",
             options.split(),
         )
-        for names, options in _PROGRAMS.items()
+        for names, options in PROGRAMS.items()
         for name in names.split()
     ]
 

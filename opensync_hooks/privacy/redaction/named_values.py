@@ -26,7 +26,7 @@ _NEXT_LINE = (
 )
 _COLOUR = r"(?:(?:\x1b|\\u001b|\\x1b|\\e|\\033)?\[[0-9;]{0,9}m){0,2}"
 _FIELDS = r"(?>[^{}]{0,160}?(?:value|default)[\"'\\]{0,4}\s?[:=])"
-_LINK = (
+LINK = (
     rf"[0-9]{{0,2}}{_COLOUR}(?:"
     # `{"name": {…, "value": "…`, `variable "name" {… default = "…`
     rf"(?P<nested>{QUOTE}?\s?[:=]?\s?\{{{_FIELDS}\s{{0,3}})"
@@ -70,7 +70,7 @@ def find_named_values(text: str, lower: str) -> Iterator[Span]:
     for match, kind in names.find_names(lower):
         if lower[match.end() : match.end() + 1] == ":" == lower[match.start() - 1 : match.start()]:
             continue  # a part of a longer name, as in `arn:aws:secretsmanager:eu:1:secret:name`
-        link = compiled(_LINK).match(lower, match.end())
+        link = compiled(LINK).match(lower, match.end())
         name = names.classify(match, kind, text) if link else None
         if link and name and link.end() >= examined:
             extent, is_secret = _find_value(name, link, text, lower)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 Strictness = Literal["loose", "strict", "random", "words"]
 """What a value must look like: nothing but code, a made-up word, made at random, or many words."""
 
-_NAMES: dict[str, tuple[str, str]] = {
+NAMES: dict[str, tuple[str, str]] = {
     # what every such name contains, the kind of its value, and the name
     "pass": ("password", r"pass(?:word|wd|code|wort|phrase)?"),
     "pwd": ("password", "pwd"),
@@ -86,7 +86,7 @@ def find_names(lower: str) -> list[tuple[re.Match[str], str]]:
     is_ascii = lower.isascii()
     matches = [
         (match, kind)
-        for part, (kind, pattern) in _NAMES.items()
+        for part, (kind, pattern) in NAMES.items()
         if (part.isascii() or not is_ascii) and part in lower
         for match in _compile(pattern + _END).finditer(lower)
     ]
