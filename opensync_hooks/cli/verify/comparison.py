@@ -45,6 +45,8 @@ _NUMBERS: Mapping[str, DifferenceKind] = {
 }
 _RECOUNTED_FIELD = "agentCost"
 """What of it is a session's own may only be known after its forks were delivered."""
+_DEPEND_ON_OTHERS = ("agentCost",)
+"""Fields of a fork that are not known before its original has been delivered."""
 _MAX_ID_LENGTH = 40
 _UNDONE_MARK = "[undone]"
 
