@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
+from urllib.parse import parse_qsl
 
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.server.routes import Request as Asked
@@ -110,7 +111,9 @@ class Front:
             self.overlaps += bool(session and self._working[session])
             self._working[session] += 1
         try:
-            request_record = Asked(request.method, request.path, {}, authorization, request.body)
+            path, _, query = request.path.partition("?")
+            fields = dict(parse_qsl(query))
+            request_record = Asked(request.method, path, fields, authorization, request.body)
             return respond(self.store, self.key, request_record)
         finally:
             with self._lock:
