@@ -115,7 +115,7 @@ def _parse(info: SessionHeader, messages: list[Row], parts: list[Row]) -> Stored
             message_info.setdefault("time", {"created": row["time_created"]})
         own = _parse_parts(parts_by_message.pop(row["id"], []), skipped)
         stored.append(StoredMessage(as_text(row["id"]), message_info, tuple(own)))
-    for rows in parts_by_message.values():
+    for rows in parts_by_message.values() if stored else ():  # else it lost all its messages
         orphans = _parse_parts(rows, skipped)
         skipped[_ORPHAN] += sum(part.get("type") not in BOOKKEEPING for part in orphans)
     return StoredSession(info, tuple(stored), +skipped)
