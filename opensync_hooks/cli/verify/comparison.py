@@ -44,9 +44,7 @@ _NUMBERS: Mapping[str, DifferenceKind] = {
     "durationMs": "changed field",
 }
 _RECOUNTED_FIELD = "agentCost"
-"""What of it is a session's own may only be known after its forks were delivered."""
-_DEPEND_ON_OTHERS = ("agentCost",)
-"""Fields of a fork that are not known before its original has been delivered."""
+"""What of it is its own may only be known after its original or its forks were delivered."""
 _MAX_ID_LENGTH = 40
 _UNDONE_MARK = "[undone]"
 
