@@ -14,13 +14,22 @@ from opensync_hooks.errors import RejectedError
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Json
 
-MAX_LENGTH = 1_000
+MAX_BYTES = 1_000
+_MAX_PAGE_BYTES = 12 << 20
+"""Of all rows: three quarters of what OpenSync can list."""
+_ROW_BYTES = 520
+"""Of a session's usual row without the text."""
 _MAX_PROMPT_LENGTH = 200
 _UNFINISHED = "slim"
 """The ledger's note of the session that has the beginnings of its prompts as its title."""
 
 
-def slim(record: SessionRecord, destination: ReadableDestination) -> bool:
+def bytes_per_session(sessions: int) -> int:
+    """Return how long each text may be where an account has so many sessions."""
+    return max(0, min(MAX_BYTES, _MAX_PAGE_BYTES // max(1, sessions) - _ROW_BYTES))
+
+
+def slim(record: SessionRecord, destination: ReadableDestination, max_bytes: int) -> bool:
     """Shorten the text of one session; return whether it has a title and can be read.
 
     `sync --force` sends its messages again, and with them the full text.
@@ -34,7 +43,9 @@ def slim(record: SessionRecord, destination: ReadableDestination) -> bool:
     if stored is None or not title:
         return False
     record.ledger.set_note(_UNFINISHED, f"{external_id}\n{title}")
-    destination.put_session({"externalId": external_id, "title": _short(title, stored)}, {})
+    destination.put_session(
+        {"externalId": external_id, "title": _short(title, stored, max_bytes)}, {}
+    )
     finish(record, destination)
     record.set_slimmed()
     return True
@@ -49,12 +60,13 @@ def finish(record: SessionRecord, destination: ReadableDestination) -> None:
         record.ledger.set_note(_UNFINISHED, None)
 
 
-def _short(title: str, stored: Json) -> str:
-    """Return the title and the beginnings of the prompts; never the title alone."""
+def _short(title: str, stored: Json, max_bytes: int) -> str:
+    """Return the title and the beginnings of the prompts; never exactly the title."""
     prompts = (
         " ".join(str(row.get("textContent") or "").split())[:_MAX_PROMPT_LENGTH]
         for row in stored["messages"]
         if row.get("role") == "user"
     )
-    text = "\n".join((title, *prompts))[:MAX_LENGTH]
-    return truncate(text) if text != title else f"{title} "
+    encoded = "\n".join((title, *prompts)).encode(errors="replace")
+    text = encoded[: max(max_bytes, len(title.encode()))].decode(errors="ignore")
+    return text if text != title else f"{title} "

@@ -42,16 +42,16 @@ def _slim(arguments: argparse.Namespace) -> int:
         if arguments.dry_run or not due:
             print(f"{count(len(due), 'session')} to slim, {len(records) - boundary} kept.")
             return 0
-        return _run(syncer, due)
+        return _run(syncer, due, search_text.bytes_per_session(len(records)))
 
 
-def _run(syncer: Syncer, due: list[SessionRecord]) -> int:
+def _run(syncer: Syncer, due: list[SessionRecord], max_bytes: int) -> int:
     destination, done = syncer.destination, 0
     progress = Progress(len(due))
     try:
         search_text.finish(due[0], destination)
         for record in due:
-            done += search_text.slim(record, destination)
+            done += search_text.slim(record, destination, max_bytes)
             progress.step()
     except KeyboardInterrupt:
         progress.clear()

@@ -63,7 +63,7 @@ def test_account_that_cannot_be_listed_can_be_listed_again(account: Account) -> 
     assert sum(length > 9_000 for length in account.lengths()) == 2
     for number in range(6):
         shortened = account.store.search_text[f"s{number}"]
-        assert len(shortened) <= search_text.MAX_LENGTH or len(shortened) > 9_000
+        assert len(shortened) <= search_text.MAX_BYTES or len(shortened) > 9_000
         assert f"find the kettle {number}" in shortened
         assert "and polish it" in shortened or len(shortened) > 9_000
         stored = account.store.session(f"s{number}")
@@ -75,7 +75,7 @@ def test_account_that_cannot_be_listed_can_be_listed_again(account: Account) -> 
 
 def test_force_sends_the_full_text_again(account: Account) -> None:
     run("slim", "--keep", "0")
-    assert max(account.lengths()) <= search_text.MAX_LENGTH
+    assert max(account.lengths()) <= search_text.MAX_BYTES
     assert run("sync", "--force", "s3").returncode == 0
     assert [length > 9_000 for length in account.lengths()] == [False] * 3 + [True] + [False] * 2
 
@@ -93,3 +93,10 @@ def test_session_that_was_deleted_there_is_not_made_anew(account: Account) -> No
     account.store.delete_session("s1")
     assert "5 sessions slimmed" in run("slim", "--keep", "0").stdout
     assert account.store.session("s1") is None
+
+
+@pytest.mark.parametrize("sessions", [1, 1_600, 5_000, 20_000])
+def test_texts_of_any_number_of_sessions_fit_together(sessions: int) -> None:
+    max_bytes = search_text.bytes_per_session(sessions)
+    assert (ROW_BYTES + max_bytes) * sessions <= 12 << 20
+    assert max_bytes == search_text.MAX_BYTES or sessions >= 5_000
