@@ -85,6 +85,7 @@ def test_prompt_stays_as_it_is(role: str) -> None:
         ("mcp__x__run_subagent", "<think>THOUGHT</think>Done.", "Done."),
         ("Bash", "$ ollama run\n<think>\nTHOUGHT\n</think>\nDone.", "$ ollama run\n\nDone."),
         ("Bash", "a.py:7: text.split('<think>')", "a.py:7: text.split('<think>')"),
+        ("Bash", "<think>a</think> b <think> c", "<think>a</think> b <think> c"),
         ("WebFetch", "use `<think>` and `</think>`", "use `<think>` and `</think>`"),
     ],
 )
@@ -107,6 +108,7 @@ def test_title_has_no_thoughts() -> None:
     assert title("<think>THOUGHT</think> Fix the build") == "Fix the build"
     assert title("<think>THOUGHT") is None
     assert title("Fix the build") == "Fix the build"
+    assert title("") == ""
 
 
 def test_who_wants_thoughts_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
