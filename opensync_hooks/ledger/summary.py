@@ -56,9 +56,9 @@ def summarize(ledger: Ledger, destination: str) -> Summary:
     ((sessions, subagents, last_sync),) = ledger.rows(
         "SELECT count(CASE WHEN coalesce(parent, '') = '' THEN remote_id END),"
         " count(CASE WHEN parent <> '' THEN remote_id END), (SELECT max(synced_at) FROM session"
-        " WHERE destination = ?1) FROM session"
-        " WHERE destination = ?1 AND outcome IS NULL AND instr(id, '#') = 0",
-        destination,
+        " WHERE destination = ?) FROM session"
+        " WHERE destination = ? AND outcome IS NULL AND instr(id, '#') = 0",
+        *(destination, destination),  # Python 3.12 takes `?1` for a name
     )
     states = "SELECT state, count(*) FROM message WHERE destination = ? GROUP BY state"
     counts = dict(ledger.rows(states, destination))
