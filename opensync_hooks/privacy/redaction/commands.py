@@ -37,7 +37,7 @@ PROGRAMS = {
 user and a secret behind a percent sign. `@2` is the second argument that is no option.
 """
 _WORDS = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'|;&<>\\]|\\.)+|[|;&<>]"
-_MAX_WORDS, _MAX_LINE = 24, 400
+_MAX_WORDS, _MAX_LINE = 16, 240
 _MAX_PRINTED = 5000
 _PLACEHOLDER = r"[\"']?(?:\$|\[redacted:|[<%*{-]|\.\.\.|x{3}|-)"
 _MIN_LENGTH = 4
@@ -59,9 +59,13 @@ def find_arguments(text: str, words: set[bytes]) -> Iterator[Span]:
     """Yield the secrets among the arguments of well-known programs."""
     spans = set()
     for first_word, pattern, options in _programs():
+        examined = 0
         for match in re.finditer(pattern, text) if first_word in words else ():
-            if not begins_word(text, match.start()):
+            if match.start() < examined or not begins_word(text, match.start()):
                 continue
+            segment = text[match.end() : match.end() + _MAX_LINE].partition("\n")[0]
+            if not any(map(segment.__contains__, ";|&")):
+                examined = match.end() + len(segment)  # its other names are among the arguments
             for start, end in _arguments(text, match.end(), options):
                 if end - start >= _MIN_LENGTH and not re.match(_PLACEHOLDER, text[start:end]):
                     spans.add((start, end, "password"))

@@ -29,7 +29,7 @@ _PREFIXED_WORD = 6
 """A shorter word cannot hold both a prefix and the start of a secret."""
 _LONG_WORD = 12
 """A keyword within a word is only looked for in words with so many characters."""
-_RANDOM_WORD = 8
+_RANDOM_WORD, _READ_OF_WORD = 8, 100
 """So many characters of a token are in one word, also where a line ends in it."""
 
 
@@ -114,7 +114,7 @@ def _is_random_word(word: bytes) -> bool:
         len(word) >= _RANDOM_WORD
         and not word.isalpha()
         and not word.isdigit()
-        and is_random(word.decode())
+        and is_random(word[:_READ_OF_WORD].decode())
     )
 
 
