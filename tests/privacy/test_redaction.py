@@ -377,8 +377,8 @@ MAX_RATIO = 13
 
 
 @pytest.mark.timeout(300)
-def test_time_is_linear_and_within_a_few_plain_searches() -> None:
-    """A mebibyte of any text takes less than 100 ms where a plain search takes 8 ms."""
+def test_time_grows_no_faster_than_the_text() -> None:
+    """Not even a text made of one rule's keyword takes more than some hundred plain searches."""
     redactor = Redactor()
     redactor.redact("".join(example.text for _, example in EXAMPLES))  # every pattern is compiled
     costs = {}
