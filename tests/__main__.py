@@ -21,7 +21,7 @@ CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "--quiet", "."),
     ("ruff", "format", "--check", "--quiet", "."),
     ("mypy",),
-    ("pytest", "--quiet", "--numprocesses", "2"),
+    ("pytest", "--quiet", "--numprocesses", "3", "--dist", "worksteal"),
 )
 ON_EVERY_PYTHON = (
     "tests/privacy",

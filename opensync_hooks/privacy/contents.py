@@ -62,11 +62,13 @@ def withhold(parts: Iterable[Part], role: Role = "user") -> Iterator[Part]:
 
 def _withhold_from_call(call: ToolCall) -> ToolCall:
     arguments = parse(call.arguments)
-    kept = arguments
-    if access(call.name, call.category, arguments) is not None:
+    kept, use = arguments, access(call.name, call.category, arguments)
+    if use is not None:
         kept = _withhold_from_arguments(call.name, call.category, arguments)
     kept = _withhold_from_strings(kept)
-    return call if kept == arguments else replace(call, arguments=kept, title="")
+    if kept == arguments and use in {None, "reads"}:
+        return call
+    return replace(call, arguments=kept, title="")  # a title may repeat what is written
 
 
 def _withhold_from_arguments(name: str, category: str, arguments: Any, depth: int = 0) -> Any:

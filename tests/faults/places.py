@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pkgutil
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import opensync_hooks
 from opensync_hooks.cli import main
 from opensync_hooks.queue import worker
 from tests.faults import child
@@ -89,6 +92,9 @@ def _in(spot: Spot, run: child.Run) -> child.Run:
 
 
 def _nobody() -> None:
+    for module in pkgutil.walk_packages(opensync_hooks.__path__, "opensync_hooks."):
+        if not module.name.endswith(("__main__", "entry_windows")):
+            import_module(module.name)  # the interpreter's own files may be closed to this user
     os.setgid(NOBODY)
     os.setuid(NOBODY)
 

@@ -440,6 +440,9 @@ class ServerRoutes(Target):
         cookie = self.access.log_in(self.access.login_path.partition("=")[2])
         self.cookie = str(cookie).partition(";")[0]
 
+    def trust(self, _request: object) -> None:
+        """The connection's user has shown the key; there is no other connection to close."""
+
     @classmethod
     def seeds(cls) -> Iterator[bytes]:
         session = {"externalId": "s", "title": "T", "createdAt": 5, "cost": 0.5, "source": "x"}

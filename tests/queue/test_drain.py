@@ -23,6 +23,7 @@ from opensync_hooks.queue.backoff import HOUR, Attempts, Failure
 from opensync_hooks.queue.drain import log_result
 from opensync_hooks.queue.job import Job
 from opensync_hooks.system import clock
+from opensync_hooks.system.files import session_file_stem
 from opensync_hooks.system.log import Log
 from tests.claude_user import ClaudeUser
 from tests.cursor_home import Editor
@@ -98,7 +99,7 @@ def test_session_that_another_process_delivers_waits_and_the_others_go_on(
         user.session(name)
         user.event(name)
     worker.main()
-    lock = min(user.folders.locks.glob("*.lock"))
+    lock = user.folders.locks / f"{session_file_stem('claude-code', 's1')}.lock"
     for name in ("s1", "s2"):
         user.session(name).turn(2)
         user.event(name)

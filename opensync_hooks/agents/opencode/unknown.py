@@ -71,4 +71,5 @@ def _is_count(value: Any) -> bool:
     if value is None or isinstance(value, dict):
         return True
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= 0
+    # An integer may be beyond every float, which `isfinite` refuses.
+    return is_number and (isinstance(value, int) or math.isfinite(value)) and value >= 0
