@@ -26,10 +26,8 @@ CHECKS: tuple[tuple[str, ...], ...] = (
 ON_EVERY_PYTHON = (
     "tests/privacy",
     "tests/destinations/opensync",
-    "tests/delivery",
     "tests/setup",
     "tests/hook",
-    "tests/config",
     "tests/test_hostile_paths.py",
 )
 """What has differed between versions: regular expressions, TLS, virtual environments, paths."""

@@ -372,7 +372,7 @@ REPEATED = (
 """Beginnings of patterns, what they repeat, and what they continue after."""
 LONG = bool(os.environ.get("OPENSYNC_TEST_LONG"))
 SIZE = MIB if LONG else MIB // 4
-MAX_RATIO = 13
+MAX_RATIO = 60
 """How many plain searches redaction may take: 100 ms a mebibyte where one takes 8 ms."""
 
 
@@ -390,7 +390,7 @@ def test_time_grows_no_faster_than_the_text() -> None:
             costs[name] = took / plain_ms(SIZE), grown / max(took, 0.5)
             if costs[name][0] < MAX_RATIO and costs[name][1] < 2.5:
                 break
-        assert costs[name][0] < MAX_RATIO * 24, (name, costs[name])
+        assert costs[name][0] < MAX_RATIO * 5, (name, costs[name])
         assert costs[name][1] < 8, (name, costs[name])
     print(sorted(costs.items(), key=lambda pair: -pair[1][0])[:6])
     print(sorted(costs.items(), key=lambda pair: -pair[1][1])[:4])
