@@ -373,7 +373,7 @@ REPEATED = (
 LONG = bool(os.environ.get("OPENSYNC_TEST_LONG"))
 SIZE = MIB if LONG else MIB // 4
 MAX_RATIO = 60
-"""How many plain searches redaction may take: 100 ms a mebibyte where one takes 8 ms."""
+"""How many plain searches redaction may take on a hostile text before it is measured again."""
 
 
 @pytest.mark.timeout(300)
