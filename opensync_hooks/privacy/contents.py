@@ -34,6 +34,7 @@ _PLACEHOLDERS = re.compile(r"(?:\[[\w.+/-]{1,80}(?:, \d+ bytes)?\]\n?)*")
 """Texts that a source itself wrote in place of images."""
 _MAX_REPORT = 300
 _MAX_DEPTH = 8
+_TOO_DEEP = "[nested too deeply to be kept]"
 _RESOURCE = re.compile(r"Reading MCP resource: (?P<path>[^\n]{1,400})")
 """OpenCode's line before the texts of an MCP resource."""
 
@@ -65,7 +66,10 @@ def _withhold_from_call(call: ToolCall) -> ToolCall:
     kept, use = arguments, access(call.name, call.category, arguments)
     if use is not None:
         kept = _withhold_from_arguments(call.name, call.category, arguments)
-    kept = _withhold_from_strings(kept)
+    try:
+        kept = _withhold_from_strings(kept)
+    except RecursionError:
+        kept = _TOO_DEEP
     if kept == arguments and use in {None, "reads"}:
         return call
     return replace(call, arguments=kept, title="")  # a title may repeat what is written
@@ -83,7 +87,7 @@ def _withhold_from_arguments(name: str, category: str, arguments: Any, depth: in
 def _withhold_from_inner_calls(value: Any, depth: int) -> Any:
     """Return a wrapper's arguments with each call in them treated as if it stood alone."""
     if depth >= _MAX_DEPTH:
-        return "[nested too deeply to be kept]"
+        return _TOO_DEEP
     value = parse(value)
     if call := as_inner_call(value):
         kept = _withhold_from_arguments(call.name, "", call.arguments, depth + 1)
@@ -95,14 +99,18 @@ def _withhold_from_inner_calls(value: Any, depth: int) -> Any:
     return value
 
 
-def _withhold_from_strings(value: Any, depth: int = 0) -> Any:
-    """Return arguments of any tool without the files that a command or a prompt in them holds."""
+def _withhold_from_strings(value: Any) -> Any:
+    """Return arguments of any tool without the files that a command or a prompt in them holds.
+
+    However deep they are: what is not looked into may be the contents of a file. Raises
+    RecursionError.
+    """
     if isinstance(value, str):
         return withhold_from_argument(value)
-    if isinstance(value, dict) and depth < _MAX_DEPTH:
-        return {key: _withhold_from_strings(member, depth + 1) for key, member in value.items()}
-    if isinstance(value, list) and depth < _MAX_DEPTH:
-        return [_withhold_from_strings(element, depth + 1) for element in value]
+    if isinstance(value, dict):
+        return {key: _withhold_from_strings(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_withhold_from_strings(element) for element in value]
     return value
 
 

@@ -231,3 +231,27 @@ def test_deep_arguments_end_in_a_note() -> None:
         deep = {"x": [deep]}
     kept, _ = clean("Write", {"path": "src/a.py", "deep": deep})
     assert "SECRET" not in json.dumps(kept)
+
+
+@pytest.mark.parametrize("depth", [3, 9, 50, 5_000])
+def test_file_in_a_command_stays_here_at_any_depth(depth: int) -> None:
+    nested: Any = {"command": f"cat > src/a.py <<'EOF'\n{BODY}EOF"}
+    for _ in range(depth):
+        nested = {"steps": [nested]}
+    (call,) = withhold(ToolCall("c1", "run_steps", nested))
+    assert "SECRET" not in texts_of(call)
+
+
+def texts_of(call: Part) -> str:
+    """Return a call's arguments as text, however deep they are."""
+    assert isinstance(call, ToolCall)
+    texts, pending = [], [call.arguments]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+        else:
+            texts.append(str(value))
+    return "\n".join(texts)
