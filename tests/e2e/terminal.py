@@ -12,6 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.destinations.store.store import Store
@@ -20,6 +22,9 @@ from tests.e2e.user import PATIENCE_S, User
 
 ROOT = Path(__file__).parents[2]
 CLAUDE = os.environ.get("OPENSYNC_TEST_CLAUDE", "")
+needs_claude = pytest.mark.skipif(
+    not CLAUDE, reason="OPENSYNC_TEST_CLAUDE does not name a Claude Code"
+)
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )

@@ -18,7 +18,7 @@ from opensync_hooks.destinations.store.store import Store
 from tests.e2e.completions_api import scripted_completions
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says
-from tests.e2e.terminal import CLAUDE, Terminal
+from tests.e2e.terminal import CLAUDE, Terminal, needs_claude
 from tests.e2e.test_real_opencode import OPENCODE, Developer
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def sessions(ours: Path) -> list[str]:
         return [session["externalId"] for session in store.sessions(limit=10)]
 
 
-@pytest.mark.skipif(not CLAUDE, reason="OPENSYNC_TEST_CLAUDE does not name a Claude Code")
+@needs_claude
 def test_claude_code_that_was_never_started_fires_our_hooks(
     package: Package, home: Path, tmp_path: Path
 ) -> None:
@@ -78,7 +78,7 @@ def test_claude_code_that_was_never_started_fires_our_hooks(
         assert not (home / ".claude" / "settings.json").exists()
 
 
-@pytest.mark.skipif(not CLAUDE, reason="OPENSYNC_TEST_CLAUDE does not name a Claude Code")
+@needs_claude
 def test_claude_code_fires_our_hooks_beside_the_users_and_no_longer_the_old_ones(
     package: Package, home: Path, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says, thinks, uses
-from tests.e2e.terminal import CLAUDE, Terminal
+from tests.e2e.terminal import Terminal, needs_claude
 from tests.recount import recount
 
 WORKFLOW = """
@@ -92,10 +92,7 @@ SCRIPT: Script = {
     "tide": [Reply([uses("mcp__harbour__tide")]), Reply([says("High.")])],
 }  # fmt: skip
 
-pytestmark = [
-    pytest.mark.skipif(not CLAUDE, reason="OPENSYNC_TEST_CLAUDE does not name a Claude Code"),
-    pytest.mark.timeout(400),
-]
+pytestmark = [needs_claude, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

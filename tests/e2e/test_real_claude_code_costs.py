@@ -16,7 +16,7 @@ import pytest
 from opensync_hooks.delivery.agent_cost import other_calls
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says, uses
-from tests.e2e.terminal import CLAUDE, Terminal
+from tests.e2e.terminal import Terminal, needs_claude
 
 NOTHING_CACHED = {
     "cache_creation_input_tokens": 0,
@@ -70,10 +70,7 @@ SCRIPT: Script = {
     ],
 }  # fmt: skip
 
-pytestmark = [
-    pytest.mark.skipif(not CLAUDE, reason="OPENSYNC_TEST_CLAUDE does not name a Claude Code"),
-    pytest.mark.timeout(400),
-]
+pytestmark = [needs_claude, pytest.mark.timeout(400)]
 
 
 @pytest.fixture

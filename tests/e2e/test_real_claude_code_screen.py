@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.model_api import scripted_model
 from tests.e2e.screen import Screen
 from tests.e2e.script import Reply, Script, says, uses
-from tests.e2e.terminal import CLAUDE, Terminal
+from tests.e2e.terminal import Terminal, needs_claude
 from tests.recount import recount
 
 SESSION = "00000001-0000-4000-8000-000000000000"
@@ -29,10 +29,7 @@ SCRIPT: Script = {
     "errand": [Reply([uses("Bash", command="echo errand")]), Reply([says("Ran the errand.")])],
 }  # fmt: skip
 
-pytestmark = [
-    pytest.mark.skipif(not CLAUDE, reason="OPENSYNC_TEST_CLAUDE does not name a Claude Code"),
-    pytest.mark.timeout(400),
-]
+pytestmark = [needs_claude, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
