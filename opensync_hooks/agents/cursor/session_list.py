@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from opensync_hooks.agents import sqlite_snapshot
@@ -11,34 +11,28 @@ from opensync_hooks.agents.cursor.state_db import PREFIX, ComposerSummary, read,
 from opensync_hooks.agents.sqlite_snapshot import as_parameter
 
 _PAGE_SIZE = 200
+_Page = list[tuple[str, ComposerSummary | None]]
+"""Keys or ids in their order, each with the session if it is to be listed."""
+_ReadPage = Callable[[sqlite3.Connection, str], _Page]
+"""Returns the entries after one of them, `_PAGE_SIZE` unless they are the last."""
 
 
 def read_summaries(path: Path) -> Iterator[ComposerSummary]:
     """Yield every session, a page at a time: a longer transaction would block the editor."""
-    last_key = PREFIX
-    while True:
-        after = last_key
-        page = read(path, lambda db: _page(db, after)) or []  # noqa: B023 - used at once
-        yield from (listed for _, listed in page if listed)
-        if len(page) < _PAGE_SIZE:
-            break
-        last_key = page[-1][0]
-    yield from _read_without_document(path)
+    yield from _pages(path, _page, PREFIX)
+    yield from _pages(path, _bubble_owners, "")
 
 
-def _read_without_document(path: Path) -> Iterator[ComposerSummary]:
-    """Yield the sessions of which only bubbles are left, a page at a time."""
-    last_id = ""
+def _pages(path: Path, read_page: _ReadPage, after: str) -> Iterator[ComposerSummary]:
     while True:
-        after = last_id
-        page = read(path, lambda db: _bubble_owners(db, after)) or []  # noqa: B023 - used at once
+        page = read(path, lambda db, after=after: read_page(db, after)) or []  # type: ignore[misc]
         yield from (listed for _, listed in page if listed)
         if len(page) < _PAGE_SIZE:
             return
-        last_id = page[-1][0]
+        after = page[-1][0]
 
 
-def _page(db: sqlite3.Connection, after: str) -> list[tuple[str, ComposerSummary | None]]:
+def _page(db: sqlite3.Connection, after: str) -> _Page:
     """Return the next keys. The values are read one by one: a damaged page is that of a few."""
     query = (
         "SELECT key FROM cursorDiskKV WHERE key > ? AND key < 'composerData;' ORDER BY key LIMIT ?"
@@ -47,13 +41,13 @@ def _page(db: sqlite3.Connection, after: str) -> list[tuple[str, ComposerSummary
     return [(key, _listed(db, key.removeprefix(PREFIX))) for key in keys]
 
 
-def _bubble_owners(db: sqlite3.Connection, after: str) -> list[tuple[str, ComposerSummary | None]]:
+def _bubble_owners(db: sqlite3.Connection, after: str) -> _Page:
     """Return the next sessions with bubbles; one with a document has no summary here.
 
     Each takes one step in the index, however many bubbles the session before it has.
     """
     query = "SELECT key FROM cursorDiskKV WHERE key >= ? AND key < 'bubbleId;' ORDER BY key LIMIT 1"
-    page: list[tuple[str, ComposerSummary | None]] = []
+    page: _Page = []
     session_id = after
     while len(page) < _PAGE_SIZE:
         start = f"bubbleId:{session_id};" if session_id else "bubbleId:"
