@@ -34,7 +34,7 @@ def listen(is_over: threading.Event) -> Iterator[Listen]:
             while True:
                 connection, _ = listener.accept()
                 with connection, suppress(OSError):
-                    connection.recv(65_536)
+                    read_request(connection)
                     respond(connection)
 
     def start(respond: Respond) -> str:
@@ -46,6 +46,15 @@ def listen(is_over: threading.Event) -> Iterator[Listen]:
     is_over.set()
     for listener in listeners:
         listener.close()
+
+
+def read_request(connection: socket.socket) -> None:
+    """Read an HTTP request whole, as closing with bytes unread would reset the connection."""
+    request = connection.recv(65_536)
+    while request.startswith(b"POST ") and not request.endswith(b"\r\n\r\n{}"):
+        if not (more := connection.recv(65_536)):
+            return
+        request += more
 
 
 def failure(url: str) -> tuple[NetworkErrorKind, str]:
