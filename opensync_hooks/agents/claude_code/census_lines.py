@@ -26,7 +26,7 @@ _COMMAND_PART = re.compile(r"<command-(name|args)>(.*?)</command-", re.DOTALL)
 _SHELL_COMMAND = re.compile(r"\s*<bash-input>")
 _IDE_CONTEXT = re.compile(r"<(ide_\w+)>.*?</\1>", re.DOTALL)
 _NOT_TYPED = re.compile(
-    r"\s*(<(local-command-\w+|bash-stdout|bash-stderr|task-notification|system-reminder)>"
+    r"\s*(<(local-command-\w+|bash-stdout|bash-stderr|task-notification|system-reminder|fork-boilerplate)>"
     r"|<teammate-message\b|\[Request interrupted by user|Caveat: The messages below were generated"
     r"|This session is being continued from a previous conversation)"
 )
@@ -114,10 +114,16 @@ class ConversationCount:
         text = _IDE_CONTEXT.sub("", _text(blocks))
         results = sum("tool_use_id" in block for block in blocks)
         has_file = any(block.get("type") in ("image", "document") for block in blocks)
+        is_injected = any(line.get(flag) for flag in _INJECTED_FLAGS)
         if results:
             self._tally.add("tool_results", results)
             self._turn += 1
-        elif any(line.get(flag) for flag in _INJECTED_FLAGS):
+            texts = [as_text(block.get("text")) for block in blocks]
+            if not is_injected and any(_is_typed_beside_results(line, text) for text in texts):
+                self._close_command(begins_turn=False)
+                self._unqueue(text, by_order=False)
+                self._tally.add("utterances")
+        elif is_injected:
             return
         elif _COMMAND.match(text):
             self._close_command(begins_turn=False)
@@ -196,13 +202,14 @@ class ConversationCount:
             self._tally.add("utterances", len(self._queued), is_sure=False)
             self._queued.clear()
 
-    def _unqueue(self, text: str) -> None:
-        """Forget the queued prompt that a line repeats, perhaps with its text expanded."""
+    def _unqueue(self, text: str, *, by_order: bool = True) -> None:
+        """Forget the queued prompt that a line repeats; `by_order`: perhaps with another text."""
         for prompts in (self._taken, self._absorbed, self._queued):
             if text in prompts:
                 prompts.remove(text)
                 return
-        del self._taken[:1]
+        if by_order:
+            del self._taken[:1]
 
     def finish(self) -> Tally:
         """Return the tally with what is only certain at the end of the file."""
@@ -225,6 +232,11 @@ def _is_typed(line: Json, text: str) -> bool:
     if kind or source:
         return kind == "human" if kind else source in ("typed", "queued", "sdk")
     return not _NOT_TYPED.match(text)
+
+
+def _is_typed_beside_results(line: Json, text: str) -> bool:
+    is_command = _COMMAND.match(text) or _SHELL_COMMAND.match(text)
+    return bool(_IDE_CONTEXT.sub("", text).strip()) and not is_command and _is_typed(line, text)
 
 
 def _prompt_tokens(usage: Json) -> int:

@@ -13,7 +13,11 @@ from opensync_hooks.agents.claude_code.lines import Span
 from opensync_hooks.agents.claude_code.queued import PromptQueue
 from opensync_hooks.agents.claude_code.responses import Responses
 from opensync_hooks.agents.claude_code.usage import ResponseUsage
-from opensync_hooks.agents.claude_code.user_lines import is_injected, typed_text
+from opensync_hooks.agents.claude_code.user_lines import (
+    is_injected,
+    text_beside_results,
+    typed_text,
+)
 from opensync_hooks.agents.json_access import get_float, get_str
 from opensync_hooks.model import AgentTotal, Json
 
@@ -103,7 +107,7 @@ class Thread:
             self._responses.begin_turn()
         for message in self._messages_of(line, line_type):
             message.add(span, at)
-            if line_type != "results":
+            if line_type != "results" or message.id == line["uuid"]:
                 message.nodes.append(node)
             if message.began_at is None:
                 message.began_at = previous
@@ -184,14 +188,17 @@ class Thread:
     def _prompt(self, line: Json, line_type: LineType) -> IndexedMessage:
         message, text = self._message(line["uuid"], line_type), typed_text(line)
         may_differ = line_type != "queued" and line.get("promptSource") != "typed"
-        queued = self._queue.match(text, by_order=may_differ)
-        if queued:
-            message.queued_id = queued.id
-            self.messages.pop(queued.id, None)
+        self._unqueue(message, text, by_order=may_differ)
         self._open_command = (message, text[:_TITLE_SAMPLE]) if line_type == "command" else None
         if line_type != "command":
             self.first_prompt = self.first_prompt or text[:_TITLE_SAMPLE]
         return message
+
+    def _unqueue(self, message: IndexedMessage, text: str, *, by_order: bool) -> None:
+        """Have the message take the place of the queued prompt that it repeats."""
+        if queued := self._queue.match(text, by_order=by_order):
+            message.queued_id = queued.id
+            self.messages.pop(queued.id, None)
 
     def _response(self, line: Json) -> IndexedMessage:
         self._begin_turn_of_command()
@@ -220,16 +227,27 @@ class Thread:
         self._open_command = None
 
     def _callers(self, line: Json) -> Iterable[IndexedMessage]:
-        """Return the messages whose tools answer here; without one, the line is its own message."""
+        """Return the messages whose tools answer here.
+
+        Results without one, and texts beside them, are a message of their own.
+        """
         callers: dict[str, IndexedMessage] = {}
         for block in content_blocks(line):
             tool_id = block.get("tool_use_id")
             caller = self._by_tool_id.get(tool_id) if isinstance(tool_id, str) else None
             if caller is None:
-                caller = self._message(line["uuid"], "injected")
+                caller = callers.get(line["uuid"]) or self._beside_results(line)
                 caller.tool_ids.add(str(tool_id))
             callers[caller.id] = caller
         return callers.values()
+
+    def _beside_results(self, line: Json) -> IndexedMessage:
+        text = text_beside_results(line)
+        if not text:
+            return self._message(line["uuid"], "injected")
+        message = self._message(line["uuid"], "prompt")
+        self._unqueue(message, text, by_order=False)
+        return message
 
     def _message(self, message_id: str, line_type: LineType) -> IndexedMessage:
         return self.messages.setdefault(message_id, IndexedMessage(message_id, line_type))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import Any
 
-from opensync_hooks.agents.claude_code import user_lines, vocabulary
+from opensync_hooks.agents.claude_code import vocabulary
 from opensync_hooks.agents.claude_code.content import content_blocks
 from opensync_hooks.agents.json_access import get, get_dict, get_str
 from opensync_hooks.model import Json, Skipped
@@ -52,8 +52,6 @@ def _in_utterance(line: Json) -> Iterator[Skipped]:
         yield _loss(f"{line_type} line without content")
     for block in content_blocks(line):
         yield from _in_block(block)
-    if line_type == "user" and user_lines.has_text_beside_results(line):
-        yield _loss("text beside a tool result")
     if line_type == "assistant" and not line.get("isApiErrorMessage"):
         yield from _in_usage(message.get("usage"))
         if get_str(message, "id") is None:  # its lines count as so many responses

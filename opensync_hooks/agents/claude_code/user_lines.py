@@ -46,12 +46,13 @@ def user_line_type(line: Json) -> UserLineType:
     return "prompt" if any(typed_blocks(line)) else "injected"
 
 
-def has_text_beside_results(line: Json) -> bool:
-    """Whether a person may have typed a text in a line of results, of which no message is made."""
-    if user_line_type(line) != "results" or any(line.get(flag) for flag in _FLAGS):
-        return False
+def text_beside_results(line: Json) -> str:
+    """Return what a person typed in a line of results; empty if all of its texts are injected."""
+    if any(line.get(flag) for flag in _FLAGS):
+        return ""
     texts = [get_str(block, "text") or "" for block in content_blocks(line)]
-    return any(text.strip() and not is_injected(line, text) for text in texts)
+    typed = (_without_context(text) for text in texts if not is_injected(line, text))
+    return "\n\n".join(text for text in typed if text.strip())
 
 
 def is_injected(source: Json, text: str) -> bool:

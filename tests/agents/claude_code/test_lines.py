@@ -19,7 +19,7 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Message, Skipped
 from tests.agents.claude_code.recordings import DATA, read, session_of
 from tests.sessions import dialogue
-from tests.transcripts import TranscriptWriter, call, result, text
+from tests.transcripts import TranscriptWriter, text
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -278,24 +278,3 @@ def test_truncated_transcript_has_only_parts_of_the_complete_one(tmp_path: Path,
     }
     for message in read(path)[0].messages:
         assert all(part in complete[message.id].parts for part in message.parts)
-
-
-@pytest.mark.parametrize(
-    ("beside", "lost"),
-    [
-        ("no, use tabs", 1),
-        ("<system-reminder>Be brief.</system-reminder>", 0),
-        ("[Request interrupted by user for tool use]", 0),
-        ("<fork-boilerplate>\nYou are a worker fork.", 0),
-        ("  ", 0),
-    ],
-)
-def test_text_that_was_typed_beside_a_result_is_counted_as_lost(
-    writer: TranscriptWriter, beside: str, lost: int
-) -> None:
-    writer.line("user", "go")
-    writer.respond("m1", call("c1"))
-    writer.line("user", [*result("c1"), text(beside)])
-    (session,) = read(writer.path)
-    assert sum(session.skipped.values()) == lost
-    assert set(session.skipped) <= {Skipped("unreadable", "text beside a tool result")}

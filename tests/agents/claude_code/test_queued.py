@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.agents.claude_code.census import take_census
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.model import Attachment
 from tests.agents.claude_code.recordings import read
@@ -183,3 +184,12 @@ def test_copies_of_a_transcript_have_one_queue(busy: TranscriptWriter) -> None:
     session = only(ClaudeCodeSource(busy.path.parents[2]), "s1")
     prompts = [message.text for message in session.messages if message.role == "user"]
     assert sorted(prompts) == ["and salt", "bake bread", "with rye, expanded"]
+
+
+def test_queued_prompt_beside_a_result_is_one_prompt(busy: TranscriptWriter) -> None:
+    queue(busy, "enqueue", "with rye")
+    queue(busy, "remove")
+    busy.line("user", [*result("t1"), text("with rye")])
+    assert prompts(busy) == ["bake bread", "with rye"]
+    (census,) = take_census(busy.session_id, busy.path, {}, "/nowhere")
+    assert census.counts.utterances == 2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from opensync_hooks.agents.claude_code.census import take_census
+from opensync_hooks.model import ToolResult
 from tests.agents.claude_code.recordings import read
 from tests.sessions import dialogue
-from tests.transcripts import TranscriptWriter, text
+from tests.transcripts import TranscriptWriter, call, result, text
 
 COMMAND = (
     "<command-message>tune</command-message>\n<command-name>/tune</command-name>\n"
@@ -89,3 +93,52 @@ def test_summary_of_this_conversation_is_its_title(writer: TranscriptWriter) -> 
     writer.line("user", "pls tune")
     writer.respond("m1", text("Tuned."))
     assert read(writer.path)[0].title == "Lute tuned"
+
+
+@pytest.mark.parametrize(
+    ("beside", "role"),
+    [
+        ("no, use tabs", "user"),
+        ("<ide_opened_file>a.py</ide_opened_file>no, use tabs", "user"),
+        ("<system-reminder>Be brief.</system-reminder>", "system"),
+        ("[Request interrupted by user for tool use]", "system"),
+        ("<fork-boilerplate>\nYou are a worker fork.", "system"),
+        ("<ide_opened_file>a.py</ide_opened_file>", "system"),
+        ("  ", None),
+    ],
+)
+@pytest.mark.parametrize("order", ["result first", "text first"])
+def test_text_beside_a_result_is_a_message_at_its_place(
+    writer: TranscriptWriter, beside: str, role: str | None, order: str
+) -> None:
+    writer.line("user", "go")
+    writer.respond("m1", call("c1"))
+    blocks = [*result("c1"), text(beside)]
+    line = writer.line("user", blocks if order == "result first" else blocks[::-1])
+    writer.respond("m2", text("done"))
+    (session,) = read(writer.path)
+    assert not session.skipped
+    _, asked, *between, answered = session.messages
+    assert (asked.id, answered.id) == ("m1", "m2")
+    assert [type(part).__name__ for part in asked.parts] == ["ToolCall", "ToolResult"]
+    assert [(message.id, message.role) for message in between] == ([(line, role)] if role else [])
+    if role == "user":
+        assert between[0].text == "no, use tabs"
+    _assert_census_agrees(writer.path)
+
+
+def test_text_beside_a_result_of_no_known_call_is_sent_with_it(writer: TranscriptWriter) -> None:
+    writer.line("user", "go")
+    writer.line("user", [*result("lost"), text("no, use tabs")])
+    (session,) = read(writer.path)
+    _, message = session.messages
+    assert (message.role, message.text) == ("user", "no, use tabs")
+    assert [part.output for part in message.parts if isinstance(part, ToolResult)] == ["ok"]
+    _assert_census_agrees(writer.path)
+
+
+def _assert_census_agrees(path: Path) -> None:
+    (census,) = take_census(path.stem, path, {}, "/nowhere")
+    (session,) = read(path)
+    prompts = [message for message in session.messages if message.role == "user"]
+    assert census.counts.utterances == len(prompts)
