@@ -35,6 +35,7 @@ DifferenceKind = Literal[
     "quarantined",
     "census",
     "nothing understood",
+    "not read",
 ]
 _Change = tuple[DifferenceKind, str]
 _SESSION_TEXTS = ("title", "projectPath", "projectName", "model", "provider")

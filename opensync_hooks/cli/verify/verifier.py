@@ -30,7 +30,7 @@ from opensync_hooks.privacy.exclusion import Exclusions
 _LOCK_TIMEOUT_S = 30
 _BEYOND_REPAIR = (
     *("double message", "surplus message", "quarantined"),
-    *("census", "nothing understood", "missing session"),
+    *("census", "nothing understood", "not read", "missing session"),
 )
 """OpenSync deletes no message, and accepts none that it has refused. What the reader does not read
 cannot be sent. A session that is missing was deleted there: only `sync --force` sends it again.
@@ -143,13 +143,19 @@ class Verifier:
         remote_id = str(stored["session"]["id"]) if stored else ""
         mask = partial(mask_json, config=self.syncer.config)
         comparison = Comparison(session.id, remote_id, mask=mask)
-        differences = tuple(_differences(count.watch(changes), stored, comparison, count))
+        differences = [*_differences(count.watch(changes), stored, comparison, count)]
+        if not session.is_partial:  # complete now that all messages were read
+            differences += [
+                comparison.difference("not read", f"not read: {number} {lost.name}")
+                for lost, number in session.skipped.items()
+                if lost.is_loss and number
+            ]
         return replace(
             verdict,
             title=verdict.title or session.title,
             messages=verdict.messages + comparison.messages,
             parts=verdict.parts + comparison.parts,
-            differences=verdict.differences + differences,
+            differences=(*verdict.differences, *differences),
             surplus=verdict.surplus + comparison.surplus,
             later=verdict.later + comparison.later,
             is_partial=verdict.is_partial or session.is_partial,

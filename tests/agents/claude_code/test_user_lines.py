@@ -118,9 +118,9 @@ def test_text_beside_a_result_is_a_message_at_its_place(
     writer.respond("m2", text("done"))
     (session,) = read(writer.path)
     assert not session.skipped
-    _, asked, *between, answered = session.messages
-    assert (asked.id, answered.id) == ("m1", "m2")
-    assert [type(part).__name__ for part in asked.parts] == ["ToolCall", "ToolResult"]
+    _, called, *between, answered = session.messages
+    assert (called.id, answered.id) == ("m1", "m2")
+    assert [type(part).__name__ for part in called.parts] == ["ToolCall", "ToolResult"]
     assert [(message.id, message.role) for message in between] == ([(line, role)] if role else [])
     if role == "user":
         assert between[0].text == "no, use tabs"
