@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 _TAGS = (
-    "a article b bdi body button code dd details div dl dt form h1 h2 h3 head header html input"
-    " li main mark meta nav ol option p pre section select span strong style summary time title"
+    "a article b bdi blockquote body button code dd del details div dl dt em form h1 h2 h3 h4 h5 h6"
+    " head header hr html input li main mark meta nav ol option p pre section select span strong"
+    " style summary table tbody td th thead time title tr ul"
 )
 _ATTRIBUTES = (
-    "action aria-label charset class content datetime dir href id lang name placeholder role"
-    " selected type value"
+    "action aria-label charset class content datetime dir href id lang name placeholder rel role"
+    " selected start tabindex title type value"
 )
 TAGS = frozenset(_TAGS.split())
 ATTRIBUTES = frozenset(_ATTRIBUTES.split())
 LINK_STARTS = ("./", "session?", "message?", "#")
-"""A link may lead only to a page of ours."""
+"""Where a link of ours leads; the others are in texts, and open another site on a click only."""
+FOREIGN_LINK = re.compile(r"https?://|mailto:")
+VOID = frozenset({"hr", "input", "link", "meta"})
 
 
 class Page(HTMLParser):
@@ -24,6 +28,7 @@ class Page(HTMLParser):
     def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=True)
         self.links: list[str] = []
+        self.foreign_links: list[str] = []
         self.ids: list[str] = []
         self.tags: list[str] = []
         self._texts: list[str] = []
@@ -45,14 +50,21 @@ class Page(HTMLParser):
         assert attributes.keys() <= ATTRIBUTES, attributes
         self.tags.append(tag)
         if "href" in attributes:
-            assert str(attributes["href"]).startswith(LINK_STARTS), attributes["href"]
-            self.links.append(str(attributes["href"]))
+            self._add_link(str(attributes["href"]), attributes.get("rel") or "")
         if "id" in attributes:
             self.ids.append(str(attributes["id"]))
         if tag in {"h1", "h2", "h3"}:
             self.headings.append("")
-        if tag not in {"input", "meta"}:
+        if tag not in VOID:
             self._open.append(tag)
+
+    def _add_link(self, url: str, relation: str) -> None:
+        if FOREIGN_LINK.match(url):
+            assert relation == "noopener noreferrer", url
+            self.foreign_links.append(url)
+        else:
+            assert url.startswith(LINK_STARTS), url
+            self.links.append(url)
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open.pop() == tag, tag

@@ -18,7 +18,7 @@ _TERMINAL_CODES = re.compile("\x1b\\[[0-9;:?]*[ -/]*[@-~]")
 _CONTROLS = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-_VOID_ELEMENTS = ("input", "meta")
+_VOID_ELEMENTS = frozenset(("hr", "input", "link", "meta"))
 
 
 class Html(str):
@@ -45,9 +45,18 @@ def join(pieces: Iterable[str], separator: str = "") -> Html:
 
 def element(name: str, /, *content: str, **attributes: str | bool) -> Html:
     """Return an element. `class_` is `class`, `aria_label` is `aria-label`, False is left out."""
+    end = "" if name in _VOID_ELEMENTS else end_tag(name)
+    return Html(f"{start_tag(name, **attributes)}{join(content)}{end}")
+
+
+def start_tag(name: str, /, **attributes: str | bool) -> Html:
+    """Return the beginning of an element, for content that is not complete yet."""
     written = "".join(_attribute(key, value) for key, value in attributes.items())
-    end = "" if name in _VOID_ELEMENTS else f"</{name}>"
-    return Html(f"<{name}{written}>{join(content)}{end}")
+    return Html(f"<{name}{written}>")
+
+
+def end_tag(name: str) -> Html:
+    return Html(f"</{name}>")
 
 
 def link_url(path: str, fragment: str = "", **query: str) -> str:

@@ -1,13 +1,13 @@
 """Messages as HTML: texts in the open, tool calls and injected texts folded."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from opensync_hooks.destinations.store.export import plain_text
 from opensync_hooks.model import Json
 from opensync_hooks.server.html import Html, element, join, link_url, timestamp, to_html, tokens
+from opensync_hooks.server.markdown import markdown
 
 MAX_CHARACTERS = 32_000
 """The limit for a message on a page with others; a longer one links to its own page."""
@@ -16,9 +16,6 @@ _MIN_PART_COST = 200
 _SPEAKERS = {"user": "Prompt", "assistant": "Answer", "tool": "Tool"}
 _UNDONE = "[undone]"
 _TOOLS = "[tools] "
-_FENCED_CODE = re.compile(
-    r"^[ \t]*```[^\n]*\n(.*?)(?:^[ \t]*```[ \t]*$\n?|\Z)", re.DOTALL | re.MULTILINE
-)
 _MAX_HINT = 120
 
 
@@ -122,7 +119,8 @@ def _blocks(parts: list[Json]) -> Iterator[Html]:
         content = part.get("content")
         match part.get("type"):
             case "text":
-                yield _prose(plain_text(content) or as_text(content))
+                text = plain_text(content) or as_text(content)
+                yield element("div", markdown(text), class_="text") if text.strip() else Html()
             case "tool-call":
                 yield _call(content, results.get(_call_id(part), {}).get("content"))
             case "tool-result":
@@ -171,16 +169,6 @@ def _labelled(name: str, value: Any) -> Html:
 
 def _preformatted(value: Any) -> Html:
     return element("pre", as_text(value), dir="auto")
-
-
-def _prose(text: str) -> Html:
-    """Show fenced code as code, and all other Markdown as it was written."""
-    pieces = _FENCED_CODE.split(text)  # the code is at the odd indices
-    return join(
-        element("pre" if i % 2 else "p", piece.strip("\n"), dir="auto", class_="text")
-        for i, piece in enumerate(pieces)
-        if piece.strip()
-    )
 
 
 def _folded(summary: str, content: Html, class_name: str) -> Html:
