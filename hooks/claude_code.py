@@ -1,4 +1,4 @@
-"""Claude Code's hook for Stop and SessionEnd; or: claude_code.py SESSION [--wait] [--dry-run]."""
+"""Claude Code's hook, for three events; or: claude_code.py SESSION [--wait] [--dry-run]."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Cursor's hook for stop and sessionEnd; or: cursor.py SESSION [--wait] [--dry-run]."""
+"""Cursor's hook, for three events; or: cursor.py SESSION [--wait] [--dry-run]."""
 
 import sys
 

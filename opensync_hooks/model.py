@@ -286,7 +286,7 @@ class Trigger:
     """Identifies what the agent has shown but may not have written yet: a digest, a turn's id."""
     end_reason: str | None = None
     is_begin: bool = False
-    """A turn begins: the session is delivered even if no event ever tells of the turn's end."""
+    """A turn begins: its prompt is delivered while it runs, even if no event tells of its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def _latest(agent: str) -> str:
 def synchronous_hook(agent: str, payload: bytes) -> None:
     """Serve a hook with --wait: return when the session has been delivered.
 
+    No prompt waits for that: the session is delivered at the end of its turn.
     Never raises and never prints: an agent would take either for an objection.
     """
     from opensync_hooks.agents import registry  # noqa: PLC0415
@@ -74,7 +75,7 @@ def synchronous_hook(agent: str, payload: bytes) -> None:
     environ = registry.session_variables(agent)
     with suppress(Exception):  # the worker has noted a bug, too, for `status`
         trigger = events.record_and_parse(agent, os.environ, payload)
-        if trigger is not None:
+        if trigger is not None and not trigger.is_begin:
             worker.serve(trigger, environ)
 
 

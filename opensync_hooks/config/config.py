@@ -43,6 +43,8 @@ class Config:
     """Estimate the tokens of sessions whose agent counted none."""
     catch_up: bool = True
     """Deliver sessions that changed without a hook, too."""
+    live: bool = True
+    """Deliver a prompt while its turn runs, rather than at the turn's end."""
     store_file_contents: bool = False
     """Keep contents of files in the embedded store, which never leaves this machine."""
     server_key: str | None = field(default=None, repr=False)
@@ -127,6 +129,7 @@ def parse(folders: Folders, document: dict[str, Any], environ: Mapping[str, str]
             environ, document, "estimate_tokens", path, default=False
         ),
         catch_up=privacy_settings.get_flag(environ, document, "catch_up", path, default=True),
+        live=privacy_settings.get_flag(environ, document, "live", path, default=True),
         store_file_contents=privacy_settings.get_flag(
             environ, store, "store.file_contents", path, default=False
         ),

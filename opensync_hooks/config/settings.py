@@ -49,6 +49,7 @@ SETTINGS = (
     Setting("prices", kind=dict),
     Setting("aliases", kind=dict),
     Setting("catch_up"),
+    Setting("live"),
     Setting("file_contents", ("store",)),
 )
 _PATTERN_TABLE = ("privacy", "patterns")

@@ -94,8 +94,11 @@ class Drain:
 
         Raises the OpenSyncError that would stop every other job, too. The job stays then.
         """
-        syncer = self._open_syncer(config)
         current = self.spool.current(job)
+        if current is not None and current.trigger.is_begin and not config.live:
+            self.spool.done(current)
+            return None
+        syncer = self._open_syncer(config)
         if current is None:
             return None
         environments.note_request(self.ledger, self.spool, current)

@@ -17,7 +17,7 @@ CATCH_UP_EVENT = "catch-up"
 """In place of a hook's event where the worker itself noticed that the session had changed."""
 _FORMAT = 2
 """Since 2, the queue that a job is in says whose settings it is delivered with."""
-_TRIGGER_FIELDS = ("agent", "session_id", "event", "path", "awaits", "end_reason")
+_TRIGGER_FIELDS = ("agent", "session_id", "event", "path", "awaits", "end_reason", "is_begin")
 _ATTEMPTS_KEYS = {
     "count": "count",
     "not_before": "not_before",
@@ -62,16 +62,24 @@ class Job:
         return {**kept, **self.environ}
 
     def merged(self, request: Job) -> Job:
-        """Combine two requests: the later one decides, but an end that was seen is kept."""
+        """Combine two requests: the later one decides, but an end that was seen is kept.
+
+        So is the text that the end of a turn waits for, if another turn begins before it is sent.
+        """
         earlier, later = sorted((self, request), key=lambda job: job.received_at)
         trigger = replace(
             later.trigger,
             path=later.trigger.path or earlier.trigger.path,
             end_reason=later.trigger.end_reason or earlier.trigger.end_reason,
+            awaits=(earlier if later.trigger.is_begin else later).trigger.awaits,
+            is_begin=earlier.trigger.is_begin and later.trigger.is_begin,
         )
         history = self
         if request.received_at > self.received_at:
-            history = replace(self, attempts=self.attempts.reset(), error=None, failure=None)
+            attempts = self.attempts.reset()
+            if request.trigger.is_begin:
+                attempts = replace(attempts, not_before=request.attempts.not_before)
+            history = replace(self, attempts=attempts, error=None, failure=None)
         environ, received_at = later.environ, later.received_at
         return replace(history, trigger=trigger, environ=environ, received_at=received_at)
 
@@ -121,7 +129,7 @@ def _is_valid(job: Job) -> bool:
     environ: Any = job.environ
     attempts = asdict(job.attempts)
     since = attempts.pop("unclear_since")
-    optional_texts = [getattr(job.trigger, name) for name in _TRIGGER_FIELDS[2:]]
+    optional_texts = [getattr(job.trigger, name) for name in _TRIGGER_FIELDS[2:-1]]
     return (
         isinstance(environ, dict)
         and all(
@@ -131,4 +139,5 @@ def _is_valid(job: Job) -> bool:
         and all(isinstance(text, str | None) for text in (job.error, *optional_texts))
         and all(type(number) is int for number in (job.received_at, *attempts.values()))
         and type(since) in (int, type(None))
+        and type(job.trigger.is_begin) is bool
     )

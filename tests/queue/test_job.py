@@ -10,7 +10,7 @@ import pytest
 
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue import job as job_file
-from opensync_hooks.queue.backoff import Attempts
+from opensync_hooks.queue.backoff import BEGIN_WAIT, Attempts
 from opensync_hooks.queue.job import Job
 
 EARLIER: dict[str, Any] = {
@@ -42,6 +42,7 @@ def test_job_of_an_earlier_version_is_read() -> None:
 def test_earlier_version_finds_its_keys_in_a_job() -> None:
     written = json.loads(replace(JOB, failure="source").to_bytes())
     trigger = {name: text for name, text in EARLIER["trigger"].items() if name != "heard"}
+    trigger["is_begin"] = False  # which it skips
     assert written == {**EARLIER, "format": 2, "trigger": trigger, "failure": "source"}
 
 
@@ -103,6 +104,34 @@ def test_later_request_decides_whatever_the_order(*, is_swapped: bool) -> None:
     merged = later.merged(earlier) if is_swapped else earlier.merged(later)
     trigger = Trigger("claude-code", "s1", "Stop", "/old", "new", "clear")
     assert merged == Job(trigger, {"A": "2"}, 2), "a path and an end that were seen are kept"
+
+
+def test_beginning_of_the_next_turn_takes_nothing_from_the_end_of_this_one() -> None:
+    """Its text is still waited for, whatever the order in which the two events are read."""
+    end = Job(Trigger("claude-code", "s1", "Stop", awaits="words"), {}, 1)
+    begin = Job(
+        Trigger("claude-code", "s1", "UserPromptSubmit", is_begin=True),
+        {},
+        2,
+        attempts=Attempts(not_before=BEGIN_WAIT),
+    )
+    for merged in (end.merged(begin), begin.merged(end)):
+        assert merged.trigger.awaits == "words"
+        assert not merged.trigger.is_begin
+    assert end.merged(begin).attempts.not_before == BEGIN_WAIT
+    assert begin.merged(replace(begin, received_at=3)).trigger.is_begin
+    ended = begin.merged(replace(end, received_at=3))
+    assert (ended.attempts.not_before, ended.trigger.awaits) == (0, "words")
+
+
+def test_beginning_is_still_one_after_the_worker_was_killed() -> None:
+    begin = Job(Trigger("cursor", "s1", "beforeSubmitPrompt", is_begin=True), {}, 2)
+    assert job_file.parse(begin.to_bytes()) == begin
+    earlier = json.loads(begin.to_bytes())
+    del earlier["trigger"]["is_begin"]
+    parsed = job_file.parse(json.dumps(earlier).encode())
+    assert parsed
+    assert not parsed.trigger.is_begin
 
 
 def test_new_request_resets_the_attempts_and_the_same_one_does_not() -> None:

@@ -119,7 +119,7 @@ def test_dry_run_changes_nothing_and_shows_everything(home: Path, clone: Path) -
     assert "~/.local/share/opensync-hooks/env would be built" in output
     assert "~/.local/bin/opensync-hooks would be linked to ~/.local/share/opensync-" in output
     assert f"--- {home}/.claude/settings.json" in output
-    assert f'"command": "{data}/env/bin/python -I -S {data}/env/lib/python3.' in output
+    assert f" ] && {data}/env/bin/python -I -S {data}/env/lib/python3." in output
     assert "\ufffd" not in output
     assert "1 of 1 would be synced" in output
     assert output.endswith("Dry run: nothing was changed.\n")

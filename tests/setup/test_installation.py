@@ -75,7 +75,7 @@ def test_installed_package_is_the_environment_and_nothing_is_built(shell: Shell)
     process = shell.run("install")
     assert process.returncode == 0, process.stderr
     assert "4 messages went through hook, worker and store" in process.stdout
-    assert f'"{shell.python.parent}/python' in shell.settings.read_text()
+    assert f" ] && {shell.python.parent}/python" in shell.settings.read_text()
     assert not (shell.home / ".local" / "share").exists()
     assert not (shell.home / ".local" / "bin").exists()
     settings = shell.settings.read_bytes()

@@ -134,7 +134,7 @@ def test_take_over_uses_the_login_and_removes_all_three(
     assert (loaded.url, loaded.api_key) == server
     assert machine.registered() == ["claude-code", "opencode", "cursor"]
     hooks = json.loads(machine.claude.read_text())["hooks"]
-    assert sorted(hooks) == ["SessionEnd", "Stop"]
+    assert sorted(hooks) == ["SessionEnd", "Stop", "UserPromptSubmit"]
     assert hooks["Stop"][0] == {"hooks": [{"type": "command", "command": "say done"}]}
     assert json.loads(machine.cursor.read_text())["hooks"]["stop"][0] == {"command": "./mine.sh"}
     assert machine.opencode.read_text() == OPENCODE.replace('    "opencode-sync-plugin",\n', "")

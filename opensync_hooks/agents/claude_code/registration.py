@@ -1,4 +1,4 @@
-"""Claude Code's settings.json: two hooks of ours among whatever else the user keeps there."""
+"""Claude Code's settings.json: our hooks among whatever else the user keeps there."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class ClaudeCodeRegistration(HooksFile):
     programs = ("claude",)
     activation_hint = "works at once, also in open sessions, in every folder that you trust it with"
     events = ("Stop", "SessionEnd")
+    begin_events = ("UserPromptSubmit",)
     project_files = (".claude/settings.json", ".claude/settings.local.json")
     timeout = 30  # without one, Claude Code kills SessionEnd hooks after 1.5 s
     _prunable: ClassVar = ((4, 3), (2, 2), (1, 1))

@@ -49,6 +49,7 @@ class ClaudeCodeSource:
             path=get_str(payload, "transcript_path"),
             awaits=line_types.digest(shown) if shown and shown.strip() else None,
             end_reason=get_str(payload, "reason") if event == "SessionEnd" else None,
+            is_begin=event == "UserPromptSubmit",
         )
         return HookEvent(trigger)
 

@@ -44,6 +44,7 @@ class CursorRegistration(HooksFile):
     programs = ("cursor", "cursor-agent")
     activation_hint = "if nothing arrives, restart the windows that are open"
     events = ("stop", "sessionEnd")
+    begin_events = ("beforeSubmitPrompt",)
     project_files = (".cursor/hooks.json",)
     empty_text = '{\n  "version": 1,\n  "hooks": {}\n}\n'
     timeout = 10  # the window waits for sessionEnd; the hook itself takes milliseconds

@@ -45,14 +45,16 @@ class CursorSource:
             return None
         event = get_str(payload, "hook_event_name") or ""
         is_stop = event.lower() == "stop"
+        is_begin = event.lower() == "beforesubmitprompt"
         turn_id = get_str(payload, "generation_id") if is_stop else None
         trigger = Trigger(
             agent=self.agent,
             session_id=session_id,
             event=event,
             # Cursor writes rows some time after the hook has run, also if the hook names no turn.
-            awaits=turn_id or (event if is_stop else ""),
+            awaits=None if is_begin else turn_id or (event if is_stop else ""),
             end_reason=get_str(payload, "reason") if event.lower() == "sessionend" else None,
+            is_begin=is_begin,
         )
         usage = _usage(payload)
         has_tokens = usage.prompt_tokens or usage.output_tokens  # zero is unknown: an aborted turn

@@ -1,10 +1,12 @@
 """The command that an agent runs as our hook: how it is built, recognized and checked."""
 
 import shlex
+import sys
 from pathlib import Path, PurePosixPath
 
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
 
+_GUARD_END = "&&"
 WAIT = " --wait"
 """An option of our command that makes it wait until the session has been delivered."""
 
@@ -14,12 +16,25 @@ def hook_command(python: Path, script: Path) -> str:
     return shlex.join((python.as_posix(), "-I", "-S", script.as_posix()))
 
 
+def guarded(command: str) -> str:
+    """Return a command that fails with 1 while its script is missing, as during an update.
+
+    Python itself would exit with 2, by which a hook withholds the prompt, or makes the model go on.
+    The guard comes first: Cursor passes the payload to the last command of the line.
+    """
+    if sys.platform == "win32":  # where another shell may run it
+        return command
+    return f"[ -f {shlex.quote(split_command(command)[-1])} ] {_GUARD_END} {command}"
+
+
 def split_command(command: object) -> list[str]:
-    """Return the command's words without `--wait`; empty for anything but a valid command."""
+    """Return the command's words without guard and `--wait`; empty for no valid command."""
     try:
-        return shlex.split(command.removesuffix(WAIT)) if isinstance(command, str) else []
+        words = shlex.split(command.removesuffix(WAIT)) if isinstance(command, str) else []
     except ValueError:  # an unclosed quote
         return []
+    is_guarded = words[:2] == ["[", "-f"] and words[3:5] == ["]", _GUARD_END]
+    return words[5:] if is_guarded else words
 
 
 def is_ours(command: object, script: str) -> bool:

@@ -14,7 +14,12 @@ from typing import Any, ClassVar
 from opensync_hooks.agents.settings_files import backup, json_edit
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, SideFile, read
-from opensync_hooks.agents.settings_files.hook_command import WAIT, command_blocker, is_ours
+from opensync_hooks.agents.settings_files.hook_command import (
+    WAIT,
+    command_blocker,
+    guarded,
+    is_ours,
+)
 from opensync_hooks.agents.settings_files.registration import (
     HookEntry,
     Registration,
@@ -39,6 +44,9 @@ class HooksFile(Registration):
     programs: tuple[str, ...]
     """One of these may be installed although the agent has no folder yet."""
     events: tuple[str, ...]
+    """Without a hook for each of them, the agent's sessions are not delivered."""
+    begin_events: tuple[str, ...]
+    """Those that fire when a turn begins; installations of earlier versions lack them."""
     project_files: tuple[str, ...]
     """Further hooks files, in the project that the agent runs in."""
     empty_text = "{}\n"
@@ -46,6 +54,10 @@ class HooksFile(Registration):
     _prunable: ClassVar[tuple[tuple[int, int], ...]]
     """Depths in a handler's key path: a container at the first that would be left empty is removed
     from the second on."""
+
+    @property
+    def _registered_events(self) -> tuple[str, ...]:
+        return self.events + self.begin_events
 
     def is_installed(self, env: paths.Lookup) -> bool:
         folder = self.settings_path(env).parent
@@ -56,7 +68,7 @@ class HooksFile(Registration):
         before = read(path)
         text, settings = self._parse(path, before)
         self._check_settings(path, before, settings)
-        after = _encode(before, self._with_ours(text, command))
+        after = _encode(before, self._with_ours(text, guarded(command)))
         if after == before:
             return None
         self._check_result(path, after)
@@ -114,6 +126,7 @@ class HooksFile(Registration):
             tuple(event for event in self.events if event in registered),
             tuple(event for event in self.events if event not in registered),
             blocker,
+            tuple(event for event in self.begin_events if event not in registered),
         )
 
     def entries(self, env: paths.Lookup, project: Path | None = None) -> list[HookEntry]:
@@ -150,7 +163,7 @@ class HooksFile(Registration):
         hooks = settings.get("hooks", {})
         if not isinstance(hooks, dict):
             raise self._shape_error(path, '"hooks"', "an object")
-        for event in self.events:
+        for event in self._registered_events:
             if not isinstance(hooks.get(event, []), list):
                 raise self._shape_error(path, f'"{event}" in "hooks"', "a list")
 
@@ -199,13 +212,13 @@ class HooksFile(Registration):
                 # A hook that the user made to wait goes on waiting, for as long as the user allows.
                 timeout = {"timeout": handler["timeout"]} if "timeout" in handler else {}
                 ours = {**ours, **timeout, "command": ours["command"] + WAIT}
-            if event in registered or event not in self.events:
+            if event in registered or event not in self._registered_events:
                 surplus.append(key_path)
             elif not self._is_equivalent(handler, ours):
                 text = json_edit.replace(text, key_path, ours)
             registered.add(event)
         text = self._cut(text, surplus)
-        for event in self.events:
+        for event in self._registered_events:
             if event not in registered:
                 text = _add(text, event, self._as_entry(self._new_handler(event, command)))
         return text

@@ -22,6 +22,8 @@ class RegistrationState:
     events: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     blocker: Blocker | None = None
+    late: tuple[str, ...] = ()
+    """Events that lack it, without which prompts arrive only when their turns end."""
 
     @property
     def works(self) -> bool:

@@ -32,6 +32,9 @@ def registered(environ: Mapping[str, str]) -> Iterator[Finding]:
             yield failed(name, fact, _INSTALL)
         else:
             yield _runs(name, state.path, agent.registration.entries(environ.get))
+            if state.late:
+                fact = f"without our hook for {', '.join(state.late)}, prompts arrive with answers."
+                yield warning(name, fact, _INSTALL)
 
 
 def _runs(name: str, path: Path, entries: list[HookEntry]) -> Finding:

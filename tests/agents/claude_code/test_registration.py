@@ -20,18 +20,19 @@ from hypothesis import strategies as st
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.agents.settings_files import backup, file_change
-from opensync_hooks.agents.settings_files.hook_command import hook_command, is_ours
+from opensync_hooks.agents.settings_files.hook_command import guarded, hook_command, is_ours
 from opensync_hooks.errors import OpenSyncError
 from tests.agents.settings_files.test_json_edit import OBJECTS, STYLES
 from tests.hooks_home import BOM, ENVIRONMENT, PACKAGE, HooksHome
 
 CLAUDE = ClaudeCodeRegistration()
+EVERY_EVENT = ("Stop", "SessionEnd", "UserPromptSubmit")
 COMMAND = f"{ENVIRONMENT}/bin/python -I -S {PACKAGE}/hooks/claude_code.py"
 STALE = "/gone/python3.11 -I -S /gone/site-packages/opensync_hooks/hooks/claude_code.py"
 FOREIGN = "/opt/other/bin/python -I -S /opt/other/hooks/claude_code.py"
 
 
-def handler(command: str = COMMAND, **more: object) -> dict[str, object]:
+def handler(command: str = guarded(COMMAND), **more: object) -> dict[str, object]:
     return {"type": "command", "command": command, "timeout": 30} | more
 
 
@@ -39,8 +40,8 @@ def group(*handlers: dict[str, object], **more: object) -> dict[str, object]:
     return {**more, "hooks": list(handlers)}
 
 
-def both(*groups: dict[str, object]) -> dict[str, object]:
-    return {"Stop": list(groups), "SessionEnd": list(groups)}
+def on_all(*groups: dict[str, object]) -> dict[str, object]:
+    return {event: list(groups) for event in EVERY_EVENT}
 
 
 class Home(HooksHome):
@@ -53,7 +54,7 @@ def dumped(value: object, **style: Any) -> bytes:
     return json.dumps(value, **style).encode()
 
 
-FULL = {"model": "opus", "hooks": both(group(handler())), "env": {"A": "1"}}
+FULL = {"model": "opus", "hooks": on_all(group(handler())), "env": {"A": "1"}}
 
 STYLED = {
     "missing": None,
@@ -68,7 +69,7 @@ STYLED = {
     "CRLF": b'{\r\n  "model": "opus"\r\n}\r\n',
     "byte order mark": BOM + b'{\n  "model": "opus"\n}\n',
     "inline list among lines": b'{\n  "allow": ["a", "b"],\n  "n": 1.50, "s": "\\ud800"\n}\n',
-    "foreign hooks": dumped({"hooks": both(group(handler("x"), matcher="*"))}, indent=2),
+    "foreign hooks": dumped({"hooks": on_all(group(handler("x"), matcher="*"))}, indent=2),
     "other event": dumped({"hooks": {"PreToolUse": [group(handler("x"))]}, "z": 1}, indent=2),
     "unknown entries": b'{"hooks": {"Stop": ["?", {"hooks": 1}, null], "New": {"a": 1}}}',
 }
@@ -79,10 +80,11 @@ def styled(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
     return Home(tmp_path / "h", request.param)
 
 
-def test_install_registers_both_events(styled: Home) -> None:
+def test_install_registers_every_event(styled: Home) -> None:
     styled.install()
     assert CLAUDE.state(styled.env.get).events == ("Stop", "SessionEnd")
-    for event in ("Stop", "SessionEnd"):
+    assert CLAUDE.state(styled.env.get).late == ()
+    for event in EVERY_EVENT:
         assert styled.value()["hooks"][event][-1] == group(handler())
 
 
@@ -94,7 +96,7 @@ def test_install_only_adds_lines(styled: Home) -> None:
     assert {**styled.value(), "hooks": {}} == {**theirs, "hooks": {}}
     for event, groups in theirs.get("hooks", {}).items():
         kept = styled.value()["hooks"][event]
-        assert (kept[:-1] if event in both() else kept) == groups
+        assert (kept[:-1] if event in on_all() else kept) == groups
     after = iter((styled.content or b"").decode().split("\n"))
     if len(before) > 2:
         for line in before:
@@ -142,14 +144,14 @@ def test_uninstall_keeps_later_changes_of_others(styled: Home) -> None:
 def test_install_follows_the_files_style(tmp_path: Path) -> None:
     home = Home(tmp_path / "h", BOM + b'{\r\n\t"model": "opus"\r\n}')
     home.install()
-    text = json.dumps({"model": "opus", "hooks": both(group(handler()))}, indent="\t")
+    text = json.dumps({"model": "opus", "hooks": on_all(group(handler()))}, indent="\t")
     assert home.content == BOM + text.replace("\n", "\r\n").encode()
 
 
 def test_a_new_file_is_private_and_ends_with_a_newline(tmp_path: Path) -> None:
     home = Home(tmp_path / "h")
     home.install()
-    assert home.content == dumped({"hooks": both(group(handler()))}, indent=2) + b"\n"
+    assert home.content == dumped({"hooks": on_all(group(handler()))}, indent=2) + b"\n"
     assert stat.S_IMODE(home.path.stat().st_mode) == 0o600
     home.uninstall()
     assert not home.path.exists()
@@ -196,13 +198,13 @@ def test_uninstall_leaves_a_broken_file_with_our_hook_as_it_is(tmp_path: Path) -
 
 
 OUTDATED = {
-    "stale": both(group(handler(STALE))),
-    "stale beside foreign": both(group(handler("x"), handler(STALE), handler(FOREIGN))),
-    "without a timeout": both(group({"type": "command", "command": COMMAND})),
-    "of another type": both(group(handler(type="prompt"))),
-    "doubled in a group": both(group(handler(STALE), handler())),
-    "doubled in groups": both(group(handler(STALE)), group(handler("x")), group(handler())),
-    "on an event of an older version": both() | {"SessionStart": [group(handler(STALE))]},
+    "stale": on_all(group(handler(STALE))),
+    "stale beside foreign": on_all(group(handler("x"), handler(STALE), handler(FOREIGN))),
+    "without a timeout": on_all(group({"type": "command", "command": COMMAND})),
+    "of another type": on_all(group(handler(type="prompt"))),
+    "doubled in a group": on_all(group(handler(STALE), handler())),
+    "doubled in groups": on_all(group(handler(STALE)), group(handler("x")), group(handler())),
+    "on an event of an older version": on_all() | {"SessionStart": [group(handler(STALE))]},
     "on one event only": {"Stop": [group(handler())]},
 }
 
@@ -214,7 +216,7 @@ def test_install_leaves_one_current_hook_per_event(
     home = Home(tmp_path / "h", dumped({"hooks": hooks, "z": 1}, indent=2))
     home.install()
     installed = home.value()["hooks"]
-    assert list(installed) == ["Stop", "SessionEnd"]
+    assert sorted(installed) == sorted(EVERY_EVENT)
     for groups in installed.values():
         handlers = [entry for group in groups for entry in group["hooks"]]
         ours = [entry for entry in handlers if is_ours(entry["command"], CLAUDE.script)]
@@ -226,17 +228,17 @@ def test_install_leaves_one_current_hook_per_event(
 
 
 def test_users_own_timeout_and_matcher_are_kept(tmp_path: Path) -> None:
-    mine = both(group(handler(timeout=60, statusMessage="syncing"), matcher="*"))
+    mine = on_all(group(handler(timeout=60, statusMessage="syncing"), matcher="*"))
     home = Home(tmp_path / "h", dumped({"hooks": mine}))
     assert home.install() is None
 
 
 def test_waiting_hook_stays_a_waiting_hook(tmp_path: Path) -> None:
     """The user appends --wait where the machine ends with the agent, as in a container."""
-    mine = both(group(handler(f"{STALE} --wait", timeout=60)))
+    mine = on_all(group(handler(f"{STALE} --wait", timeout=60)))
     home = Home(tmp_path / "h", dumped({"hooks": mine, "z": 1}))
     home.install()
-    waiting = both(group(handler(f"{COMMAND} --wait", timeout=60)))
+    waiting = on_all(group(handler(f"{guarded(COMMAND)} --wait", timeout=60)))
     assert home.value() == {"hooks": waiting, "z": 1}
     assert home.install() is None
     home.uninstall()
@@ -244,10 +246,10 @@ def test_waiting_hook_stays_a_waiting_hook(tmp_path: Path) -> None:
 
 
 def test_uninstall_removes_our_hook_from_a_shared_group(tmp_path: Path) -> None:
-    hooks = both(group(handler("x"), handler(), matcher="m")) | {"Old": [group(handler(STALE))]}
+    hooks = on_all(group(handler("x"), handler(), matcher="m")) | {"Old": [group(handler(STALE))]}
     home = Home(tmp_path / "h", dumped({"hooks": hooks, "z": 1}, indent=2))
     home.uninstall()
-    left = {"hooks": both(group(handler("x"), matcher="m")), "z": 1}
+    left = {"hooks": on_all(group(handler("x"), matcher="m")), "z": 1}
     assert home.content == dumped(left, indent=2)
 
 
@@ -462,7 +464,7 @@ GROUPS = st.fixed_dictionaries(
     {"hooks": st.lists(HANDLERS, max_size=3)}, optional={"matcher": st.text()}
 )
 ODD = st.sampled_from([None, 1, "?", {}, {"hooks": None}, {"hooks": ["?"]}])
-EVENTS = st.sampled_from(["Stop", "SessionEnd", "PreToolUse", "SessionStart"])
+EVENTS = st.sampled_from([*EVERY_EVENT, "PreToolUse", "SessionStart"])
 HOOKS = st.dictionaries(EVENTS, st.lists(GROUPS | ODD, max_size=3), max_size=4)
 
 

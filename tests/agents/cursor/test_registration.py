@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents.cursor.registration import EVENTS, CursorRegistration, refusal_reason
 from opensync_hooks.agents.settings_files import backup
-from opensync_hooks.agents.settings_files.hook_command import hook_command, is_ours
+from opensync_hooks.agents.settings_files.hook_command import guarded, hook_command, is_ours
 from opensync_hooks.errors import OpenSyncError
 from tests.agents.settings_files.test_json_edit import STYLES
 from tests.hooks_home import BOM, ENVIRONMENT, PACKAGE, HooksHome
@@ -24,9 +24,9 @@ CURSOR = CursorRegistration()
 COMMAND = f"{ENVIRONMENT}/bin/python -I -S {PACKAGE}/hooks/cursor.py"
 STALE = "/gone/python3.11 -I -S /gone/site-packages/opensync_hooks/hooks/cursor.py"
 
-AT_STOP = {"command": COMMAND, "timeout": 10, "loop_limit": None}
-AT_END = {"command": COMMAND, "timeout": 10}
-OURS = {"stop": [AT_STOP], "sessionEnd": [AT_END]}
+AT_STOP = {"command": guarded(COMMAND), "timeout": 10, "loop_limit": None}
+AT_OTHERS = {"command": guarded(COMMAND), "timeout": 10}
+OURS = {"stop": [AT_STOP], "sessionEnd": [AT_OTHERS], "beforeSubmitPrompt": [AT_OTHERS]}
 OTHER = {"command": "./other.sh", "matcher": "x", "note": "mine"}
 
 
@@ -83,7 +83,7 @@ def styled(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
     return Home(tmp_path / "h", request.param)
 
 
-def test_install_registers_both_events_and_cursor_takes_the_file(styled: Home) -> None:
+def test_install_registers_every_event_and_cursor_takes_the_file(styled: Home) -> None:
     before = json.loads(styled.content or b"{}").get("hooks", {})
     styled.install()
     assert CURSOR.state(styled.env.get).events == ("stop", "sessionEnd")
@@ -242,7 +242,7 @@ def test_each_event_ends_with_one_current_hook_of_ours(
 ) -> None:
     home = Home(tmp_path / "h", dumped(hooks, indent=2))
     home.install()
-    assert list(home.hooks()) == ["stop", "sessionEnd"]
+    assert sorted(home.hooks()) == sorted(OURS)
     for event, entries in home.hooks().items():
         ours = [hook for hook in entries if is_ours(hook["command"], CURSOR.script)]
         assert ours == OURS[event]
@@ -253,7 +253,8 @@ def test_each_event_ends_with_one_current_hook_of_ours(
 def test_timeout_and_extra_keys_of_the_user_are_kept(tmp_path: Path) -> None:
     mine = {
         "stop": [AT_STOP | {"timeout": 60, "id": "x"}],
-        "sessionEnd": [AT_END | {"type": "command"}],
+        "sessionEnd": [AT_OTHERS | {"type": "command"}],
+        "beforeSubmitPrompt": [AT_OTHERS],
     }
     home = Home(tmp_path / "h", dumped(mine))
     assert home.install() is None
@@ -286,7 +287,7 @@ def test_cursor_is_present_if_its_folder_exists(tmp_path: Path) -> None:
 KEYS = st.sampled_from(["command", "timeout", "matcher", "loop_limit", "type", "note"])
 ENTRIES = st.dictionaries(KEYS, st.sampled_from(["x", "/a b", 5, 0, None, "command"]), max_size=3)
 HOOKS = st.dictionaries(
-    st.sampled_from(["stop", "sessionEnd", "preToolUse", "Stop", "extra"]),
+    st.sampled_from(["stop", "sessionEnd", "beforeSubmitPrompt", "preToolUse", "Stop", "extra"]),
     st.lists(ENTRIES.map(lambda entry: {"command": "x"} | entry), max_size=3),
     max_size=4,
 )

@@ -11,6 +11,7 @@ from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistratio
 from opensync_hooks.agents.cursor.registration import CursorRegistration
 from opensync_hooks.agents.settings_files.blockers import BlockerKind
 from opensync_hooks.agents.settings_files.file_change import apply_all
+from opensync_hooks.agents.settings_files.hook_command import guarded
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
 
 AGENTS = (ClaudeCodeRegistration(), CursorRegistration())
@@ -38,9 +39,9 @@ def test_entries_are_ours_alone_with_event_python_and_script(
         hooks["hooks"][event] += entries
     path.write_text(json.dumps(hooks))
     entries = agent.entries(env.get)
-    assert [entry.event for entry in entries] == list(agent.events)
+    assert [entry.event for entry in entries] == [*agent.events, *agent.begin_events]
     assert {entry.path for entry in entries} == {path}
-    assert {entry.command for entry in entries} == {command}
+    assert {entry.command for entry in entries} == {guarded(command)}
     assert {entry.python for entry in entries} == {"/opt/bin/python3"}
     assert {entry.script for entry in entries} == {Path(command.split()[-1])}
 
@@ -55,8 +56,8 @@ def test_entries_of_a_project_come_after_those_of_the_user(
     install(agent, project)
     project_path = agent.settings_path({"HOME": str(project)}.get)
     paths = [entry.path for entry in agent.entries(env.get, project)]
-    assert paths == [agent.settings_path(env.get)] * 2 + [project_path] * 2
-    assert len(agent.entries(env.get, tmp_path)) == 2, "the home as a project counts once"
+    assert paths == [agent.settings_path(env.get)] * 3 + [project_path] * 3
+    assert len(agent.entries(env.get, tmp_path)) == 3, "the home as a project counts once"
 
 
 @every_agent
@@ -86,3 +87,21 @@ def test_unreadable_file_has_no_entries_and_is_the_blocker(
     blocker = agent.state(env.get).blocker
     assert blocker
     assert (blocker.kind, blocker.path) == (BlockerKind.UNREADABLE, path)
+
+
+@every_agent
+def test_installation_of_an_earlier_version_works_and_lacks_the_begin_of_a_turn(
+    agent: HooksFile, tmp_path: Path
+) -> None:
+    env = {"HOME": str(tmp_path)}
+    command = install(agent, tmp_path)
+    path = agent.settings_path(env.get)
+    settings = json.loads(path.read_text())
+    for event in agent.begin_events:
+        del settings["hooks"][event]
+    path.write_text(json.dumps(settings).replace(guarded(command), command))
+    state = agent.state(env.get)
+    assert (state.missing, state.late) == ((), agent.begin_events)
+    install(agent, tmp_path)
+    assert agent.state(env.get).late == ()
+    assert {entry.command for entry in agent.entries(env.get)} == {guarded(command)}
