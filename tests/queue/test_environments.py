@@ -127,7 +127,8 @@ def test_digest_of_an_environment_is_stable_and_reveals_no_key() -> None:
 
 def test_every_setting_that_decides_what_leaves_belongs_to_the_environment() -> None:
     variables = {setting.variable for setting in SETTINGS if setting.kind in (bool, str)}
-    assert variables - {"OPENSYNC_HOOKS_CATCH_UP"} == set(paths.OVERRIDES)
+    when_alone = {"OPENSYNC_HOOKS_CATCH_UP", "OPENSYNC_HOOKS_LIVE"}
+    assert variables - when_alone == set(paths.OVERRIDES)
 
 
 # ---- an environment that never runs again --------------------------------------------------------
