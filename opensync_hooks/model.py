@@ -165,6 +165,8 @@ class Message:
     """A poorer copy, only for a destination that has no copy of this message yet."""
     redacted: Mapping[str, int] = field(default_factory=dict)
     """The number of secrets that were taken out of it, by kind."""
+    doubtful_texts: int = 0
+    """How many texts were taken out of it because they may be thoughts."""
 
     @property
     def text(self) -> str:
@@ -272,6 +274,8 @@ class HookFacts:
     agent_version: str | None = None
     roots: tuple[str, ...] = ()
     """Every folder of the session's window, in the agent's order."""
+    answers: tuple[str, ...] = ()
+    """Digests of answers, by which an answer is told from a thought in the same text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,5 +299,7 @@ class HookEvent:
 
     trigger: Trigger
     facts: HookFacts | None = None
+    is_request: bool = True
+    """Whether the session is due; otherwise its facts are recorded, for an event that follows."""
     is_private: bool = False
     """The user asked for this session to stay on the machine."""

@@ -40,7 +40,8 @@ class HookNotes:
             value = json.loads(read_file(self._path(session_id)))
             turns = tuple(_turn_usage(turn) for turn in value["turns"])
             version, roots = get_str(value, "agent_version"), tuple(get_strs(value, "roots"))
-            return HookFacts(turns, get_str(value, "cwd"), version, roots)
+            answers = tuple(get_strs(value, "answers"))
+            return HookFacts(turns, get_str(value, "cwd"), version, roots, answers)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return HookFacts()
 
@@ -73,6 +74,7 @@ def merged(existing: HookFacts, new: HookFacts) -> HookFacts:
         cwd=new.cwd or existing.cwd,
         agent_version=new.agent_version or existing.agent_version,
         roots=tuple(dict.fromkeys((*new.roots, *existing.roots))),
+        answers=tuple(dict.fromkeys((*existing.answers, *new.answers))),
     )
 
 

@@ -19,7 +19,7 @@ from opensync_hooks.delivery.json_values import (
     truncate,
 )
 from opensync_hooks.delivery.spending import Spending
-from opensync_hooks.ledger.losses import CUT_TEXTS, OMITTED_PARTS
+from opensync_hooks.ledger.losses import CUT_TEXTS, OMITTED_PARTS, WITHHELD_DOUBTFUL
 from opensync_hooks.model import (
     Attachment,
     Json,
@@ -144,7 +144,8 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
         parts=parts,
     )
     body = marked_undone(body) if message.undone else body
-    return body, +Counter({CUT_TEXTS: cut_texts, OMITTED_PARTS: omitted})
+    cuts = {CUT_TEXTS: cut_texts, OMITTED_PARTS: omitted, WITHHELD_DOUBTFUL: message.doubtful_texts}
+    return body, +Counter(cuts)
 
 
 def marked_undone(body: Json) -> Json:

@@ -13,6 +13,7 @@ from opensync_hooks.model import Skipped
 CUT_TEXTS = "texts cut short"
 OMITTED_PARTS = "parts left out"
 DROPPED_COPIES = "copies dropped"
+WITHHELD_DOUBTFUL = "texts kept at home that may be thoughts"
 WITHHELD_UNDONE = "undone messages kept at home"
 _MAX_NAME_LENGTH = 60
 

@@ -43,6 +43,12 @@ def withhold(parts: Iterable[Part], role: Role) -> Iterator[Part]:
             yield part
 
 
+def count_doubtful(parts: Iterable[Part], role: Role) -> int:
+    """Return how many texts of an answer a note replaces because they may be thoughts."""
+    texts = (part.text for part in parts if isinstance(part, Text) and role == "assistant")
+    return sum(text.count(DOUBTFUL) for text in texts)
+
+
 def strip_title(title: str | None) -> str | None:
     """Return a title without thoughts; some models begin what they were asked for with them."""
     if not title or not _TAG.search(title):

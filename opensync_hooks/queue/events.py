@@ -28,7 +28,7 @@ Parse = Callable[[str, Mapping[str, str], bytes], Trigger | None]
 def parse(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | None:
     """Return what a hook asks for; None if nothing is to be delivered."""
     event = registry.parse_event(agent, environ, payload)
-    return event.trigger if event and not event.is_private else None
+    return event.trigger if event and event.is_request and not event.is_private else None
 
 
 def record_and_parse(agent: str, environ: Mapping[str, str], payload: bytes) -> Trigger | None:
@@ -42,7 +42,7 @@ def record_and_parse(agent: str, environ: Mapping[str, str], payload: bytes) -> 
         return None
     if event.facts is not None:
         HookNotes.of_user(trigger.agent).add(trigger.session_id, event.facts)
-    return trigger
+    return trigger if event.is_request else None
 
 
 def read_job(path: Path, parse: Parse) -> Job | None:

@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 from tests.__main__ import PYTHON, ROOT, make_environment
@@ -36,9 +35,9 @@ def _play(folder: Path) -> int:
     from tests.e2e import canary  # noqa: PLC0415 - needs the environment
 
     claude, opencode = _install_agents(folder / "npm")
-    sdk_version, sdk_text = _download_sdk(folder / "sdk")
+    sdk_version, sdk_text = _install_sdk(folder / "sdk")
     played = folder / "played"
-    has_passed = _run_tests(played, claude, opencode)
+    has_passed = _run_tests(played, claude, opencode, folder / "sdk")
     comparisons = {
         f"Claude Code {_version(claude)}": canary.compare(
             canary.claude_code_names(played, claude),
@@ -87,22 +86,22 @@ def _version(program: Path) -> str:
     return printed.stdout.split()[0]
 
 
-def _download_sdk(folder: Path) -> tuple[str, str]:
+def _install_sdk(folder: Path) -> tuple[str, str]:
     """Return the version of Cursor's SDK, and the text of its program."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "cursor-sdk"]
-    subprocess.run([*command, "--dest", str(folder)], check=True)
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(SDK_TEXT))
-        return wheel.name.split("-")[1], archive.read(name).decode()
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "cursor-sdk"]
+    subprocess.run([*command, "--target", str(folder)], check=True)
+    (info,) = folder.glob("cursor_sdk-*.dist-info")
+    (program,) = folder.rglob(SDK_TEXT)
+    return info.name.removesuffix(".dist-info").partition("-")[2], program.read_text()
 
 
-def _run_tests(played: Path, claude: Path, opencode: Path) -> bool:
+def _run_tests(played: Path, claude: Path, opencode: Path, cursor_sdk: Path) -> bool:
     """Play the tests with the real agents, and leave what these wrote below `played`."""
     environ = {
         **os.environ,
         "OPENSYNC_TEST_CLAUDE": str(claude),
         "OPENSYNC_TEST_OPENCODE": str(opencode),
+        "OPENSYNC_TEST_CURSOR_SDK": str(cursor_sdk),
         "OPENSYNC_TEST_EVENTS": "1",
     }
     tests = [str(path) for path in sorted((ROOT / "tests/e2e").glob("test_real_*.py"))]

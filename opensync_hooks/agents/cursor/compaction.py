@@ -20,7 +20,7 @@ def _merged(graph_steps: Iterable[Step], transcript_steps: Iterable[Step]) -> It
     A graph without its beginning numbers repeated prompts anew, so turns are matched from the end.
     What only the transcript has is spare: the destination may hold the richer turn from before.
     """
-    graph_turns, transcript_turns = _turns(graph_steps), _turns(transcript_steps)
+    graph_turns, transcript_turns = turns_of(graph_steps), turns_of(transcript_steps)
     start = len(transcript_turns)
     prompts: dict[int, Step] = {}
     for index in range(len(graph_turns) - 1, -1, -1):
@@ -35,7 +35,7 @@ def _merged(graph_steps: Iterable[Step], transcript_steps: Iterable[Step]) -> It
         yield from _renamed(turn, prompts.get(index))
 
 
-def _turns(steps: Iterable[Step]) -> list[list[Step]]:
+def turns_of(steps: Iterable[Step]) -> list[list[Step]]:
     """Group the steps: each prompt with what follows it."""
     turns: list[list[Step]] = []
     for step in steps:

@@ -53,6 +53,12 @@ class CursorRegistration(HooksFile):
     def settings_path(self, env: paths.Lookup) -> Path:
         return Path(paths.home(env)) / ".cursor" / "hooks.json"
 
+    def events_here(self, env: paths.Lookup) -> tuple[str, ...]:
+        """Return one more event for the far end of remote windows, which has transcripts alone."""
+        is_remote = (Path(paths.home(env)) / ".cursor-server").is_dir()
+        events = super().events_here(env)
+        return (*events, "afterAgentResponse") if is_remote else events
+
     def _check_settings(self, path: Path, content: bytes | None, settings: dict[str, Any]) -> None:
         super()._check_settings(path, content, settings)
         ours = [handler for _, handler in self._ours(settings)]
@@ -98,19 +104,19 @@ class CursorRegistration(HooksFile):
         required = {**defaults, **ours, "timeout": actual.get("timeout")}
         return "timeout" in handler and all(actual[key] == required[key] for key in required)
 
-    def _with_ours(self, text: str, command: str) -> str:
+    def _with_ours(self, text: str, command: str, events: tuple[str, ...]) -> str:
         version = json_edit.parse(text).get("version", ...)
         if version is ...:
             text = json_edit.append(text, (), 1, "version")
         elif not _is_positive_integer(version):
             text = json_edit.replace(text, ("version",), 1)
-        return super()._with_ours(text, command)
+        return super()._with_ours(text, command, events)
 
 
 def refusal_reason(content: bytes) -> str:
     """Return why Cursor's loader refuses the whole file; empty where it takes it.
 
-    These are the rules of the loader in `@cursor/sdk` 1.0.32, except that a `matcher` is not
+    These are the rules of the loader in `@cursor/sdk` 1.1.0, except that a `matcher` is not
     compiled, because it is a regular expression of JavaScript.
     """
     if content.startswith(BOM):

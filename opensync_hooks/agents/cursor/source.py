@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from opensync_hooks.agents.cursor import conversation, copies, locations, projects
+from opensync_hooks.agents.cursor import answers, conversation, copies, locations, projects
 from opensync_hooks.agents.cursor.conversation import model_name
 from opensync_hooks.agents.cursor.copies import SessionCopies
 from opensync_hooks.agents.cursor.paths import CursorPaths
@@ -44,8 +44,9 @@ class CursorSource:
         if session_id is None or len(session_id) > _MAX_ID_LENGTH:
             return None
         event = get_str(payload, "hook_event_name") or ""
-        is_stop = event.lower() == "stop"
+        is_stop, is_answer = event.lower() == "stop", event.lower() == "afteragentresponse"
         is_begin = event.lower() == "beforesubmitprompt"
+        answer = get_str(payload, "text") if is_answer else None
         turn_id = get_str(payload, "generation_id") if is_stop else None
         trigger = Trigger(
             agent=self.agent,
@@ -66,8 +67,10 @@ class CursorSource:
             cwd=next(iter(roots), None),
             agent_version=get_str(payload, "cursor_version"),
             roots=roots,
+            answers=(answers.digest(answer),) if answer else (),
         )
-        return HookEvent(trigger, facts)
+        # `stop` follows an answer at once.
+        return HookEvent(trigger, facts, is_request=not is_answer)
 
     def find(self, id_or_path: str) -> Located | None:
         path = Path(id_or_path)
@@ -123,6 +126,7 @@ class CursorSource:
             copy = self._copies.read(session_id, _roots(hook_facts) or parent_folders)
             if copy is None:
                 continue
+            copy = answers.prove(copy, hook_facts.answers)
             copy = replace(copy, parent_id=copy.parent_id or parent_id)
             session = conversation.to_session(copy, hook_facts)
             changed_at = max(session.updated_at or 0, located.changed_at)

@@ -1,8 +1,8 @@
 """Parses a transcript into steps: JSON lines, or the text that older versions wrote.
 
 A transcript holds no ids, models or tokens, and hardly any tool results. Thoughts
-cannot be told from the answer: JSON lines have them behind it, after an empty line; the older text
-marks where they begin.
+cannot be told from the answer: JSON lines have them behind it, after an empty line, or in its place
+beside a call; the older text marks where they begin. See `answers`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TURN_ENDED = re.compile(
 _READERS, _WRITERS = ("Read", "Grep", "Search"), ("Write", "Edit")
 _PATH_NAMES = ("path", "file_path", "target_file", "filename", "target_notebook")
 _IMAGE = "[Image]"
-_EMPTY_LINE = re.compile(r"\n[ \t]*\n")
+EMPTY_LINE = re.compile(r"\n[ \t]*\n")
 _THOUGHTS = ("thinking", "reasoning")
 _REDACTED = re.compile(r"\s*\[REDACTED\]\s*\Z")
 """What a version that keeps thoughts back writes in the place of each."""
@@ -163,6 +163,8 @@ def _add_line(value: Json, transcript: ParsedTranscript, *, redacts_thoughts: bo
 
 
 def _answer_parts(blocks: list[Json], *, redacts_thoughts: bool) -> Iterator[Part]:
+    # A response that calls tools may have thoughts and no answer.
+    has_call = any(block.get("type") == "tool_use" for block in blocks)
     for block in blocks:
         name, text = get_str(block, "name"), get_str(block, "text") or ""
         if block.get("type") == "tool_use" and name:
@@ -174,12 +176,13 @@ def _answer_parts(blocks: list[Json], *, redacts_thoughts: bool) -> Iterator[Par
             # A thought between tags is no reason to expect another one behind the answer.
             has_tags = any(isinstance(part, Reasoning) for part in parts)
             is_clear = redacts_thoughts or has_tags
-            yield from parts if is_clear else _before_empty_line(text)
+            yield from parts if is_clear else _doubtful_parts(text, has_call=has_call)
 
 
-def _before_empty_line(text: str) -> Iterator[Part]:
+def _doubtful_parts(text: str, *, has_call: bool) -> Iterator[Part]:
     """Yield the part of an answer that cannot be a thought, then the rest as what it may be."""
-    answer, rest = [*_EMPTY_LINE.split(text.strip("\n"), maxsplit=1), ""][:2]
+    plain = text.strip("\n")
+    answer, rest = ("", plain) if has_call else [*EMPTY_LINE.split(plain, maxsplit=1), ""][:2]
     yield from text_parts(answer)
     if rest.strip():
         yield Reasoning(rest, is_doubtful=True)

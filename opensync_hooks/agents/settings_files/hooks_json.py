@@ -68,7 +68,7 @@ class HooksFile(Registration):
         before = read(path)
         text, settings = self._parse(path, before)
         self._check_settings(path, before, settings)
-        after = _encode(before, self._with_ours(text, guarded(command)))
+        after = _encode(before, self._with_ours(text, guarded(command), self.events_here(env)))
         if after == before:
             return None
         self._check_result(path, after)
@@ -93,6 +93,10 @@ class HooksFile(Registration):
         stale_record = SideFile(backup.record_path(env, path), None)
         return None if after == before else FileChange(path, before, after, (stale_record,))
 
+    def events_here(self, _env: paths.Lookup) -> tuple[str, ...]:
+        """Return the events that a hook is registered for on this machine."""
+        return self._registered_events
+
     def foreign_files(self, env: paths.Lookup) -> list[Path]:
         return [self.settings_path(env)]
 
@@ -116,6 +120,7 @@ class HooksFile(Registration):
             _, settings = self._parse(path, content)
         except SettingsError as error:
             return RegistrationState(path, (), self.events, error.blocker)
+        expected = [event for event in self.events_here(env) if event not in self.begin_events]
         ours = list(self._ours(settings))
         registered = {key_path[1] for key_path, _ in ours}
         blocker = self._blocker(path, content or b"", settings)
@@ -123,8 +128,8 @@ class HooksFile(Registration):
             blocker = blocker or command_blocker(handler["command"])
         return RegistrationState(
             path,
-            tuple(event for event in self.events if event in registered),
-            tuple(event for event in self.events if event not in registered),
+            tuple(event for event in expected if event in registered),
+            tuple(event for event in expected if event not in registered),
             blocker,
             tuple(event for event in self.begin_events if event not in registered),
         )
@@ -201,7 +206,7 @@ class HooksFile(Registration):
             if is_ours(handler.get("command"), self.script):
                 yield key_path, handler
 
-    def _with_ours(self, text: str, command: str) -> str:
+    def _with_ours(self, text: str, command: str, events: tuple[str, ...]) -> str:
         """Return the text with one current handler of ours for each event."""
         registered: set[str] = set()
         surplus: list[json_edit.KeyPath] = []
@@ -212,13 +217,13 @@ class HooksFile(Registration):
                 # A hook that the user made to wait goes on waiting, for as long as the user allows.
                 timeout = {"timeout": handler["timeout"]} if "timeout" in handler else {}
                 ours = {**ours, **timeout, "command": ours["command"] + WAIT}
-            if event in registered or event not in self._registered_events:
+            if event in registered or event not in events:
                 surplus.append(key_path)
             elif not self._is_equivalent(handler, ours):
                 text = json_edit.replace(text, key_path, ours)
             registered.add(event)
         text = self._cut(text, surplus)
-        for event in self._registered_events:
+        for event in events:
             if event not in registered:
                 text = _add(text, event, self._as_entry(self._new_handler(event, command)))
         return text

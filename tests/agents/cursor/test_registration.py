@@ -39,6 +39,20 @@ class Home(HooksHome):
         return self.value()["hooks"]
 
 
+def test_far_end_of_remote_windows_also_hears_answers(tmp_path: Path) -> None:
+    """Its transcripts are the only copy, and hold thoughts and answers in one text."""
+    home = Home(tmp_path)
+    home.install()
+    assert home.hooks() == OURS
+    (tmp_path / ".cursor-server").mkdir()
+    assert CURSOR.state(home.env.get).missing == ("afterAgentResponse",)
+    home.install()
+    assert home.hooks() == {**OURS, "afterAgentResponse": [AT_OTHERS]}
+    (tmp_path / ".cursor-server").rmdir()
+    home.install()
+    assert home.hooks() == OURS
+
+
 def dumped(hooks: object, version: object = 1, **style: Any) -> bytes:
     return json.dumps({"version": version, "hooks": hooks}, **style).encode()
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from opensync_hooks.agents.cursor import transcript_parser
-from opensync_hooks.agents.cursor.conversation import answer_parts
+from opensync_hooks.agents.cursor import answers, transcript_parser
+from opensync_hooks.agents.cursor.conversation import Conversation, Step, answer_parts
 from opensync_hooks.agents.cursor.source import CursorSource
+from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.config import Config, Folders
-from opensync_hooks.model import Part, Reasoning, Text, ToolCall, ToolResult
+from opensync_hooks.delivery import payloads
+from opensync_hooks.ledger import losses
+from opensync_hooks.model import HookFacts, Part, Reasoning, Text, ToolCall, ToolResult
 from opensync_hooks.privacy import thoughts
 from opensync_hooks.privacy.cleaning import clean_message
 from tests.cursor_home import (
@@ -77,14 +81,89 @@ def test_text_behind_an_empty_line_may_be_a_thought(
 ) -> None:
     lines = (
         user_line("list"),
-        transcript_line("assistant", text("Listing.\n\nSECRET"), use("Shell", command="ls")),
-        transcript_line("assistant", {"type": "thinking", "thinking": "SECRET"}, text("Two.")),
+        transcript_line("assistant", {"type": "thinking", "thinking": "SECRET"}, text("One.")),
+        transcript_line("assistant", text("Two.\n\nSECRET\n\nSECRET")),
     )
     transcript(home, lines, "c1/c1.jsonl")
     _, answer = sent_texts(source, "c1", tmp_path)
-    assert answer == f"Listing.\n\n{thoughts.DOUBTFUL}\n\nTwo."
+    assert answer == f"One.\n\nTwo.\n\n{thoughts.DOUBTFUL}"
     (_, message) = only(source, "c1").messages
-    assert Reasoning("SECRET", is_doubtful=True) in message.parts
+    assert Reasoning("SECRET\n\nSECRET", is_doubtful=True) in message.parts
+
+
+def test_text_beside_a_call_may_be_nothing_but_a_thought(
+    home: Path, source: CursorSource, tmp_path: Path
+) -> None:
+    lines = (
+        user_line("list"),
+        transcript_line("assistant", text("SECRET"), use("Shell", command="ls")),
+        transcript_line("assistant", text("SECRET\n\nSECRET"), use("Shell", command="ls")),
+        transcript_line("assistant", text("Two files.")),
+    )
+    transcript(home, lines, "c1/c1.jsonl")
+    config = Config(Folders(tmp_path, tmp_path, tmp_path))
+    answer = clean_message([*only(source, "c1").messages][1], config)
+    assert answer.text == f"{thoughts.DOUBTFUL}\n\n{thoughts.DOUBTFUL}\n\nTwo files."
+    _, cuts = payloads.message_body(answer, None)
+    assert cuts == {losses.WITHHELD_DOUBTFUL: 2}
+
+
+RESPONSES = [  # what each response of a turn says, and its thought
+    [("Listing.", "I list"), ("", "Now\n\nI count"), ("Two:\n\n- a\n- b", "")],
+    [("Listing.", ""), ("Two:\n\n- a\n- b\n\nDone.", "")],
+    [("", "I think"), ("Yes.\n\nNo.", "I doubt\n\nit all")],
+    [("One.\n\nTwo.\n\nThree.", "Four.\n\nFive.")],
+]
+
+
+@pytest.mark.parametrize("responses", RESPONSES)
+def test_answers_that_a_hook_reported_are_whole(
+    home: Path, source: CursorSource, notes: HookNotes, responses: list[tuple[str, str]]
+) -> None:
+    texts = [text("\n\n".join(filter(None, response))) for response in responses]
+    calls: list[Any] = [*([use("Shell", command="ls")] for _ in responses[1:]), []]
+    lines = [
+        transcript_line("assistant", block, *call) for block, call in zip(texts, calls, strict=True)
+    ]
+    transcript(home, [user_line("go"), *lines], "c1/c1.jsonl")
+    said = [answer for answer, _ in responses]
+    payload = {"conversation_id": "c1", "hook_event_name": "afterAgentResponse"}
+    event = source.parse_event(payload | {"text": "".join(said)})
+    assert event
+    assert event.facts
+    assert not event.is_request
+    notes.add("c1", event.facts)
+    (_, message) = only(source, "c1").messages
+    assert message.text == "\n\n".join(filter(None, said))
+    thought = [part for part in message.parts if isinstance(part, Reasoning)]
+    assert [part.text for part in thought] == [thought for _, thought in responses if thought]
+    assert not any(part.is_doubtful for part in thought)
+
+
+def test_another_turns_answer_proves_nothing(
+    home: Path, source: CursorSource, notes: HookNotes, tmp_path: Path
+) -> None:
+    lines = [user_line("go"), transcript_line("assistant", text("Yes.\n\nSECRET"))]
+    transcript(home, lines, "c1/c1.jsonl")
+    foreign = ("", "x", "5.0", answers.digest("No.\n\nSECRET"), answers.digest("SECRET"))
+    notes.add("c1", HookFacts(answers=foreign))
+    assert sent_texts(source, "c1", tmp_path)[1] == f"Yes.\n\n{thoughts.DOUBTFUL}"
+
+
+def test_long_turns_are_divided_within_bounds() -> None:
+    """Twenty responses of ten paragraphs each may be divided in more ways than can be tried."""
+    words = [f"{number}{'x' * number}" for number in range(10)]
+    turn = [Step("p", "user", (Text("go"),))]
+    turn += [
+        Step(f"a{n}", "assistant", (Reasoning("\n\n".join(words), is_doubtful=True),))
+        for n in range(20)
+    ]
+    conversation = Conversation("c1", "transcript", turn)
+    unproven = answers.prove(conversation, [answers.digest("1")])
+    assert list(unproven.steps) == turn
+    whole = answers.digest("".join(words) * 20)
+    proven = answers.prove(conversation, [whole])
+    assert not any(isinstance(part, Reasoning) for step in proven.steps for part in step.parts)
 
 
 def test_answers_are_whole_where_cursor_keeps_thoughts_back(

@@ -129,7 +129,7 @@ def test_calls_in_a_transcript_get_unique_ids(home: Path, source: CursorSource) 
     answer = transcript_line("assistant", text("Two."), use("Shell", command="ls"), bare)
     transcript(home, (user_line("go"), answer, ENDED), "c1/c1.jsonl")
     answer_text, first, second = list(only(source, "c1").messages)[1].parts
-    assert answer_text == Text("Two.")
+    assert answer_text == Reasoning("Two.", is_doubtful=True)
     assert isinstance(first, ToolCall)
     assert isinstance(second, ToolCall)
     assert (first.arguments, second.arguments) == ({"command": "ls"}, {})
