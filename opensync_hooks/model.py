@@ -136,12 +136,10 @@ Part = Text | Reasoning | ToolCall | ToolResult | Attachment
 def length(part: Part) -> int:
     """Return about how many characters a part has; 0 for an attachment."""
     match part:
-        case Text(text) | Reasoning(text):
+        case Text(text) | Reasoning(text) | ToolResult(output=text):
             return len(text)
         case ToolCall():
             return len(str(part.arguments))
-        case ToolResult():
-            return len(part.output)
     return 0
 
 
@@ -165,8 +163,6 @@ class Message:
     """A poorer copy, only for a destination that has no copy of this message yet."""
     redacted: Mapping[str, int] = field(default_factory=dict)
     """The number of secrets that were taken out of it, by kind."""
-    doubtful_texts: int = 0
-    """How many texts were taken out of it because they may be thoughts."""
 
     @property
     def text(self) -> str:
@@ -176,13 +172,11 @@ class Message:
 SkippedKind = Literal["unreadable", "unplaced", "unknown", "left out"]
 """Why something in an agent's files did not become part of a session.
 
-unreadable   a damaged line, a missing row, a form that the source has never met: perhaps something
-             that was said
+unreadable   a damaged line, a missing row, an unknown form: perhaps something that was said
 unplaced     an utterance without a place in the conversation
 unknown      bookkeeping that the source has never met; the session is complete without it
 left out     nothing that anybody said, such as context for the model
 """
-
 
 SKIPPED_KINDS: tuple[SkippedKind, ...] = get_args(SkippedKind)
 

@@ -31,6 +31,7 @@ from opensync_hooks.model import (
     ToolCall,
     Usage,
 )
+from opensync_hooks.privacy import thoughts
 
 MAX_NAME_BYTES = 5_000
 """Of titles, paths and models: several of them share one row, and the title is in it twice."""
@@ -144,7 +145,8 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
         parts=parts,
     )
     body = marked_undone(body) if message.undone else body
-    cuts = {CUT_TEXTS: cut_texts, OMITTED_PARTS: omitted, WITHHELD_DOUBTFUL: message.doubtful_texts}
+    doubtful = thoughts.count_doubtful(message.parts, message.role)
+    cuts = {CUT_TEXTS: cut_texts, OMITTED_PARTS: omitted, WITHHELD_DOUBTFUL: doubtful}
     return body, +Counter(cuts)
 
 

@@ -51,18 +51,15 @@ def clean_message(
     is masked is added to it. Raises RedactionError.
     """
     parts: Iterable[Part] = message.parts
-    doubtful_texts = 0
     if not config.thinking:
         parts = (
             Text(thoughts.DOUBTFUL) if isinstance(part, Reasoning) else part
             for part in parts
             if not isinstance(part, Reasoning) or part.is_doubtful
         )
-        parts = tuple(thoughts.withhold(parts, message.role))
-        doubtful_texts = thoughts.count_doubtful(parts, message.role)
+        parts = thoughts.withhold(parts, message.role)
     if not config.file_contents:
         parts = contents.withhold(parts, message.role)
-    message = replace(message, doubtful_texts=doubtful_texts)
     if not config.redact:
         return replace(message, parts=tuple(parts))
     redactor = _make_redactor(config, redactions, memory)

@@ -44,7 +44,7 @@ def withhold(parts: Iterable[Part], role: Role) -> Iterator[Part]:
 
 
 def count_doubtful(parts: Iterable[Part], role: Role) -> int:
-    """Return how many texts of an answer a note replaces because they may be thoughts."""
+    """Return how many texts of a cleaned answer are notes in the place of what may be a thought."""
     texts = (part.text for part in parts if isinstance(part, Text) and role == "assistant")
     return sum(text.count(DOUBTFUL) for text in texts)
 

@@ -65,7 +65,7 @@ def _ends(texts: list[Text | Reasoning], digests: Collection[str]) -> tuple[int,
         ways = {
             total + length: (*ends, end) for total, ends in ways.items() for end, length in lengths
         }
-    known_lengths = {known.partition(".")[0] for known in digests}
+    known_lengths = {name.partition(".")[0] for name in digests}
     for total, ends in ways.items():
         if str(total) in known_lengths:
             pieces = (part.text[:end] for part, end in zip(texts, ends, strict=True))

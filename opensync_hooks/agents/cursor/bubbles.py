@@ -89,14 +89,17 @@ def _thought(value: Any) -> str | None:
 
 
 def _text(bubble: Json) -> str:
-    """Return the plain text, else that of the rich text, else the code that the bubble showed."""
+    """Return the plain text, else that of the rich text, else the code that the bubble showed.
+
+    A plain text that is not a string is read like a rich one.
+    """
     text = get_str(bubble, "text")
     if text and text.strip():
         return text
-    document = bubble.get("richText")
-    rich = "".join(_rich_text(decode(document) if isinstance(document, str) else document, 0))
-    if rich.strip():
-        return rich.strip("\n")
+    for document in (bubble.get("richText"), None if text else bubble.get("text")):
+        rich = "".join(_rich_text(decode(document) if isinstance(document, str) else document, 0))
+        if rich.strip():
+            return rich.strip("\n")
     blocks = (get_str(block, "content") for block in get_dicts(bubble, "codeBlocks"))
     return "\n\n".join(filter(None, blocks))
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from opensync_hooks.agents.census import Tally, as_count, as_dict, dicts_in
 from opensync_hooks.model import Json
 
-_USER, _COMPACTION = 1, 22
+_USER, _ASSISTANT, _COMPACTION = 1, 2, 22
 _QUERY = re.compile(r"<user_query>(.*?)(?:</user_query>|\Z)", re.DOTALL)
 _TIMESTAMP = re.compile(r"\s*<timestamp>.*?</timestamp>\s*|\s*<timestamp/>\s*", re.DOTALL)
 _INJECTED = re.compile(
@@ -54,7 +54,10 @@ class StepCount:
             self.tally.unknown["bubble missing"] += 1
             return
         self.tally.recognized += 1
-        is_prompt = bubble.get("type") == _USER
+        kind, text = bubble.get("type"), bubble.get("text")
+        self.tally.unknown[f"bubble of type {kind}"] += kind not in (_USER, _ASSISTANT)
+        self.tally.unknown["text that is not a string"] += not isinstance(text, str | None)
+        is_prompt = kind == _USER
         if bubble.get("capabilityType") == _COMPACTION or bubble.get("isSimulatedMsg") is True:
             return
         if is_prompt:

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from opensync_hooks.agents import sqlite_snapshot
-from opensync_hooks.agents.cursor import graph, projects, timestamps
+from opensync_hooks.agents.cursor import graph, projects, timestamps, unknown
 from opensync_hooks.agents.cursor.conversation import Conversation, model_name
 from opensync_hooks.agents.cursor.graph import Graph
 from opensync_hooks.agents.cursor.turns import Blobs
 from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import open_regular, within
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 DATABASE_NAME = "store.db"
 _SESSION_ID = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,200}")
@@ -67,7 +68,7 @@ def read_notes(roots: Iterable[Path], session_id: str) -> Conversation | None:
 
 def read_conversation(path: Path, session_id: str) -> Conversation:
     """Return the chat in this database. Raises SourceError."""
-    meta, blob_graph = sqlite_snapshot.read(path, _load)
+    meta, blob_graph, unknown_rows = sqlite_snapshot.read(path, lambda db: _load(db, session_id))
     notes = _notes_beside(path)
     conversation = graph.to_conversation(session_id, blob_graph or Graph(()))
     uris = map(projects.uri_path, blob_graph.folders if blob_graph else ())
@@ -84,6 +85,7 @@ def read_conversation(path: Path, session_id: str) -> Conversation:
         updated_at=timestamps.parse(notes.get("updatedAtMs")),
         parent_id=get_str(meta, "subagentInfo", "parentComposerId"),
         is_settled=conversation.is_settled and blob_graph is not None,
+        skipped=Counter(conversation.skipped) + unknown_rows,
     )
 
 
@@ -100,15 +102,16 @@ def _notes_beside(path: Path) -> Json:
         return {}
 
 
-def _load(db: sqlite3.Connection) -> tuple[Json, Graph | None]:
+def _load(db: sqlite3.Connection, session_id: str) -> tuple[Json, Graph | None, Counter[Skipped]]:
     query = "SELECT count(*) FROM sqlite_master WHERE name IN ('blobs', 'meta')"
     if db.execute(query).fetchone()[0] < 2:  # the chat is just being created
-        return {}, None
+        return {}, None, Counter()
     row = db.execute("SELECT value FROM meta WHERE key = '0'").fetchone()
     meta = _decode_meta(row[0] if row else None)
     root_id = get_str(meta, "latestRootBlobId") or ""
     root = _blobs(db, [root_id]).get(root_id)
-    return meta, graph.load(root, lambda blob_ids: _blobs(db, blob_ids)) if root else None
+    blob_graph = graph.load(root, lambda blob_ids: _blobs(db, blob_ids)) if root else None
+    return meta, blob_graph, unknown.in_database(db, session_id)
 
 
 def _decode_meta(raw: object) -> Json:

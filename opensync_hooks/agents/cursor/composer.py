@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
-from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps, tools
+from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps, tools, unknown
 from opensync_hooks.agents.cursor.conversation import (
     RICHEST_ORIGIN,
     Conversation,
@@ -26,6 +26,7 @@ from opensync_hooks.agents.cursor.state_db import ComposerRows
 from opensync_hooks.agents.json_access import (
     as_dict,
     decode_damaged,
+    decode_dict,
     get_dict,
     get_dicts,
     get_float,
@@ -35,6 +36,7 @@ from opensync_hooks.agents.json_access import (
 from opensync_hooks.model import Json, Skipped
 
 _TOOLS_CAPABILITY = 15
+_DAMAGED = Skipped("unreadable", "damaged bubble")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ class ComposerSteps:
     """The bubbles that versions 1 and 2 keep inside the document."""
     tools: Json = field(repr=False)
     """The tool calls that versions 1 and 2 keep inside the document."""
+    skipped: Counter[Skipped] = field(default_factory=Counter, repr=False)
+    """Complete once the steps were walked."""
+    _counted: set[str] = field(default_factory=set, repr=False)
 
     def __iter__(self) -> Iterator[Step]:
         ids = MessageIds()
@@ -80,9 +85,20 @@ class ComposerSteps:
         bubble = self.bubble(ref)
         if bubble:
             step = bubbles.to_step(bubble, ref.bubble_id, ref.header, self._tool(ref, bubble))
+            self._count(ref.bubble_id, unknown.in_bubble(bubble, step.parts))
             return replace(step, undone=ref.undone)
+        if self.rows.get(ref.bubble_id):
+            self._count(ref.bubble_id, ())
         has_type = ref.header.get("type") in (1, 2)
         return Step(ref.bubble_id, bubbles.role(ref.header)) if has_type else None
+
+    def _count(self, bubble_id: str, unknown_forms: Iterable[Skipped]) -> None:
+        """Count what was skipped in a bubble, once however often the steps are walked."""
+        row = self.rows.get(bubble_id)
+        if bubble_id not in self._counted:
+            self._counted.add(bubble_id)
+            self.skipped.update(unknown_forms)
+            self.skipped[_DAMAGED] += bool(row and decode_dict(row) is None)
 
     def bubble(self, ref: BubbleRef) -> Json:
         row = self.rows.get(ref.bubble_id)
@@ -105,9 +121,9 @@ def to_conversation(session_id: str, rows: ComposerRows) -> Conversation:
     document, header = as_dict(rows.composer), as_dict(rows.header)
     embedded = _embedded_bubbles(document)
     rows = replace(rows, bubbles=_by_header(document, rows.bubbles))
-    skipped: Counter[Skipped] = Counter()
+    skipped = rows.unknown
     refs = tuple(_listed_refs(document, embedded, rows.bubbles, skipped))
-    steps = ComposerSteps(refs, rows.bubbles, embedded, _embedded_tools(document))
+    steps = ComposerSteps(refs, rows.bubbles, embedded, _embedded_tools(document), skipped)
     prompts = (steps.bubble(ref) for ref in refs if steps.is_prompt(ref))
     return Conversation(
         session_id=session_id,
@@ -125,7 +141,7 @@ def to_conversation(session_id: str, rows: ComposerRows) -> Conversation:
         is_settled=_is_settled(document, steps),
         request_ids=frozenset(filter(None, (get_str(prompt, "requestId") for prompt in prompts))),
         costs=_costs(document),
-        skipped=+skipped,
+        skipped=skipped,
     )
 
 
@@ -179,14 +195,7 @@ def _listed_refs(
             seen.add(bubble_id)
             is_missing = not rows.get(bubble_id) and bubble_id not in embedded
             skipped[Skipped("unreadable", "bubble missing")] += is_missing
-            skipped[Skipped("unreadable", "damaged bubble")] += _is_damaged(rows.get(bubble_id))
             yield BubbleRef(bubble_id, header)
-
-
-def _is_damaged(row: bytes | None) -> bool:
-    """Whether a row is not a whole object, without parsing it."""
-    content = (row or b"{}").strip()
-    return not (content.startswith(b"{") and content.endswith(b"}"))
 
 
 def _by_time(rows: Mapping[str, bytes | None], bubble_ids: Iterable[str]) -> list[tuple[int, str]]:

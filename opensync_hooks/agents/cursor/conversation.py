@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -78,7 +79,8 @@ class Conversation:
     """The turns that this copy holds, by the ids that hooks report."""
     costs: Mapping[str, float] = field(default_factory=dict)
     """USD by model, where Cursor itself states what the session cost."""
-    skipped: Mapping[Skipped, int] = field(default_factory=dict)
+    skipped: Counter[Skipped] = field(default_factory=Counter)
+    """Complete once the steps were walked."""
 
     @property
     def has_content(self) -> bool:
@@ -165,7 +167,7 @@ def to_session(conversation: Conversation, hook_facts: HookFacts) -> Session:
         agent_version=hook_facts.agent_version,
         parent_id=conversation.parent_id,
         is_partial=not conversation.is_settled,
-        skipped=conversation.skipped,
+        skipped=+conversation.skipped,
         origin=conversation.origin,
         # The editor loses its database at times. Messages of the other copies have other ids, so
         # everything that was delivered would arrive a second time, and poorer.

@@ -137,8 +137,8 @@ def _without(conversation: Conversation, failures: list[SourceError]) -> Convers
         return conversation
     is_final = all(isinstance(error, DamagedSourceError) for error in failures)
     unreadable = Skipped("unreadable", "database unreadable")
-    skipped = {**conversation.skipped, unreadable: len(failures)}
-    return replace(conversation, is_provisional=not is_final, skipped=skipped)
+    conversation.skipped[unreadable] += len(failures)
+    return replace(conversation, is_provisional=not is_final)
 
 
 def read_single_file(path: Path) -> Conversation | None:

@@ -18,11 +18,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from opensync_hooks.agents.cursor import prompts, protobuf, timestamps, tools, turns
+from opensync_hooks.agents.cursor import prompts, protobuf, timestamps, tools, turns, unknown
 from opensync_hooks.agents.cursor.conversation import Conversation, Step, answer_parts, text_parts
 from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.cursor.turns import BLOB_ID_LENGTH, GetBlobs, Turn, TurnCursor
@@ -213,7 +213,9 @@ def to_conversation(session_id: str, graph: Graph) -> Conversation:
     last = as_dict(graph.messages[-1]) if graph.messages else {}
     block_types = {block.get("type") for block in content_blocks(last)}
     is_answered = last.get("role") == "assistant" and "tool-call" not in block_types
-    missing = graph.messages.count(None)
+    skipped = Counter({Skipped("unreadable", "blob missing"): graph.messages.count(None)})
+    for message in map(as_dict, graph.messages):
+        skipped.update(unknown.in_message(message))
     return Conversation(
         session_id=session_id,
         origin=ORIGIN,
@@ -222,7 +224,7 @@ def to_conversation(session_id: str, graph: Graph) -> Conversation:
         created_at=graph.started_at,
         is_settled=not graph.is_running and is_answered,
         request_ids=frozenset(filter(None, map(_request_id, map(as_dict, graph.messages)))),
-        skipped={Skipped("unreadable", "blob missing"): missing} if missing else {},
+        skipped=skipped,
     )
 
 

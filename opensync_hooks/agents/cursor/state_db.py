@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from opensync_hooks.agents import sqlite_snapshot
-from opensync_hooks.agents.cursor import timestamps
+from opensync_hooks.agents.cursor import timestamps, unknown
 from opensync_hooks.agents.cursor.graph import Graph, inline_root, load
 from opensync_hooks.agents.cursor.turns import Blobs
 from opensync_hooks.agents.json_access import (
@@ -30,7 +31,7 @@ from opensync_hooks.agents.json_access import (
     get_strs,
 )
 from opensync_hooks.agents.sqlite_snapshot import as_parameter
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 _LOGIN = frozenset({"ItemTable"})
 _MAX_CHILDREN = 1_000
@@ -47,6 +48,8 @@ class ComposerRows:
     """In the order in which they were last written."""
     header: bytes | None = field(default=None, repr=False)
     """From the window's list of sessions, where the version has one."""
+    unknown: Counter[Skipped] = field(default_factory=Counter)
+    """Rows in tables, and under keys, that no version has had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def _rows(db: sqlite3.Connection, session_id: str) -> ComposerRows | None:
         query = "SELECT value FROM composerHeaders WHERE composerId = ?"
         row = db.execute(query, (as_parameter(session_id),)).fetchone()
         header = row[0] if row and isinstance(row[0], bytes) else None
-    return ComposerRows(composer, bubbles, header)
+    return ComposerRows(composer, bubbles, header, unknown.in_database(db, session_id))
 
 
 def _graph(db: sqlite3.Connection, session_id: str) -> Graph | None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from opensync_hooks.agents.cursor import prompts, tools
+from opensync_hooks.agents.cursor import prompts, tools, unknown
 from opensync_hooks.agents.cursor.conversation import Step, answer_parts, text_parts
 from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.json_access import content_blocks, decode_dict, get_dict, get_str
@@ -44,6 +44,7 @@ _PATH_NAMES = ("path", "file_path", "target_file", "filename", "target_notebook"
 _IMAGE = "[Image]"
 EMPTY_LINE = re.compile(r"\n[ \t]*\n")
 _THOUGHTS = ("thinking", "reasoning")
+_BLOCKS = (*_THOUGHTS, "text", "tool_use", "tool_result", "image")
 _REDACTED = re.compile(r"\s*\[REDACTED\]\s*\Z")
 """What a version that keeps thoughts back writes in the place of each."""
 
@@ -156,8 +157,10 @@ def _add_line(value: Json, transcript: ParsedTranscript, *, redacts_thoughts: bo
     elif role == "user":
         for text in filter(None, (get_str(block, "text") for block in blocks)):
             transcript.add_user_text(text)
+        transcript.skipped.update(unknown.in_blocks(blocks, _BLOCKS))
     elif role == "assistant":
         transcript.add_answer(list(_answer_parts(blocks, redacts_thoughts=redacts_thoughts)))
+        transcript.skipped.update(unknown.in_blocks(blocks, _BLOCKS))
     elif kind != "metadata":
         transcript.skipped[Skipped("unreadable", f"unknown line {str(kind or role)[:40]}")] += 1
 

@@ -126,15 +126,15 @@ def test_answers_that_a_hook_reported_are_whole(
         transcript_line("assistant", block, *call) for block, call in zip(texts, calls, strict=True)
     ]
     transcript(home, [user_line("go"), *lines], "c1/c1.jsonl")
-    said = [answer for answer, _ in responses]
+    said_texts = [answer for answer, _ in responses]
     payload = {"conversation_id": "c1", "hook_event_name": "afterAgentResponse"}
-    event = source.parse_event(payload | {"text": "".join(said)})
+    event = source.parse_event(payload | {"text": "".join(said_texts)})
     assert event
     assert event.facts
     assert not event.is_request
     notes.add("c1", event.facts)
     (_, message) = only(source, "c1").messages
-    assert message.text == "\n\n".join(filter(None, said))
+    assert message.text == "\n\n".join(filter(None, said_texts))
     thought = [part for part in message.parts if isinstance(part, Reasoning)]
     assert [part.text for part in thought] == [thought for _, thought in responses if thought]
     assert not any(part.is_doubtful for part in thought)
@@ -161,8 +161,8 @@ def test_long_turns_are_divided_within_bounds() -> None:
     conversation = Conversation("c1", "transcript", turn)
     unproven = answers.prove(conversation, [answers.digest("1")])
     assert list(unproven.steps) == turn
-    whole = answers.digest("".join(words) * 20)
-    proven = answers.prove(conversation, [whole])
+    whole_digest = answers.digest("".join(words) * 20)
+    proven = answers.prove(conversation, [whole_digest])
     assert not any(isinstance(part, Reasoning) for step in proven.steps for part in step.parts)
 
 
