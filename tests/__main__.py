@@ -31,8 +31,6 @@ ON_EVERY_PYTHON = (
     "tests/test_hostile_paths.py",
 )
 """What has differed between versions: regular expressions, TLS, virtual environments, paths."""
-NOT_ABOUT_TIME = ("-k", "not time_grows and not no_pattern_is_slow")
-"""How long a pattern takes is measured with one Python."""
 
 
 def main() -> int:
@@ -44,12 +42,7 @@ def main() -> int:
     for version, python in find_pythons().items():
         if version != platform.python_version():
             print(f"With Python {version}:", flush=True)
-            if not passes(
-                make_other_environment(version, python),
-                *CHECKS[-1],
-                *NOT_ABOUT_TIME,
-                *ON_EVERY_PYTHON,
-            ):
+            if not passes(make_other_environment(version, python), *CHECKS[-1], *ON_EVERY_PYTHON):
                 failed.append(f"tests with Python {version}")
     for check in failed:
         print("failed:", check)
