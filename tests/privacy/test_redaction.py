@@ -151,6 +151,14 @@ def test_secret_of_every_format_is_masked_where_a_line_ends_in_it(fold: str, dep
             assert example.secret[index : index + 6] not in masked, text
 
 
+def test_name_in_the_next_line_is_not_a_part_of_a_token() -> None:
+    """A longer format of the same prefix would eat it, and the value behind it would stay."""
+    for rule in TOKENS:
+        for example in rule.examples:
+            masked = redact(f"{example.secret}\nDB_PASSWORD=hunter" + "two")
+            assert masked.endswith("\nDB_PASSWORD=[redacted:password]"), masked
+
+
 @pytest.mark.parametrize("end", ["", "…", "...", " [cut here: 20 more bytes]", "\n[truncated]"])
 def test_truncated_token_is_masked(end: str) -> None:
     for rule in TOKENS:

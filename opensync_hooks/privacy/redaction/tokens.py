@@ -124,7 +124,8 @@ class TokenFormat:
         next_start = line_break.end() if line_break else end
         next_end = _end(characters, text, next_start)
         lengths = sorted((length, next_end - next_start))
-        if lengths[0] >= 4 and 2 * lengths[1] >= self.min_length:
+        is_name = line_break and text[next_end : next_end + 2].lstrip(" ")[:1] in ("=", ":")
+        if lengths[0] >= 4 and 2 * lengths[1] >= self.min_length and not is_name:
             is_long = self.min_length >= _LONG
             return (self._last_line(text, next_end) if is_long else next_end), True
         if length >= min(_MIN_CUT if self.condition == "-" else _MIN_CUT_WORD, self.min_length):
