@@ -20,6 +20,7 @@ from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Trigger
 from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.queue import environments
 from opensync_hooks.queue.backoff import MINUTE
 from opensync_hooks.queue.environments import Requests
 from opensync_hooks.queue.job import CATCH_UP_EVENT, Job
@@ -60,6 +61,7 @@ class CatchUp:
         `fired`: the agents whose hooks this worker has served; others have to be registered. Ends
         early when another hook fires.
         """
+        environments.record_events(self.spool)
         now, account = clock.now(), accounts.expected(self.ledger, self.config)
         number = 0
         for source, located in islice(self._missed_sessions(account, fired), MAX_SESSIONS):

@@ -60,6 +60,12 @@ def label(spool: Spool, config: Config, environ: Mapping[str, str] = os.environ)
         atomic_write(spool.folder / _LABEL, text.encode(), durable=False)
 
 
+def record_events(spool: Spool) -> None:
+    """Record what only hooks know, of all environments, such as which sessions are private."""
+    for each in (spool, *_other_spools(spool.folder)):
+        each.record_events()
+
+
 def adopt(spool: Spool, ledger: Ledger | None = None) -> bool:
     """Take over what only this environment may deliver; return whether there was anything.
 

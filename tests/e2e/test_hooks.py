@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,11 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
+from opensync_hooks.agents.settings_files.hook_command import hook_command
+from opensync_hooks.hook.entry import PRIVATE
+from opensync_hooks.queue import catch_up, worker
+from tests.commandline import NOBODY_LISTENS, ROOT
 from tests.e2e.world import BARE, TORN, World, hook, median_ms, turns, workers
 from tests.opensync import logged_in
 from tests.transcripts import TranscriptWriter, text
@@ -40,6 +46,15 @@ class ClaudeWorld(World):
             "cwd": "/work",
         }
         return json.dumps({**fields, "hook_event_name": event, **more}).encode() + b"\n"
+
+
+def register(home: Path) -> None:
+    """Register our hooks with Claude Code, as the installation does."""
+    (home / ".claude").mkdir(exist_ok=True)
+    command = hook_command(Path(sys.executable), ROOT / "hooks" / "claude_code.py")
+    change = ClaudeCodeRegistration().plan(os.environ.get, command)
+    assert change
+    change.apply()
 
 
 @pytest.fixture
@@ -195,6 +210,35 @@ def test_agent_without_a_transcript_leaves_no_trace(world: ClaudeWorld) -> None:
     world.fire(world.payload(writer, "SessionEnd", reason="other"))
     world.settle()
     assert world.store.stats()["sessionCount"] == 0
+
+
+@pytest.mark.parametrize("environment", ["the same", "another"])
+@pytest.mark.parametrize("way", ["sync", "catch-up"])
+def test_private_session_that_is_killed_in_its_first_turn_is_never_delivered(
+    world: ClaudeWorld, monkeypatch: pytest.MonkeyPatch, environment: str, way: str
+) -> None:
+    monkeypatch.setattr(catch_up, "REST_MS", 0)
+    monkeypatch.setattr(catch_up, "PAUSE_MS", 0)
+    world.fire(world.payload(world.writer("hooked")))
+    world.settle()
+    writer, other = world.writer(), world.writer("killed", first=10)
+    with monkeypatch.context() as private:
+        private.setenv(PRIVATE, "1")
+        if environment == "another":
+            private.setenv("OPENSYNC_URL", NOBODY_LISTENS)
+        world.fire(world.payload(writer, "UserPromptSubmit", prompt="prompt 1"))
+    world.end_workers()
+    writer.turn(1)
+    other.turn(2)
+    if way == "sync":
+        world.command("sync", "--all")
+        world.command("sync", "s1")
+        world.command("verify", "--repair")
+    else:
+        register(world.home)
+        worker.main()
+    assert world.texts("killed") == turns(2)
+    assert world.texts() == []
 
 
 def test_session_in_another_config_folder_is_found_by_whoever_works(

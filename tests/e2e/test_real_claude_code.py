@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from opensync_hooks.hook.entry import PRIVATE
 from tests.e2e.model_api import scripted_model
 from tests.e2e.script import Reply, Script, says, thinks, uses
 from tests.e2e.terminal import Terminal, needs_claude
@@ -207,3 +208,18 @@ def test_killed_session_arrives_with_the_next_sync(terminal: Terminal) -> None:
         counts = recount(*terminal.transcripts(session))
         assert terminal.stored(session) == counts
         assert counts["prompts"] == 1
+
+
+def test_private_session_that_is_killed_in_its_first_turn_stays_here(terminal: Terminal) -> None:
+    terminal.environ[PRIVATE] = "1"
+    process = terminal.ask("play:stall", "--session-id", sid(1))
+    terminal.await_line(sid(1), "play:stall")
+    process.kill()
+    process.communicate(timeout=30)
+    del terminal.environ[PRIVATE]
+    terminal.run("play:greet", "--session-id", sid(2))
+    terminal.settle()
+    terminal.sync()
+    assert recount(*terminal.transcripts(sid(1)))["prompts"] == 1
+    assert terminal.documents(sid(1)) == []
+    assert terminal.stored(sid(2)) == recount(*terminal.transcripts(sid(2)))

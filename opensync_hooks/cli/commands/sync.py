@@ -22,7 +22,7 @@ from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.sync_state import SyncState
-from opensync_hooks.queue import cooldown
+from opensync_hooks.queue import cooldown, environments
 from opensync_hooks.queue.environments import Requests
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
@@ -162,7 +162,7 @@ class _SyncRun:
         self._cost_changes.clear()
         self._has_failed = False
         destination = syncer.destination.name
-        spool.record_events()  # only hooks report which sessions are private
+        environments.record_events(spool)  # only hooks report which sessions are private
         if not self._selection.sessions:
             worker = Worker(syncer.config.folders, at_once=True)
             for _, outcome in worker.run():

@@ -26,6 +26,7 @@ from opensync_hooks.errors import (
     as_opensync_error,
 )
 from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.queue import environments
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system.formatting import count
 from opensync_hooks.system.terminal import print_error, print_line
@@ -50,7 +51,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     limit = None if arguments.all else _NEWEST
     sessions = Selection(tuple(arguments.sessions), arguments.agent, limit=limit).find()
     settings = config.load()
-    Spool(settings.folders.spool).record_events()  # a repair must not send private sessions
+    # A repair must not send private sessions.
+    environments.record_events(Spool(settings.folders.spool))
     with (
         Ledger(settings.folders.ledger) as ledger,
         factory.open_destination(settings) as destination,

@@ -33,7 +33,8 @@ def registered(environ: Mapping[str, str]) -> Iterator[Finding]:
         else:
             yield _runs(name, state.path, agent.registration.entries(environ.get))
             if state.late:
-                fact = f"without our hook for {', '.join(state.late)}, prompts arrive with answers."
+                fact = f"without our hook for {', '.join(state.late)}, prompts arrive with answers"
+                fact += ", and a private session that is killed early may be delivered."
                 yield warning(name, fact, _INSTALL)
 
 
