@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from opensync_hooks.agents import registry
+from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.ledger import accounts, catch_up
@@ -36,6 +37,8 @@ PAUSE_MS = MINUTE
 """How long after a search no worker starts another."""
 REST_MS = MINUTE
 """A session that changed more recently is in use: its own hook will tell of it."""
+LOOK_MS = 15 * MINUTE
+"""How long an agent without our hooks is not looked at: that alone takes longer than a search."""
 _LAST_SEARCH = "last search for missed sessions"
 
 
@@ -81,7 +84,8 @@ class CatchUp:
     ) -> Iterator[tuple[Source, Located]]:
         requests = Requests.load(self.config.folders, self.ledger)
         for agent in registry.AGENTS:
-            if agent.name not in fired and not agent.registration.state(os.environ.get).works:
+            is_hooked = agent.name in fired
+            if not is_hooked and not self._was_hooked(account, agent):
                 continue
             since = hooked_since(self.ledger, account, agent.name)
             try:
@@ -91,9 +95,25 @@ class CatchUp:
                         break
                     is_ours = requests.is_ours(source.agent, located.session_id)
                     if is_ours and self._is_missed(account, source.agent, located):
+                        is_hooked = is_hooked or _is_registered(agent)
+                        if not is_hooked:
+                            break
                         yield source, located
             except Exception as error:  # noqa: BLE001 - one agent's files must not stop the others
                 self.log.write("search-failed", agent=agent.name, why=type(error).__name__)
+
+    def _was_hooked(self, account: str, agent: Agent) -> bool:
+        """Whether the agent's hooks were registered, when somebody last looked."""
+        if self.ledger.note(_since_note(account, agent.name)):
+            return True
+        name = f"not registered: {agent.name}"
+        last = self.ledger.note(name)
+        if last and 0 <= clock.now() - last.at < LOOK_MS:
+            return False
+        is_registered = _is_registered(agent)
+        if not is_registered:
+            self.ledger.set_note(name, "")
+        return is_registered
 
     def _is_missed(self, account: str, agent: str, located: Located) -> bool:
         record = SessionRecord(self.ledger, account, agent, located.session_id)
@@ -106,15 +126,24 @@ class CatchUp:
         )
 
 
+def _is_registered(agent: Agent) -> bool:
+    return agent.registration.state(os.environ.get).works
+
+
+def _since_note(account: str, agent: str) -> str:
+    """Return the name of a note: folders that another environment names have one of their own."""
+    variables = sorted(registry.session_variables(agent).items())
+    return " ".join(
+        ("hooked since", agent, account, *(f"{key}={value}" for key, value in variables))
+    )
+
+
 def hooked_since(ledger: Ledger, account: str, agent: str) -> int:
     """Return since when the agent's hooks deliver to the account, in ms since 1970.
 
-    The first call begins it: for folders that another environment names, on its own.
+    The first call begins it.
     """
-    variables = sorted(registry.session_variables(agent).items())
-    name = " ".join(
-        ("hooked since", agent, account, *(f"{key}={value}" for key, value in variables))
-    )
+    name = _since_note(account, agent)
     note = ledger.note(name)
     if note is None:
         ledger.set_note(name, "")

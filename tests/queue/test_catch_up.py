@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.privacy.exclusion import Exclusions
-from opensync_hooks.queue import backoff, drain, worker
+from opensync_hooks.queue import backoff, catch_up, drain, worker
 from opensync_hooks.queue.catch_up import MAX_SESSIONS, CatchUp
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
@@ -187,7 +188,7 @@ def of_an_agent_without_hooks(user: ClaudeUser) -> None:
     ],
     ids=lambda function: function.__name__,
 )
-def test_session_that_nobody_asked_for_stays_here(
+def test_session_that_nobody_looks_stays_here(
     hooked: ClaudeUser, prepare: Callable[[ClaudeUser], None]
 ) -> None:
     prepare(hooked)
@@ -223,6 +224,49 @@ def test_finished_session_is_not_read_again(
     backdate_notes(hooked, names="last search%")
     fire(hooked)
     assert reads == ["s1", "killed", "s0"]
+
+
+def test_agent_without_hooks_is_looks_them_rarely(
+    hooked: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = count_looks(monkeypatch)
+    for _ in range(3):
+        backdate_notes(hooked, 120, names="last search%")
+        fire(hooked)
+    others = {agent.name for agent in registry.AGENTS} - {"claude-code"}
+    assert looks == dict.fromkeys(others, 1)
+    backdate_notes(hooked)
+    fire(hooked)
+    assert looks == dict.fromkeys(others, 2)
+
+
+def test_agent_is_looks_its_hooks_if_one_of_its_sessions_was_missed(
+    hooked: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fire_other(hooked, opencode_user(hooked.home))
+    backdate_notes(hooked)
+    fire(hooked)
+    looks = count_looks(monkeypatch)
+    backdate_notes(hooked, 120, names="last search%")
+    fire(hooked)
+    assert "opencode" not in looks
+    backdate_notes(hooked, 10 * 365 * 86_400)
+    fire(hooked)
+    assert looks["opencode"] == 1
+    assert hooked.stored() == {"s0"}, "its hooks are not registered any more"
+
+
+def count_looks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count how often each agent's settings are searched for our hooks."""
+    counts: Counter[str] = Counter()
+    is_registered = catch_up._is_registered
+
+    def counted(agent: registry.Agent) -> bool:
+        counts[agent.name] += 1
+        return is_registered(agent)
+
+    monkeypatch.setattr(catch_up, "_is_registered", counted)
+    return counts
 
 
 # ---- bounds --------------------------------------------------------------------------------------
