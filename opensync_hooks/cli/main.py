@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from opensync_hooks import __version__
 from opensync_hooks.errors import UsageError, as_opensync_error
+from opensync_hooks.hook import paths
 from opensync_hooks.system.terminal import INTERRUPTED, print_error
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
     from opensync_hooks.cli.commands.command import Command
 
+_PER_DESTINATION = frozenset(
+    ("status", "sync", "verify", "doctor", "queue", "login", "logout", "push", "slim")
+)
+"""The commands that serve one of several destinations."""
 _MODULES = {"uninstall": "install", "logout": "login", "prune": "forget"}
 """The commands that another command's module defines."""
 COMMANDS = (
@@ -49,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Importing one command instead of all of them halves the time that most commands take.
     parser = build_parser([name] if name in COMMANDS else COMMANDS)
     arguments = parser.parse_args(argv or [name])
+    if destination := getattr(arguments, "destination", None):
+        os.environ[paths.DESTINATION] = destination
     os.umask(0o077)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack a character
@@ -102,6 +109,9 @@ def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the example on one line
         )
         command.add_arguments(subparser)
+        if command.name in _PER_DESTINATION:
+            about = "the destination of this name in config.toml"
+            subparser.add_argument("--destination", metavar="NAME", help=about)
         subparser.set_defaults(run=command.run)
     return parser
 

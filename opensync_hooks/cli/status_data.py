@@ -11,12 +11,14 @@ from pathlib import Path
 
 from opensync_hooks.agents import registry
 from opensync_hooks.cli.bulk.backlog import Backlog, by_agent
+from opensync_hooks.cli.destination_status import DestinationStatus, named_destinations, probe
 from opensync_hooks.cli.doctor import hooks
 from opensync_hooks.config import Config, load
 from opensync_hooks.config.credentials import mask_key
-from opensync_hooks.delivery import factory, stored_sessions
+from opensync_hooks.delivery import stored_sessions
+from opensync_hooks.delivery.routing import undecided
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.errors import KeyRefusedError, OpenSyncError
+from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger import accounts, catch_up, losses
 from opensync_hooks.ledger.catch_up import CaughtUpSession
 from opensync_hooks.ledger.ledger import Ledger
@@ -133,6 +135,8 @@ class Status:
     elsewhere: tuple[OtherQueue, ...]
     """The queues of other environments, which only their own settings may deliver."""
     agents: tuple[AgentStatus, ...]
+    destinations: tuple[DestinationStatus, ...]
+    """The other destinations in config.toml, each for some projects."""
 
     def as_json(self) -> dict[str, object]:
         """Return the public form of the status, whose keys are older than the fields' names."""
@@ -161,7 +165,7 @@ class Status:
 def gather() -> Status:
     """Contact the destination, and change nothing. Raises NotConfiguredError."""
     config = load()
-    reachable, authorised, problem = _probe(config)
+    reachable, authorised, problem = probe(config)
     spool = Spool(config.folders.spool)
     with Ledger(config.folders.ledger) as ledger:
         account = accounts.expected(ledger, config)
@@ -179,7 +183,9 @@ def gather() -> Status:
         deficient = tuple(deficient_sessions(ledger, account))
         catch_up_status = _catch_up(config, catch_up.sessions(ledger, account))
         deleted = tuple(deleted_sessions(ledger, account))
+        named = tuple(named_destinations(config, ledger))
         only_in_store = _count_only_in_store(config, ledger, account)
+    excluded = Exclusions.from_config(config).reasons() + undecided(config).reasons()
     error, error_at = (problem, clock.now()) if problem else noted_error or (None, None)
     return Status(
         destination=config.destination,
@@ -216,11 +222,12 @@ def gather() -> Status:
         redact=config.redact,
         file_contents=config.file_contents,
         keeps_file_contents=config.store_file_contents and not config.url,
-        excluded=Exclusions.from_config(config).count(),
-        excluded_reasons=dict(Exclusions.from_config(config).reasons()),
+        excluded=excluded.total(),
+        excluded_reasons=dict(excluded),
         catch_up=catch_up_status,
-        elsewhere=tuple(environments.others(config.folders)),
+        elsewhere=tuple(environments.others(config.folders, config.destinations)),
         agents=agents,
+        destinations=named,
     )
 
 
@@ -257,18 +264,6 @@ def _in_state(
     sessions: tuple[DeficientSession, ...], state: SyncState
 ) -> tuple[DeficientSession, ...]:
     return tuple(session for session in sessions if session.state is state)
-
-
-def _probe(config: Config) -> tuple[bool, bool | None, str | None]:
-    """Return whether the destination responds, whether it accepts the key, and the error."""
-    try:
-        with factory.open_destination(config) as destination:
-            destination.put_batch({})
-    except KeyRefusedError as error:
-        return True, False, str(error)
-    except OpenSyncError as error:
-        return False, None, str(error)
-    return True, True, None
 
 
 def _agents(config: Config, ledger: Ledger, spool: Spool) -> Iterator[AgentStatus]:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from opensync_hooks.config import price_settings, privacy_settings, toml_file
+from opensync_hooks.config import destinations, price_settings, privacy_settings, toml_file
+from opensync_hooks.config.destinations import ConfiguredDestination
 from opensync_hooks.config.folders import Folders
 from opensync_hooks.config.price_settings import OwnPrice
 from opensync_hooks.config.urls import base_url
 from opensync_hooks.errors import NotConfiguredError, UsageError
+from opensync_hooks.hook import paths
 from opensync_hooks.system import core_dumps
 
 EMBEDDED_STORE = "embedded store"
@@ -28,6 +30,10 @@ class Config:
     folders: Folders
     url: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    destination_name: str = ""
+    """Which of the `destinations` has this URL and key; empty for the one without a name."""
+    destinations: tuple[ConfiguredDestination, ...] = ()
+    """All of them, if projects have destinations of their own; the first has no name."""
     thinking: bool = False
     redact: bool = True
     file_contents: bool = False
@@ -119,11 +125,18 @@ def parse(folders: Folders, document: dict[str, Any], environ: Mapping[str, str]
     server, store = (_get_table(document, name, path) for name in ("server", "store"))
     privacy = _get_table(document, "privacy", path)
     privacy_settings.refuse_misplaced(document, path)
-    url, api_key = _login(environ, document, path)
+    name = environ.get(paths.DESTINATION, "")
+    url, api_key = unnamed_login = _login(environ, document, path)
+    named = destinations.read(document, path)
+    if name:
+        url, api_key = _named_login(destinations.find(named, name))
+    routes = (ConfiguredDestination("", *unnamed_login), *named) if named else ()
     return Config(
         folders=folders,
         url=url,
         api_key=api_key,
+        destination_name=name,
+        destinations=() if environ.get("OPENSYNC_URL") and not name else routes,
         **privacy_settings.read(privacy, environ, path),
         estimate_tokens=privacy_settings.get_flag(
             environ, document, "estimate_tokens", path, default=False
@@ -162,12 +175,25 @@ def _login(
             f"{url}: no API key is set for this URL.",
             "Run `opensync-hooks login`, or set OPENSYNC_API_KEY.",
         )
+    return url, _checked_key(url, key)
+
+
+def _named_login(destination: ConfiguredDestination) -> tuple[str | None, str]:
+    if destination.api_key is None:
+        raise NotConfiguredError(
+            f"{destination.url}: no API key is set for the destination `{destination.name}`.",
+            f"Run `opensync-hooks login --destination {destination.name}`.",
+        )
+    return destination.url, _checked_key(destination.url or "", destination.api_key)
+
+
+def _checked_key(url: str, key: str) -> str:
     if not _KEY.fullmatch(key.strip()):
         raise NotConfiguredError(
             f"{url}: its API key contains characters that no key has.",
             "Copy it from OpenSync's settings page, and run `opensync-hooks login`.",
         )
-    return url, key.strip()
+    return key.strip()
 
 
 def _checked_url(url: str, origin: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from opensync_hooks.config import toml_file
 from opensync_hooks.config.config import load
 from opensync_hooks.config.folders import Folders
+from opensync_hooks.hook import paths
 
 
 def new_key() -> str:
@@ -20,22 +21,34 @@ def mask_key(key: str) -> str:
 
 
 def save_login(environ: Mapping[str, str], url: str, api_key: str) -> None:
+    """Save URL and key, of the destination that the environment names."""
+    folders, name = Folders.from_environ(environ), environ.get(paths.DESTINATION)
     toml_file.change(
-        Folders.from_environ(environ), lambda document: document.update(url=url, api_key=api_key)
+        folders, lambda document: _table(document, name).update(url=url, api_key=api_key)
     )
 
 
 def forget_login(environ: Mapping[str, str]) -> bool:
-    """Remove URL and key from config.toml; returns whether there were any."""
-    folders = Folders.from_environ(environ)
+    """Remove URL and key from config.toml, or the key alone of a destination with a name.
+
+    Returns whether there were any.
+    """
+    folders, name = Folders.from_environ(environ), environ.get(paths.DESTINATION)
+    keys = ("api_key",) if name else ("url", "api_key")
     removed: list[str] = []
 
     def remove(document: dict[str, Any]) -> None:
-        removed.extend(name for name in ("url", "api_key") if document.pop(name, None) is not None)
+        table = _table(document, name)
+        removed.extend(key for key in keys if table.pop(key, None) is not None)
 
     if folders.config.is_dir():  # also without config.toml: leftovers of it may hold the key
         toml_file.change(folders, remove)
     return bool(removed)
+
+
+def _table(document: dict[str, Any], name: str | None) -> dict[str, Any]:
+    """Return the table that holds the login."""
+    return document["destinations"][name] if name else document
 
 
 def server_key(environ: Mapping[str, str]) -> str:

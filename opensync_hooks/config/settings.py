@@ -48,6 +48,7 @@ SETTINGS = (
     Setting("estimate_tokens"),
     Setting("prices", kind=dict),
     Setting("aliases", kind=dict),
+    Setting("destinations", kind=dict),
     Setting("catch_up"),
     Setting("live"),
     Setting("file_contents", ("store",)),
@@ -177,6 +178,12 @@ def _get_table(document: dict[str, Any], table: tuple[str, ...]) -> dict[str, An
 def _present_value(config: Config, document: dict[str, Any], setting: Setting) -> Any:
     if setting.name == "api_key":
         return mask_key(config.api_key) if config.api_key else None
+    if setting.name == "destinations":
+        tables = _get_table(document, ("destinations",))
+        return {
+            name: {**table, "api_key": mask_key(table["api_key"])} if "api_key" in table else table
+            for name, table in tables.items()
+        }
     if setting.name in ("allow", "patterns", "prices", "aliases"):  # Config has them converted
         return _get_table(document, setting.table).get(setting.name, setting.kind())
     present = getattr(config, setting.field)

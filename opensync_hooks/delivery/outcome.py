@@ -30,6 +30,8 @@ class SyncOutcome:
     """The agent was still writing the session."""
     excluded: str | None = None
     """Why nothing was delivered nor will be: the user's decision, not a failure."""
+    belongs_to: str | None = None
+    """The name of the destination that it goes to, if it is excluded from this one for that."""
     removed: SyncState | None = None
     """DELETED or FORGOTTEN: nothing was delivered, as the user removed the session."""
     redacted: Mapping[str, int] = field(default_factory=Counter)
@@ -81,6 +83,7 @@ class SyncOutcome:
             reason=other.reason or self.reason,
             is_partial=self.is_partial or other.is_partial,
             excluded=self.excluded,
+            belongs_to=self.belongs_to,
             removed=self.removed,
             redacted=Counter(self.redacted) + Counter(other.redacted),
             cost_change=self.cost_change + other.cost_change,

@@ -3,6 +3,7 @@
     locate   agents/*/source.py           where the session is; whoever calls `sync` knows
     read     agents/*/source.py           the session, then its subagents
     exclude  delivery/exclude.py          sessions that the user keeps at home
+    route    delivery/routing.py          sessions that go to another destination
     redact   delivery/redact.py           contents and secrets that stay at home
     price    pricing/cost.py              the cost of each call
     split    delivery/split.py            parts that OpenSync can open
@@ -24,12 +25,14 @@ from functools import partial
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
+from opensync_hooks.delivery import routing
 from opensync_hooks.delivery.costs import bill
 from opensync_hooks.delivery.deletions import mark_deletions
 from opensync_hooks.delivery.diff import SessionDiff, diff
 from opensync_hooks.delivery.exclude import exclude, with_folders
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.redact import redact
+from opensync_hooks.delivery.routing import route
 from opensync_hooks.delivery.send import NO_LIMITS, Limits, send
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.split import SessionPart, split
@@ -72,13 +75,11 @@ class Syncer:
         for session in with_folders(source.read(located)):
             is_main = session.id == located.session_id
             existing = self._record(session.agent, session.id)
-            is_delivered = existing.remote_session() is not None
-            reason = exclude(session, source, exclusions, is_delivered=is_delivered)
-            if not is_preview:
-                exclusions.record(source.agent, session.id, reason)
-            removed = None if force else existing.removed()
-            if reason or removed:
-                yield SyncOutcome(session.id, excluded=reason, removed=removed)
+            withheld = self._withheld(
+                session, source, is_main=is_main, force=force, is_preview=is_preview
+            )
+            if withheld is not None:
+                yield withheld
                 if is_main:
                     return  # its subagents with it
                 continue
@@ -99,6 +100,30 @@ class Syncer:
                 keeps_extra = self.destination.keeps_extra
                 changes = diff(part, costs, record, keeps_extra=keeps_extra, resends=force)
                 yield replace(changes, withholds_undone=not self.config.undone)
+
+    def _withheld(
+        self, session: Session, source: Source, *, is_main: bool, force: bool, is_preview: bool
+    ) -> SyncOutcome | None:
+        """Return the outcome of a session that is not delivered here; None if it is."""
+        record = self._record(session.agent, session.id)
+        exclusions = Exclusions.from_config(self.config)
+        is_delivered = record.remote_session() is not None
+        reason = exclude(session, source, exclusions, is_delivered=is_delivered)
+        conflict, belongs_to = None, None
+        if reason is None and self.config.destinations:
+            conflict, belongs_to = route(
+                session, self.config, self.ledger, is_main=is_main, force=force
+            )
+        if not is_preview:
+            exclusions.record(source.agent, session.id, reason)
+            stays = conflict if belongs_to is None else None
+            routing.undecided(self.config).record(source.agent, session.id, stays)
+        removed = None if force else record.removed()
+        if not (reason or conflict or removed):
+            return None
+        return SyncOutcome(
+            session.id, excluded=reason or conflict, belongs_to=belongs_to, removed=removed
+        )
 
     def sync(
         self,
@@ -157,6 +182,11 @@ class Syncer:
         """Return what came of the session if it is unchanged since; None if it has to be tried."""
         return self._record(source.agent, located.session_id).state(located.fingerprint)
 
+    def note_handed_over(self, source: Source, located: Located) -> None:
+        """Remember that nothing is left to do here: another destination's queue has the session."""
+        record = self._record(source.agent, located.session_id)
+        record.set_fingerprint(located.fingerprint, self._rules())
+
     def is_checked(self, source: Source, located: Located) -> bool:
         """Whether reading the session again could change nothing, as no setting has changed."""
         record = self._record(source.agent, located.session_id)
@@ -168,6 +198,7 @@ class Syncer:
         rules = (
             *(config.thinking, config.file_contents, config.undone, masking_digest(config)),
             *(config.exclude, config.estimate_tokens, config.prices, config.aliases),
+            *((each.name, each.projects) for each in config.destinations),
         )
         return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NAME = "opensync-hooks"
 LEAVE = "leave"
 """A file in a queue that asks the worker to end as soon as it would only wait."""
+DESTINATION = "OPENSYNC_HOOKS_DESTINATION"
+"""Names one of the destinations in config.toml; for workers, and for commands with the option."""
 OVERRIDES = (
     "OPENSYNC_URL",
     "OPENSYNC_API_KEY",
@@ -28,6 +30,7 @@ OVERRIDES = (
     "OPENSYNC_HOOKS_STORE_FILE_CONTENTS",
     "OPENSYNC_HOOKS_UNDONE",
     "OPENSYNC_HOOKS_ESTIMATE_TOKENS",
+    DESTINATION,
 )
 """The variables that decide where a session goes, and what of it may leave."""
 _DIGEST_KEY = 0x4F534C47

@@ -56,6 +56,8 @@ class CatchUp:
 
     def is_due(self) -> bool:
         last = self.ledger.note(_LAST_SEARCH)
+        if self.config.destination_name:  # the worker without a name hands its sessions over
+            return False
         return self.config.catch_up and not (last and 0 <= clock.now() - last.at < PAUSE_MS)
 
     def search(self, fired: Collection[str]) -> bool:
@@ -82,7 +84,7 @@ class CatchUp:
     def _missed_sessions(
         self, account: str, fired: Collection[str]
     ) -> Iterator[tuple[Source, Located]]:
-        requests = Requests.load(self.config.folders, self.ledger)
+        requests = Requests.load(self.config, self.ledger)
         for agent in registry.AGENTS:
             is_hooked = agent.name in fired
             if not is_hooked and not self._was_hooked(account, agent):

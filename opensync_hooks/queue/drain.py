@@ -210,7 +210,12 @@ class Drain:
         limits = Limits(deadline=deadline, is_last_attempt=job.attempts.is_final(clock.now()))
         if job.is_catch_up:
             limits = replace(limits, is_preempted=self._has_new_events)
-        return syncer.sync(source, located, end_reason=job.trigger.end_reason, limits=limits)
+        end_reason = job.trigger.end_reason
+        outcome = syncer.sync(source, located, end_reason=end_reason, limits=limits)
+        if outcome.belongs_to is not None:
+            environments.hand_over(job, outcome.belongs_to)
+            syncer.note_handed_over(source, located)
+        return outcome
 
     def _has_new_events(self) -> bool:
         """Return whether a hook has fired, as of a moment ago: this is asked for each message."""

@@ -11,22 +11,29 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opensync_hooks.config import EMBEDDED_STORE, Config, Folders
+from opensync_hooks.config.destinations import ConfiguredDestination, environ_of
 from opensync_hooks.hook import paths
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Json
+from opensync_hooks.queue.backoff import Attempts
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 from opensync_hooks.system.files import atomic_write, open_regular_file, read_file
+from opensync_hooks.system.processes import start_detached
 
 _FOLDER = re.compile(r"spool(-[0-9a-f]{16})?")
 _LABEL = "environment.json"
+_WORKER = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from opensync_hooks.queue import worker; worker.main(owns_process=True)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +48,33 @@ class OtherQueue:
     """When the first of it was requested, in ms since 1970."""
 
 
-def others(folders: Folders) -> Iterator[OtherQueue]:
-    """Yield the queues of other environments in which something waits. Raises OSError."""
+def others(folders: Folders, destinations: Iterable[ConfiguredDestination]) -> Iterator[OtherQueue]:
+    """Yield the queues of other environments in which something waits. Raises OSError.
+
+    Those of `destinations`, which config.toml names, are not among them.
+    """
+    own = {spool_of(destination.name) for destination in destinations}
     for other in _other_spools(folders.spool):
         waiting, label = other.waiting(), _label(other)
-        if waiting:
+        if waiting and other.folder not in own:
             jobs = (*other.peek().values(), *other.jobs())
             oldest = min((job.received_at for job in jobs), default=clock.now())
             destination = (label["url"] or EMBEDDED_STORE) if label else ""
             yield OtherQueue(other.folder, destination, waiting, oldest)
+
+
+def spool_of(name: str) -> Path:
+    """Return the queue's folder of the destination of this name, in this environment."""
+    return Folders.from_environ(environ_of(os.environ, name)).spool
+
+
+def hand_over(job: Job, name: str) -> None:
+    """Give the job to the queue of the destination of this name, and start a worker there."""
+    spool = Spool(spool_of(name))
+    spool.put(replace(job, error=None, failure=None, attempts=Attempts()))
+    if not spool.has_worker():
+        root = str(Path(__file__).parents[2])
+        start_detached(_WORKER, root, environ_of(os.environ, name))
 
 
 def label(spool: Spool, config: Config, environ: Mapping[str, str] = os.environ) -> None:
@@ -122,9 +147,14 @@ class Requests:
     """The names of the queues in which each session has been."""
 
     @classmethod
-    def load(cls, folders: Folders, ledger: Ledger) -> Requests:
-        """Read the ledger and all queues. Raises OSError, and what the ledger raises."""
-        own, queues = {folders.spool.name}, defaultdict[tuple[str, str], set[str]](set)
+    def load(cls, config: Config, ledger: Ledger) -> Requests:
+        """Read the ledger and all queues. Raises OSError, and what the ledger raises.
+
+        The queues of the destinations in config.toml count as one: a session's project decides.
+        """
+        folders = config.folders
+        names = (spool_of(destination.name).name for destination in config.destinations)
+        own, queues = {folders.spool.name, *names}, defaultdict[tuple[str, str], set[str]](set)
         for agent, session_id, queue in ledger.rows("SELECT * FROM requested"):
             queues[agent, session_id].add(queue)
         # A dry run creates no folder.

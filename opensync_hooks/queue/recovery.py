@@ -23,7 +23,7 @@ from opensync_hooks.system import clock
 
 _TORN_EVENT = re.compile(r"[0-9]{1,29}-[0-9]{1,20}\.[a-z-]{1,40}")
 _UNFINISHED_FILE = re.compile(r"\.[a-z-]{1,40}-[0-9a-f]{32}\.(job|json|txt)\.[a-z0-9_]{8}")
-_OTHER_FOLDERS = ("notes", "excluded")
+_OTHER_FOLDERS = ("notes", "excluded", "undecided")
 """Beside the spool: the worker writes one small file per session there, too."""
 TORN_SECONDS = 60
 """No hook lives as long. One that did would finish its event all the same."""

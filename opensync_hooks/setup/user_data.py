@@ -25,6 +25,7 @@ _CONTENTS = {
     "locks": "locks",
     "notes": "what only hooks reported, such as tokens",
     "excluded": "what you keep private",
+    "undecided": "what belongs to two destinations",
     "backups": "agents' files as they were",
     "retired": "npm plugins' hooks as they were",
     "keepsakes": "sessions that their agent may delete",

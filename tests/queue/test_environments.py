@@ -128,7 +128,7 @@ def test_digest_of_an_environment_is_stable_and_reveals_no_key() -> None:
 def test_every_setting_that_decides_what_leaves_belongs_to_the_environment() -> None:
     variables = {setting.variable for setting in SETTINGS if setting.kind in (bool, str)}
     when_alone = {"OPENSYNC_HOOKS_CATCH_UP", "OPENSYNC_HOOKS_LIVE"}
-    assert variables - when_alone == set(paths.OVERRIDES)
+    assert variables - when_alone == set(paths.OVERRIDES) - {paths.DESTINATION}
 
 
 # ---- an environment that never runs again --------------------------------------------------------
@@ -221,7 +221,7 @@ def test_queue_of_an_earlier_version_is_drained_by_the_first_worker(online: Onli
     worker.main()
     assert set(online.store.session_ids()) == {"s1", "event", "job"}
     assert [job.trigger.session_id for job in online.spool.quarantined()] == ["parked"]
-    (other,) = environments.others(online.folders)
+    (other,) = environments.others(online.folders, ())
     assert other.waiting == 2
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
+from opensync_hooks.delivery.routing import undecided
 from opensync_hooks.ledger import accounts
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
@@ -43,5 +44,7 @@ def is_unsynced(config: Config, ledger: Ledger, source: Source, session: Located
     record = SessionRecord(
         ledger, accounts.expected(ledger, config), source.agent, session.session_id
     )
-    is_excluded = Exclusions.from_config(config).was_excluded(source.agent, session.session_id)
+    names = source.agent, session.session_id
+    exclusions = (Exclusions.from_config(config), undecided(config))
+    is_excluded = any(each.was_excluded(*names) for each in exclusions)
     return record.state(session.fingerprint) is None and not is_excluded

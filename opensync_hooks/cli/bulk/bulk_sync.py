@@ -25,6 +25,7 @@ from opensync_hooks.errors import (
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Trigger
+from opensync_hooks.queue import environments
 from opensync_hooks.queue.backoff import MAX_UNCLEAR_IN_A_ROW
 from opensync_hooks.queue.backups import SessionBackups
 from opensync_hooks.queue.environments import Requests
@@ -160,6 +161,12 @@ def _sync(selection: Selection, syncer: Syncer, session: SelectedSession) -> Syn
 def open_syncer(config: Config) -> Iterator[Syncer]:
     with Ledger(config.folders.ledger) as ledger, factory.open_syncer(config, ledger) as syncer:
         yield syncer
+
+
+def hand_over(session: SelectedSession, name: str, syncer: Syncer) -> None:
+    """Leave a session to the queue of the destination of this name, which `sync` delivers next."""
+    if enqueue([session], Spool(environments.spool_of(name))):
+        syncer.note_handed_over(*session)
 
 
 def enqueue(sessions: Iterable[SelectedSession], spool: Spool) -> bool:

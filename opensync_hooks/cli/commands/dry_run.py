@@ -79,7 +79,7 @@ def show(selection: Selection, config: Config, *, as_json: bool) -> int:
     with readonly.copied(config.folders.ledger) as ledger:
         accounts.remember(ledger, config, accounts.expected(ledger, config))
         syncer = Syncer(config, cast("ReadableDestination", destination), ledger)
-        for source, located in selection.find_own(Requests.load(config.folders, ledger))[0]:
+        for source, located in selection.find_own(Requests.load(config, ledger))[0]:
             if not selection.reads_unchanged and (state := syncer.state(source, located)):
                 current += state.is_finished
                 continue

@@ -40,6 +40,7 @@ def render(status: Status, folders: Folders) -> Iterator[str]:
     """Yield aligned lines, with the terms that OpenSync's own pages use."""
     rows = [
         *_destination(status, folders),
+        *_other_destinations(status),
         *_privacy(status),
         *((("Store size", size(status.store_bytes)),) if status.store_bytes else ()),
         *((f"{agent.label} hooks", _agent(agent)) for agent in status.agents),
@@ -76,6 +77,15 @@ def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
         waiting = f"{count(queue.waiting, 'job')} for {queue.destination or 'another destination'}"
         advice = "run opensync-hooks sync with the variables that its hooks have"
         yield "", f"{waiting} from another environment, since {ago(queue.oldest)}: {advice}"
+
+
+def _other_destinations(status: Status) -> Iterator[_Row]:
+    for other in status.destinations:
+        synced = f"{count(other.sessions, 'session')} synced ({count(other.messages, 'message')})"
+        facts = [f"{other.url}: {synced}, the last one {ago(other.last_sync)}"]
+        facts += [f"{count(other.waiting, 'job')} waiting"] if other.waiting else []
+        facts += [other.problem] if other.problem else []
+        yield f"Projects of {other.name}", "; ".join(facts)
 
 
 def _privacy(status: Status) -> Iterator[_Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -11,15 +12,17 @@ from collections.abc import Sequence
 
 from opensync_hooks import config
 from opensync_hooks.agents import registry
-from opensync_hooks.cli.bulk import bulk_sync, thread_pool
+from opensync_hooks.cli.bulk import bulk_sync, outcome_text, thread_pool
 from opensync_hooks.cli.bulk.bulk_sync import SelectedSession, Selection, SyncResult
 from opensync_hooks.cli.commands import dry_run
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.progress import Progress
+from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import OpenSyncError, UnreachableError
+from opensync_hooks.hook import paths
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.queue import cooldown, environments
@@ -32,6 +35,7 @@ from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
 
 _WAIT_S = 600.0
 _RETRY_INTERVAL_S = 5.0
+_FOR_OTHERS = "for other destinations"
 _NAMED = (
     SyncState.INCOMPLETE,
     SyncState.NOT_UNDERSTOOD,
@@ -39,6 +43,7 @@ _NAMED = (
     SyncState.WAITING,
     SyncState.EXCLUDED,
     SyncState.DELETED,
+    _FOR_OTHERS,
 )
 """States that the last line names only if there are such sessions."""
 _ROUNDING = 0.000_001
@@ -47,7 +52,7 @@ _ROUNDING = 0.000_001
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("sessions", nargs="*", metavar="SESSION", help="an id or a transcript's path")
-    add("--agent", choices=registry.NAMES)
+    add("--agent", choices=registry.NAMES, metavar="AGENT", help=", ".join(registry.NAMES))
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
         "--all", action="store_true", help="check sessions again after a changed setting"
@@ -95,7 +100,24 @@ def _sync(arguments: argparse.Namespace) -> int:
     )
     if arguments.dry_run:
         return dry_run.show(selection, config.load(), as_json=arguments.json)
-    return sync(selection, arguments.jobs, wait=arguments.wait, as_json=arguments.json)
+    code = sync(selection, arguments.jobs, wait=arguments.wait, as_json=arguments.json)
+    return max(code, _sync_destinations(as_json=arguments.json))
+
+
+def _sync_destinations(*, as_json: bool) -> int:
+    """Deliver what waits for the other destinations in config.toml; returns an exit code."""
+    settings, codes = config.load(), [0]
+    for destination in settings.destinations if not settings.destination_name else ():
+        os.environ[paths.DESTINATION] = destination.name
+        folders = Folders.from_environ(os.environ)
+        if destination.name and folders.spool.is_dir() and Spool(folders.spool).waiting():
+            run = _SyncRun(Selection(), [], 1, as_json=as_json)
+            try:
+                codes.append(run.deliver_queue(config.load()))
+            except OpenSyncError as error:
+                codes.append(print_error(error))
+    os.environ.pop(paths.DESTINATION, None)
+    return max(codes)
 
 
 def sync(
@@ -106,7 +128,7 @@ def sync(
     jobs = jobs or (thread_pool.JOBS if settings.url else 1)  # a file has only one writer at a time
     spool = Spool(settings.folders.spool)
     with Ledger(settings.folders.ledger) as ledger, factory.open_syncer(settings, ledger) as syncer:
-        requests = Requests.load(settings.folders, ledger)
+        requests = Requests.load(settings, ledger)
         sessions, left_out = selection.find_own(requests)
         run = _SyncRun(selection, sessions, jobs, as_json=as_json)
         if left_out and not as_json:
@@ -164,23 +186,31 @@ class _SyncRun:
         destination = syncer.destination.name
         environments.record_events(spool)  # only hooks report which sessions are private
         if not self._selection.sessions:
-            worker = Worker(syncer.config.folders, at_once=True)
-            for _, outcome in worker.run():
-                self._print("", "", outcome, destination)
-            if worker.error:
-                raise worker.error
+            self.deliver_queue(syncer.config)
         progress = Progress(len(self._sessions))
         try:
-            for (source, located), result in bulk_sync.sync_sessions(
+            for selected, result in bulk_sync.sync_sessions(
                 self._selection, self._sessions, syncer, self._jobs
             ):
+                source, located = selected
                 progress.clear()
+                if isinstance(result, SyncOutcome) and result.belongs_to:
+                    bulk_sync.hand_over(selected, result.belongs_to, syncer)
                 self._report(source.agent, located.session_id, result, destination)
                 progress.step()
         finally:  # an error is printed on a line of its own
             progress.clear()
         if not self._selection.sessions and not self._as_json:
             print(self._total(destination))
+        return 1 if self._has_failed else 0
+
+    def deliver_queue(self, settings: Config) -> int:
+        """Deliver what is in the queue; returns an exit code. Raises what stopped it."""
+        worker = Worker(settings.folders, at_once=True)
+        for _, outcome in worker.run():
+            self._print("", "", outcome, settings.destination)
+        if worker.error:
+            raise worker.error
         return 1 if self._has_failed else 0
 
     def _report(self, agent: str, session_id: str, result: SyncResult, destination: str) -> None:
@@ -190,7 +220,8 @@ class _SyncRun:
             self._has_failed |= result.is_deficient
             return
         state = result.state if isinstance(result, SyncOutcome) else "failed"
-        self._counts[state] += 1
+        is_others = isinstance(result, SyncOutcome) and result.belongs_to is not None
+        self._counts[_FOR_OTHERS if is_others else state] += 1
         if isinstance(result, SyncOutcome) and abs(result.cost_change) > _ROUNDING:
             self._cost_changes.append(result.cost_change)
         if state not in (SyncState.EXCLUDED, SyncState.FORGOTTEN) or self._selection.sessions:
@@ -204,12 +235,12 @@ class _SyncRun:
             isinstance(result, OpenSyncError) or result.state.is_deficient or bool(result.unclear)
         )
         if self._as_json:
-            row = {"agent": agent, "session": session_id} | _as_json(result)
+            row = {"agent": agent, "session": session_id} | outcome_text.as_json(result)
             print(json.dumps(row), flush=True)
         elif isinstance(result, OpenSyncError):
             print_error(result)
         else:
-            print_line(_describe(result, destination))
+            print_line(outcome_text.describe(result, destination))
 
     def _total(self, destination: str) -> str:
         synced = count(self._counts[SyncState.SYNCED], "session")
@@ -228,58 +259,6 @@ class _SyncRun:
             f"Interrupted: {count(done, 'session')} done, {left} left. "
             "Run the same command again to continue."
         )
-
-
-def _describe(outcome: SyncOutcome, destination: str) -> str:
-    if outcome.removed:
-        return f"{outcome.session_id}: {outcome.withheld}"
-    if outcome.excluded:
-        return f"{outcome.session_id}: excluded: {outcome.excluded}"
-    skipped = ", ".join(
-        f"{number} {key.name}" for key, number in outcome.skipped.items() if key.kind != "left out"
-    )
-    if outcome.state is SyncState.NOT_UNDERSTOOD:
-        return f"{outcome.session_id}: nothing understood ({skipped})"
-    subagents, masked = outcome.sessions - 1, sum(outcome.redacted.values())
-    facts = [
-        f"{count(outcome.sent, 'message')} sent to {destination}",
-        f"{outcome.unchanged} unchanged",
-    ]
-    if subagents > 0:
-        facts.append(count(subagents, "subagent"))
-    if masked:
-        facts.append(f"{count(masked, 'secret')} masked")
-    if outcome.quarantined:
-        facts.append(f"{outcome.quarantined} quarantined ({outcome.reason})")
-    if outcome.unclear:
-        facts.append(f"{outcome.unclear} waiting ({outcome.reason})")
-    if skipped:
-        is_incomplete = outcome.state is SyncState.INCOMPLETE
-        facts.append(f"{'incomplete' if is_incomplete else 'skipped'} ({skipped})")
-    return f"{outcome.session_id}: {', '.join(facts)}  {outcome.title or ''}".rstrip()
-
-
-def _as_json(result: SyncOutcome | OpenSyncError) -> dict[str, object]:
-    if isinstance(result, OpenSyncError):
-        return {"state": "failed", "error": str(result), "hint": result.hint}
-    state: str = result.state
-    if result.quarantined or result.unclear:
-        state = "failed"
-    elif result.state is SyncState.WAITING:
-        state = "synced" if result.sessions else "empty"
-    return {
-        "session": result.session_id,
-        "state": state,
-        "sent": result.sent,
-        "unchanged": result.unchanged,
-        "set_aside": result.quarantined,
-        "waiting": result.unclear,
-        "sessions": result.sessions,
-        "masked": dict(result.redacted),
-        "skipped": {skipped.name: number for skipped, number in result.skipped.items()},
-        "partial": result.is_partial,
-        "reason": result.withheld or result.reason,
-    }
 
 
 SYNC = Command(

@@ -23,9 +23,9 @@ _ELSEWHERE = (
 _SYNC = "Run `opensync-hooks sync`, which prints the reason."
 
 
-def waiting(folders: Folders) -> Iterator[Finding]:
+def waiting(folders: Folders, config: Config | None) -> Iterator[Finding]:
     """Check how long the oldest job has been waiting, and whether all jobs are readable."""
-    for queue in environments.others(folders):
+    for queue in environments.others(folders, config.destinations if config else ()):
         fact = (
             f"{queue.folder}: {count(queue.waiting, 'job')} waiting for "
             f"{queue.destination or 'an unknown destination'}, since {ago(queue.oldest)}."

@@ -102,6 +102,7 @@ def test_json_has_every_field(recorded: int) -> None:
         "prices_from": bundled_table().taken_on.isoformat(),
         "not_understood": [], "incomplete": [],
             "catch_up": {"enabled": True, "delivered": 0, "last": None, "failed": []},
+        "destinations": [],
             "elsewhere": [], "apart": [],
     }  # fmt: skip
 

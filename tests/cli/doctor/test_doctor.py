@@ -262,7 +262,7 @@ def test_file_that_a_worker_has_just_deleted_is_not_a_fault(
     folders, gone = Folders.from_environ(os.environ), ours / "spool" / "1.event"
     monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))
     monkeypatch.setattr(os, "walk", lambda _: iter([(str(gone.parent), [], [gone.name])]))
-    assert [finding.state for finding in queue.waiting(folders)] == ["ok"]
+    assert [finding.state for finding in queue.waiting(folders, None)] == ["ok"]
     assert [finding.state for finding in storage.permissions(folders)] == ["ok"]
 
 
