@@ -6,17 +6,19 @@ import re
 from html.parser import HTMLParser
 
 _TAGS = (
-    "a article b bdi blockquote body button code dd del details div dl dt em form h1 h2 h3 h4 h5 h6"
-    " head header hr html input li main mark meta nav ol option p pre section select span strong"
-    " style summary table tbody td th thead time title tr ul"
+    "a article aside b bdi blockquote body button code dd del details div dl dt em form g h1 h2 h3"
+    " h4 h5 h6 head header hr html input label li link main mark meta nav ol option p pre rect"
+    " script section select span strong style summary svg table tbody td th thead time title tr ul"
 )
 _ATTRIBUTES = (
-    "action aria-label charset class content datetime dir href id lang name placeholder rel role"
-    " selected start tabindex title type value"
+    "action aria-current aria-hidden aria-label charset class content data-live data-part"
+    " data-version datetime dir download form height href id lang name open placeholder"
+    " preserveaspectratio rel role rx scope selected start tabindex title type value viewbox width"
+    " x y"
 )
 TAGS = frozenset(_TAGS.split())
 ATTRIBUTES = frozenset(_ATTRIBUTES.split())
-LINK_STARTS = ("./", "session?", "message?", "#")
+LINK_STARTS = ("./", "session?", "message?", "overview", "export?", "#")
 """Where a link of ours leads; the others are in texts, and open another site on a click only."""
 FOREIGN_LINK = re.compile(r"https?://|mailto:")
 VOID = frozenset({"hr", "input", "link", "meta"})
@@ -49,7 +51,9 @@ class Page(HTMLParser):
         assert len(attributes) == len(attrs)
         assert attributes.keys() <= ATTRIBUTES, attributes
         self.tags.append(tag)
-        if "href" in attributes:
+        if tag == "link":
+            assert str(attributes["href"]).startswith("data:image/svg+xml,"), attributes
+        elif "href" in attributes:
             self._add_link(str(attributes["href"]), attributes.get("rel") or "")
         if "id" in attributes:
             self.ids.append(str(attributes["id"]))
@@ -70,7 +74,7 @@ class Page(HTMLParser):
         assert self._open.pop() == tag, tag
 
     def handle_data(self, data: str) -> None:
-        if self._open[-1:] != ["style"]:
+        if not {"style", "script"} & set(self._open[-1:]):
             self._texts.append(data)
         if {"h1", "h2", "h3"} & set(self._open):
             self.headings[-1] += data

@@ -82,6 +82,22 @@ def tokens(row: Json) -> str:
     return f"{prompt:,} tokens in, {completion:,} out" if prompt or completion else ""
 
 
+def compact(number: float) -> str:
+    """`950`, `12k`, `3.4M`: a count in a column."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            scaled = number / size
+            return f"{scaled:.1f}{unit}" if scaled < 10 else f"{scaled:,.0f}{unit}"
+    return f"{number:,.0f}"
+
+
+def cost(dollars: Any) -> str:
+    """`$1.20`; empty for zero, which a model without a known price has too."""
+    if not isinstance(dollars, int | float) or dollars <= 0:
+        return ""
+    return f"${dollars:,.2f}" if dollars >= 0.01 else f"${dollars:.4f}"
+
+
 def timestamp(ms: Any, form: str = "{0.day} %b %Y, %H:%M") -> Html:
     """A `time` element in this machine's time zone; `form` is for `str.format` and `strftime`."""
     time = _local_time(ms)

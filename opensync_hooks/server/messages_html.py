@@ -1,13 +1,21 @@
 """Messages as HTML: texts in the open, tool calls and injected texts folded."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from opensync_hooks.destinations.store.export import plain_text
 from opensync_hooks.model import Json
-from opensync_hooks.server.html import Html, element, join, link_url, timestamp, to_html, tokens
-from opensync_hooks.server.markdown import markdown
+from opensync_hooks.server.html import Html, cost, element, join, link_url, timestamp
+from opensync_hooks.server.system_lines import system_lines
+from opensync_hooks.server.tools_html import (
+    SubagentLink,
+    as_text,
+    blocks,
+    folded,
+    hint,
+    text_block,
+)
 
 MAX_CHARACTERS = 32_000
 """The limit for a message on a page with others; a longer one links to its own page."""
@@ -16,17 +24,28 @@ _MIN_PART_COST = 200
 _SPEAKERS = {"user": "Prompt", "assistant": "Answer", "tool": "Tool"}
 _UNDONE = "[undone]"
 _TOOLS = "[tools] "
-_MAX_HINT = 120
+_MAX_NOTE = 160
+"""Characters of an injected text that is shown without a click."""
 
 
-def conversation(messages: Iterator[Json], max_characters: int = MAX_CHARACTERS) -> Html:
+@dataclass(frozen=True, slots=True)
+class View:
+    """How messages are shown. As it is, they are complete, and link to nothing but themselves."""
+
+    max_characters: float = float("inf")
+    url: Callable[[Json], str] = lambda message: f"#{anchor(message['id'])}"
+    """Returns the permanent address of a message."""
+    subagent_link: SubagentLink = lambda *_: Html()
+
+
+def conversation(messages: Iterator[Json], view: View) -> Html:
     """Show messages, with a heading wherever the speaker changes; injected texts have none."""
     articles, previous = [], ""
     for message in messages:
         is_injected = message["role"] == "system"
         speaker = previous if is_injected else _SPEAKERS.get(message["role"], "Unknown")
         heading = "" if speaker == previous else speaker
-        articles.append(_message(message, heading, max_characters))
+        articles.append(_message(message, heading, view))
         previous = speaker
     return join(articles)
 
@@ -35,26 +54,33 @@ def anchor(message_id: str) -> str:
     return f"m-{message_id}"
 
 
-def _message(message: Json, heading: str, max_characters: int) -> Html:
+def first_text(message: Json) -> str:
+    """Return what a message says first, without the mark of what was undone."""
+    text = _first_text(_parts(message))
+    return text.removeprefix(_UNDONE).lstrip()
+
+
+def _message(message: Json, heading: str, view: View) -> Html:
     is_undone = bool(message["extra"].get("undone"))
     all_parts = _parts(message)
-    parts = _truncate_parts(all_parts, max_characters)
+    parts = _truncate_parts(all_parts, view.max_characters)
     is_truncated = parts != all_parts
     if is_undone:
         parts = [_without_mark(part) for part in parts]
-    content = join(_blocks(parts))
     if message["role"] == "system":
-        summary = join((element("b", "System"), _hint(_first_text(parts))), " ")
-        content = _folded(summary, content, "injected")
+        content = join(_injected(parts, view))
+    else:
+        content = join(blocks(parts, view.subagent_link))
     if is_truncated:
         url = link_url("message", id=message["id"])
         link = element("a", "Show the whole message", href=url)
         content = join((content, element("p", "Truncated. ", link, class_="rest")))
+    counts, cache = _counts(message)
     facts = (
         element("strong", "undone") if is_undone else "",
-        element("a", timestamp(message["createdAt"], "%H:%M:%S"), href=f"#{anchor(message['id'])}"),
+        element("a", timestamp(message["createdAt"], "%H:%M:%S"), href=view.url(message)),
         message.get("model", "") if heading else "",
-        tokens(message),
+        element("span", counts, title=cache or False) if counts else "",
     )
     return element(
         "article",
@@ -64,6 +90,39 @@ def _message(message: Json, heading: str, max_characters: int) -> Html:
         class_=f"message {message['role']}" + (" undone" if is_undone else ""),
         id=anchor(message["id"]),
     )
+
+
+def _counts(message: Json) -> tuple[str, str]:
+    """Return tokens and cost of a call, and what its cache had of them."""
+    prompt, completion = message.get("promptTokens") or 0, message.get("completionTokens") or 0
+    if not prompt and not completion:
+        return "", ""
+    extra = message["extra"]
+    written = sum(extra.get(f"cacheWrite{span}Tokens") or 0 for span in ("5m", "1h"))
+    cached = (
+        (extra.get("cacheReadTokens") or 0, "read from the cache"),
+        (written, "written to the cache"),
+    )
+    texts = (f"{number:,} {verb}" for number, verb in cached if number)
+    dollars = cost(extra.get("cost"))
+    counts = f"{prompt:,} in, {completion:,} out"
+    return f"{counts} · {dollars}" if dollars else counts, ", ".join(texts)
+
+
+def _injected(parts: list[Json], view: View) -> Iterator[Html]:
+    """Show what the agent put in: short texts as notes, others folded."""
+    for part in parts:
+        if part.get("type") != "text":
+            yield from blocks([part], view.subagent_link)
+            continue
+        content = part.get("content")
+        for label, text in system_lines(plain_text(content) or as_text(content)):
+            head = element("b", label or "System")
+            if len(text) <= _MAX_NOTE and "\n" not in text.strip():
+                yield element("p", head, " ", text.strip(), class_="note", dir="auto")
+            else:
+                body = element("pre", text, dir="auto") if label else text_block(text)
+                yield folded(join((head, " ", hint(text))), body, "injected")
 
 
 def _parts(message: Json) -> list[Json]:
@@ -88,7 +147,7 @@ def _without_mark(part: Json) -> Json:
     return part
 
 
-def _truncate_parts(parts: list[Json], remaining: int) -> list[Json]:
+def _truncate_parts(parts: list[Json], remaining: float) -> list[Json]:
     kept = []
     for part in parts:
         if remaining <= 0:
@@ -98,7 +157,7 @@ def _truncate_parts(parts: list[Json], remaining: int) -> list[Json]:
     return kept
 
 
-def _truncate(value: Any, remaining: int) -> tuple[Any, int]:
+def _truncate(value: Any, remaining: float) -> tuple[Any, float]:
     """Return the value, cut to `remaining` characters, and how many remain after it."""
     if isinstance(value, dict) and len(value) < 20:
         kept = {}
@@ -106,79 +165,6 @@ def _truncate(value: Any, remaining: int) -> tuple[Any, int]:
             kept[name], remaining = _truncate(inner, remaining - len(name))
         return kept, remaining
     text = as_text(value)
-    return value if len(text) <= remaining else text[: max(remaining, 0)], remaining - len(text)
-
-
-def _blocks(parts: list[Json]) -> Iterator[Html]:
-    """Show each tool call together with its result, wherever that is."""
-    results = {
-        _call_id(part): part for part in reversed(parts) if part.get("type") == "tool-result"
-    }
-    calls = {_call_id(part) for part in parts if part.get("type") == "tool-call"}
-    for part in parts:
-        content = part.get("content")
-        match part.get("type"):
-            case "text":
-                text = plain_text(content) or as_text(content)
-                yield element("div", markdown(text), class_="text") if text.strip() else Html()
-            case "tool-call":
-                yield _call(content, results.get(_call_id(part), {}).get("content"))
-            case "tool-result":
-                if _call_id(part) not in calls:
-                    yield _folded("Result of " + _tool_name(content), _result(content), "tool")
-            case other:
-                summary = "Thinking" if other == "reasoning" else str(other)
-                yield _folded(summary, _preformatted(plain_text(content) or content), "tool")
-
-
-def _call_id(part: Json) -> Any:
-    """Return the id that a call and its result share; a missing one matches no other."""
-    content = part.get("content")
-    call_id = content.get("id") if isinstance(content, dict) else None
-    return call_id if isinstance(call_id, str) and call_id else id(part)
-
-
-def _tool_name(content: Any) -> str:
-    return str(content.get("name") or "a tool") if isinstance(content, dict) else "a tool"
-
-
-def _call(content: Any, result: Any) -> Html:
-    call = content if isinstance(content, dict) else {"args": content}
-    arguments = call.get("args")
-    if not isinstance(arguments, dict):
-        arguments = {} if arguments is None else {"arguments": arguments}
-    texts = (text for text in arguments.values() if isinstance(text, str) and text.strip())
-    summary = [
-        element("b", _tool_name(content)),
-        element("code", _hint(call.get("title") or next(texts, ""))),
-    ]
-    if isinstance(result, dict) and result.get("isError"):
-        summary.append(element("strong", "failed"))
-    labelled = [_labelled(name, value) for name, value in arguments.items()]
-    return _folded(join(summary, " "), join([*labelled, _result(result)]), "tool")
-
-
-def _result(content: Any) -> Html:
-    value = content.get("result") if isinstance(content, dict) else content
-    return Html() if value is None else _labelled("result", value)
-
-
-def _labelled(name: str, value: Any) -> Html:
-    return join((element("p", name, class_="label"), _preformatted(value)))
-
-
-def _preformatted(value: Any) -> Html:
-    return element("pre", as_text(value), dir="auto")
-
-
-def _folded(summary: str, content: Html, class_name: str) -> Html:
-    return element("details", element("summary", summary), content, class_=class_name)
-
-
-def _hint(text: Any) -> Html:
-    line = " ".join(str(text)[: 4 * _MAX_HINT].split())
-    return to_html(line if len(line) <= _MAX_HINT else line[:_MAX_HINT] + "…")
-
-
-def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    if len(text) <= remaining:
+        return value, remaining - len(text)
+    return text[: max(int(remaining), 0)], remaining - len(text)

@@ -1,43 +1,39 @@
-"""The pages for a person: the list of sessions, one session, one long message.
+"""The pages for a person: the list of sessions, one session, one long message, and the overview.
 
 As with the routes, a request comes in and a response goes out; `access` decides who may read.
 """
 
-from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from hashlib import sha256
-from importlib.resources import files
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from math import ceil
-from sys import maxsize
 
-from opensync_hooks.agents import registry
 from opensync_hooks.destinations.store.search import SearchHit
-from opensync_hooks.destinations.store.search_query import SearchQuery, parse_query
+from opensync_hooks.destinations.store.search_query import SearchQuery
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.model import Json
-from opensync_hooks.server import sessions_html
+from opensync_hooks.server import session_html, sessions_html
 from opensync_hooks.server.access import Access
+from opensync_hooks.server.exports import FORMATS, download
+from opensync_hooks.server.filters import filter_form, parse_filters
 from opensync_hooks.server.html import Html, day, element, join, link_url
-from opensync_hooks.server.messages_html import anchor, conversation
+from opensync_hooks.server.layout import notice, page
+from opensync_hooks.server.messages_html import (
+    MAX_CHARACTERS,
+    View,
+    anchor,
+    conversation,
+    first_text,
+)
+from opensync_hooks.server.overview import overview
 from opensync_hooks.server.routes import Request, Response
+from opensync_hooks.server.subagent_links import subagent_link
+from opensync_hooks.server.tools_html import hint
 
 SESSIONS_PER_PAGE = 50
+HITS_PER_PAGE = 25
 MESSAGES_PER_PAGE = 100
 _MAX_SUBAGENTS = 2_000
-_ALL = SearchQuery()
-_EMPTY = Html()
-_STYLE = Html(files(__package__).joinpath("style.css").read_text(encoding="utf-8"))
-_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
-_HEADERS = {
-    "Content-Type": "text/html; charset=utf-8",
-    # Nothing but this one style is loaded or run, whatever text gets into a page.
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 
 Query = Mapping[str, str]
 
@@ -58,72 +54,19 @@ def respond_with_page(
     try:
         render = PAGES.get(request.path.removeprefix(access.pages_path))
         response = render(store, request.query) if render else None
-        return response or _page(
-            store, "Page not found", element("p", "It may have been deleted."), status=404
+        return response or page(
+            "Page not found", element("p", "It may have been deleted."), status=404
         )
     except OpenSyncError as error:
         status = 503 if isinstance(error, UnreachableError) else 500
-        return _notice("The store cannot be read now", f"{error} {error.hint or ''}", status)
+        return notice("The store cannot be read now", f"{error} {error.hint or ''}", status)
     except Exception as error:  # noqa: BLE001 - a bug must not break the connection without a word
-        return _notice("Internal error", f"{type(error).__name__} inside the server", 500)
+        return notice("Internal error", f"{type(error).__name__} inside the server", 500)
 
 
 def _locked() -> Response:
     title = "Only the person who started the server can open this page"
-    return _notice(title, "Open the latest link that `opensync-hooks serve` printed.", 403)
-
-
-def _notice(title: str, text: str, status: int) -> Response:
-    """Return a page without search and links, for readers who may see no other."""
-    return _document(title, Html(), element("p", text), status=status)
-
-
-def _page(
-    store: Store, title: str, *content: Html, query: SearchQuery = _ALL, status: int = 200
-) -> Response:
-    home = element("nav", element("a", "Sessions", href="./"), aria_label="Home")
-    header = element("header", home, _search_form(query, store.agents()))
-    return _document(title, header, *content, status=status)
-
-
-def _document(title: str, header: Html, *content: Html, status: int) -> Response:
-    text = document(title, *content, header=header)
-    return Response(status, text.encode(errors="replace"), _HEADERS)
-
-
-def document(title: str, *content: Html, header: Html = _EMPTY) -> Html:
-    """Return a whole HTML document, which loads nothing."""
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{title} - opensync-hooks"),
-        element("style", _STYLE),
-    )
-    main = element("main", element("h1", title), *content)
-    page = element("html", head, element("body", header, main), lang="en")
-    return join((Html("<!doctype html>"), page))
-
-
-def _search_form(query: SearchQuery, agents: list[str]) -> Html:
-    label = "Search titles and messages"
-    fields = [
-        element(
-            "input", type="search", name="q", value=query.text,
-            aria_label=label, placeholder=label,
-        )
-    ]  # fmt: skip
-    if len(agents) > 1:
-        choices = [("", "All agents"), *((name, registry.label(name)) for name in agents)]
-        options = [
-            element("option", agent_label, value=name, selected=name == query.agent)
-            for name, agent_label in choices
-        ]
-        fields.append(element("select", *options, name="agent", aria_label="Agent"))
-    if query.project:
-        fields.append(element("input", type="hidden", name="project", value=query.project))
-    return element("form", *fields, element("button", "Search"), role="search", action="./")
+    return notice(title, "Open the latest link that `opensync-hooks serve` printed.", 403)
 
 
 def _page_number(query: Query) -> int:
@@ -132,78 +75,117 @@ def _page_number(query: Query) -> int:
 
 
 def _list(store: Store, fields: Query) -> Response:
-    query = parse_query(fields.get("q", ""))
-    query = replace(
-        query,
-        agent=query.agent or fields.get("agent", ""),
-        project=query.project or fields.get("project", ""),
-    )
-    number = _page_number(fields)
-    hits = store.search(query, (number - 1) * SESSIONS_PER_PAGE, SESSIONS_PER_PAGE + 1)
-    entries = [(hit.session, _entry(store, hit, query)) for hit in hits[:SESSIONS_PER_PAGE]]
-    content = _by_day(entries)
-    if not entries and query == _ALL and number == 1:
+    filters, number = parse_filters(fields), _page_number(fields)
+    query = filters.query
+    length = HITS_PER_PAGE if query.as_fts() else SESSIONS_PER_PAGE
+    skip = (number - 1) * length
+    if query.as_fts():
+        hits = store.search(query, skip, length + 1)
+    else:
+        rows = store.session_list(query, skip, length + 1, filters.order)
+        hits = [*map(SearchHit, rows)]
+    last = None if len(hits) > length else number
+    hits = hits[:length]
+    largest = max((hit.session["totalTokens"] for hit in hits), default=0)
+    entries = [(hit.session, _entry(store, hit, largest, query)) for hit in hits]
+    if entries:
+        by_time = filters.order == "time"
+        content = _by_day(entries) if by_time else _section("By " + filters.order, entries)
+    elif filters.fields or number > 1:
+        content = element("p", "No session matches.")
+    else:
         text = "No sessions yet. After a login, sessions go to your OpenSync instead."
         content = element("p", text)
-    elif not entries:
-        content = element("p", "No session matches.")
-    last = None if len(hits) > SESSIONS_PER_PAGE else number
-    kept = {name: fields[name] for name in ("q", "agent", "project") if name in fields}
-    pager = sessions_html.pager("./", number, last, f"Page {number}", **kept)
-    return _page(store, _heading(query), content, Html() if last == 1 else pager, query=query)
+    pager = sessions_html.pager("./", number, last, f"Page {number}", **filters.fields)
+    form = filter_form(filters, store.filter_choices())
+    body = element("div", content, Html() if last == 1 else pager, class_="results")
+    heading = f"Sessions with “{query.text}”" if query.text else "Sessions"
+    return page(heading, form, body, search=fields.get("q", ""), view="list")
 
 
 def _by_day(entries: Iterable[tuple[Json, Html]]) -> Html:
     """Group the entries of sessions under the day of the session's last message."""
     groups = groupby(entries, key=lambda entry: day(entry[0]["lastMessageAt"]))
-    return join(
-        element("section", element("h2", heading), element("ol", *(html for _, html in group)))
-        for heading, group in groups
-    )
+    return join(_section(heading, group) for heading, group in groups)
 
 
-def _heading(query: SearchQuery) -> str:
-    agent = f" of {registry.label(query.agent)}" if query.agent else ""
-    words = f" with “{query.text}”" if query.text else ""
-    project = f" in {query.project}" if query.project else ""
-    return f"Sessions{agent}{words}{project}"
+def _section(heading: str, entries: Iterable[tuple[Json, Html]]) -> Html:
+    rows = element("ol", *(html for _, html in entries), class_="sessions")
+    return element("section", element("h2", heading), rows)
 
 
-def _entry(store: Store, hit: SearchHit, query: SearchQuery) -> Html:
+def _entry(store: Store, hit: SearchHit, largest: float, query: SearchQuery) -> Html:
     """A subagent that matches a search names its parent; otherwise it is shown below it."""
     if not query.as_fts():
-        return sessions_html.entry(hit, _subagents(store, hit.session))
+        children = _subagents(store, hit.session)
+        more = (sessions_html.subagents(children),) if children else ()
+        return sessions_html.entry(hit, largest, *more)
     relatives = _relatives(store, hit.session)
     lines = [element("p", term + " ", link, class_="about") for term, link in relatives]
-    return sessions_html.entry(hit, *lines)
+    return sessions_html.entry(hit, largest, *lines)
 
 
 def _session(store: Store, fields: Query) -> Response | None:
     session = store.session_summary(fields.get("id", ""))
     if session is None:
         return None
-    number = _page_number(fields)
+    version = store.session_version(session["id"])  # read before the messages: see script.js
+    number, last = _page_number(fields), max(1, ceil(session["messageCount"] / MESSAGES_PER_PAGE))
     if "at" in fields:
         number = store.message_position(fields["at"]) // MESSAGES_PER_PAGE + 1
+    children = _subagents(store, session)
+    view = View(MAX_CHARACTERS, _permanent_url, subagent_link(store, session, children))
+    prompts: list[tuple[str, str]] = []
+    messages = conversation(_messages(store, session, number, prompts), view)
+    pager = _message_pager(session, number, last)
+    live = {"data_live": link_url("version", id=session["id"]), "data_version": version}
+    beside = [
+        session_html.outline(prompts),
+        sessions_html.subagents(children) if children else Html(),
+        session_html.facts(session, _relatives(store, session)),
+    ]
+    formats = {form: label for form, (label, _) in FORMATS.items()}
+    return page(
+        sessions_html.title(session),
+        session_html.headline(session),
+        element(
+            "div",
+            pager,
+            element(
+                "div", messages or element("p", "No messages here."), class_="conversation",
+                **(live if number == last else {}),
+            ),
+            pager,
+            class_="results",
+        ),
+        session_html.aside(session, formats, *beside),
+        view="session",
+    )  # fmt: skip
+
+
+def _messages(
+    store: Store, session: Json, number: int, prompts: list[tuple[str, str]]
+) -> Iterator[Json]:
+    """Yield the messages of a page, and add what its prompts begin with to `prompts`."""
     # One by one: together, the messages may not fit into memory.
     ids = store.message_ids(session["id"], (number - 1) * MESSAGES_PER_PAGE, MESSAGES_PER_PAGE)
-    messages = conversation(message for message in map(store.message, ids) if message)
-    pager = _message_pager(session, number)
-    content = (
-        sessions_html.facts(session, _relatives(store, session)),
-        _subagents(store, session),
-        pager,
-        messages or element("p", "No messages here."),
-        pager,
-    )
-    return _page(store, sessions_html.title(session), *content)
+    for message in map(store.message, ids):
+        if message and message["role"] == "user":
+            prompts.append((message["id"], hint(first_text(message)) or "…"))
+        if message:
+            yield message
 
 
-def _message_pager(session: Json, number: int) -> Html:
+def _permanent_url(message: Json) -> str:
+    """Return an address that stays right however long the session becomes."""
+    return link_url("session", anchor(message["id"]), id=message["session"], at=message["id"])
+
+
+def _message_pager(session: Json, number: int, last: int) -> Html:
     total = session["messageCount"]
     if total <= MESSAGES_PER_PAGE and number == 1:
         return Html()
-    skipped, last = (number - 1) * MESSAGES_PER_PAGE, ceil(total / MESSAGES_PER_PAGE)
+    skipped = (number - 1) * MESSAGES_PER_PAGE
     end = min(skipped + MESSAGES_PER_PAGE, total)
     position = f"Messages {skipped + 1:,} to {end:,} of {total:,}"
     return sessions_html.pager("session", number, last, position, id=session["id"])
@@ -221,11 +203,11 @@ def _relatives(store: Store, session: Json) -> list[tuple[str, Html]]:
     return links
 
 
-def _subagents(store: Store, session: Json) -> Html:
+def _subagents(store: Store, session: Json) -> list[Json]:
     if not session["subagentCount"]:
-        return Html()
+        return []
     sessions = store.sessions(_MAX_SUBAGENTS, parent=session["externalId"])
-    return sessions_html.subagents(sorted(sessions, key=lambda child: float(child["createdAt"])))
+    return sorted(sessions, key=lambda child: float(child["createdAt"]))
 
 
 def _message(store: Store, fields: Query) -> Response | None:
@@ -233,14 +215,23 @@ def _message(store: Store, fields: Query) -> Response | None:
     session = message and store.session_summary(message["session"])
     if not message or not session:
         return None
-    url = link_url("session", anchor(message["id"]), id=session["id"], at=message["id"])
-    back = element("p", element("a", "Back to the session", href=url))
-    content = conversation(iter((message,)), max_characters=maxsize)
-    return _page(store, sessions_html.title(session), back, content)
+    back = element("p", element("a", "Back to the session", href=_permanent_url(message)))
+    links = subagent_link(store, session, _subagents(store, session))
+    content = conversation(iter((message,)), View(url=_permanent_url, subagent_link=links))
+    return page(sessions_html.title(session), back, content)
+
+
+def _version(store: Store, fields: Query) -> Response | None:
+    """Answer the script of an open session, which asks whether there is something new."""
+    version = store.session_version(fields.get("id", ""))
+    return Response(200, version.encode(), {"Content-Type": "text/plain"}) if version else None
 
 
 PAGES: dict[str, Callable[[Store, Query], Response | None]] = {
     "": _list,
     "session": _session,
     "message": _message,
+    "overview": overview,
+    "version": _version,
+    "export": download,
 }

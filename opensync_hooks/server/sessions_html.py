@@ -1,13 +1,26 @@
-"""Sessions as HTML: entries of the list, and the facts above a conversation."""
+"""Sessions as HTML: the rows of a list, and links to them."""
 
 from collections.abc import Iterable
 
 from opensync_hooks.agents import registry
 from opensync_hooks.destinations.store.search import SearchHit
 from opensync_hooks.model import Json
-from opensync_hooks.server.html import Html, element, join, link_url, timestamp, to_html, tokens
+from opensync_hooks.server.html import (
+    Html,
+    compact,
+    cost,
+    element,
+    join,
+    link_url,
+    timestamp,
+    to_html,
+)
 from opensync_hooks.server.messages_html import anchor
-from opensync_hooks.system.formatting import count, duration
+from opensync_hooks.system.formatting import count
+
+_BAR_WIDTH = 100
+_COLORS = 6
+_WIRE_NAMES = tuple(registry.opensync_name(name) for name in registry.NAMES)
 
 
 def title(session: Json) -> str:
@@ -19,41 +32,55 @@ def link(session: Json) -> Html:
     return element("a", element("bdi", title(session)), href=url)
 
 
-def entry(hit: SearchHit, *more: Html) -> Html:
+def entry(hit: SearchHit, largest: float, *more: Html) -> Html:
+    """Return a row of the list; `largest` is the most tokens of its sessions."""
+    session = hit.session
     excerpt = (_excerpt(hit),) if hit.message_id else ()
-    return element("li", element("h3", link(hit.session)), _summary(hit.session), *excerpt, *more)
+    head = element("div", element("h3", link(session)), about(session), *excerpt)
+    return element("li", head, _numbers(session, largest), *more)
 
 
 def subagents(sessions: list[Json]) -> Html:
     """A folded list: what subagents say is part of what their session says."""
-    lines = [element("li", link(session), _summary(session)) for session in sessions]
-    heading = element("summary", count(len(sessions), "subagent"))
-    return element("details", heading, element("ol", *lines), class_="subagents")
+    lines = [element("li", link(session), " ", _numbers(session, 0)) for session in sessions]
+    total = cost(sum(session["cost"] for session in sessions))
+    heading = join(filter(None, (count(len(sessions), "subagent"), total)), " · ")
+    lists = element("summary", heading), element("ol", *lines)
+    return element("details", *lists, class_="subagents")
 
 
-def facts(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
-    """All that is stored about a session, as a list of terms; empty values are left out."""
-    extra = session["extra"]
-    model = " · ".join(str(session[key]) for key in ("model", "provider") if session.get(key))
-    rows: list[tuple[str, str]] = [
-        *relatives,
-        ("Agent", f"{_agent(session)} {extra.get('agentVersion') or ''}".strip()),
-        ("Project", _project(session, str(session.get("projectPath") or ""))),
-        ("Branch", str(extra.get("gitBranch") or "")),
-        ("Model", model),
-        ("Started", timestamp(session["createdAt"])),
-        ("Last message", timestamp(session["lastMessageAt"])),
-        ("Agent at work", _duration(session.get("durationMs") or 0)),
-        ("Messages", f"{session['messageCount']:,}"),
-        ("Tokens", tokens(session)),
-        ("From cache", f"{extra['cacheReadTokens']:,}" if extra.get("cacheReadTokens") else ""),
-        ("Cost", _cost(session["cost"])),
-        ("By the agent's count", _agent_cost(session)),
-        ("No price for", ", ".join(map(str, extra.get("unpriced") or ()))),
-        ("ID", str(session["externalId"])),
-    ]
-    terms = [(element("dt", term), element("dd", text)) for term, text in rows if text]
-    return element("dl", *(element("div", *term) for term in terms))
+def about(session: Json) -> Html:
+    """Where and when a session was, on one line."""
+    texts = (
+        agent(session),
+        timestamp(session["lastMessageAt"], "%H:%M") if session.get("lastMessageAt") else "",
+        project(session, str(session.get("projectName") or "")),
+        filtered("branch", session["extra"].get("gitBranch")),
+        filtered("model", session.get("model")),
+    )
+    return element("p", join(filter(None, texts), " · "), class_="about")
+
+
+def agent(session: Json) -> Html:
+    """Return the agent's name, in a color of its own."""
+    name = str(session.get("source") or "")
+    index = _WIRE_NAMES.index(name) if name in _WIRE_NAMES else _COLORS - 1
+    label = registry.label(name)
+    return element("span", label, class_=f"agent agent-{index % _COLORS}") if label else Html()
+
+
+def project(session: Json, name: str) -> Html:
+    path = str(session.get("projectPath") or "")
+    if not name or not path:
+        return to_html(name)
+    return element("a", element("bdi", name), href=link_url("./", project=path))
+
+
+def filtered(name: str, value: object) -> Html:
+    """Return a value as a link to all sessions that have it."""
+    text = str(value or "")
+    url = link_url("./", **{name: text})
+    return element("a", element("bdi", text), href=url) if text else Html()
 
 
 def pager(path: str, number: int, last: int | None, position: str, **query: str) -> Html:
@@ -70,50 +97,32 @@ def pager(path: str, number: int, last: int | None, position: str, **query: str)
         element("span", position),
         step("Next", number + 1, exists=last is None or number < last),
         step("Last", last or 0, exists=last is not None and last > number + 1),
-        aria_label="Pages",
+        aria_label="Pages of the list",
+        class_="pager",
     )
 
 
-def _duration(milliseconds: float) -> str:
-    """Return the time of all responses together; empty for less than a second."""
-    return duration(milliseconds / 1000) if milliseconds >= 1000 else ""
-
-
-def _cost(dollars: float) -> str:
-    """`$1.20`; empty for zero, which a model without a known price has too."""
-    return f"${dollars:,.2f}" if dollars >= 0.01 else f"${dollars:.4f}" if dollars > 0 else ""
-
-
-def _agent_cost(session: Json) -> str:
-    """Return what the agent itself counts, also for calls that left no response."""
-    cost = session["extra"].get("agentCost")
-    text = _cost(cost) if isinstance(cost, int | float) else ""
-    facts = ["with its subagents"] if session.get("subagentCount") else []
-    facts += ["a guess"] if session["extra"].get("agentCostIsGuess") else []
-    return f"{text} ({', '.join(facts)})" if text and facts else text
-
-
-def _summary(session: Json) -> Html:
-    texts = (
-        timestamp(session["lastMessageAt"], "%H:%M") if "lastMessageAt" in session else "",
-        _project(session, str(session.get("projectName") or "")),
-        _agent(session),
-        count(session["messageCount"], "message"),
-        f"{session['totalTokens']:,} tokens" if session["totalTokens"] else "",
-        _cost(session["cost"]),
+def _numbers(session: Json, largest: float) -> Html:
+    """Return the size and the cost of a session; its bar is as long as its share of the largest."""
+    total = session["totalTokens"]
+    price = cost(session["cost"])
+    if not price and total and session["extra"].get("unpriced"):
+        price = "no price"
+    cells: Iterable[Html] = (
+        element("span", count(session["messageCount"], "message")),
+        element("span", f"{compact(total)} tokens" if total else ""),
+        element("b", price),
+        _bar(total / largest) if total and largest else Html(),
     )
-    return element("p", join(filter(None, texts), " · "), class_="about")
+    return element("div", join(cells, " "), class_="numbers")
 
 
-def _agent(session: Json) -> str:
-    return registry.label(str(session.get("source") or ""))
-
-
-def _project(session: Json, name: str) -> Html:
-    path = str(session.get("projectPath") or "")
-    if not name or not path:
-        return to_html(name)
-    return element("a", element("bdi", name), href=link_url("./", project=path))
+def _bar(share: float) -> Html:
+    # Not proportional: one huge session would make all others look alike.
+    width = max(1, round(_BAR_WIDTH * share**0.5))
+    rect = element("rect", width=str(width), height="4", rx="2")
+    attributes = {"viewBox": f"0 0 {_BAR_WIDTH} 4", "preserveAspectRatio": "none"}
+    return element("svg", rect, class_="bar", aria_hidden="true", **attributes)
 
 
 def _excerpt(hit: SearchHit) -> Html:

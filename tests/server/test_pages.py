@@ -10,6 +10,7 @@ import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from hashlib import sha256
 from html import unescape
 from pathlib import Path
@@ -24,7 +25,7 @@ from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError, UnreachableError, UnusableDestinationError
 from opensync_hooks.model import Json
 from opensync_hooks.server.html import without_controls
-from opensync_hooks.server.pages import MESSAGES_PER_PAGE, SESSIONS_PER_PAGE
+from opensync_hooks.server.pages import HITS_PER_PAGE, MESSAGES_PER_PAGE, SESSIONS_PER_PAGE
 from opensync_hooks.server.server import Server
 from tests import cursor_home
 from tests.opencode_home import OpenCodeHome
@@ -271,6 +272,10 @@ def test_server_does_not_log_page_views(
     assert capfd.readouterr() == ("", "")
 
 
+def hash_source(text_of_element: str) -> str:
+    return f"'sha256-{b64encode(sha256(text_of_element.encode()).digest()).decode()}'"
+
+
 # ---- headers -------------------------------------------------------------------------------------
 
 
@@ -282,16 +287,21 @@ def test_every_page_allows_nothing_but_its_own_style(
     paths = ("", "?q=x", f"session?id={session}", f"message?id={message}", "session?id=none", "x")
     answers = [browser.get(path) for path in paths]
     answers.append(requests.get(server.url, timeout=10))
-    monkeypatch.setattr(store, "agents", lambda: 1 // 0)
+    monkeypatch.setattr(store, "filter_choices", lambda: 1 // 0)
     answers.append(browser.get())
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 404, 404, 403, 500]
     for answer in answers:
         style = answer.text.partition("<style>")[2].partition("</style>")[0]
-        digest = b64encode(sha256(style.encode()).digest()).decode()
-        assert answer.headers["Content-Security-Policy"] == (
-            f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
-            "base-uri 'none'; frame-ancestors 'none'"
-        )
+        script = answer.text.partition("<script>")[2].partition("</script>")[0]
+        policy = answer.headers["Content-Security-Policy"].split("; ")
+        assert policy[0] == "default-src 'none'"
+        assert policy[1] == f"style-src {hash_source(style)}"
+        assert not script or policy[2] == f"script-src {hash_source(script)}"
+        assert policy[3:] == [
+            "connect-src 'self'", "img-src data:", "form-action 'self'", "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ]  # fmt: skip
+        assert answer.text.count("<script") <= 1
         expected = {
             "Content-Type": "text/html; charset=utf-8",
             "X-Content-Type-Options": "nosniff",
@@ -327,7 +337,9 @@ def test_entry_shows_the_facts_of_a_session(browser: Browser, store: Store) -> N
     )  # fmt: skip
     say(store, "s", "hi")
     page = browser.read()
-    assert " · app · Cursor · 1 message · 12,345 tokens · $1.50" in page.text
+    assert "Cursor · " in page.text
+    assert " · app" in page.text
+    assert "1 message 12k tokens $1.50" in page.text
     assert "./?project=%2Fwork%2Fapp" in page.links
 
 
@@ -408,8 +420,50 @@ def test_list_is_filtered_by_agent_and_project(browser: Browser, store: Store) -
     assert titles(browser.read("?project=/b%26c&agent=claude-code")) == ["Title 3"]
     page = browser.get("?agent=opencode&project=/a").text
     assert '<option value="opencode" selected>OpenCode</option>' in page
-    assert '<input type="hidden" name="project" value="/a">' in page
+    assert '<option value="/a" selected>/a</option>' in page
     assert titles(browser.read("?agent=' OR 1=1 --")) == []
+
+
+def test_list_is_filtered_by_model_branch_and_day(browser: Browser, store: Store) -> None:
+    day_ms = 86_400_000
+    for key, model, branch, at in (
+        ("1", "opus", "main", 0), ("2", "haiku", "main", day_ms), ("3", "opus", "x/y", 2 * day_ms),
+    ):  # fmt: skip
+        body = {"externalId": key, "title": f"Title {key}", "model": model, "createdAt": BEGAN + at}
+        store.put_session(body, {"gitBranch": branch})
+    store.put_session({"externalId": "4", "title": "Title 4", "createdAt": BEGAN}, {})
+    first, second = (
+        datetime.fromtimestamp((BEGAN + at) / 1000).astimezone().date() for at in (0, day_ms)
+    )
+    for query, keys in {
+        "?model=opus": "13", "?branch=main": "12", "?branch=x/y&model=opus": "3",
+        "?model=opus&branch=none": "", "?q=model:haiku": "2", "?q=branch:x/y": "3",
+        f"?from={second}": "23", f"?to={first}": "14", f"?from={second}&to={second}": "2",
+        "?from=never&to=2026-13-45": "1234", "?from=0001-01-01&to=9999-12-31": "1234",
+        "?q=before:2001-01-01&from=2002-01-01": "",
+    }.items():  # fmt: skip
+        assert sorted(titles(browser.read(query))) == [f"Title {key}" for key in keys], query
+    html = browser.get("?branch=main").text
+    assert '<option value="main" selected>main</option>' in html
+    assert '<details class="filters" open>' in html
+
+
+def test_list_is_sorted_as_asked(browser: Browser, store: Store) -> None:
+    put(store, "1", 3, cost=1, promptTokens=5)
+    put(store, "2", 2, cost=3, promptTokens=7)
+    put(store, "3", 1, cost=2, promptTokens=6)
+    say(store, "3", "hello", 1)
+    for order, keys in {
+        "time": "123", "cost": "231", "tokens": "231", "messages": "321", "x": "123", "": "123"
+    }.items():  # fmt: skip
+        assert titles(browser.read(f"?sort={order}")) == [f"Title {key}" for key in keys], order
+
+
+def test_pages_keep_their_filters(browser: Browser, store: Store) -> None:
+    sessions = [{"externalId": str(n), "model": "m&m"} for n in range(60)]
+    store.put_batch({"sessions": sessions})
+    links = browser.read("?model=m%26m&sort=cost&from=2020-01-01&evil=1").links
+    assert "./?model=m%26m&from=2020-01-01&sort=cost&page=2" in links
 
 
 # ---- search --------------------------------------------------------------------------------------
@@ -489,11 +543,12 @@ def test_search_names_the_parent_of_a_subagent(browser: Browser, store: Store) -
 
 
 def test_search_results_are_paged_with_the_same_words(browser: Browser, store: Store) -> None:
-    sessions = [{"externalId": str(n), "title": f"Title {n} öl & gas"} for n in range(60)]
+    count = HITS_PER_PAGE + 10
+    sessions = [{"externalId": str(n), "title": f"Title {n} öl & gas"} for n in range(count)]
     store.put_batch({"sessions": sessions})
     page = browser.read("?q=öl+%26")
     next_pages = [link for link in page.links if "page=2" in link]
-    assert len(titles(page)) == SESSIONS_PER_PAGE
+    assert len(titles(page)) == HITS_PER_PAGE
     assert next_pages == ["./?q=%C3%B6l+%26&page=2"]
     assert len(titles(browser.read(next_pages[0]))) == 10
 
@@ -520,8 +575,9 @@ def test_conversation_is_in_order_with_tool_calls_folded(browser: Browser, store
     assert '<details class="tool"><summary><b>Bash</b> <code>ls -l</code></summary>' in html
     assert '<details class="injected"><summary><b>System</b> &lt;reminder&gt; of the agent' in html
     assert '<pre dir="auto"><code>x = 1</code></pre>' in html
-    for fact in ("900 tokens in, 80 out", "$0.0042", "opus · anthropic", "1 minute", "Claude Code"):
+    for fact in ("Tokens in900", "Tokens out80", "$0.0042", "opus · anthropic", "Claude Code"):
         assert fact in page.text
+    assert "All responses together1 minute" in page.text
 
 
 def test_failed_calls_and_undone_messages_are_marked(browser: Browser, store: Store) -> None:
@@ -559,6 +615,80 @@ def test_calls_are_shown_with_their_results(browser: Browser, store: Store) -> N
     assert "step-start" in page.text
 
 
+def test_call_that_started_a_subagent_links_to_it(browser: Browser, store: Store) -> None:
+    session = put(store, "main")
+    by_id = put(store, "main:agent-0a1b2c3d4e", 1, parent="main", title="By its id")
+    by_prompt = put(store, "other", 2, parent="main", title="By its prompt")
+    for key in ("twin1", "twin2"):
+        put(store, key, 3, parent="main", title="Doubtful")
+        say(store, key, "Do the same.", 3)
+    say(store, "other", "Count the files.", 2)
+    parts = [
+        {"type": "tool-call", "content": {"id": "1", "name": "Task", "args": {"prompt": "Look."}}},
+        {"type": "tool-result", "content": {"id": "1", "result": "agentId: 0a1b2c3d4e (internal)"}},
+        {"type": "tool-call", "content": {"name": "x", "args": {"prompt": "Count the files."}}},
+        {"type": "tool-call", "content": {"name": "x", "args": {"prompt": "Do the same."}}},
+        {"type": "tool-call", "content": {"name": "x", "args": "Count the files"}},
+    ]
+    say(store, "main", "", 9, *parts, role="assistant")
+    html = browser.get(f"session?id={session}").text
+    links = re.findall(r'class="subagent">Subagent: <a href="session\?id=(\w+)"', html)
+    assert links == [by_id, by_prompt]
+
+
+def test_message_has_its_tokens_cost_and_a_lasting_link(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    body = {
+        "sessionExternalId": "s", "externalId": "m", "role": "assistant", "textContent": "Done.",
+        "promptTokens": 12_345, "completionTokens": 67, "createdAt": BEGAN, "model": "opus",
+    }  # fmt: skip
+    extra = {"cost": 0.0123, "cacheReadTokens": 11_000, "cacheWrite5mTokens": 1_200}
+    message = store.put_message(body, extra, replaces=True)
+    html = browser.get(f"session?id={session}").text
+    assert "12,345 in, 67 out · $0.01" in html
+    assert 'title="11,000 read from the cache, 1,200 written to the cache"' in html
+    assert f"session?id={session}&at={message}#m-{message}" in Page(html).links
+
+
+def test_open_session_is_told_what_is_new(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    say(store, "s", "one", 1)
+    html = browser.get(f"session?id={session}").text
+    shown = re.search(r'data-live="([^"]+)" data-version="([^"]+)"', html)
+    assert shown
+    assert browser.get(shown[1]).text == shown[2]
+    store.now = lambda: BEGAN
+    say(store, "s", "two", 2)
+    assert browser.get(shown[1]).text != shown[2]
+    assert browser.get("version?id=x").status_code == 404
+
+
+def test_changes_of_files_are_shown_where_they_are_kept(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    edit = {"file_path": "/f", "old_string": "a\n<b>", "new_string": "a\nc"}
+    say(store, "s", "", 1, call("Edit", edit), role="assistant")
+    html = browser.get(f"session?id={session}").text
+    assert '<span class="removed">-&lt;b&gt;\n</span><span class="added">+c\n</span>' in html
+    assert '<details class="tool" open>' in html
+
+
+def test_short_injected_texts_are_notes(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    say(store, "s", "<bash-input>ls</bash-input>", 1, role="system")
+    say(store, "s", "[Request interrupted by user]", 2, role="system")
+    html = browser.get(f"session?id={session}").text
+    assert '<p class="note" dir="auto"><b>Shell command</b> ls</p>' in html
+    assert '<p class="note" dir="auto"><b>System</b> Request interrupted by user</p>' in html
+
+
+def test_page_can_be_used_without_a_pointer(browser: Browser, store: Store) -> None:
+    session = put(store, "s")
+    for path in ("", f"session?id={session}", "overview"):
+        page = browser.read(path)
+        assert page.links[0] == "#content", "the first link skips what every page has"
+        assert "content" in page.ids
+
+
 def test_text_content_is_shown_if_no_part_has_a_text(browser: Browser, store: Store) -> None:
     session = put(store, "s")
     say(store, "s", "only here", 1, call("Bash", {}))
@@ -581,7 +711,7 @@ def test_long_session_is_paged(browser: Browser, store: Store) -> None:
     url = f"session?id={session}"
     while len(ids) < len(messages):
         page = browser.read(url)
-        ids += page.ids
+        ids += [name for name in page.ids if name.startswith("m-")]
         next_page = f"page={len(ids) // MESSAGES_PER_PAGE + 1}"
         url = next((link for link in page.links if next_page in link), "")
     assert len(set(ids)) == len(ids) == len(messages)
@@ -646,7 +776,7 @@ def test_internal_error_has_a_page(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(store, "agents", fail)
+    monkeypatch.setattr(store, "filter_choices", fail)
     answer = browser.get()
     expected = (
         f"{error} {error.hint}".strip() if isinstance(error, OpenSyncError) else "RuntimeError"
@@ -702,7 +832,8 @@ def test_hostile_text_stays_text_in_every_field(browser: Browser, store: Store) 
         answer = browser.get(path, params=query)
         page = Page(answer.text)
         assert not set(answer.text) & set("\0\x1b\x07\x7f\x9b\u202e\u202c\u2066\u2069\u2028")
-        assert "evil.example" not in " ".join(link for link in page.links if "project=" not in link)
+        assert "evil.example" not in " ".join(link for link in page.links if link[:3] != "./?")
+        assert set(page.foreign_links) <= {"https://evil.example/?q=1"}
         if query:
             assert "<script>alert(1)</script>" in page.text or query == {"id": HOSTILE}
 
@@ -761,7 +892,8 @@ def test_recorded_sessions_of_all_agents_are_shown_in_full(
         with browser.http:
             browser.log_in()
             assert len(store.session_ids()) > recorded
-            assert store.agents() == ["claude-code", "cursor-sync", "opencode"]
+            agents = store.filter_choices()["agent"]
+            assert agents == ["claude-code", "cursor-sync", "opencode"]
             _read_everything(browser, store)
 
 
@@ -777,7 +909,11 @@ def _read_everything(browser: Browser, store: Store) -> None:
             assert f"m-{message['id']}" in page.ids
             for part in message["parts"]:
                 for words in _texts(part):
-                    assert _flat(words) in _flat(page.text), words
+                    if message["role"] == "system":  # names of elements are labels there
+                        words_of_text = re.sub(r"</?[a-z_-]+>", " ", words)
+                        assert all(word in page.text for word in _flat(words_of_text).split())
+                    else:
+                        assert _flat(words) in _flat(page.text), words
 
 
 def _texts(part: Json) -> Iterator[str]:

@@ -4,19 +4,16 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from sys import maxsize
 
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.progress import Progress
 from opensync_hooks.config import Folders
-from opensync_hooks.destinations.store import transcript
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import UsageError
 from opensync_hooks.model import Json
-from opensync_hooks.server import pages, sessions_html
-from opensync_hooks.server.messages_html import conversation
+from opensync_hooks.server.exports import FORMATS
 from opensync_hooks.system.files import atomic_write, session_file_stem
 from opensync_hooks.system.formatting import count
 
@@ -24,30 +21,18 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_NAME_LENGTH = 100
 
 
-def _html(session: Json, messages: Iterable[Json]) -> Iterator[str]:
-    content = conversation(iter(messages), max_characters=maxsize)
-    yield pages.document(sessions_html.title(session), sessions_html.facts(session, ()), content)
-
-
-_FORMATS: dict[str, Callable[[Json, Iterable[Json]], Iterator[str]]] = {
-    "md": transcript.markdown,
-    "html": _html,
-    "jsonl": transcript.json_lines,
-}
-
-
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("session", nargs="?", metavar="SESSION", help="an id")
     add("--all", metavar="DIR", help="every session, as a file of its own in this folder")
-    add("--format", choices=tuple(_FORMATS), default="md", help="default: md")
+    add("--format", choices=tuple(FORMATS), default="md", help="default: md")
     add("--output", metavar="FILE", help="instead of printing the session")
 
 
 def _export(arguments: argparse.Namespace) -> int:
     if (arguments.session is None) is (arguments.all is None):
         raise UsageError("export: needs either a session or --all DIR.")
-    write = _FORMATS[arguments.format]
+    _, write = FORMATS[arguments.format]
     with Store(Folders.from_environ(os.environ).store) as store:
         if arguments.all is not None:
             return _export_all(store, Path(arguments.all), arguments.format)
@@ -78,7 +63,7 @@ def _export_all(store: Store, folder: Path, form: str) -> int:
         path, changed_ns = folder / f"{_stem(session_id)}.{form}", _changed_ns(session)
         if path.exists() and path.stat().st_mtime_ns == changed_ns:
             continue
-        content = _encoded(_FORMATS[form](session, store.messages(session["id"])))
+        content = _encoded(FORMATS[form][1](session, store.messages(session["id"])))
         atomic_write(path, content, durable=False)
         os.utime(path, ns=(changed_ns, changed_ns))
         written += 1

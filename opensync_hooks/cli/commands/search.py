@@ -17,7 +17,8 @@ from opensync_hooks.system.terminal import print_line
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    syntax = 'words, "phrases", beginnings*, agent:, project:, tool:, before:, after:'
+    filters = "agent:, project:, model:, branch:, tool:, before:, after:"
+    syntax = f'words, "phrases", beginnings*, {filters}'
     parser.add_argument("words", nargs="+", metavar="WORDS", help=syntax)
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="default: 20 sessions")
     parser.add_argument("--json", action="store_true", help="print JSON")

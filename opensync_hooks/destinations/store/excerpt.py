@@ -33,7 +33,8 @@ def excerpt(texts: Iterable[str | None], pattern: str) -> tuple[str, ...]:
     """
     expression = re.compile(pattern, re.IGNORECASE) if pattern else None
     for text in filter(None, texts if expression else ()):
-        for compared in (text, _without_accents(text[:_MAX_FOLDED])):
+        for fold in (str, _without_accents):  # most texts need no look at each character
+            compared = fold(text)
             if expression and (match := expression.search(compared)):
                 return _pieces(text, compared, match, expression)
     return ()
@@ -55,5 +56,6 @@ def _pieces(
 
 
 def _without_accents(text: str) -> str:
-    """Return a text of the same length with the letters alone."""
-    return "".join(unicodedata.normalize("NFD", character)[0] for character in text)
+    """Return a text of the same length with the letters alone, or the beginning of a long one."""
+    normalize = unicodedata.normalize
+    return "".join(normalize("NFD", character)[0] for character in text[:_MAX_FOLDED])

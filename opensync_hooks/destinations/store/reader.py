@@ -69,6 +69,12 @@ class StoreReader:
         with self._file.reading() as db:
             return db.execute(usage.QUERY, {"since": since}).fetchall()
 
+    def version(self) -> str:
+        """Return what changes with every change of a session."""
+        query = "SELECT count(*) || '-' || coalesce(max(updatedAt), 0) AS version FROM session"
+        with self._file.reading() as db:
+            return str(db.execute(query).fetchone()["version"])
+
     def stats(self) -> Json:
         with self._file.reading() as db:
             (message_count,) = db.execute("SELECT count(*) FROM message").fetchone()

@@ -3,7 +3,7 @@
 kettle brass        both words, anywhere in the session
 "copper kettle"     the words in this order
 kett*               words that begin so
-agent:opencode      also project:, tool:, and before: or after: with a date or a span such as 7d
+agent:opencode      also project:, model:, branch:, tool:, and before: or after: with a date or 7d
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ class SearchQuery:
     """How the source of its sessions begins."""
     project: str = ""
     """A folder, or its name."""
+    model: str = ""
+    """The one with most of the session's tokens."""
+    branch: str = ""
     tool: str = ""
     after: int | None = None
     """Messages of this time or later, in ms since 1970."""
@@ -102,6 +105,10 @@ def _with_filter(query: SearchQuery, name: str, value: str) -> SearchQuery | Non
             return replace(query, agent=value)
         case "project":
             return replace(query, project=value)
+        case "model":
+            return replace(query, model=value)
+        case "branch":
+            return replace(query, branch=value)
         case "tool":
             return replace(query, tool=value)
         case "after" if (moment := parse_moment(value)) is not None:

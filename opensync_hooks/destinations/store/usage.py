@@ -29,6 +29,12 @@ NONE = "none"
 """The group of what has no project, no branch or no known day."""
 
 
+_COUNTS = (
+    *("inputTokens", "outputTokens", "cacheReadTokens", "cacheWrite5mTokens"),
+    *("cacheWrite1hTokens", "reasoningTokens", "calls", "cost"),
+)
+
+
 class UsageSums:
     """Sums of one group. Estimated tokens are in no other count, nor is their cost.
 
@@ -52,23 +58,30 @@ class UsageSums:
         self.estimated_cost = 0.0
 
     def add(self, entry: Json) -> None:
-        prompt, completion = _prompt_tokens(entry), _number(entry.get("outputTokens"))
-        cost = _number(entry.get("cost"))
-        if entry.get("basis") == _ESTIMATE:
+        self.add_counts(entry.get("basis"), [_number(entry.get(name)) for name in _COUNTS])
+
+    def add_counts(self, basis: Any, counts: list[float]) -> None:
+        """Add the numbers of an entry, in the order of `_COUNTS`."""
+        input_tokens, completion, cache_read, write_5m, write_1h, reasoning, calls, cost = counts
+        prompt = input_tokens + cache_read + write_5m + write_1h
+        if basis == _ESTIMATE:
             self.estimated_tokens += prompt + completion
             self.estimated_cost += cost
             return
-        self.calls += int(_number(entry.get("calls")))
+        self.calls += int(calls)
         self.prompt_tokens += prompt
         self.completion_tokens += completion
-        self.input_tokens += _number(entry.get("inputTokens"))
-        self.cache_read_tokens += _number(entry.get("cacheReadTokens"))
-        self.cache_write_tokens += _number(entry.get("cacheWrite5mTokens"))
-        self.cache_write_tokens += _number(entry.get("cacheWrite1hTokens"))
-        self.reasoning_tokens += _number(entry.get("reasoningTokens"))
+        self.input_tokens += input_tokens
+        self.cache_read_tokens += cache_read
+        self.cache_write_tokens += write_5m + write_1h
+        self.reasoning_tokens += reasoning
         self.cost += cost
-        if not entry.get("basis"):
+        if not basis:
             self.unpriced_tokens += prompt + completion
+
+    def merge(self, other: UsageSums) -> None:
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
     def as_json(self) -> dict[str, float]:
         """Return the sums under the names of OpenSync's fields."""
@@ -119,8 +132,9 @@ def _iso_day(text: str) -> str | None:
 
 
 def _prompt_tokens(entry: Json) -> float:
-    names = ("inputTokens", "cacheReadTokens", "cacheWrite5mTokens", "cacheWrite1hTokens")
-    return sum(_number(entry.get(name)) for name in names)
+    get = entry.get
+    cached = _number(get("cacheReadTokens")) + _number(get("cacheWrite5mTokens"))
+    return _number(get("inputTokens")) + cached + _number(get("cacheWrite1hTokens"))
 
 
 @lru_cache(maxsize=4096)
@@ -148,23 +162,42 @@ def group(
 
     `since_day`: an ISO date; earlier calls of sessions that went on are left out.
     """
-    groups: defaultdict[str, UsageSums] = defaultdict(UsageSums)
-    total, key, names = UsageSums(), KEYS[by], {}
+    (groups,), total, names = group_by_each(rows, (by,), since_day)
+    if by == "project":
+        counts = defaultdict[str, int](int)
+        for name in names.values():
+            counts[name] += 1
+        shown = ((key if counts[names[key]] > 1 else names[key], groups[key]) for key in groups)
+        groups = dict(shown)
+    return groups, total
+
+
+def group_by_each(
+    rows: Iterable[sqlite3.Row], bys: tuple[str, ...], since_day: str = ""
+) -> tuple[list[dict[str, UsageSums]], UsageSums, dict[str, str]]:
+    """Return the sums by each of several groups, of all, and the name of each project's folder.
+
+    Days, weeks and months are in their order, other groups by cost.
+    """
+    all_groups = [defaultdict[str, UsageSums](UsageSums) for _ in bys]
+    keys = [(KEYS[by], groups) for by, groups in zip(bys, all_groups, strict=True)]
+    total, names = UsageSums(), {}
     for row in rows:
+        project = row["projectPath"] or row["projectName"] or NONE
         for entry in entries(row):
             if since_day and (entry.get("day") or "") < since_day:
                 continue
-            name = str(key(row, entry))
-            groups[name].add(entry)
-            total.add(entry)
-            names[name] = str(row["projectName"] or name) if by == "project" else name
-    counts = defaultdict[str, int](int)
-    for name in names.values():
-        counts[name] += 1
-    shown = {names[key] if counts[names[key]] == 1 else key: sums for key, sums in groups.items()}
-    is_time = by in ("day", "week", "month")
-    order = sorted(shown) if is_time else sorted(shown, key=lambda key: -shown[key].cost)
-    return {key: shown[key] for key in order}, total
+            basis, counts = entry.get("basis"), [_number(entry.get(name)) for name in _COUNTS]
+            for key, groups in keys:
+                groups[str(key(row, entry))].add_counts(basis, counts)
+            total.add_counts(basis, counts)
+            names[project] = str(row["projectName"] or project)
+    by_time = ("day", "week", "month")
+    sorted_groups = [
+        dict(sorted(groups.items(), key=lambda pair: pair[0] if by in by_time else -pair[1].cost))
+        for by, groups in zip(bys, all_groups, strict=True)
+    ]
+    return sorted_groups, total, names
 
 
 def families(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[float, list[float | None]]]:
