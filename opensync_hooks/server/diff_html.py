@@ -14,7 +14,7 @@ from opensync_hooks.server.html import Html, element, join
 
 _OLD = ("old_string", "oldString", "old_str", "old_text")
 _NEW = ("new_string", "newString", "new_str", "new_text")
-_WHOLE = ("content", "contents", "file_text")
+_CONTENTS = ("content", "contents", "file_text")
 _PATHS = ("file_path", "filePath", "path", "notebook_path", "target_file")
 _PATCHES = ("patch", "patchText", "diff")
 _EDITS = "edits"
@@ -40,10 +40,10 @@ def change(arguments: Json) -> ShownChange | None:
         if old is not None and new is not None and not _is_withheld(path, new):
             shown.append(_lines(_edited(old.splitlines(), new.splitlines())))
             names |= {*_OLD, *_NEW, _EDITS}
-    whole = _first(arguments, _WHOLE)
-    if whole is not None and path is not None and not _is_withheld(path, whole):
-        shown.append(_lines(("+", line) for line in whole.splitlines()))
-        names.update(_WHOLE)
+    content = _first(arguments, _CONTENTS)
+    if content is not None and path is not None and not _is_withheld(path, content):
+        shown.append(_lines(("+", line) for line in content.splitlines()))
+        names.update(_CONTENTS)
     patch = _first(arguments, _PATCHES)
     if patch is not None:
         shown.append(_lines((line[:1], line[1:]) for line in patch.splitlines()))

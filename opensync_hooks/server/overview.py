@@ -83,12 +83,12 @@ def _tokens_text(number: float) -> str:
 
 def _days(days: dict[str, UsageSums], first: str, last: str) -> Html:
     """Return the charts of cost and tokens, with a column also for a day without calls."""
-    known = [day for day in days if day != NONE]
-    span = _range(first or min(known, default=last), max([last, *known]))
+    used = [day for day in days if day != NONE]
+    span = _range(first or min(used, default=last), max([last, *used]))
     unit = "day"
     if len(span) > _MAX_DAYS:
         months = {day[:7]: UsageSums() for day in span}
-        for day in known:
+        for day in used:
             months.setdefault(day[:7], UsageSums()).merge(days[day])
         days, span, unit = months, sorted(months), "month"
     empty = UsageSums()
