@@ -21,6 +21,7 @@ _CONTENTS = {
     "store.db*": "sessions in the embedded store",
     "ledger.db*": "what was confirmed",
     "prices.json": "prices that you took from a file",
+    "sessions.html": "the bookmark of the page",
     "spool*": "the queue",
     "locks": "locks",
     "notes": "what only hooks reported, such as tokens",
