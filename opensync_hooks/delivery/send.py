@@ -43,6 +43,7 @@ class Limits:
     """When to stop, by the monotonic clock; what is confirmed by then stays confirmed."""
     is_preempted: Callable[[], bool] = lambda: False
     """Whether to stop at once, even before anything was sent, as another session goes first."""
+    pause: Callable[[], None] = lambda: None  # before each message
     is_last_attempt: bool = False
     """Quarantine what the server still fails on without saying why."""
     asks_always: bool = False
@@ -217,6 +218,7 @@ class _Delivery:
         }
         if message.existing:  # without it, the server would keep text that the user took back
             body.setdefault("textContent", "")
+        self.limits.pause()
         try:
             self.destination.put_message(body, message.extra, replaces=message.existing is not None)
         except RejectedError as error:

@@ -57,6 +57,11 @@ class Cooldown:
     login_hash: str
     """Identifies the address and the key that failed."""
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the destination was away for so long that many machines wait for it."""
+        return self.cause == "unreachable" and self.tries >= len(WAITS)
+
     def is_active(self, now: int, login_hash: str) -> bool:
         if login_hash != self.login_hash:
             return False

@@ -40,6 +40,7 @@ from opensync_hooks.queue.backoff import (
     Failure,
 )
 from opensync_hooks.queue.backups import SessionBackups
+from opensync_hooks.queue.cooldown import CooldownRecord
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -53,6 +54,10 @@ _SETTLE_POLL_SECONDS = 0.05
 _REREAD_SECONDS = 0.2
 _LOOK_SECONDS = 0.1
 
+PACE_SECONDS = 0.5
+"""Between two messages after a long outage: backlogs of a fleet at full speed come in waves."""
+MAX_PACED = 200
+"""So many messages of a worker are paced: a longer backlog is the one of a single machine."""
 _ARRIVED = ("unfinished", "awaited")
 """After these failures, everything that the agent has written is at the destination."""
 
@@ -76,6 +81,8 @@ class Drain:
     _syncer: Syncer | None = None
     _unclear_in_a_row: int = 0
     _next_look: float = 0.0
+    _paced: int = 0
+    """How many messages are still to be paced."""
 
     def close(self) -> None:
         """Close the destination. The next delivery opens it again."""
@@ -87,6 +94,8 @@ class Drain:
         if self._syncer is None or self._syncer.config is not config:
             self.close()
             self._syncer = self._destination.enter_context(factory.open_syncer(config, self.ledger))
+            last = CooldownRecord.from_config(self.ledger, config).last()
+            self._paced = MAX_PACED if last and last.is_long and not self.at_once else 0
         return self._syncer
 
     def deliver(self, job: Job, config: Config) -> Result | None:
@@ -207,7 +216,8 @@ class Drain:
         self, job: Job, source: Source, located: Located, syncer: Syncer
     ) -> SyncOutcome:
         deadline = self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end)
-        limits = Limits(deadline=deadline, is_last_attempt=job.attempts.is_final(clock.now()))
+        is_final = job.attempts.is_final(clock.now())
+        limits = Limits(deadline=deadline, pause=self._pause, is_last_attempt=is_final)
         if job.is_catch_up:
             limits = replace(limits, is_preempted=self._has_new_events)
         end_reason = job.trigger.end_reason
@@ -216,6 +226,11 @@ class Drain:
             environments.hand_over(job, outcome.belongs_to)
             syncer.note_handed_over(source, located)
         return outcome
+
+    def _pause(self) -> None:
+        if self._paced:
+            self._paced -= 1
+            time.sleep(PACE_SECONDS * (0.5 + self.jitter()))
 
     def _has_new_events(self) -> bool:
         """Return whether a hook has fired, as of a moment ago: this is asked for each message."""

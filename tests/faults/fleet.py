@@ -1,8 +1,9 @@
 """Ten thousand machines return after two hours without a server: a discrete-event simulation.
 
 The machines wait as the product does, with its own numbers: tries and their pauses from `client`,
-rests from `retry`, a worker's life from `worker`. The deployment is Convex's smallest class:
-sixteen mutations at a time, and a request that waited five seconds for its turn is refused.
+rests from `cooldown`, the pace from `drain`, a worker's life from `worker`. The deployment is
+Convex's smallest class: sixteen mutations at a time, and a request that waited five seconds for its
+turn is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from opensync_hooks.destinations.opensync import transport
 from opensync_hooks.errors import UnreachableError
-from opensync_hooks.queue import cooldown, worker
+from opensync_hooks.queue import cooldown, drain, worker
 from opensync_hooks.queue.cooldown import Cooldown
 from tests.faults.figure import Figure
 
@@ -32,7 +33,7 @@ SERVICE_S = 0.1
 QUEUE_S = 5.0
 ROUND_TRIP_S = 0.05
 LINGER_S = 1.0
-MOST_PEAK = 2.4
+MOST_PEAK = 2.0
 _BIN_S = 10
 _LOGIN = "login"
 _FAILURE = UnreachableError("cannot be reached")
@@ -139,7 +140,9 @@ class Simulation:
     def _answered(self, machine: _Machine) -> None:
         machine.calls -= 1
         if machine.calls > 0:
-            self._call(machine, 0)
+            is_paced = self.grows and machine.rest is not None and machine.rest.is_long
+            pause = drain.PACE_SECONDS * self.dice.uniform(0.5, 1.5) if is_paced else 0.0
+            self._at(pause, lambda: self._call(machine, 0))
             return
         machine.pending -= machine.carried
         self.stored += machine.carried

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from unittest.mock import Mock
 
 import pytest
 
@@ -32,6 +33,27 @@ from tests.queue.harness import (
 )
 
 # ---- cooldown ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("tries", "pauses"), [(3, 0), (4, 3)], ids=["short", "long"])
+def test_backlog_of_a_long_outage_is_sent_at_a_pace(
+    online: OnlineUser, monkeypatch: pytest.MonkeyPatch, tries: int, pauses: int
+) -> None:
+    """The machines of a company return together, and one at full speed is a wave of its own."""
+    slept: list[float] = []
+    monkeypatch.setattr(drain, "MAX_PACED", 3)
+    monkeypatch.setattr(drain, "time", Mock(wraps=time, sleep=slept.append))
+    online.session("s1", turns=2)
+    online.event("s1")
+    online.fault = no_response
+    worker.main(seconds=1)
+    with Ledger(online.folders.ledger) as ledger, ledger.transaction() as execute:
+        execute("UPDATE rest SET tries = ?, until = 1", tries)
+    online.fault = no_fault
+    worker.main()
+    assert online.texts("s1") == [*TURN, "prompt 2", "answer 2"]
+    assert len(slept) == pauses
+    assert all(0.25 <= pause <= 0.75 for pause in slept)
 
 
 def test_last_turn_of_the_day_arrives_without_another_hook(
