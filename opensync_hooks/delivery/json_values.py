@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from opensync_hooks.privacy.omitted import Omitted
+
 MAX_TEXT_BYTES = 900_000
 MAX_INTEGER = 2**53
 """The largest that the server's numbers hold exactly."""
@@ -28,6 +30,8 @@ class Truncator:
 
     max_bytes: int = MAX_TEXT_BYTES
     cuts: int = 0
+    omitted: int = 0
+    """The values of which only a note is left."""
 
     def __call__(self, text: str, max_bytes: int | None = None) -> str:
         """Return the text without lone surrogates, ending with a mark where it was cut."""
@@ -51,7 +55,7 @@ def clean(value: Any, depth: int = 0) -> Any:
     Truncates nothing: a second cut further out would take the mark of the first one away.
     """
     if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
+        return value if isinstance(value, Omitted) else _SURROGATE.sub("\ufffd", value)
     if isinstance(value, dict):
         fits = len(value) <= _MAX_FIELDS and depth < _MAX_DEPTH
         if not fits or not all(_PLAIN_KEY.fullmatch(key) for key in value):
@@ -80,4 +84,11 @@ def to_text(value: Any) -> str:
     try:
         return _SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
     except (RecursionError, ValueError):  # ValueError: Python writes no number of 4,301 digits
-        return "[too deep or too long a value to be kept]"
+        return Omitted("[too deep or too long a value to be kept]")
+
+
+def count_omitted(value: Any) -> int:
+    """Return how many notes a clean value has in place of values."""
+    if isinstance(value, dict):
+        return sum(map(count_omitted, value.values()))
+    return sum(map(count_omitted, value)) if isinstance(value, list) else isinstance(value, Omitted)

@@ -14,12 +14,13 @@ from opensync_hooks.delivery.json_values import (
     MAX_INTEGER,
     Truncator,
     clean,
+    count_omitted,
     size_in_bytes,
     to_text,
     truncate,
 )
 from opensync_hooks.delivery.spending import Spending
-from opensync_hooks.ledger.losses import CUT_TEXTS, OMITTED_PARTS, WITHHELD_DOUBTFUL
+from opensync_hooks.ledger.losses import CUT_TEXTS, DEEP_VALUES, OMITTED_PARTS, WITHHELD_DOUBTFUL
 from opensync_hooks.model import (
     Attachment,
     Json,
@@ -32,6 +33,7 @@ from opensync_hooks.model import (
     Usage,
 )
 from opensync_hooks.privacy import thoughts
+from opensync_hooks.privacy.omitted import Omitted
 
 MAX_NAME_BYTES = 5_000
 """Of titles, paths and models: several of them share one row, and the title is in it twice."""
@@ -129,7 +131,7 @@ def _spending(entry: Spending) -> Json:
 
 def message_body(message: Message, created_at: int | None) -> tuple[Json, Counter[str]]:
     """Return the body without ids, which differ between destinations; and what was cut, by kind."""
-    parts, cut_texts = _parts(message.parts[:MAX_PARTS])
+    parts, truncator = _parts(message.parts[:MAX_PARTS])
     omitted = len(message.parts) - len(parts)
     if omitted:
         parts.append({"type": "text", "content": f"[{omitted} more parts left out]"})
@@ -146,8 +148,8 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
     )
     body = marked_undone(body) if message.undone else body
     doubtful = thoughts.count_doubtful(message.parts, message.role)
-    cuts = {CUT_TEXTS: cut_texts, OMITTED_PARTS: omitted, WITHHELD_DOUBTFUL: doubtful}
-    return body, +Counter(cuts)
+    cuts = {CUT_TEXTS: truncator.cuts, DEEP_VALUES: truncator.omitted}
+    return body, +Counter({**cuts, OMITTED_PARTS: omitted, WITHHELD_DOUBTFUL: doubtful})
 
 
 def marked_undone(body: Json) -> Json:
@@ -182,8 +184,8 @@ def digest(*bodies: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _parts(parts: tuple[Part, ...]) -> tuple[list[Json], int]:
-    """Return all parts, cut shorter where they exceed one request together; and how many cuts."""
+def _parts(parts: tuple[Part, ...]) -> tuple[list[Json], Truncator]:
+    """Return all parts, cut shorter where they exceed one request together; and what was cut."""
     truncator = Truncator()
     rows = [_part(part, truncator) for part in parts]
     sizes = [size_in_bytes(row) for row in rows]
@@ -193,7 +195,7 @@ def _parts(parts: tuple[Part, ...]) -> tuple[list[Json], int]:
     if max_bytes < truncator.max_bytes:
         truncator = Truncator(max_bytes)
         rows = [_part(part, truncator) for part in parts]
-    return rows, truncator.cuts
+    return rows, truncator
 
 
 def _part(part: Part, truncator: Truncator) -> Json:
@@ -217,6 +219,7 @@ def _part(part: Part, truncator: Truncator) -> Json:
             return {"type": "tool-call", "content": content}
     content = _tool(part.call_id, part.name, truncator)
     # The page shows an object with an empty result as JSON, not as nothing.
+    truncator.omitted += isinstance(part.output, Omitted)
     content["result"] = truncator(part.output) or "(no output)"
     if part.is_error:
         content["isError"] = True
@@ -232,6 +235,7 @@ def _tool(call_id: str, name: str, truncator: Truncator) -> Json:
 
 def _arguments(arguments: Any, truncator: Truncator) -> Any:
     cleaned = clean({} if arguments is None else arguments)
+    truncator.omitted += count_omitted(cleaned)
     if size_in_bytes(cleaned) > truncator.max_bytes and not isinstance(cleaned, str):
         cleaned = to_text(cleaned)
     return truncator(cleaned) if isinstance(cleaned, str) else cleaned

@@ -11,6 +11,7 @@ from opensync_hooks.ledger.session_record import WHERE_MESSAGES, SessionRecord
 from opensync_hooks.model import Skipped
 
 CUT_TEXTS = "texts cut short"
+DEEP_VALUES = "values nested too deeply"
 OMITTED_PARTS = "parts left out"
 DROPPED_COPIES = "copies dropped"
 WITHHELD_DOUBTFUL = "texts kept at home that may be thoughts"

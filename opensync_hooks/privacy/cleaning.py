@@ -24,6 +24,7 @@ from opensync_hooks.model import (
     ToolResult,
 )
 from opensync_hooks.privacy import contents, self_test, thoughts
+from opensync_hooks.privacy.omitted import TOO_DEEP, Omitted
 from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.redactor import Redactor
 
@@ -130,7 +131,9 @@ def _redact_parts(parts: Iterable[Part], redactor: Redactor) -> Iterator[Part]:
         if isinstance(part, ToolCall) and isinstance(part.arguments, dict):
             command = part.arguments.get("command")
             commands[part.id] = command if isinstance(command, str) else ""
-        if isinstance(part, ToolResult) and commands.get(part.call_id):
+        if isinstance(part, ToolResult) and isinstance(part.output, Omitted):
+            yield replace(part, name=redactor.redact(part.name))
+        elif isinstance(part, ToolResult) and commands.get(part.call_id):
             output = redactor.redact_output(commands[part.call_id], part.output)
             yield replace(part, name=redactor.redact(part.name), output=output)
         else:
@@ -156,12 +159,12 @@ def _redact_part(part: Part, redactor: Redactor) -> Part:
 def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0) -> Any:
     """Redact every text in a JSON value, also its keys; `name` is the key of the value."""
     if isinstance(value, str):
-        return redactor.redact_field(name, value)
+        return value if isinstance(value, Omitted) else redactor.redact_field(name, value)
     if isinstance(value, dict | list) and depth >= _MAX_DEPTH:
         try:
             return redactor.redact(json.dumps(value, ensure_ascii=False))
         except (RecursionError, ValueError):
-            return "[nested too deeply to be kept]"
+            return TOO_DEEP
     if isinstance(value, dict):
         label = next((text for text in map(value.get, _LABELS) if isinstance(text, str)), name)
         return {

@@ -29,12 +29,12 @@ from opensync_hooks.privacy.file_tools import (
     parse,
     plain,
 )
+from opensync_hooks.privacy.omitted import TOO_DEEP, Omitted
 
 _PLACEHOLDERS = re.compile(r"(?:\[[\w.+/-]{1,80}(?:, \d+ bytes)?\]\n?)*")
 """Texts that a source itself wrote in place of images."""
 _MAX_REPORT = 300
 _MAX_DEPTH = 8
-_TOO_DEEP = "[nested too deeply to be kept]"
 _RESOURCE = re.compile(r"Reading MCP resource: (?P<path>[^\n]{1,400})")
 """OpenCode's line before the texts of an MCP resource."""
 
@@ -69,7 +69,7 @@ def _withhold_from_call(call: ToolCall) -> ToolCall:
     try:
         kept = _withhold_from_strings(kept)
     except RecursionError:
-        kept = _TOO_DEEP
+        kept = TOO_DEEP
     if kept == arguments and use in {None, "reads"}:
         return call
     return replace(call, arguments=kept, title="")  # a title may repeat what is written
@@ -87,7 +87,7 @@ def _withhold_from_arguments(name: str, category: str, arguments: Any, depth: in
 def _withhold_from_inner_calls(value: Any, depth: int) -> Any:
     """Return a wrapper's arguments with each call in them treated as if it stood alone."""
     if depth >= _MAX_DEPTH:
-        return _TOO_DEEP
+        return TOO_DEEP
     value = parse(value)
     if call := as_inner_call(value):
         kept = _withhold_from_arguments(call.name, "", call.arguments, depth + 1)
@@ -106,7 +106,7 @@ def _withhold_from_strings(value: Any) -> Any:
     RecursionError.
     """
     if isinstance(value, str):
-        return withhold_from_argument(value)
+        return value if isinstance(value, Omitted) else withhold_from_argument(value)
     if isinstance(value, dict):
         return {key: _withhold_from_strings(member) for key, member in value.items()}
     if isinstance(value, list):

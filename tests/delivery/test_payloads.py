@@ -36,6 +36,7 @@ from opensync_hooks.model import (
     ToolResult,
     Usage,
 )
+from opensync_hooks.privacy.omitted import TOO_DEEP
 
 MIB = 1 << 20
 TOO_MUCH = "[too deep or too long a value to be kept]"
@@ -406,6 +407,16 @@ def test_message_that_arrives_whole_has_no_cuts() -> None:
 
 def test_text_that_looks_like_a_cut_is_not_counted() -> None:
     assert cuts(Text("quoted:\n[cut here: 7 more bytes]"), Text("[3 more parts left out]")) == {}
+
+
+def test_values_that_are_nested_too_deeply_are_counted() -> None:
+    deep: Any = "x"
+    for _ in range(100_000):
+        deep = [deep]
+    call = ToolCall("c", "x", {"a": deep, "b": [TOO_DEEP, str(TOO_DEEP)], "c": {"d": TOO_DEEP}})
+    assert cuts(call) == {losses.DEEP_VALUES: 3}
+    assert cuts(ToolResult("c", "x", TOO_DEEP)) == {losses.DEEP_VALUES: 1}
+    assert cuts(ToolResult("c", "x", str(TOO_DEEP)), Text(TOO_DEEP)) == {}
 
 
 def test_cut_texts_and_omitted_parts_are_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -56,11 +57,30 @@ def test_half_written_line_is_no_loss_once_it_is_complete(embedded: Harness) -> 
     transcript.turn(1)
     transcript.write(b'{"type": "progress"')
     ledger, destination = embedded.syncer.ledger, embedded.syncer.destination.name
-    embedded.sync()
+    assert embedded.sync().state is SyncState.WAITING
+    os.utime(transcript.path, (0, 0))
+    assert embedded.sync().state is SyncState.INCOMPLETE
     assert losses.total(ledger, destination) == {"torn last line": 1}
     transcript.write(b"}\n")
     embedded.sync()
     assert losses.total(ledger, destination) == {}
+
+
+@pytest.mark.parametrize("depth", [20, 300])
+def test_values_that_are_nested_too_deeply_are_a_loss_with_a_name(
+    opensync: Harness, depth: int
+) -> None:
+    deep: object = "x"
+    for _ in range(depth):
+        deep = {"x": [deep]}
+    read = {"tool": "Read", "arguments": {"path": "a.py"}}
+    arguments = {"calls": [read, deep]} if depth < 100 else {"path": deep}
+    transcript = opensync.transcript()
+    transcript.line("user", "go")
+    transcript.respond("m1", call("c1") | {"input": arguments})
+    opensync.sync()
+    ledger = opensync.syncer.ledger
+    assert losses.total(ledger, opensync.syncer.account()) == {losses.DEEP_VALUES: 1}
 
 
 def test_result_that_comes_later_joins_its_call(opensync: Harness) -> None:

@@ -15,6 +15,7 @@ from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.model import Json, Skipped
 
 MAX_LINE_BYTES = 256 << 20
+TORN = Skipped("unreadable", "torn last line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,8 @@ def scan(
         raw = file.readline(min(MAX_LINE_BYTES, end - offset))
         start, offset = offset, offset + len(raw)
         if raw.endswith(b"\n") or offset == end:
-            reason = "unreadable line" if raw.endswith(b"\n") else "torn last line"
-            for (position, length), line in _records(
-                raw, partial(on_skip, Skipped("unreadable", reason))
-            ):
+            reason = Skipped("unreadable", "unreadable line") if raw.endswith(b"\n") else TORN
+            for (position, length), line in _records(raw, partial(on_skip, reason)):
                 yield Span(start + position, length, number), line
         elif not raw:
             return  # the file has become shorter

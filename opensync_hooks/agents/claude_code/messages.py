@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,11 +38,13 @@ class IndexedFile:
     path: Path
     identity: tuple[int, int]
     """It stays the same as long as the file is only appended to."""
+    changed_at: float = field(compare=False)
+    """In seconds since 1970."""
 
     @classmethod
     def describing(cls, path: Path, file: BinaryIO) -> IndexedFile:
         status = os.fstat(file.fileno())
-        return cls(path, (status.st_dev, status.st_ino))
+        return cls(path, (status.st_dev, status.st_ino), status.st_mtime)
 
     def open(self) -> BinaryIO:
         file = open_regular(self.path)

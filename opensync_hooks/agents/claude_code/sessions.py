@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -31,6 +32,8 @@ from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Json, Session, Skipped
 
 _MAX_META_BYTES = 1 << 20
+_REST_SECONDS = 20
+"""How long Claude Code may take to finish a line: no longer than the queue looks again for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,14 @@ class _Transcript:
     index: TranscriptIndex
     skipped: Mapping[Skipped, int]
 
+    @property
+    def is_being_written(self) -> bool:
+        """Whether the rest of a torn last line may still come; at rest, the line is lost."""
+        changed_at = max(file.changed_at for file in self.files)
+        return lines.TORN in self.skipped and 0 <= time.time() - changed_at < _REST_SECONDS
+
     def session(self, session_id: str, thread: Thread) -> Session:
+        is_partial = self.is_being_written
         indexed = tuple(thread.messages.values())
         folder = self.index.relocated_cwd or next(iter(thread.folders), None)
         return Session(
@@ -59,7 +69,12 @@ class _Transcript:
             duration_ms=sum(duration(message) or 0 for message in indexed),
             git_branch=thread.git_branch if thread.git_branch != "HEAD" else None,
             agent_version=thread.version,
-            skipped=self.skipped,
+            is_partial=is_partial,
+            skipped={
+                skipped: number
+                for skipped, number in self.skipped.items()
+                if not (is_partial and skipped == lines.TORN)
+            },
             folders=self._folders(thread),
         )
 

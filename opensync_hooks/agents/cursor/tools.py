@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from opensync_hooks.agents.json_access import as_dict, decode, get_count, get_str
+from opensync_hooks.agents.json_access import as_dict, decode, get, get_count, get_str
 from opensync_hooks.model import Json, Part, ToolCall, ToolResult
+from opensync_hooks.privacy.omitted import TOO_DEEP
 
 _NAMES = {
     1: "read_semsearch_files", 3: "ripgrep_search", 5: "read_file", 6: "list_dir", 7: "edit_file",
@@ -113,13 +114,22 @@ def _result(tool: Json) -> tuple[str, bool] | None:
 def output_text(result: Any) -> str:
     """Return a result as people read it: its main text first, then everything else as JSON."""
     value = decode(result) if isinstance(result, str) else result
-    if not isinstance(value, dict):
-        return result if isinstance(result, str) else _to_json(result)
-    main = next((key for key in _MAIN_TEXTS if isinstance(value.get(key), str)), None)
+    if not isinstance(value, dict) and isinstance(result, str):
+        return result
+    try:
+        return _as_read(value)
+    except (ValueError, RecursionError):
+        return result if isinstance(result, str) else TOO_DEEP
+
+
+def _as_read(value: Any) -> str:
+    """Return a result's main text and its other values. Raises for one that is nested deeply."""
+    main = next((key for key in _MAIN_TEXTS if isinstance(get(value, key), str)), None)
     if main is None:
-        return _to_json(value)
+        return json.dumps(value, ensure_ascii=False)
     rest = {key: entry for key, entry in value.items() if key != main and entry not in _EMPTY}
-    return "\n".join(filter(None, (value[main], _to_json(rest) if rest else "")))
+    others = json.dumps(rest, ensure_ascii=False) if rest else ""
+    return "\n".join(filter(None, (value[main], others)))
 
 
 def _error_text(error: Any) -> str:
@@ -128,10 +138,3 @@ def _error_text(error: Any) -> str:
         fields, "modelVisibleErrorMessage"
     )
     return text or (error if isinstance(error, str) and error else "[failed]")
-
-
-def _to_json(value: Any) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return "[nested too deeply]"

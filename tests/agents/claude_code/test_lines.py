@@ -78,14 +78,20 @@ def test_line_written_twice_is_read_once(writer: TranscriptWriter) -> None:
     assert len(list(read(writer.path)[0].messages)) == 1
 
 
-def test_torn_last_line_is_left_for_the_next_read(writer: TranscriptWriter) -> None:
+def test_torn_last_line_is_left_for_the_next_read_until_the_file_rests(
+    writer: TranscriptWriter,
+) -> None:
     writer.line("user", "complete")
     complete = writer.path.read_bytes()
     writer.line("user", "torn")
     writer.path.write_bytes(writer.path.read_bytes()[:-2])
     (session,) = read(writer.path)
     assert dialogue(session) == [("user", "complete")]
+    assert (session.is_partial, session.skipped) == (True, {})
+    os.utime(writer.path, (0, 0))
+    (session,) = read(writer.path)
     assert session.skipped == {Skipped("unreadable", "torn last line"): 1}
+    assert not session.is_partial
     assert writer.path.read_bytes().startswith(complete)
 
 
