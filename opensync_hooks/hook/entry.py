@@ -84,6 +84,24 @@ def is_private(value: "str | None") -> bool:
     return (value or "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
+def without_texts(payload: bytes, private: "str | None") -> bytes:
+    """Return what of the payload may touch the disk; `private` is the value of PRIVATE."""
+    return ids_only(payload) if is_private(private) else without_prompt(payload)
+
+
+def without_prompt(payload: bytes) -> bytes:
+    """Empty the prompt, which may hold a secret, and which the agent's own files have as well."""
+    start = 0
+    while start := payload.find(b'"prompt"', start) + 1:
+        colon, _, value = payload[start + 7 :].partition(b'"')
+        if colon.strip(b" \t\r\n") == b":":
+            plain = value.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+            size = plain.find(b'"')
+            rest = value[size:] if size >= 0 else b'"}'
+            return payload[: start + 7] + b': "' + rest
+    return payload
+
+
 def ids_only(payload: bytes) -> bytes:
     """Reduce a private session's payload to its ids, so that no text touches the disk."""
     fields = [PRIVATE_PREFIX]
@@ -112,7 +130,7 @@ def _serve(agent: str, root: str, variables: "tuple[str, ...]") -> None:
 
 def read_payload() -> bytes:
     payload = payload_argument() or _read_stdin()
-    return ids_only(payload) if payload and is_private(_env(PRIVATE)) else payload
+    return without_texts(payload, _env(PRIVATE)) if payload else payload
 
 
 def _env(name: str) -> "str | None":

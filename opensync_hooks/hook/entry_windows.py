@@ -26,8 +26,7 @@ def serve(agent: str, root: str, variables: tuple[str, ...], answer: bytes) -> N
 
 def read_payload() -> bytes:
     payload = entry.payload_argument() or _read_stdin()
-    is_private = entry.is_private(os.environ.get(entry.PRIVATE))
-    return entry.ids_only(payload) if payload and is_private else payload
+    return entry.without_texts(payload, os.environ.get(entry.PRIVATE)) if payload else payload
 
 
 def _read_stdin() -> bytes:

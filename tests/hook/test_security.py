@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opensync_hooks.agents import registry
-from opensync_hooks.hook.entry import ids_only
+from opensync_hooks.hook.entry import ids_only, without_prompt
 from opensync_hooks.queue.events import record_and_parse
 from tests.fuzz.mutation import HOSTILE
 
@@ -119,7 +121,7 @@ def test_folder_that_is_not_ours_is_left_alone_and_reported(
 )
 def test_payload_of_any_shape_raises_nothing(payload: bytes) -> None:
     for agent in registry.NAMES:
-        for content in (payload, ids_only(payload)):
+        for content in (payload, ids_only(payload), without_prompt(payload)):
             registry.parse_event(agent, os.environ, content)
 
 
@@ -147,3 +149,26 @@ def test_private_session_stays_private_when_its_event_cannot_be_parsed() -> None
         json.loads(event)
     assert registry.parse_event("cursor", os.environ, event)
     assert record_and_parse("cursor", os.environ, event) is None
+
+
+@given(st.text(), st.dictionaries(st.text(), st.text() | st.integers()), st.sampled_from([None, 2]))
+def test_prompt_never_touches_the_disk(
+    prompt: str, others: dict[str, str | int], indent: int | None
+) -> None:
+    payload = {"type": "prompt", **others, "prompt": prompt, "session_id": "s1"}
+    for is_ascii in (True, False):
+        text = json.dumps(payload, indent=indent, ensure_ascii=is_ascii)
+        event = without_prompt(text.encode("utf-8", "surrogatepass"))
+        assert json.loads(event.decode("utf-8", "surrogatepass")) == {**payload, "prompt": ""}
+
+
+@pytest.mark.parametrize("rest", ['"', '\\\\"', '"}', '", "session_id": "s1"}'])
+def test_torn_prompt_is_left_out(rest: str) -> None:
+    payload = b'{"session_id": "s1", "prompt": "my \\"token' + rest.encode()
+    assert b"token" not in without_prompt(payload)
+    assert b"token" not in without_prompt(payload[: -len(rest)])
+
+
+def test_payload_without_a_prompt_is_kept_as_it_is() -> None:
+    for payload in (b'{"session_id": "s1"}', b'{"prompt": 7}', b'{"prompt"', b'"prompt"' * 9, b""):
+        assert without_prompt(payload) == payload
