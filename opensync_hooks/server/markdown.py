@@ -15,7 +15,7 @@ from opensync_hooks.server.markdown_inline import inline
 
 _MAX_DEPTH = 8
 # Possessive where two parts can match the same: backtracking would take the square of a line.
-_FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})([^`]*+)")
+_FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})((?>[^`]*))")
 _HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)")
 _RULE = re.compile(r" {0,3}(?:(?:- *){3,}|(?:\* *){3,}|(?:_ *){3,})")
 _ITEM = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])(?: {1,4}(?=\S)|\s+|$)")

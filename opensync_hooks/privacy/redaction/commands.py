@@ -140,10 +140,10 @@ ARGUMENTS = CommandFormat(
 )
 
 
-def _sql(before: str, example: str) -> Rule:
+def _sql(keyword: str, before: str, example: str) -> Rule:
     return Rule(
         "password",
-        ("identified", "password", "user", "role", "login"),
+        (keyword,),
         rf"{before}(?>\\*)['\"](?!\[redacted:|[$<%{{:?])(?P<value>(?>[^'\"\n\\]{{4,}}))(?=\\*['\"])",
         (Example(_SECRET, example, "'"),),
         (example + ":password'", example + "'"),
@@ -151,10 +151,13 @@ def _sql(before: str, example: str) -> Rule:
     )
 
 
+_STORING = tuple(
+    f"{noun} {verb}" for noun in ("secret", "secrets") for verb in ("put", "set", "create", "add")
+)
 PIPED = (
     Rule(
         "password",
-        ("stdin", "with-token", "chpasswd", "sudo", "secret"),
+        ("-stdin", "with-token", "chpasswd", "sudo -s", *_STORING),
         r"(?:echo|printf)\s(?:-n\s|['\"]?%s['\"]?\s)?['\"]?(?:(?>[\w.-]{1,40}):)?"
         r"(?![$<`*]|[^\s\"'|]{0,80}\[redacted:)(?P<value>(?>[^\s\"'|$]{4,}))['\"]?\s{0,3}\|[^|\n]{0,80}"
         r"(?:password-stdin|with-token|--stdin|chpasswd|sudo -s\b|secrets? (?:put|set|create|add))",
@@ -167,7 +170,7 @@ PIPED = (
     ),
     Rule(
         "token",
-        ("with-token", "secret"),
+        ("with-token", *_STORING),
         r"(?:with-token|secrets? (?:put|set)[^\n|]{0,60}?)\s<<<\s?['\"]?(?![$<`])"
         r"(?P<value>(?>[^\s\"']{4,}))",
         (Example(_SECRET, "gh auth login --with-token <<< "),),
@@ -177,10 +180,12 @@ PIPED = (
 )
 SQL = (
     _sql(
+        "identified",
         r"(?:user|role|grant)\b[^;\n]{1,200}?identified\s(?:with\s\S{1,60}\s)?(?:by|as)\s(?:password\s)?",
         "CREATE USER app IDENTIFIED BY '",
     ),
     _sql(
+        "password",
         r"(?:user|role|login)\s[^;\n]{1,120}?password\s{0,3}=?\s{0,3}(?:password)?\(?",
         "ALTER USER app WITH PASSWORD '",
     ),

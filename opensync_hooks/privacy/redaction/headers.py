@@ -61,7 +61,7 @@ HEADERS: tuple[Rule, ...] = (
     ),
     Rule(
         "signature",
-        ("signature", "sig"),
+        ("signature=", "sig="),
         r"sig(?:nature|(?<=[?&]sig))=(?=(?>[^ \t\r\n&0-9]{0,64})\d)"
         rf"(?P<signature>{body('-a-z0-9%+/_=', 20)})",
         (

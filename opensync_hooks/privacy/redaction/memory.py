@@ -34,7 +34,7 @@ class SecretMemory:
     def __init__(self) -> None:
         self._key = secrets.token_bytes(16)
         self._traces: defaultdict[bytes, set[_Trace]] = defaultdict(set)
-        self._lengths: set[int] = set()
+        self._hints: set[int] = set()
 
     def remember(self, secret: str, kind: str) -> None:
         """Remember a secret, unless it is short or made of ordinary words."""
@@ -48,13 +48,13 @@ class SecretMemory:
                 kind,
             )
             self._traces[self._digest(word)].add(trace)
-            self._lengths.add(len(word))
+            self._hints.add(_hint(word.encode()))
 
     def find(self, words: set[bytes], text: str) -> Iterator[Span]:
         """Yield the places in a text, whose words these are, at which a secret returns."""
         spans: set[Span] = set()
         for word in words:
-            if len(word) in self._lengths:
+            if _hint(word) in self._hints:
                 for trace in self._traces.get(self._digest(word.decode()), ()):
                     spans.update(self._find(trace, word.decode(), text))
         yield from sorted(spans)
@@ -71,3 +71,8 @@ class SecretMemory:
     def _digest(self, text: str) -> bytes:
         content = text.encode("utf-8", "surrogatepass")
         return blake2b(content, key=self._key, digest_size=16).digest()
+
+
+def _hint(word: bytes) -> int:
+    """Return a few bits of the hash that Python has made of the word anyway, with a random key."""
+    return hash(word) & 0xFFFF

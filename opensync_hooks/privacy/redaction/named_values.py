@@ -7,7 +7,7 @@ value must look like is decided by plain comparisons.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from opensync_hooks.privacy.redaction import names, values
@@ -64,14 +64,16 @@ class NamedFormat:
     allowlist: tuple[str, ...]
 
 
-def find_named_values(text: str, lower: str) -> Iterator[Span]:
-    """Yield the values that a name beside them identifies; `lower` is the text in lower case."""
+def find_named_values(text: str, lower: str, parts: Iterable[str]) -> Iterator[Span]:
+    """Yield the values beside names with one of these parts; `lower` is the text in lower case."""
     examined = 0  # or a long word would be read from each name in it
-    for match, kind in names.find_names(lower):
-        if lower[match.end() : match.end() + 1] == ":" == lower[match.start() - 1 : match.start()]:
+    for match, kind in names.find_names(lower, parts):
+        start, end = match.span()
+        if lower[end : end + 1] == ":" == lower[start - 1 : start]:
             continue  # a part of a longer name, as in `arn:aws:secretsmanager:eu:1:secret:name`
-        link = compiled(LINK).match(lower, match.end())
-        name = names.classify(match, kind, text) if link else None
+        link = compiled(LINK).match(lower, end)
+        before = text[max(0, start - names.BEFORE) : start]
+        name = names.classify(text[start:end], kind, before) if link else None
         if link and name and link.end() >= examined:
             extent, is_secret = _find_value(name, link, text, lower)
             if extent and is_secret:
@@ -121,7 +123,7 @@ def _may_begin(name: Name, link: re.Match[str], lower: str) -> bool:
     """Whether a secret can begin behind the link: not a placeholder, nor the path of a file."""
     opening = compiled(_OPENING).match(lower, link.end())
     first = opening.end() if opening else link.end()
-    if lower[name.start : name.end] == "pwd" and compiled(r"[/~.]|[a-z]:\\").match(lower, first):
+    if name.lower == "pwd" and compiled(r"[/~.]|[a-z]:\\").match(lower, first):
         return False  # the working directory
     is_path = name.strictness != "loose" and values.is_path(lower, first)
     return not is_path and not values.is_placeholder(lower, first)
@@ -131,7 +133,7 @@ def _extent(
     name: Name, lower: str, start: int, *, is_quoted: bool, is_tight: bool
 ) -> Extent | None:
     if is_quoted:
-        with_spaces = name.strictness == "words" or "phrase" in lower[name.start : name.end]
+        with_spaces = name.strictness == "words" or "phrase" in name.lower
         return values.quoted(lower, start, with_spaces=with_spaces)
     if is_tight:
         is_code = values.is_call if name.is_variable else values.is_code

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 Strictness = Literal["loose", "strict", "random", "words"]
@@ -46,7 +47,10 @@ NAMES: dict[str, tuple[str, str]] = {
     "mnemonic": ("seed-phrase", "mnemonic"),
     "phrase": ("seed-phrase", r"(?:seed|recovery)[ _-]?phrase"),
 }
-_END = r"(?![a-z_.-]|[0-9]{3})"
+BEFORE = 40
+"""So many characters before a name tell what it stands for."""
+_END = r"(?![a-z_.\-)(\]};/@#%!?$+]|[0-9]{3})"
+"""Behind one of these signs, neither the name goes on nor does anything link it to a value."""
 _KEY_QUALIFIERS = (
     *("api", "app", "access", "private", "signing", "encryption", "auth", "account", "master"),
     *("service", "license", "shared", "webhook", "deploy", "admin", "client", "session"),
@@ -72,8 +76,7 @@ class Name(NamedTuple):
     """A name of a secret in a text."""
 
     kind: str
-    start: int
-    end: int
+    lower: str
     strictness: Strictness
     is_option: bool
     """It is written as `--name`."""
@@ -81,25 +84,25 @@ class Name(NamedTuple):
     """It is written in capitals with an underscore, as variables of the environment are."""
 
 
-def find_names(lower: str) -> list[tuple[re.Match[str], str]]:
-    """Return the names in a text in lower case, each with its kind, in the order of the text."""
-    is_ascii = lower.isascii()
-    matches = [
-        (match, kind)
-        for part, (kind, pattern) in NAMES.items()
-        if (part.isascii() or not is_ascii) and part in lower
-        for match in _compile(pattern + _END).finditer(lower)
-    ]
+def find_names(lower: str, parts: Iterable[str]) -> list[tuple[re.Match[str], str]]:
+    """Return the names with these parts in a text in lower case, each with its kind, in order."""
+    matches = []
+    for part in parts:
+        kind, pattern = NAMES[part]
+        matches += [(match, kind) for match in _compile(pattern + _END).finditer(lower)]
     return sorted(matches, key=lambda pair: pair[0].start())
 
 
-def classify(match: re.Match[str], kind: str, text: str) -> Name | None:
-    """Return what a match stands for; `text` is in its original case."""
-    start, end = match.span()
-    before = text[max(0, start - 40) : start]
-    identifier = _compile(r"[^\w-]").split(before)[-1]
+@lru_cache(maxsize=1024)
+def classify(name: str, kind: str, before: str) -> Name | None:
+    """Return what a name stands for, judged by what is before it; both in their original case.
+
+    The same names return again and again in a document.
+    """
+    beginning = _compile(r"[\w-]*").match(before[::-1])
+    identifier = beginning[0][::-1] if beginning else ""
     is_option = identifier.startswith("-")
-    is_variable = text[start:end].isupper() and ("_" in identifier or "_" in text[start:end])
+    is_variable = name.isupper() and ("_" in identifier or "_" in name)
     strictness: Strictness = "strict"
     qualifier = before.lower().rstrip("_-. ")
     if before[: len(before) - len(identifier)].endswith("::") or "public" in identifier.lower():
@@ -107,22 +110,22 @@ def classify(match: re.Match[str], kind: str, text: str) -> Name | None:
     if kind == "token" and qualifier.endswith(_PAGING_QUALIFIERS):
         return None
     if kind == "password":
-        is_joined = before[-1:].isascii() and before[-1:].isalpha() and text[start].islower()
-        if match[0] in ("pass", "pw", "psk") and is_joined and not before.endswith("require"):
+        is_joined = before[-1:].isascii() and before[-1:].isalpha() and name[0].islower()
+        if name.lower() in ("pass", "pw", "psk") and is_joined and not before.endswith("require"):
             return None  # a part of a word, such as `bypass`
         strictness = "loose"
     elif kind == "seed-phrase":
         strictness = "words"
     elif kind == "key":
         kind = "api-key"
-        is_separated = qualifier != before.lower() or text[start].isupper()
-        if not match[0].isascii() or qualifier.endswith(_KEY_QUALIFIERS):
+        is_separated = qualifier != before.lower() or name[0].isupper()
+        if not name.isascii() or qualifier.endswith(_KEY_QUALIFIERS):
             strictness = "strict"
         elif not identifier or not is_separated or qualifier.endswith(_PUBLIC_QUALIFIERS):
             return None
         else:
             strictness = "random"
-    return Name(kind, start, end, strictness, is_option, is_variable)
+    return Name(kind, name.lower(), strictness, is_option, is_variable)
 
 
 @cache

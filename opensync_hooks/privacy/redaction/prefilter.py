@@ -1,15 +1,16 @@
-"""Decide from the words of a text which rules can match in it.
+"""Decide from the words of a text which rules and which names can match in it.
 
 A text is split into words once, by the fastest means that Python has, however many rules there
-are. A rule is tried only if one of its keywords is among the words.
+are. What a word can begin is decided once per process: most words of a text are known from others,
+and one set operation removes those that begin nothing.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from opensync_hooks.privacy.redaction.commands import CommandFormat
 from opensync_hooks.privacy.redaction.randomness import is_random
@@ -24,89 +25,166 @@ _ESCAPES = {
 """Escapes, terminal colours and URL escapes end in letters that do not belong to the next word."""
 _WORDS = bytes(byte if bytes([byte]).isalnum() else 0x20 for byte in range(256))
 _AFFIX = 4
-"""Of a keyword for the beginning or the end of words, only so many characters are compared."""
+"""Of a keyword for the beginning of words, only so many characters are compared."""
 _PREFIXED_WORD = 6
 """A shorter word cannot hold both a prefix and the start of a secret."""
-_LONG_WORD = 12
-"""A keyword within a word is only looked for in words with so many characters."""
 _RANDOM_WORD, _READ_OF_WORD = 8, 100
 """So many characters of a token are in one word, also where a line ends in it."""
-
+_MAX_REMEMBERED_WORD, _MAX_REMEMBERED = 19, 50_000
+_CORE = 2
+"""So many letters or digits of a keyword are looked for in words before the rest is."""
+_RARE = "~$*"
+"""Signs that few texts contain."""
 
 SearchedRule = Rule | TokenFormat | CommandFormat
+Trigger = int | str
+"""The index of a rule, or a literal that the text may contain."""
+
+
+class Candidates(NamedTuple):
+    """What can match in a text."""
+
+    rules: Sequence[SearchedRule]
+    """In the order of the table."""
+    names: Sequence[str]
+    long_words: Sequence[bytes]
+    """Words with so many characters that they may encode a text."""
+
+
+_NO_CANDIDATES = Candidates((), (), ())
 
 
 class Prefilter:
     """Index of rules by keywords: `hvs` is a word, `AKIA*` its beginning.
 
-    `*JQQJ99*` is within a long one, and what is no word may be anywhere. So may the keywords of a
-    rule with `casefold`, in the text in lower case.
+    Any other keyword may be anywhere, also within a word. So may the names of secrets and the
+    keywords of a rule with `casefold`, in the text in lower case.
     """
 
-    def __init__(self, rules: Iterable[SearchedRule]) -> None:
+    def __init__(self, rules: Iterable[SearchedRule], names: Iterable[str] = ()) -> None:
         self._rules = tuple(rules)
-        self._substrings: defaultdict[str, set[int]] = defaultdict(set)
-        self._infixes: defaultdict[bytes, set[int]] = defaultdict(set)
-        self._words: defaultdict[bytes, set[int]] = defaultdict(set)
-        self._lower_substrings: defaultdict[str, set[int]] = defaultdict(set)
-        self._prefixes: defaultdict[bytes, set[int]] = defaultdict(set)
+        self._names = frozenset(names)
+        self._words: defaultdict[bytes, set[Trigger]] = defaultdict(set)
+        self._prefixes: defaultdict[bytes, set[Trigger]] = defaultdict(set)
+        self._literals: defaultdict[str, set[int]] = defaultdict(set)
+        self._lower_literals: defaultdict[str, set[int]] = defaultdict(set)
         for index, rule in enumerate(self._rules):
             for keyword in rule.keywords:
-                text = keyword.strip("*")
-                word = text.encode()
                 if rule.casefold:
-                    self._lower_substrings[text].add(index)
-                elif not word.isalnum():
-                    self._substrings[text].add(index)
-                elif keyword[0] == keyword[-1] == "*":
-                    self._infixes[word].add(index)
-                elif keyword.endswith("*"):
-                    self._prefixes[word[:_AFFIX]].add(index)
+                    self._lower_literals[keyword].add(index)
+                elif keyword.rstrip("*").isalnum():
+                    word = keyword.rstrip("*").encode()
                     self._words[word].add(index)
+                    if keyword.endswith("*"):
+                        self._prefixes[word[:_AFFIX]].add(index)
                 else:
-                    self._words[word].add(index)
+                    self._literals[keyword.strip("*")].add(index)
+        self._cores: defaultdict[bytes, set[Trigger]] = defaultdict(set)
+        self._signs: defaultdict[str, set[Trigger]] = defaultdict(set)
+        self._foreign: set[Trigger] = set()
+        for literal in {*self._literals, *self._lower_literals, *self._names}:
+            core = max(re.findall("[A-Za-z0-9]+", literal), key=len, default="").lower()
+            if len(core) >= _CORE:
+                self._cores[core.encode()].add(literal)
+            elif core.isdigit():
+                self._words[core.encode()].add(literal)
+            elif literal.isascii():
+                sign = next((character for character in literal if character in _RARE), literal)
+                self._signs[sign].add(literal)
+            else:
+                self._foreign.add(literal)
+        self._plain_words: set[bytes] = set()
+        self._triggers: dict[bytes, set[Trigger]] = {}
 
-    def candidates(self, text: str, lower: str, words: set[bytes]) -> list[SearchedRule]:
-        """Return the rules that can match, in the order of the table."""
-        long_words = [word for word in words if len(word) >= _PREFIXED_WORD]
+    def candidates(self, text: str, lower: str, words: set[bytes]) -> Candidates:
+        """Return what can match in a text; `lower` is the text in lower case."""
+        triggers: set[Trigger] = set()
+        unknown: list[bytes] = []
+        for word in words - self._plain_words:
+            remembered = self._triggers.get(word)
+            if remembered is None:
+                unknown.append(word)
+            else:
+                triggers |= remembered
+        if unknown:
+            triggers |= self._examine(unknown)
+        for sign, literals in self._signs.items():
+            if sign in text:
+                triggers |= literals
+        if not text.isascii():
+            triggers |= self._foreign
+        if not triggers and not unknown:
+            return _NO_CANDIDATES
+        indexes, names = self._confirm(triggers, text, lower)
+        return Candidates(
+            self._possible(indexes, words, unknown) if indexes else (),
+            names,
+            [word for word in unknown if len(word) > _MAX_REMEMBERED_WORD],
+        )
+
+    def _confirm(self, triggers: set[Trigger], text: str, lower: str) -> tuple[set[int], list[str]]:
+        """Return the rules and names whose keywords are in the text."""
         indexes: set[int] = set()
-        for rules_by_keyword, keywords in (
-            (self._words, words),
-            *((self._prefixes, {word[:size] for word in long_words}) for size in (2, 3, _AFFIX)),
-        ):
-            if not rules_by_keyword.keys().isdisjoint(keywords):
-                for keyword in rules_by_keyword.keys() & keywords:
-                    indexes |= rules_by_keyword[keyword]
-        for searched, substrings in ((text, self._substrings), (lower, self._lower_substrings)):
-            for substring, having_it in substrings.items():
-                if substring in searched:
-                    indexes |= having_it
-        joined = b" ".join(word for word in long_words if len(word) >= _LONG_WORD)
-        for infix, having_it in self._infixes.items():
-            if infix in joined:
-                indexes |= having_it
-        if not indexes:
-            return []
-        is_possible = _FormatFilter(words, long_words)
-        matching = (self._rules[index] for index in sorted(indexes))
-        return [rule for rule in matching if is_possible(rule)]
+        names: list[str] = []
+        for trigger in triggers:
+            if isinstance(trigger, int):
+                indexes.add(trigger)
+            elif trigger in lower:
+                indexes.update(self._lower_literals.get(trigger, ()))
+                if trigger in self._names:
+                    names.append(trigger)
+            if trigger in self._literals and str(trigger) in text:
+                indexes.update(self._literals[str(trigger)])
+        return indexes, names
+
+    def _examine(self, words: Sequence[bytes]) -> set[Trigger]:
+        """Return what these words trigger, and remember it for those that cannot be secrets."""
+        if len(self._plain_words) + len(self._triggers) > _MAX_REMEMBERED:
+            self._plain_words.clear()
+            self._triggers.clear()
+        joined = b" ".join(words).lower()
+        cores = [core for core in self._cores if core in joined]
+        all_triggers: set[Trigger] = set()
+        for word in words:
+            triggers = self._triggers_of(word, cores)
+            all_triggers |= triggers
+            if _is_ordinary(word) and triggers:
+                self._triggers[word] = triggers
+            elif _is_ordinary(word):
+                self._plain_words.add(word)
+        return all_triggers
+
+    def _triggers_of(self, word: bytes, cores: list[bytes]) -> set[Trigger]:
+        """Return what a word triggers: as a whole, by its beginning, and by the cores in it."""
+        triggers = set(self._words.get(word, ()))
+        if len(word) >= _PREFIXED_WORD:
+            for size in (2, 3, _AFFIX):
+                triggers.update(self._prefixes.get(word[:size], ()))
+        lower = word.lower()
+        for core in cores:
+            if core in lower:
+                triggers |= self._cores[core]
+        return triggers
+
+    def _possible(
+        self, indexes: set[int], words: set[bytes], unknown: list[bytes]
+    ) -> list[SearchedRule]:
+        """Return the rules, without token formats that the other words of the text exclude."""
+        rules = [self._rules[index] for index in sorted(indexes)]
+        if not any(isinstance(rule, TokenFormat) for rule in rules):
+            return rules
+        has_random_word = any(map(_is_random_word, unknown))
+        return [
+            rule
+            for rule in rules
+            if not isinstance(rule, TokenFormat)
+            or (rule.words <= words and (has_random_word or not rule.needs_random_word))
+        ]
 
 
-class _FormatFilter:
-    """Tells which token formats are possible beyond their first words."""
-
-    def __init__(self, words: set[bytes], long_words: list[bytes]) -> None:
-        self._words = words
-        self._long_words = long_words
-
-    def __call__(self, rule: SearchedRule) -> bool:
-        if not isinstance(rule, TokenFormat):
-            return True
-        return rule.words <= self._words and (not rule.needs_random_word or self._has_random_word)
-
-    @cached_property
-    def _has_random_word(self) -> bool:
-        return any(map(_is_random_word, self._long_words))
+def _is_ordinary(word: bytes) -> bool:
+    """Whether a word is short, or made of letters alone: no part of a secret to be remembered."""
+    return len(word) < _RANDOM_WORD or (len(word) <= _MAX_REMEMBERED_WORD and word.isalpha())
 
 
 def _is_random_word(word: bytes) -> bool:
@@ -119,8 +197,18 @@ def _is_random_word(word: bytes) -> bool:
 
 
 def split_into_words(text: str) -> set[bytes]:
-    """Return the distinct words of ASCII letters and digits."""
+    r"""Return the distinct words of ASCII letters and digits.
+
+    What an escape ends with is a part of one word, and missing in another: it may be a name's
+    first letter, as in the path `C:\password.txt`.
+    """
+    words = _split(text)
+    plain = text
     for character, escape in _ESCAPES.items():
-        if character in text:
-            text = escape.sub(" ", text)
+        if character in plain:
+            plain = escape.sub(" ", plain)
+    return words if plain == text else words | _split(plain)
+
+
+def _split(text: str) -> set[bytes]:
     return set(text.encode("latin-1", "replace").translate(_WORDS).split())

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from opensync_hooks.privacy.redaction.commands import find_arguments, find_printed
 from opensync_hooks.privacy.redaction.documents import (
@@ -20,13 +20,14 @@ from opensync_hooks.privacy.redaction.documents import (
 )
 from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.named_values import NamedFormat, find_named_values
+from opensync_hooks.privacy.redaction.names import NAMES
 from opensync_hooks.privacy.redaction.prefilter import Prefilter, split_into_words
 from opensync_hooks.privacy.redaction.rule import Rule, Span
 from opensync_hooks.privacy.redaction.table import RULES
 from opensync_hooks.privacy.redaction.tokens import TokenFormat, find_tokens
 
 _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
-_PREFILTER = Prefilter(rule for rule in RULES if not isinstance(rule, NamedFormat))
+_PREFILTER = Prefilter((rule for rule in RULES if not isinstance(rule, NamedFormat)), NAMES)
 _MAX_ROUNDS = 5
 _MAX_REPEATED_LENGTH = 1 << 17
 """A text with more characters is searched in one round, or it would take too long."""
@@ -78,13 +79,13 @@ class Redactor:
     def redact_field(self, name: str, text: str) -> str:
         """Return the value of a field, redacted; its name may tell that it is a secret."""
         masked = self.redact(text)
-        match = _SECRET_FIELD.search(name) if masked == text and len(name) < 200 else None
-        if match is None:
+        field_name = _secret_field(name) if masked == text and len(name) < 200 else None
+        if field_name is None:
             return masked
-        name = name[: match.end("name")]
+        name, is_password = field_name
         quote = next((quote for quote in "\"'`" if quote not in text), "")
         # A passphrase may contain spaces; so may a password in a field of its own.
-        before = ("passphrase" if match["password"] else name) + "=" + quote
+        before = ("passphrase" if is_password else name) + "=" + quote
         assignment = self.redact(before + text + quote)
         if assignment.startswith(before) and assignment.endswith(quote):
             return assignment[len(before) : len(assignment) - len(quote)]
@@ -97,9 +98,9 @@ class Redactor:
         words = split_into_words(plain)
         if self.memory:
             text = self._mask_spans(text, self.memory.find(words, text))
-        rules = _PREFILTER.candidates(plain, lower, words)
+        rules, names, long_words = _PREFILTER.candidates(plain, lower, words)
         formats = [rule for rule in rules if isinstance(rule, TokenFormat)]
-        lower_of, lower = text, lower if plain is text else _lower_same_length(text)
+        lower_of = plain
         for rule in rules:
             if isinstance(rule, Rule):
                 if rule.casefold and lower_of is not text:
@@ -112,14 +113,16 @@ class Redactor:
             text = self._mask_spans(text, spans)
         if words >= KUBERNETES_WORDS:
             text = self._mask_spans(text, find_in_kubernetes(text))
-        if not is_encoded:
+        if long_words and not is_encoded:
             inner = Redactor(self.patterns, self.is_allowed)
             encoded = find_encoded(
-                words, text, lambda inside: inner._apply_rules(inside, is_encoded=True)
+                long_words, text, lambda inside: inner._apply_rules(inside, is_encoded=True)
             )
             text = self._mask_spans(text, encoded)
+        if not names:
+            return text
         lower = lower if lower_of is text else _lower_same_length(text)
-        return self._mask_spans(text, find_named_values(text, lower))
+        return self._mask_spans(text, find_named_values(text, lower, names))
 
     def _mask_spans(self, text: str, spans: Iterable[Span]) -> str:
         pieces: list[str] = []
@@ -146,6 +149,13 @@ def _find_spans(rule: Rule, text: str) -> Iterator[Span]:
             prefix = pattern.match(text[max(0, start - rule.prefix_max) : start][::-1])
         if prefix:
             yield start - prefix.end(), stop, rule.kind
+
+
+@lru_cache(maxsize=1024)
+def _secret_field(name: str) -> tuple[str, bool] | None:
+    """Return what names a secret in a field's name, and whether that is a password."""
+    match = _SECRET_FIELD.search(name)
+    return (name[: match.end("name")], bool(match["password"])) if match else None
 
 
 @cache
