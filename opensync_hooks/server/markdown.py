@@ -102,7 +102,7 @@ class _Blocks:
             while position < len(lines) and not lines[position].strip():
                 position += 1
             match = _ITEM.match(lines[position]) if position < len(lines) else None
-        if mark[0] in "-*+":
+        if mark[0] in "+-*":
             return element("ul", *items), end
         number = mark[:-1].lstrip("0") or "0"
         return element("ol", *items, start=number if number != "1" else False), end
@@ -135,7 +135,7 @@ def _code(lines: list[str], start: int, fence: re.Match[str]) -> tuple[Html, int
 
 
 def _is_sibling(item: re.Match[str], indentation: int, mark: str) -> bool:
-    is_same_kind = (item[2] if mark in "-*+" else item[2][-1]) == mark[-1]
+    is_same_kind = (item[2] if mark in "+-*" else item[2][-1]) == mark[-1]
     return is_same_kind and abs(_width(item[1]) - indentation) <= 1
 
 
