@@ -10,8 +10,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from opensync_hooks.hook import paths
-
 _PACKAGES = ("filelock", "requests", "tomli_w")
 
 
@@ -38,12 +36,15 @@ def find_packages() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if not missing:
         return
-    environment = Path(paths.data(os.environ.get)).absolute() / "env"
-    python = environment / "bin" / "python"
+    from opensync_hooks.setup import environment  # noqa: PLC0415
+    from opensync_hooks.system.windows import replace_process  # noqa: PLC0415
+
+    folders = (environment.link(os.environ), *environment.existing(os.environ))
+    folder = next((path for path in folders if environment.python(path).exists()), None)
     # That environment may lack them, too: it must not start itself over and over.
-    if python.exists() and Path(sys.prefix).resolve() != environment.resolve():
-        script = str(Path(sys.argv[0]).resolve())
-        os.execv(python, [str(python), script, *sys.argv[1:]])  # noqa: S606
+    if folder and Path(sys.prefix).resolve() != folder.resolve():
+        python = str(environment.python(folder.absolute()))
+        replace_process([python, str(Path(sys.argv[0]).resolve()), *sys.argv[1:]])
     sys.stderr.write(
         f"{sys.executable}: the packages {', '.join(missing)} are not installed for this Python.\n"
         "hint: run `python install.py` once, in the folder above this script.\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from opensync_hooks import __version__
 from opensync_hooks.errors import UsageError, as_opensync_error
 from opensync_hooks.hook import paths
-from opensync_hooks.system.terminal import INTERRUPTED, print_error
+from opensync_hooks.system.terminal import INTERRUPTED, print_error, survive_missing_characters
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +43,7 @@ def load_command(name: str) -> Command:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns 0, 1 if something failed, 130 after Ctrl-C, or an error's code."""
     argv = sys.argv[1:] if argv is None else argv
+    survive_missing_characters()
     if [*argv] == ["usage", "--statusline"]:  # a prompt waits for it, and argparse takes longer
         from opensync_hooks.cli.statusline import print_statusline  # noqa: PLC0415
 
@@ -57,8 +57,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if destination := getattr(arguments, "destination", None):
         os.environ[paths.DESTINATION] = destination
     os.umask(0o077)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # the terminal may lack a character
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()

@@ -1,7 +1,6 @@
 """One hook call on Windows, which has neither `poll` for pipes nor `posix_spawn`."""
 
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -9,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from opensync_hooks.hook import entry, paths
-
-_DETACHED = 0x00000008 | 0x00000200 | 0x01000000  # no console, own group, outside of the job object
+from opensync_hooks.system import windows
 
 
 def serve(agent: str, root: str, variables: tuple[str, ...], answer: bytes) -> None:
@@ -19,7 +17,7 @@ def serve(agent: str, root: str, variables: tuple[str, ...], answer: bytes) -> N
         payload = read_payload()
         if payload:
             _write_event(Path(paths.spool(os.environ.get)), agent, variables, payload)
-            _start_worker(root)
+            windows.start_detached([sys.executable, "-I", "-c", entry.WORKER, root])
     write_answer(answer)
     os._exit(0)
 
@@ -54,16 +52,7 @@ def _write_event(spool: Path, agent: str, variables: tuple[str, ...], payload: b
         if payload.startswith(entry.PRIVATE_PREFIX):
             file.flush()
             os.fsync(file.fileno())
-    path.replace(f"{path}.event")
-
-
-def _start_worker(root: str) -> None:
-    arguments = [sys.executable, "-I", "-c", entry.WORKER, root]
-    flags = _DETACHED if sys.platform == "win32" else 0
-    null = subprocess.DEVNULL
-    subprocess.Popen(
-        arguments, stdin=null, stdout=null, stderr=null, close_fds=True, creationflags=flags
-    )
+    windows.retrying(lambda: path.replace(f"{path}.event"))
 
 
 def write_answer(answer: bytes) -> None:

@@ -72,7 +72,9 @@ def spool(env: "Lookup") -> str:
 
 
 def home(env: "Lookup") -> str:
-    folder = env("HOME") or env("USERPROFILE")
+    if sys.platform == "win32":  # as agents find it; a HOME is Git Bash's, or of a network drive
+        return env("USERPROFILE") or env("HOME") or "C:/Users/Default"
+    folder = env("HOME")
     if folder:
         return folder
     import posix  # noqa: PLC0415 - few processes have no HOME

@@ -1,18 +1,24 @@
-"""The link that makes `opensync-hooks` a command. It never replaces another program's file."""
+"""The link that makes `opensync-hooks` a command. It never replaces another program's file.
+
+On Windows, where few users may make links, it is a copy of the small program that pip made in the
+environment, which names its Python by an absolute path and so works anywhere.
+"""
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from opensync_hooks.hook import paths
+from opensync_hooks.system import windows
 
 
 def path(environ: Mapping[str, str]) -> Path:
-    """Return where the user's own commands are, on Linux and macOS alike."""
+    """Return where the user's own commands are, on all systems alike."""
     folder = environ.get("XDG_BIN_HOME") or ""
-    if not folder.startswith("/"):
+    if not Path(folder).is_absolute():
         folder = paths.home(environ.get) + "/.local/bin"
-    return Path(folder, paths.NAME)
+    return Path(folder, f"{paths.NAME}.exe" if windows.IS_WINDOWS else paths.NAME)
 
 
 def is_for(program: Path, environ: Mapping[str, str]) -> bool:
@@ -31,28 +37,57 @@ def is_free(environ: Mapping[str, str]) -> bool:
 
 
 def is_ours(environ: Mapping[str, str]) -> bool:
+    data = Path(paths.data(environ.get))
     try:
+        if windows.IS_WINDOWS:
+            return str(data).lower().encode() in path(environ).read_bytes().lower()
         target = path(environ).readlink()
     except OSError:  # no file, or no link
         return False
-    return target.name == paths.NAME and Path(paths.data(environ.get)) in target.parents
+    return target.name == paths.NAME and data in target.parents
 
 
 def leads_to(program: Path, environ: Mapping[str, str]) -> bool:
-    return is_ours(environ) and path(environ).readlink() == program
+    if not is_ours(environ):
+        return False
+    link = path(environ)
+    if windows.IS_WINDOWS:
+        return program.is_file() and link.read_bytes() == program.read_bytes()
+    return link.readlink() == program
 
 
 def create(program: Path, environ: Mapping[str, str]) -> None:
-    """Link to `program`; an older link is replaced in one step."""
+    """Link to `program`; an older link is replaced in one step. Raises OSError."""
+    if leads_to(program, environ):
+        return
     link = path(environ)
     link.parent.mkdir(parents=True, exist_ok=True)
     temporary = link.with_name(f".{link.name}.new")
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(program)
+    if windows.IS_WINDOWS:
+        temporary.write_bytes(program.read_bytes())
+        _move_away(link)
+    else:
+        temporary.symlink_to(program)
     temporary.replace(link)
 
 
 def remove(environ: Mapping[str, str]) -> None:
     """Remove the link if it is ours."""
-    if is_ours(environ):
+    if not is_ours(environ):
+        return
+    if windows.IS_WINDOWS:
+        _move_away(path(environ))
+    else:
         path(environ).unlink()
+
+
+def _move_away(link: Path) -> None:
+    """Remove a program that may be running: Windows can rename it, and delete it later."""
+    running = link.with_name(f".{link.name}.old")
+    with suppress(FileNotFoundError):
+        link.replace(running)
+        try:
+            running.unlink()
+        except PermissionError:
+            windows.remove_later([running])

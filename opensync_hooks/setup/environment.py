@@ -17,7 +17,8 @@ from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
-from opensync_hooks.system.files import ensure_private_folder, process_lock
+from opensync_hooks.system import windows
+from opensync_hooks.system.files import ensure_private_folder, process_lock, remove_tree
 
 _NAME = re.compile(r"env-[0-9a-f]{12}(-b)?")
 _UNWANTED = re.compile(
@@ -37,7 +38,7 @@ def link(environ: Mapping[str, str]) -> Path:
 
 
 def python(environment: Path) -> Path:
-    if sys.platform == "win32":
+    if windows.IS_WINDOWS:
         return environment / "Scripts" / "python.exe"
     return environment / "bin" / "python"
 
@@ -125,7 +126,7 @@ def remove(environ: Mapping[str, str]) -> None:
         if path.is_symlink():
             path.unlink()
         else:
-            shutil.rmtree(path)
+            remove_tree(path)
     with suppress(OSError):
         link(environ).parent.rmdir()
 

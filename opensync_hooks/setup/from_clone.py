@@ -23,12 +23,14 @@ from opensync_hooks.system.terminal import (
     print_line,
     print_row,
     short_path,
+    survive_missing_characters,
     surviving_closed_output,
 )
 
 
 def main(root: str, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     """Install, preview or uninstall from the clone at `root`; returns the exit code."""
+    survive_missing_characters()
     arguments = options.parse(argv)
     with surviving_closed_output():
         try:

@@ -5,7 +5,6 @@ A step that fails stops what follows; running the same command again completes t
 
 import argparse
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -25,7 +24,9 @@ from opensync_hooks.setup import (
 )
 from opensync_hooks.setup.installation import Installation
 from opensync_hooks.setup.npm_plugins import InstalledPlugin
+from opensync_hooks.system import windows
 from opensync_hooks.system.terminal import print_line, print_lines, print_row, short_path
+from opensync_hooks.system.windows import command_line
 
 NEWEST = 20
 
@@ -113,17 +114,23 @@ def _link_command(here: Installation, environ: Mapping[str, str]) -> str:
     link = command_link.path(environ)
     if not command_link.is_for(here.program, environ):
         program = shutil.which(paths.NAME, path=environ.get("PATH", ""))
-        return paths.NAME if program else shlex.quote(str(here.program))
+        return paths.NAME if program else command_line([str(here.program)])
     if not command_link.is_free(environ):
         reason = f"{short_path(link)} is another program's and stays"
         print_row("Command", f"{short_path(here.program)} ({reason})")
-        return shlex.quote(str(here.program))
-    command_link.create(here.program, environ)
+        return command_line([str(here.program)])
+    try:
+        command_link.create(here.program, environ)
+    except OSError as error:  # the command is a convenience: hooks work without it
+        reason = f"{short_path(link)} could not be made: {error.strerror}"
+        print_row("Command", f"{short_path(here.program)} ({reason})")
+        return command_line([str(here.program)])
     print_row("Command", short_path(link))
     if command_link.is_on_path(environ):
         return paths.NAME
-    print_row("", f"{short_path(link.parent)} is not on your PATH: add it in your shell's profile")
-    return shlex.quote(str(link))
+    owner = "account's settings" if windows.IS_WINDOWS else "shell's profile"
+    print_row("", f"{short_path(link.parent)} is not on your PATH: add it in your {owner}")
+    return command_line([str(link)])
 
 
 def _register(
@@ -153,7 +160,8 @@ def _remove_unused_environment(here: Installation, environ: Mapping[str, str]) -
         return
     for agent in registry.AGENTS:
         settings = read(agent.registration.settings_path(environ.get)) or b""
-        if any(os.fsencode(f"{folder}/") in settings for folder in folders):
+        paths_in_hooks = (windows.bare_path(folder.as_posix()) for folder in folders)
+        if any(os.fsencode(f"{path}/") in settings for path in paths_in_hooks):
             return
     command_link.remove(environ)
     environment.remove(environ)

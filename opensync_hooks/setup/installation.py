@@ -1,7 +1,6 @@
 """The Python and the package that hooks and command run, and which installer manages them."""
 
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
 from opensync_hooks.setup import environment
+from opensync_hooks.system import windows
 
 _CACHE = re.compile(r"[\\/](\.?cache|caches)[\\/]", re.IGNORECASE)
 _INSTALL_PERMANENTLY = "install it with `uv tool install` or `pipx install`, then run this again"
@@ -27,7 +27,7 @@ class Installation:
 
     @property
     def program(self) -> Path:
-        return self.python.with_name(paths.NAME)
+        return self.python.with_name(f"{paths.NAME}.exe" if windows.IS_WINDOWS else paths.NAME)
 
     def script(self, agent: Agent) -> Path:
         """Return the agent's hook, within the package or in the clone of an editable install."""
@@ -80,4 +80,4 @@ def uninstall_command() -> str:
         return f"pipx uninstall {paths.NAME}"
     if (prefix / "uv-receipt.toml").is_file():
         return f"uv tool uninstall {paths.NAME}"
-    return shlex.join((sys.executable, "-m", "pip", "uninstall", paths.NAME))
+    return windows.command_line((sys.executable, "-m", "pip", "uninstall", paths.NAME))

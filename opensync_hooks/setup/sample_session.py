@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents import registry
+from opensync_hooks.agents.settings_files.hook_command import split_command
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup.installation import Installation
+from opensync_hooks.system import windows
 
 TRANSCRIPT = Path(__file__).with_suffix(".jsonl")
 SAMPLE: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
@@ -33,7 +35,8 @@ def play(here: Installation, environ: Mapping[str, str]) -> str:
         shutil.copy(TRANSCRIPT, path)
         payload = json.dumps(SAMPLE["payload"] | {"transcript_path": str(path)}) + "\n"
         start = time.monotonic()
-        hook = ["/bin/sh", "-c", here.hook(agent)]
+        command = here.hook(agent)
+        hook = split_command(command) if windows.IS_WINDOWS else ["/bin/sh", "-c", command]
         subprocess.run(hook, input=payload, text=True, env=isolated, check=False)
         status = _status(here.python, isolated)
         while not _has_arrived(status) and time.monotonic() < start + TIMEOUT:

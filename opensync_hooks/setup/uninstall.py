@@ -5,7 +5,6 @@ Only the standard library is imported: a clone without an environment can uninst
 
 import argparse
 import os
-import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from opensync_hooks.agents.settings_files.file_change import apply_all
 from opensync_hooks.errors import OpenSyncError, UsageError
 from opensync_hooks.setup import command_link, environment, installation, npm_plugins, user_data
 from opensync_hooks.setup.options import selected_agents
+from opensync_hooks.system import windows
 from opensync_hooks.system.terminal import (
     can_ask,
     confirm,
@@ -26,6 +26,7 @@ from opensync_hooks.system.terminal import (
     short_path,
     surviving_closed_output,
 )
+from opensync_hooks.system.windows import command_line
 
 
 def uninstall(arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> int:
@@ -89,6 +90,8 @@ def _unregister(agent: Agent, arguments: argparse.Namespace, environ: Mapping[st
 
 def _remove_installation(arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     verb = "would be removed" if arguments.dry_run else "removed"
+    if not arguments.dry_run and windows.IS_WINDOWS:
+        verb = "removed, or will be when this command has ended"
     if command_link.is_ours(environ):
         print_row("Command", f"{short_path(command_link.path(environ))} {verb}")
     for folder in environment.existing(environ):
@@ -116,6 +119,6 @@ def _report_remains(
     remaining = user_data.roots(environ)
     if remaining and not arguments.purge:
         print_lines("\nSettings, stored sessions and queue stay. To delete them as well:")
-        print_line(f"  rm -r {shlex.join(map(str, remaining))}")
+        print_line(f"  {command_line(['rm', '-r', *map(str, remaining)])}")
     if command:
         print_lines(f"\nTo remove the package itself: {command}")

@@ -4,7 +4,6 @@ A folder with our name is all ours. A folder that the user named may hold anythi
 with names of ours are deleted in it.
 """
 
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
 from opensync_hooks.system.files import process_lock
+from opensync_hooks.system.windows import command_line
 
 TIMEOUT = 10.0
 _CONTENTS = {
@@ -78,9 +78,10 @@ def delete(environ: Mapping[str, str]) -> None:
                 folder.rmdir()
     remaining = roots(environ)
     if remaining:
+        command = command_line(["rm", "-r", *map(str, remaining)])
         raise OpenSyncError(
             f"{remaining[0]}: could not be deleted completely.",
-            f"check who owns what is in it, then: rm -r {shlex.join(map(str, remaining))}",
+            f"check who owns what is in it, then: {command}",
         )
 
 

@@ -7,6 +7,7 @@ some other file of the user's. On Windows the profile folder's own permissions r
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from opensync_hooks.errors import NotConfiguredError, OpenSyncError
+from opensync_hooks.system import windows
 
 _ROOT = 0
 _SAFE_FLAGS = (
@@ -87,7 +89,7 @@ def atomic_write(path: Path, content: bytes, *, durable: bool = True) -> None:
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        windows.retrying(lambda: Path(temporary).replace(path))
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -105,31 +107,58 @@ def sync_folder(folder: Path) -> None:
             os.close(fd)
 
 
+def remove_tree(path: Path) -> bool:
+    """Remove a folder; returns whether it is gone. On Windows, what runs from it goes later."""
+    if not windows.IS_WINDOWS:
+        shutil.rmtree(path)
+        return True
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        windows.remove_later([path])
+    return not path.exists()
+
+
 @contextmanager
 def process_lock(path: Path, refusal: OpenSyncError, timeout_s: float = 0.0) -> Iterator[None]:
     """Lock a file or folder until the block or the process ends. Raises `refusal` if it is taken.
 
-    For code that has to run without `filelock`. On Windows, nothing is locked.
+    For code that has to run without `filelock`, whose locks it respects.
     """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl  # noqa: PLC0415 - not on Windows
-
     deadline = time.monotonic() + timeout_s
-    fd = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    fd = _open_lock(path)
     try:
         while True:
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(fd)
                 break
-            except BlockingIOError:
+            except (BlockingIOError, PermissionError):
                 if time.monotonic() >= deadline:
                     raise refusal from None
                 time.sleep(0.1)
         yield
     finally:
         os.close(fd)
+
+
+def _open_lock(path: Path) -> int:
+    if not path.is_dir():
+        return os.open(path, os.O_RDWR)
+    if windows.IS_WINDOWS:  # where nobody can open a folder; the file goes when it is closed
+        temporary = getattr(os, "O_TEMPORARY", 0)
+        return os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | temporary, 0o600)
+    return os.open(path, os.O_RDONLY)
+
+
+def _lock(fd: int) -> None:
+    """Lock an open file. Raises BlockingIOError, or PermissionError on Windows, if it is taken."""
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - only on Windows
+
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _make_folders(path: Path) -> None:

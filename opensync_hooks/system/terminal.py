@@ -47,6 +47,13 @@ def coloured(text: str, colour: str) -> str:
     return text if plain or not sys.stdout.isatty() else f"\x1b[{colour}m{text}\x1b[0m"
 
 
+def survive_missing_characters() -> None:
+    """Print a character that the terminal's encoding lacks as an escape instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 

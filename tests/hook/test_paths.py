@@ -81,3 +81,10 @@ def test_one_variable_moves_all_folders(monkeypatch: pytest.MonkeyPatch, system:
 def test_process_without_home_uses_the_home_of_its_user() -> None:
     assert paths.home(dict[str, str]().get) == pwd.getpwuid(os.getuid()).pw_dir
     assert paths.home({"HOME": ""}.get) == pwd.getpwuid(os.getuid()).pw_dir
+
+
+def test_home_on_windows_is_the_one_that_agents_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    environ = {**WINDOWS, "HOME": "H:\\"}
+    assert paths.home(environ.get) == "C:\\Users\\me"
+    assert paths.home({"HOME": "H:\\"}.get) == "H:\\"

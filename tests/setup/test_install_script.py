@@ -211,3 +211,29 @@ def test_usage_errors_exit_with_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         from_clone.main(str(ROOT), argv)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("comes_by_a_pipe", [True, False])
+def test_script_without_its_repository_says_so(tmp_path: Path, comes_by_a_pipe: bool) -> None:
+    script = shutil.copy(INSTALL, tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "-" if comes_by_a_pipe else script],
+        cwd=tmp_path,
+        input=INSTALL.read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (1, b"")
+    message, hint = ran.stderr.decode().splitlines()
+    assert message.startswith("install.py needs the rest of its repository beside it.")
+    assert hint.startswith("hint: clone the repository")
+
+
+def test_launcher_of_windows_is_tried_last(tmp_path: Path, install: Any) -> None:
+    install.SUFFIX = ".exe"
+    write_program(tmp_path / "python.exe", "exit 9")  # what leads to the store if none is installed
+    write_program(tmp_path / "py.exe", f'exec {sys.executable} "$@"')
+    write_program(tmp_path / "python3", f'exec {sys.executable} "$@"')  # not a program there
+    assert install.find_newer_python(str(tmp_path)) == sys.executable
+    (tmp_path / "py.exe").unlink()
+    assert install.find_newer_python(str(tmp_path)) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,8 +11,10 @@ from opensync_hooks.agents.claude_code import DESCRIPTION
 from opensync_hooks.agents.claude_code.config_folders import config_folders
 from opensync_hooks.agents.json_access import decode, get
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
+from opensync_hooks.agents.settings_files.hook_command import needs_no_shell_quotes
 from opensync_hooks.agents.settings_files.hooks_json import Handler, HooksFile, LocatedHandler
 from opensync_hooks.hook import paths
+from opensync_hooks.system import windows
 
 _DEFAULT_RETENTION_DAYS = 30
 
@@ -56,11 +59,17 @@ class ClaudeCodeRegistration(HooksFile):
                     yield (i, "hooks", k), handler
 
     def _new_handler(self, _event: str, command: str) -> Handler:
-        return {"type": "command", "command": command, "timeout": self.timeout}
+        handler: Handler = {"type": "command", "command": command, "timeout": self.timeout}
+        words = shlex.split(command)
+        if windows.IS_WINDOWS and not needs_no_shell_quotes(words):
+            # Git Bash and PowerShell, of which it takes what there is, quote differently. With
+            # `args`, Claude Code (2.1.139 and newer) starts the program without a shell.
+            handler |= {"command": words[0], "args": words[1:]}
+        return handler
 
     def _is_equivalent(self, handler: Handler, ours: Handler) -> bool:
         """Another timeout and additional keys are the user's choice."""
-        is_same = all(handler.get(key) == ours[key] for key in ("type", "command"))
+        is_same = all(handler.get(key) == ours.get(key) for key in ("type", "command", "args"))
         return is_same and "timeout" in handler
 
     def _as_entry(self, handler: Handler) -> Any:

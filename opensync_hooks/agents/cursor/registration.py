@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from opensync_hooks.agents.settings_files.hooks_json import (
     LocatedHandler,
 )
 from opensync_hooks.hook import paths
+from opensync_hooks.system import windows
 
 EVENTS = frozenset(
     (
@@ -91,6 +93,8 @@ class CursorRegistration(HooksFile):
                 yield (i,), handler
 
     def _new_handler(self, event: str, command: str) -> Handler:
+        if windows.IS_WINDOWS:  # where Cursor runs its hooks in PowerShell
+            command = windows.powershell_command(shlex.split(command))
         handler: Handler = {"command": command, "timeout": self.timeout}
         if event == "stop":
             # By default, Cursor skips a stop hook after another one has made the agent continue.

@@ -1,19 +1,30 @@
 """The command that an agent runs as our hook: how it is built, recognized and checked."""
 
 import shlex
-import sys
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath, PurePosixPath
 
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
+from opensync_hooks.system import windows
 
 _GUARD_END = "&&"
 WAIT = " --wait"
 """An option of our command that makes it wait until the session has been delivered."""
 
 
-def hook_command(python: Path, script: Path) -> str:
-    """Return a command for /bin/sh. `-I -S`: it starts fast and loads no package of a project."""
-    return shlex.join((python.as_posix(), "-I", "-S", script.as_posix()))
+def hook_command(python: PurePath, script: PurePath) -> str:
+    """Return a command for /bin/sh. `-I -S`: it starts fast and loads no package of a project.
+
+    On Windows, Git Bash and PowerShell run it alike if all of its words are bare.
+    """
+    paths = (windows.bare_path(path.as_posix()) for path in (python, script))
+    words = (next(paths), "-I", "-S", next(paths))
+    return " ".join(words) if needs_no_shell_quotes(words) else shlex.join(words)
+
+
+def needs_no_shell_quotes(words: Sequence[str]) -> bool:
+    """Whether every shell of Windows takes the command's words as they are."""
+    return windows.IS_WINDOWS and all(map(windows.is_bare, words))
 
 
 def guarded(command: str) -> str:
@@ -22,19 +33,29 @@ def guarded(command: str) -> str:
     Python itself would exit with 2, by which a hook withholds the prompt, or makes the model go on.
     The guard comes first: Cursor passes the payload to the last command of the line.
     """
-    if sys.platform == "win32":  # where another shell may run it
+    if windows.IS_WINDOWS:  # where another shell may run it
         return command
     return f"[ -f {shlex.quote(split_command(command)[-1])} ] {_GUARD_END} {command}"
 
 
 def split_command(command: object) -> list[str]:
     """Return the command's words without guard and `--wait`; empty for no valid command."""
+    if not isinstance(command, str):
+        return []
     try:
-        words = shlex.split(command.removesuffix(WAIT)) if isinstance(command, str) else []
+        words = shlex.split(command.removesuffix(WAIT).removeprefix("& "))  # `&` is PowerShell's
     except ValueError:  # an unclosed quote
         return []
     is_guarded = words[:2] == ["[", "-f"] and words[3:5] == ["]", _GUARD_END]
     return words[5:] if is_guarded else words
+
+
+def handler_command(handler: Mapping[str, object]) -> object:
+    """Return a handler's command line, also of one that names a program and its arguments apart."""
+    command, arguments = handler.get("command"), handler.get("args")
+    if isinstance(command, str) and isinstance(arguments, list):
+        return shlex.join(map(str, (command, *arguments)))
+    return command
 
 
 def is_ours(command: object, script: str) -> bool:

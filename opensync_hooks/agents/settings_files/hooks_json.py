@@ -18,6 +18,7 @@ from opensync_hooks.agents.settings_files.hook_command import (
     WAIT,
     command_blocker,
     guarded,
+    handler_command,
     is_ours,
 )
 from opensync_hooks.agents.settings_files.registration import (
@@ -106,7 +107,7 @@ class HooksFile(Registration):
         before = read(path)
         text, settings = self._parse(path, before)
         foreign = [
-            key_path for key_path, handler in self._all(settings) if owns(handler.get("command"))
+            key_path for key_path, handler in self._all(settings) if owns(handler_command(handler))
         ]
         if not foreign:
             return None
@@ -125,7 +126,7 @@ class HooksFile(Registration):
         registered = {key_path[1] for key_path, _ in ours}
         blocker = self._blocker(path, content or b"", settings)
         for _, handler in ours:
-            blocker = blocker or command_blocker(handler["command"])
+            blocker = blocker or command_blocker(str(handler_command(handler)))
         return RegistrationState(
             path,
             tuple(event for event in expected if event in registered),
@@ -143,7 +144,7 @@ class HooksFile(Registration):
             except SettingsError:
                 continue
             for key_path, handler in self._ours(settings):
-                entries.append(HookEntry(path, str(key_path[1]), handler["command"]))
+                entries.append(HookEntry(path, str(key_path[1]), str(handler_command(handler))))
         return entries
 
     def _parse(self, path: Path, content: bytes | None) -> tuple[str, dict[str, Any]]:
@@ -203,7 +204,7 @@ class HooksFile(Registration):
     def _ours(self, settings: dict[str, Any]) -> Iterator[LocatedHandler]:
         """Yield our handlers, also those under events that an older version used."""
         for key_path, handler in self._all(settings):
-            if is_ours(handler.get("command"), self.script):
+            if is_ours(handler_command(handler), self.script):
                 yield key_path, handler
 
     def _with_ours(self, text: str, command: str, events: tuple[str, ...]) -> str:
@@ -213,10 +214,10 @@ class HooksFile(Registration):
         for key_path, handler in self._ours(json_edit.parse(text)):
             event = str(key_path[1])
             ours = self._new_handler(event, command)
-            if handler["command"].endswith(WAIT):
+            if str(handler_command(handler)).endswith(WAIT):
                 # A hook that the user made to wait goes on waiting, for as long as the user allows.
                 timeout = {"timeout": handler["timeout"]} if "timeout" in handler else {}
-                ours = {**ours, **timeout, "command": ours["command"] + WAIT}
+                ours = self._new_handler(event, command + WAIT) | timeout
             if event in registered or event not in events:
                 surplus.append(key_path)
             elif not self._is_equivalent(handler, ours):
