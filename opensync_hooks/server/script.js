@@ -28,6 +28,9 @@
     else if (event.key === "k") step(-1);
   });
 
+  document.addEventListener("formdata", (event) => {
+    for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
+  });
   document.addEventListener("change", (event) => {
     if (event.target.matches("select[form], input[type=date]")) event.target.form.requestSubmit();
   });

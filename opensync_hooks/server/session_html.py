@@ -39,7 +39,7 @@ def facts(session: Json, relatives: Iterable[tuple[str, Html]]) -> Html:
         ("Started", timestamp(session["createdAt"])),
         ("Last message", timestamp(session["lastMessageAt"])),
         ("First to last message", _duration(elapsed)),
-        ("All responses together", _duration(session.get("durationMs") or 0)),
+        ("Agent at work", _duration(session.get("durationMs") or 0)),
         ("Messages", f"{session['messageCount']:,}"),
         ("Tokens in", _number(session["promptTokens"])),
         ("Read from cache", _number(extra.get("cacheReadTokens"))),

@@ -77,15 +77,17 @@ def _call(content: Any, result: Any, subagent_link: SubagentLink) -> Html:
     if not isinstance(arguments, dict):
         arguments = {} if arguments is None else {"arguments": arguments}
     texts = (text for text in arguments.values() if isinstance(text, str) and text.strip())
-    summary = [
-        element("b", _tool_name(content)),
-        element("code", hint(call.get("title") or next(texts, ""))),
-    ]
+    title = str(call.get("title") or next(texts, ""))
+    summary = [element("b", _tool_name(content)), element("code", hint(title))]
     if isinstance(result, dict) and result.get("isError"):
         summary.append(element("strong", "failed"))
     shown = change(arguments)
-    names = shown.names if shown else frozenset()
-    details = [_labelled(name, value) for name, value in arguments.items() if name not in names]
+    details = [
+        _labelled(name, value)
+        for name, value in arguments.items()
+        # Of a change, the path is in the summary already.
+        if not shown or (name not in shown.names and (value != title or len(title) > _MAX_HINT))
+    ]
     details.append(_result(result))
     body = join((shown.html if shown else Html(), *details))
     is_open = shown is not None and 1 < shown.html.count("\n") <= _MAX_OPEN_LINES

@@ -64,7 +64,10 @@ def test_tables_have_the_numbers_of_usage(store: Store) -> None:
                 compact(sums.cache_write_tokens), compact(sums.cache_read_tokens),
                 compact(sums.completion_tokens),
             ] in rows  # fmt: skip
-    assert f"Cost{cost(total.cost)}Calls6New input3.0kWritten to cache9.6k" in page.text
+    assert (
+        f"Cost{cost(total.cost)}Sessions3Messages0Calls6New input3.0kWritten to cache9.6k"
+        in page.text
+    )
     assert "Read from cache210kOutput150" in page.text
     assert "Claude Code" in page.text
     assert {"./?model=haiku", "./?project=%2Fhome%2Fx%2Fone", "./?agent=opencode"} <= {*page.links}

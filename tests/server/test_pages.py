@@ -577,7 +577,7 @@ def test_conversation_is_in_order_with_tool_calls_folded(browser: Browser, store
     assert '<pre dir="auto"><code>x = 1</code></pre>' in html
     for fact in ("Tokens in900", "Tokens out80", "$0.0042", "opus · anthropic", "Claude Code"):
         assert fact in page.text
-    assert "All responses together1 minute" in page.text
+    assert "Agent at work1 minute" in page.text
 
 
 def test_failed_calls_and_undone_messages_are_marked(browser: Browser, store: Store) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opensync_hooks.model import Json
 
 QUERY = """SELECT externalId, parentExternalId, source, projectPath, projectName, model, provider,
-    promptTokens, completionTokens, cost, extra, messageSpending,
+    promptTokens, completionTokens, cost, extra, messageSpending, messageCount,
     coalesce(lastMessageAt, createdAt) AS lastMessageAt
     FROM session WHERE coalesce(lastMessageAt, createdAt) >= :since"""
 _ROUNDING = 0.000_001

@@ -13,12 +13,17 @@ import pytest
 
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.settings_files.hook_command import hook_command
+from opensync_hooks.destinations.store.search_query import parse_query
+from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.pricing.table import bundled_table
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.server.overview import overview
 from tests.commandline import DATA, FIRST, run
+from tests.opencode_home import OpenCodeHome
 from tests.opensync import real_opensync
+from tests.page_reader import Page
 from tests.transcripts import TranscriptWriter
 
 
@@ -199,14 +204,27 @@ def test_model_that_the_agent_states_as_free_is_shown_at_list_price(ours: Path) 
     assert status["unpriced"] == []
 
 
-def test_status_sync_and_verify_count_the_same_sessions(home: Path) -> None:
+def test_status_sync_verify_and_the_page_count_the_same(home: Path, ours: Path) -> None:
     shutil.copytree(DATA / "02-subagents", home / ".claude" / "projects" / "-subagents")
     shutil.copytree(DATA / "05-fork", home / ".claude" / "projects" / "-fork")
-    synced = run("sync").stdout.splitlines()[-1]
+    OpenCodeHome(home).put("1.18.33")
+    *lines, synced = run("sync").stdout.splitlines()
     status = json.loads(run("status", "--json").stdout)
     verified = json.loads(run("verify", "--all", "--json").stdout)
-    assert synced.startswith("4 sessions synced")
-    assert (status["sessions"], status["subagents"]) == (4, 3)
-    assert sum(agent["synced"] for agent in status["agents"]) == 4
-    assert len(verified["sessions"]) == 4
-    assert ", 3 subagents)" in run("status").stdout
+    sessions, subagents, messages = (status[name] for name in ("sessions", "subagents", "messages"))
+    assert synced.startswith(f"{sessions} sessions synced")
+    assert sum(agent["synced"] for agent in status["agents"]) == sessions
+    assert len(verified["sessions"]) == sessions
+    sent = [re.search(r"(\d+) messages? sent", line) for line in lines]
+    assert sum(int(match[1]) for match in sent if match) == messages
+    started = [re.search(r"(\d+) subagents?\b", line) for line in lines]
+    assert sum(int(match[1]) for match in started if match) == subagents > 3
+    assert f"{sessions} ({messages} messages, {subagents} subagents)" in run("status").stdout
+    with Store(ours / "store.db") as store:
+        page = Page(overview(store, {"period": "all"}).body.decode())
+        listed = store.session_list(parse_query(""), 0, 1_000)
+        rows = store.sessions(1_000)
+    assert f"Sessions{sessions}Subagents{subagents}Messages{messages}Calls" in page.text
+    assert len(listed) == sessions
+    assert sum(session["subagentCount"] for session in listed) == subagents
+    assert sum(session["messageCount"] for session in rows) == messages
