@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.agents.claude_code.thread import IndexedMessage, Thread
+from opensync_hooks.agents.claude_code.usage import ResponseUsage
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.doctor.census import utterances
 from opensync_hooks.config import load
-from opensync_hooks.model import Message, Part, Session, ToolCall, ToolResult, Usage
+from opensync_hooks.model import Json, Message, Part, Session, ToolCall, ToolResult, Usage
 from tests.agents.cursor.conversations import TURN
 from tests.commandline import WITH_SUBAGENTS, run
 from tests.cursor_home import ENDED, Editor, chat, transcript, user_line
 from tests.opencode_home import OpenCodeHome
 from tests.opensync import real_opensync
-from tests.transcripts import TranscriptWriter, call, result
+from tests.transcripts import TranscriptWriter, call, result, text
 
 CURSOR_ROWS = Path(__file__).parents[2] / "data" / "cursor" / "v3-2025-05.jsonl"
 WITH_A_FILE = "ses_e04557a58ffedNZB6cwvgy6oTV"
@@ -236,6 +238,50 @@ def test_everything_that_a_broken_reader_misses_is_named(
         assert f" {unit}" in descriptions(sessions[name])
         kinds = {difference["kind"] for difference in sessions[name]["differences"]}
         assert kinds == {"census"}
+
+
+def earliest_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ResponseUsage, "merged", lambda usage, earlier: earlier or usage)
+
+
+def results_of_the_first_call_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_response = Thread._response
+
+    def first_call_only(thread: Thread, line: Json) -> IndexedMessage:
+        message = read_response(thread, line)
+        message.tool_ids = set(sorted(message.tool_ids)[:1])
+        return message
+
+    monkeypatch.setattr(Thread, "_response", first_call_only)
+
+
+@pytest.mark.parametrize(
+    ("break_reader", "fact"),
+    [
+        (None, ""),
+        (earliest_usage, "census: 255 completion tokens on disk, 6 delivered"),
+        (results_of_the_first_call_only, "census: 2 tool results on disk, 1 delivered"),
+    ],
+)
+def test_fault_within_one_response_is_named(
+    projects: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    break_reader: Callable[[pytest.MonkeyPatch], None] | None,
+    fact: str,
+) -> None:
+    """Each line of a response repeats the usage, the first ones with smaller counts."""
+    writer = TranscriptWriter(projects / "own.jsonl")
+    writer.line("user", "go")
+    writer.respond("m1", text("Two at once."), output=1)
+    writer.respond("m1", call("c1"), output=3)
+    writer.respond("m1", call("c2"), output=250)
+    writer.line("user", [*result("c1"), *result("c2")])
+    writer.respond("m2", text("Done."), output=5)
+    if break_reader:
+        break_reader(monkeypatch)
+    run("sync")
+    code, sessions = verify()
+    assert (code, descriptions(sessions["own"])) == (1 if fact else 0, fact)
 
 
 def test_difference_names_what_is_on_disk_read_and_delivered(
