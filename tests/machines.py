@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.agents.source import Source
 from opensync_hooks.cli.verify.verifier import Verdict, Verifier
 from opensync_hooks.config import Folders, load
 from opensync_hooks.delivery.outcome import SyncOutcome
@@ -45,7 +46,7 @@ class Machine:
     def __init__(self, folder: Path, cloud: Cloud) -> None:
         self.folder = folder
         self.cloud = cloud
-        self.source = ClaudeCodeSource(folder / "claude")
+        self.source: Source = ClaudeCodeSource(folder / "claude")
 
     def writer(self, session_id: str = "s1", **options: int) -> TranscriptWriter:
         path = self.folder / "claude" / "projects" / "-work" / f"{session_id}.jsonl"
