@@ -80,7 +80,7 @@ def _first_contact(
     rows = destination.newest(NEWEST)
     diff = forks.without_copied_charges(diff, rows, destination)
     row, external_id = _listed(diff, rows), truncate(diff.session.id)
-    if row is None and len(rows) < NEWEST:
+    if row is None and (len(rows) < NEWEST or destination.lacks(external_id)):
         return None, diff
     if row is None:
         # Older sessions are not listed, and OpenSync cannot look one up by our id. This tells its

@@ -79,6 +79,10 @@ class ReadableDestination(Destination, Protocol):
         """Return the sessions that were updated last, newest first, without their messages."""
         ...
 
+    def lacks(self, external_id: str) -> bool:
+        """Return whether there is certainly no such session; False where asking costs too much."""
+        ...
+
     def fetch(self, external_id: str, remote_id: str | None) -> Json | None:
         """Return `{session, messages}` in OpenSync's shapes; None for an unknown session.
 

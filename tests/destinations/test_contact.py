@@ -10,6 +10,7 @@ import pytest
 
 from opensync_hooks.delivery import contact, split
 from opensync_hooks.delivery.send import Limits
+from opensync_hooks.destinations.opensync.transport import MAX_ATTEMPTS
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.ledger.summary import deleted_sessions
 from opensync_hooks.ledger.sync_state import SyncState
@@ -237,6 +238,40 @@ def test_older_sessions_are_looked_up_though_the_list_is_too_short(
         cloud.clock.sleep(60)
     machine_with(cloud, "desktop", 1, 2).sync()
     assert (cloud.texts(), totals(cloud)) == (turns(1, 2, 3), of_turns(3))
+
+
+@pytest.mark.parametrize("has_list", [True, False], ids=["list", "account too large for a list"])
+def test_many_new_sessions_are_looked_up_in_one_list(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *, has_list: bool
+) -> None:
+    monkeypatch.setattr(contact, "NEWEST", 2)
+    monkeypatch.setattr("opensync_hooks.destinations.opensync.client._FEW_LOOKUPS", 1)
+    machine_with(cloud, "laptop", 1, 2, 3).sync()
+    for number in range(4):
+        cloud.store.put_session({"externalId": f"elsewhere-{number}", "title": "x"}, {})
+    cloud.clock.sleep(60)
+    requests = Counter[str]()
+    too_large = Response(500, b'{"error": "Error: Read too much data in a single function"}')
+
+    def count(path: str, _body: bytes) -> Fault | None:
+        requests[path.partition("?")[0]] += 1
+        is_list = path.startswith("/sync/sessions/list")
+        return Fault(too_large) if is_list and not has_list else None
+
+    cloud.fault = count
+    desktop = machine_with(cloud, "desktop", 1, 2, 7)
+    for number in range(5):
+        desktop.writer(f"new-{number}").turn(1)
+    with desktop.syncer() as syncer:
+        for name in (*(f"new-{number}" for number in range(5)), "s1"):
+            located = desktop.source.find(name)
+            assert located
+            assert syncer.sync(desktop.source, located).state is SyncState.SYNCED
+    assert requests["/sync/sessions/list"] == (1 if has_list else MAX_ATTEMPTS)
+    # The first is looked up alone, and so is the one that is there.
+    assert requests["/api/sessions/get"] == (2 if has_list else 6)
+    assert Counter(cloud.texts()) == Counter(turns(1, 2, 3, 7))
+    assert totals(cloud) == of_turns(4)
 
 
 def test_ledger_that_was_lost_costs_a_read_and_no_message(cloud: Cloud) -> None:

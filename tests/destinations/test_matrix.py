@@ -65,8 +65,9 @@ class OpenCodeMatrixHome(Home):
         with self.opencode.writing() as db:
             db.executescript(schema())
             db.execute(
-                "INSERT INTO session (id, project_id, slug, directory, title, version, time_created,"
-                " time_updated) VALUES ('ses_1', 'p', 's', '/work', 'Greenhouse', '1.18.33', 1, 1)"
+                "INSERT INTO session"
+                " (id, project_id, slug, directory, title, version, time_created, time_updated)"
+                " VALUES ('ses_1', 'p', 's', '/work', 'Greenhouse', '1.18.33', 1, 1)"
             )
 
     def add(self, *numbers: int) -> None:

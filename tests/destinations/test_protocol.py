@@ -24,7 +24,7 @@ def test_the_protocol_is_read() -> None:
         *("transaction", "put_session", "put_message", "put_batch"),
         *("newest", "fetch"),
     }
-    properties = {"name", "is_on_own_disk", "keeps_extra", "messages_per_transaction"}
+    properties = {"name", "is_on_own_disk", "keeps_extra", "lacks", "messages_per_transaction"}
     assert MEMBERS.keys() - methods == properties
 
 

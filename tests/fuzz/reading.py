@@ -65,6 +65,9 @@ class Sink:
     def newest(self, limit: int) -> list[Json]:  # noqa: ARG002
         return []
 
+    def lacks(self, external_id: str) -> bool:  # noqa: ARG002
+        return True
+
     def fetch(self, external_id: str, remote_id: str | None) -> Json | None:  # noqa: ARG002
         return None
 

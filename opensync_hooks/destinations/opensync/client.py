@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Self
 
 from opensync_hooks.destinations.opensync.reader import fetch_session, newest_sessions
@@ -15,12 +16,17 @@ from opensync_hooks.destinations.opensync.responses import (
 )
 from opensync_hooks.destinations.opensync.transport import Transport
 from opensync_hooks.destinations.protocol import BatchReply
+from opensync_hooks.errors import RejectedError, ServerFailureError
 from opensync_hooks.model import Json
 
 _DEDUPLICATION_WINDOW_MS = 5_000
 """The server ignores a new version of a message younger than this, but answers `ok`."""
 _CLOCK_MARGIN_MS = 500
 _MAX_TIME_MS = 1e15
+_FEW_LOOKUPS = 10
+"""So many sessions are looked up one by one before their list is asked for."""
+_LIST_SECONDS = 600
+"""How long the list is good for: another machine may add sessions, too."""
 
 
 class OpenSyncClient:
@@ -42,6 +48,9 @@ class OpenSyncClient:
         self._sleep = sleep
         self._clock = clock
         self._server_ahead_ms: float | None = None
+        self._lookups = 0
+        self._ids: frozenset[str] | None = None
+        self._listed_at = -math.inf
         self._undated_at: int | None = None
         """The latest time at which the server may have dated a message by its own clock."""
 
@@ -85,6 +94,19 @@ class OpenSyncClient:
 
     def newest(self, limit: int) -> list[Json]:
         return newest_sessions(self._transport, limit)
+
+    def lacks(self, external_id: str) -> bool:
+        """Return whether the account has no such session, as far as its list of ids is at hand.
+
+        The server reads all sessions for that list, so only somebody with many new ones asks.
+        """
+        self._lookups += 1
+        if self._lookups > _FEW_LOOKUPS and self._clock() - self._listed_at > _LIST_SECONDS:
+            self._listed_at, self._ids = self._clock(), None
+            with suppress(RejectedError, ServerFailureError):  # a large account has no list
+                ids = self._transport.call("GET", "/sync/sessions/list").get("sessionIds")
+                self._ids = frozenset(map(str, ids)) if isinstance(ids, list) else None
+        return self._ids is not None and external_id not in self._ids
 
     def fetch(self, external_id: str, remote_id: str | None) -> Json | None:
         return fetch_session(self._transport, external_id, remote_id)

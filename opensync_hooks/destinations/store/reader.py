@@ -58,6 +58,9 @@ class StoreReader:
         session = self.session(external_id)
         return session if session and session["session"]["externalId"] == external_id else None
 
+    def lacks(self, external_id: str) -> bool:
+        return self.session(external_id) is None
+
     def session_ids(self) -> list[str]:
         """Return the `externalId` of every session, in order of arrival."""
         with self._file.reading() as db:
