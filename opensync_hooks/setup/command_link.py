@@ -11,6 +11,7 @@ from pathlib import Path
 
 from opensync_hooks.hook import paths
 from opensync_hooks.system import windows
+from opensync_hooks.system.local_paths import without_links
 
 
 def path(environ: Mapping[str, str]) -> Path:
@@ -44,7 +45,8 @@ def is_ours(environ: Mapping[str, str]) -> bool:
         target = path(environ).readlink()
     except OSError:  # no file, or no link
         return False
-    return target.name == paths.NAME and data in target.parents
+    # HOME may be spelled through a link now, and not have been when the link was made.
+    return target.name == paths.NAME and without_links(data) in without_links(target).parents
 
 
 def leads_to(program: Path, environ: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -75,27 +75,41 @@ def current(root: Path, environ: Mapping[str, str]) -> Path | None:
     return link(environ) if link(environ).is_symlink() else folder
 
 
-def build(root: Path, environ: Mapping[str, str]) -> Path:
-    """Build an environment and switch to it. If that fails, everything is as it was."""
-    data = link(environ).parent
-    ensure_private_folder(data)
+@contextmanager
+def only_installation(environ: Mapping[str, str]) -> Iterator[None]:
+    """Keep other installations out: they would remove the environment that this one builds.
+
+    Raises OpenSyncError if another one is running.
+    """
+    data = ensure_private_folder(link(environ).parent)
     refusal = OpenSyncError(
         f"{data}: another installation is running. Nothing was changed.",
         "wait until it has finished",
     )
-    with process_lock(data, refusal):
-        folder = data / f"env-{digest(root)}"
-        if folder.name == _target(link(environ)):  # broken, but hooks may still record jobs with it
-            folder = folder.with_name(f"{folder.name}-b")
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-            _build_in(folder, root, environ)
-            return _switch(link(environ), folder)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            with suppress(OSError):
-                data.rmdir()  # unless there is something in it
-            raise
+    try:
+        with process_lock(data, refusal):
+            yield
+    finally:
+        with suppress(OSError):
+            data.rmdir()  # unless there is something in it
+
+
+def build(root: Path, environ: Mapping[str, str]) -> Path:
+    """Build an environment and switch to it. If that fails, everything is as it was.
+
+    To be called within `only_installation`.
+    """
+    data = link(environ).parent
+    folder = data / f"env-{digest(root)}"
+    if folder.name == _target(link(environ)):  # broken, but hooks may still record jobs with it
+        folder = folder.with_name(f"{folder.name}-b")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        _build_in(folder, root, environ)
+        return _switch(link(environ), folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def works(environment: Path) -> bool:
@@ -113,11 +127,15 @@ def existing(environ: Mapping[str, str]) -> list[Path]:
     return [here, *folders] if _NAME.fullmatch(_target(here)) else folders
 
 
+def others(keep: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Return the environments of older versions."""
+    return [path for path in existing(environ) if path.resolve() != keep.resolve()]
+
+
 def remove_others(keep: Path, environ: Mapping[str, str]) -> None:
     """Remove the environments of older versions."""
-    for path in existing(environ):
-        if path.resolve() != keep.resolve():
-            shutil.rmtree(path, ignore_errors=True)
+    for path in others(keep, environ):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def remove(environ: Mapping[str, str]) -> None:

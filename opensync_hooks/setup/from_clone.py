@@ -11,10 +11,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError, as_opensync_error
-from opensync_hooks.setup import environment, options, uninstall
+from opensync_hooks.setup import environment, options, uninstall, user_data
 from opensync_hooks.setup.install import check_settings_files, preview
 from opensync_hooks.setup.installation import Installation
 from opensync_hooks.system.terminal import (
@@ -47,24 +48,38 @@ def main(root: str, argv: Sequence[str], environ: Mapping[str, str] = os.environ
 def _install(
     root: Path, argv: Sequence[str], arguments: argparse.Namespace, environ: Mapping[str, str]
 ) -> int:
-    existing = environment.current(root, environ)
+    if arguments.dry_run:
+        return _preview(root, arguments, environ)
+    planned = _planned(environment.current(root, environ), environ)
+    check_settings_files(planned, arguments, environ)
+    with environment.only_installation(environ):
+        existing = environment.current(root, environ)
+        if existing is None:
+            text = "Building a private Python environment. The first time, this takes a minute."
+            print_line(text)
+            existing = environment.build(root, environ)
+        python = str(environment.python(existing))
+        code = _run([python, "-I", "-m", "opensync_hooks", "install", *argv], environ)
+        if code == 0 and environment.others(existing, environ):
+            # A worker of the older version would import the rest of its modules from the new one.
+            with suppress(OpenSyncError), user_data.without_workers(environ):
+                environment.remove_others(existing, environ)
+        return code
+
+
+def _planned(existing: Path | None, environ: Mapping[str, str]) -> Installation:
+    """Return the installation as it is, or as it will be once it is built."""
     link = existing or environment.link(environ)
     package = environment.package(link, exists=existing is not None)
-    installation = Installation(environment.python(link), package)
-    if arguments.dry_run:
-        version = f"Python {platform.python_version()} ({sys.executable})"
-        state = "is up to date" if existing else f"would be built with {version}"
-        print_row("Environment", f"{short_path(link)} {state}")
-        return preview(installation, arguments, environ)
-    check_settings_files(installation, arguments, environ)
-    if existing is None:
-        print_line("Building a private Python environment. The first time, this takes a minute.")
-        existing = environment.build(root, environ)
-    python = str(environment.python(existing))
-    code = _run([python, "-I", "-m", "opensync_hooks", "install", *argv], environ)
-    if code == 0:
-        environment.remove_others(existing, environ)
-    return code
+    return Installation(environment.python(link), package)
+
+
+def _preview(root: Path, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    existing = environment.current(root, environ)
+    version = f"Python {platform.python_version()} ({sys.executable})"
+    state = "is up to date" if existing else f"would be built with {version}"
+    print_row("Environment", f"{short_path(existing or environment.link(environ))} {state}")
+    return preview(_planned(existing, environ), arguments, environ)
 
 
 def _run(command: list[str], environ: Mapping[str, str]) -> int:

@@ -6,7 +6,7 @@ with names of ours are deleted in it.
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
@@ -48,10 +48,11 @@ def roots(environ: Mapping[str, str]) -> list[Path]:
     return roots
 
 
-def delete(environ: Mapping[str, str]) -> None:
-    """Delete all of it between two workers; those that only wait are asked to leave.
+@contextmanager
+def without_workers(environ: Mapping[str, str]) -> Iterator[None]:
+    """Ask workers that only wait to leave, and keep all workers out meanwhile.
 
-    Raises OpenSyncError if a worker does not end, or if anything could not be deleted.
+    Raises OpenSyncError if one does not end.
     """
     spools = list(filter(Path.is_dir, Path(paths.state(environ.get)).glob("spool*")))
     with ExitStack() as locks:
@@ -60,11 +61,20 @@ def delete(environ: Mapping[str, str]) -> None:
                 f"{spool}: sessions are being delivered at this moment. Nothing of it was deleted.",
                 "run the same command again in a minute",
             )
-            lock = spool / "worker.lock"  # a running worker would write its files again
+            lock = spool / "worker.lock"
             if lock.exists():
                 locks.callback((spool / paths.LEAVE).unlink, missing_ok=True)
                 (spool / paths.LEAVE).touch(mode=0o600)
                 locks.enter_context(process_lock(lock, refusal, TIMEOUT))
+        yield
+
+
+def delete(environ: Mapping[str, str]) -> None:
+    """Delete all of it between two workers, which would write their files again.
+
+    Raises OpenSyncError if a worker does not end, or if anything could not be deleted.
+    """
+    with without_workers(environ):
         for folder in _folders(environ):
             if _is_all_ours(folder):
                 shutil.rmtree(folder, ignore_errors=True)

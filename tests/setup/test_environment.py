@@ -51,7 +51,8 @@ class Machine:
         return subprocess.CompletedProcess(command, int(failed), output)
 
     def build(self) -> Path:
-        return environment.build(self.clone, self.env)
+        with environment.only_installation(self.env):
+            return environment.build(self.clone, self.env)
 
     def current(self) -> Path | None:
         return environment.current(self.clone, self.env)

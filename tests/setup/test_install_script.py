@@ -13,8 +13,13 @@ from typing import Any
 
 import pytest
 
+from opensync_hooks.hook import paths
+from opensync_hooks.model import Trigger
+from opensync_hooks.queue.job import Job
+from opensync_hooks.queue.spool import Spool
 from opensync_hooks.setup import environment, from_clone
 from opensync_hooks.setup.installation import Installation
+from opensync_hooks.system import clock
 from tests.setup.homes import put_session, snapshot, write_program
 
 ROOT = Path(__file__).parents[2]
@@ -178,6 +183,7 @@ def test_installation_continues_in_the_private_environment(
     env: dict[str, str], here: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = here.python.parent.parent
+    folder.with_name("env-ffffffffffff").mkdir()  # of an older version
     calls: list[Any] = []
     monkeypatch.setattr(environment, "current", lambda *_: None)
     monkeypatch.setattr(environment, "build", lambda *_: folder)
@@ -193,6 +199,26 @@ def test_installation_continues_in_the_private_environment(
     assert calls == [command, folder]
     assert from_clone.main(str(ROOT), ["--all"], env) == 2
     assert calls == [command, folder, command], "old environments stay until the new one works"
+
+
+def test_worker_of_the_older_version_leaves_and_its_queue_stays(
+    env: dict[str, str], here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = here.python.parent.parent.with_name("env-ffffffffffff")
+    older.mkdir()
+    monkeypatch.setattr(environment, "current", lambda *_: here.python.parent.parent)
+    monkeypatch.setattr(from_clone, "_run", lambda *_: 0)
+    spool = Spool(Path(paths.state(env.get)) / "spool")
+    spool.put(Job(Trigger("cursor", "s1", awaits="turn"), {}, clock.now(), failure="awaited"))
+    wait = "from opensync_hooks.queue import worker; worker.LINGER_SECONDS = 60; worker.main()"
+    worker = subprocess.Popen([sys.executable, "-c", wait], cwd=ROOT, env=env)
+    while not spool.has_worker():
+        assert worker.poll() is None
+    assert from_clone.main(str(ROOT), [], env) == 0
+    assert worker.wait(30) == 0
+    assert not older.exists()
+    assert [waiting.trigger.session_id for waiting in spool.jobs()] == ["s1"]
+    assert not spool.is_asked_to_leave()
 
 
 def test_ctrl_c_is_reported_by_the_child_alone(

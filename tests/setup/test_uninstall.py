@@ -23,7 +23,9 @@ from opensync_hooks.errors import OpenSyncError, UsageError
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
+from opensync_hooks.setup import install as install_module
 from opensync_hooks.setup import options, uninstall, user_data
+from opensync_hooks.setup.installation import Installation
 from opensync_hooks.system import clock
 from tests.commandline import ROOT
 
@@ -272,3 +274,26 @@ def dies(plan: Callable[[], file_change.FileChange | None], step: int) -> bool:
 def command(version: str, agent: Registration) -> str:
     script = Path(f"/env-{version}/opensync_hooks/hooks", agent.script)
     return hook_command(Path(f"/env-{version}/bin/python"), script)
+
+
+@pytest.mark.parametrize("is_linked_at", ["install", "uninstall"])
+def test_home_may_be_spelled_through_a_link(
+    here: Installation, env: dict[str, str], home: Path, is_linked_at: str
+) -> None:
+    """A settings file with comments on its lines is restored, and the command removed."""
+    settings = home / ".claude" / "settings.json"
+    settings.write_text('{ "model":   "opus" }')
+    link = home.parent / "link"
+    link.symlink_to(home)
+    linked = env | {"HOME": str(link)}
+    at_install, at_uninstall = (linked, env) if is_linked_at == "install" else (env, linked)
+    arguments = options.parse(["--no-backfill"])
+    program = Path(at_install["HOME"], here.program.relative_to(home))
+    install_module.install(
+        Installation(program.with_name("python"), here.package), arguments, lambda *_: 0, at_install
+    )
+    assert "claude_code.py" in settings.read_text()
+    uninstall.uninstall(options.parse(["--uninstall"]), at_uninstall)
+    assert settings.read_text() == '{ "model":   "opus" }'
+    assert list((home / ".local/bin").iterdir()) == []
+    assert not (home / DATA).exists()

@@ -17,6 +17,7 @@ from typing import Any
 
 from opensync_hooks.agents.settings_files.file_change import SideFile, read
 from opensync_hooks.hook import paths
+from opensync_hooks.system.local_paths import without_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,16 @@ def folder(env: paths.Lookup) -> Path:
 
 
 def record_path(env: paths.Lookup, path: Path) -> Path:
-    """Return where the record of the file at `path` is kept, whether or not there is one."""
-    return folder(env) / f"{path.name}.{digest(os.fsencode(path.absolute()))[:12]}.json"
+    """Return where the record of the file at `path` is kept, whether or not there is one.
+
+    It is the same for each spelling of the folder, except that older versions took it as it was.
+    """
+    spellings = (path.absolute(), without_links(path.parent) / path.name)
+    records = [
+        folder(env) / f"{path.name}.{digest(os.fsencode(spelling))[:12]}.json"
+        for spelling in spellings
+    ]
+    return next(filter(Path.exists, records), records[-1])
 
 
 def _copy_path(record: Path, content_digest: str) -> Path:
