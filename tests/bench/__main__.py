@@ -10,7 +10,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("hooks", "turns", "bulk", "databases", "redaction", "store", "starts")
+NAMES = ("hooks", "turns", "long_sessions", "bulk", "databases", "redaction", "store", "starts")
 
 
 def main() -> int:

@@ -82,28 +82,31 @@ class ComposerSteps:
 
     def _step(self, ref: BubbleRef) -> Step | None:
         """Return the step; None if neither a row nor a header says whose turn it was."""
-        bubble = self.bubble(ref)
+        row = self.rows.get(ref.bubble_id)
+        decoded = decode_dict(row) if row else None
+        damaged = (_DAMAGED,) if row and decoded is None else ()
+        bubble = decoded or self._without_row(ref)
         if bubble:
             step = bubbles.to_step(bubble, ref.bubble_id, ref.header, self._tool(ref, bubble))
-            self._count(ref.bubble_id, unknown.in_bubble(bubble, step.parts))
+            self._count(ref, (*damaged, *unknown.in_bubble(bubble, step.parts)))
             return replace(step, undone=ref.undone)
-        if self.rows.get(ref.bubble_id):
-            self._count(ref.bubble_id, ())
+        self._count(ref, damaged)
         has_type = ref.header.get("type") in (1, 2)
         return Step(ref.bubble_id, bubbles.role(ref.header)) if has_type else None
 
-    def _count(self, bubble_id: str, unknown_forms: Iterable[Skipped]) -> None:
+    def _count(self, ref: BubbleRef, skipped: Iterable[Skipped]) -> None:
         """Count what was skipped in a bubble, once however often the steps are walked."""
-        row = self.rows.get(bubble_id)
-        if bubble_id not in self._counted:
-            self._counted.add(bubble_id)
-            self.skipped.update(unknown_forms)
-            self.skipped[_DAMAGED] += bool(row and decode_dict(row) is None)
+        if ref.bubble_id not in self._counted:
+            self._counted.add(ref.bubble_id)
+            self.skipped.update(skipped)
 
     def bubble(self, ref: BubbleRef) -> Json:
-        row = self.rows.get(ref.bubble_id)
-        bubble = as_dict(row) or self.embedded.get(ref.bubble_id, {})
-        return decode_damaged(row, "text") if row and not bubble else bubble
+        return as_dict(self.rows.get(ref.bubble_id)) or self._without_row(ref)
+
+    def _without_row(self, ref: BubbleRef) -> Json:
+        """Return the bubble in the document, else what can be read of a damaged row."""
+        row, embedded = self.rows.get(ref.bubble_id), self.embedded.get(ref.bubble_id)
+        return embedded or (decode_damaged(row, "text") if row else {})
 
     def _tool(self, ref: BubbleRef, bubble: Json) -> Json:
         return get_dict(bubble, "toolFormerData") or as_dict(self.tools.get(ref.bubble_id))
