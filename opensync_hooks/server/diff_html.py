@@ -20,6 +20,7 @@ _PATCHES = ("patch", "patchText", "diff")
 _EDITS = "edits"
 _CONTEXT = 3
 _KINDS = {"+": "added", "-": "removed"}
+_ADDED, _REMOVED = 'class="added"', 'class="removed"'
 _MAX_LINES = 5_000
 """An element for each line: more of them would make a page that no browser scrolls."""
 
@@ -28,6 +29,11 @@ class ShownChange(NamedTuple):
     html: Html
     names: frozenset[str]
     """The arguments that it shows."""
+
+    @property
+    def size(self) -> str:
+        """`+6 -2`: how many lines are added and removed."""
+        return f"+{self.html.count(_ADDED)} -{self.html.count(_REMOVED)}"
 
 
 def change(arguments: Json) -> ShownChange | None:

@@ -82,6 +82,8 @@ def _call(content: Any, result: Any, subagent_link: SubagentLink) -> Html:
     if isinstance(result, dict) and result.get("isError"):
         summary.append(element("strong", "failed"))
     shown = change(arguments)
+    if shown:
+        summary.append(to_html(shown.size))
     details = [
         _labelled(name, value)
         for name, value in arguments.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from itertools import accumulate
 
@@ -85,7 +86,22 @@ def session(number: int, messages: int = 50) -> MadeUpSession:
         "completionTokens": sum(body.get("completionTokens", 0) for body, _ in rows),
         "cost": sum(extra.get("cost", 0) for _, extra in rows),
     }  # fmt: skip
-    return MadeUpSession(head, {"gitBranch": f"branch-{number % 7}"}, rows)
+    session_extra: Json = {"gitBranch": f"branch-{number % 7}", "spending": _spending(began, rows)}
+    return MadeUpSession(head, session_extra, rows)
+
+
+def _spending(began: int, rows: list[tuple[Json, Json]]) -> list[Json]:
+    """Add the calls up by model, as delivery does."""
+    day = datetime.fromtimestamp(began / 1000, UTC).date().isoformat()
+    by_model: dict[str, Json] = {}
+    for body, counts in rows:
+        if "model" in body:
+            entry = {"day": day, "model": body["model"], "basis": "list", "calls": 0}
+            sums = by_model.setdefault(body["model"], entry)
+            sums["calls"] += 1
+            for name, value in counts.items():
+                sums[name] = sums.get(name, 0) + value
+    return list(by_model.values())
 
 
 def _part(kind: str, content: object) -> Json:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from opensync_hooks.destinations.store.search_query import parse_query
 from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.server.pages import PAGES
 from tests.bench.made_up_sessions import session, vocabulary
 from tests.bench.table import Row, ratio
 
@@ -25,6 +26,12 @@ def measure(*, quick: bool) -> Iterator[Row]:
         listing = _percentile_95(lambda _: store.search(parse_query(""), 0, 51))
         for query, cost in _searches(store):
             yield ratio(f"search for {query}", cost, listing, "listing the newest 50")
+        (newest,) = store.newest(1)
+        fields = {"": {}, "session": {"id": newest["id"]}, "overview": {"period": "all"}}
+        for path, query_fields in fields.items():
+            render = PAGES[path]
+            cost = _percentile_95(lambda _: render(store, query_fields))  # noqa: B023
+            yield ratio(f"page {path or 'of sessions'}", cost, listing, "listing the newest 50")
 
 
 def _fill(store: Store, count: int) -> list[float]:

@@ -51,6 +51,7 @@ def test_other_file_is_left_alone(tmp_path: Path, content: str) -> None:
     assert path.read_text() == content
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
 def test_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     target = Bookmark(tmp_path / "target.html")
     target.retire()
@@ -94,6 +95,7 @@ def serving(*arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
             watchdog.cancel()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the browser is a shell script")
 def test_serve_opens_the_page_by_a_file_that_only_the_user_can_read(
     ours: Path, tmp_path: Path
 ) -> None:
@@ -121,6 +123,7 @@ def test_serve_opens_the_page_by_a_file_that_only_the_user_can_read(
     assert "The server is not running" in path.read_text()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT is POSIX")
 def test_bookmark_is_written_where_it_was_asked_for(ours: Path, tmp_path: Path) -> None:
     path = tmp_path / "my sessions.html"
     for _ in range(2):  # the second run finds its own

@@ -32,6 +32,7 @@ def test_edit_shows_what_changes_and_a_few_lines_around_it(names: tuple[str, str
     assert shown
     assert shown.names.isdisjoint({"file_path", "replace_all"})
     assert shown.names >= set(names)
+    assert shown.size == "+1 -2"
 
 
 def test_each_of_several_edits_is_shown() -> None:

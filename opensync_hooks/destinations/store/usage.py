@@ -105,7 +105,9 @@ def entries(row: sqlite3.Row) -> Iterator[Json]:
             prompt -= _prompt_tokens(entry)
             completion -= _number(entry.get("outputTokens"))
             cost -= _number(entry.get("cost"))
-            yield {"model": row["model"], **entry, "day": _valid_day(entry.get("day"))}
+            entry.setdefault("model", row["model"])
+            entry["day"] = _valid_day(entry.get("day"))
+            yield entry
     if prompt > 0 or completion > 0 or cost > _ROUNDING:
         from opensync_hooks.pricing.estimate import MARK  # noqa: PLC0415 - imports dataclasses
 
