@@ -17,6 +17,8 @@ from opensync_hooks.privacy.redaction.rule import Span
 
 _MIN_SECRET, _MAX_SECRET, _MIN_WORD = 8, 400, 6
 _MAX_REMEMBERED = 2000
+_HINT_BITS = 0xFFFF
+"""So much is compared first of the hash with a random key that Python makes of each word anyway."""
 
 
 class _Trace(NamedTuple):
@@ -48,13 +50,15 @@ class SecretMemory:
                 kind,
             )
             self._traces[self._digest(word)].add(trace)
-            self._hints.add(_hint(word.encode()))
+            self._hints.add(hash(word.encode()) & _HINT_BITS)
 
     def find(self, words: set[bytes], text: str) -> Iterator[Span]:
         """Yield the places in a text, whose words these are, at which a secret returns."""
+        if not self._hints:
+            return
         spans: set[Span] = set()
         for word in words:
-            if _hint(word) in self._hints:
+            if hash(word) & _HINT_BITS in self._hints:
                 for trace in self._traces.get(self._digest(word.decode()), ()):
                     spans.update(self._find(trace, word.decode(), text))
         yield from sorted(spans)
@@ -71,8 +75,3 @@ class SecretMemory:
     def _digest(self, text: str) -> bytes:
         content = text.encode("utf-8", "surrogatepass")
         return blake2b(content, key=self._key, digest_size=16).digest()
-
-
-def _hint(word: bytes) -> int:
-    """Return a few bits of the hash that Python has made of the word anyway, with a random key."""
-    return hash(word) & 0xFFFF
