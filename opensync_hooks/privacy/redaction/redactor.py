@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
+from opensync_hooks.privacy.redaction import proof
 from opensync_hooks.privacy.redaction.commands import find_arguments, find_printed
 from opensync_hooks.privacy.redaction.documents import (
     KUBERNETES_WORDS,
@@ -28,6 +29,8 @@ from opensync_hooks.privacy.redaction.tokens import TokenFormat, find_tokens
 
 _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
 _PREFILTER = Prefilter((rule for rule in RULES if not isinstance(rule, NamedFormat)), NAMES)
+_PROVEN: set[str] = set()
+"""The patterns that have found the secrets in their rules' examples in this process."""
 _MAX_ROUNDS = 5
 _MAX_REPEATED_LENGTH = 1 << 17
 """A text with more characters is searched in one round, or it would take too long."""
@@ -57,7 +60,7 @@ class Redactor:
     """The secrets of the session, which are masked wherever they return."""
 
     def redact(self, text: str) -> str:
-        """Return the text with its secrets masked. Never raises; takes linear time."""
+        """Return the text with its secrets masked, in linear time. Raises RedactionError alone."""
         for kind, pattern in self.patterns:
             pieces = _MASK.split(text)
             for index in range(0, len(pieces), 2):  # every other piece is a mask
@@ -105,6 +108,7 @@ class Redactor:
             if isinstance(rule, Rule):
                 if rule.casefold and lower_of is not text:
                     lower_of, lower = text, _lower_same_length(text)
+                _prove(rule)
                 spans = _find_spans(rule, lower if rule.casefold else text)
             elif isinstance(rule, TokenFormat):
                 spans, formats = find_tokens(formats, text), []
@@ -121,6 +125,7 @@ class Redactor:
             text = self._mask_spans(text, encoded)
         if not names:
             return text
+        _prove_names()
         lower = lower if lower_of is text else _lower_same_length(text)
         return self._mask_spans(text, find_named_values(text, lower, names))
 
@@ -149,6 +154,31 @@ def _find_spans(rule: Rule, text: str) -> Iterator[Span]:
             prefix = pattern.match(text[max(0, start - rule.prefix_max) : start][::-1])
         if prefix:
             yield start - prefix.end(), stop, rule.kind
+
+
+def prove_everything() -> None:
+    """Raise RedactionError if any rule does not work in this process."""
+    for rule in RULES:
+        if isinstance(rule, Rule):
+            _prove(rule)
+    _prove_names()
+
+
+def _prove(rule: Rule) -> None:
+    """Before a pattern is relied on, see it find the secrets in its rule's own examples."""
+    if rule.pattern not in _PROVEN:
+        proof.require_rule(rule, _find_spans)
+        _PROVEN.add(rule.pattern)
+
+
+@cache  # successes only
+def _prove_names() -> None:
+    def without_spans(text: str) -> str:
+        for start, end, _ in find_named_values(text, text.lower(), ["key"]):
+            text = text[:start] + text[end:]
+        return text
+
+    proof.require(proof.PLANTED_NAMED, without_spans)
 
 
 @lru_cache(maxsize=1024)
