@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import processes
@@ -18,47 +17,39 @@ _ROUNDS = 3
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    with bench_home() as home:
-        editor = Editor(home.path, lists=False)
-        draft = editor.draft("s1")
-        for number in range(40):
-            draft.add_turn(number)
-        draft.save()
+    with bench_home() as small, bench_home() as large:
         sizes = (0.1, 0.5) if quick else (0.1, 5)
-        fill = [_cursor_filler(editor.path, size) for size in sizes]
-        editor.close()
-        names = [f"{size:g} GB" for size in sizes]
-        yield from _compared(home, "cursor", "s1", names, fill)
-    with bench_home() as home:
-        opencode = OpenCodeHome(home.path).put("1.18.33")
+        for home, size in zip((small, large), sizes, strict=True):
+            _fill_cursor(home, size)
+        yield from _compared((small, large), "cursor", "s1", [f"{size:g} GB" for size in sizes])
+    with bench_home() as small, bench_home() as large:
         counts = (10, 1_000) if quick else (10, 10_000)
-        with opencode.writing() as db:
-            (session_id,) = db.execute("SELECT session_id FROM message LIMIT 1").fetchone()
-        fill = [_opencode_filler(opencode, session_id, count) for count in counts]
+        for home, count in zip((small, large), counts, strict=True):
+            session_id = _fill_opencode(home, count)
         names = [f"{count:,} sessions" for count in counts]
-        yield from _compared(home, "opencode", session_id, names, fill)
+        yield from _compared((small, large), "opencode", session_id, names)
 
 
 def _compared(
-    home: BenchHome, agent: str, session_id: str, names: list[str], fill: list[Callable[[], None]]
+    homes: tuple[BenchHome, BenchHome], agent: str, session_id: str, names: list[str]
 ) -> Iterator[Row]:
-    """Measure after each step of filling, and compare the last one with the first."""
-    costs = []
-    for grow in fill:
-        grow()
-        rounds = []
-        for number in range(_ROUNDS):
-            environ = {**home.environ, "OPENSYNC_HOOKS_HOME": str(home.path / f"ours-{number}")}
-            read = processes.run("read", agent, session_id, environ=environ)
-            sync = processes.run("command", "sync", session_id, environ=environ)
-            rounds.append((read.cpu_s, sync.cpu_s, read.read_mb, sync.read_mb))
-            _forget(home.path / f"ours-{number}")
-        costs.append([min(figures) for figures in zip(*rounds, strict=True)])
-    (first, last), basis = costs, f"{names[0]}"
+    """Read and deliver the session out of both, in turns, and compare the cheapest of each."""
+    rounds = [[_costs(home, agent, session_id) for home in homes] for _ in range(_ROUNDS)]
+    small, large = (
+        [min(figures) for figures in zip(*costs, strict=True)]
+        for costs in zip(*rounds, strict=True)
+    )
     units = ("read, CPU", "ms"), ("delivered, CPU", "ms"), ("read", "MB"), ("delivered", "MB")
-    for (name, unit), small, large in zip(units, first, last, strict=True):
+    for (name, unit), base, value in zip(units, small, large, strict=True):
         label = f"{agent} session of {names[1]}, {name}"
-        yield ratio(label, large, small, f"of {basis}", unit)
+        yield ratio(label, value, base, f"of {names[0]}", unit)
+
+
+def _costs(home: BenchHome, agent: str, session_id: str) -> tuple[float, ...]:
+    read = processes.run("read", agent, session_id, environ=home.environ)
+    sync = processes.run("command", "sync", session_id, environ=home.environ)
+    _forget(home.path / "ours")
+    return read.cpu_s, sync.cpu_s, read.read_mb, sync.read_mb
 
 
 def _forget(folder: Path) -> None:
@@ -66,31 +57,29 @@ def _forget(folder: Path) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-def _cursor_filler(path: Path, gigabytes: float) -> Callable[[], None]:
-    def fill() -> None:
-        with closing(sqlite3.connect(path)) as db:
-            rows = int((gigabytes * 1e9 - path.stat().st_size) / _ROW_BYTES)
-            first = db.execute("SELECT max(rowid) FROM cursorDiskKV").fetchone()[0]
-            numbers = (first + row * 2_654_435_761 for row in range(rows))
-            keys = (f"agentKv:blob:{number % 2**64:064x}" for number in numbers)
-            with db:
-                query = "INSERT INTO cursorDiskKV VALUES (?, ?)"
-                db.executemany(query, ((key, "x" * _ROW_BYTES) for key in keys))
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def _fill_cursor(home: BenchHome, gigabytes: float) -> None:
+    editor = Editor(home.path, lists=False)
+    draft = editor.draft("s1")
+    for number in range(40):
+        draft.add_turn(number)
+    draft.save()
+    numbers = (row * 2_654_435_761 for row in range(int(gigabytes * 1e9 / _ROW_BYTES)))
+    rows = ((f"agentKv:blob:{number % 2**64:064x}", "x" * _ROW_BYTES) for number in numbers)
+    editor.db.execute("BEGIN")
+    editor.db.executemany("INSERT INTO cursorDiskKV VALUES (?, ?)", rows)
+    editor.db.execute("COMMIT")
+    editor.close()
 
-    return fill
 
-
-def _opencode_filler(home: OpenCodeHome, session_id: str, count: int) -> Callable[[], None]:
-    def fill() -> None:
-        with home.writing() as db:
-            first = db.execute("SELECT count(*) FROM session").fetchone()[0]
-            db.execute("BEGIN")
-            for number in range(first, count):
-                _copy(db, session_id, f"ses_copy{number}")
-            db.execute("COMMIT")
-
-    return fill
+def _fill_opencode(home: BenchHome, count: int) -> str:
+    """Add copies of a recorded session, and return its id."""
+    with OpenCodeHome(home.path).put("1.18.33").writing() as db:
+        (session_id,) = db.execute("SELECT session_id FROM message LIMIT 1").fetchone()
+        db.execute("BEGIN")
+        for number in range(count):
+            _copy(db, session_id, f"ses_copy{number}")
+        db.execute("COMMIT")
+    return str(session_id)
 
 
 def _copy(db: sqlite3.Connection, session_id: str, copy_id: str) -> None:

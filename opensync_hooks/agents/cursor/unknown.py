@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.json_access import content_blocks
 from opensync_hooks.agents.sqlite_snapshot import as_parameter
 from opensync_hooks.model import Json, Part, Skipped, Text
@@ -40,21 +41,33 @@ _BLOCKS = frozenset(
 
 
 def in_database(db: sqlite3.Connection, session_id: str) -> Counter[Skipped]:
-    """Count rows in tables, and under keys, that no version has had. Raises sqlite3.Error."""
-    tables = {_text(name) for (name,) in db.execute("SELECT name FROM sqlite_master"
-                                                    " WHERE type = 'table'")}  # fmt: skip
+    """Count rows in tables, and under keys, that no version has had. Raises sqlite3.Error.
+
+    Nothing is counted from where the file is damaged on: that concerns other sessions.
+    """
     skipped: Counter[Skipped] = Counter()
+    try:
+        for rows, count in _unknown_rows(db, session_id):
+            skipped[rows] += count
+    except sqlite3.DatabaseError as error:
+        if not sqlite_snapshot.is_damage(error):
+            raise
+    return +skipped
+
+
+def _unknown_rows(db: sqlite3.Connection, session_id: str) -> Iterator[tuple[Skipped, int]]:
+    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    tables = {_text(name) for (name,) in db.execute(query)}
     for table in sorted(tables.difference(_TABLES)):
         if not table.startswith("sqlite_"):
             count, is_said = _in_table(db, table, session_id)
-            skipped[_row(f"table {table}", is_said=is_said)] += count
+            yield _row(f"table {table}", is_said=is_said), count
     for beginning in _unknown_keys(db) if "cursorDiskKV" in tables else ():
         bounds = (f"{beginning}{session_id}", f"{beginning}{session_id};")
         where = "FROM cursorDiskKV WHERE key >= ? AND key < ?"
         rows = f"SELECT count(*) {where}", f"SELECT substr(value, 1, {_MAX_SAMPLE}) {where} LIMIT 1"
         count, is_said = _sampled(db, *rows, *bounds)
-        skipped[_row(f"key {beginning}", is_said=is_said)] += count or 1
-    return +skipped
+        yield _row(f"key {beginning}", is_said=is_said), count or 1
 
 
 def _row(name: str, *, is_said: bool) -> Skipped:

@@ -81,6 +81,25 @@ def test_damaged_page_loses_only_the_sessions_on_it(
     assert failures
 
 
+def test_damage_among_keys_of_other_kinds_is_no_sessions_own(
+    home: Path, source: CursorSource
+) -> None:
+    path = write_sessions(home, 1)
+    with sqlite3.connect(path) as db:
+        keys = ((f"{kind}Key:{number:0100}", b"x") for kind in "yz" for number in range(100))
+        db.executemany("INSERT INTO cursorDiskKV VALUES (?, ?)", keys)
+    content = path.read_bytes()
+    pages = [content[start : start + PAGE] for start in range(0, len(content), PAGE)]
+    index_leaf = b"\x0a"
+    damaged = [
+        b"\xff" * PAGE if page.startswith(index_leaf) and b"zKey:" in page else page
+        for page in pages
+    ]
+    assert damaged != pages
+    path.write_bytes(b"".join(damaged))
+    assert [text for _, text in dialogue(only(source, "s0"))][1].startswith("answer of s0")
+
+
 def test_session_whose_document_is_damaged_or_empty_is_read_from_its_bubbles(
     editor: Editor, source: CursorSource
 ) -> None:
