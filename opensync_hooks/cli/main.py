@@ -83,6 +83,13 @@ def _unknown_command(name: str) -> UsageError:
     )
 
 
+def subparser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of one command's arguments."""
+    subparsers = build_parser([name])._subparsers  # noqa: SLF001 - argparse has no public way
+    choices = subparsers._group_actions[0].choices if subparsers else None  # noqa: SLF001
+    return cast("dict[str, argparse.ArgumentParser]", choices)[name]
+
+
 def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of these commands."""
     import argparse  # noqa: PLC0415 - see `main`
@@ -99,18 +106,18 @@ def build_parser(names: Sequence[str]) -> argparse.ArgumentParser:
     )
     subparsers = parser.add_subparsers(required=True, title="commands", metavar="COMMAND")
     for command in map(load_command, names):
-        subparser = subparsers.add_parser(
+        arguments = subparsers.add_parser(
             command.name,
             help=command.help,
             description=command.help,
             epilog=f"example: {command.example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,  # keeps the example on one line
         )
-        command.add_arguments(subparser)
+        command.add_arguments(arguments)
         if command.name in _PER_DESTINATION:
             about = "the destination of this name in config.toml"
-            subparser.add_argument("--destination", metavar="NAME", help=about)
-        subparser.set_defaults(run=command.run)
+            arguments.add_argument("--destination", metavar="NAME", help=about)
+        arguments.set_defaults(run=command.run)
     return parser
 
 

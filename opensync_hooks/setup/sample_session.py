@@ -28,11 +28,7 @@ _POLL_SECONDS = 0.2
 def play(here: Installation, environ: Mapping[str, str]) -> str:
     """Return a sentence about what arrived. Raises OpenSyncError with the reason if nothing did."""
     agent = next(agent for agent in registry.AGENTS if agent.name == SAMPLE["agent"])
-    with _temporary_folder() as folder:
-        isolated = _isolate(folder, environ)
-        path = folder / SAMPLE["path"]
-        path.parent.mkdir(parents=True)
-        shutil.copy(TRANSCRIPT, path)
+    with isolated_home(environ) as (isolated, path):
         payload = json.dumps(SAMPLE["payload"] | {"transcript_path": str(path)}) + "\n"
         start = time.monotonic()
         command = here.hook(agent)
@@ -50,6 +46,16 @@ def play(here: Installation, environ: Mapping[str, str]) -> str:
                 "the hooks are registered, but find the cause before you rely on them",
             )
     return f"{status['messages']} messages went through hook, worker and store in {seconds:.1f} s"
+
+
+@contextmanager
+def isolated_home(environ: Mapping[str, str]) -> Iterator[tuple[dict[str, str], Path]]:
+    """Yield an environment whose folders are in a temporary one, and the sample's path in it."""
+    with _temporary_folder() as folder:
+        path = folder / SAMPLE["path"]
+        path.parent.mkdir(parents=True)
+        shutil.copy(TRANSCRIPT, path)
+        yield _isolate(folder, environ), path
 
 
 def _has_arrived(status: Mapping[str, Any]) -> bool:

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.system.formatting import count
+
+
+class Output(Enum):
+    """How much `sync` prints."""
+
+    QUIET = auto()
+    """Errors only."""
+    BRIEF = auto()
+    """What needs attention, and the totals."""
+    VERBOSE = auto()
+    """Every session, and the totals."""
+    JSON = auto()
+
+
+def is_plain(outcome: SyncOutcome) -> bool:
+    """Whether all of the session was delivered, so that a count says enough."""
+    trouble = (outcome.quarantined, outcome.unclear, outcome.removed, outcome.excluded)
+    is_complete = all(key.kind == "left out" for key in outcome.skipped)
+    return outcome.state is SyncState.SYNCED and is_complete and not any(trouble)
 
 
 def describe(outcome: SyncOutcome, destination: str) -> str:

@@ -81,8 +81,7 @@ def _fish(commands: list[Command]) -> Iterator[str]:
 
 
 def _actions(command: Command) -> Iterator[argparse.Action]:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    parser = main.subparser(command.name)
     return (action for action in parser._actions if action.help != argparse.SUPPRESS)  # noqa: SLF001 - argparse has no public list
 
 

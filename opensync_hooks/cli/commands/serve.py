@@ -24,6 +24,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--open", action="store_true", help="open the page in your browser")
     parser.add_argument(
+        "--demo", action="store_true", help="show a sample session; nothing is registered or kept"
+    )
+    parser.add_argument(
         "--bookmark",
         metavar="FILE",
         type=Path,
@@ -32,6 +35,22 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    if not arguments.demo:
+        return _serve_store(arguments)
+    from opensync_hooks.cli.bulk.bulk_sync import Selection  # noqa: PLC0415
+    from opensync_hooks.cli.bulk.outcome_text import Output  # noqa: PLC0415
+    from opensync_hooks.cli.commands.sync import sync  # noqa: PLC0415
+    from opensync_hooks.setup import sample_session  # noqa: PLC0415
+
+    with sample_session.isolated_home(os.environ) as (environ, transcript):
+        # From here on, every folder of ours is in the temporary one.
+        os.environ.clear()
+        os.environ.update(environ)
+        sync(Selection((str(transcript),)), output=Output.QUIET)
+        return _serve_store(arguments)
+
+
+def _serve_store(arguments: argparse.Namespace) -> int:
     from opensync_hooks.cli.commands.search import build_index  # noqa: PLC0415
     from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415
     from opensync_hooks.server.bookmark import Bookmark  # noqa: PLC0415

@@ -14,6 +14,7 @@ from opensync_hooks import config
 from opensync_hooks.agents import registry
 from opensync_hooks.cli.bulk import bulk_sync, outcome_text, thread_pool
 from opensync_hooks.cli.bulk.bulk_sync import SelectedSession, Selection, SyncResult
+from opensync_hooks.cli.bulk.outcome_text import Output
 from opensync_hooks.cli.commands import dry_run
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.commands.progress import Progress
@@ -50,6 +51,7 @@ _ROUNDING = 0.000_001
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "%(prog)s [options] [SESSION ...]"
     add = parser.add_argument
     add("sessions", nargs="*", metavar="SESSION", help="an id or a transcript's path")
     add("--agent", choices=registry.NAMES, metavar="AGENT", help=", ".join(registry.NAMES))
@@ -65,7 +67,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--jobs", type=_jobs, metavar="N", help=jobs)
     add("--dry-run", action="store_true", help="only show what would be sent")
     add("--wait", action="store_true", help="keep trying for up to ten minutes")
-    add("--json", action="store_true", help="print one JSON object per line")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object per line")
+    output.add_argument("-v", "--verbose", action="store_true", help="print every session")
+    output.add_argument("-q", "--quiet", action="store_true", help="print only errors")
 
 
 def _limit(text: str) -> int:
@@ -100,18 +105,21 @@ def _sync(arguments: argparse.Namespace) -> int:
     )
     if arguments.dry_run:
         return dry_run.show(selection, config.load(), as_json=arguments.json)
-    code = sync(selection, arguments.jobs, wait=arguments.wait, as_json=arguments.json)
-    return max(code, _sync_destinations(as_json=arguments.json))
+    output = Output.JSON if arguments.json else Output.BRIEF
+    if arguments.quiet or arguments.verbose:
+        output = Output.QUIET if arguments.quiet else Output.VERBOSE
+    code = sync(selection, arguments.jobs, wait=arguments.wait, output=output)
+    return max(code, _sync_destinations(output))
 
 
-def _sync_destinations(*, as_json: bool) -> int:
+def _sync_destinations(output: Output) -> int:
     """Deliver what waits for the other destinations in config.toml; returns an exit code."""
     settings, codes = config.load(), [0]
     for destination in settings.destinations if not settings.destination_name else ():
         os.environ[paths.DESTINATION] = destination.name
         folders = Folders.from_environ(os.environ)
         if destination.name and folders.spool.is_dir() and Spool(folders.spool).waiting():
-            run = _SyncRun(Selection(), [], 1, as_json=as_json)
+            run = _SyncRun(Selection(), [], 1, output)
             try:
                 codes.append(run.deliver_queue(config.load()))
             except OpenSyncError as error:
@@ -121,17 +129,21 @@ def _sync_destinations(*, as_json: bool) -> int:
 
 
 def sync(
-    selection: Selection, jobs: int | None = None, *, wait: bool = False, as_json: bool = False
+    selection: Selection,
+    jobs: int | None = None,
+    *,
+    wait: bool = False,
+    output: Output = Output.BRIEF,
 ) -> int:
-    """Deliver sessions, `jobs` at a time, and print what became of each; returns an exit code."""
+    """Deliver sessions, `jobs` at a time, and print what became of them; returns an exit code."""
     settings = config.load()
     jobs = jobs or (thread_pool.JOBS if settings.url else 1)  # a file has only one writer at a time
     spool = Spool(settings.folders.spool)
     with Ledger(settings.folders.ledger) as ledger, factory.open_syncer(settings, ledger) as syncer:
         requests = Requests.load(settings, ledger)
         sessions, left_out = selection.find_own(requests)
-        run = _SyncRun(selection, sessions, jobs, as_json=as_json)
-        if left_out and not as_json:
+        run = _SyncRun(selection, sessions, jobs, output)
+        if left_out and output in (Output.BRIEF, Output.VERBOSE):
             print(f"{count(left_out, 'session')} left to the environment of their hooks.")
         deadline = time.monotonic() + (_WAIT_S if wait else 0)
         while True:
@@ -168,12 +180,15 @@ class _SyncRun:
     """Delivers a selection, with a new attempt after each failure, and counts the results."""
 
     def __init__(
-        self, selection: Selection, sessions: list[SelectedSession], jobs: int, *, as_json: bool
+        self, selection: Selection, sessions: list[SelectedSession], jobs: int, output: Output
     ) -> None:
         self._selection = selection
         self._sessions = sessions
         self._jobs = jobs
-        self._as_json = as_json
+        self._output = output
+        self._is_detailed = output is Output.VERBOSE or bool(selection.sessions)
+        self._from_queue = 0
+        self._masked = 0
         self._counts = Counter[str]()
         self._cost_changes: list[float] = []
         self._has_failed = False
@@ -200,7 +215,7 @@ class _SyncRun:
                 progress.step()
         finally:  # an error is printed on a line of its own
             progress.clear()
-        if not self._selection.sessions and not self._as_json:
+        if not self._selection.sessions and self._output in (Output.BRIEF, Output.VERBOSE):
             print(self._total(destination))
         return 1 if self._has_failed else 0
 
@@ -208,6 +223,7 @@ class _SyncRun:
         """Deliver what is in the queue; returns an exit code. Raises what stopped it."""
         worker = Worker(settings.folders, at_once=True)
         for _, outcome in worker.run():
+            self._from_queue += 1
             self._print("", "", outcome, settings.destination)
         if worker.error:
             raise worker.error
@@ -231,22 +247,28 @@ class _SyncRun:
         self, agent: str, session_id: str, result: SyncOutcome | OpenSyncError, destination: str
     ) -> None:
         """Print one result, and note whether it is a failure."""
+        if isinstance(result, SyncOutcome):
+            self._masked += sum(result.redacted.values())
         self._has_failed |= (
             isinstance(result, OpenSyncError) or result.state.is_deficient or bool(result.unclear)
         )
-        if self._as_json:
+        if self._output is Output.JSON:
             row = {"agent": agent, "session": session_id} | outcome_text.as_json(result)
             print(json.dumps(row), flush=True)
         elif isinstance(result, OpenSyncError):
             print_error(result)
-        else:
+        elif self._output is not Output.QUIET and (
+            self._is_detailed or not outcome_text.is_plain(result)
+        ):
             print_line(outcome_text.describe(result, destination))
 
     def _total(self, destination: str) -> str:
         synced = count(self._counts[SyncState.SYNCED], "session")
         up_to_date = f"{self._counts[SyncState.UP_TO_DATE]} up to date"
         facts = [f"{synced} synced to {destination}", up_to_date]
+        facts += [f"{self._from_queue} from the queue"] if self._from_queue else []
         facts += [f"{self._counts[state]} {state}" for state in _NAMED if self._counts[state]]
+        facts += [f"{count(self._masked, 'secret')} masked"] if self._masked else []
         if self._cost_changes:
             repriced = count(len(self._cost_changes), "session")
             facts.append(f"{repriced} at other prices ({sum(self._cost_changes):+,.2f} USD)")

@@ -37,7 +37,7 @@ def completed(*words: str) -> list[str]:
         (["sync", "--li"], ["--limit"]),
         (["sync", "--json", "--a"], ["--agent", "--all"]),
         (["verify", "--agent", "o"], ["opencode"]),
-        (["queue", ""], ["-h", "--help", "list", "retry", "drop"]),
+        (["queue", ""], ["-h", "--help", "list", "retry", "drop", "--destination"]),
         (["status", "--nothing"], []),
     ],
 )

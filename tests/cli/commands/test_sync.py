@@ -49,7 +49,7 @@ def json_lines(ran: Completed) -> list[dict[str, Any]]:
 
 
 def test_second_sync_sends_nothing(recorded: int, ours: Path) -> None:
-    first = run("sync")
+    first = run("sync", "-v")
     assert (first.returncode, first.stderr) == (0, "")
     lines = first.stdout.splitlines()
     assert lines[-1] == f"{recorded} sessions synced to embedded store, 0 up to date."
@@ -71,7 +71,7 @@ def test_only_the_session_that_changed_is_synced_again(recorded: int, projects: 
     writer.turn(1)
     run("sync")
     writer.turn(2)
-    line, total = run("sync").stdout.splitlines()
+    line, total = run("sync", "--verbose").stdout.splitlines()
     assert line == "own: 2 messages sent to embedded store, 2 unchanged  prompt 1"
     assert total == f"1 session synced to embedded store, {recorded} up to date."
 
@@ -82,7 +82,7 @@ def test_all_compares_again_and_force_sends_again(recorded: int, ours: Path) -> 
     run("sync", "--all")  # a fork that came before its original learns what it copied
     before = stored_rows(ours)
     run("config", "set", "undone", "true")
-    compared = run("sync", "--all")
+    compared = run("sync", "--all", "-v")
     assert compared.stdout.count(" 0 messages sent") == recorded
     assert stored_rows(ours) == before
     forced = run("sync", "--force", FIRST)
@@ -181,7 +181,7 @@ def test_title_neither_steers_the_terminal_nor_ends_the_run(
 ) -> None:
     TranscriptWriter(projects / "a.jsonl").line("user", "\x1b[31mred\x07 \ud83d half 日本")
     TranscriptWriter(projects / "b.jsonl").line("user", "the other one")
-    ran = run("sync", *options, PYTHONIOENCODING=encoding)
+    ran = run("sync", *(options or ("-v",)), PYTHONIOENCODING=encoding)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "\x1b" not in ran.stdout
     assert "half" in ran.stdout
@@ -391,16 +391,38 @@ def test_sync_continues_after_an_interruption(projects: Path, tmp_path: Path, jo
         assert run("verify", "--all", **login).stdout == "6 of 6 sessions verified.\n"
 
 
+def test_sums_up_unless_asked_for_every_session(recorded: int, projects: Path) -> None:
+    """A session that is not complete is named in any case."""
+    (projects / "noise.jsonl").write_bytes(b"\x00\x01 noise\n")
+    total = f"{recorded} sessions synced to embedded store, 0 up to date"
+    line, last = run("sync").stdout.splitlines()
+    assert line == "noise: nothing understood (1 unreadable line)"
+    assert last == f"{total}, 1 not understood."
+    ran = run("sync", "--force", "--quiet")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
+
+
 # ---- output --------------------------------------------------------------------------------------
 
 
 def test_progress_has_rate_and_time_left() -> None:
     progress = Progress(40)
+    start = time.monotonic()
     for _ in range(10):
         progress.step()
-    assert progress.text(5.0) == "10 of 40 sessions, 2.0 a second, 15 seconds left"
-    assert progress.text(1200.0) == "10 of 40 sessions, 0.0 a second, 1 hour left"
-    assert Progress(2).text(0.0) == "0 of 2 sessions, 0.0 a second"
+    assert progress.text(start + 5.0) == "10 of 40 sessions, 2.0 a second, 15 seconds left"
+    assert progress.text(start + 16.0) == "10 of 40 sessions, 0.0 a second", "none since"
+
+
+def test_progress_counts_what_passes_at_once_only_while_it_does() -> None:
+    progress = Progress(1000)
+    start = time.monotonic()
+    progress.step(900)
+    assert progress.text(start + 1.0) == "900 of 1000 sessions", "too early for an estimate"
+    for second in range(2, 13):
+        progress.step()
+        text = progress.text(start + second)
+    assert text == "911 of 1000 sessions, 1.0 a second, 1 minute left"
 
 
 @pytest.mark.usefixtures("recorded")
@@ -412,7 +434,7 @@ def test_progress_is_shown_only_on_a_terminal() -> None:
         )  # fmt: skip
         shown = os.read(outer, 1 << 16).decode()
     assert ran.returncode == 0
-    assert re.search(r"1 of \d+ sessions, \d+\.\d a second, \d+ seconds? left", shown)
+    assert re.search(r"1 of \d+ sessions", shown)
     assert shown.endswith("\r\x1b[K"), "and cleared at the end"
 
 
