@@ -81,7 +81,8 @@ class SessionCopies:
     def _read_window(self, session_id: str) -> Conversation | None:
         for session in self.windows.old_sessions():
             if session.session_id == session_id:
-                rows = ComposerRows(json.dumps(session.document).encode(), {})
+                document = json.dumps(session.document).encode()
+                rows = ComposerRows(document, {}, unknown=session.unknown)
                 return composer.to_conversation(session_id, rows)
         return None
 

@@ -26,6 +26,16 @@ _KEYS = (
     *("composerRootWriterDiagnostic:", "localAgentMailboxCursor:"),
 )
 """How the keys of `cursorDiskKV` begin."""
+_WINDOW_KEYS = (
+    "aiService.",
+    "composer.",
+    "workbench.panel.aichat.",
+    "workbench.backgroundComposer",
+)
+_KNOWN_WINDOW_KEYS = (
+    *("aiService.prompts", "aiService.generations", "composer.composerData"),
+    "workbench.panel.aichat.view.aichat.chatdata",
+)
 _MAX_KEYS = 100
 _WORD = re.compile(r"[A-Za-z]*[.:/_-]?")
 _SPEECH = re.compile(rb'"(?:text|content|message|role|prompt|parts)"\s*:')
@@ -111,6 +121,18 @@ def _unknown_keys(db: sqlite3.Connection) -> Iterator[str]:
             beginning = (word[0] if word else "") or key[:1]
             yield beginning
         after = f"{beginning}\U0010ffff"
+
+
+def in_window(db: sqlite3.Connection) -> Counter[Skipped]:
+    """Count the keys of chats in a window's ItemTable that no version has had, if they speak."""
+    query = "SELECT key, value FROM ItemTable WHERE key >= ? AND key < ?"
+    skipped: Counter[Skipped] = Counter()
+    for beginning in _WINDOW_KEYS:
+        for key, value in db.execute(query, (beginning, f"{beginning}\U0010ffff")):
+            is_said = isinstance(value, bytes) and _SPEECH.search(value[:_MAX_SAMPLE])
+            if is_said and _text(key) not in _KNOWN_WINDOW_KEYS:
+                skipped[_row(f"key {_text(key)}", is_said=True)] += 1
+    return skipped
 
 
 def in_bubble(bubble: Json, parts: Iterable[Part]) -> Iterator[Skipped]:

@@ -7,6 +7,7 @@ it lists sessions, and up to January 2025 it held them: the tabs of the chat, an
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents import sqlite_snapshot
+from opensync_hooks.agents.cursor import unknown
 from opensync_hooks.agents.cursor.projects import repositories, uri_path, window_path
 from opensync_hooks.agents.json_access import as_dict, get_dicts, get_list, get_str, get_strs
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.errors import DamagedSourceError, SourceError
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 
 _MAX_BYTES = 1 << 20
 _WINDOW_FILE = "workspace.json"
@@ -36,6 +38,7 @@ class WindowSession:
     session_id: str
     path: Path
     document: Json = field(repr=False)
+    unknown: Counter[Skipped] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -87,7 +90,9 @@ class EditorWindows:
 def _old_sessions(window: Path) -> Iterator[WindowSession]:
     path = window / "state.vscdb"
     try:
-        documents = sqlite_snapshot.read(path, _old_documents) if path.is_file() else []
+        documents, unknown_keys = (
+            sqlite_snapshot.read(path, _old_documents) if path.is_file() else ([], Counter())
+        )
     except DamagedSourceError:
         yield WindowSession("", path, {})
         return
@@ -98,17 +103,21 @@ def _old_sessions(window: Path) -> Iterator[WindowSession]:
     for document in documents:
         session_id = get_str(document, "composerId")
         if session_id:
-            yield WindowSession(session_id, path, {**workspace, **document})
+            yield WindowSession(session_id, path, {**workspace, **document}, unknown_keys.copy())
 
 
-def _old_documents(db: sqlite3.Connection) -> list[Json]:
-    """Return tabs and composers that hold their own messages, as documents of version 1."""
+def _old_documents(db: sqlite3.Connection) -> tuple[list[Json], Counter[Skipped]]:
+    """Return tabs and composers that hold their own messages, as documents of version 1.
+
+    The keys beside them that may hold others, and that no version has had, are counted.
+    """
     if db.execute(_HAS_ITEMS).fetchone() is None:
-        return []
+        return [], Counter()
     composers = get_dicts(_first_value(db, _COMPOSERS), "allComposers")
     tabs = get_dicts(_first_value(db, _TABS), "tabs")
     listed = [composer for composer in composers if get_list(composer, "conversation")]
-    return listed + [_from_tab(tab) for tab in tabs if get_list(tab, "bubbles")]
+    documents = listed + [_from_tab(tab) for tab in tabs if get_list(tab, "bubbles")]
+    return documents, unknown.in_window(db) if documents else Counter()
 
 
 def _from_tab(tab: Json) -> Json:

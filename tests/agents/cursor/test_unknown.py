@@ -19,6 +19,7 @@ from tests.cursor_home import (
     transcript_line,
     user,
     user_line,
+    window,
 )
 from tests.sessions import dialogue, only
 
@@ -84,6 +85,24 @@ def test_unknown_tables_are_named_with_the_rows_of_the_session(
         lost("row of table utterances"): 2,
         unused('row of table odd "name'): 5,
     }
+
+
+def test_unknown_keys_with_words_in_a_windows_database_are_a_loss(
+    home: Path, source: CursorSource
+) -> None:
+    bubbles = [{"type": "user", "text": "go"}, {"type": "ai", "rawText": "Gone."}]
+    items = {
+        "workbench.panel.aichat.view.aichat.chatdata": {
+            "tabs": [{"tabId": "t1", "bubbles": bubbles}]
+        },
+        "workbench.panel.aichat.hidden": [{"id": "x", "isHidden": False}],
+        "aiService.prompts": [{"text": "go", "commandType": 4}],
+        "aiService.dialogues": [{"text": "something else"}],
+    }
+    window(home, "w1", "file:///work", items)
+    session = only(source, "t1")
+    assert dialogue(session) == [("user", "go"), ("assistant", "Gone.")]
+    assert session.skipped == {lost("row of key aiService.dialogues"): 1}
 
 
 def test_many_unknown_keys_cost_few_steps(editor: Editor, source: CursorSource) -> None:
