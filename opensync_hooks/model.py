@@ -5,8 +5,8 @@ Sources create these values; everything else only reads them. Times are millisec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from operator import add, attrgetter
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -133,16 +133,6 @@ class Attachment:
 Part = Text | Reasoning | ToolCall | ToolResult | Attachment
 
 
-def length(part: Part) -> int:
-    """Return about how many characters a part has; 0 for an attachment."""
-    match part:
-        case Text(text) | Reasoning(text) | ToolResult(output=text):
-            return len(text)
-        case ToolCall():
-            return len(str(part.arguments))
-    return 0
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """One prompt, one response of the model, or one text that the agent injected."""
@@ -195,6 +185,22 @@ class Skipped(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A place in a session from which its source can read on, once all before it is confirmed."""
+
+    state: Callable[[Collection[str]], Json | None]
+    """Returns what the source has to be given then; nothing of it is text of the session.
+
+    Takes the ids of messages with secrets that are masked wherever they return. Returns None if
+    these are too many.
+    """
+    names: tuple[int, ...]
+    """Digests of the names that lines behind it may refer to: those that are new in this read."""
+    later_messages: frozenset[str]
+    later_charges: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One conversation."""
 
@@ -233,21 +239,12 @@ class Session:
     folders: tuple[str, ...] = ()
     """Other folders that were open in it: a rule on any of them holds for the session."""
     agent_totals: tuple[AgentTotal, ...] = ()
-
-    def map_messages(self, function: Callable[[Message], Message]) -> Session:
-        """Return the session with a function applied to every message, each time it is walked."""
-        return replace(self, messages=_MappedMessages(self.messages, function))
-
-
-@dataclass(frozen=True, slots=True)
-class _MappedMessages:
-    """Maps lazily: a long session is never in memory as a whole."""
-
-    messages: Iterable[Message]
-    function: Callable[[Message], Message]
-
-    def __iter__(self) -> Iterator[Message]:
-        return map(self.function, self.messages)
+    is_resumed: bool = False
+    """Messages and charges are only those behind the checkpoint of an earlier read."""
+    masked_before: Iterable[Message] = field(default=(), compare=False)
+    """The messages before that with secrets that are masked wherever they return."""
+    checkpoint: Checkpoint | None = field(default=None, compare=False)
+    """Where a later read can go on; None if it has to begin anew."""
 
 
 @dataclass(frozen=True, slots=True)

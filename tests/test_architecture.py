@@ -21,7 +21,7 @@ PACKAGE = ROOT / "opensync_hooks"
 NAME = PACKAGE.name
 MAX_LINES = 300
 LAYERS = (
-    ("", "model", "errors", "hook.paths"),
+    ("", "model", "messages", "errors", "hook.paths"),
     ("system",),
     ("config",),
     ("pricing",),

@@ -64,6 +64,34 @@ class Source(Protocol):
         ...
 
 
+class NotResumableError(Exception):
+    """The session has to be read from its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCheckpoint:
+    """The place from which a session is read on, as a `Checkpoint` of an earlier read said."""
+
+    state: Json
+    known_names: Callable[[Iterable[int]], frozenset[int]]
+    """Returns which of these digests are of names in front of it."""
+
+
+@runtime_checkable
+class ResumableSource(Source, Protocol):
+    """A source that can leave out what was in a session before."""
+
+    def resume(
+        self, located: Located, checkpoint_of: Callable[[str], SavedCheckpoint | None]
+    ) -> Iterator[Session]:
+        """Yield what `read` does, but each session only from its checkpoint on, if it has one.
+
+        A session whose file is not the same any more, or whose new lines may concern older ones,
+        is read from its beginning. Raises SourceError.
+        """
+        ...
+
+
 @runtime_checkable
 class InspectedSource(Protocol):
     """A source that has something to tell about its files."""

@@ -7,6 +7,7 @@ whatever its original had cost. Without the latter, the figures of all sessions 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 
 from opensync_hooks.ledger import agent_totals
 from opensync_hooks.ledger.session_record import SessionRecord
@@ -38,8 +39,12 @@ def agent_cost(
             # Copied, but billed here; or this session's own, but billed to its fork.
             total += (charge.cost or 0) * (1 if charge.id in copied_ids else -1)
     later = session.charges[_stated(session.charges, last.charge_id) :]
-    total += sum(charge.cost or 0 for charge in later if owners[charge.id] == session.id)
-    return max(0.0, total)
+    return max(0.0, add_calls(total, (c for c in later if owners[c.id] == session.id)))
+
+
+def add_calls(agent_cost: float, charges: Iterable[Charge]) -> float:
+    """Return the agent's count with the cost of later calls."""
+    return reduce(lambda total, charge: total + (charge.cost or 0), charges, agent_cost)
 
 
 def _copied(

@@ -62,6 +62,7 @@ def _next_contact(
     if row is None and not diff.resends:
         raise DeletedThereError(f"{diff.session.id}: was deleted at the destination.")
     if row is None or row["id"] != existing.remote_id:
+        diff.progress.require_whole()
         diff.record.forget()
         return _first_contact(replace(diff, existing=None), destination)
     if diff.resends or existing.hash is None:
@@ -71,6 +72,7 @@ def _next_contact(
     stored = stored or destination.fetch(diff.session.id, existing.remote_id)
     if stored is None:  # deleted this very moment
         return existing.remote_id, diff
+    diff.progress.require_whole()
     return existing.remote_id, adoption.recount(diff, stored)
 
 

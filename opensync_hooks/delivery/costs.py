@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 
-from opensync_hooks.delivery.agent_cost import agent_cost
+from opensync_hooks.delivery.agent_cost import add_calls, agent_cost
 from opensync_hooks.delivery.spending import Spending, by_day
-from opensync_hooks.ledger import charges
+from opensync_hooks.ledger import agent_totals, charges
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Session, Usage
 from opensync_hooks.pricing.cost import unpriced_name
@@ -34,10 +37,17 @@ class Costs:
     """The agent did not know the price of one of the models."""
     spending: tuple[Spending, ...] = ()
     """The own charges by day, model and basis."""
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    """Of each model, in all calls."""
 
 
-def bill(session: Session, record: SessionRecord, *, claims: bool) -> Costs:
-    """Return what is billed to a priced session.
+NO_COSTS = Costs()
+
+
+def bill(
+    session: Session, record: SessionRecord, *, claims: bool, earlier: Costs = NO_COSTS
+) -> Costs:
+    """Return what is billed to a priced session, added to what `earlier` calls of it cost.
 
     `claims`: from now on the session owns each charge that no other one has claimed before.
     """
@@ -47,18 +57,30 @@ def bill(session: Session, record: SessionRecord, *, claims: bool) -> Costs:
     costs = [charge.cost for charge in own if charge.cost is not None]
     unpriced = {unpriced_name(charge) for charge in own if charge.model and charge.cost is None}
     copied = [charge for charge in session.charges if owners[charge.id] != session.id]
-    stated_free: dict[str, float] = {}
+    stated_free, tokens = dict(earlier.stated_free), Counter(earlier.tokens)
+    for charge in session.charges:
+        if charge.model:
+            tokens[charge.model] += charge.usage.prompt_tokens + charge.usage.completion_tokens
     for charge in own:
         if charge.model and charge.cost == 0 and charge.list_price:
             stated_free[charge.model] = stated_free.get(charge.model, 0) + charge.list_price
+    if session.is_resumed:
+        is_guess, counted = earlier.agent_cost_is_guess, earlier.agent_cost
+        counted = None if counted is None else add_calls(counted, own)
+        if claims:
+            agent_totals.remember(record, session.agent_totals, 0.0)
+    else:
+        is_guess = any(total.is_guess for total in session.agent_totals[-1:])
+        counted = agent_cost(session, record, owners, remembers=claims)
     return Costs(
-        usage=sum((charge.usage for charge in own), Usage()),
-        cost=sum(costs) if costs else None,
+        usage=sum((charge.usage for charge in own), earlier.usage),
+        cost=reduce(add, costs, earlier.cost or 0.0) if costs else earlier.cost,
         charge_ids=frozenset(charge.id for charge in own),
-        unpriced=tuple(sorted(unpriced)),
+        unpriced=tuple(sorted(unpriced.union(earlier.unpriced))),
         stated_free=stated_free,
-        forked_from=owners[copied[-1].id] if copied else None,
-        agent_cost=agent_cost(session, record, owners, remembers=claims),
-        agent_cost_is_guess=any(total.is_guess for total in session.agent_totals[-1:]),
-        spending=by_day(own, session.created_at),
+        forked_from=owners[copied[-1].id] if copied else earlier.forked_from,
+        agent_cost=counted,
+        agent_cost_is_guess=is_guess,
+        spending=by_day(own, session.created_at, earlier.spending),
+        tokens=dict(tokens),
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.costs import Costs
 from opensync_hooks.delivery.json_values import truncate
+from opensync_hooks.delivery.progress import SessionProgress
 from opensync_hooks.delivery.split import SessionPart
 from opensync_hooks.ledger.session_record import (
     MessageRecord,
@@ -68,6 +69,7 @@ class SessionDiff:
     """What other machines and programs contributed to the session's totals."""
     withholds_undone: bool = False
     """Whether messages that were undone before they were sent stay at home."""
+    progress: SessionProgress = field(default_factory=SessionProgress)
 
     def session_payload(self) -> tuple[Json, Json]:
         """Return the body and the extra of the session itself."""
@@ -82,7 +84,7 @@ class SessionDiff:
 
     def messages(self) -> Iterator[MessageDiff]:
         """Yield each message, in an order that its times do not contradict."""
-        latest: int | None = None
+        latest = self.progress.before(self.number).latest
         for message in self.session.messages:
             if not message.parts:
                 continue
@@ -111,7 +113,12 @@ class SessionDiff:
 
 
 def diff(
-    part: SessionPart, costs: Costs, record: SessionRecord, *, keeps_extra: bool, resends: bool
+    part: SessionPart,
+    costs: Costs,
+    record: SessionRecord,
+    *,
+    keeps_extra: bool,
+    resends: bool,
 ) -> SessionDiff:
     """Compare a part with its record; the messages are compared when they are walked."""
     session, existing = part.session, record.remote_session()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from opensync_hooks.delivery.costs import bill
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.destinations.protocol import ReadableDestination
@@ -43,7 +42,8 @@ def without_copied_charges(
         ]
         if copied:
             charges.hand_over(diff.record, copied, str(row["externalId"]))
-            diff = replace(diff, costs=bill(diff.session, diff.record, claims=True))
+            costs = diff.progress.bill(diff.session, diff.number, diff.record, claims=True)
+            diff = replace(diff, costs=costs)
     return diff
 
 

@@ -58,7 +58,7 @@ def session_body(session: Session, costs: Costs) -> Json:
         title=_name(session.title),
         projectPath=_name(path),
         projectName=_name(folders[-1] if folders else path),
-        model=_name(_main_model(session)),
+        model=_name(_main_model(session, costs)),
         provider=_name(session.provider),
         promptTokens=_number(costs.usage.prompt_tokens),
         completionTokens=_number(costs.usage.completion_tokens),
@@ -68,13 +68,9 @@ def session_body(session: Session, costs: Costs) -> Json:
     )
 
 
-def _main_model(session: Session) -> str | None:
+def _main_model(session: Session, costs: Costs) -> str | None:
     """Return the model with most of the session's tokens; without any, the one it names last."""
-    tokens = Counter[str]()
-    for charge in session.charges:
-        if charge.model:
-            tokens[charge.model] += charge.usage.prompt_tokens + charge.usage.completion_tokens
-    name, count = next(iter(tokens.most_common(1)), ("", 0))
+    name, count = next(iter(Counter(costs.tokens).most_common(1)), ("", 0))
     return name if count else session.model
 
 

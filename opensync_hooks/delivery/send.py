@@ -20,10 +20,10 @@ from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.destinations.protocol import ReadableDestination, set_title
 from opensync_hooks.errors import BusyError, RejectedError, ServerFailureError, TimeLimitError
 from opensync_hooks.ledger.losses import WITHHELD_UNDONE
-from opensync_hooks.ledger.session_record import MessageState, RemoteSession
+from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.ledger.totals import Totals
-from opensync_hooks.model import length
+from opensync_hooks.messages import length
 
 MAX_FAILURES = 3
 """Messages in a row that the server fails on; with more, it is not the messages' fault."""
@@ -48,6 +48,8 @@ class Limits:
     """Quarantine what the server still fails on without saying why."""
     asks_always: bool = False
     """Ask whether the session is still there even if there is nothing to send."""
+    resumes: bool = False
+    """Read only what is new since all was confirmed, where the source can do so."""
 
 
 NO_LIMITS = Limits()
@@ -92,6 +94,7 @@ def send(
             # What was confirmed is gone with the session, of which a part is there again.
             deletions += 1
             diff.record.forget()
+            diff.progress.require_whole()
             delivery = _Delivery(replace(diff, existing=None), destination, limits)
     raise BusyError(
         f"{diff.session.id}: the destination deletes the session while it is being sent.",
@@ -129,11 +132,15 @@ class _Delivery:
     has_messages: bool = False
 
     def run(self) -> SyncOutcome:
+        before = self.diff.progress.restart(self.diff.number)
+        self.unchanged, self.losses = before.messages, before.losses.copy()
+        self.has_messages = before.messages > 0
         for message in self.diff.messages():
             self.has_messages = True
             self._check_deadline()
-            self.losses.update(message.cuts)
-            self.losses[WITHHELD_UNDONE] += message.is_withheld
+            losses = Counter({**message.cuts, WITHHELD_UNDONE: int(message.is_withheld)})
+            self.losses.update(losses)
+            self.diff.progress.add(self.diff.number, message.message, losses)
             if message.is_due:
                 self._enqueue(message)
             elif message.existing:
@@ -247,6 +254,7 @@ class _Delivery:
         if not self.has_looked:
             remote_id, diff = contact.look(self.diff, self.destination)
             if diff is not self.diff:  # whatever was compared so far is out of date
+                self.diff.progress.require_whole()
                 raise _DiffChangedError(diff, remote_id)
         if remote_id is None:
             existing = self.diff.existing
@@ -280,7 +288,7 @@ class _Delivery:
             self.diff.session_hash(), title, end_reason, costs.unpriced, costs.stated_free
         )
         totals = Totals.from_json(self.diff.session_payload()[0])
-        self.cost_change = _cost_change(existing, totals)
+        self.cost_change = totals.cost_above(existing.totals if existing else None)
         self.diff.record.set_totals(totals, self.diff.others)
 
     def _put_session(self, *, with_title: bool) -> str:
@@ -290,11 +298,3 @@ class _Delivery:
             body.pop("title", None)
         self.has_put_session = True
         return self.destination.put_session(body, extra)
-
-
-def _cost_change(existing: RemoteSession | None, totals: Totals) -> float:
-    """Return by how many USD the same tokens cost more than when they were stored last."""
-    before = existing.totals if existing else None
-    if before is None or (before.prompt, before.completion) != (totals.prompt, totals.completion):
-        return 0.0
-    return totals.cost - before.cost

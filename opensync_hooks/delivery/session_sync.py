@@ -23,14 +23,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from opensync_hooks.agents.source import Located, Source
+from opensync_hooks import __version__
+from opensync_hooks.agents.source import Located, NotResumableError, Source
 from opensync_hooks.config import Config
 from opensync_hooks.delivery import routing
-from opensync_hooks.delivery.costs import bill
 from opensync_hooks.delivery.deletions import mark_deletions
 from opensync_hooks.delivery.diff import SessionDiff, diff
 from opensync_hooks.delivery.exclude import exclude, with_folders
 from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.progress import SessionProgress, SyncRun
 from opensync_hooks.delivery.redact import redact
 from opensync_hooks.delivery.routing import route
 from opensync_hooks.delivery.send import NO_LIMITS, Limits, send
@@ -46,6 +47,7 @@ from opensync_hooks.model import Session
 from opensync_hooks.pricing.cost import price
 from opensync_hooks.pricing.estimate import estimate_tokens
 from opensync_hooks.pricing.in_force import price_table
+from opensync_hooks.pricing.in_force import sources as price_sources
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.privacy.masking_digest import masking_digest
 
@@ -62,21 +64,21 @@ class Syncer:
         self,
         source: Source,
         located: Located,
+        run: SyncRun,
         *,
         end_reason: str | None = None,
         force: bool = False,
-        is_preview: bool = False,
     ) -> Iterator[SessionDiff | SyncOutcome]:
         """Yield each part of the session and its subagents, or the outcome of what is excluded."""
         exclusions = Exclusions.from_config(self.config)
         if private := exclusions.private_reason(source.agent, located.session_id):
             yield SyncOutcome(located.session_id, excluded=private)
             return  # it is not even read
-        for session in with_folders(source.read(located)):
+        for session in with_folders(run.read(source, located)):
             is_main = session.id == located.session_id
             existing = self._record(session.agent, session.id)
             withheld = self._withheld(
-                session, source, is_main=is_main, force=force, is_preview=is_preview
+                session, source, is_main=is_main, force=force, is_preview=run.is_preview
             )
             if withheld is not None:
                 yield withheld
@@ -85,21 +87,24 @@ class Syncer:
                 continue
             if session.richer_origin and session.richer_origin == existing.origin():
                 # The destination has these messages already, under other ids.
-                if session.is_partial and not is_preview:
+                if session.is_partial and not run.is_preview:
                     yield SyncOutcome(session.id, is_partial=True)
                 continue
             ended = replace(session, end_reason=end_reason) if is_main else session
             estimated = estimate_tokens(ended) if self.config.estimate_tokens else ended
-            redacted = redact(estimated, self._cleaning())
+            progress = run.begin(session)
+            redacted = redact(estimated, self._cleaning(), progress.masked)
             priced = price(redacted, price_table(self.config))
-            for part in self._split(priced):
+            for part in self._split(priced, progress):
                 record = self._record(part.session.agent, part.session.id)
-                if force and not is_preview:
+                if force and not run.is_preview:
                     record.mark_pending()
-                costs = bill(part.session, record, claims=not is_preview)
+                costs = progress.bill(part.session, part.number, record, claims=not run.is_preview)
                 keeps_extra = self.destination.keeps_extra
                 changes = diff(part, costs, record, keeps_extra=keeps_extra, resends=force)
-                yield replace(changes, withholds_undone=not self.config.undone)
+                withholds_undone = not self.config.undone
+                yield replace(changes, withholds_undone=withholds_undone, progress=progress)
+            run.finish(session, progress)
 
     def _withheld(
         self, session: Session, source: Source, *, is_main: bool, force: bool, is_preview: bool
@@ -143,30 +148,42 @@ class Syncer:
         TimeLimitError; and RejectedError if the session itself is refused.
         """
         agent, session_id = source.agent, located.session_id
-        outcome, masking = SyncOutcome(session_id), masking_digest(self.config)
+        changes = partial(self._changes, source, located, end_reason=end_reason, force=force)
+        run = self._run(source, resumes=limits.resumes and not force)
         with session_lock(self.config.folders.locks, agent, session_id, limits.lock_timeout):
-            for changes in self._changes(source, located, end_reason=end_reason, force=force):
-                if isinstance(changes, SessionDiff):
-                    sent = send(changes, self.destination, limits)
-                    if sent.removed:
-                        outcome = sent if sent.session_id == session_id else outcome
-                        if outcome.removed:
-                            break
-                        continue
-                    changes.record.set_parent(changes.session.parent_id)
-                    losses.set_losses(changes.record, sent.losses)
-                    version = changes.session.agent_version
-                    losses.set_skipped(changes.record, sent.skipped, version)
-                    marked = mark_deletions(changes, self.destination)
-                    changes.record.set_masking(masking)
-                    outcome += replace(sent, sent=sent.sent + marked)
-                elif changes.session_id == session_id:
-                    outcome = changes
+            try:
+                outcome = self._send(session_id, changes(run), limits)
+            except NotResumableError:
+                outcome = self._send(session_id, changes(self._run(source)), limits)
             record, state = self._record(agent, session_id), outcome.state
             if state.is_finished:
                 record.set_fingerprint(located.fingerprint, self._rules())
             elif state.is_deficient:
                 record.set_deficient(located.fingerprint, state)
+        return outcome
+
+    def _send(
+        self, session_id: str, changed: Iterable[SessionDiff | SyncOutcome], limits: Limits
+    ) -> SyncOutcome:
+        outcome, masking = SyncOutcome(session_id), masking_digest(self.config)
+        for changes in changed:
+            if isinstance(changes, SessionDiff):
+                sent = send(changes, self.destination, limits)
+                changes.progress.note(sent)
+                if sent.removed:
+                    outcome = sent if sent.session_id == session_id else outcome
+                    if outcome.removed:
+                        break
+                    continue
+                changes.record.set_parent(changes.session.parent_id)
+                losses.set_losses(changes.record, sent.losses)
+                version = changes.session.agent_version
+                losses.set_skipped(changes.record, sent.skipped, version)
+                marked = mark_deletions(changes, self.destination)
+                changes.record.set_masking(masking)
+                outcome += replace(sent, sent=sent.sent + marked)
+            elif changes.session_id == session_id:
+                outcome = changes
         return outcome
 
     def preview(
@@ -176,7 +193,7 @@ class Syncer:
 
         A session that is excluded is yielded as an outcome with the reason.
         """
-        return self._changes(source, located, force=force, is_preview=True)
+        return self._changes(source, located, self._run(source, is_preview=True), force=force)
 
     def state(self, source: Source, located: Located) -> SyncState | None:
         """Return what came of the session if it is unchanged since; None if it has to be tried."""
@@ -191,6 +208,13 @@ class Syncer:
         """Whether reading the session again could change nothing, as no setting has changed."""
         record = self._record(source.agent, located.session_id)
         return record.is_checked(located.fingerprint, self._rules())
+
+    def _run(self, source: Source, *, resumes: bool = False, is_preview: bool = False) -> SyncRun:
+        keeps_extra = self.destination.keeps_extra
+        rules = (__version__, self._rules(), keeps_extra, price_sources(self.config))
+        digest = hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
+        can_resume = resumes and not self.config.estimate_tokens  # which takes all messages
+        return SyncRun(digest, partial(self._record, source.agent), can_resume, is_preview)
 
     def _rules(self) -> str:
         """Return a digest of the settings that decide what is sent of a session."""
@@ -222,10 +246,10 @@ class Syncer:
         except RejectedError:  # it is there, but too large to be read
             return True
 
-    def _split(self, session: Session) -> Iterable[SessionPart]:
+    def _split(self, session: Session, progress: SessionProgress) -> Iterable[SessionPart]:
         if self.destination.keeps_extra:  # our own store opens a session of any size
             return (SessionPart(session),)
-        return split(session, partial(self._record, session.agent))
+        return split(session, partial(self._record, session.agent), progress)
 
     def _record(self, agent: str, session_id: str) -> SessionRecord:
         return SessionRecord(self.ledger, self.account(), agent, session_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from opensync_hooks.model import Charge, Usage
@@ -25,9 +25,14 @@ class Spending:
     """USD by the price table, where the agent states the cost itself."""
 
 
-def by_day(charges: Iterable[Charge], fallback_at: int | None) -> tuple[Spending, ...]:
-    """Return the sums, in the order of the calls. `fallback_at`: ms, for calls without a time."""
-    sums: dict[tuple[date | None, str | None, str | None], Spending] = {}
+def by_day(
+    charges: Iterable[Charge], fallback_at: int | None, earlier: Iterable[Spending] = ()
+) -> tuple[Spending, ...]:
+    """Return the sums, in the order of the calls, added to those of `earlier` calls.
+
+    `fallback_at`: ms, for calls without a time.
+    """
+    sums = {(entry.day, entry.model, entry.basis): replace(entry) for entry in earlier}
     for charge in charges:
         key = (_local_day(charge.at or fallback_at), charge.model, charge.basis)
         entry = sums.setdefault(key, Spending(*key))

@@ -90,6 +90,14 @@ _SCHEMA = Schema(
             "ALTER TABLE session ADD COLUMN parent TEXT",
             "UPDATE session SET parent = substr(id, 1, instr(id, ':') - 1) WHERE instr(id, ':')",
         ),
+        (
+            """CREATE TABLE checkpoint (
+                number INTEGER PRIMARY KEY AUTOINCREMENT, destination TEXT, agent TEXT,
+                session TEXT, rules TEXT, state TEXT, totals TEXT,
+                UNIQUE (destination, agent, session))""",
+            """CREATE TABLE checkpoint_name (
+                number INTEGER, name INTEGER, PRIMARY KEY (number, name)) WITHOUT ROWID""",
+        ),
     ),
     # NORMAL: a confirmation that a power cut takes back costs one more request, and no data.
     pragmas=("PRAGMA synchronous = NORMAL",),

@@ -261,6 +261,7 @@ class SessionRecord:
         with self.ledger.transaction() as execute:
             columns = ("head", "title", "fingerprint", "attempted", "outcome", "removed")
             self._upsert_session(execute, dict.fromkeys(columns))
+            self.delete_checkpoint(execute)
             if message_ids is None:
                 execute(update, *values)
             for message_id in message_ids or ():
@@ -272,6 +273,15 @@ class SessionRecord:
             for table in ("message", "stated_free", "agent_total"):
                 execute(f"DELETE FROM {table} {WHERE_MESSAGES}", *self.key)  # noqa: S608
             execute(f"DELETE FROM session {_WHERE_SESSION}", *self.key)  # noqa: S608
+            self.delete_checkpoint(execute)
+
+    def delete_checkpoint(self, execute: Execute) -> None:
+        """Have the session read from its beginning again, also if this is a part of it."""
+        where = "WHERE destination = ? AND agent = ? AND session IN (?, ?)"
+        key = (*self.key, self.session_id.partition("#")[0])
+        numbers = f"(SELECT number FROM checkpoint {where})"  # noqa: S608
+        execute(f"DELETE FROM checkpoint_name WHERE number IN {numbers}", *key)  # noqa: S608
+        execute(f"DELETE FROM checkpoint {where}", *key)  # noqa: S608
 
     def _update_session(self, **columns: object) -> None:
         with self.ledger.transaction() as execute:

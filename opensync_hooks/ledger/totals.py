@@ -54,6 +54,11 @@ class Totals:
     def is_close(self, other: Totals) -> bool:
         return all(math.isclose(*pair, rel_tol=1e-9, abs_tol=1e-9) for pair in self._pairs(other))
 
+    def cost_above(self, before: Totals | None) -> float:
+        """Return by how many USD the same tokens cost more than before."""
+        is_same = before and (before.prompt, before.completion) == (self.prompt, self.completion)
+        return self.cost - before.cost if before and is_same else 0.0
+
     def largest(self, other: Totals) -> Totals:
         """Return the larger one of each number."""
         return self._combine(max, other)

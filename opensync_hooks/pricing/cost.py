@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+from opensync_hooks.messages import MappedMessages
 from opensync_hooks.model import Charge, Message, Session, Usage
 from opensync_hooks.pricing.table import PriceTable, Quote, day_and_hour
 
@@ -64,4 +65,8 @@ def price(session: Session, table: PriceTable) -> Session:
             return message
         return replace(message, charge=priced.get(charge.id) or pricer.price(charge))
 
-    return replace(session.map_messages(with_cost), charges=tuple(priced.values()))
+    return replace(
+        session,
+        messages=MappedMessages(session.messages, with_cost),
+        charges=tuple(priced.values()),
+    )

@@ -5,7 +5,8 @@ Only for users who switched it on. Counted tokens are never mixed with an estima
 
 from dataclasses import replace
 
-from opensync_hooks.model import Charge, Session, ToolResult, Usage, length
+from opensync_hooks.messages import length
+from opensync_hooks.model import Charge, Session, ToolResult, Usage
 
 MARK = "(tokens estimated)"
 _CHARACTERS_PER_TOKEN = 4

@@ -22,16 +22,22 @@ RENEWAL = (
     "a later version of opensync-hooks brings newer ones, or `opensync-hooks prices update FILE`"
 )
 _MAX_BYTES = 10 << 20
+_Sources = tuple[Path, int | None, tuple[OwnPrice, ...], tuple[tuple[str, str], ...]]
 
 
 def price_table(config: Config) -> PriceTable:
     """Return the table in force. A damaged `prices.json` is not in force; `doctor` names it."""
+    return _price_table(*sources(config))
+
+
+def sources(config: Config) -> _Sources:
+    """Return what the table in force depends on."""
     path = config.folders.prices
     try:
         changed_at = path.stat().st_mtime_ns
     except OSError:
         changed_at = None
-    return _price_table(path, changed_at, config.prices, config.aliases)
+    return path, changed_at, config.prices, config.aliases
 
 
 @lru_cache(maxsize=2)

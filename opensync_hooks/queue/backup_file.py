@@ -64,8 +64,9 @@ def write(file: IO[bytes], source: Source, located: Located, config: Config) -> 
                 continue
             is_empty = False
             clean = clean_session(session, config)
-            # A backup does not know what the agent deletes later.
-            head = asdict(replace(clean, messages=(), skipped={}, stored_ids=None))
+            # A backup does not know what the agent deletes later, and is always read as a whole.
+            clean = replace(clean, stored_ids=None, checkpoint=None, masked_before=())
+            head = asdict(replace(clean, messages=(), skipped={}))
             head["skipped"] = {"/".join(key): count for key, count in session.skipped.items()}
             compressed.write(_line({"session": head}))
             for message in session.messages:

@@ -220,6 +220,8 @@ class Drain:
         limits = Limits(deadline=deadline, pause=self._pause, is_last_attempt=is_final)
         if job.is_catch_up:
             limits = replace(limits, is_preempted=self._has_new_events)
+        # A session that ends is read from its beginning: what is wrong by then is put right.
+        limits = replace(limits, resumes=job.trigger.end_reason is None)
         end_reason = job.trigger.end_reason
         outcome = syncer.sync(source, located, end_reason=end_reason, limits=limits)
         if outcome.belongs_to is not None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.delivery import split as split_module
+from opensync_hooks.delivery.progress import SessionProgress
 from opensync_hooks.delivery.split import SessionPart, part_id, split
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
+from opensync_hooks.messages import MappedMessages
 from opensync_hooks.model import Charge, Message, Reasoning, Session, Text, ToolCall, Usage
 from tests.delivery import harness
 from tests.delivery.harness import Harness
@@ -47,7 +49,11 @@ def session(*messages: Message) -> Session:
 
 
 def parts_of(ledger: Ledger, *messages: Message) -> list[Session]:
-    parts = split(session(*messages), lambda name: SessionRecord(ledger, "there", "cursor", name))
+    parts = split(
+        session(*messages),
+        lambda name: SessionRecord(ledger, "there", "cursor", name),
+        SessionProgress(),
+    )
     return [part.session for part in parts]
 
 
@@ -104,8 +110,11 @@ def test_messages_of_a_session_that_fits_are_read_only_once(ledger: Ledger) -> N
         walks.append(message.id)
         return message
 
-    noted = session(message(0), message(1)).map_messages(note)
-    (part,) = split(noted, lambda name: SessionRecord(ledger, "there", "cursor", name))
+    noted = session(message(0), message(1))
+    noted = replace(noted, messages=MappedMessages(noted.messages, note))
+    (part,) = split(
+        noted, lambda name: SessionRecord(ledger, "there", "cursor", name), SessionProgress()
+    )
     assert part == SessionPart(session(message(0), message(1)))
     assert walks == ["m0", "m1"]
 

@@ -213,13 +213,13 @@ def test_finished_session_is_not_read_again(
     kill(hooked, "killed")
     age(hooked.session("s1").path)
     reads = []
-    read = ClaudeCodeSource.read
+    resume = ClaudeCodeSource.resume
 
-    def recording(source: ClaudeCodeSource, located: Any) -> Any:
+    def recording(source: ClaudeCodeSource, located: Any, checkpoint_of: Any) -> Any:
         reads.append(located.session_id)
-        return read(source, located)
+        return resume(source, located, checkpoint_of)
 
-    monkeypatch.setattr(ClaudeCodeSource, "read", recording)
+    monkeypatch.setattr(ClaudeCodeSource, "resume", recording)
     fire(hooked, "s1")
     backdate_notes(hooked, names="last search%")
     fire(hooked)

@@ -50,6 +50,10 @@ class TranscriptIndex:
         prompt = self.main.first_prompt or self.main.first_queued
         return self.custom_title or self.ai_title or summary or prompt
 
+    @property
+    def has_summaries(self) -> bool:
+        return bool(self._summaries)
+
     def _note_bookkeeping(self, span: Span, line: Json) -> None:
         match line.get("type"):
             case "custom-title":

@@ -29,14 +29,18 @@ class Span:
 
 
 def scan(
-    file: BinaryIO, end: int, on_skip: Callable[[Skipped], None], number: int = 0
+    file: BinaryIO,
+    end: int,
+    on_skip: Callable[[Skipped], None],
+    number: int = 0,
+    offset: int = 0,
 ) -> Iterator[tuple[Span, Json]]:
     """Yield every record before `end`: each line that is a JSON object, or the objects in it.
 
     `on_skip` gets the reason for each piece that is passed over. `number`: that of the file among
-    the copies of a transcript.
+    the copies of a transcript. `offset`: where the first line begins.
     """
-    offset = 0
+    file.seek(offset)
     while offset < end:
         # Only newlines separate lines: U+2028 is unescaped in texts, and str.splitlines breaks it.
         raw = file.readline(min(MAX_LINE_BYTES, end - offset))

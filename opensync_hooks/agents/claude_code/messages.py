@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,10 @@ class TranscriptMessages:
                 message = _message(indexed, self._lines(opened, indexed))
                 if message.parts:
                     yield message
+
+    def select(self, is_wanted: Callable[[str], bool]) -> TranscriptMessages:
+        index = tuple(indexed for indexed in self.index if is_wanted(indexed.id))
+        return TranscriptMessages(self.files, index)
 
     def _lines(self, opened: Sequence[BinaryIO], indexed: IndexedMessage) -> Iterator[Json]:
         for span in indexed.spans:

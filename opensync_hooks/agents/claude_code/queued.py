@@ -34,6 +34,11 @@ class PromptQueue:
     """Of all prompts that were ever queued."""
     _file_of: dict[tuple[str | None, ...], int] = field(default_factory=dict)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no prompt is waiting for the line that repeats it."""
+        return not (self._waiting or self._dequeued or self._absorbed)
+
     def is_new(self, line: Json, file: int) -> bool:
         """Whether no other copy of the transcript has this operation, which has no uuid."""
         key = get_str(line, "operation"), get_str(line, "timestamp"), text_of(line)
@@ -41,8 +46,7 @@ class PromptQueue:
 
     def enqueue(self, line: Json) -> QueuedPrompt:
         text = text_of(line)
-        key = f"{get_str(line, 'timestamp')} {text}".encode("utf-8", "surrogatepass")
-        prompt = QueuedPrompt(f"queued-{hashlib.sha256(key).hexdigest()[:24]}", text)
+        prompt = QueuedPrompt(queued_id(line), text)
         self._waiting.append(prompt)
         self._texts.add(text)
         return prompt
@@ -76,6 +80,12 @@ class PromptQueue:
             if prompt := _pop(prompts, text):
                 return prompt
         return self._dequeued.pop(0) if by_order and self._dequeued else None
+
+
+def queued_id(line: Json) -> str:
+    """Return the id of the prompt that an operation puts into the queue."""
+    key = f"{get_str(line, 'timestamp')} {text_of(line)}".encode("utf-8", "surrogatepass")
+    return f"queued-{hashlib.sha256(key).hexdigest()[:24]}"
 
 
 def _pop(prompts: list[QueuedPrompt], text: str) -> QueuedPrompt | None:

@@ -6,7 +6,7 @@ import heapq
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -15,6 +15,10 @@ from pathlib import Path
 
 from opensync_hooks.agents import titles
 from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines, unknown
+from opensync_hooks.agents.claude_code.checkpoints import (
+    CheckpointRecorder,
+    ResumedRead,
+)
 from opensync_hooks.agents.claude_code.index import TranscriptIndex
 from opensync_hooks.agents.claude_code.lines import Span
 from opensync_hooks.agents.claude_code.messages import (
@@ -28,8 +32,9 @@ from opensync_hooks.agents.claude_code.session_files import TranscriptSet
 from opensync_hooks.agents.claude_code.thread import Thread
 from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import open_regular
+from opensync_hooks.agents.source import NotResumableError, SavedCheckpoint
 from opensync_hooks.errors import SourceError
-from opensync_hooks.model import Json, Session, Skipped
+from opensync_hooks.model import Checkpoint, Json, Session, Skipped
 
 _MAX_META_BYTES = 1 << 20
 _REST_SECONDS = 20
@@ -43,6 +48,8 @@ class _Transcript:
     files: tuple[IndexedFile, ...]
     index: TranscriptIndex
     skipped: Mapping[Skipped, int]
+    checkpoint: Checkpoint | None = None
+    resumed: ResumedRead | None = None
 
     @property
     def is_being_written(self) -> bool:
@@ -53,6 +60,9 @@ class _Transcript:
     def session(self, session_id: str, thread: Thread) -> Session:
         is_partial = self.is_being_written
         indexed = tuple(thread.messages.values())
+        resumed = self.resumed
+        earlier: Json = resumed.saved.state if resumed else {}
+        made_in = next((part.made_in for part in indexed[::-1] if part.made_in), None)
         folder = self.index.relocated_cwd or next(iter(thread.folders), None)
         return Session(
             id=session_id,
@@ -60,13 +70,15 @@ class _Transcript:
             messages=TranscriptMessages(self.files, indexed),
             charges=tuple(chain.from_iterable(map(charges, indexed))),
             agent_totals=tuple(thread.agent_totals),
-            forked_from=next((part.made_in for part in indexed[::-1] if part.made_in), None),
+            forked_from=made_in or earlier.get("forked_from"),
             project_path=project_path(folder, self.index.worktrees),
             model=thread.model,
             provider="anthropic" if (thread.model or "").startswith("claude") else None,
             created_at=thread.began_at,
             updated_at=thread.updated_at,
-            duration_ms=sum(duration(message) or 0 for message in indexed),
+            duration_ms=sum(
+                (duration(message) or 0 for message in indexed), earlier.get("duration_ms", 0)
+            ),
             git_branch=thread.git_branch if thread.git_branch != "HEAD" else None,
             agent_version=thread.version,
             is_partial=is_partial,
@@ -76,6 +88,11 @@ class _Transcript:
                 if not (is_partial and skipped == lines.TORN)
             },
             folders=self._folders(thread),
+            is_resumed=resumed is not None,
+            masked_before=TranscriptMessages(
+                self.files, resumed.masked_before() if resumed else ()
+            ),
+            checkpoint=self.checkpoint,
         )
 
     def _folders(self, thread: Thread) -> tuple[str, ...]:
@@ -85,13 +102,17 @@ class _Transcript:
         return tuple(dict.fromkeys(filter(None, (*folders, *projects))))
 
 
-def read(files: TranscriptSet) -> Iterator[Session]:
+def read(
+    files: TranscriptSet, checkpoint_of: Callable[[str], SavedCheckpoint | None] = lambda _: None
+) -> Iterator[Session]:
     """Yield the session, unless its own transcript is gone, then its subagents and theirs."""
     session_id = files.located.session_id
     if files.transcripts:
-        yield from _main(session_id, _load(files.transcripts, is_subagent_file=False))
+        saved = checkpoint_of(session_id)
+        yield from _main(session_id, _load(files.transcripts, saved, is_subagent_file=False))
     for paths in files.subagents.values():
-        yield _subagent(paths, session_id)
+        saved = checkpoint_of(_subagent_id(paths, session_id))
+        yield _subagent(_load(paths, saved, is_subagent_file=True), paths, session_id)
 
 
 def read_lone_subagent(files: TranscriptSet) -> Iterator[Session]:
@@ -121,21 +142,31 @@ def _main(session_id: str, transcript: _Transcript) -> Iterator[Session]:
         )
 
 
-def _subagent(paths: Sequence[Path], root_id: str) -> Session:
+def _subagent_id(paths: Sequence[Path], root_id: str) -> str:
+    return f"{root_id}:{paths[-1].stem}"
+
+
+def _subagent(transcript: _Transcript, paths: Sequence[Path], root_id: str) -> Session:
     """Return a subagent from its own file, whose lines name the root session, not the parent."""
-    transcript = _load(paths, is_subagent_file=True)
     thread = transcript.index.main
     meta = _read_meta(paths[-1].with_suffix(".meta.json"))
     outer = get_str(meta, "parentAgentId")
     return replace(
-        transcript.session(f"{root_id}:{paths[-1].stem}", thread),
+        transcript.session(_subagent_id(paths, root_id), thread),
         title=_subagent_title(root_id, get_str(meta, "description") or thread.first_prompt),
         parent_id=f"{root_id}:agent-{outer}" if outer else root_id,
     )
 
 
-def _load(paths: Sequence[Path], *, is_subagent_file: bool) -> _Transcript:
+def _load(
+    paths: Sequence[Path], saved: SavedCheckpoint | None = None, *, is_subagent_file: bool
+) -> _Transcript:
     """Index the copies of a transcript as one: each line once, in the order of their times."""
+    if len(paths) == 1:
+        try:
+            return _load_one(paths[0], saved, is_subagent_file=is_subagent_file)
+        except NotResumableError:
+            return _load_one(paths[0], None, is_subagent_file=is_subagent_file)
     index, skipped = TranscriptIndex(), Counter[Skipped]()
     files, scans = [], []
     with ExitStack() as stack:
@@ -152,10 +183,28 @@ def _load(paths: Sequence[Path], *, is_subagent_file: bool) -> _Transcript:
     return _Transcript(tuple(files), index, skipped)
 
 
+def _load_one(path: Path, saved: SavedCheckpoint | None, *, is_subagent_file: bool) -> _Transcript:
+    """Index a transcript that has no copy, from its checkpoint on. Raises NotResumableError."""
+    resumed = ResumedRead(saved) if saved else None
+    index, skipped, offset = TranscriptIndex(), Counter[Skipped](), 0
+    with open_regular(path) as file:
+        end = os.fstat(file.fileno()).st_size
+        if resumed:
+            index, skipped, offset = resumed.begin(file, end)
+        recorder = CheckpointRecorder(index, skipped, resumed)
+        scan = lines.scan(file, end, lambda reason: skipped.update((reason,)), offset=offset)
+        for span, line in scan:
+            if resumed:
+                resumed.check(line, index, is_subagent_file=is_subagent_file)
+            recorder.add(span, line, is_subagent_file=is_subagent_file)
+            skipped.update(unknown.skipped(line))
+        checkpoint = recorder.finish(file, end, is_subagent_file=is_subagent_file)
+        indexed = IndexedFile.describing(path, file)
+    return _Transcript((indexed,), index, skipped, checkpoint, resumed)
+
+
 def _merge(scans: Sequence[Iterable[tuple[Span, Json]]]) -> Iterator[tuple[Span, Json]]:
     """Yield the lines of all copies by their times, those of each copy in its own order."""
-    if len(scans) == 1:
-        return iter(scans[0])
     timed = heapq.merge(*map(_timed, scans), key=itemgetter(0))
     return (record for _, record in timed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines, sessions
@@ -20,13 +20,14 @@ from opensync_hooks.agents.claude_code.session_files import (
 from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.safe_open import is_file
-from opensync_hooks.agents.source import Located
+from opensync_hooks.agents.source import Located, SavedCheckpoint
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SUBAGENT_PREFIX = "agent-"
-_TAIL_BYTES = 4 << 20
+_TAILS = (64 << 10, 4 << 20)
+"""How many last bytes of a transcript are searched for a response; mostly the first do."""
 
 
 class ClaudeCodeSource:
@@ -86,12 +87,17 @@ class ClaudeCodeSource:
         )
 
     def read(self, located: Located) -> Iterator[Session]:
+        return self.resume(located, lambda _: None)
+
+    def resume(
+        self, located: Located, checkpoint_of: Callable[[str], SavedCheckpoint | None]
+    ) -> Iterator[Session]:
         files = self._files(located.session_id, located.path)
         if files is None:
             raise SourceError(f"{located.path}: no longer there.")
         if located.session_id.startswith(_SUBAGENT_PREFIX):
             return sessions.read_lone_subagent(files)
-        return sessions.read(files)
+        return sessions.read(files, checkpoint_of)
 
     def _files(self, session_id: str, path: Path | None = None) -> TranscriptSet | None:
         """Return a session's files in all projects; only those beside `path` if it is elsewhere."""
@@ -113,7 +119,8 @@ def _ends_with(path: Path, digest: str) -> bool:
     try:
         return any(
             line.get("type") == "assistant" and line_types.digest(text_of(line)) == digest
-            for line in lines.last_lines(path, _TAIL_BYTES)
+            for tail in _TAILS
+            for line in lines.last_lines(path, tail)
         )
     except SourceError:
         return False

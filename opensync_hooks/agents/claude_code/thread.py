@@ -69,7 +69,7 @@ class Thread:
     created_at: int | None = None
     updated_at: int | None = None
     agent_totals: list[AgentTotal] = field(default_factory=list)
-    _last_charge_id: str = ""
+    last_charge_id: str = ""
     _queued_texts: dict[str, str] = field(default_factory=dict)
     """Of the prompts that were read from the queue, by the ids of their messages."""
     _queue: PromptQueue = field(default_factory=PromptQueue)
@@ -128,13 +128,34 @@ class Thread:
         cost = get_float(line, "totalCostUSD")
         if cost is not None:
             is_guess = line.get("hasUnknownModelCost") is True
-            self.agent_totals.append(AgentTotal(cost, self._last_charge_id, is_guess))
+            self.agent_totals.append(AgentTotal(cost, self.last_charge_id, is_guess))
 
-    def mark_undone(self) -> None:
-        """Mark the messages of which every line is on an abandoned branch."""
+    def mark_undone(self) -> frozenset[int]:
+        """Mark the messages of which every line is on an abandoned branch; return these lines."""
         gone = undone(self.nodes)
         for message in self.messages.values():
             message.undone = bool(message.nodes) and gone.issuperset(message.nodes)
+        return gone
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether a prompt that follows has to do with no earlier line but its parent."""
+        is_begun = self.nodes and self.first_prompt and self.created_at is not None
+        return self._queue.is_empty and bool(is_begun)
+
+    @property
+    def is_command_open(self) -> bool:
+        """Whether only a later line tells if the last command begins a turn."""
+        return self._open_command is not None
+
+    def calls_tool(self, tool_id: str) -> bool:
+        return tool_id in self._by_tool_id
+
+    def continue_from(self, uuid: str) -> None:
+        """Let a line that was read before be the parent of those that follow."""
+        if not self.nodes:
+            self.nodes.append(Node(START, "other"))
+        self._node_by_uuid.setdefault(uuid, 0)
 
     def _add_node(self, line: Json, line_type: LineType, file: int) -> int:
         index = len(self.nodes)
@@ -204,7 +225,7 @@ class Thread:
         self._begin_turn_of_command()
         response = self._responses.identify(line)
         message = self._message(response.message_id, "assistant")
-        message.charge_id = self._last_charge_id = response.charge_id
+        message.charge_id = self.last_charge_id = response.charge_id
         if (session_id := get_str(line, "requestSessionId")) != get_str(line, "sessionId"):
             message.made_in = session_id
         message.model = self.model = get_str(line, "message", "model") or message.model

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents import titles
+from opensync_hooks.messages import length
 from opensync_hooks.model import (
     Charge,
     HookFacts,
@@ -20,7 +21,6 @@ from opensync_hooks.model import (
     Text,
     TurnUsage,
     Usage,
-    length,
 )
 
 AGENT = "cursor"

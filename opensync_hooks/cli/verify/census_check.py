@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from opensync_hooks.agents.census import UNITS, Census, Counts
 from opensync_hooks.cli.verify.comparison import Difference
 from opensync_hooks.delivery.diff import MessageDiff, SessionDiff
+from opensync_hooks.messages import MappedMessages
 from opensync_hooks.model import Json, Message, ToolCall, ToolResult
 from opensync_hooks.pricing import estimate
 from opensync_hooks.system.formatting import count
@@ -45,7 +46,13 @@ class SessionCount:
         self.sent["prompt_tokens"] += changes.costs.usage.prompt_tokens
         self.sent["completion_tokens"] += changes.costs.usage.completion_tokens
         self.has_estimate = self.has_estimate or estimate.MARK in (changes.session.provider or "")
-        return replace(changes, session=changes.session.map_messages(self._add_read))
+        return replace(
+            changes,
+            session=replace(
+                changes.session,
+                messages=MappedMessages(changes.session.messages, self._add_read),
+            ),
+        )
 
     def _add_read(self, message: Message) -> Message:
         self.read[_UNIT_OF_ROLE.get(message.role, "")] += 1

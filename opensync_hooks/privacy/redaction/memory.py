@@ -37,6 +37,8 @@ class SecretMemory:
         self._key = secrets.token_bytes(16)
         self._traces: defaultdict[bytes, set[_Trace]] = defaultdict(set)
         self._hints: set[int] = set()
+        self.size = 0
+        """How many secrets are remembered."""
 
     def remember(self, secret: str, kind: str) -> None:
         """Remember a secret, unless it is short or made of ordinary words."""
@@ -49,7 +51,9 @@ class SecretMemory:
                 self._digest(secret),
                 kind,
             )
-            self._traces[self._digest(word)].add(trace)
+            traces = self._traces[self._digest(word)]
+            self.size += trace not in traces
+            traces.add(trace)
             self._hints.add(hash(word.encode()) & _HINT_BITS)
 
     def find(self, words: set[bytes], text: str) -> Iterator[Span]:
