@@ -4,13 +4,14 @@ Only what both texts begin and end with is taken as unchanged. That is what such
 place of a file; and it takes no longer for texts that were made to be compared slowly.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Any, NamedTuple
 
 from opensync_hooks.model import Json
 from opensync_hooks.privacy.file_texts import note
-from opensync_hooks.server.html import Html, element, join
+from opensync_hooks.server.html import Html, element
 
 _OLD = ("old_string", "oldString", "old_str", "old_text")
 _NEW = ("new_string", "newString", "new_str", "new_text")
@@ -20,41 +21,44 @@ _PATCHES = ("patch", "patchText", "diff")
 _EDITS = "edits"
 _CONTEXT = 3
 _KINDS = {"+": "added", "-": "removed"}
-_ADDED, _REMOVED = 'class="added"', 'class="removed"'
 _MAX_LINES = 5_000
-"""An element for each line: more of them would make a page that no browser scrolls."""
+"""More of them, each an element, would make a page that no browser scrolls."""
 
 
 class ShownChange(NamedTuple):
     html: Html
     names: frozenset[str]
     """The arguments that it shows."""
-
-    @property
-    def size(self) -> str:
-        """`+6 -2`: how many lines are added and removed."""
-        return f"+{self.html.count(_ADDED)} -{self.html.count(_REMOVED)}"
+    size: str
+    """`+6 -2`: how many lines are added and removed."""
+    line_count: int
 
 
 def change(arguments: Json) -> ShownChange | None:
     """Return what a call changes in files; None for one that does not."""
     path = _first(arguments, _PATHS)
     edits = [arguments, *(edit for edit in _list(arguments.get(_EDITS)) if isinstance(edit, dict))]
-    shown, names = [], set[str]()
+    lines: list[tuple[str, str]] = []
+    names = set[str]()
     for edit in edits:
         old, new = _first(edit, _OLD), _first(edit, _NEW)
         if old is not None and new is not None and not _is_withheld(path, new):
-            shown.append(_lines(_edited(old.splitlines(), new.splitlines())))
+            lines += _edited(old.splitlines(), new.splitlines())
             names |= {*_OLD, *_NEW, _EDITS}
     content = _first(arguments, _CONTENTS)
     if content is not None and path is not None and not _is_withheld(path, content):
-        shown.append(_lines(("+", line) for line in content.splitlines()))
+        lines += [("+", line) for line in content.splitlines()]
         names.update(_CONTENTS)
     patch = _first(arguments, _PATCHES)
     if patch is not None:
-        shown.append(_lines((line[:1], line[1:]) for line in patch.splitlines()))
+        lines += [(line[:1], line[1:]) for line in patch.splitlines()]
         names.update(_PATCHES)
-    return ShownChange(join(shown), frozenset(names)) if shown else None
+    if not names:
+        return None
+    counts = Counter(mark for mark, _ in lines)
+    return ShownChange(
+        _lines(lines), frozenset(names), f"+{counts['+']} -{counts['-']}", len(lines)
+    )
 
 
 def _is_withheld(path: str | None, text: str) -> bool:
@@ -79,13 +83,14 @@ def _common(old: list[str], new: list[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
 
 
-def _lines(lines: Iterator[tuple[str, str]]) -> Html:
+def _lines(lines: list[tuple[str, str]]) -> Html:
+    """Return the lines, with one element for those that follow each other with the same mark."""
     written = []
-    for number, (mark, text) in enumerate(lines):
-        if number == _MAX_LINES:
-            written.append(element("span", "… and more lines\n"))
-            break
-        written.append(element("span", f"{mark or ' '}{text}\n", class_=_KINDS.get(mark, False)))
+    for kind, group in groupby(lines[:_MAX_LINES], lambda line: _KINDS.get(line[0], "")):
+        text = "".join(f"{mark or ' '}{text}\n" for mark, text in group)
+        written.append(element("span", text, class_=kind or False))
+    if len(lines) > _MAX_LINES:
+        written.append(element("span", "… and more lines\n"))
     return element("pre", *written, class_="diff", dir="ltr")
 
 

@@ -137,7 +137,8 @@ def _session(store: Store, fields: Query) -> Response | None:
     view = View(MAX_CHARACTERS, _permanent_url, subagent_link(store, session, children))
     prompts: list[tuple[str, str]] = []
     messages = conversation(_messages(store, session, number, prompts), view)
-    pager = _message_pager(session, number, last)
+    # Always there, so that the script can fill it when the session has grown.
+    pager = element("div", _message_pager(session, number, last), data_part="pager")
     live = {"data_live": link_url("version", id=session["id"]), "data_version": version}
     beside = [
         session_html.outline(prompts),

@@ -11,6 +11,8 @@ from opensync_hooks.server.html import Html, element, join, to_html
 from opensync_hooks.server.markdown import markdown
 
 _MAX_HINT = 120
+_MAX_MARKDOWN = 200_000
+"""Characters. Rendering takes about a second for ten times as many."""
 _MAX_OPEN_LINES = 40
 """A change of so many lines is shown without a click."""
 
@@ -43,6 +45,9 @@ def blocks(parts: list[Json], subagent_link: SubagentLink) -> Iterator[Html]:
 
 
 def text_block(text: str) -> Html:
+    """Return a text as Markdown; a huge one, such as a pasted log, as it is."""
+    if len(text) > _MAX_MARKDOWN:
+        return _preformatted(text)
     return element("div", markdown(text), class_="text") if text.strip() else Html()
 
 
@@ -92,7 +97,7 @@ def _call(content: Any, result: Any, subagent_link: SubagentLink) -> Html:
     ]
     details.append(_result(result))
     body = join((shown.html if shown else Html(), *details))
-    is_open = shown is not None and 1 < shown.html.count("\n") <= _MAX_OPEN_LINES
+    is_open = shown is not None and 0 < shown.line_count <= _MAX_OPEN_LINES
     block = folded(join(summary, " "), body, "tool", is_open=is_open)
     link = subagent_link(call, result)
     return join((block, element("p", "Subagent: ", link, class_="subagent"))) if link else block

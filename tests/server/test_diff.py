@@ -15,7 +15,8 @@ def lines(arguments: Json) -> list[str]:
     """Return the lines that a change shows, with their marks."""
     shown = change(arguments)
     assert shown
-    return re.findall(r"<span[^>]*>(.*?)\n</span>", shown.html)
+    assert shown.html.startswith('<pre class="diff" dir="ltr"><span')
+    return re.sub("<[^>]+>", "", shown.html).removesuffix("\n").split("\n")
 
 
 @pytest.mark.parametrize(
