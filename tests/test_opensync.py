@@ -12,6 +12,7 @@ import requests
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json
+from tests import opensync
 from tests.opensync import FakeClock, RealStore, real_opensync
 
 FULL: Json = {"externalId": "s", "title": "T", "projectPath": "/p", "model": "m", "promptTokens": 5}
@@ -230,3 +231,22 @@ def test_http_server_answers_as_a_deployment(tmp_path: Path, clock: FakeClock) -
             assert response.json()["ok"] is True
         assert http.get(server.url + "/health").json()["timestamp"] == clock()
         assert messages(store)[0]["textContent"] == "old"
+
+
+@pytest.mark.parametrize("limit", ["ids", "bytes"])
+def test_large_account_has_no_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(opensync, "MAX_LISTED_IDS", 2 if limit == "ids" else 9)
+    with real_opensync(tmp_path) as (server, store, key):
+        url = f"{server.url}/sync/sessions/list"
+        headers = {"Authorization": f"Bearer {key}"}
+        for number in range(2):
+            store.put_session({"externalId": f"s{number}", "title": "t"}, {})
+        assert requests.get(url, headers=headers, timeout=60).json() == {"sessionIds": ["s0", "s1"]}
+        if limit == "bytes":
+            store.max_read_bytes = 1_600
+        store.put_session({"externalId": "s2", "title": "t" * 100}, {})
+        response = requests.get(url, headers=headers, timeout=60)
+        assert response.status_code == 500
+        assert "Read too much data" in response.json()["error"]
