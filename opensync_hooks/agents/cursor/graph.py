@@ -210,9 +210,7 @@ def _answer(
 
 def to_conversation(session_id: str, graph: Graph) -> Conversation:
     """Return the session as its graph holds it: no tokens, and no times but those of prompts."""
-    last = as_dict(graph.messages[-1]) if graph.messages else {}
-    block_types = {block.get("type") for block in content_blocks(last)}
-    is_answered = last.get("role") == "assistant" and "tool-call" not in block_types
+    is_answered = _is_answered(next(reversed(graph.messages), None))
     skipped = Counter({Skipped("unreadable", "blob missing"): graph.messages.count(None)})
     for message in map(as_dict, graph.messages):
         skipped.update(unknown.in_message(message))

@@ -22,8 +22,6 @@ from opensync_hooks.agents.safe_open import is_file
 from opensync_hooks.agents.source import Located
 from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger, TurnUsage, Usage
 
-"""Returns what hooks have reported about the session with this id."""
-
 _MAX_ID_LENGTH = 1_000
 _ABANDONED_MS = 3_600_000
 """Nobody is still writing a turn that has not changed for so long: a crash left it incomplete."""
