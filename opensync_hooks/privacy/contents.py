@@ -30,6 +30,7 @@ from opensync_hooks.privacy.file_tools import (
     plain,
 )
 from opensync_hooks.privacy.omitted import TOO_DEEP, Omitted
+from opensync_hooks.privacy.written_files import withhold_written
 
 _PLACEHOLDERS = re.compile(r"(?:\[[\w.+/-]{1,80}(?:, \d+ bytes)?\]\n?)*")
 """Texts that a source itself wrote in place of images."""
@@ -106,7 +107,8 @@ def _withhold_from_strings(value: Any) -> Any:
     RecursionError.
     """
     if isinstance(value, str):
-        return value if isinstance(value, Omitted) else withhold_from_argument(value)
+        is_note = isinstance(value, Omitted)
+        return value if is_note else withhold_written(withhold_from_argument(value))
     if isinstance(value, dict):
         return {key: _withhold_from_strings(member) for key, member in value.items()}
     if isinstance(value, list):
