@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
@@ -53,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return print_error(_unknown_command(name))
     # Importing one command instead of all of them halves the time that most commands take.
     parser = build_parser([name] if name in COMMANDS else COMMANDS)
-    arguments = parser.parse_args(argv or [name])
+    arguments, unknown = parser.parse_known_args(argv or [name])
+    if unknown:
+        return print_error(_unknown_argument(name, unknown[0]))
     if destination := getattr(arguments, "destination", None):
         os.environ[paths.DESTINATION] = destination
     os.umask(0o077)
@@ -72,15 +74,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _unknown_command(name: str) -> UsageError:
+    hint = _similar(name, COMMANDS) or "`opensync-hooks --help` lists the commands."
+    return UsageError(f"There is no command {name!r}.", hint)
+
+
+def _unknown_argument(command: str, text: str) -> UsageError:
+    if command not in COMMANDS:
+        return UsageError(f"There is no option {text!r} before a command.", "Put it behind.")
+    kind = "option" if text.startswith("-") else "argument"
+    options = subparser(command)._option_string_actions  # noqa: SLF001 - argparse has no public list
+    hint = _similar(text.partition("=")[0], options, f"{command} ")
+    hint = hint or f"`opensync-hooks {command} --help` lists the options."
+    return UsageError(f"`{command}` takes no {kind} {text!r}.", hint)
+
+
+def _similar(text: str, names: Iterable[str], prefix: str = "") -> str:
     import difflib  # noqa: PLC0415 - only for a name that is wrong
 
-    similar = difflib.get_close_matches(name, COMMANDS, 1)
-    return UsageError(
-        f"There is no command {name!r}.",
-        f"Did you mean `opensync-hooks {similar[0]}`?"
-        if similar
-        else "`opensync-hooks --help` lists the commands.",
-    )
+    similar = difflib.get_close_matches(text, [*names], 1)
+    return f"Did you mean `opensync-hooks {prefix}{similar[0]}`?" if similar else ""
 
 
 def subparser(name: str) -> argparse.ArgumentParser:

@@ -128,8 +128,11 @@ def _link_command(here: Installation, environ: Mapping[str, str]) -> str:
     print_row("Command", short_path(link))
     if command_link.is_on_path(environ):
         return paths.NAME
-    owner = "account's settings" if windows.IS_WINDOWS else "shell's profile"
-    print_row("", f"{short_path(link.parent)} is not on your PATH: add it in your {owner}")
+    folder = short_path(link.parent)
+    cure = "add it in your account's settings"
+    if not windows.IS_WINDOWS:
+        cure = f'in your shell\'s profile: export PATH="{folder.replace("~", "$HOME", 1)}:$PATH"'
+    print_row("", f"{folder} is not on your PATH; {cure}")
     return command_line([str(link)])
 
 

@@ -14,7 +14,8 @@ from opensync_hooks.hook import paths
 from opensync_hooks.setup import environment
 from opensync_hooks.system import windows
 
-_CACHE = re.compile(r"[\\/](\.?cache|caches)[\\/]", re.IGNORECASE)
+_CACHE = re.compile(r"[\\/](\.?cache|caches|(archive|environments)-v\d+)[\\/]", re.IGNORECASE)
+"""Caches by name, and the folders of uv's, which may be anywhere (`UV_CACHE_DIR`)."""
 _INSTALL_PERMANENTLY = "install it with `uv tool install` or `pipx install`, then run this again"
 
 

@@ -342,3 +342,21 @@ def test_waiting_hook_is_silent_about_our_errors(ours: Path) -> None:
     payload = json.dumps({"session_id": FIRST, "hook_event_name": "Stop"})
     ran = run_script("--wait", stdin=payload)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        ("sync --lmit 3", "option '--lmit'", "Did you mean `opensync-hooks sync --limit`?"),
+        ("sync --agnt=x", "option '--agnt=x'", "Did you mean `opensync-hooks sync --agent`?"),
+        ("sync --zzz", "option '--zzz'", "`opensync-hooks sync --help` lists the options."),
+        ("version now", "argument 'now'", "`opensync-hooks version --help` lists the options."),
+    ],
+)
+def test_mistyped_option_is_named_with_the_one_that_was_meant(
+    arguments: str, message: str, hint: str
+) -> None:
+    ran = run(*arguments.split())
+    assert (ran.returncode, ran.stdout) == (2, "")
+    command = arguments.split(maxsplit=1)[0]
+    assert ran.stderr == f"`{command}` takes no {message}.\nhint: {hint}\n"

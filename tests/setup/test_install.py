@@ -33,7 +33,7 @@ def test_hooks_and_command_are_put_in_place(
     assert command_link.path(env).resolve() == here.program.resolve()
     assert AGENTS[0].registration.state(env.get).works
     output = capsys.readouterr().out
-    assert "~/.local/bin is not on your PATH" in output
+    assert 'export PATH="$HOME/.local/bin:$PATH"' in output
     assert f"{home}/.local/bin/opensync-hooks login" in output
 
 

@@ -133,7 +133,14 @@ def test_uninstall_command_is_the_installers(
 
 
 @pytest.mark.parametrize(
-    "prefix", ["/home/u/.cache/uv/archive-v0/x", "/Users/u/Library/Caches/uv/x", "/x/pipx/.cache/1"]
+    "prefix",
+    [
+        "/home/u/.cache/uv/archive-v0/x",
+        "/mnt/uv/archive-v0/x",
+        "/mnt/uv/environments-v2/x",
+        "/Users/u/Library/Caches/uv/x",
+        "/x/pipx/.cache/1",
+    ],
 )
 def test_temporary_environment_is_refused(monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
     monkeypatch.setattr(sys, "prefix", prefix)

@@ -36,6 +36,8 @@ def _search(arguments: argparse.Namespace) -> int:
         _print_hit(hit)
     if not hits:
         print("No session matches.")
+        if not any("*" in word for word in arguments.words):
+            print("Words match as a whole; with a * at its end, a word also matches longer ones.")
     return 0
 
 

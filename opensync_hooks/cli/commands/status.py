@@ -15,7 +15,7 @@ from opensync_hooks.config import EMBEDDED_STORE, Folders
 from opensync_hooks.pricing import in_force
 from opensync_hooks.queue.report import QueueItem
 from opensync_hooks.system.formatting import ago, count, size
-from opensync_hooks.system.terminal import print_line
+from opensync_hooks.system.terminal import print_line, short_path
 
 _MAX_ROWS = 3
 """Of one kind of problem: all of it fits on one screen."""
@@ -56,7 +56,7 @@ def _destination(status: Status, folders: Folders) -> Iterator[_Row]:
     is_embedded = status.destination == EMBEDDED_STORE
     yield (
         "Destination",
-        f"embedded store ({folders.store})" if is_embedded else "OpenSync",
+        f"embedded store ({short_path(folders.store)})" if is_embedded else "OpenSync",
     )
     if not status.reachable:
         yield "Connected", "no"
