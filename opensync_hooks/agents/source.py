@@ -82,12 +82,17 @@ class ResumableSource(Source, Protocol):
     """A source that can leave out what was in a session before."""
 
     def resume(
-        self, located: Located, checkpoint_of: Callable[[str], SavedCheckpoint | None]
+        self,
+        located: Located,
+        checkpoint_of: Callable[[str], SavedCheckpoint | None],
+        is_due: Callable[[str, str], bool],
     ) -> Iterator[Session]:
         """Yield what `read` does, but each session only from its checkpoint on, if it has one.
 
         A session whose file is not the same any more, or whose new lines may concern older ones,
-        is read from its beginning. Raises SourceError.
+        is read from its beginning. A subagent that is not due is left out, and not even opened:
+        `is_due` takes its id, and a fingerprint that changes whenever its files do. Raises
+        SourceError.
         """
         ...
 

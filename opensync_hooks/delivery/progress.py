@@ -22,7 +22,7 @@ from opensync_hooks.agents.source import (
 from opensync_hooks.delivery.costs import NO_COSTS, Costs, bill
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.spending import Spending
-from opensync_hooks.ledger import checkpoints
+from opensync_hooks.ledger import checkpoints, confirmed_files
 from opensync_hooks.ledger.checkpoints import StoredCheckpoint
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.model import Checkpoint, Json, Message, Session, Usage
@@ -183,14 +183,25 @@ class SyncRun:
     record_of: Callable[[str], SessionRecord]
     resumes: bool = False
     is_preview: bool = False
+    reads_all: bool = False
+    """Whether to read subagents, too, that have not changed since all of them was confirmed."""
+    _fingerprints: dict[str, str] = field(default_factory=dict)
+    """Of the subagents' files."""
     _stored: dict[str, StoredCheckpoint] = field(default_factory=dict)
 
     def read(self, source: Source, located: Located) -> Iterator[Session]:
-        if self.resumes and isinstance(source, ResumableSource):
-            return source.resume(located, self._checkpoint_of)
+        if isinstance(source, ResumableSource) and not (self.is_preview or self.reads_all):
+            return source.resume(located, self._checkpoint_of, self._is_due)
         return source.read(located)
 
+    def _is_due(self, session_id: str, fingerprint: str) -> bool:
+        self._fingerprints[session_id] = fingerprint
+        record = self.record_of(session_id)
+        return not confirmed_files.is_confirmed(record, fingerprint, self.rules)
+
     def _checkpoint_of(self, session_id: str) -> SavedCheckpoint | None:
+        if not self.resumes:
+            return None
         record = self.record_of(session_id)
         remote, stored = record.remote_session(), checkpoints.load(record, self.rules)
         if remote is None or remote.hash is None or stored is None:
@@ -202,5 +213,11 @@ class SyncRun:
         return SessionProgress.begin(session, self._stored.get(session.id))
 
     def finish(self, session: Session, progress: SessionProgress) -> None:
-        if not self.is_preview:
-            progress.save(self.record_of(session.id), self.rules)
+        if self.is_preview:
+            return
+        record, fingerprint = self.record_of(session.id), self._fingerprints.get(session.id)
+        progress.save(record, self.rules)
+        has_losses = any(skipped.is_loss for skipped, n in session.skipped.items() if n)
+        # What was read from a checkpoint on is read whole when the session ends.
+        if fingerprint and progress.is_complete and not (has_losses or session.is_resumed):
+            confirmed_files.confirm(record, fingerprint, self.rules)

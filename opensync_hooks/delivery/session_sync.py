@@ -150,6 +150,7 @@ class Syncer:
         agent, session_id = source.agent, located.session_id
         changes = partial(self._changes, source, located, end_reason=end_reason, force=force)
         run = self._run(source, resumes=limits.resumes and not force)
+        run.reads_all = force or limits.asks_always
         with session_lock(self.config.folders.locks, agent, session_id, limits.lock_timeout):
             try:
                 outcome = self._send(session_id, changes(run), limits)

@@ -188,7 +188,7 @@ def of_an_agent_without_hooks(user: ClaudeUser) -> None:
     ],
     ids=lambda function: function.__name__,
 )
-def test_session_that_nobody_looks_stays_here(
+def test_session_that_nobody_asked_for_stays_here(
     hooked: ClaudeUser, prepare: Callable[[ClaudeUser], None]
 ) -> None:
     prepare(hooked)
@@ -215,9 +215,9 @@ def test_finished_session_is_not_read_again(
     reads = []
     resume = ClaudeCodeSource.resume
 
-    def recording(source: ClaudeCodeSource, located: Any, checkpoint_of: Any) -> Any:
+    def recording(source: ClaudeCodeSource, located: Any, *arguments: Any) -> Any:
         reads.append(located.session_id)
-        return resume(source, located, checkpoint_of)
+        return resume(source, located, *arguments)
 
     monkeypatch.setattr(ClaudeCodeSource, "resume", recording)
     fire(hooked, "s1")
@@ -226,7 +226,7 @@ def test_finished_session_is_not_read_again(
     assert reads == ["s1", "killed", "s0"]
 
 
-def test_agent_without_hooks_is_looks_them_rarely(
+def test_agent_without_hooks_is_looked_at_rarely(
     hooked: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = count_looks(monkeypatch)
@@ -240,7 +240,7 @@ def test_agent_without_hooks_is_looks_them_rarely(
     assert looks == dict.fromkeys(others, 2)
 
 
-def test_agent_is_looks_its_hooks_if_one_of_its_sessions_was_missed(
+def test_agent_is_looked_at_if_one_of_its_sessions_was_missed(
     hooked: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fire_other(hooked, opencode_user(hooked.home))

@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from operator import itemgetter
@@ -103,7 +103,9 @@ class _Transcript:
 
 
 def read(
-    files: TranscriptSet, checkpoint_of: Callable[[str], SavedCheckpoint | None] = lambda _: None
+    files: TranscriptSet,
+    checkpoint_of: Callable[[str], SavedCheckpoint | None],
+    is_due: Callable[[str, str], bool],
 ) -> Iterator[Session]:
     """Yield the session, unless its own transcript is gone, then its subagents and theirs."""
     session_id = files.located.session_id
@@ -111,8 +113,10 @@ def read(
         saved = checkpoint_of(session_id)
         yield from _main(session_id, _load(files.transcripts, saved, is_subagent_file=False))
     for paths in files.subagents.values():
-        saved = checkpoint_of(_subagent_id(paths, session_id))
-        yield _subagent(_load(paths, saved, is_subagent_file=True), paths, session_id)
+        subagent_id = _subagent_id(paths, session_id)
+        if is_due(subagent_id, _fingerprint(paths)):
+            saved = checkpoint_of(subagent_id)
+            yield _subagent(_load(paths, saved, is_subagent_file=True), paths, session_id)
 
 
 def read_lone_subagent(files: TranscriptSet) -> Iterator[Session]:
@@ -142,6 +146,20 @@ def _main(session_id: str, transcript: _Transcript) -> Iterator[Session]:
         )
 
 
+def _fingerprint(paths: Sequence[Path]) -> str:
+    """Return what changes with the files of a subagent, also with the note on it."""
+    statuses = []
+    for path in (*paths, _meta_path(paths)):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            statuses.append(f"{status.st_size}:{status.st_mtime_ns}")
+    return " ".join(statuses)
+
+
+def _meta_path(paths: Sequence[Path]) -> Path:
+    return paths[-1].with_suffix(".meta.json")
+
+
 def _subagent_id(paths: Sequence[Path], root_id: str) -> str:
     return f"{root_id}:{paths[-1].stem}"
 
@@ -149,7 +167,7 @@ def _subagent_id(paths: Sequence[Path], root_id: str) -> str:
 def _subagent(transcript: _Transcript, paths: Sequence[Path], root_id: str) -> Session:
     """Return a subagent from its own file, whose lines name the root session, not the parent."""
     thread = transcript.index.main
-    meta = _read_meta(paths[-1].with_suffix(".meta.json"))
+    meta = _read_meta(_meta_path(paths))
     outer = get_str(meta, "parentAgentId")
     return replace(
         transcript.session(_subagent_id(paths, root_id), thread),

@@ -87,17 +87,20 @@ class ClaudeCodeSource:
         )
 
     def read(self, located: Located) -> Iterator[Session]:
-        return self.resume(located, lambda _: None)
+        return self.resume(located, lambda _: None, lambda *_: True)
 
     def resume(
-        self, located: Located, checkpoint_of: Callable[[str], SavedCheckpoint | None]
+        self,
+        located: Located,
+        checkpoint_of: Callable[[str], SavedCheckpoint | None],
+        is_due: Callable[[str, str], bool],
     ) -> Iterator[Session]:
         files = self._files(located.session_id, located.path)
         if files is None:
             raise SourceError(f"{located.path}: no longer there.")
         if located.session_id.startswith(_SUBAGENT_PREFIX):
             return sessions.read_lone_subagent(files)
-        return sessions.read(files, checkpoint_of)
+        return sessions.read(files, checkpoint_of, is_due)
 
     def _files(self, session_id: str, path: Path | None = None) -> TranscriptSet | None:
         """Return a session's files in all projects; only those beside `path` if it is elsewhere."""

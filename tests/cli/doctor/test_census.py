@@ -6,11 +6,11 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.agents.source import Located
 from opensync_hooks.cli.doctor import census
 from opensync_hooks.cli.doctor.finding import Finding
 from opensync_hooks.config import load
@@ -31,18 +31,18 @@ def facts(state: str = "ok") -> list[str]:
 
 def break_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have Claude Code's reader lose the first prompt of every session."""
-    read = ClaudeCodeSource.read
+    read = ClaudeCodeSource.resume
 
-    def broken(self: ClaudeCodeSource, located: Located) -> list[Session]:
+    def broken(self: ClaudeCodeSource, *arguments: Any) -> list[Session]:
         sessions = []
-        for session in read(self, located):
+        for session in read(self, *arguments):
             messages = list(session.messages)
             prompts = [message for message in messages if message.role == "user"]
             kept = tuple(message for message in messages if message not in prompts[:1])
             sessions.append(replace(session, messages=kept))
         return sessions
 
-    monkeypatch.setattr(ClaudeCodeSource, "read", broken)
+    monkeypatch.setattr(ClaudeCodeSource, "resume", broken)
 
 
 def test_every_agents_utterances_are_delivered(home: Path, recorded: int) -> None:
@@ -99,8 +99,8 @@ def test_forgotten_subagent_is_a_warning(monkeypatch: pytest.MonkeyPatch, projec
         if path.stem != WITH_SUBAGENTS:
             path.unlink()
             shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-    read = ClaudeCodeSource.read
-    monkeypatch.setattr(ClaudeCodeSource, "read", lambda *arguments: list(read(*arguments))[:2])
+    read = ClaudeCodeSource.resume
+    monkeypatch.setattr(ClaudeCodeSource, "resume", lambda *arguments: list(read(*arguments))[:2])
     run("sync")
     assert facts("warning") == ["Claude Code: 3 utterances on disk, 2 delivered."]
 

@@ -65,6 +65,9 @@ class BrokenReader:
             if broken:
                 yield broken
 
+    def resume(self, located: Located, *_: object) -> Iterator[Session]:
+        return self.read(located)
+
 
 def break_readers(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[Session], Session | None], *agents: str
