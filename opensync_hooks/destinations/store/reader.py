@@ -73,10 +73,10 @@ class StoreReader:
             return db.execute(usage.QUERY, {"since": since}).fetchall()
 
     def version(self) -> str:
-        """Return what changes with every change of a session."""
-        query = "SELECT count(*) || '-' || coalesce(max(updatedAt), 0) AS version FROM session"
+        """Return what changes with every change of the store, by this process or another."""
         with self._file.reading() as db:
-            return str(db.execute(query).fetchone()["version"])
+            (others,) = db.execute("PRAGMA data_version").fetchone()
+            return f"{others}-{db.total_changes}"
 
     def stats(self) -> Json:
         with self._file.reading() as db:

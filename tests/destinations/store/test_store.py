@@ -423,3 +423,18 @@ def test_damaged_schema_is_reported_as_damage(
     with pytest.raises(UnusableFileError, match="damaged") as caught, Store(path) as store:
         store.session("s")
     assert caught.value.hint
+
+
+def test_version_and_choices_follow_every_change_by_any_process(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.db", now=lambda: 1) as store, Store(tmp_path / "s.db") as other:
+        seen = {store.version()}
+        assert store.filter_choices()["model"] == []
+        for writer, model in ((store, "a"), (other, "b"), (store, "c")):
+            writer.put_session({"externalId": model, "model": model}, {"gitBranch": f"x/{model}"})
+            assert model in store.filter_choices()["model"]
+            assert f"x/{model}" in store.filter_choices()["branch"]
+            assert store.version() not in seen
+            seen.add(store.version())
+        assert store.version() in seen, "reading changes nothing"
+        other.delete_session("b")
+        assert store.filter_choices()["model"] == ["a", "c"]
