@@ -21,6 +21,9 @@ from tests.faults.machine import AGENT, Machine, end_all
 
 _LONGEST_S = 20.0
 _MOST_LOST = 3
+_STOPPED_SHARE = 0.1
+_STOPPED_S = (0.002, 0.01, 0.15)
+"""How long a hook shares the lock that is stopped, or slow; the last is longer than one attempt."""
 
 
 def trial(figure: Figure, folder: Path, rounds: int, dice: random.Random) -> None:
@@ -57,15 +60,20 @@ def _drop(running: worker.Worker) -> Iterator[None]:
 
 def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: random.Random) -> None:
     spool = str(machine.spool)
-    met_one = 0
+    met_one = stopped = 0
     for number in range(rounds):
         entry.write_event(spool, AGENT, (), machine.payload(f"nobody{number % 7}"))
         is_free = entry.is_worker_needed(spool + "/worker.lock")
-        _close_lock(spool)
-        if is_free:
-            os.write(rope, b"!")
+        if is_free and dice.random() < _STOPPED_SHARE:
+            os.write(rope, b"!")  # by another hook; this one is stopped before it starts a worker
+            pause(dice.choice(_STOPPED_S))
+            stopped += 1
+            _close_lock(spool)
         else:
-            met_one += 1
+            _close_lock(spool)
+            if is_free:
+                os.write(rope, b"!")
+            met_one += not is_free
         figure.rounds += 1
         if not _is_ingested(machine):
             figure.lost += 1
@@ -77,6 +85,7 @@ def _hooks(figure: Figure, machine: Machine, rope: int, rounds: int, dice: rando
         if dice.random() < 0.9:  # most arrive as the worker leaves, some while there is none
             _spin(dice.uniform(0, 0.001))
     figure.notes.append(f"{met_one:,} met a worker that was leaving or at work")
+    figure.notes.append(f"{stopped:,} kept a worker waiting at the lock")
 
 
 def _close_lock(spool: str) -> None:
