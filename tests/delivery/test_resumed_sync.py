@@ -404,12 +404,25 @@ def test_session_deleted_at_the_destination_stays_deleted(opensync: Harness) -> 
     assert opensync.store.session_ids() == []
 
 
-def test_session_stored_anew_under_the_same_id_gets_all_messages(opensync: Harness) -> None:
+def test_session_stored_anew_by_another_program_is_completed(opensync: Harness) -> None:
     transcript = long_session(opensync)
     opensync.store.delete_session("s1")
-    opensync.store.put_session({"externalId": "s1", "source": "claude-code", "title": "x"}, {})
+    session = {"externalId": "s1", "source": "claude-code"}
+    opensync.store.put_session({**session, "title": "x"}, {})
+    for name in ("prompt 1", "answer 1"):
+        message = {"externalId": f"foreign {name}", "sessionExternalId": "s1"}
+        role = "user" if name == "prompt 1" else "assistant"
+        body: dict[str, Any] = {
+            **message,
+            "role": role,
+            "source": "claude-code",
+            "textContent": name,
+        }
+        body |= {"createdAt": 1_500_000_000_000, "parts": [{"type": "text", "content": name}]}
+        opensync.store.put_message(body, {}, replaces=False)
     transcript.turn(50)
     resume(opensync)
+    assert sorted(opensync.texts()).count("prompt 1") == 1
     assert len(opensync.texts()) == 82
 
 

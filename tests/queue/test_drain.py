@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import ServerFailureError, SourceError
-from opensync_hooks.model import Skipped, Trigger
+from opensync_hooks.model import Session, Skipped, Trigger
 from opensync_hooks.queue import backoff, drain, worker
 from opensync_hooks.queue.backoff import HOUR, Attempts, Failure
 from opensync_hooks.queue.drain import log_result
@@ -53,6 +55,25 @@ def test_session_is_read_at_last_if_its_agent_never_writes_what_it_had_shown(
     user.spool.put(Job(trigger, {}, clock.now() + HOUR))
     worker.main(seconds=3)
     assert user.stored() == {"s1"}
+
+
+def test_turn_is_read_from_the_last_one_on_and_an_ended_session_from_its_beginning(
+    user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resume, resumed = ClaudeCodeSource.resume, []
+
+    def recording(*arguments: Any) -> Iterator[Session]:
+        for session in resume(*arguments):
+            resumed.append(session.is_resumed)
+            yield session
+
+    monkeypatch.setattr(ClaudeCodeSource, "resume", recording)
+    transcript = user.session("s1", turns=9)
+    for number, end_reason in enumerate((None, None, "clear")):
+        user.spool.put(Job(Trigger("claude-code", "s1", end_reason=end_reason), {}, clock.now()))
+        worker.main()
+        transcript.turn(10 + number)
+    assert resumed == [False, True, False]
 
 
 def test_file_that_is_replaced_while_it_is_read_is_read_again_at_once(
