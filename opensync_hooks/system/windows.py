@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import NoReturn
 
@@ -84,11 +84,11 @@ def retrying(action: Callable[[], object]) -> None:
     action()
 
 
-def start_detached(command: Sequence[str]) -> None:
+def start_detached(command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
     """Start a process without a window that survives this one and its console. Raises OSError."""
     for flags in (_BREAKAWAY, 0):
         try:
-            _spawn(command, flags | _NO_WINDOW | _NEW_GROUP)
+            _spawn(command, flags | _NO_WINDOW | _NEW_GROUP, environ)
         except PermissionError:  # the agent's job object does not let its processes leave it
             if not flags:
                 raise
@@ -117,10 +117,10 @@ def _quoted(word: str) -> str:
     return word if is_bare(word) else f"{quote}{word}{quote}"
 
 
-def _spawn(command: Sequence[str], flags: int) -> None:
+def _spawn(command: Sequence[str], flags: int, environ: Mapping[str, str] | None) -> None:
     null = subprocess.DEVNULL
     subprocess.Popen(
-        command, stdin=null, stdout=null, stderr=null, close_fds=True, creationflags=flags
+        command, stdin=null, stdout=null, stderr=null, env=environ, creationflags=flags
     )
 
 

@@ -66,7 +66,7 @@ def test_answer_in_the_making_is_completed_at_the_end(world: ClaudeWorld) -> Non
     world.settle()
     assert world.texts() == [*turns(1), "prompt 2", "half"]
     writer.respond("m2", text("whole"))
-    world.fire(world.payload(writer, last_assistant_message="half\n\nwhole"))
+    world.fire(world.payload(writer, last_assistant_message="whole"))
     world.settle()
     assert world.texts() == [*turns(1), "prompt 2", "half\n\nwhole"]
 

@@ -106,7 +106,7 @@ def test_process_starts_also_where_the_job_lets_none_leave(
 ) -> None:
     started: list[int] = []
 
-    def spawn(_command: Sequence[str], flags: int) -> None:
+    def spawn(_command: Sequence[str], flags: int, _environ: object) -> None:
         if flags & 0x01000000 and not allows_breakaway:
             raise PermissionError(13, "Access is denied")
         started.append(flags)
@@ -119,7 +119,7 @@ def test_process_starts_also_where_the_job_lets_none_leave(
 
 
 def test_process_that_may_not_start_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def spawn(_command: Sequence[str], _flags: int) -> None:
+    def spawn(_command: Sequence[str], _flags: int, _environ: object) -> None:
         raise PermissionError(13, "Access is denied")
 
     monkeypatch.setattr(windows, "_spawn", spawn)
@@ -134,7 +134,7 @@ def test_folder_that_is_in_use_is_removed_later(
     (folder / "Scripts").mkdir(parents=True)
     (folder / "Scripts" / "python.exe").write_text("running")
     removers: list[Sequence[str]] = []
-    monkeypatch.setattr(windows, "_spawn", lambda command, _flags: removers.append(command))
+    monkeypatch.setattr(windows, "_spawn", lambda command, *_: removers.append(command))
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
     assert not remove_tree(folder)
     subprocess.run(removers[0], check=True, timeout=60)

@@ -109,7 +109,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     if arguments.quiet or arguments.verbose:
         output = Output.QUIET if arguments.quiet else Output.VERBOSE
     code = sync(selection, arguments.jobs, wait=arguments.wait, output=output)
-    return max(code, _sync_destinations(output))
+    return code if code == INTERRUPTED else max(code, _sync_destinations(output))
 
 
 def _sync_destinations(output: Output) -> int:
