@@ -20,7 +20,7 @@ TAGS = frozenset(_TAGS.split())
 ATTRIBUTES = frozenset(_ATTRIBUTES.split())
 LINK_STARTS = ("./", "session?", "message?", "overview", "export?", "#")
 """Where a link of ours leads; the others are in texts, and open another site on a click only."""
-FOREIGN_LINK = re.compile(r"https?://|mailto:")
+FOREIGN_LINK = re.compile(r"https?://", re.IGNORECASE)
 VOID = frozenset({"hr", "input", "link", "meta"})
 
 

@@ -15,7 +15,7 @@ _TOKEN = re.compile(
 # No bracket within an address: otherwise a row of `](` would be read to the end from each of them.
 _ADDRESS = re.compile(r"""\(\s*<?([^\s<>()\[\]]*(?:\([^\s<>()\[\]]*\)[^\s<>()\[\]]*)*)>?
     (?:\s+"[^"\n]*")?\s*\)""", re.VERBOSE)  # fmt: skip
-_SAFE_ADDRESS = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
+_SAFE_ADDRESS = re.compile(r"https?://[^\s]", re.IGNORECASE)
 _ELEMENTS = {"*": "em", "_": "em", "**": "strong", "~~": "del"}
 _NOTHING = Html()
 

@@ -46,7 +46,7 @@ def shown(text: str) -> str:
         ("|a|b|\n|-|-:|\n|1|2|3|", '<td>1</td><td class="right">2</td><td>3</td>'),
         ("a | b\n:-: | -\n`x` | y\\|z", '<td class="center"><code>x</code></td><td>y|z</td>'),
         ("[a](https://b.example/c_(d))", '<a href="https://b.example/c_(d)">a</a>'),
-        ("[**a**](mailto:x@y.example)", '<a href="mailto:x@y.example"><strong>a</strong></a>'),
+        ("[**a**](HTTP://y.example)", '<a href="HTTP://y.example"><strong>a</strong></a>'),
         ("see https://b.example/c.", '<a href="https://b.example/c">https://b.example/c</a>.'),
         ("(<https://b.example>)", '(<a href="https://b.example">https://b.example</a>)'),
         ("[x https://y.example](http://z.example)", '<a href="http://z.example">x https://y.ex'),
@@ -76,6 +76,7 @@ def test_other_characters_stay_as_they_are(text: str) -> None:
     [
         "javascript:alert(1)", "JAVASCRIPT:x", "data:text/html,x", "vbscript:x", "file:///etc",
         "//evil.example", "src/app.py", "&#106;avascript:x", "java\tscript:x", "https:", "#m-1",
+        "mailto:a@b.example",
     ],
 )  # fmt: skip
 def test_link_with_another_scheme_is_text(address: str) -> None:
