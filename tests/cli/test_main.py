@@ -360,3 +360,12 @@ def test_mistyped_option_is_named_with_the_one_that_was_meant(
     assert (ran.returncode, ran.stdout) == (2, "")
     command = arguments.split(maxsplit=1)[0]
     assert ran.stderr == f"`{command}` takes no {message}.\nhint: {hint}\n"
+
+
+def test_module_without_its_packages_says_how_to_install_them() -> None:
+    command = [sys.executable, "-S", "-m", "opensync_hooks", "doctor"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    message, hint = ran.stderr.splitlines()
+    assert message.endswith("is not installed for this Python.")
+    assert hint.startswith("hint: run `python install.py` in the clone")

@@ -1,4 +1,4 @@
-"""Checks of the readers: what the newest sessions hold on disk, against what was delivered of them.
+"""Counts what the newest sessions hold on disk, against what was delivered of them.
 
 Only the ledger is asked for what was delivered; `verify` asks the destination itself.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents import registry
@@ -20,7 +21,7 @@ from opensync_hooks.cli.verify.census_check import describe_unknown
 from opensync_hooks.config import Config
 from opensync_hooks.delivery.split import part_id
 from opensync_hooks.errors import OpenSyncError
-from opensync_hooks.ledger import accounts, readonly
+from opensync_hooks.ledger import accounts
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState, SessionRecord
 from opensync_hooks.model import Message
@@ -44,28 +45,51 @@ class _Result:
     censuses: list[Census] = field(default_factory=list)
 
 
-def utterances(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Check that everything that people said to an agent was delivered, and was understood."""
-    with readonly.copied(config.folders.ledger) as ledger:
-        for agent in registry.AGENTS:
-            yield from _findings(agent, _count(agent, config, ledger, environ))
+def utterances(
+    check: str,
+    reported: Collection[str],
+    config: Config,
+    ledger: Ledger,
+    environ: Mapping[str, str],
+) -> Iterator[Finding]:
+    """Check that everything that people said to an agent was delivered, and was understood.
+
+    `reported` has the sessions and names of which the reader has said so already.
+    """
+    for agent in registry.AGENTS:
+        result = _count(agent, config, ledger, environ)
+        yield from _findings(check, agent, result, reported)
 
 
-def _findings(agent: Agent, result: _Result) -> Iterator[Finding]:
+def _findings(
+    check: str, agent: Agent, result: _Result, reported: Collection[str]
+) -> Iterator[Finding]:
     cure = "Look for a newer opensync-hooks."
     for census in result.censuses:
-        if not census.is_understood:
+        if not census.is_understood and census.session_id not in reported:
             fact = f"{agent.label}: nothing in {census.session_id} is understood."
-            yield warning("census", fact, cure)
-    if unknown := describe_unknown(result.censuses):
-        yield warning("census", f"{agent.label}: not understood: {unknown}.", cure)
+            yield warning(check, fact, cure)
+    if unknown := describe_unknown(_without(census, reported) for census in result.censuses):
+        yield warning(check, f"{agent.label}: not understood: {unknown}.", cure)
     on_disk = count(result.on_disk, "utterance")
     fact = f"{agent.label}: {on_disk} on disk, {result.delivered} delivered"
     if result.different:
         cure = f"`opensync-hooks verify {result.different[0]}` names the differences."
-        yield warning("census", f"{fact}.", cure)
+        yield warning(check, f"{fact}.", cure)
     elif result.synced:
-        yield ok("census", fact)
+        yield ok(check, fact)
+
+
+def _without(census: Census, reported: Collection[str]) -> Census:
+    """Return the census without what the reader has named, as `line of type NAME` or the like."""
+    texts = [f" {text}" for text in reported]
+    unknown = {
+        name: number
+        for name, number in census.unknown.items()
+        if not any(text.endswith(f" {name}") for text in texts)
+    }
+    unreadable = 0 if census.session_id in reported else census.unreadable
+    return replace(census, unknown=Counter(unknown), unreadable=unreadable)
 
 
 def _count(agent: Agent, config: Config, ledger: Ledger, environ: Mapping[str, str]) -> _Result:

@@ -6,7 +6,6 @@ from functools import partial
 
 from opensync_hooks.cli.doctor import (
     agents,
-    census,
     hooks,
     network,
     prices,
@@ -66,11 +65,10 @@ def _checks(
     yield "proxy", partial(network.proxy, config, environ)
     yield "cooldown", partial(queue.cooldown, config)
     yield "quarantine", partial(queue.quarantine, config)
-    yield "reading", partial(reading.understood, config)
+    yield "reading", partial(reading.everything, config, environ)
     yield "prices", partial(prices.prices, config)
     yield "last error", partial(queue.last_error, config)
     yield "retention", partial(agents.retention, config, environ)
-    yield "census", partial(census.utterances, config, environ)
 
 
 def _unknown_settings(environ: Mapping[str, str], folders: Folders) -> Iterator[Finding]:

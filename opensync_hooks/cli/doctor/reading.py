@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from opensync_hooks.agents import registry
+from opensync_hooks.cli.doctor import census
 from opensync_hooks.cli.doctor.finding import Finding, ok, warning
 from opensync_hooks.config import Config
 from opensync_hooks.ledger import accounts, losses, readonly
+from opensync_hooks.ledger.ledger import Ledger
+from opensync_hooks.ledger.losses import SkippedContent
 from opensync_hooks.ledger.summary import deficient_sessions
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.system.formatting import count
@@ -17,18 +20,30 @@ _NEWER = "Look for a newer opensync-hooks, which reads such sessions again."
 _CHECK = "reading"
 
 
-def understood(config: Config) -> Iterator[Finding]:
-    """Name the sessions of which nothing was read, and what each agent's version wrote."""
+def everything(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Check what the reader said of all sessions, then the newest ones without the reader."""
     with readonly.copied(config.folders.ledger) as ledger:
-        account = accounts.expected(ledger, config)
-        content = losses.skipped_content(ledger, account)
-        ids = [
-            session.session_id
-            for session in deficient_sessions(ledger, account)
-            if session.state is SyncState.NOT_UNDERSTOOD
+        content = losses.skipped_content(ledger, accounts.expected(ledger, config))
+        names = {skipped.skipped.name for skipped in content}
+        reported = names | {skipped.session_id for skipped in content}
+        findings = [
+            *_not_understood(config, ledger, content),
+            *census.utterances(_CHECK, reported, config, ledger, environ),
         ]
-    if not content:
+    if all(finding.state == "ok" for finding in findings):
         yield ok(_CHECK, "everything that your agents wrote was understood")
+    yield from findings
+
+
+def _not_understood(
+    config: Config, ledger: Ledger, content: Sequence[SkippedContent]
+) -> Iterator[Finding]:
+    """Name the sessions of which nothing was read, and what each agent's version wrote."""
+    ids = [
+        session.session_id
+        for session in deficient_sessions(ledger, accounts.expected(ledger, config))
+        if session.state is SyncState.NOT_UNDERSTOOD
+    ]
     if ids:
         sessions = count(len(ids), "session")
         yield warning(_CHECK, f"{sessions} with content, but no message: {ids[0]}.", _NEWER)

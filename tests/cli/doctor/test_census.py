@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.cli.doctor import census
+from opensync_hooks.cli.doctor import census, reading
 from opensync_hooks.cli.doctor.finding import Finding
 from opensync_hooks.config import load
 from opensync_hooks.model import Session
@@ -20,9 +20,13 @@ from tests.cursor_home import ENDED, Editor, transcript, user_line
 from tests.opencode_home import OpenCodeHome
 from tests.transcripts import TranscriptWriter
 
+UNDERSTOOD = "everything that your agents wrote was understood"
+
 
 def findings() -> list[Finding]:
-    return list(census.utterances(load(), os.environ))
+    """Return those of the check that say more than that there is nothing to say."""
+    everything = reading.everything(load(), os.environ)
+    return [finding for finding in everything if finding.fact != UNDERSTOOD]
 
 
 def facts(state: str = "ok") -> list[str]:
@@ -52,11 +56,11 @@ def test_every_agents_utterances_are_delivered(home: Path, recorded: int) -> Non
     assert findings() == [], "nothing is synced yet"
     run("sync")
     assert findings() == [
-        Finding("census", "ok", "Claude Code: 27 utterances on disk, 27 delivered"),
-        Finding("census", "ok", "OpenCode: 4 utterances on disk, 4 delivered"),
-        Finding("census", "ok", "Cursor: 1 utterance on disk, 1 delivered"),
+        Finding("reading", "ok", "Claude Code: 27 utterances on disk, 27 delivered"),
+        Finding("reading", "ok", "OpenCode: 4 utterances on disk, 4 delivered"),
+        Finding("reading", "ok", "Cursor: 1 utterance on disk, 1 delivered"),
     ]
-    line = "census:              Claude Code: 27 utterances on disk, 27 delivered"
+    line = "reading:             Claude Code: 27 utterances on disk, 27 delivered"
     assert line in run("doctor").stdout
 
 
@@ -150,19 +154,26 @@ def test_unknown_types_are_named_with_the_version_that_wrote_them(projects: Path
     writer.turn(1)
     for _ in range(2):
         writer.line("moonbeam", "x", version="2.9.0")
-    run("sync")
-    (finding,) = [finding for finding in findings() if finding.state == "warning"]
+    (finding,) = findings()
     assert finding.fact == "Claude Code: not understood: moonbeam (2), written by 2.9.0."
     assert finding.cure == "Look for a newer opensync-hooks."
+    run("sync")
+    assert facts("warning") == [
+        "Claude Code 2.9.0 wrote what was not understood: line of type moonbeam (2)."
+    ], "once, and by the reader"
 
 
 def test_session_of_which_nothing_is_understood_is_named(projects: Path) -> None:
     TranscriptWriter(projects / "odd.jsonl").write(b'{"kind": "turn"}\n')
-    run("sync")
     assert facts("warning") == [
         "Claude Code: nothing in odd is understood.",
         "Claude Code: not understood: line without a type (1).",
     ]
+    run("sync")
+    assert facts("warning") == [
+        "1 session with content, but no message: odd.",
+        "Claude Code wrote what was not understood: line without a type (1).",
+    ], "once, and by the reader"
 
 
 def test_only_the_newest_sessions_are_looked_at_and_for_a_short_time(

@@ -227,7 +227,8 @@ def test_what_was_not_understood_is_a_warning_with_the_agents_version(projects: 
     new.write(b'{"type": "banner"}\n' * 2)
     TranscriptWriter(projects / "later.jsonl").write(b'{"speaker": "human"}\n')
     run("sync")
-    warnings = [finding for finding in run_checks() if finding.check == "reading"]
+    findings = [finding for finding in run_checks() if finding.check == "reading"]
+    warnings = [finding for finding in findings if finding.state == "warning"]
     assert [(finding.state, finding.fact) for finding in warnings] == [
         ("warning", "1 session with content, but no message: later."),
         ("warning", "Claude Code 9.1.4 wrote what was not understood: line of type banner (2)."),

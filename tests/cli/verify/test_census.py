@@ -16,7 +16,7 @@ from opensync_hooks.agents.claude_code.thread import IndexedMessage, Thread
 from opensync_hooks.agents.claude_code.usage import ResponseUsage
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.source import Located, Source
-from opensync_hooks.cli.doctor.census import utterances
+from opensync_hooks.cli.doctor.reading import everything
 from opensync_hooks.config import load
 from opensync_hooks.model import Json, Message, Part, Session, ToolCall, ToolResult, Usage
 from tests.agents.cursor.conversations import TURN
@@ -357,7 +357,7 @@ def test_settings_of_the_user_make_no_difference(ours: Path, settings: str) -> N
     run("sync")
     _, sessions = verify()
     assert {session["state"] for session in sessions.values()} == {"equal"}
-    assert "warning" not in [finding.state for finding in utterances(load(), os.environ)]
+    assert "warning" not in [finding.state for finding in everything(load(), os.environ)]
 
 
 def test_response_of_thoughts_alone_stays_at_home(projects: Path) -> None:
