@@ -117,6 +117,8 @@ class _Position:
     """A transcript as it was in front of one of its lines."""
 
     offset: int
+    new_names: int
+    """How many names have been introduced since the position before."""
     nodes: int
     messages: int
     facts: Mapping[str, Span]
@@ -133,6 +135,8 @@ class CheckpointRecorder:
     _facts: dict[str, Span] = field(default_factory=dict)
     """The lines from which all that is known of the session can be learnt again."""
     _position: _Position | None = None
+    _queued: _Position | None = None
+    """In front of the operations on the queue that programs write before each prompt."""
     _names: array[int] = field(default_factory=lambda: array("q"))
     """Of the lines in front of the position."""
     _later_names: list[int] = field(default_factory=list)
@@ -148,8 +152,10 @@ class CheckpointRecorder:
 
     def add(self, span: Span, line: Json, *, is_subagent_file: bool) -> None:
         index, thread = self.index, self.index.main
-        if line.get("type") == "user" and line_types.line_type(line) == "prompt":
-            self._move_to(span.offset)
+        if line.get("type") == "queue-operation":
+            self._queued = self._at_rest(span.offset) or self._queued
+        elif line.get("type") == "user" and line_types.line_type(line) == "prompt":
+            self._move_to(self._at_rest(span.offset) or self._queued)
         before, nodes = _facts(index), len(thread.nodes)
         index.add(span, line, is_subagent_file=is_subagent_file)
         for name, value in _facts(index).items():
@@ -165,12 +171,11 @@ class CheckpointRecorder:
             self._command = span if thread.is_command_open else self._command
         self._later_names += map(names.digest, names.introduced(line))
 
-    def _move_to(self, offset: int) -> None:
+    def _at_rest(self, offset: int) -> _Position | None:
+        """Return the position in front of a line if it has to do with nothing before it."""
         index, thread = self.index, self.index.main
         if index.sidechains or index.has_summaries or not thread.is_at_rest:
-            return
-        self._names.extend(self._later_names)
-        self._later_names.clear()
+            return None
         state = {
             "parent": self._last_uuid or self._earlier.get("parent"),
             "session_id": index.session_id,
@@ -180,15 +185,22 @@ class CheckpointRecorder:
             "agent_totals": [[t.cost, t.charge_id, t.is_guess] for t in thread.agent_totals],
             "skipped": [[*skipped, count] for skipped, count in self.skipped.items()],
         }
-        nodes, messages = len(thread.nodes), len(thread.messages)
-        self._position = _Position(offset, nodes, messages, dict(self._facts), state)
+        names, nodes, messages = len(self._later_names), len(thread.nodes), len(thread.messages)
+        return _Position(offset, names, nodes, messages, dict(self._facts), state)
+
+    def _move_to(self, position: _Position | None) -> None:
+        """Take the position, unless the turn before has gone on since a prompt was queued there."""
+        if position and position.nodes == len(self.index.main.nodes):
+            self._names.extend(self._later_names[: position.new_names])
+            del self._later_names[: position.new_names]
+            self._position, self._queued = position, None
 
     def finish(self, file: BinaryIO, end: int, *, is_subagent_file: bool) -> Checkpoint | None:
         """Mark what was undone, and return the last place; a subagent's transcript has its end."""
         thread = self.index.main
         gone = thread.mark_undone()
         if is_subagent_file and not thread.is_command_open:
-            self._move_to(end)
+            self._move_to(self._at_rest(end))
         position = self._position
         if position is None or self.index.sidechains or position.nodes - 1 in gone:
             return None

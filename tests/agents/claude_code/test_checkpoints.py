@@ -178,6 +178,41 @@ def test_compaction_and_what_follows_is_read_on(reader: Reader) -> None:
     assert reader.read().is_resumed
 
 
+def queue(writer: TranscriptWriter, operation: str, words: str, second: int) -> None:
+    line = {"type": "queue-operation", "operation": operation, "content": words}
+    line |= {"timestamp": f"2026-01-02T00:00:{second:02}Z", "sessionId": "s1"}
+    writer.write(json.dumps(line).encode() + b"\n")
+
+
+def test_prompts_that_all_pass_through_the_queue_are_read_on(writer: TranscriptWriter) -> None:
+    """Editors and programs write each prompt so."""
+    reader = Reader(writer)
+    for number in range(1, 9):
+        queue(writer, "enqueue", f"prompt {number}", number)
+        queue(writer, "dequeue", "", number)
+        writer.line("user", f"prompt {number}")
+        writer.respond(f"m{number}", text("done"))
+    reader.read()
+    session = reader.read()
+    assert session.is_resumed
+    assert dialogue(session) == [("user", "prompt 8"), ("assistant", "done")]
+    (prompt, _) = session.messages
+    assert prompt.aliases
+
+
+def test_prompt_queued_within_a_turn_is_read_with_that_turn(reader: Reader) -> None:
+    reader.writer.line("user", "go")
+    reader.writer.respond("m8", call("t8"))
+    queue(reader.writer, "enqueue", "and then", 8)
+    reader.writer.line("user", result("t8"))
+    queue(reader.writer, "dequeue", "", 9)
+    reader.writer.line("user", "and then")
+    reader.read()
+    session = reader.read()
+    assert session.is_resumed
+    assert [words for _, words in dialogue(session)][::2] == ["go", "and then"]
+
+
 def test_state_holds_no_text_of_the_session(reader: Reader) -> None:
     reader.writer.line("user", "a telling prompt", cwd="/a/telling/folder", gitBranch="telling")
     reader.writer.write(b'{"type": "custom-title", "customTitle": "telling title"}\n')
