@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from opensync_hooks.config.credentials import new_key
 from opensync_hooks.destinations.store import reader, validation
 from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json
-from opensync_hooks.server.routes import ROUTES, Request, respond
+from opensync_hooks.server.routes import _ID_FORM, ROUTES, Request, respond
 
 API: Json = json.loads(files("opensync_hooks.server").joinpath("openapi.json").read_text())
 SCHEMAS: Json = API["components"]["schemas"]
@@ -87,3 +89,23 @@ def test_sum_too_large_for_a_number_is_null_as_in_javascript(store: Store) -> No
         assert b"Infinity" not in response.body
         answer = json.loads(response.body)
     assert [session["totalTokens"] for session in answer["sessions"]] == [None, None]
+
+
+def test_described_ids_and_names_are_those_that_are_accepted(store: Store) -> None:
+    for path in ("/api/sessions/get", "/api/export"):
+        (parameter,) = [
+            parameter
+            for parameter in API["paths"][path]["get"]["parameters"]
+            if parameter["name"] == "id"
+        ]
+        assert parameter["schema"]["pattern"] == f"^{_ID_FORM.pattern}$"
+    pattern = SCHEMAS["Value"]["propertyNames"]["pattern"].removeprefix("^").removesuffix("$")
+    for name in ("", "a", " b", "a$", "$a", "é", "\n", "\x7f", "~"):
+        body = {"sessionExternalId": "s", "externalId": "m", "role": "user"}
+        parts = [{"type": "x", "content": {name: 1}}]
+        try:
+            store.put_message({**body, "parts": parts}, {}, replaces=True)
+            is_accepted = True
+        except RejectedError:
+            is_accepted = False
+        assert bool(re.fullmatch(pattern, name)) is is_accepted, name
