@@ -66,7 +66,7 @@ def test_running_command_is_renamed_at_once_and_removed_later(
         unlink(path, missing_ok=missing_ok)
 
     monkeypatch.setattr(Path, "unlink", refuse)
-    monkeypatch.setattr(windows, "_spawn", lambda command, _flags: removers.append(command))
+    monkeypatch.setattr(windows, "_spawn", lambda command, *_: removers.append(command))
     command_link.remove(env)
     assert not command_link.path(env).exists()
     subprocess.run(removers[0], check=True, timeout=60)
@@ -80,7 +80,7 @@ def test_environment_of_the_running_python_is_removed_later(
     folder = here.python.parents[1].with_name("env-0123456789ab")
     removers: list[Sequence[str]] = []
     monkeypatch.setattr(windows, "IS_WINDOWS", True)
-    monkeypatch.setattr(windows, "_spawn", lambda command, _flags: removers.append(command))
+    monkeypatch.setattr(windows, "_spawn", lambda command, *_: removers.append(command))
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
     environment.remove(env)
     assert folder.exists()
