@@ -26,7 +26,7 @@ from opensync_hooks.model import (
 from opensync_hooks.privacy import contents, self_test, thoughts
 from opensync_hooks.privacy.omitted import TOO_DEEP, Omitted
 from opensync_hooks.privacy.redaction.memory import SecretMemory
-from opensync_hooks.privacy.redaction.redactor import Redactor
+from opensync_hooks.privacy.redaction.redactor import Redactor, secret_field
 
 _MAX_DEPTH = 12
 _LABELS = ("name", "key", "variable", "element", "selector", "label", "field", "option")
@@ -176,10 +176,15 @@ def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0)
     if isinstance(value, list):
         before = [name, *(text if isinstance(text, str) else name for text in value)]
         return [
-            _redact_json(element, redactor, name or previous, depth + 1)
+            _redact_json(element, redactor, _name_in_list(name, previous), depth + 1)
             for element, previous in zip(value, before, strict=False)
         ]
     return value
+
+
+def _name_in_list(name: str, previous: str) -> str:
+    """Return what names an element: the list's name, or what is before it, as in `--token X`."""
+    return previous if len(previous) < 200 and secret_field(previous) else name or previous
 
 
 def _name_of(key: str, label: str, parent: str) -> str:

@@ -12,10 +12,13 @@ from tests.privacy.corpus import cases
 from tests.privacy.corpus.cleaning import clean
 from tests.privacy.generate_tokens import formats, smallest_charset
 
-LEAST = {"marked": 0.97, "named": 0.98, "name-only": 0.95, "structured": 0.85}
+LEAST = {"marked": 0.97, "named": 0.98, "name-only": 0.95, "structured": 0.94}
 """The least share of each kind of case that must be masked."""
 STEP = 1 if os.environ.get("OPENSYNC_TEST_LONG") else 23
 HARMLESS = (
+    "FSDiscriminators(Pass P = Pass::Pass1)\nIt returns both. Mnemonic: fraction. And so on.",
+    "'http' here.\n// proxy in the form scheme://[user:passwd@]proxy.server:port.",
+    "tokens: [first, second, third]\nsecrets:\n  - read-only\n  - database-url\n",
     "client.list(max_results=limit,\n            next_token=next_token,\n            sort=sort)",
     "def ask(self, text,\n        is_password=is_password,\n        bottom=bottom):",
     '"encryptionKey": "arn:aws:kms:eu-west-1:111122223333:alias/aws/s3"',

@@ -69,7 +69,7 @@ def hostile() -> Iterator[tuple[str, Callable[[int], str]]]:
     yield "every keyword", partial(_any_of, words, " ")
     yield "every keyword, joined", partial(_any_of, words, "")
     yield "every format", partial(_any_of, [example.text for _, example in EXAMPLES], " ")
-    yield "nested JSON", partial(_repeated, in_json('"password": "a', 9))
+    yield "nested JSON", partial(_repeated, in_json('"password": "a', 5))
     for unit in REPEATED:
         yield f"{unit!r}, repeated", partial(_repeated, unit)
 
@@ -84,7 +84,8 @@ def _repeated(unit: str, size: int) -> str:
 
 REPEATED = (
     *"_-=:.a0A/+<\\\"' \n\t>[", "日本語ü—✓ ", "İ", "\\n", '\\"', '\\\\\\"', "\\u0022", "&quot;",
-    "%3D", "[33m", "token=a1", "A=", "x=1&", "A=1;", "| ", "> ", '" +\n',
+    "%3D", "[33m", "token=a1", "tokens: [", "tokens:\n- a", "A=", "x=1&", "A=1;", "| ", "> ",
+    '" +\n',
     '"\n"', "\n    ", "4\n", "4\\\n",
     "a1b2c3d4\n", "password", "value", "token:", "password=", "PASSWORD=", "pass='", 'key="',
     '"token",', "secret_key: 'a", "password: a1b2c3(", "password: a1b2c3d4\n", "token: |-\n  ",

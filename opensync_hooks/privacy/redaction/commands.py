@@ -9,6 +9,7 @@ from functools import cache
 from itertools import islice
 
 from opensync_hooks.privacy.redaction.patterns import ALNUM
+from opensync_hooks.privacy.redaction.randomness import is_wordy
 from opensync_hooks.privacy.redaction.rule import Example, Rule, Span, fill
 from opensync_hooks.privacy.redaction.tokens import begins_word
 
@@ -111,7 +112,7 @@ def _programs() -> list[tuple[bytes, str, list[str]]]:
     """Return the first word of each program, the pattern of its name, and its options."""
     return [
         (
-            re.split("[.-]", name)[0].encode(),
+            re.split("[._-]", name)[0].encode(),
             re.escape(name).replace(r"\.", r"\s+") + r"(?=\s)",
             options.split(),
         )
@@ -189,6 +190,11 @@ SQL = (
         r"(?:user|role|login)\s[^;\n]{1,120}?password\s{0,3}=?\s{0,3}(?:password)?\(?",
         "ALTER USER app WITH PASSWORD '",
     ),
+    _sql(
+        "set password",
+        r"set password[^;\n]{0,120}?=\s{0,3}(?:password)?\s?\(?",
+        "SET PASSWORD FOR 'app'@'%' = PASSWORD('",
+    ),
 )
 CONNECTIONS = (
     Rule(
@@ -247,7 +253,7 @@ _KEY_LINES = re.compile(r"(?m)^(?P<secret>[A-Za-z0-9+/=]{16,76})\r?$")
 def find_printed(command: str, output: str) -> Iterator[Span]:
     """Yield the secrets in an output that only the command which printed it identifies."""
     match = _ONE_WORD.match(output) if len(output) < _MAX_PRINTED else None
-    if match and _PRINTS_SECRET.search(command) and not match["secret"].isalpha():
+    if match and _PRINTS_SECRET.search(command) and not is_wordy(match["secret"]):
         yield (*match.span("secret"), "secret")
     elif _SHOWS_KEY_FILE.search(command):
         for line in _KEY_LINES.finditer(output):

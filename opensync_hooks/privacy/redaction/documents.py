@@ -7,9 +7,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 
+from opensync_hooks.privacy.redaction.randomness import is_random
 from opensync_hooks.privacy.redaction.rule import Span
 
-KUBERNETES_WORDS = frozenset((b"Secret", b"data"))
+_KUBERNETES_WORDS = frozenset((b"data", b"stringData"))
+_PLURALS = ("passwords", "tokens", "secrets", "credentials", "apikeys", "api_keys", "api-keys")
+_LIST = r"(?:\\*[\"'])?\s?[:=]\s?"
+_LISTS = (
+    rf"{_LIST}\n(?P<block>(?:[ \t]*-[ \t][^\n]*(?:\n|\Z)){{1,200}})",
+    rf"{_LIST}[\[(](?P<block>[^\[\](){{}}]{{1,20000}})",
+)
+_ELEMENT = r"(?:^|[\s\"',-])(?!\[redacted:)(?P<value>[\w+/=.~-]{12,400})(?=[\s\"',\\]|\Z)"
 _KIND = r"kind\\*\"?\s?[:=]\s?\\*\"?Secret\b"
 _BLOCK = r"(?m)^[ \t]*(?:data|stringData):[ \t]*\r?\n(?P<block>(?:[ \t]+[^\n]*(?:\n|\Z)){1,200})"
 _ENTRY = r"(?m)^[ \t]+[\w.-]{1,200}:[ \t]+[\"']?(?!\[redacted:)(?P<value>[^\s\"']{4,})"
@@ -18,6 +26,20 @@ _JSON_ENTRY = r"\"\s?:\s?\\*\"(?!\[redacted:)(?P<value>[^\s\"\\]{4,})"
 _MIN_ENCODED, _MAX_ENCODED = 20, 20_000
 _TEXT_BEGINS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef")
 """Each group of four base64 characters begins with one of these if it encodes ASCII text."""
+
+
+def is_kubernetes(words: set[bytes]) -> bool:
+    return b"Secret" in words and not words.isdisjoint(_KUBERNETES_WORDS)
+
+
+def find_in_lists(text: str, lower: str) -> Iterator[Span]:
+    """Yield what was made at random in a list that a plural names, as in `tokens: [...]`."""
+    patterns = [plural + rest for plural in _PLURALS if plural in lower for rest in _LISTS]
+    for pattern in patterns:
+        for section in _compile(pattern).finditer(lower):
+            for match in _compile(_ELEMENT).finditer(text, *section.span("block")):
+                if is_random(match["value"]) and any(map(str.isdigit, match["value"])):
+                    yield (*match.span("value"), "secret")
 
 
 def find_in_kubernetes(text: str) -> Iterator[Span]:

@@ -22,7 +22,7 @@ HEADERS: tuple[Rule, ...] = (
         rf"authorization{_QUOTES}\]?\s{{0,3}}[:=,]\s{{0,3}}(?:[fbr](?=[\"']))?{_QUOTES}"
         rf"(?:{_SCHEME}(?:\s{{1,3}}|{BREAK}){_NEXT_LINE}{_NO_PLACEHOLDER}(?P<value>(?>[^\s\"'`\\,;<>]{{6,}}){_REST})"
         rf"|(?:digest|aws4-hmac-sha256)\s{_NO_PLACEHOLDER}(?P<line>(?>[^\r\n\\`]{{8,}}))"
-        rf"|{_NO_PLACEHOLDER}(?![a-z_](?>[\w.]*)[(\[])(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)"
+        rf"|{_NO_PLACEHOLDER}(?!https?:|[a-z_](?>[\w.]*)[(\[])(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)"
         rf"(?P<bare>(?>[^\s\"'`\\,;<>]{{8,}}){_REST}))",
         (
             Example(fill(ALNUM, 24), "Authorization: Bearer "),
@@ -34,6 +34,7 @@ HEADERS: tuple[Rule, ...] = (
         (
             "Authorization: Bearer ${TOKEN}",
             "the authorization: see below",
+            ".. _`RFC6749#Authorization`: https://tools.ietf.org/html/rfc6749",
             'headers["Authorization"] = self.header(info[0])',
         ),
         casefold=True,
@@ -50,12 +51,15 @@ HEADERS: tuple[Rule, ...] = (
     Rule(
         "cookie",
         ("cookie",),
-        rf"cookie{_QUOTES}\s{{0,2}}:\s{{0,2}}{_QUOTES}(?!\[redacted:)"
+        rf"cookie{_QUOTES}\s{{0,2}}(?:,\s{{0,9}}{QUOTE}value{QUOTE}\s{{0,2}})?:\s{{0,2}}{_QUOTES}(?!\[redacted:)"
         r"(?>(?:(?>[a-z0-9_.-]{1,80})=(?>[a-z_/-]{0,20}(?:\d{1,4})?);\s{0,2}){0,20})"
         r"(?P<cookies>(?>[a-z0-9_.-]{1,80})=(?=(?>[^ \t\r\n;0-9]{0,64})\d)"
         rf"(?:(?>[^\s;\"'\\]{{8,}}){_REST}|(?>[^\s;\"'\\]{{4,7}}){BREAK}(?>[a-z0-9%+/=_.-]{{8,}}))"
         r"(?>[^\r\n\"'\\]*))",
-        (Example("sid=" + fill(ALNUM, 20) + "; theme=dark", "Set-Cookie: "),),
+        (
+            Example("sid=" + fill(ALNUM, 20) + "; theme=dark", "Set-Cookie: "),
+            Example("sid=" + fill(ALNUM, 20), '{"name": "cookie", "value": "a=b; ', '"}'),
+        ),
         ("Cookie: name=value", "cookie: dict[str, str] = {}"),
         casefold=True,
     ),
@@ -91,6 +95,23 @@ HEADERS: tuple[Rule, ...] = (
         r"(?P<user>(?!\[redacted:|\d+:\d)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])(?>[^\s\"']+))",
         (Example("me:" + fill(ALNUM, 9), "curl -u ", " https://example.org"),),
         ("curl --user-agent x", "curl -u $USER:$PASS x"),
+        casefold=True,
+    ),
+    Rule(
+        "httpie-user",
+        ("http",),
+        r"https?\s(?:[^\n|;\"']{0,80}?\s)?(?:-a|--auth)[ =][\"']?"
+        r"(?P<user>(?!\[redacted:)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])(?>[^\s\"']+))",
+        (Example("me:" + fill(ALNUM, 9), "http -a ", " https://example.org"),),
+        ("http -a $USER:$PASS x", "http --auth-type basic"),
+        casefold=True,
+    ),
+    Rule(
+        "openvpn-password",
+        ("auth-user-pass",),
+        r"<auth-user-pass>\s{0,9}(?>\S{1,200})\s{1,9}(?!\[redacted:|<)(?P<password>(?>[^\s<]{4,}))",
+        (Example(fill(ALNUM, 9), "<auth-user-pass>\nme\n", "\n</auth-user-pass>"),),
+        ("<auth-user-pass>\n</auth-user-pass>",),
         casefold=True,
     ),
     Rule(

@@ -32,7 +32,7 @@ LINK = (
     rf"(?P<nested>{QUOTE}?\s?[:=]?\s?\{{{_FIELDS}\s{{0,3}})"
     # `=`, `": "`, `'] = `, ` => `, `: str = `, `"name": "…", "value": "`, ` name="…" value=`
     rf"|(?P<assignment>(?>(?:{QUOTE}\]?)?[ \t]{{0,3}}"
-    r"(?::[ \t]?&?[a-z](?>[a-z|. ]{0,20})=|=>|:=|={1,2}|[:\uff1a]"
+    r"(?::[ \t]?&?[a-z](?>[a-z|. ]{0,20})=|=>|:=|={1,2}|:(?!:)|\uff1a"
     rf"|{QUOTE}?(?:[,\s]|(?>\\+)n)(?>(?:\s|(?>\\+)[nt]){{0,20}}){QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
     rf"[ \t]{{0,3}}{_COLOUR}(?:{_NEXT_LINE})?(?:[bfru]{{1,2}}(?=[\"'`]))?))"
     rf"|(?P<argument>{QUOTE},\s{{0,9}}(?={QUOTE}))"
@@ -91,7 +91,9 @@ def _find_value(
         extent = values.bare(lower, start, _LONG)
         if extent and name.strictness == "random":
             return extent, _fits(text[slice(*extent)], name, is_quoted=False, is_tight=False)
-        return extent, _is_option_value(lower, start)
+        return extent, values.is_option_value(lower, start)
+    if name.strictness == "words":
+        return values.phrase(lower, start), True
     if how == "tag":
         return values.tagged(lower, start), not values.is_placeholder(lower, start)
     if not _may_begin(name, link, lower):
@@ -112,13 +114,6 @@ def _find_value(
     return extent, _fits(value, name, is_quoted=is_quoted, is_tight=is_tight)
 
 
-def _is_option_value(lower: str, start: int) -> bool:
-    """Whether the word behind `--name` is a secret."""
-    word = lower[start : start + _FAR]
-    is_made_up = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
-    return is_made_up and word[0] != "-" and not values.is_placeholder(lower, start)
-
-
 def _may_begin(name: Name, link: re.Match[str], lower: str) -> bool:
     """Whether a secret can begin behind the link: not a placeholder, nor the path of a file."""
     opening = compiled(_OPENING).match(lower, link.end())
@@ -133,8 +128,7 @@ def _extent(
     name: Name, lower: str, start: int, *, is_quoted: bool, is_tight: bool
 ) -> Extent | None:
     if is_quoted:
-        with_spaces = name.strictness == "words" or "phrase" in name.lower
-        return values.quoted(lower, start, with_spaces=with_spaces)
+        return values.quoted(lower, start, with_spaces="phrase" in name.lower)
     if is_tight:
         is_code = values.is_call if name.is_variable else values.is_code
         return None if is_code(lower, start) else values.tight(lower, start)
@@ -151,8 +145,6 @@ def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
     if name.strictness == "loose":
         has_sign = any(character.isdigit() or character in _SIGNS for character in word[:40])
         return len(value) >= _SHORTEST and (is_quoted or is_tight or has_sign)
-    if name.strictness == "words":
-        return True
     if name.strictness == "random":
         return len(value) >= _RANDOM and is_random(word)
     has_digit = any(map(str.isdigit, word[: _FAR + 1]))
@@ -294,7 +286,10 @@ NAMED_VALUES: tuple[NamedFormat, ...] = (
     NamedFormat(
         "seed-phrase",
         ("mnemonic", "phrase"),
-        (Example("zoo wrong " * 5 + "zoo wrong", 'MNEMONIC="', '"'),),
-        ("A mnemonic is a word: it helps.",),
+        (
+            Example("zoo wrong " * 5 + "zoo wrong", 'MNEMONIC="', '"'),
+            Example("zoo wrong " * 5 + "zoo wrong", "My seed phrase is "),
+        ),
+        ("A mnemonic is a word: it helps.", 'Mnemonic: "get highlighted".'),
     ),
 )

@@ -41,7 +41,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "token": ("token", "token"),
     "secret": ("secret", r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?)?"),
     "credential": ("credential", "credentials?"),
-    "key": ("key", "key"),
+    "key": ("key", r"key(?:[_-]data)?"),
     "密钥": ("key", "密钥"),
     "密鑰": ("key", "密鑰"),
     "mnemonic": ("seed-phrase", "mnemonic"),
@@ -121,6 +121,8 @@ def classify(name: str, kind: str, before: str) -> Name | None:
         is_separated = qualifier != before.lower() or name[0].isupper()
         if not name.isascii() or qualifier.endswith(_KEY_QUALIFIERS):
             strictness = "strict"
+        elif before.endswith(("?", "&")):
+            strictness = "random"  # in the query of a URL
         elif not identifier or not is_separated or qualifier.endswith(_PUBLIC_QUALIFIERS):
             return None
         else:

@@ -60,7 +60,8 @@ def body(charset: str, min_length: int, min_cut_length: int = 8) -> str:
 def run(charset: str, min_length: int, max_length: int, line_break: str = BREAK) -> str:
     """Match so many characters of a set, broken over two lines at most."""
     char = f"[{charset}]"
-    broken = f"{char}{{1,{max_length - 1}}}{line_break}{char}{{1,{max_length}}}"
+    enough = f"(?=(?>(?:{char}|{line_break}){{{min_length}}}))"
+    broken = f"{enough}{char}{{1,{max_length - 1}}}{line_break}{char}{{1,{max_length}}}"
     return f"(?:{broken}|{char}{{{min_length},{max_length}}})"
 
 

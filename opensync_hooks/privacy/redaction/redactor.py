@@ -15,9 +15,10 @@ from functools import cache, lru_cache
 from opensync_hooks.privacy.redaction import proof
 from opensync_hooks.privacy.redaction.commands import find_arguments, find_printed
 from opensync_hooks.privacy.redaction.documents import (
-    KUBERNETES_WORDS,
     find_encoded,
     find_in_kubernetes,
+    find_in_lists,
+    is_kubernetes,
 )
 from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.named_values import NamedFormat, find_named_values
@@ -82,7 +83,7 @@ class Redactor:
     def redact_field(self, name: str, text: str) -> str:
         """Return the value of a field, redacted; its name may tell that it is a secret."""
         masked = self.redact(text)
-        field_name = _secret_field(name) if masked == text and len(name) < 200 else None
+        field_name = secret_field(name) if masked == text and len(name) < 200 else None
         if field_name is None:
             return masked
         name, is_password = field_name
@@ -115,7 +116,7 @@ class Redactor:
             else:
                 spans = find_arguments(text, words)
             text = self._mask_spans(text, spans)
-        if words >= KUBERNETES_WORDS:
+        if is_kubernetes(words):
             text = self._mask_spans(text, find_in_kubernetes(text))
         if long_words and not is_encoded:
             inner = Redactor(self.patterns, self.is_allowed)
@@ -127,6 +128,9 @@ class Redactor:
             return text
         _prove_names()
         lower = lower if lower_of is text else _lower_same_length(text)
+        masked = self._mask_spans(text, sorted(find_in_lists(text, lower)))
+        if masked is not text:
+            text, lower = masked, _lower_same_length(masked)
         return self._mask_spans(text, find_named_values(text, lower, names))
 
     def _mask_spans(self, text: str, spans: Iterable[Span]) -> str:
@@ -182,7 +186,7 @@ def _prove_names() -> None:
 
 
 @lru_cache(maxsize=1024)
-def _secret_field(name: str) -> tuple[str, bool] | None:
+def secret_field(name: str) -> tuple[str, bool] | None:
     """Return what names a secret in a field's name, and whether that is a password."""
     match = _SECRET_FIELD.search(name)
     return (name[: match.end("name")], bool(match["password"])) if match else None

@@ -246,7 +246,7 @@ STRUCTURED: tuple[Rule, ...] = (
     Rule(
         "url-password",
         ("://",),
-        rf"://(?!\[redacted:)(?:(?>[^\s/?#@:\"'<>\\]{{0,100}}):(?!\[redacted:|\$[{{(]|\$[a-z_]+@|[<{{*]|%[s(])"
+        rf"://(?!\[)(?:(?>[^\s/?#@:\"'<>\\]{{0,100}}):(?!\[redacted:|\$[{{(]|\$[a-z_]+@|[<{{*]|%[s(])"
         rf"(?P<password>(?!(?>\d+)\s)(?>[^\s/@\"'<>]+)(?:{BREAK}(?>[^\s/@\"'<>]+))?)@"
         rf"|(?P<user>{run(URLSAFE + '.~', 20, 200)})@)",
         (
@@ -254,6 +254,11 @@ STRUCTURED: tuple[Rule, ...] = (
             Example("p-" + fill(ALNUM, 9), "redis://:", "@cache:6379"),
             Example(fill(HEX, 32), "https://", "@errors.example.org/4"),
         ),
-        ("http://localhost:8080/@scope/name", "see https://me@example.org", "ssh://git@host:22/x"),
+        (
+            "http://localhost:8080/@scope/name",
+            "see https://me@example.org",
+            "scheme://[user:passwd@]host",
+            "ssh://git@host:22/x",
+        ),
     ),
 )

@@ -105,6 +105,8 @@ class TokenFormat:
         first = start + len(self.prefix)
         if self.condition != "-" and not begins_word(text, start):
             return first, False
+        if text[start - 1 : start] in ("/", "+") and is_random(text[max(0, start - 40) : start]):
+            return first, False  # in a long text in base64
         end, is_complete = self._body_end(text, first)
         return end, is_complete and self._is_plausible(text[first:end])
 

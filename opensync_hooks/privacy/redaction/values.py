@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from opensync_hooks.privacy.redaction.patterns import BREAK, CUT, FOLD, rest
+from opensync_hooks.privacy.redaction.patterns import BREAK, CUT, FOLD, NEWLINE, QUOTE, rest
 
 Extent = tuple[int, int]
 """Where a value begins and ends."""
@@ -41,6 +41,12 @@ _ESCAPED = r"(?:(?>\\+)[\"'`]|(?>\\+)u002[27]|&quot;|&#3[49];)"
 _BREAK_IN_QUOTES = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*]{{1,40}}))"
 """A line's end within quotes; the word before it may include the letters of an escaped one."""
 _MAX_LINES = 3
+_FAR = 24
+"""A digit or letter may be so far from the beginning of an option's value."""
+_PHRASE = (
+    rf"(?>(?:{QUOTE}|(?>\\+))?)(?P<phrase>(?>(?:[a-z]{{3,8}}(?:,? |{NEWLINE})){{8,23}})"
+    r"[a-z]{3,8})(?![a-z])"
+)
 
 
 @cache
@@ -63,6 +69,19 @@ def is_code(text: str, start: int) -> bool:
 def is_call(text: str, start: int) -> bool:
     """Whether a value is an attribute of a well-known object, or a function that is called."""
     return bool(compiled(_CALL).match(text, start))
+
+
+def is_option_value(text: str, start: int) -> bool:
+    """Whether the word behind `--name` is a secret."""
+    word = text[start : start + _FAR]
+    is_made_up = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
+    return is_made_up and word[0] != "-" and not is_placeholder(text, start)
+
+
+def phrase(text: str, start: int) -> Extent | None:
+    """Return the words of a seed, or most of them where the text was cut."""
+    match = compiled(_PHRASE).match(text, start)
+    return match.span("phrase") if match else None
 
 
 def quoted(text: str, start: int, *, with_spaces: bool = False) -> Extent | None:
