@@ -19,27 +19,28 @@ def measure(*, quick: bool) -> Iterator[Row]:
     for size in (1, 8) if quick else (1, 32, 300):
         with bench_home() as home:
             idle = processes.run("nothing", environ=home.environ)
-            turn = _turn(home, size)
+            whole_session, turn = _turn(home, size)
         first = first or turn
         name = f"one turn, session of {size} MB"
         if turn is not first:
             yield ratio(name, turn.cpu_s, first.cpu_s, "that of 1 MB, CPU")
             yield ratio(name, turn.read_mb, first.read_mb, "that of 1 MB, read", "MB")
         yield Row(f"{name}: memory", turn.peak_mib, "MiB", f"{idle.peak_mib:.0f} MiB idle")
+        yield Row(f"all of {size} MB at once: memory", whole_session.peak_mib, "MiB")
     yield _large_message(5 if quick else 100)
     yield _life(20 if quick else 200)
 
 
-def _turn(home: BenchHome, megabytes: float) -> Cost:
-    """Return the cheapest of some turns that follow a session of this size."""
+def _turn(home: BenchHome, megabytes: float) -> tuple[Cost, Cost]:
+    """Return what a session of this size costs, and the cheapest of some turns that follow."""
     writer = SessionWriter(home.transcript("s1"))
     writer.write(megabytes)
-    home.deliver("s1")
+    whole_session = home.deliver("s1")
     costs = []
     for _ in range(_TURNS):
         writer.turn()
         costs.append(home.deliver("s1"))
-    return min(costs, key=lambda cost: cost.cpu_s)
+    return whole_session, min(costs, key=lambda cost: cost.cpu_s)
 
 
 def _large_message(megabytes: int) -> Row:
