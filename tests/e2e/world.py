@@ -72,7 +72,7 @@ class World:
         paths = self.ours.glob("spool*/*")
         return [path.name for path in paths if path.suffix in (".event", ".job")]
 
-    def settle(self, seconds: float = 20) -> None:
+    def settle(self, seconds: float = 120) -> None:
         """Until nothing is queued and no worker runs any more."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

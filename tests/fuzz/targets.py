@@ -463,8 +463,14 @@ class ServerRoutes(Target):
 
     @classmethod
     def _seeds_of_pages(cls, batch: bytes) -> Iterator[bytes]:
-        queries = {"session": "?id=SESSION&page=1", "message": "?id=MESSAGE", "": "?q=hi&agent=x"}
-        pages = [cls._request("GET", f"PAGES/{name}{queries[name]}", b"") for name in PAGES]
+        queries = {
+            "": "?q=hi&agent=x",
+            "session": "?id=SESSION&page=1",
+            "message": "?id=MESSAGE",
+            "version": "?id=SESSION",
+            "export": "?id=SESSION&format=html",
+        }
+        pages = [cls._request("GET", f"PAGES/{name}{queries.get(name, '')}", b"") for name in PAGES]
         yield from pages
         yield cls._request("POST", "/sync/batch", batch) + cls._request("GET", "PAGES/?q=t", b"")
         yield cls._request("GET", "/?key=KEY", b"")

@@ -128,7 +128,7 @@ def test_seeds_of_the_server_reach_every_route(folder: Path) -> None:
     for seed in target.seeds():
         target(seed)
         codes.append(target.answered[9:12])
-    assert codes == [b"200"] * 14 + [b"403", b"404"]
+    assert codes == [b"200"] * 17 + [b"403", b"404"]
 
 
 def test_a_reader_that_leaves_its_folder_is_noticed(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from opensync_hooks.agents import sqlite_snapshot
@@ -45,9 +45,7 @@ _MAX_ROWS = 1_000
 _MAX_NAME_LENGTH = 40
 _CAPABILITIES = (None, 15, 22, 30)
 """Of bubbles: none, a call, a compaction, a thought."""
-_BLOCKS = frozenset(
-    ("text", "reasoning", "redacted-reasoning", "image", "file", "tool-call", "tool-result")
-)
+_BLOCKS = ("text", "reasoning", "redacted-reasoning", "image", "file", "tool-call", "tool-result")
 
 
 def in_database(db: sqlite3.Connection, session_id: str) -> Counter[Skipped]:
@@ -158,7 +156,7 @@ def in_message(message: Json) -> Iterator[Skipped]:
     yield from in_blocks(content_blocks(message), _BLOCKS)
 
 
-def in_blocks(blocks: Iterable[Json], types: Collection[str]) -> Iterator[Skipped]:
+def in_blocks(blocks: Iterable[Json], types: tuple[str, ...]) -> Iterator[Skipped]:
     for block in blocks:
         kind, text = block.get("type"), block.get("text")
         if kind not in types:

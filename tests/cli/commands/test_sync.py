@@ -261,13 +261,13 @@ def test_all_reads_unchanged_sessions_only_after_a_changed_setting(
 ) -> None:
     run("sync")
     reads: list[str] = []
-    original = ClaudeCodeSource.read
+    original = ClaudeCodeSource.resume
 
-    def read(self: ClaudeCodeSource, located: Located) -> Iterator[Session]:
+    def resume(self: ClaudeCodeSource, located: Located, *arguments: Any) -> Iterator[Session]:
         reads.append(located.session_id)
-        return original(self, located)
+        return original(self, located, *arguments)
 
-    monkeypatch.setattr(ClaudeCodeSource, "read", read)
+    monkeypatch.setattr(ClaudeCodeSource, "resume", resume)
     assert f"{recorded} up to date" in run("sync", "--all").stdout
     assert reads == []
     run("config", "set", "thinking", "true")
