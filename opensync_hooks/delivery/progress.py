@@ -209,6 +209,11 @@ class SyncRun:
         self._stored[session_id] = stored
         return SavedCheckpoint(stored.state, partial(checkpoints.known_names, record, stored))
 
+    def discard_checkpoints(self) -> None:
+        """Let the next run read the sessions of this one from their beginnings."""
+        for session_id in self._stored:
+            checkpoints.delete(self.record_of(session_id))
+
     def begin(self, session: Session) -> SessionProgress:
         return SessionProgress.begin(session, self._stored.get(session.id))
 

@@ -38,7 +38,7 @@ from opensync_hooks.delivery.send import NO_LIMITS, Limits, send
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.split import SessionPart, split
 from opensync_hooks.destinations.protocol import ReadableDestination
-from opensync_hooks.errors import RejectedError
+from opensync_hooks.errors import OpenSyncError, RejectedError
 from opensync_hooks.ledger import accounts, losses
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
@@ -156,6 +156,11 @@ class Syncer:
                 outcome = self._send(session_id, changes(run), limits)
             except NotResumableError:
                 outcome = self._send(session_id, changes(self._run(source)), limits)
+            except OpenSyncError:
+                raise
+            except Exception:  # a bug, which the checkpoint would bring back at every attempt
+                run.discard_checkpoints()
+                raise
             record, state = self._record(agent, session_id), outcome.state
             if state.is_finished:
                 record.set_fingerprint(located.fingerprint, self._rules())

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
+from opensync_hooks.agents.claude_code.checkpoints import ResumedRead
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.config import Config, load
 from opensync_hooks.delivery import split
@@ -390,6 +391,21 @@ def test_turn_leaves_the_old_lines_alone_and_the_end_of_the_session_does_not(
     resume(opensync, end_reason="exit")
     assert "ANSWER 7" in opensync.texts()
     assert "answer 7" not in opensync.texts()
+
+
+def test_session_that_cannot_be_read_on_for_a_bug_is_read_whole_at_the_next_attempt(
+    opensync: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise TypeError
+
+    transcript = long_session(opensync)
+    transcript.turn(50)
+    monkeypatch.setattr(ResumedRead, "check", fail)
+    with pytest.raises(TypeError):
+        resume(opensync)
+    assert resume(opensync).sent == 2
+    assert len(opensync.texts()) == 82
 
 
 def test_secret_of_an_old_message_is_masked_in_a_new_one(opensync: Harness) -> None:
