@@ -289,7 +289,12 @@ NAMED_VALUES: tuple[NamedFormat, ...] = (
         (
             Example("zoo wrong " * 5 + "zoo wrong", 'MNEMONIC="', '"'),
             Example("zoo wrong " * 5 + "zoo wrong", "My seed phrase is "),
+            Example("zoo wrong " * 5 + "zoo wrong", "mnemonic: ", "\n\nDo not lose it."),
         ),
-        ("A mnemonic is a word: it helps.", 'Mnemonic: "get highlighted".'),
+        (
+            "A mnemonic is a word: it helps.",
+            'Mnemonic: "get highlighted".',
+            "A seed phrase is what you see when you first open the app and then write down again.",
+        ),
     ),
 )

@@ -43,9 +43,11 @@ _BREAK_IN_QUOTES = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*
 _MAX_LINES = 3
 _FAR = 24
 """A digit or letter may be so far from the beginning of an option's value."""
+_NO_SEED_WORD = r"(?!(?:the|and|for|are|was|were|not|but|with|from|your|which|get)(?![a-z]))"
+"""Words of a sentence that no list of seed words has (BIP-39)."""
 _PHRASE = (
-    rf"(?>(?:{QUOTE}|(?>\\+))?)(?P<phrase>(?>(?:[a-z]{{3,8}}(?:,? |{NEWLINE})){{8,23}})"
-    r"[a-z]{3,8})(?![a-z])"
+    rf"(?>(?:{QUOTE}|(?>\\+))?)(?P<phrase>{_NO_SEED_WORD}[a-z]{{3,8}}"
+    rf"(?>(?:(?:,? |{NEWLINE}){_NO_SEED_WORD}[a-z]{{3,8}}(?![a-z])){{8,23}}))"
 )
 
 
