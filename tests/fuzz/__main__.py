@@ -26,7 +26,7 @@ _MEGABYTES = 2_048
 _MEMORY = Path("/dev/shm")
 _TARGETS = (
     *("claude-code", "opencode-json", "opencode-rows", "cursor-rows", "cursor-chats"),
-    *("cursor-transcripts", "database-files", "payloads", "server"),
+    *("cursor-transcripts", "database-files", "payloads", "server", "redaction"),
 )
 
 
@@ -127,6 +127,8 @@ class _Run:
         ]
         last = (ours or traceback.extract_tb(error.__traceback__))[-1]
         location = f"{type(error).__name__} {last.filename.rpartition('/')[2]}:{last.lineno}"
+        if not ours:  # a target's own check: its message says what failed
+            location += f" {error!s:.60}"
         if location in self.found:
             return
         folder = self.arguments.findings

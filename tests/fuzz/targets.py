@@ -1,4 +1,4 @@
-"""What hostile input is aimed at: each source, the hooks' payloads, the server's routes.
+"""What hostile input is aimed at: each source, the hooks' payloads, the server's routes, redaction.
 
 A target is made once, in an empty folder of its own, and called with one input after the other.
 It raises for whatever must not happen.
@@ -32,6 +32,8 @@ from opensync_hooks.server.pages import PAGES
 from opensync_hooks.server.routes import ROUTES
 from tests import cursor_home
 from tests.fuzz.reading import read_all, staying_inside
+from tests.fuzz.redaction import Redaction
+from tests.fuzz.target import Target
 from tests.page_reader import Page
 
 DATA = Path(__file__).parents[1] / "data"
@@ -40,24 +42,6 @@ _MOST_FILES = 60
 _DIVIDER = b"===="
 
 Run = Callable[[bytes], None]
-
-
-class Target:
-    """The base: takes every input, and has no seeds."""
-
-    name = ""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.count = 0
-        """The sessions that were read from the last input."""
-
-    @staticmethod
-    def seeds() -> Iterator[bytes]:
-        yield b""
-
-    def __call__(self, data: bytes) -> None:
-        raise NotImplementedError
 
 
 class Claude(Target):
@@ -519,7 +503,7 @@ ALL: dict[str, type[Target]] = {
     target.name: target
     for target in (
         *(Claude, OpenCodeFiles, OpenCodeRows, CursorRows, CursorChats, CursorTranscripts),
-        *(DatabaseFiles, Payloads, ServerRoutes),
+        *(DatabaseFiles, Payloads, ServerRoutes, Redaction),
     )
 }
 

@@ -159,6 +159,24 @@ def test_name_in_the_next_line_is_not_a_part_of_a_token() -> None:
             assert masked.endswith("\nDB_PASSWORD=[redacted:password]"), masked
 
 
+NEIGHBOURS = {
+    "a name with a sign in its value": "DB_PASSWORD=k7CbM#fLp+I^rc\r\n" * 9,
+    "a string of its own": "config['api_key'] = '4kQ7xB2mZ9af4kQ7'\n\"a1b2c3d4e5f6g7h8\" is read",
+    "an argument": "gh secret set A_KEY --body 4kQ7xB2mZ9af4kQ7\napi_key: 4kQ7xB2mZ9af4kQ7",
+    "a command": "docker login --password-stdin\n> a\ndocker login -u me -p 4kQ7xB2mZ9af4kQ7 host",
+    "a password file": "*:*:*:app:4kQ7xB2mZ9a\n\n+A_KEY=shp" + "ss_" + "4a7b" * 8,
+    "a path": ("/home/u/work/ATBB" + "4kQ7xB2m" * 4 + "\n") * 9,
+}
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("text", NEIGHBOURS.values(), ids=NEIGHBOURS)
+def test_next_line_keeps_no_secret_from_being_masked(text: str, depth: int) -> None:
+    """A line that only seems to continue a value, or whose own name was taken for its end."""
+    masked = redact(in_json(text, depth))
+    assert not re.search("4kQ7xB2m|k7CbM", masked), masked
+
+
 @pytest.mark.parametrize("end", ["", "…", "...", " [cut here: 20 more bytes]", "\n[truncated]"])
 def test_truncated_token_is_masked(end: str) -> None:
     for rule in TOKENS:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
-from opensync_hooks.privacy.redaction.patterns import ALNUM
+from opensync_hooks.privacy.redaction.patterns import ALNUM, NEWLINE
 from opensync_hooks.privacy.redaction.randomness import is_wordy
 from opensync_hooks.privacy.redaction.rule import Example, Rule, Span, fill
 from opensync_hooks.privacy.redaction.tokens import begins_word
@@ -37,7 +37,7 @@ PROGRAMS = {
 `-p_ ` is followed by its value in the next word, `-p` in the same one, `-p?` in either; `-U%` by a
 user and a secret behind a percent sign. `@2` is the second argument that is no option.
 """
-_WORDS = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'|;&<>\\]|\\.)+|[|;&<>]"
+_WORDS = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'|;&<>\\]|(?!(?>\\+)[nr])\\.)+|[|;&<>]"
 _MAX_WORDS, _MAX_LINE = 16, 240
 _MAX_PRINTED = 5000
 _PLACEHOLDER = r"[\"']?(?:\$|\[redacted:|[<%*{-]|\.\.\.|x{3}|-)"
@@ -64,7 +64,7 @@ def find_arguments(text: str, words: set[bytes]) -> Iterator[Span]:
         for match in re.finditer(pattern, text) if first_word in words else ():
             if match.start() < examined or not begins_word(text, match.start()):
                 continue
-            segment = text[match.end() : match.end() + _MAX_LINE].partition("\n")[0]
+            segment = re.split(NEWLINE, text[match.end() : match.end() + _MAX_LINE], maxsplit=1)[0]
             if not any(map(segment.__contains__, ";|&")):
                 examined = match.end() + len(segment)  # its other names are among the arguments
             for start, end in _arguments(text, match.end(), options):
@@ -201,7 +201,7 @@ CONNECTIONS = (
         "password",  # .pgpass
         (":*:", ":5432:", ":6432:", ":5433:"),
         r":(?:\d{2,5}|\*):[^:\s\[]{1,64}:[^:\s\[]{1,64}:(?!\[redacted:|[$<*])"
-        r"(?P<password>(?>[^\s:\"']{4,}))(?![^\s\"'])",
+        r"(?P<password>(?>[^\s:\"'\\]{4,}))(?![^\s\"'\\])",
         (Example(_SECRET, "db.example.org:5432:*:app:"), Example(_SECRET, "*:*:*:app:", "\n")),
         ("db.example.org:5432:*:app:$PASSWORD", "host:5432:shop:me:"),
     ),

@@ -21,6 +21,7 @@ from opensync_hooks.privacy.redaction.patterns import (
     CUT,
     HEX,
     LOWER,
+    NEWLINE,
     UPPER,
     URLSAFE,
     rest,
@@ -53,6 +54,8 @@ _LONG = 60
 """A token with so many characters may continue over several lines."""
 _MIN_CUT, _MIN_CUT_WORD = 8, 16
 """So many characters are enough at the end of a text that was cut."""
+_BEFORE = 40
+"""So many characters before a prefix tell whether it is within a text in base64."""
 _ESCAPE = r"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|\[[0-9;]{1,9}m)"
 """Escapes, URL escapes and terminal colours end in letters that belong to no word."""
 _LONGEST_ESCAPE = 12
@@ -105,7 +108,8 @@ class TokenFormat:
         first = start + len(self.prefix)
         if self.condition != "-" and not begins_word(text, start):
             return first, False
-        if text[start - 1 : start] in ("/", "+") and is_random(text[max(0, start - 40) : start]):
+        before = text[max(0, start - _BEFORE) : start]
+        if before[-1:] in ("/", "+") and is_random(_line_end().split(before)[-1]):
             return first, False  # in a long text in base64
         end, is_complete = self._body_end(text, first)
         return end, is_complete and self._is_plausible(text[first:end])
@@ -219,6 +223,11 @@ def _patterns(charset: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 @cache
 def _break() -> re.Pattern[str]:
     return re.compile(BREAK)
+
+
+@cache
+def _line_end() -> re.Pattern[str]:
+    return re.compile(NEWLINE)
 
 
 @cache

@@ -102,21 +102,21 @@ def quoted(text: str, start: int, *, with_spaces: bool = False) -> Extent | None
         joint, close = compiled(_BREAK_IN_QUOTES), compiled(_ESCAPED)
         first = opening.end()
     match = word.match(text, first)
-    if not match:
-        return None
-    end = match.end()
-    for _ in range(_MAX_LINES):
-        line_break = joint.match(text, end)
+    ends: list[int] = []
+    while match and len(ends) <= _MAX_LINES:
+        ends.append(match.end())
+        line_break = joint.match(text, match.end())
         match = word.match(text, line_break.end()) if line_break else None
-        if not match:
-            break
-        end = match.end()
-    return (first, end) if close.match(text, end) or compiled(CUT).match(text, end) else None
+    for end in reversed(ends):  # what seems to continue it may be a quote of its own
+        if close.match(text, end) or compiled(CUT).match(text, end):
+            return first, end
+    return None
 
 
 def tight(text: str, start: int) -> Extent | None:
     """Return the value in `name=value` without spaces, as in shells and settings files."""
-    match = compiled(rf"{_TIGHT}{_REST}(?=[\s;&\"'`<|}}\\\x1b…]|\Z)").match(text, start)
+    end = r"(?=[\s;&\"'`<|}\\\x1b…]|\Z)"
+    match = compiled(rf"{_TIGHT}(?:{_REST}{end}|{end})").match(text, start)
     return match.span() if match else None
 
 
@@ -125,7 +125,8 @@ def bare(text: str, start: int, min_length: int) -> Extent | None:
     match = compiled(rf"(?>{_WORD}+)").match(text, start)
     if not match or match.end() - start < min_length:
         return None
-    match = compiled(rf"(?>{_WORD}+){_REST}(?![(\[{{])").match(text, start)
+    end = r"(?![(\[{])"
+    match = compiled(rf"(?>{_WORD}+)(?:{_REST}{end}|{end})").match(text, start)
     return match.span() if match else None
 
 
