@@ -67,7 +67,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def _linked_file(path: Path) -> Path:
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # `resolve` raises another error for a loop
     try:
         owner = target.stat().st_uid
     except OSError as error:

@@ -21,4 +21,5 @@ KILO = Product(
     settings_files=("config.json", "kilo.json", "kilo.jsonc", "opencode.json", "opencode.jsonc"),
     npm_package="@kilocode/plugin",
     older_databases=("opencode-*.db",),
+    adds_subagent_costs=True,
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import methodcaller
 from pathlib import Path
@@ -31,39 +31,51 @@ from opensync_hooks.model import HookFacts, Json
 _MAX_FAMILY = 10_000
 
 
+_Add = Callable[[MessageCount], None]
+
+
 @dataclass(slots=True)
 class _Copy:
-    """One copy of a session, counted."""
+    """One copy of a session."""
 
-    root: Path
-    """The database, or the folder of a tree."""
-    messages: MessageCount = field(default_factory=MessageCount)
+    parent_id: str = ""
+    agent_version: str = ""
+    output_has_reasoning: bool = False
     newest: int = 0
     """The latest time in its messages and parts."""
     children: list[str] = field(default_factory=list)
-    counted: list[tuple[str, Callable[[MessageCount], None]]] = field(default_factory=list)
-    """The id of each message, and how it is counted."""
+    messages: list[tuple[str, _Add, bool]] = field(default_factory=list)
+    """The id of each message, how it is counted, and whether it has content."""
 
-    @property
-    def tally(self) -> Tally:
-        return self.messages.tally
+    def add(self, message_id: str, add: _Add, parts: Sequence[Json | None], *values: Json) -> None:
+        """Take a message; its times are in `parts` and `values`."""
+        times = (time for value in (*parts, *values) for time in _times(value))
+        self.newest = max([self.newest, *times])
+        self.messages.append((message_id, add, bool(parts)))
 
-    def count(
-        self, message_id: str, add: Callable[[MessageCount], None], *values: Json | None
-    ) -> None:
-        """Count a message; its times are in `values`."""
-        times = [time for value in values for time in as_dict(as_dict(value).get("time")).values()]
-        self.newest = max([self.newest, *(time for time in times if type(time) is int)])
-        self.counted.append((message_id, add))
-        add(self.messages)
+    def count(self) -> MessageCount:
+        tally = Tally(recognized=1, agent_version=self.agent_version)
+        counted = MessageCount(self.output_has_reasoning, tally)
+        for _, add, _ in self.messages:
+            add(counted)
+        return counted
 
-    def add_later(self, other: _Copy) -> None:
-        """Count what another copy has after the last message that both have."""
-        own = {message_id for message_id, _ in self.counted}
-        shared = [index for index, (name, _) in enumerate(other.counted) if name in own]
-        for message_id, add in other.counted[shared[-1] + 1 :] if shared else ():
-            self.counted.append((message_id, add))
-            add(self.messages)
+    def unite(self, other: _Copy) -> None:
+        """Take content that only the other copy has, and what follows the last common message."""
+        own = {message_id for message_id, _, _ in self.messages}
+        shared = [index for index, message in enumerate(other.messages) if message[0] in own]
+        if not shared:
+            return
+        fuller = {message[0]: message for message in other.messages if message[2]}
+        self.messages = [
+            message if message[2] else fuller.get(message[0], message) for message in self.messages
+        ]
+        self.messages += other.messages[shared[-1] + 1 :]
+
+
+def _times(value: Json | None) -> Iterator[int]:
+    times = as_dict(as_dict(value).get("time")).values()
+    return (time for time in times if type(time) is int)
 
 
 def take_census(
@@ -85,17 +97,19 @@ def take_census(
     for member in pending:
         in_databases = (copy for file in databases for copy in _copies_in(file, member, path))
         copies = [*in_databases, *_tree_copies(data, member), *_exported_copies(path, member)]
-        best = max(copies, key=lambda copy: (copy.messages.has_words, copy.newest), default=None)
-        for copy in copies:
-            if best and copy is not best:
-                best.add_later(copy)
-        main = family.get(session_id, best)
-        if best and main and best.root == main.root:  # a child elsewhere is its own session
+        best = max(copies, key=lambda copy: (copy.count().has_words, copy.newest), default=None)
+        # The newest copy of a child tells whether it still is one.
+        if best and (member == session_id or best.parent_id in family):
+            for copy in copies:
+                if copy is not best:
+                    best.unite(copy)
             family[member] = best
-            fresh = [child for child in sorted(set(best.children)) if child not in pending]
+            children = {child for copy in copies for child in copy.children}
+            fresh = sorted(children.difference(pending))
             pending += fresh[: _MAX_FAMILY - len(pending)]
     for member, copy in family.items():
-        yield copy.tally.census(member, len(family) - 1 if member == session_id else 0)
+        subagents = len(family) - 1 if member == session_id else 0
+        yield copy.count().tally.census(member, subagents)
 
 
 def _databases(environ: Mapping[str, str], data: Path, name: str) -> Iterator[Path]:
@@ -112,7 +126,9 @@ def _copies_in(database: Path, session_id: str, located: Path) -> list[_Copy]:
     """Return the copies in a database; a broken one must not hide the session in another one."""
     try:
         return sqlite_snapshot.read(
-            database, lambda db: list(_table_copies(db, database, session_id))
+            database,
+            lambda db: list(_table_copies(db, session_id)),
+            follows_link=True,
         )
     except SourceError:
         if database == located:
@@ -120,40 +136,39 @@ def _copies_in(database: Path, session_id: str, located: Path) -> list[_Copy]:
         return []
 
 
-def _table_copies(db: sqlite3.Connection, database: Path, session_id: str) -> Iterator[_Copy]:
+def _table_copies(db: sqlite3.Connection, session_id: str) -> Iterator[_Copy]:
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     key = sqlite_snapshot.as_parameter(session_id)
     layouts = (
-        ("session_v2", "session_message", _count_rows),
-        ("session", "session_message", _count_rows),
-        ("session", "message", _count_messages),
+        ("session_v2", "session_message", _take_rows),
+        ("session", "session_message", _take_rows),
+        ("session", "message", _take_messages),
     )
-    for table, content, count in layouts:
+    for table, content, take in layouts:
         if {table.encode(), content.encode()} <= tables:
             rows = db.execute(f"SELECT * FROM {table} WHERE id = ?", (key,))  # noqa: S608 - names of our own
             columns = [column[0] for column in rows.description]
             for row in (dict(zip(columns, row, strict=True)) for row in rows.fetchall()):
-                copy = _Copy(database)
+                parent_id = _decode_text(row.get("parent_id") or "")
+                copy = _Copy(parent_id, _decode_text(row.get("version") or ""))
                 if "parent_id" in row:
                     children = db.execute(f"SELECT id FROM {table} WHERE parent_id = ?", (key,))  # noqa: S608
                     copy.children = [_decode_text(child) for (child,) in children]
-                copy.tally.recognized += 1
-                copy.tally.agent_version = _decode_text(row.get("version") or "")
-                count(db, key, copy)
+                take(db, key, copy)
                 yield copy
 
 
-def _count_rows(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> None:
+def _take_rows(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> None:
     columns = [row[1] for row in db.execute("PRAGMA table_info(session_message)")]
     order = "seq" if b"seq" in columns else "time_created"  # 1.15 had no sequence yet
     query = f"SELECT id, type, data FROM session_message WHERE session_id = ? ORDER BY {order}"  # noqa: S608
     for message_id, kind, raw in db.execute(query, (key,)):
         row = _decode(raw)
         add = methodcaller("add_row", _decode_text(kind), row)
-        copy.count(_decode_text(message_id), add, row)
+        copy.add(_decode_text(message_id), add, [row])
 
 
-def _count_messages(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> None:
+def _take_messages(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> None:
     parts: dict[object, list[Json | None]] = {}
     for message_id, raw in db.execute(
         "SELECT message_id, data FROM part WHERE session_id = ?", (key,)
@@ -164,7 +179,7 @@ def _count_messages(db: sqlite3.Connection, key: str | bytes, copy: _Copy) -> No
         info = _decode(raw)
         own = parts.get(message_id, [])
         name = _decode_text(message_id)
-        copy.count(name, methodcaller("add", name, info, own), info, *own)
+        copy.add(name, methodcaller("add", name, info, own), own, info or {})
 
 
 def _tree_copies(data: Path, session_id: str) -> Iterator[_Copy]:
@@ -183,9 +198,9 @@ def _tree_copy(data: Path, session_file: Path, messages: Path, parts: Path) -> _
     children = [
         name for name, info in siblings if as_dict(info).get("parentID") == session_file.stem
     ]
-    copy = _Copy(messages.parent, MessageCount(output_has_reasoning=True), children=children)
-    copy.tally.recognized += 1
-    copy.tally.agent_version = as_text(as_dict(_load(session_file)).get("version"))
+    session = as_dict(_load(session_file))
+    parent_id, version = as_text(session.get("parentID")), as_text(session.get("version"))
+    copy = _Copy(parent_id, version, output_has_reasoning=True, children=children)
     for file in files_within(data, messages / session_file.stem, "*.json"):
         info = _load(file)
         own = [_load(path) for path in files_within(data, parts / file.stem, "*.json")]
@@ -193,7 +208,7 @@ def _tree_copy(data: Path, session_file: Path, messages: Path, parts: Path) -> _
             own += dicts_in(info, "parts")
             metadata = as_dict(info["metadata"])
             info = {**as_dict(metadata.get("assistant")), **metadata, "role": info.get("role")}
-        copy.count(file.stem, methodcaller("add", file.stem, info, own), info, *own)
+        copy.add(file.stem, methodcaller("add", file.stem, info, own), own, info or {})
     return copy
 
 
@@ -202,16 +217,14 @@ def _exported_copies(path: Path, session_id: str) -> Iterator[_Copy]:
     info = as_dict(as_dict(value).get("info")) or as_dict(value)
     if info.get("id", session_id) != session_id or "messages" not in as_dict(value):
         return
-    copy = _Copy(path)
-    copy.tally.recognized += 1
-    copy.tally.agent_version = as_text(info.get("version"))
+    copy = _Copy(agent_version=as_text(info.get("version")))
     for index, message in enumerate(dicts_in(value, "messages")):
         own = as_dict(message.get("info")) or message
         content = message.get("content") or message.get("text")
         texts = [{"type": "text", "text": content}] if isinstance(content, str) else []
         parts = dicts_in(message, "parts") or dicts_in(message, "content") or texts
         name = str(own.get("id", index))
-        copy.count(name, methodcaller("add", name, own, parts), own, *parts)
+        copy.add(name, methodcaller("add", name, own, parts), parts, own)
     yield copy
 
 

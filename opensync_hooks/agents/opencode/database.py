@@ -6,7 +6,6 @@ file, and a client of 1.x may go on in its own tables afterwards.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
@@ -25,7 +24,6 @@ from opensync_hooks.agents.opencode.layouts import (
     fingerprint,
 )
 from opensync_hooks.agents.opencode.table_reader import Row, TableReader, as_text
-from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Skipped
 
 _SECRET_TABLES = frozenset(
@@ -107,7 +105,10 @@ class DatabaseTables:
 
     def _read(self, work: Callable[[TableReader], T]) -> T:
         return sqlite_snapshot.read(
-            real_file(self.path), lambda db: work(TableReader(db)), forbidden=_SECRET_TABLES
+            self.path,
+            lambda db: work(TableReader(db)),
+            forbidden=_SECRET_TABLES,
+            follows_link=True,
         )
 
     def _rows(self, reader: TableReader, session_ids: Collection[str]) -> Iterator[Row]:
@@ -155,18 +156,4 @@ def newest_version(path: Path) -> tuple[int, str]:
         newest = {name: as_text(value) for row in rows for name, value in row.items()}
         return get_int(newest, "time_created") or 0, get_str(newest, "version") or ""
 
-    return sqlite_snapshot.read(real_file(path), lambda db: work(TableReader(db)))
-
-
-def real_file(path: Path) -> Path:
-    """Follow a link to a file of the same user; raise SourceError for one that leads elsewhere."""
-    if not path.is_symlink():
-        return path
-    try:
-        file = path.resolve(strict=True)
-        is_foreign = os.name == "posix" and file.stat().st_uid != os.getuid()
-    except (OSError, RuntimeError) as error:
-        raise SourceError(f"{path}: a link that leads nowhere.") from error
-    if is_foreign or not file.is_file():
-        raise SourceError(f"{path}: a link, but not to a file of yours.")
-    return file
+    return sqlite_snapshot.read(path, lambda db: work(TableReader(db)), follows_link=True)

@@ -29,5 +29,8 @@ class Product:
     first_without_functions: Version | None = None
     """From this version on, a plugin without a default object is not loaded."""
 
+    adds_subagent_costs: bool = False
+    """Whether the cost of a message includes that of the subagents it started."""
+
     def variable(self, name: str) -> str:
         return f"{self.variables}_{name}"

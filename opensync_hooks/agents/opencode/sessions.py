@@ -11,6 +11,7 @@ from opensync_hooks.agents import titles
 from opensync_hooks.agents.json_access import get_int, get_str
 from opensync_hooks.agents.opencode.layouts import SessionHeader, StoredMessage, StoredSession
 from opensync_hooks.agents.opencode.messages import MessageConverter
+from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.agents.opencode.usage import charge_of
 from opensync_hooks.model import Charge, Json, Message, Session, Skipped
 
@@ -27,7 +28,7 @@ _WITHOUT_WORDS = Skipped("unreadable", "session without its words")
 T = TypeVar("T")
 
 
-def read_session(stored: StoredSession, agent: str) -> Session:
+def read_session(stored: StoredSession, product: Product) -> Session:
     header, skipped = stored.header, Counter(stored.skipped)
     converter = MessageConverter(skipped)
     messages: list[Message] = []
@@ -36,7 +37,7 @@ def read_session(stored: StoredSession, agent: str) -> Session:
     for message, undone in _with_undone(stored):
         charge = None
         if message.info and message.info.get("role") == "assistant":
-            charge = charge_of(message, header.version)
+            charge = charge_of(message, header.version, product)
             responses.append(message.info)
         messages += converter.convert(message, charge, undone=undone)
         charges += [charge] if charge else []
@@ -51,7 +52,7 @@ def read_session(stored: StoredSession, agent: str) -> Session:
     ]
     return Session(
         id=header.id,
-        agent=agent,
+        agent=product.description.name,
         messages=tuple(messages),
         charges=tuple(charges),
         title=_title(header, messages),

@@ -47,11 +47,12 @@ class OpenCodeSource:
     def __init__(
         self,
         layouts: Callable[[], list[StorageLayout]],
-        agent: str = OPENCODE.description.name,
+        product: Product = OPENCODE,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.agent = agent
+        self.agent = product.description.name
+        self._product = product
         self._layouts = layouts
         self._now = now
 
@@ -114,12 +115,12 @@ class OpenCodeSource:
         family = finder.family(located.session_id)
         if family:
             for copied, stored in finder.load(family):
-                session = read_session(stored, self.agent)
+                session = read_session(stored, self._product)
                 is_partial = self._is_in_mid_turn(session, copied.layouts[0])
                 stored_ids = None if finder.failures else _stored_ids(stored)
                 yield replace(session, is_partial=is_partial, stored_ids=stored_ids)
         elif exports.stamp_of(located.path):
-            yield read_session(exports.load_file(located.path), self.agent)
+            yield read_session(exports.load_file(located.path), self._product)
         else:
             raise SourceError(f"{located.path}: {located.session_id} is no longer there.")
 
@@ -183,6 +184,4 @@ def open_source(
     _hook_facts: HookFactsLookup = lambda _: HookFacts(),
     product: Product = OPENCODE,
 ) -> OpenCodeSource:
-    return OpenCodeSource(
-        lambda: locations.layouts(environ, home, product), product.description.name
-    )
+    return OpenCodeSource(lambda: locations.layouts(environ, home, product), product)

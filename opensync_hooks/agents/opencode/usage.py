@@ -6,11 +6,15 @@ import json
 import re
 
 from opensync_hooks.agents.json_access import get_dict, get_float, get_int, get_str
+from opensync_hooks.agents.opencode import OPENCODE
 from opensync_hooks.agents.opencode.layouts import StoredMessage, fingerprint
+from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.model import Charge, Json, Usage
 
 
-def charge_of(message: StoredMessage, version: str | None = None) -> Charge | None:
+def charge_of(
+    message: StoredMessage, version: str | None = None, product: Product = OPENCODE
+) -> Charge | None:
     """Return None where no model was called: a command of the user's, an early error.
 
     `version` is that of the session, which tells whether `output` includes the reasoning.
@@ -23,7 +27,7 @@ def charge_of(message: StoredMessage, version: str | None = None) -> Charge | No
     else:
         usage = usage_of(get_dict(message.info, "tokens"), apart=apart)
     info = message.info or {}
-    cost = _own_cost(message)
+    cost = _own_cost(message) if product.adds_subagent_costs else get_float(info, "cost")
     if usage == Usage() and not cost:
         return None
     if not cost and info.get("unpriced"):
@@ -33,10 +37,11 @@ def charge_of(message: StoredMessage, version: str | None = None) -> Charge | No
 
 
 def _own_cost(message: StoredMessage) -> float | None:
-    """Return the cost of the message's own calls; a fork adds that of the subagents it started."""
+    """Return the cost of the message without that of the subagents it started."""
+    cost = get_float(message.info, "cost")
     has_subagent = any(get_str(part, "state", "metadata", "sessionId") for part in message.parts)
-    if not has_subagent:
-        return get_float(message.info, "cost")
+    if cost is None or not has_subagent:
+        return cost
     steps = (part for part in message.parts if part.get("type") == "step-finish")
     return sum(get_float(step, "cost") or 0 for step in steps)
 

@@ -26,6 +26,7 @@ from tests.agents.opencode.recordings import (
     CONTINUE,
     DELEGATE,
     FORK,
+    NEW,
     REVERTED,
     TOOLS,
     TRUTH,
@@ -348,6 +349,31 @@ def test_answer_with_a_cost_and_no_tokens_is_charged(recorded: OpenCodeHome) -> 
     (session,) = recorded.read(TOOLS)
     assert tally(session)["cost"] == TRUTH["1.18.33"][TOOLS][-1]
     assert tally(session)["read"] == 0
+
+
+@pytest.mark.parametrize("version", ["1.18.33", "2.x"])
+def test_message_that_starts_subagents_keeps_its_own_cost(
+    opencode: OpenCodeHome, version: str
+) -> None:
+    """Neither 1.x with a call that was cut off nor 2.x has a cost for the step."""
+    session_id = TOOLS if version == "1.18.33" else NEW
+    state = {"status": "completed", "metadata": {"sessionId": "ses_child"}, "content": []}
+    task = {"type": "tool", "tool": "task", "name": "task", "callID": "c", "state": state}
+    info = {"role": "assistant", "cost": 0.25, "tokens": {}, "time": {"created": 9**15}}
+    data = json.dumps({**info, "content": [task, task]})
+    with opencode.put(version).writing() as db:
+        if version == "2.x":
+            row = ("msg_z", session_id, "assistant", 999, 1, 1, data)
+            db.execute(
+                "INSERT INTO session_message (id, session_id, type, seq, time_created,"
+                " time_updated, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        else:
+            db.execute("INSERT INTO message VALUES ('msg_z', ?, 1, 1, ?)", (session_id, data))
+            part = (session_id, json.dumps(task))
+            db.execute("INSERT INTO part VALUES ('prt_z', 'msg_z', ?, 1, 1, ?)", part)
+    assert 0.25 in [charge.cost for charge in opencode.read(session_id)[0].charges]
 
 
 def test_free_model_stays_free(recorded: OpenCodeHome) -> None:

@@ -182,6 +182,17 @@ def test_census_counts_what_copies_went_on_with(opencode: OpenCodeHome, name: st
     assert (census.counts.utterances, census.counts.responses) == (4, 3)
 
 
+def test_census_counts_subagents_that_only_an_older_copy_has(opencode: OpenCodeHome) -> None:
+    put(opencode, "opencode.db", {1: "q", 2: "a"})
+    put(opencode, "opencode.db", {1: "look"}, "ses_c02", SESSION)
+    put(opencode, "opencode-local.db", {1: "q", 2: "a", 3: "newest"})
+    put(opencode, "opencode-local.db", {1: "look on"}, "ses_c01", SESSION)
+    censuses = take_census(SESSION, opencode.data / "opencode.db", {}, str(opencode.path))
+    counts = {census.session_id: census.counts.utterances for census in censuses}
+    assert counts == {SESSION: 2, "ses_c01": 1, "ses_c02": 1}
+    assert {session.id for session in opencode.read(SESSION)} == counts.keys()
+
+
 def test_census_does_not_mix_copies_without_a_common_message(opencode: OpenCodeHome) -> None:
     put(opencode, "opencode.db", {1: "q"})
     put(opencode, "opencode-local.db", {3: "other", 4: "a"})
@@ -217,6 +228,8 @@ def test_message_without_parts_gets_them_from_another_copy(opencode: OpenCodeHom
     with opencode.writing() as db:
         db.execute("DELETE FROM part WHERE time_created = 2")
     assert texts(opencode) == ["q", "a", "more"]
+    (census,) = take_census(SESSION, opencode.data / "opencode.db", {}, str(opencode.path))
+    assert (census.counts.utterances, census.counts.responses, census.unknown) == (2, 1, {})
 
 
 @pytest.mark.parametrize(
@@ -250,6 +263,8 @@ def test_link_to_a_database_is_followed_with_its_wal(opencode: OpenCodeHome) -> 
         (opencode.data / "opencode.db").symlink_to(away)
         db.execute("SELECT 1")
         assert opencode.read(TOOLS)[0].id == TOOLS
+        (census,) = take_census(TOOLS, opencode.data / "opencode.db", {}, str(opencode.path))
+        assert (census.session_id, census.counts.utterances) == (TOOLS, 3)
 
 
 @pytest.mark.parametrize("target", ["/nowhere/opencode.db", "/dev/null", "/"])
