@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from urllib.parse import quote
 
 from opensync_hooks.destinations.store import usage
@@ -18,17 +18,15 @@ def print_statusline() -> int:
     """Print today's and the week's spending. The store is only read, so that nothing waits."""
     today = date.today()  # noqa: DTZ011 - the user's own day
     first_day = (today - _WEEK).isoformat()
-    since = int(datetime.fromisoformat(first_day).timestamp() * 1000)
     path = os.path.abspath(os.path.join(paths.data(os.environ.get), "store.db"))  # noqa: PTH100, PTH118
     try:
         uri = f"file:{quote(path)}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=0)) as db:
             db.row_factory = sqlite3.Row
-            rows = db.execute(usage.QUERY, {"since": since}).fetchall()
+            groups, week = usage.group(db, "day", first_day)
     except sqlite3.Error:  # no store yet, or none of this version until a worker has opened it
         print("no spending known yet")
         return 0
-    groups, week = usage.group(rows, "day", first_day)
     sums = groups.get(today.isoformat(), usage.UsageSums())
     tokens = sums.prompt_tokens + sums.completion_tokens
     print(f"${sums.cost:,.2f} today ({tokens:,.0f} tokens), ${week.cost:,.2f} in 7 days")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.destinations.store import usage
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.server.html import compact, cost
 from opensync_hooks.server.overview import overview
@@ -57,7 +56,7 @@ def test_tables_have_the_numbers_of_usage(store: Store) -> None:
     page = Page(response.body.decode())
     rows = cells(response.body)
     for by in ("day", "model", "agent"):
-        groups, total = usage.group(store.spending(), by)
+        groups, total = store.spending(by)
         for sums in groups.values():
             assert [
                 cost(sums.cost), f"{sums.calls:,}", compact(sums.input_tokens),

@@ -4,16 +4,14 @@ import argparse
 import csv
 import json
 import os
-import sqlite3
 import sys
 from datetime import datetime
 
 from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.cli.statusline import print_statusline
 from opensync_hooks.config import Folders
-from opensync_hooks.destinations.store import usage
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.destinations.store.usage import UsageSums
+from opensync_hooks.destinations.store.usage import GROUPINGS, UsageSums
 from opensync_hooks.errors import UsageError
 from opensync_hooks.system.moments import parse_moment
 from opensync_hooks.system.terminal import print_line
@@ -23,7 +21,7 @@ _COLUMNS = ("Calls", "Input", "Cache read", "Cache write", "Output", "Cost")
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--by", choices=tuple(usage.KEYS), default="day", help="default: day")
+    add("--by", choices=GROUPINGS, default="day", help="default: day")
     add("--since", metavar="30d", help="the last 7d, 4w, or since a date")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -34,11 +32,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _usage(arguments: argparse.Namespace) -> int:
     if arguments.statusline:
         return print_statusline()
-    since, since_day = _since(arguments.since)
+    since_day = _since_day(arguments.since)
     with Store(Folders.from_environ(os.environ).store) as store:
-        rows = store.spending(since)
-    groups, total = usage.group(rows, arguments.by, since_day)
-    others = 0.0 if since_day else _other_calls(rows)
+        groups, total = store.spending(arguments.by, since_day)
+        others = 0.0 if since_day else _other_calls(store)
     if arguments.json:
         sums_by_group = [{arguments.by: name, **sums.as_json()} for name, sums in groups.items()]
         report = {"by": arguments.by, "groups": sums_by_group, "total": total.as_json()}
@@ -55,23 +52,23 @@ def _usage(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _other_calls(rows: list[sqlite3.Row]) -> float:
+def _other_calls(store: Store) -> float:
     """Return the USD that agents count beside the calls that left a response, as far as known."""
     from opensync_hooks.delivery.agent_cost import other_calls  # noqa: PLC0415 - imports the ledger
 
-    return sum(other_calls(*family) or 0 for family in usage.families(rows))
+    return sum(other_calls(*family) or 0 for family in store.agent_costs())
 
 
-def _since(text: str | None) -> tuple[int, str]:
-    """Return a point in time as ms since 1970, and its local day."""
+def _since_day(text: str | None) -> str:
+    """Return the local day of a point in time as an ISO date; empty without one."""
     if text is None:
-        return 0, ""
+        return ""
     moment = parse_moment(text)
     if moment is None:
         raise UsageError(
             f"--since: neither a span such as 7d nor a date such as 2026-01-31: {text!r}."
         )
-    return moment, datetime.fromtimestamp(moment / 1000).astimezone().date().isoformat()
+    return datetime.fromtimestamp(moment / 1000).astimezone().date().isoformat()
 
 
 def _print_table(by: str, groups: dict[str, UsageSums], total: UsageSums) -> None:

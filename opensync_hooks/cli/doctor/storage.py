@@ -143,3 +143,19 @@ def search_index(path: Path) -> Iterator[Finding]:
             yield warning("search index", fact, "opensync-hooks search WORDS")
         else:
             yield ok("search index", "complete" if store.search_index.is_available else "none")
+
+
+def sums(path: Path) -> Iterator[Finding]:
+    """Have the numbers of `usage` and of the pages counted again from all rows of the store."""
+    if not path.exists():
+        return
+    from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415 - not for each run
+
+    with Store(path) as store:
+        wrong = store.wrong_sums()
+        if wrong:
+            store.rebuild_sums()
+            fact = f"those of {wrong} sessions differed from their rows, and were made again."
+            yield warning("sums", fact, "opensync-hooks doctor --full")
+        else:
+            yield ok("sums", "as the rows of the store")

@@ -49,6 +49,8 @@ _SUMMARY = f"""SELECT *, promptTokens + completionTokens AS totalTokens,
     (SELECT count(*) FROM session AS child
         WHERE child.parentExternalId = session.externalId) AS subagentCount
     FROM session WHERE id = :key OR externalId = :key ORDER BY id = :key DESC"""
+_COUNTS = f"""SELECT total(parentExternalId IS NULL), total(parentExternalId IS NOT NULL),
+    total(messageCount) FROM session WHERE {LAST_MESSAGE_AT} >= ?"""
 _POSITION = """SELECT count(*) FROM message, message AS this
     WHERE this.id = ? AND message.session = this.session
     AND (message.createdAt, message.arrival) < (this.createdAt, this.arrival)"""
@@ -85,6 +87,12 @@ class StoreListing(StoreReader):
             return None
         counts = {"lastMessageAt": row["lastMessageTime"], "subagentCount": row["subagentCount"]}
         return session_json(row) | counts
+
+    def session_counts(self, since: int) -> tuple[int, int, int]:
+        """Count the sessions with a message since then, in ms; their subagents; all messages."""
+        with self._file.reading() as db:
+            sessions, subagents, messages = map(int, db.execute(_COUNTS, (since,)).fetchone())
+        return sessions, subagents, messages
 
     def filter_choices(self) -> dict[str, list[str]]:
         """Return every agent, project, model and branch that sessions have, sorted."""

@@ -67,10 +67,24 @@ class StoreReader:
             rows = db.execute("SELECT externalId FROM session ORDER BY arrival")
             return [row["externalId"] for row in rows]
 
-    def spending(self, since: int = 0) -> list[sqlite3.Row]:
-        """Return the rows that `usage.group` adds up: sessions with a message since, in ms."""
+    def spending(
+        self, by: str, since_day: str = ""
+    ) -> tuple[dict[str, usage.UsageSums], usage.UsageSums]:
+        """Return what `usage.group` does."""
         with self._file.reading() as db:
-            return db.execute(usage.QUERY, {"since": since}).fetchall()
+            return usage.group(db, by, since_day)
+
+    def spending_by_each(
+        self, bys: tuple[str, ...], since_day: str = ""
+    ) -> tuple[list[dict[str, usage.UsageSums]], usage.UsageSums]:
+        """Return what `usage.group_by_each` does."""
+        with self._file.reading() as db:
+            return usage.group_by_each(db, bys, since_day)
+
+    def agent_costs(self) -> list[tuple[float, list[float | None]]]:
+        """Return what `usage.families` yields."""
+        with self._file.reading() as db:
+            return list(usage.families(db.execute(usage.FAMILIES)))
 
     def version(self) -> str:
         """Return what changes with every change of the store, by this process or another."""

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from opensync_hooks.destinations.store.listing import LAST_MESSAGE_AT
 from opensync_hooks.destinations.store.reader import bindable
+from opensync_hooks.destinations.store.schema import SUMS
 from opensync_hooks.destinations.store.search import StoreSearch
+from opensync_hooks.destinations.store.sums_check import count_wrong_sessions
 from opensync_hooks.errors import DiskError
 
 _FAMILY = """WITH RECURSIVE family (id) AS (
@@ -78,6 +80,16 @@ class StoreUpkeep(StoreSearch):
         """Give a large amount of free space back to the disk, unless somebody writes just now."""
         with suppress(DiskError):
             self._file.vacuum(_MIN_FREE_BYTES)
+
+    def wrong_sums(self) -> int:
+        """Return how many sessions have sums that differ from their rows; this reads all rows."""
+        with self._file.reading() as db:
+            return count_wrong_sessions(db)
+
+    def rebuild_sums(self) -> None:
+        with self._file.writing() as db:
+            for statement in SUMS:
+                db.execute(statement)
 
     def size(self) -> int:
         """Return the bytes of the file and of its write-ahead log."""

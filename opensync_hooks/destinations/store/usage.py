@@ -3,36 +3,41 @@
 A session arrives with its calls added up by day, model and basis: forks have their own calls only,
 and subagents are sessions of their own, so that each call is counted once. What the totals of a
 session have beyond that, or all of them for a session from another program, counts for the day of
-its last message.
+its last message. Triggers of the schema keep both in the table `spending`.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 
-if TYPE_CHECKING:
-    from opensync_hooks.model import Json
-
-QUERY = """SELECT externalId, parentExternalId, source, projectPath, projectName, model, provider,
-    promptTokens, completionTokens, cost, extra, messageSpending, messageCount,
-    coalesce(lastMessageAt, createdAt) AS lastMessageAt
-    FROM session WHERE coalesce(lastMessageAt, createdAt) >= :since"""
-_ROUNDING = 0.000_001
-_ESTIMATE = "estimate"
 NONE = "none"
 """The group of what has no project, no branch or no known day."""
-
-
-_COUNTS = (
-    *("inputTokens", "outputTokens", "cacheReadTokens", "cacheWrite5mTokens"),
-    *("cacheWrite1hTokens", "reasoningTokens", "calls", "cost"),
+_ESTIMATE = "estimate"
+_TOTALS = ", ".join(
+    f"total(spending.{name})"
+    for name in (
+        *("inputTokens", "outputTokens", "cacheReadTokens", "cacheWrite5mTokens"),
+        *("cacheWrite1hTokens", "reasoningTokens", "calls", "cost"),
+    )
 )
+_BY_TIME = ("day", "week", "month")
+_VALID_EXTRA = "CASE WHEN json_valid(extra) THEN extra ELSE '{}' END"
+_COLUMNS = dict.fromkeys(_BY_TIME, "day") | {
+    "project": "coalesce(nullif(projectPath, ''), projectName)",
+    "model": "spending.model",
+    "agent": "source",
+    "branch": f"json_extract({_VALID_EXTRA}, '$.gitBranch')",
+}
+GROUPINGS = tuple(_COLUMNS)
+"""What `usage --by` accepts."""
+_NAMES = f"SELECT {_COLUMNS['project']}, max(projectName) FROM session GROUP BY 1"
+FAMILIES = f"""SELECT externalId, parentExternalId, cost,
+    CASE WHEN json_type({_VALID_EXTRA}, '$.agentCost') IN ('integer', 'real')
+        THEN json_extract(extra, '$.agentCost') END AS agentCost,
+    json_array_length({_VALID_EXTRA}, '$.unpriced') AS unpriced FROM session"""
 
 
 class UsageSums:
@@ -57,11 +62,8 @@ class UsageSums:
         self.estimated_tokens = 0.0
         self.estimated_cost = 0.0
 
-    def add(self, entry: Json) -> None:
-        self.add_counts(entry.get("basis"), [_number(entry.get(name)) for name in _COUNTS])
-
-    def add_counts(self, basis: Any, counts: list[float]) -> None:
-        """Add the numbers of an entry, in the order of `_COUNTS`."""
+    def add(self, basis: str | None, counts: Iterable[float]) -> None:
+        """Add what `_TOTALS` selects."""
         input_tokens, completion, cache_read, write_5m, write_1h, reasoning, calls, cost = counts
         prompt = input_tokens + cache_read + write_5m + write_1h
         if basis == _ESTIMATE:
@@ -96,151 +98,81 @@ def _camel_case(name: str) -> str:
     return first + "".join(map(str.capitalize, rest))
 
 
-def entries(row: sqlite3.Row) -> Iterator[Json]:
-    """Yield the calls of a session of `QUERY` by day, model and basis, then what is left over."""
-    spending = _extra(row).get("spending") or _parsed(row["messageSpending"], [])
-    prompt, completion, cost = row["promptTokens"], row["completionTokens"], row["cost"]
-    for entry in spending if isinstance(spending, list) else ():
-        if isinstance(entry, dict):
-            prompt -= _prompt_tokens(entry)
-            completion -= _number(entry.get("outputTokens"))
-            cost -= _number(entry.get("cost"))
-            entry.setdefault("model", row["model"])
-            entry["day"] = _valid_day(entry.get("day"))
-            yield entry
-    if prompt > 0 or completion > 0 or cost > _ROUNDING:
-        from opensync_hooks.pricing.estimate import MARK  # noqa: PLC0415 - imports dataclasses
-
-        yield {
-            "day": _day(row["lastMessageAt"]),
-            "model": row["model"],
-            "basis": _ESTIMATE if MARK in str(row["provider"]) else "session",
-            "inputTokens": max(0, prompt),
-            "outputTokens": max(0, completion),
-            "cost": cost if cost > _ROUNDING else 0,
-        }
-
-
-def _valid_day(text: Any) -> str | None:
-    return _iso_day(text) if isinstance(text, str) else None
-
-
-@lru_cache(maxsize=4096)
-def _iso_day(text: str) -> str | None:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        return None
-
-
-def _prompt_tokens(entry: Json) -> float:
-    get = entry.get
-    cached = _number(get("cacheReadTokens")) + _number(get("cacheWrite5mTokens"))
-    return _number(get("inputTokens")) + cached + _number(get("cacheWrite1hTokens"))
-
-
-@lru_cache(maxsize=4096)
-def _week(day: str) -> str:
-    monday = date.fromisoformat(day)
-    return (monday - timedelta(days=monday.weekday())).isoformat()
-
-
-KEYS: Mapping[str, Callable[[sqlite3.Row, Json], str]] = {
-    "day": lambda _, entry: entry.get("day") or NONE,
-    "week": lambda _, entry: _week(entry["day"]) if entry.get("day") else NONE,
-    "month": lambda _, entry: (entry.get("day") or NONE)[:7],
-    "project": lambda row, _: row["projectPath"] or row["projectName"] or NONE,
-    "model": lambda _, entry: entry.get("model") or "unknown",
-    "agent": lambda row, _: row["source"] or "unknown",
-    "branch": lambda row, _: _extra(row).get("gitBranch") or NONE,
-}
-"""The group of an entry, by what `usage --by` names."""
-
-
 def group(
-    rows: Iterable[sqlite3.Row], by: str, since_day: str = ""
+    db: sqlite3.Connection, by: str, since_day: str = ""
 ) -> tuple[dict[str, UsageSums], UsageSums]:
     """Return the sums by group, and of all groups; a project is shown by its name if that is clear.
 
     `since_day`: an ISO date; earlier calls of sessions that went on are left out.
     """
-    (groups,), total, names = group_by_each(rows, (by,), since_day)
+    (groups,), total = group_by_each(db, (by,), since_day)
     if by == "project":
+        names = {path or NONE: name or path or NONE for path, name in db.execute(_NAMES)}
         counts = defaultdict[str, int](int)
-        for name in names.values():
-            counts[name] += 1
-        shown = ((key if counts[names[key]] > 1 else names[key], groups[key]) for key in groups)
-        groups = dict(shown)
+        for path in groups:
+            counts[names[path]] += 1
+        groups = {
+            path if counts[names[path]] > 1 else names[path]: sums for path, sums in groups.items()
+        }
     return groups, total
 
 
 def group_by_each(
-    rows: Iterable[sqlite3.Row], bys: tuple[str, ...], since_day: str = ""
-) -> tuple[list[dict[str, UsageSums]], UsageSums, dict[str, str]]:
-    """Return the sums by each of several groups, of all, and the name of each project's folder.
+    db: sqlite3.Connection, bys: tuple[str, ...], since_day: str = ""
+) -> tuple[list[dict[str, UsageSums]], UsageSums]:
+    """Return the sums by each of several groups, and of all.
 
     Days, weeks and months are in their order, other groups by cost.
     """
-    all_groups = [defaultdict[str, UsageSums](UsageSums) for _ in bys]
-    keys = [(KEYS[by], groups) for by, groups in zip(bys, all_groups, strict=True)]
-    total, names = UsageSums(), {}
-    for row in rows:
-        project = row["projectPath"] or row["projectName"] or NONE
-        for entry in entries(row):
-            if since_day and (entry.get("day") or "") < since_day:
-                continue
-            basis, counts = entry.get("basis"), [_number(entry.get(name)) for name in _COUNTS]
-            for key, groups in keys:
-                groups[str(key(row, entry))].add_counts(basis, counts)
-            total.add_counts(basis, counts)
-            names[project] = str(row["projectName"] or project)
-    by_time = ("day", "week", "month")
-    sorted_groups = [
-        dict(sorted(groups.items(), key=lambda pair: pair[0] if by in by_time else -pair[1].cost))
-        for by, groups in zip(bys, all_groups, strict=True)
+    all_sums = {by: defaultdict[str, UsageSums](UsageSums) for by in bys}
+    # Apart: the first has its order from an index, and the second sorts once for all its groups.
+    for part in ([by for by in bys if by in _BY_TIME], [by for by in bys if by not in _BY_TIME]):
+        for row in _totals(db, part, since_day) if part else ():
+            for by, value in zip(part, row, strict=False):
+                all_sums[by][_name(by, value)].add(row["basis"], row[len(part) + 1 :])
+    total = UsageSums()
+    for sums in all_sums[bys[0]].values():
+        total.merge(sums)
+    groups = [
+        dict(sorted(groups.items(), key=lambda pair: pair[0] if by in _BY_TIME else -pair[1].cost))
+        for by, groups in all_sums.items()
     ]
-    return sorted_groups, total, names
+    return groups, total
+
+
+def _totals(db: sqlite3.Connection, bys: list[str], since_day: str) -> sqlite3.Cursor:
+    """Select the totals for each combination of values, after these and the basis."""
+    columns = ", ".join(_COLUMNS[by] for by in bys)
+    session = "" if bys[0] in _BY_TIME else "JOIN session ON session.arrival = spending.session"
+    since = "WHERE day >= :since" if since_day else ""
+    query = f"SELECT {columns}, basis, {_TOTALS} FROM spending {session} {since}"
+    return db.execute(f"{query} GROUP BY {columns}, basis", {"since": since_day})
+
+
+def _name(by: str, value: object) -> str:
+    if not value:
+        return "unknown" if by in ("model", "agent") else NONE
+    if by == "week":
+        day = date.fromisoformat(str(value))
+        return (day - timedelta(days=day.weekday())).isoformat()
+    return str(value)[:7] if by == "month" else str(value)
 
 
 def families(rows: Iterable[sqlite3.Row]) -> Iterator[tuple[float, list[float | None]]]:
     """Yield what an agent itself counts for each session, and what that is to be compared with.
 
     The second is the cost of the session and of every subagent below it; None for one that has
-    calls without a price. Sessions of agents that state no total are left out.
+    calls without a price. Sessions of agents that state no total are left out. `rows`: all of
+    `FAMILIES`.
     """
     by_parent: defaultdict[str | None, list[sqlite3.Row]] = defaultdict(list)
     roots = []
     for row in rows:
         by_parent[row["parentExternalId"]].append(row)
-        roots += [row] if "agentCost" in _extra(row) else []
+        roots += [row] if row["agentCost"] is not None else []
     for root in roots:
         family, added = [root], [root]
         while added:
             added = [child for row in added for child in by_parent.get(row["externalId"], ())]
             family += added
-        costs = [None if _extra(row).get("unpriced") else _number(row["cost"]) for row in family]
-        yield _number(_extra(root)["agentCost"]), costs
-
-
-def _extra(row: sqlite3.Row) -> Json:
-    extra: Json = _parsed(row["extra"], {})
-    return extra
-
-
-def _day(milliseconds: Any) -> str | None:
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000).astimezone().date().isoformat()
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
-
-
-def _number(value: Any) -> float:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
-
-
-def _parsed(text: Any, if_damaged: Any) -> Any:
-    try:
-        value = json.loads(text)
-    except (TypeError, ValueError):
-        return if_damaged
-    return value if isinstance(value, type(if_damaged)) else if_damaged
+        yield root["agentCost"], [None if row["unpriced"] else row["cost"] for row in family]

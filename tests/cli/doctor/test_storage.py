@@ -99,3 +99,15 @@ def test_damaged_index_is_made_again(path: Path) -> None:
         assert store.search_index.backlog() == 0
         assert store.search_index.problems() == []
         assert store.search(parse_query("tool:Bash"), 0, 5)
+
+
+def test_wrong_sums_are_made_again(path: Path) -> None:
+    with Store(path) as store:
+        _, expected = store.spending("day")
+        assert expected.calls > 0
+        store._file._db.execute("UPDATE spending SET calls = calls + 1")
+    completed = run("doctor", "--full")
+    assert "sessions differed from their rows, and were made again" in completed.stdout
+    assert "sums:                as the rows of the store" in run("doctor", "--full").stdout
+    with Store(path) as store:
+        assert store.spending("day")[1].as_json() == expected.as_json()

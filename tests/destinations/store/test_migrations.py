@@ -51,6 +51,17 @@ def test_no_row_is_lost_or_changed(old: Path) -> None:
     assert rows(old, old_columns) == before
 
 
+def test_sums_of_an_old_store_are_those_of_its_rows(old: Path) -> None:
+    with closing(sqlite3.connect(old)) as db:
+        query = "SELECT sum(promptTokens), sum(completionTokens), sum(cost) FROM session"
+        prompt, completion, cost = db.execute(query).fetchone()
+    with Store(old) as store:
+        assert store.wrong_sums() == 0
+        _, total = store.spending("model")
+    assert (total.prompt_tokens, total.completion_tokens) == (prompt, completion)
+    assert total.cost == pytest.approx(cost)
+
+
 def test_migrated_store_has_the_tables_of_a_new_one(old: Path, tmp_path: Path) -> None:
     Store(old).close()
     Store(tmp_path / "new.db").close()

@@ -30,21 +30,23 @@ def calls(day: str, model: str, cost: float | None, **tokens: int) -> Json:
 
 
 def put(store: Store, key: str, *spending: Json, **fields: Any) -> None:
-    sums = usage.UsageSums()
-    for entry in spending:
-        sums.add(entry)
+    def total(*names: str) -> Any:
+        return sum(entry.get(name, 0) for entry in spending for name in names)
+
     body = {
-        "externalId": key, "source": "claude-code", "model": "opus", "cost": sums.cost,
+        "externalId": key, "source": "claude-code", "model": "opus", "cost": total("cost"),
         "projectPath": "/home/ada/attic", "projectName": "attic",
-        "promptTokens": sums.prompt_tokens + sums.estimated_tokens,
-        "completionTokens": sums.completion_tokens, **fields,
+        "promptTokens": total(
+            *("inputTokens", "cacheReadTokens", "cacheWrite5mTokens", "cacheWrite1hTokens")
+        ),
+        "completionTokens": total("outputTokens"), **fields,
     }  # fmt: skip
     branch = body.pop("branch", "main")
     store.put_session(body, {"gitBranch": branch, "spending": list(spending)})
 
 
 def costs(store: Store, by: str, since_day: str = "") -> dict[str, float]:
-    groups, _ = usage.group(store.spending(), by, since_day)
+    groups, _ = store.spending(by, since_day)
     return {name: round(sums.cost, 6) for name, sums in groups.items()}
 
 
@@ -88,7 +90,7 @@ def test_costs_are_grouped(three_days: Store, by: str, expected: dict[str, float
 
 
 def test_tokens_of_all_kinds_are_apart(three_days: Store) -> None:
-    _, total = usage.group(three_days.spending(), "day")
+    _, total = three_days.spending("day")
     assert total.as_json() == {
         "calls": 8, "promptTokens": 127, "completionTokens": 3, "inputTokens": 17,
         "cacheReadTokens": 100, "cacheWriteTokens": 10, "reasoningTokens": 0, "cost": 7.25,
@@ -102,14 +104,14 @@ def test_earlier_calls_of_a_session_that_went_on_are_left_out(three_days: Store)
 
 def test_calls_without_a_price_are_counted_and_named(store: Store) -> None:
     put(store, "s", calls("2026-03-01", "new", None, inputTokens=5, outputTokens=2))
-    _, total = usage.group(store.spending(), "day")
+    _, total = store.spending("day")
     assert (total.prompt_tokens, total.unpriced_tokens, total.cost) == (5, 7, 0)
 
 
 def test_estimated_tokens_are_in_no_other_count(store: Store) -> None:
     estimate = {**calls("2026-03-01", "opus", 0.5, inputTokens=40), "basis": "estimate"}
     put(store, "s", estimate, calls("2026-03-01", "opus", 0.25, inputTokens=2), cost=0.75)
-    groups, total = usage.group(store.spending(), "model")
+    groups, total = store.spending("model")
     assert (total.prompt_tokens, total.cost) == (2, 0.25)
     assert (total.estimated_tokens, total.estimated_cost) == (40, 0.5)
     assert list(groups) == ["opus"]
@@ -118,7 +120,7 @@ def test_estimated_tokens_are_in_no_other_count(store: Store) -> None:
 def test_session_of_another_program_counts_for_the_day_of_its_last_message(store: Store) -> None:
     body: Json = {"externalId": "npm", "model": "opus", "promptTokens": 7, "completionTokens": 1}
     store.put_session({**body, "cost": 0.5, "createdAt": 1_772_000_000_000}, {})
-    groups, total = usage.group(store.spending(), "day")
+    groups, total = store.spending("day")
     assert [*groups] == ["2026-02-25"]
     assert (total.prompt_tokens, total.completion_tokens, total.cost) == (7, 1, 0.5)
     assert (total.unpriced_tokens, total.calls) == (0, 0)
@@ -126,7 +128,7 @@ def test_session_of_another_program_counts_for_the_day_of_its_last_message(store
 
 def test_totals_beyond_the_calls_are_not_lost(store: Store) -> None:
     put(store, "s", calls("2026-03-01", "opus", 1.0, inputTokens=5), promptTokens=9, cost=1.5)
-    _, total = usage.group(store.spending(), "day")
+    _, total = store.spending("day")
     assert (total.prompt_tokens, total.cost) == (9, 1.5)
 
 
@@ -143,8 +145,8 @@ def test_damaged_spending_stops_no_report(store: Store, spending: Any) -> None:
     body = {"externalId": "s", "promptTokens": 7, "source": "claude-code"}
     store.put_session(body, {"spending": spending})
     put(store, "t", calls("2026-03-01", "opus", 1.0, inputTokens=5))
-    for by in usage.KEYS:
-        _, total = usage.group(store.spending(), by)
+    for by in usage.GROUPINGS:
+        _, total = store.spending(by)
         assert (total.prompt_tokens, total.cost) == (12, 1.0)
 
 
@@ -157,7 +159,7 @@ def test_old_store_has_the_sums_of_its_messages(tmp_path: Path) -> None:
         calls = "SELECT count(*) FROM message WHERE promptTokens > 0 OR completionTokens > 0"
         (call_count,) = db.execute(calls).fetchone()
     with Store(path) as store:
-        groups, total = usage.group(store.spending(), "model")
+        groups, total = store.spending("model")
     assert (total.prompt_tokens, total.completion_tokens) == (prompt, completion)
     assert total.calls == call_count == 47
     assert total.cost == pytest.approx(cost)
@@ -177,5 +179,5 @@ def test_families_compare_the_agents_count_with_the_session_and_all_its_subagent
     ):
         parents = {"parentExternalId": parent} if parent else {}
         store.put_session({"externalId": key, "cost": 1.25}, {**extra, **parents})
-    families = list(usage.families(store.spending()))
+    families = store.agent_costs()
     assert families == [(5.5, [1.25, 1.25, None]), (1, [1.25])]
