@@ -19,6 +19,11 @@ WORKER = (
     "from opensync_hooks.queue import worker; worker.main(owns_process=True)"
 )
 """Sleeps first, so as not to take the processor from an agent that is about to exit."""
+PLUGIN_WORKER = (
+    "import sys, time; time.sleep(0.2); sys.path.insert(0, sys.argv[1]); "
+    "from opensync_hooks.setup import plugin_worker; plugin_worker.main(sys.argv[1])"
+)
+"""Finds or builds an environment for the worker first."""
 PRIVATE = "OPENSYNC_HOOKS_PRIVATE"
 EVENT_OPTION = "--event"
 """Passes the payload as an argument: a pipe is still empty if its writer is killed too early."""
@@ -110,6 +115,10 @@ def ids_only(payload: bytes) -> bytes:
         if value[:1] == b'"':
             fields.append(b'"%s":"%s"' % (name, value[1:].partition(b'"')[0]))
     return b",".join(fields) + b"}"
+
+
+def worker_code(env: "paths.Lookup") -> str:
+    return WORKER if env(paths.PLUGIN) is None else PLUGIN_WORKER
 
 
 # ---- POSIX; for Windows see `entry_windows` ----
@@ -250,7 +259,7 @@ def _start_worker(root: str) -> None:
     # An agent that waits until its pipes are closed would wait for the worker that inherits them.
     posix.closerange(3, 1024)
     null = posix.open("/dev/null", posix.O_RDWR)
-    arguments = [sys.executable, "-I", "-c", WORKER, root]
+    arguments = [sys.executable, "-I", "-c", worker_code(_env), root]
     streams = [(posix.POSIX_SPAWN_DUP2, null, stream) for stream in (0, 1, 2)]
     try:
         posix.posix_spawn(

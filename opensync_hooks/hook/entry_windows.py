@@ -17,7 +17,8 @@ def serve(agent: str, root: str, variables: tuple[str, ...], answer: bytes) -> N
         payload = read_payload()
         if payload:
             _write_event(Path(paths.spool(os.environ.get)), agent, variables, payload)
-            windows.start_detached([sys.executable, "-I", "-c", entry.WORKER, root])
+            code = entry.worker_code(os.environ.get)
+            windows.start_detached([sys.executable, "-I", "-c", code, root])
     write_answer(answer)
     os._exit(0)
 

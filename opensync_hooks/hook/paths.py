@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 NAME = "opensync-hooks"
 LEAVE = "leave"
 """A file in a queue that asks the worker to end as soon as it would only wait."""
+PLUGIN = "OPENSYNC_HOOKS_PLUGIN"
+"""Set by the hooks of a plugin, which run with any Python: the folder for the plugin's own data."""
+PLUGIN_LOG = "setup.log"
+"""A file there: what went wrong when an environment was built last; empty after success."""
 DESTINATION = "OPENSYNC_HOOKS_DESTINATION"
 """Names one of the destinations in config.toml; for workers, and for commands with the option."""
 OVERRIDES = (

@@ -11,11 +11,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError, as_opensync_error
-from opensync_hooks.setup import environment, options, uninstall, user_data
+from opensync_hooks.setup import environment, options, plugin_worker, uninstall, user_data
 from opensync_hooks.setup.install import check_settings_files, preview
 from opensync_hooks.setup.installation import Installation
 from opensync_hooks.system.terminal import (
@@ -32,9 +31,11 @@ from opensync_hooks.system.terminal import (
 def main(root: str, argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     """Install, preview or uninstall from the clone at `root`; returns the exit code."""
     survive_missing_characters()
-    arguments = options.parse(argv)
     with surviving_closed_output():
         try:
+            if argv == [plugin_worker.OPTION]:
+                plugin_worker.build_and_start(Path(root), environ)
+            arguments = options.parse(argv)
             if arguments.uninstall:
                 return uninstall.uninstall(arguments, environ)
             return _install(Path(root), argv, arguments, environ)
@@ -60,10 +61,8 @@ def _install(
             existing = environment.build(root, environ)
         python = str(environment.python(existing))
         code = _run([python, "-I", "-m", "opensync_hooks", "install", *argv], environ)
-        if code == 0 and environment.others(existing, environ):
-            # A worker of the older version would import the rest of its modules from the new one.
-            with suppress(OpenSyncError), user_data.without_workers(environ):
-                environment.remove_others(existing, environ)
+        if code == 0:
+            user_data.remove_other_environments(existing, environ, environ)
         return code
 
 

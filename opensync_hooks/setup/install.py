@@ -87,7 +87,8 @@ def preview(here: Installation, arguments: argparse.Namespace, environ: Mapping[
             print_row(agent.label, f"{path} would change:")
             print_lines(change.diff())
         else:
-            print_row(agent.label, f"up to date in {path}")
+            advice = agent.registration.plugin_advice(environ.get)
+            print_row(agent.label, advice or f"up to date in {path}")
     if not arguments.no_backfill:
         _preview_initial_sync(arguments, environ)
     print_lines("\nDry run: nothing was changed.")
@@ -148,6 +149,11 @@ def _register(
     if not script.is_file():
         raise OpenSyncError(f"{script}: missing. No hook was registered.", "install it again")
     changes = apply_all(partial(registration.plan, environ.get, here.hook(agent)))
+    if advice := registration.plugin_advice(environ.get):
+        print_row(agent.label, advice)
+        if changes:
+            print_row("", f"our hooks were taken out of {short_path(changes[0].path)}")
+        return True
     state = "registered" if changes else "up to date"
     print_row(agent.label, f"{state} in {short_path(registration.settings_path(environ.get))}")
     for advice in (registration.activation_hint, registration.advice(environ.get)):

@@ -83,6 +83,8 @@ def _unregister(agent: Agent, arguments: argparse.Namespace, environ: Mapping[st
     verb = "would be removed" if arguments.dry_run else "removed"
     path = short_path(agent.registration.settings_path(environ.get))
     print_row(agent.label, f"hooks {verb} from {path}" if changes else "no hook registered")
+    if advice := agent.registration.plugin_advice(environ.get):
+        print_row("", advice)
     for change in changes if arguments.dry_run else ():
         print_lines(change.diff())
     return True

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
+from opensync_hooks.setup import environment
 from opensync_hooks.system.files import process_lock
 from opensync_hooks.system.windows import command_line
 
@@ -67,6 +68,18 @@ def without_workers(environ: Mapping[str, str]) -> Iterator[None]:
                 (spool / paths.LEAVE).touch(mode=0o600)
                 locks.enter_context(process_lock(lock, refusal, TIMEOUT))
         yield
+
+
+def remove_other_environments(
+    keep: Path, location: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
+    """Remove the environments of older versions in `location`, unless a worker is busy.
+
+    It would import the rest of its modules from the new one.
+    """
+    if environment.others(keep, location):
+        with suppress(OpenSyncError), without_workers(environ):
+            environment.remove_others(keep, location)
 
 
 def delete(environ: Mapping[str, str]) -> None:

@@ -9,10 +9,13 @@ from typing import Any, ClassVar
 
 from opensync_hooks.agents.claude_code import DESCRIPTION
 from opensync_hooks.agents.claude_code.config_folders import config_folders
+from opensync_hooks.agents.claude_code.plugin import Plugin, find_plugin
 from opensync_hooks.agents.json_access import decode, get
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
+from opensync_hooks.agents.settings_files.file_change import FileChange
 from opensync_hooks.agents.settings_files.hook_command import needs_no_shell_quotes
 from opensync_hooks.agents.settings_files.hooks_json import Handler, HooksFile, LocatedHandler
+from opensync_hooks.agents.settings_files.registration import HookEntry, RegistrationState
 from opensync_hooks.hook import paths
 from opensync_hooks.system import windows
 
@@ -34,6 +37,36 @@ class ClaudeCodeRegistration(HooksFile):
     def settings_path(self, env: paths.Lookup) -> Path:
         """Return the settings in the first of several folders: each has its own."""
         return config_folders(env("CLAUDE_CONFIG_DIR"), paths.home(env))[0] / "settings.json"
+
+    def plan(self, env: paths.Lookup, command: str) -> FileChange | None:
+        """Plan hooks in the settings, or none there if our plugin runs them."""
+        return self.plan_removal(env) if self._plugin(env) else super().plan(env, command)
+
+    def state(self, env: paths.Lookup) -> RegistrationState:
+        plugin, state = self._plugin(env), super().state(env)
+        if plugin is None or (state.blocker and state.blocker.kind is BlockerKind.DISABLED):
+            return state
+        events = plugin.events()
+        return RegistrationState(
+            plugin.manifest,
+            tuple(event for event in self.events if event in events),
+            tuple(event for event in self.events if event not in events),
+            plugin.blocker(env, self.script),
+            tuple(event for event in self.begin_events if event not in events),
+        )
+
+    def entries(self, env: paths.Lookup, project: Path | None = None) -> list[HookEntry]:
+        plugin = self._plugin(env, project)
+        of_plugin = plugin.entries(env, self.script) if plugin else ()
+        return [*super().entries(env, project), *of_plugin]
+
+    def plugin_advice(self, env: paths.Lookup) -> str:
+        plugin = self._plugin(env)
+        return f"its plugin runs our hooks; to remove it: {plugin.removal}" if plugin else ""
+
+    def _plugin(self, env: paths.Lookup, project: Path | None = None) -> Plugin | None:
+        files = [project / name for name in self.project_files] if project else []
+        return find_plugin(self.settings_path(env).parent, self.settings_path(env), *files)
 
     def retention_days(self, env: paths.Lookup) -> int:
         """Return `cleanupPeriodDays`, or the value that Claude Code takes without it."""

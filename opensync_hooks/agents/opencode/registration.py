@@ -26,7 +26,11 @@ from opensync_hooks.agents.opencode.product import Product
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
 from opensync_hooks.agents.settings_files.file_change import FileChange, read
 from opensync_hooks.agents.settings_files.hook_command import command_blocker
-from opensync_hooks.agents.settings_files.registration import HookEntry, RegistrationState
+from opensync_hooks.agents.settings_files.registration import (
+    HookEntry,
+    Registration,
+    RegistrationState,
+)
 from opensync_hooks.hook import paths
 
 _EVENT = "plugin"
@@ -36,7 +40,7 @@ _COMMAND = re.compile(r"^const COMMAND = (\[.*\])(?: //.*)?$", re.MULTILINE)
 _NO_RETRIES = "fetch-retries=0"
 
 
-class OpenCodeRegistration:
+class OpenCodeRegistration(Registration):
     """The plugin in the folder of OpenCode, or of a fork of it."""
 
     file_name = "opensync-hooks.js"
@@ -115,9 +119,6 @@ class OpenCodeRegistration:
             words = _command_words(content) if content.startswith(_MARK) else []
             entries += [HookEntry(path, _EVENT, shlex.join(words))] if words else []
         return entries
-
-    def retention_days(self, _: paths.Lookup) -> int | None:
-        return None
 
     def foreign_files(self, env: paths.Lookup) -> list[Path]:
         return list(plugin_list.settings_files(self._product, env))

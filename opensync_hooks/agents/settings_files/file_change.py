@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
+from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.system.files import atomic_write
 
 _ATTEMPTS = 3
+_MAX_CHANGES = 50
+"""More than an agent has settings files, each of which is changed once."""
 
 
 class StaleError(SettingsError):
@@ -68,10 +71,16 @@ def apply_all(plan: Callable[[], FileChange | None]) -> list[FileChange]:
     """Plan and apply one change after the other, until there is nothing left to change.
 
     If another program writes the file in between, the change is planned again, twice at most.
+    Raises SettingsError, and OpenSyncError for a file that is changed again and again.
     """
     changes: list[FileChange] = []
     attempts = _ATTEMPTS
     while change := plan():
+        if len(changes) == _MAX_CHANGES:
+            raise OpenSyncError(
+                f"{change.path}: not as it should be after {_MAX_CHANGES} changes.",
+                "another program may be undoing them: close it, then run the same command again",
+            )
         try:
             change.apply()
         except StaleError:

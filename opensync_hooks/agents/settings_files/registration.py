@@ -92,6 +92,10 @@ class Registration(Protocol):
         """Plan to take an npm package out of one of these files; `owns` recognizes its commands."""
         ...
 
+    def plugin_advice(self, _: paths.Lookup) -> str:
+        """Return how to remove a plugin of ours that the agent manages; empty if there is none."""
+        return ""
+
     def advice(self, _: paths.Lookup) -> str:
         """Return what the user should know once the agent is registered; usually empty."""
         return ""

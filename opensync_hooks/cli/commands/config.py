@@ -10,7 +10,8 @@ from opensync_hooks.system.terminal import print_line
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(required=True, metavar="show | get | set | unset")
+    parser.set_defaults(action=_show, json=False)
+    actions = parser.add_subparsers(metavar="show | get | set | unset")
     show = actions.add_parser("show", help="show all settings and where they come from")
     show.add_argument("--json", action="store_true", help="print JSON")
     show.set_defaults(action=_show)

@@ -23,7 +23,8 @@ _AGAIN = "`opensync-hooks sync --all` brings the costs of earlier sessions into 
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(required=True, metavar="list | explain | update")
+    parser.set_defaults(action=_list, words=[], json=False)
+    actions = parser.add_subparsers(metavar="list | explain | update")
     list_ = actions.add_parser("list", help="show today's prices")
     list_.add_argument("words", nargs="*", metavar="WORD", help="only names with all words in them")
     list_.add_argument("--json", action="store_true", help="print JSON")

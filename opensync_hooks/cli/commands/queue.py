@@ -24,7 +24,8 @@ from opensync_hooks.system.terminal import confirm, print_error, print_line
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(required=True, metavar="list|retry|drop")
+    parser.set_defaults(action=_list, json=False)
+    actions = parser.add_subparsers(metavar="list|retry|drop")
     list_ = actions.add_parser("list", help="show what is waiting or quarantined, and why")
     list_.add_argument("--json", action="store_true", help="print JSON")
     list_.set_defaults(action=_list)

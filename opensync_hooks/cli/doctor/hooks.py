@@ -90,13 +90,17 @@ def doubled(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 def _own_doubles(environ: Mapping[str, str]) -> Iterator[Finding]:
     for agent in registry.AGENTS:
-        counts = Counter(
-            entry.event for entry in agent.registration.entries(environ.get, Path.cwd())
-        )
-        events = ", ".join(sorted(event for event, count in counts.items() if count > 1))
-        if events:
-            fact = f"our hook is registered more than once for {events}."
+        entries = agent.registration.entries(environ.get, Path.cwd())
+        counts = Counter(entry.event for entry in entries)
+        doubled = [entry for entry in entries if counts[entry.event] > 1]
+        if doubled:
+            events = ", ".join(sorted({entry.event for entry in doubled}))
+            files = ", ".join(dict.fromkeys(str(entry.path) for entry in doubled))
+            fact = f"our hook is registered more than once for {events}: {files}."
+            advice = agent.registration.plugin_advice(environ.get)
             cure = f"Remove it from the project's own settings. {_INSTALL}"
+            if advice:
+                cure = f"To keep the plugin: {_INSTALL} Otherwise: {advice}."
             yield warning(f"{agent.label} double", fact, cure)
 
 

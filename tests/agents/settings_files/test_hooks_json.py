@@ -10,9 +10,10 @@ import pytest
 from opensync_hooks.agents.claude_code.registration import ClaudeCodeRegistration
 from opensync_hooks.agents.cursor.registration import CursorRegistration
 from opensync_hooks.agents.settings_files.blockers import BlockerKind
-from opensync_hooks.agents.settings_files.file_change import apply_all
+from opensync_hooks.agents.settings_files.file_change import FileChange, apply_all
 from opensync_hooks.agents.settings_files.hook_command import guarded
 from opensync_hooks.agents.settings_files.hooks_json import HooksFile
+from opensync_hooks.errors import OpenSyncError
 
 AGENTS = (ClaudeCodeRegistration(), CursorRegistration())
 every_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
@@ -105,3 +106,16 @@ def test_installation_of_an_earlier_version_works_and_lacks_the_begin_of_a_turn(
     install(agent, tmp_path)
     assert agent.state(env.get).late == ()
     assert {entry.command for entry in agent.entries(env.get)} == {guarded(command)}
+
+
+def test_file_that_another_program_changes_back_each_time_ends_with_an_error(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "hooks.json"
+
+    def plan() -> FileChange:
+        path.write_bytes(b"{}")
+        return FileChange(path, b"{}", b'{"hooks": {}}')
+
+    with pytest.raises(OpenSyncError, match=r"hooks\.json: not as it should be"):
+        apply_all(plan)

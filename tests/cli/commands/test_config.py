@@ -129,7 +129,6 @@ def test_file_with_nothing_but_comments_keeps_them(ours: Path) -> None:
         (("set", "patterns.x", "a*"), 4, "matches the empty text"),
         (("set", "patterns.a b", "x"), 4, "the name of a pattern"),
         (("get", "nothing"), 2, "no setting has this name"),
-        ((), 2, "usage:"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else "",
 )
