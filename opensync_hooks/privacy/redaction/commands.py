@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
-from opensync_hooks.privacy.redaction.patterns import ALNUM, NEWLINE
+from opensync_hooks.privacy.redaction.patterns import ALNUM
 from opensync_hooks.privacy.redaction.randomness import is_wordy
 from opensync_hooks.privacy.redaction.rule import Example, Rule, Span, fill
 from opensync_hooks.privacy.redaction.tokens import begins_word
@@ -64,7 +64,8 @@ def find_arguments(text: str, words: set[bytes]) -> Iterator[Span]:
         for match in re.finditer(pattern, text) if first_word in words else ():
             if match.start() < examined or not begins_word(text, match.start()):
                 continue
-            segment = re.split(NEWLINE, text[match.end() : match.end() + _MAX_LINE], maxsplit=1)[0]
+            segment = text[match.end() : match.end() + _MAX_LINE]
+            segment = segment.partition("\n")[0].partition("\\n")[0]
             if not any(map(segment.__contains__, ";|&")):
                 examined = match.end() + len(segment)  # its other names are among the arguments
             for start, end in _arguments(text, match.end(), options):

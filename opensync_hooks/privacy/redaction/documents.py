@@ -11,7 +11,14 @@ from opensync_hooks.privacy.redaction.randomness import is_random
 from opensync_hooks.privacy.redaction.rule import Span
 
 _KUBERNETES_WORDS = frozenset((b"data", b"stringData"))
-_PLURALS = ("passwords", "tokens", "secrets", "credentials", "apikeys", "api_keys", "api-keys")
+_PLURALS = {
+    "pass": ("passwords",),
+    "token": ("tokens",),
+    "secret": ("secrets",),
+    "credential": ("credentials",),
+    "key": ("apikeys", "api_keys", "api-keys"),
+}
+"""By the name of a secret that each contains."""
 _LIST = r"(?:\\*[\"'])?\s?[:=]\s?"
 _LISTS = (
     rf"{_LIST}\n(?P<block>(?:[ \t]*-[ \t][^\n]*(?:\n|\Z)){{1,200}})",
@@ -32,9 +39,13 @@ def is_kubernetes(words: set[bytes]) -> bool:
     return b"Secret" in words and not words.isdisjoint(_KUBERNETES_WORDS)
 
 
-def find_in_lists(text: str, lower: str) -> Iterator[Span]:
-    """Yield what was made at random in a list that a plural names, as in `tokens: [...]`."""
-    patterns = [plural + rest for plural in _PLURALS if plural in lower for rest in _LISTS]
+def find_in_lists(text: str, lower: str, names: Iterable[str]) -> Iterator[Span]:
+    """Yield what was made at random in a list that a plural names, as in `tokens: [...]`.
+
+    `names` are the names of secrets that the text contains; `lower` is the text in lower case.
+    """
+    plurals = (plural for name, plurals in _PLURALS.items() if name in names for plural in plurals)
+    patterns = [plural + rest for plural in plurals if plural in lower for rest in _LISTS]
     for pattern in patterns:
         for section in _compile(pattern).finditer(lower):
             for match in _compile(_ELEMENT).finditer(text, *section.span("block")):

@@ -47,11 +47,8 @@ LINK = (
 """What may be between a name and its value."""
 _OPENING = rf"(?>(?:{QUOTE}|(?>\\+))?)"
 _RANDOM, _LONG, _SHORT, _SHORTEST = 16, 8, 6, 3
-_LONG_WORD = 200
+_LONG_WORD, _MANY_DIGITS = 200, 3
 _SIGNS = "!?@#$%^&+*"
-_MANY_DIGITS = 3
-_FAR = 24
-"""A digit or letter may be so far from the beginning of a value."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,11 @@ def find_named_values(text: str, lower: str, parts: Iterable[str]) -> Iterator[S
             continue  # a part of a longer name, as in `arn:aws:secretsmanager:eu:1:secret:name`
         link = compiled(LINK).match(lower, end)
         before = text[max(0, start - names.BEFORE) : start]
-        name = names.classify(text[start:end], kind, before) if link else None
-        if link and name and link.end() >= examined:
+        is_plain = kind != "seed-phrase" and "-" not in before
+        if not link or (is_plain and values.is_prose(link, text)):
+            continue
+        name = names.classify(text[start:end], kind, before)
+        if name and link.end() >= examined:
             extent, is_secret = _find_value(name, link, text, lower)
             if extent and is_secret:
                 yield (*extent, name.kind)
@@ -147,7 +147,7 @@ def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
         return len(value) >= _SHORTEST and (is_quoted or is_tight or has_sign)
     if name.strictness == "random":
         return len(value) >= _RANDOM and is_random(word)
-    has_digit = any(map(str.isdigit, word[: _FAR + 1]))
+    has_digit = any(map(str.isdigit, word[: values.FAR + 1]))
     if len(word) < _LONG or is_wordy(word) or any(map("()[]{}<>".__contains__, word)):
         return False
     is_number = not any(map(str.isalpha, word))

@@ -30,7 +30,7 @@ _PREFIXED_WORD = 6
 """A shorter word cannot hold both a prefix and the start of a secret."""
 _RANDOM_WORD, _READ_OF_WORD = 8, 100
 """So many characters of a token are in one word, also where a line ends in it."""
-_MAX_REMEMBERED_WORD, _MAX_REMEMBERED = 19, 50_000
+_MAX_REMEMBERED_WORD, _MAX_REMEMBERED = 19, 100_000
 _CORE = 2
 """So many letters or digits of a keyword are looked for in words before the rest is."""
 _RARE = "~$*"
@@ -44,6 +44,8 @@ Trigger = int | str
 class Candidates(NamedTuple):
     """What can match in a text."""
 
+    lower: str
+    """The text in lower case."""
     rules: Sequence[SearchedRule]
     """In the order of the table."""
     names: Sequence[str]
@@ -51,7 +53,7 @@ class Candidates(NamedTuple):
     """Words with so many characters that they may encode a text."""
 
 
-_NO_CANDIDATES = Candidates((), (), ())
+NO_CANDIDATES = Candidates("", (), (), ())
 
 
 class Prefilter:
@@ -93,11 +95,16 @@ class Prefilter:
                 self._signs[sign].add(literal)
             else:
                 self._foreign.add(literal)
+        self._certain = frozenset(map(bytes.decode, self._cores))
+        """Keywords that need not be looked for in a text if one of its words contains them."""
         self._plain_words: set[bytes] = set()
         self._triggers: dict[bytes, set[Trigger]] = {}
 
-    def candidates(self, text: str, lower: str, words: set[bytes]) -> Candidates:
-        """Return what can match in a text; `lower` is the text in lower case."""
+    def candidates(self, text: str, words: set[bytes]) -> Candidates:
+        """Return what can match in a text that has these words.
+
+        It is NO_CANDIDATES if it was known of each word that it begins nothing.
+        """
         triggers: set[Trigger] = set()
         unknown: list[bytes] = []
         for word in words - self._plain_words:
@@ -114,9 +121,11 @@ class Prefilter:
         if not text.isascii():
             triggers |= self._foreign
         if not triggers and not unknown:
-            return _NO_CANDIDATES
+            return NO_CANDIDATES
+        lower = lower_same_length(text)
         indexes, names = self._confirm(triggers, text, lower)
         return Candidates(
+            lower,
             self._possible(indexes, words, unknown) if indexes else (),
             names,
             [word for word in unknown if len(word) > _MAX_REMEMBERED_WORD],
@@ -129,7 +138,7 @@ class Prefilter:
         for trigger in triggers:
             if isinstance(trigger, int):
                 indexes.add(trigger)
-            elif trigger in lower:
+            elif trigger in self._certain or trigger in lower:
                 indexes.update(self._lower_literals.get(trigger, ()))
                 if trigger in self._names:
                     names.append(trigger)
@@ -212,3 +221,9 @@ def split_into_words(text: str) -> set[bytes]:
 
 def _split(text: str) -> set[bytes]:
     return set(text.encode("latin-1", "replace").translate(_WORDS).split())
+
+
+def lower_same_length(text: str) -> str:
+    """Return the text in lower case, with every character at the same index."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text.replace("İ", "i").lower()

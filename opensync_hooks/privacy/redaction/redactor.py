@@ -23,7 +23,13 @@ from opensync_hooks.privacy.redaction.documents import (
 from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.named_values import NamedFormat, find_named_values
 from opensync_hooks.privacy.redaction.names import NAMES
-from opensync_hooks.privacy.redaction.prefilter import Prefilter, split_into_words
+from opensync_hooks.privacy.redaction.prefilter import (
+    NO_CANDIDATES,
+    Candidates,
+    Prefilter,
+    lower_same_length,
+    split_into_words,
+)
 from opensync_hooks.privacy.redaction.rule import Rule, Span
 from opensync_hooks.privacy.redaction.table import RULES
 from opensync_hooks.privacy.redaction.tokens import TokenFormat, find_tokens
@@ -35,6 +41,9 @@ _PROVEN: set[str] = set()
 _MAX_ROUNDS = 5
 _MAX_REPEATED_LENGTH = 1 << 17
 """A text with more characters is searched in one round, or it would take too long."""
+_MAX_PLAIN, _MAX_PLAIN_LENGTH = 4096, 64
+_PLAIN: dict[str, set[bytes]] = {}
+"""Short texts in which no rule can match, such as names of tools, and their words."""
 _NEAR = 256
 """So many characters before a match are tried first for its prefix; most hold none."""
 _SECRET_FIELD = re.compile(
@@ -97,18 +106,16 @@ class Redactor:
 
     def _apply_rules(self, text: str, *, is_encoded: bool = False) -> str:
         """Return the same object if no rule matched."""
-        plain = _MASK.sub(" ", text) if "[redacted:" in text else text
-        lower = _lower_same_length(plain)
-        words = split_into_words(plain)
-        if self.memory:
+        plain, words, candidates = _examine(text)
+        if self.memory and self.memory.size:
             text = self._mask_spans(text, self.memory.find(words, text))
-        rules, names, long_words = _PREFILTER.candidates(plain, lower, words)
+        lower, rules, names, long_words = candidates
         formats = [rule for rule in rules if isinstance(rule, TokenFormat)]
         lower_of = plain
         for rule in rules:
             if isinstance(rule, Rule):
                 if rule.casefold and lower_of is not text:
-                    lower_of, lower = text, _lower_same_length(text)
+                    lower_of, lower = text, lower_same_length(text)
                 _prove(rule)
                 spans = _find_spans(rule, lower if rule.casefold else text)
             elif isinstance(rule, TokenFormat):
@@ -127,10 +134,10 @@ class Redactor:
         if not names:
             return text
         _prove_names()
-        lower = lower if lower_of is text else _lower_same_length(text)
-        masked = self._mask_spans(text, sorted(find_in_lists(text, lower)))
+        lower = lower if lower_of is text else lower_same_length(text)
+        masked = self._mask_spans(text, sorted(find_in_lists(text, lower, names)))
         if masked is not text:
-            text, lower = masked, _lower_same_length(masked)
+            text, lower = masked, lower_same_length(masked)
         return self._mask_spans(text, find_named_values(text, lower, names))
 
     def _mask_spans(self, text: str, spans: Iterable[Span]) -> str:
@@ -144,6 +151,21 @@ class Redactor:
                     self.memory.remember(text[start:stop], kind)
                 end = stop
         return "".join((*pieces, text[end:])) if pieces else text
+
+
+def _examine(text: str) -> tuple[str, set[bytes], Candidates]:
+    """Return the text without its masks, the words of that, and what can match in it."""
+    words = _PLAIN.get(text)
+    if words is not None:
+        return text, words, NO_CANDIDATES
+    plain = _MASK.sub(" ", text) if "[redacted:" in text else text
+    words = split_into_words(plain)
+    candidates = _PREFILTER.candidates(plain, words)
+    if candidates is NO_CANDIDATES and plain is text and len(text) <= _MAX_PLAIN_LENGTH:
+        if len(_PLAIN) >= _MAX_PLAIN:
+            _PLAIN.clear()
+        _PLAIN[text] = words
+    return plain, words, candidates
 
 
 def _find_spans(rule: Rule, text: str) -> Iterator[Span]:
@@ -195,9 +217,3 @@ def secret_field(name: str) -> tuple[str, bool] | None:
 @cache
 def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
-
-
-def _lower_same_length(text: str) -> str:
-    """Return the text in lower case, with every character at the same index."""
-    lower = text.lower()
-    return lower if len(lower) == len(text) else text.replace("İ", "i").lower()

@@ -21,7 +21,6 @@ from opensync_hooks.privacy.redaction.patterns import (
     CUT,
     HEX,
     LOWER,
-    NEWLINE,
     UPPER,
     URLSAFE,
     rest,
@@ -109,7 +108,7 @@ class TokenFormat:
         if self.condition != "-" and not begins_word(text, start):
             return first, False
         before = text[max(0, start - _BEFORE) : start]
-        if before[-1:] in ("/", "+") and is_random(_line_end().split(before)[-1]):
+        if before[-1:] in ("/", "+") and is_random(_last_line(before)):
             return first, False  # in a long text in base64
         end, is_complete = self._body_end(text, first)
         return end, is_complete and self._is_plausible(text[first:end])
@@ -149,6 +148,10 @@ class TokenFormat:
                 break
             end = next_end
         return end
+
+
+def _last_line(text: str) -> str:
+    return text.rpartition("\n")[2].rpartition("\\n")[2]
 
 
 def begins_word(text: str, start: int) -> bool:
@@ -223,11 +226,6 @@ def _patterns(charset: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 @cache
 def _break() -> re.Pattern[str]:
     return re.compile(BREAK)
-
-
-@cache
-def _line_end() -> re.Pattern[str]:
-    return re.compile(NEWLINE)
 
 
 @cache

@@ -41,8 +41,8 @@ _ESCAPED = r"(?:(?>\\+)[\"'`]|(?>\\+)u002[27]|&quot;|&#3[49];)"
 _BREAK_IN_QUOTES = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*]{{1,40}}))"
 """A line's end within quotes; the word before it may include the letters of an escaped one."""
 _MAX_LINES = 3
-_FAR = 24
-"""A digit or letter may be so far from the beginning of an option's value."""
+FAR = 24
+"""A digit or letter may be so far from the beginning of a value."""
 _NO_SEED_WORD = r"(?!(?:the|and|for|are|was|were|not|but|with|from|your|which|get)(?![a-z]))"
 """Words of a sentence that no list of seed words has (BIP-39)."""
 _PHRASE = (
@@ -73,9 +73,15 @@ def is_call(text: str, start: int) -> bool:
     return bool(compiled(_CALL).match(text, start))
 
 
+def is_prose(link: re.Match[str], text: str) -> bool:
+    """Whether a name is a word of a sentence: behind it are a word in small letters and another."""
+    is_open = link.lastgroup in ("option", "verb", "cell")
+    return is_open and bool(compiled("[a-z]{1,30} [A-Za-z]").match(text, link.end()))
+
+
 def is_option_value(text: str, start: int) -> bool:
     """Whether the word behind `--name` is a secret."""
-    word = text[start : start + _FAR]
+    word = text[start : start + FAR]
     is_made_up = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
     return is_made_up and word[0] != "-" and not is_placeholder(text, start)
 
