@@ -7,7 +7,7 @@ what another one has after the last message that both have is added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from opensync_hooks.agents.opencode.layouts import (
     fingerprint,
     with_descendants,
 )
-from opensync_hooks.errors import SourceError
+from opensync_hooks.errors import DamagedSourceError, SourceError
 
 T = TypeVar("T")
 _Holders = dict[StorageLayout, ContentState | None]
@@ -41,7 +41,10 @@ class CopiedSession:
 
 
 class CopyFinder:
-    """Finds sessions as they are at one moment. A layout that cannot be read hides only itself."""
+    """Finds sessions as they are at one moment.
+
+    A layout that cannot be read hides only itself, and damaged pages hide only their sessions.
+    """
 
     def __init__(self, layouts: Sequence[StorageLayout]) -> None:
         """Take the layouts, the newest generation first: it wins among copies of equal content."""
@@ -57,9 +60,12 @@ class CopyFinder:
         doubles = [session_id for session_id, copies in holders.items() if len(copies) > 1]
         for layout in self._layouts:
             own = [session_id for session_id in doubles if layout in holders[session_id]]
-            contents = self._try(layout, layout.contents, own) or {} if own else {}
+            contents = self._contents(layout, own)
             for session_id in own:
-                holders[session_id][layout] = contents.get(session_id)
+                if session_id in contents:
+                    holders[session_id][layout] = contents[session_id]
+                else:
+                    del holders[session_id][layout]
         return list(self._choose(holders))
 
     def family(self, session_id: str) -> list[CopiedSession]:
@@ -73,7 +79,7 @@ class CopyFinder:
                 names[name] = True
         holders: dict[str, _Holders] = {name: {} for name in names}
         for layout in self._layouts:
-            for name, content in (self._try(layout, layout.contents, names) or {}).items():
+            for name, content in self._contents(layout, names).items():
                 holders[name][layout] = content
         copies = {copied.stamp.session_id: copied for copied in self._choose(holders)}
         if session_id not in copies:
@@ -91,7 +97,8 @@ class CopyFinder:
         parsers: dict[StorageLayout, Mapping[str, Callable[[], StoredSession]]] = {}
         for layout in self._layouts:
             own = [copied.stamp.session_id for copied in family if layout in copied.layouts]
-            parsers[layout] = self._try(layout, layout.load, own) or {} if own else {}
+            loaded = self._try_each(layout, layout.load, own)
+            parsers[layout] = {name: parse for few in loaded for name, parse in few.items()}
         for copied in family:
             session_id, (main, *_) = copied.stamp.session_id, copied.layouts
             copies = [
@@ -119,7 +126,8 @@ class CopyFinder:
                 ranked[session_id] = sorted(full, key=partial(_content, copies), reverse=True)
         for layout in self._layouts:
             own = [session_id for session_id, layouts in ranked.items() if layouts[0] is layout]
-            for stamp in self._try(layout, layout.stamps, own) or () if own else ():
+            stamps = self._try_each(layout, layout.stamps, own)
+            for stamp in (stamp for few in stamps for stamp in few):
                 _, *others = layouts = ranked[stamp.session_id]
                 if others:
                     contents = [holders[stamp.session_id][other] for other in others]
@@ -128,9 +136,32 @@ class CopyFinder:
                 else:
                     yield CopiedSession(stamp, (layout,))
 
+    def _contents(
+        self, layout: StorageLayout, session_ids: Collection[str]
+    ) -> dict[str, ContentState]:
+        contents = self._try_each(layout, layout.contents, session_ids)
+        return {name: content for few in contents for name, content in few.items()}
+
+    def _try_each(
+        self,
+        layout: StorageLayout,
+        call: Callable[[Collection[str]], T],
+        session_ids: Collection[str],
+    ) -> Iterator[T]:
+        """Call a method for all sessions; if that fails in a damaged file, for one at a time."""
+        result = self._try(layout, call, session_ids) if session_ids else None
+        if result is not None:
+            yield result
+        elif len(session_ids) > 1 and self._is_damaged(layout):
+            for session_id in session_ids:
+                yield from self._try_each(layout, call, [session_id])
+
+    def _is_damaged(self, layout: StorageLayout) -> bool:
+        return isinstance(self.failures.get(layout.path), DamagedSourceError)
+
     def _try(self, layout: StorageLayout, call: Callable[..., T], *arguments: object) -> T | None:
         """Call a method of the layout; return None if it cannot be read, now or before."""
-        if layout.path in self.failures:
+        if layout.path in self.failures and not self._is_damaged(layout):
             return None
         try:
             return call(*arguments)

@@ -122,7 +122,9 @@ class OpenCodeSource:
         elif exports.stamp_of(located.path):
             yield read_session(exports.load_file(located.path), self._product)
         else:
-            raise SourceError(f"{located.path}: {located.session_id} is no longer there.")
+            list(finder.sessions())  # an unreadable file is listed in place of its sessions
+            missing = SourceError(f"{located.path}: {located.session_id} is no longer there.")
+            raise finder.failures.get(located.path, missing)
 
     def _is_in_mid_turn(self, session: Session, layout: StorageLayout) -> bool:
         if self._now() * 1000 - (session.updated_at or 0) > _UNFINISHED_MS:

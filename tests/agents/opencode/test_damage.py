@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.opencode.json_file import read_object
-from opensync_hooks.errors import SourceError
+from opensync_hooks.errors import DamagedSourceError, SourceError
 from opensync_hooks.model import Skipped, Trigger
 from tests.agents.opencode.recordings import TOOLS, changing
+from tests.agents.opencode.test_copies import put
 from tests.opencode_home import OpenCodeHome
 from tests.sessions import dialogue, everything
 
@@ -76,6 +77,43 @@ def test_file_that_is_not_a_database_is_reported_and_hides_nothing(
         with pytest.raises(SourceError, match=r"opencode\.db"):
             list(source.read(located))
     assert unreadable or content == b""
+
+
+@pytest.mark.parametrize("table", ["message", "part"])
+def test_damaged_page_hides_only_its_session(opencode: OpenCodeHome, table: str) -> None:
+    """Each row fills a page, so that damage to one of them concerns one session."""
+    names = ["ses_d01", "ses_d02", "ses_d03", "ses_d04"]
+    lost, copied = names[1:3]
+    for name in names:
+        put(opencode, "opencode.db", {}, name)
+        words = f"{table} of {name} {'x' * 3000}"
+        info = {"role": "user", "time": {"created": 1}, "note": words * (table == "message")}
+        with opencode.writing() as db:
+            opencode.say(db, name, f"msg_{name}", info, words if table == "part" else name)
+    put(opencode, "opencode-b.db", {1: "kept"}, copied)
+    put(opencode, "opencode-b.db", {1: "elsewhere"}, "ses_e01")
+    for name in (lost, copied):
+        damage_page(opencode.data / "opencode.db", f"{table} of {name}")
+    source = opencode.source()
+    listed = {located.session_id: located for located in source.sessions()}
+    assert listed.keys() == {*names, "ses_e01", "opencode.db"} - {lost}
+    for name in listed.keys() - {"opencode.db"}:
+        assert source.find(name) == listed[name]
+        (session,) = source.read(listed[name])
+        assert dialogue(session)
+        assert (session.stored_ids is None) == (name == copied), "some may be unreadable"
+    with pytest.raises(DamagedSourceError, match="malformed"):
+        source.find(lost)
+    with pytest.raises(DamagedSourceError, match="malformed"):
+        list(source.read(listed["opencode.db"]))
+
+
+def damage_page(path: Path, text: str) -> None:
+    """Overwrite the page of a database that has this text."""
+    content = path.read_bytes()
+    page_size = int.from_bytes(content[16:18], "big")
+    start = content.index(text.encode()) // page_size * page_size
+    path.write_bytes(content[:start] + b"\xff" * page_size + content[start + page_size :])
 
 
 def test_locked_database_is_an_error_and_not_empty(
