@@ -5,6 +5,7 @@ or a key that outlives the server would be sent to whoever listens on its port w
 link as the argument of a browser could be read by every user of the machine.
 """
 
+import os
 from pathlib import Path
 
 from opensync_hooks.errors import UsageError
@@ -20,11 +21,7 @@ class Bookmark:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        if self.path.exists() and not self._is_ours():
-            raise UsageError(
-                f"{self.path}: exists already, and is not a bookmark of ours.",
-                "Name a file that does not exist yet.",
-            )
+        self._check()
 
     @property
     def url(self) -> str:
@@ -42,6 +39,7 @@ class Bookmark:
         self._write(join((element("p", "The server is not running. Start it with"), command)))
 
     def _write(self, content: Html) -> None:
+        self._check()  # again: it may have been replaced since
         page = _MARK + document("Your sessions", content)
         try:
             atomic_write(self.path, page.encode(), durable=False)
@@ -50,6 +48,13 @@ class Bookmark:
                 f"{self.path}: cannot be written ({error.strerror}).",
                 "Name a file in a folder of your own.",
             ) from error
+
+    def _check(self) -> None:
+        if os.path.lexists(self.path) and not self._is_ours():
+            raise UsageError(
+                f"{self.path}: exists already, and is not a bookmark of ours.",
+                "Name a file that does not exist yet.",
+            )
 
     def _is_ours(self) -> bool:
         try:

@@ -14,6 +14,7 @@ from opensync_hooks.errors import OpenSyncError, UnreachableError
 from opensync_hooks.model import Json
 from opensync_hooks.server import session_html, sessions_html
 from opensync_hooks.server.access import Access
+from opensync_hooks.server.earlier_links import current_url, is_page_of_another_run
 from opensync_hooks.server.exports import FORMATS, download
 from opensync_hooks.server.filters import filter_form, parse_filters
 from opensync_hooks.server.html import Html, day, element, join, link_url
@@ -47,8 +48,10 @@ def respond_with_page(
         if cookie is None:
             return _locked()
         return Response(303, b"", {"Location": access.pages_path, "Set-Cookie": cookie})
-    if request.method != "GET" or not access.is_page(request.path):
+    if request.method != "GET":
         return None
+    if not access.is_page(request.path):
+        return _earlier_run() if is_page_of_another_run(request.path) else None
     if not access.is_logged_in(cookies):
         return _locked()
     try:
@@ -69,12 +72,21 @@ def _locked() -> Response:
     return notice(title, "Open the latest link that `opensync-hooks serve` printed.", 403)
 
 
+def _earlier_run() -> Response:
+    text = "Open your bookmark or the latest link that `opensync-hooks serve` printed, and paste"
+    title = "This address is from another run of the server"
+    return notice(title, f"{text} this address into the search there.", 410)
+
+
 def _page_number(query: Query) -> int:
     text = query.get("page", "")
     return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else 1
 
 
 def _list(store: Store, fields: Query) -> Response:
+    pasted = current_url(fields.get("q", ""))
+    if pasted:
+        return Response(303, b"", {"Location": pasted})
     filters, number = parse_filters(fields), _page_number(fields)
     query = filters.query
     length = HITS_PER_PAGE if query.as_fts() else SESSIONS_PER_PAGE

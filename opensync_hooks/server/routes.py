@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from opensync_hooks.destinations.store.reader import MESSAGE_FIELDS, SESSION_FIELDS
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.destinations.store.validation import MissingIdError
+from opensync_hooks.destinations.store.validation import MissingIdError, OtherSessionError
 from opensync_hooks.errors import OpenSyncError, RejectedError, UnreachableError
 from opensync_hooks.model import Json
 
@@ -68,6 +68,8 @@ def respond(store: Store, key: str, request: Request) -> Response:
         return route[1](store, request)
     except MissingIdError as error:
         return _error(400, str(error))
+    except OtherSessionError as error:
+        return _error(409, f"Error: {error}")
     except _HttpError as error:
         return _error(error.status, str(error))
     except UnreachableError as error:  # such as a full disk: 503 makes a client try again

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.request import url2pathname
 
 import pytest
@@ -49,6 +50,15 @@ def test_other_file_is_left_alone(tmp_path: Path, content: str) -> None:
     with pytest.raises(UsageError, match="not a bookmark of ours"):
         Bookmark(path)
     assert path.read_text() == content
+
+
+def test_file_that_has_taken_its_place_is_left_alone(tmp_path: Path) -> None:
+    bookmark = Bookmark(tmp_path / "sessions.html")
+    bookmark.point_to("http://127.0.0.1:1/?key=a")
+    bookmark.path.write_text("# notes")
+    with pytest.raises(UsageError, match="not a bookmark of ours"):
+        bookmark.retire()
+    assert bookmark.path.read_text() == "# notes"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
@@ -134,3 +144,24 @@ def test_bookmark_is_written_where_it_was_asked_for(ours: Path, tmp_path: Path) 
             with new_browser().open(link(path), timeout=60) as page:
                 assert page.status == 200
     assert not (ours / "sessions.html").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGINT is POSIX")
+@pytest.mark.usefixtures("ours")
+def test_serve_says_when_the_bookmark_can_no_longer_be_changed(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.html"
+    with serving("--bookmark", str(path)) as process:
+        assert process.stdout
+        assert process.stderr
+        login_url = link_after(process.stdout)
+        path.write_text("# notes")
+        with new_browser().open(login_url, timeout=60):
+            line = process.stderr.readline()
+    assert line.startswith(f"The bookmark {path} no longer opens your sessions: ")
+    assert "not a bookmark of ours" in line
+    assert path.read_text() == "# notes"
+
+
+def link_after(stdout: IO[str]) -> str:
+    lines = [stdout.readline() for _ in range(3)]
+    return lines[1].split()[-1]

@@ -54,6 +54,7 @@ BODIES: list[tuple[str, str, bytes]] = [
     ("POST", "/sync/session", b"{}"),
     ("POST", "/sync/session", b"["),
     ("POST", "/sync/message", b'{"sessionExternalId": "s", "externalId": "m", "role": "user"}'),
+    ("POST", "/sync/message", b'{"sessionExternalId": "t", "externalId": "m", "role": "user"}'),
     ("POST", "/sync/message", b'{"role": 5}'),
     ("POST", "/sync/batch", b'{"sessions": [{"externalId": "b"}], "messages": [1]}'),
     ("POST", "/sync/batch", b"null"),
@@ -69,7 +70,8 @@ BODIES: list[tuple[str, str, bytes]] = [
 def test_answers_have_a_described_status_and_its_fields(
     store: Store, method: str, path: str, body: bytes
 ) -> None:
-    store.put_session({"externalId": "s"}, {})
+    message = {"sessionExternalId": "s", "externalId": "m", "role": "user"}
+    store.put_message(message, {}, replaces=False)
     request = Request(method, path, {}, f"Bearer {KEY}", body)
     response = respond(store, KEY, request)
     described = API["paths"][path][method.lower()]["responses"][str(int(response.status))]
@@ -78,6 +80,18 @@ def test_answers_have_a_described_status_and_its_fields(
     answer = json.loads(response.body)
     assert set(schema["required"]) <= set(answer)
     assert set(answer) <= set(schema["properties"])
+
+
+def test_message_of_another_session_is_a_conflict_and_stays(store: Store) -> None:
+    """OpenSync overwrites it and answers 200: the second session would lack it for ever."""
+    body = {"externalId": "m", "role": "user", "textContent": "mine"}
+    store.put_message({**body, "sessionExternalId": "s"}, {}, replaces=False)
+    other = json.dumps({**body, "sessionExternalId": "t", "textContent": "yours"}).encode()
+    response = respond(store, KEY, Request("POST", "/sync/message", {}, f"Bearer {KEY}", other))
+    assert (response.status, "belongs to session s" in response.body.decode()) == (409, True)
+    session = store.session("s")
+    assert session
+    assert [message["textContent"] for message in session["messages"]] == ["mine"]
 
 
 def test_sum_too_large_for_a_number_is_null_as_in_javascript(store: Store) -> None:

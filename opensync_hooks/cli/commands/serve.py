@@ -3,7 +3,9 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,18 +78,26 @@ def _serve_store(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print("\nInterrupted: pages in your browser can no longer load.", file=sys.stderr)
         finally:
-            with suppress(UsageError):
-                if bookmark:
-                    bookmark.retire()
+            if bookmark:
+                _change(bookmark, bookmark.retire)
     return INTERRUPTED
 
 
 def _announce_new_link(login_url: str, bookmark: "Bookmark | None") -> None:
     with suppress(OSError):  # stdout may be closed by now
         print(f"Opened. The link for another browser is  {login_url}", flush=True)
-    with suppress(UsageError):
-        if bookmark:
-            bookmark.point_to(login_url)
+    if bookmark:
+        _change(bookmark, partial(bookmark.point_to, login_url))
+
+
+def _change(bookmark: "Bookmark", change: Callable[[], None]) -> None:
+    """Change the bookmark of a running server, or say that it no longer leads anywhere."""
+    try:
+        change()
+    except UsageError as error:
+        text = f"The bookmark {bookmark.path} no longer opens your sessions: {error} {error.hint}"
+        with suppress(OSError):  # stderr may be closed by now
+            print(text, file=sys.stderr, flush=True)
 
 
 SERVE = Command(

@@ -136,7 +136,7 @@ def _permanent_error(url: str, status: int, text: str) -> OpenSyncError:
         )
     if status == 404:
         return NotFoundError(f"{url}: not found. {text}".rstrip())
-    if status in {400, 413, 422} or _mentions(text, _PERMANENT_PHRASES):
+    if status in {400, 409, 413, 422} or _mentions(text, _PERMANENT_PHRASES):
         classes = {_SPLIT_EMOJI: SplitEmojiError, _INVALID_ARGUMENT: InvalidArgumentError}
         error_class = next((classes[phrase] for phrase in classes if phrase in text), RejectedError)
         return error_class(f"{url}: refused ({status}). {text}".rstrip())

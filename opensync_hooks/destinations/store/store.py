@@ -136,7 +136,7 @@ class Store(StoreUpkeep):
             # Forks share ids: without this, two sessions would take the message from each other.
             query = "SELECT externalId FROM session WHERE id = ?"
             (owner,) = db.execute(query, (old["session"],)).fetchone()
-            raise RejectedError(
+            raise validation.OtherSessionError(
                 f"Message {fields['externalId'][:80]} belongs to session {owner[:80]} already"
             )
         new = {"id": _new_id(), "createdAt": self.now(), "parts": "[]"}

@@ -24,6 +24,10 @@ _ANY_ID = "0" * 32
 Check = Callable[[Any], bool]
 
 
+class OtherSessionError(RejectedError):
+    """The message has the id of another session's, which OpenSync would overwrite."""
+
+
 class MissingIdError(RejectedError):
     """A session without an id, for which OpenSync answers 400 instead of 500."""
 

@@ -83,6 +83,7 @@ SENTENCES: dict[str, tuple[Response, type[OpenSyncError], str, str]] = {
         CHECK,
     ),
     "400": (error(400, "No id"), RejectedError, "refused (400). No id", ""),
+    "409": (error(409, "Taken"), RejectedError, "refused (409). Taken", ""),
     "413": (error(413, "Large"), RejectedError, "refused (413). Large", ""),
     "422": (error(422, "Odd"), RejectedError, "refused (422). Odd", ""),
     "permanent 500": (error(500, "TypeError: x"), RejectedError, "refused (500). TypeError: x", ""),

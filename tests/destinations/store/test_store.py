@@ -13,6 +13,7 @@ import pytest
 
 from opensync_hooks.destinations.protocol import BatchReply, set_title
 from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.destinations.store.validation import OtherSessionError
 from opensync_hooks.errors import RejectedError, UnusableFileError
 from opensync_hooks.model import Json
 from tests.opensync import FakeClock
@@ -190,7 +191,7 @@ def test_message_creates_its_unknown_session(store: Store) -> None:
 
 def test_message_of_another_session_is_refused(store: Store) -> None:
     put_message(store, "m", "one", textContent="mine")
-    with pytest.raises(RejectedError, match="Message m belongs to session one already"):
+    with pytest.raises(OtherSessionError, match="Message m belongs to session one already"):
         put_message(store, "m", "two", textContent="yours")
     assert messages(store, "one")[0]["textContent"] == "mine"
     assert store.session("two") is None
