@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from opensync_hooks.privacy.excerpt import MAX_TEXT_BYTES, Excerpt, more_bytes
 from opensync_hooks.privacy.omitted import Omitted
 
-MAX_TEXT_BYTES = 900_000
 MAX_INTEGER = 2**53
 """The largest that the server's numbers hold exactly."""
 _MAX_ITEMS = 8_000
@@ -35,14 +35,15 @@ class Truncator:
 
     def __call__(self, text: str, max_bytes: int | None = None) -> str:
         """Return the text without lone surrogates, ending with a mark where it was cut."""
+        more = more_bytes(text)
         text = _SURROGATE.sub("\ufffd", text)
         encoded = text.encode()
         limit = self.max_bytes if max_bytes is None else max_bytes
-        if len(encoded) <= limit:
+        if len(encoded) <= limit and not more:
             return text
         self.cuts += 1
         start = encoded[:limit].decode(errors="ignore")
-        return f"{start}\n[cut here: {len(encoded) - len(start.encode())} more bytes]"
+        return f"{start}\n[cut here: {len(encoded) - len(start.encode()) + more} more bytes]"
 
 
 def truncate(text: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
@@ -54,6 +55,8 @@ def clean(value: Any, depth: int = 0) -> Any:
 
     Truncates nothing: a second cut further out would take the mark of the first one away.
     """
+    if isinstance(value, Excerpt):
+        return Excerpt(_SURROGATE.sub("\ufffd", value), value.more_bytes)
     if isinstance(value, str):
         return value if isinstance(value, Omitted) else _SURROGATE.sub("\ufffd", value)
     if isinstance(value, dict):
@@ -82,7 +85,8 @@ def size_in_bytes(value: Any) -> int:
 
 def to_text(value: Any) -> str:
     try:
-        return _SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+        text = _SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+        return Excerpt(text, more) if (more := more_bytes(value)) else text
     except (RecursionError, ValueError):  # ValueError: Python writes no number of 4,301 digits
         return Omitted("[too deep or too long a value to be kept]")
 

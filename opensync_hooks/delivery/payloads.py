@@ -33,6 +33,7 @@ from opensync_hooks.model import (
     Usage,
 )
 from opensync_hooks.privacy import thoughts
+from opensync_hooks.privacy.excerpt import Excerpt, more_bytes
 from opensync_hooks.privacy.omitted import Omitted
 
 MAX_NAME_BYTES = 5_000
@@ -134,7 +135,7 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
     usage = message.charge.usage if message.charge else None
     body = _present(
         role=message.role,
-        textContent=truncate(message.text) or _tools_text(parts) or None,
+        textContent=truncate(_text(message)) or _tools_text(parts) or None,
         model=_name(message.model),
         promptTokens=_number(usage.prompt_tokens) if usage else None,
         completionTokens=_number(usage.completion_tokens) if usage else None,
@@ -146,6 +147,12 @@ def message_body(message: Message, created_at: int | None) -> tuple[Json, Counte
     doubtful = thoughts.count_doubtful(message.parts, message.role)
     cuts = {CUT_TEXTS: truncator.cuts, DEEP_VALUES: truncator.omitted}
     return body, +Counter({**cuts, OMITTED_PARTS: omitted, WITHHELD_DOUBTFUL: doubtful})
+
+
+def _text(message: Message) -> str:
+    """Return the texts of a message as one, which is an excerpt if one of them is."""
+    more = sum(more_bytes(part.text) for part in message.parts if isinstance(part, Text))
+    return Excerpt(message.text, more) if more else message.text
 
 
 def marked_undone(body: Json) -> Json:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from opensync_hooks.config import Config
@@ -23,7 +24,7 @@ from opensync_hooks.model import (
     ToolCall,
     ToolResult,
 )
-from opensync_hooks.privacy import contents, self_test, thoughts
+from opensync_hooks.privacy import contents, excerpt, self_test, thoughts
 from opensync_hooks.privacy.omitted import TOO_DEEP, Omitted
 from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.redactor import Redactor, secret_field
@@ -134,24 +135,41 @@ def _redact_parts(parts: Iterable[Part], redactor: Redactor) -> Iterator[Part]:
         if isinstance(part, ToolResult) and isinstance(part.output, Omitted):
             yield replace(part, name=redactor.redact(part.name))
         elif isinstance(part, ToolResult) and commands.get(part.call_id):
-            output = redactor.redact_output(commands[part.call_id], part.output)
+            output = _mask(part.output, redactor, commands[part.call_id])
             yield replace(part, name=redactor.redact(part.name), output=output)
         else:
             yield _redact_part(part, redactor)
+
+
+def _mask(text: str, redactor: Redactor, command: str = "", name: str = "") -> str:
+    """Return a text redacted, or the part of it that can be sent.
+
+    `command`: the one that printed it. `name`: that of the field that holds it. A pattern of the
+    user's may match any length, so it gets the whole text.
+    """
+
+    def redact(text: str, redactor: Redactor = redactor) -> str:
+        if command:
+            return redactor.redact_output(command, text)
+        return redactor.redact_field(name, text) if name else redactor.redact(text)
+
+    if redactor.patterns:
+        return redact(text)
+    return excerpt.mask(text, redact, partial(redact, redactor=replace(redactor, counts=Counter())))
 
 
 def _redact_part(part: Part, redactor: Redactor) -> Part:
     redact = redactor.redact
     match part:
         case Text(text):
-            return Text(redact(text))
+            return Text(_mask(text, redactor))
         case Reasoning(text):
-            return replace(part, text=redact(text))
+            return replace(part, text=_mask(text, redactor))
         case ToolCall(name=name, title=title):
             arguments = _redact_json(part.arguments, redactor)
             return replace(part, name=redact(name), arguments=arguments, title=redact(title))
         case ToolResult(name=name, output=output):
-            return replace(part, name=redact(name), output=redact(output))
+            return replace(part, name=redact(name), output=_mask(output, redactor))
         case Attachment(media_type=media_type, name=name):
             return replace(part, media_type=redact(media_type), name=redact(name))
 
@@ -159,7 +177,7 @@ def _redact_part(part: Part, redactor: Redactor) -> Part:
 def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0) -> Any:
     """Redact every text in a JSON value, also its keys; `name` is the key of the value."""
     if isinstance(value, str):
-        return value if isinstance(value, Omitted) else redactor.redact_field(name, value)
+        return value if isinstance(value, Omitted) else _mask(value, redactor, name=name)
     if isinstance(value, dict | list) and depth >= _MAX_DEPTH:
         try:
             return redactor.redact(json.dumps(value, ensure_ascii=False))

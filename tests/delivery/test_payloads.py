@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.costs import Costs
-from opensync_hooks.delivery.json_values import MAX_TEXT_BYTES, clean, truncate
+from opensync_hooks.delivery.json_values import clean, truncate
 from opensync_hooks.destinations.store import validation
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger import losses
@@ -37,6 +37,7 @@ from opensync_hooks.model import (
     ToolResult,
     Usage,
 )
+from opensync_hooks.privacy.excerpt import MAX_TEXT_BYTES
 from opensync_hooks.privacy.omitted import TOO_DEEP
 
 MIB = 1 << 20

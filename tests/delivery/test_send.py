@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from opensync_hooks.delivery.json_values import MAX_TEXT_BYTES
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.send import MAX_FAILURES, NO_LIMITS, Limits
 from opensync_hooks.errors import (
@@ -21,6 +20,7 @@ from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Attachment, Json, Skipped
+from opensync_hooks.privacy.excerpt import MAX_TEXT_BYTES
 from opensync_hooks.server.routes import Response
 from tests.delivery.harness import Harness, message, no_fault, session, source_of
 from tests.opensync import Fault, RealStore

@@ -44,11 +44,21 @@ def scan(
     while offset < end:
         # Only newlines separate lines: U+2028 is unescaped in texts, and str.splitlines breaks it.
         raw = file.readline(min(MAX_LINE_BYTES, end - offset))
-        start, offset = offset, offset + len(raw)
-        if raw.endswith(b"\n") or offset == end:
-            reason = Skipped("unreadable", "unreadable line") if raw.endswith(b"\n") else TORN
-            for (position, length), line in _records(raw, partial(on_skip, reason)):
-                yield Span(start + position, length, number), line
+        start, offset, is_complete = offset, offset + len(raw), raw.endswith(b"\n")
+        if is_complete or offset == end:
+            text = raw.decode("utf-8-sig", "replace")
+            del raw  # a line may have 100 MB, which must not be in memory three times
+            line = decode_dict(text)
+            del text
+            if line is not None:
+                yield Span(start, offset - start, number), line
+                continue
+            file.seek(start)
+            reason = Skipped("unreadable", "unreadable line") if is_complete else TORN
+            pieces = _salvage(file.read(offset - start), partial(on_skip, reason))
+            for (position, length), record in pieces:
+                yield Span(start + position, length, number), record
+            file.seek(offset)
         elif not raw:
             return  # the file has become shorter
         else:
@@ -56,12 +66,8 @@ def scan(
             on_skip(Skipped("unreadable", "line too long"))
 
 
-def _records(raw: bytes, on_skip: Callable[[], None]) -> Iterator[tuple[tuple[int, int], Json]]:
-    """Yield the offset and the length of each record in a line, and the record."""
-    line = decode_dict(raw)
-    if line is not None:
-        yield (0, len(raw)), line
-        return
+def _salvage(raw: bytes, on_skip: Callable[[], None]) -> Iterator[tuple[tuple[int, int], Json]]:
+    """Yield the offset and the length of each record in a damaged line, and the record."""
     for piece in salvage.records(raw):
         record = piece and decode_dict(raw[piece[0] : sum(piece)])
         if piece and record:
@@ -83,7 +89,7 @@ def _skip_line(file: BinaryIO) -> int:
 def read_span(file: BinaryIO, span: Span) -> Json | None:
     """Read the line at `span`; None if the file no longer holds it there."""
     file.seek(span.offset)
-    return decode_dict(file.read(span.length))
+    return decode_dict(file.read(span.length).decode("utf-8-sig", "replace"))
 
 
 def last_lines(path: Path, window: int) -> Iterator[Json]:
