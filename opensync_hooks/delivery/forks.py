@@ -22,8 +22,11 @@ def without_copied_charges(
     diff: SessionDiff, rows: Iterable[Json], destination: ReadableDestination
 ) -> SessionDiff:
     """Return the diff without the calls that one of the listed sessions was billed for."""
+    created_at = diff.session_payload()[0].get("createdAt")
+    if created_at is None:
+        return diff
     for row in rows:
-        if not _may_be_fork(diff, row):
+        if row.get("createdAt") != created_at or not _may_be_fork(diff, row):
             continue
         try:
             stored = destination.fetch(str(row["externalId"]), str(row["id"]))
@@ -48,14 +51,11 @@ def without_copied_charges(
 
 
 def _may_be_fork(diff: SessionDiff, row: Json) -> bool:
-    """Whether it begins at the same moment, and is not one of this machine's own sessions.
+    """Whether a session that begins at the same moment is not one of this machine's own.
 
     Of two that were both billed for everything, the one with the smaller id keeps it.
     """
     external_id, own_id = str(row.get("externalId")), truncate(diff.session.id)
-    created_at = diff.session_payload()[0].get("createdAt")
-    if created_at is None or row.get("createdAt") != created_at:
-        return False
     if external_id.partition("#")[0] == own_id.partition("#")[0]:
         return False
     if diff.existing is not None and own_id < external_id:

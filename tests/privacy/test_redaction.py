@@ -177,6 +177,21 @@ def test_next_line_keeps_no_secret_from_being_masked(text: str, depth: int) -> N
     assert not re.search("4kQ7xB2m|k7CbM", masked), masked
 
 
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize(
+    "line", ["DB_NAME1=shop", "PORT=5432", "MAX_AGE=3600", "build.number=20240101", "x1=y"]
+)
+def test_assignment_in_the_next_line_stays(line: str, depth: int) -> None:
+    for secret in ("DB_PASSWORD=hunter2" + "hunter2", "API_KEY=" + "4kQ7xB2m" * 4):
+        text = in_json(f"{secret}\n{line}\nEND", depth)
+        assert redact(text).endswith(text[text.index(line) :])
+
+
+def test_long_value_that_is_no_secret_hides_no_name_behind_it() -> None:
+    masked = redact("_KEY 1" + "0" * 190 + "\nMY_TOKEN=4kQ7xB2mZ.4kQ7xB")
+    assert masked.endswith("\nMY_TOKEN=[redacted:token]")
+
+
 @pytest.mark.parametrize("end", ["", "…", "...", " [cut here: 20 more bytes]", "\n[truncated]"])
 def test_truncated_token_is_masked(end: str) -> None:
     for rule in TOKENS:

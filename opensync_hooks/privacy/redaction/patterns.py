@@ -78,6 +78,7 @@ def between(separator: str) -> str:
 def rest(charset: str) -> str:
     """Match the first word of the next line if it continues a value: it has a digit, is no name."""
     return (
-        rf"(?>(?:{BREAK}(?=(?>[^\s0-9]{{0,60}})[0-9])(?>[{charset}]{{6,}})"
+        rf"(?>(?:{BREAK}(?=(?>[^\s0-9]{{0,60}})[0-9])(?![A-Za-z_][\w.-]{{0,60}}=[^\s=\"'\\])"
+        rf"(?>[{charset}]{{6,}})"
         rf"(?![\w\[({{]|[ \t]?(?:[=:]|\\*[\"']\s?:)|[-./@!$~]\w))?)"
     )
