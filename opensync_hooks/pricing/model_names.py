@@ -8,7 +8,11 @@ from typing import NamedTuple
 # of digits, or the dot of `gpt-5.1` would end one.
 _ROUTE = re.compile(r"^(?:.*/)?(?:[a-z-]+\.)*")
 # Google's own paths, and those of a Bedrock ARN, name no gateway.
-_GATEWAY = re.compile(r"^(?!models/|arn:|(?:projects/.*)?publishers/)(?:.*/)?([^/]+)/")
+_NO_GATEWAY = re.compile(r"models/|arn:|(?:projects/.*)?publishers/")
+# A cloud's zone before the name, as in `azure/eu/` and `bedrock/us-east-1/`, costs what the cloud
+# lists for it; its clouds for governments have price lists of their own.
+_ZONE = re.compile(r"(?:^|/)(?:us|eu|apac|[a-z]{2}-[a-z]+-\d)/")
+_GOVERNMENT = re.compile(r"(?:^|[/:.])us-gov\b")
 # Bedrock puts the maker before the name, and the geography before that. Without `global.`, a call
 # stays in one, which has a price of its own.
 _BEDROCK = re.compile(r"(?:^|[/:])((?:[a-z-]+\.)*)[a-z-]+\.[a-z]")
@@ -46,8 +50,12 @@ def canonical(model: str) -> str:
 def spellings(model: str) -> Iterator[Spelling]:
     """Yield the canonical name, then the same with one suffix less at a time."""
     name = canonical(model)
-    bedrock = _BEDROCK.search(model.strip().lower())
-    terms = ("regional",) if bedrock and bedrock[1] != "global." else ()
+    route = model.strip().lower()
+    bedrock = _BEDROCK.search(route)
+    is_regional = (bedrock and bedrock[1] != "global.") or _ZONE.search(route)
+    terms = ("regional",) if is_regional else ()
+    if _GOVERNMENT.search(route):
+        terms = ("us-gov",)
     has_variant = False
     for _ in range(_MAX_SUFFIXES):
         yield Spelling(name, terms)
@@ -60,7 +68,9 @@ def spellings(model: str) -> Iterator[Spelling]:
         name = shorter
 
 
-def gateway(model: str) -> str | None:
-    """Return the name before the model's own, of a gateway that may have prices of its own."""
-    route = _GATEWAY.match(model.strip().lower())
-    return route[1] if route else None
+def gateways(model: str) -> tuple[str, ...]:
+    """Return the names before the model's own, of all that may have prices of their own."""
+    route = model.strip().lower()
+    names = () if _NO_GATEWAY.match(route) else tuple(route.split("/")[:-1])
+    bedrock = _BEDROCK.search(route)
+    return (*names, "bedrock") if bedrock else names

@@ -16,12 +16,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from opensync_hooks.model import Usage
-from opensync_hooks.pricing.model_names import Spelling, gateway, spellings
+from opensync_hooks.pricing.model_names import Spelling, gateways, spellings
 from opensync_hooks.pricing.rates import DatedRates, ModelPrice, Rates
 
 _PATH = Path(__file__).with_name("table.json")
 _VARIANTS = ("fast", "batch")
 _FRIDAY = 4
+_RESELLERS = frozenset(
+    {
+        *("aihubmix", "deepinfra", "gmi", "hostinger", "hostinger_router", "kyma", "perplexity"),
+        *("replicate", "snowflake", "watsonx"),
+    }
+)
+"""Gateways with prices of their own, by the public price lists of LiteLLM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,7 @@ class PriceTable:
                 all_terms = tuple(dict.fromkeys((*terms, *of_name, *peak)))
                 price = self._prices.get(name) or self._prices.setdefault(name, self._price(row))
                 source = row.get("source") or self.pages.get(row["provider"], self.source)
-                period = price.on(day, all_terms) if _is_sold_by(row, gateway(model)) else None
+                period = price.on(day, all_terms) if _is_sold_by(row, gateways(model)) else None
                 return period and Quote(name, *period, "list", source, all_terms)
         return None
 
@@ -151,10 +158,16 @@ class PriceTable:
         )
 
 
-def _is_sold_by(row: Mapping[str, Any], gateway_name: str | None) -> bool:
-    """Whether the row's price holds at a gateway: `resold` names the only one, or is False."""
+def _is_sold_by(row: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether the row's price holds at these gateways.
+
+    `resold` is the maker's name at OpenRouter if its price is the maker's, or False. Without it,
+    the model is sold at list price by all but the resellers that are known for other prices.
+    """
     resold = row.get("resold", True)
-    return gateway_name is None or resold is True or resold == gateway_name
+    if resold is True:
+        return _RESELLERS.isdisjoint(names)
+    return not names or (resold == names[-1] and names[:-1] in ((), ("openrouter",)))
 
 
 def _is_peak(peak: Mapping[str, Any] | None, day: date, hour: int | None) -> bool:

@@ -55,8 +55,9 @@ RULES = {
 """Factors on the price of all tokens of a call."""
 OPEN_WEIGHTS = ("deepseek", "mistral", "moonshotai", "zai", "minimax")
 """Makers of models that anybody may host, at any price."""
-MOVED = ("deepseek-chat", "deepseek-reasoner")
-"""Names that their maker gave to one model after the other; the package has a price of 2025."""
+MOVED = ("deepseek-chat", "deepseek-reasoner", "grok-code-fast-1")
+"""Names that their maker gave to one model after the other; the package has a price of 2025.
+`grok-code-fast-1` is answered, and billed, as `grok-build-0.1` since its retirement."""
 VARIANTS = {"fast": {"speed": "fast"}, "batch": {"processing": "batch"}}
 
 # Makers before resellers: the first one owns a name that several of them list.

@@ -144,6 +144,9 @@ def test_search_of_a_model_without_a_price_for_searches_leaves_the_call_without_
         # Announced: twice the price from 1 December 2026 on.
         ("gemini-4-argon", "2026-11-30", 0.5),
         ("gemini-4-argon", "2026-12-01", 1.0),
+        # Redirected to a dearer model on the day of its retirement.
+        ("grok-code-fast-1", "2026-05-14", 0.05),
+        ("grok-code-fast-1", "2026-05-15", 0.5),
     ],
 )
 def test_call_is_priced_as_of_its_day(model: str, day: str, by_hand: float) -> None:

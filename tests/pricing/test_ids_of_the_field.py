@@ -47,6 +47,8 @@ PRICED = {
         5.5,
         27.5,
     ),
+    "bedrock/us-east-1/anthropic.claude-opus-4-6-v1": (5.5, 27.5),
+    "au.anthropic.claude-sonnet-4-6[1m]": (3.3, 16.5),
     # Vertex
     "claude-sonnet-4-5@20250929": (3, 15),
     "claude-opus-4-6@default": (5, 25),
@@ -59,6 +61,10 @@ PRICED = {
     "openrouter/anthropic/claude-opus-4.5": (5, 25),
     "claude-sonnet-4.5-20250929:beta": (3, 15),
     "github-copilot/claude-sonnet-4.5": (3, 15),
+    "litellm_proxy/claude-opus-4-5-20251101": (5, 25),
+    "vercel_ai_gateway/anthropic/claude-sonnet-4.5": (3, 15),
+    "openrouter/moonshotai/kimi-k2.6": (0.95, 4),
+    "azure/global/gpt-5.1": (1.25, 10),
     "openai/gpt-5": (1.25, 10),
     "google/gemini-2.5-flash": (0.3, 2.5),
     "z-ai/glm-4.6": (0.6, 2.2),
@@ -67,6 +73,9 @@ PRICED = {
     "claude-4.5-opus-high-thinking": (5, 25),
     "claude-4.6-opus-medium-thinking": (5, 25),
     "claude-4.5-haiku-thinking": (1, 5),
+    "claude-4-sonnet": (3, 15),
+    "claude-4.6-sonnet-medium": (3, 15),
+    "claude-fable-5-high": (10, 50),
     "composer-1": (1.25, 10),
     "composer-2.5": (0.5, 2.5),
     "cursor-grok-4.5-high-fast": (4, 18),
@@ -75,7 +84,7 @@ PRICED = {
     "gpt-5.1-codex-max": (1.25, 10),
     "gpt-5.3-codex": (1.75, 14),
     "gemini-3-pro-preview": (2, 12),
-    "grok-code-fast-1": (0.2, 1.5),
+    "grok-code-fast-1": (1, 2),  # retired; served and billed as grok-build-0.1
     "GLM-4.7": (0.6, 2.2),
     "GLM-4.5-Air": (0.2, 1.1),
     "glm-5.2": (1.4, 4.4),
@@ -90,6 +99,11 @@ UNPRICED = (
     # at another price, or at nobody knows which
     *("deepseek/deepseek-chat-v3.1", "minimax/minimax-m2", "zai-org/GLM-4.6", "glm-4.6:cloud"),
     *("deepseek-chat", "deepseek-v4-flash:0731-cloud", "qwen/qwen3-coder:free", "gpt-oss:120b"),
+    # clouds for governments, zones of Azure, resellers, other hosts of open weights
+    *("us-gov.anthropic.claude-opus-4-8", "bedrock/us-gov-west-1/claude-sonnet-4-5-20250929-v1:0"),
+    *("azure/us/gpt-5.1", "azure/eu/gpt-5-2025-08-07", "azure/us-gov/o3-mini"),
+    *("kyma/claude-opus-5", "deepinfra/anthropic/claude-4-opus", "gmi/openai/gpt-5.6-sol"),
+    *("deepinfra/moonshotai/Kimi-K2.6", "global.zai.glm-5.3", "global.moonshotai.kimi-k3"),
     *("qwen3-coder-plus", "kimi-for-coding", "big-pickle", "grok-code", "box/kat-awq"),
     *("gemini-claude-sonnet-4-5-thinking", "kiro-claude-sonnet-4-5", "claude-opus-9"),
 )

@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from opensync_hooks.agents.json_access import get, get_count, get_dicts, get_str
+from opensync_hooks.agents.json_access import get, get_count, get_dict, get_dicts, get_str
 from opensync_hooks.model import Charge, Json, Usage
 
 _STANDARD = ("standard", "default", "auto", "global", "not_available")
 """Words for what is billed at the standard price; `not_available`: of a model without regions."""
 _NOT_IN_TOTALS = ("advisor_message", "compaction")
 """Requests within a call that its own counts leave out."""
+_FALLBACK = "fallback_message"
+"""The request that served the response after a model had declined; only this one is billed."""
+_BILLED_WITHIN = {
+    "cache_creation": ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
+    "server_tool_use": ("web_search_requests", "web_fetch_requests"),
+}
+"""Counts that have a price, or that are free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,8 @@ class ResponseUsage:
     steps: tuple[Usage, ...]
     others: tuple[tuple[str, str | None, Usage], ...]
     """Kind, model and usage of the requests that are billed beside the response."""
+    served_by: str | None = None
+    """The model that answered in place of the one that the response names."""
 
     @classmethod
     def of_line(cls, line: Json) -> ResponseUsage | None:
@@ -41,6 +50,10 @@ class ResponseUsage:
         )
         words = (get_str(counts, name) for name in ("speed", "service_tier", "inference_geo"))
         terms = tuple(word for word in words if word and word not in _STANDARD)
+        terms += tuple(_without_price(counts, iterations, total))
+        for request in iterations:
+            if request.get("type") == _FALLBACK and (model := get_str(request, "model")):
+                return cls(total, terms, (_usage(request),), others, model)
         return cls(total, terms, _steps(iterations, total), others)
 
     def charges(self, main: Charge) -> Iterator[Charge]:
@@ -48,7 +61,8 @@ class ResponseUsage:
 
         `main` is the first one, as far as the usage does not say it.
         """
-        yield replace(main, usage=self.usage, terms=self.terms, steps=self.steps)
+        model = self.served_by or main.model
+        yield replace(main, model=model, usage=self.usage, terms=self.terms, steps=self.steps)
         terms = tuple(term for term in self.terms if term != "fast")  # which is the response's own
         for number, (kind, model, usage) in enumerate(self.others, 1):
             own_id = f"{main.id}:{kind}:{number}"
@@ -72,6 +86,22 @@ def _usage(counts: Json) -> Usage:
         reasoning_tokens=get_count(counts, "output_tokens_details", "thinking_tokens"),
         web_searches=get_count(counts, "server_tool_use", "web_search_requests"),
     )
+
+
+def _without_price(counts: Json, iterations: Iterable[Json], total: Usage) -> Iterator[str]:
+    """Yield the name of each count, and the kind of each request, whose price is not known."""
+    for name, priced in _BILLED_WITHIN.items():
+        within = get_dict(counts, name)
+        yield from (key for key in within if key not in priced and get_count(within, key))
+    by_kind: dict[str, Usage] = {}
+    for request in iterations:
+        kind = get_str(request, "type") or "untyped iteration"
+        if kind not in (*_NOT_IN_TOTALS, _FALLBACK):
+            by_kind[kind] = by_kind.get(kind, Usage()) + _usage(request)
+    own = by_kind.pop("message", Usage())
+    tokens = total.prompt_tokens + total.completion_tokens
+    if sum(u.prompt_tokens + u.completion_tokens for u in (own, *by_kind.values())) > tokens:
+        yield from by_kind
 
 
 def _steps(iterations: Iterable[Json], total: Usage) -> tuple[Usage, ...]:

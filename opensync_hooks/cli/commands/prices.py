@@ -12,6 +12,7 @@ from opensync_hooks.cli.commands.command import Command
 from opensync_hooks.config import load
 from opensync_hooks.errors import DiskError, UsageError
 from opensync_hooks.pricing import in_force
+from opensync_hooks.pricing.model_names import canonical
 from opensync_hooks.pricing.rates import TOKEN_RATES, Rates
 from opensync_hooks.pricing.table import PriceTable, Quote
 from opensync_hooks.system.files import atomic_write
@@ -116,8 +117,8 @@ def _missing(table: PriceTable, arguments: argparse.Namespace, day: date) -> str
     model: str = arguments.model
     if arguments.term and table.quote(model, day):
         return f"The model has one, but not with {', '.join(arguments.term)}."
-    if table.quote(model.rpartition("/")[2], day):
-        return "Its maker has one, but the gateway in the id sells it at another."
+    if table.quote(canonical(model), day):
+        return "Its maker has one, but the gateway or the cloud in the id sells it at another."
     return f"No name in the table of {table.taken_on} is a spelling of it."
 
 

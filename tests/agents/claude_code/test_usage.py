@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from opensync_hooks.model import AgentTotal, Charge, Session, Usage
+from opensync_hooks.pricing.cost import Pricer, unpriced_name
+from opensync_hooks.pricing.table import bundled_table
 from tests.agents.claude_code.recordings import read
 from tests.transcripts import TranscriptWriter, text
 
@@ -79,6 +81,49 @@ def test_advice_and_compactions_within_a_call_are_charges_of_their_own(
         ("claude-opus-4-8", Usage(6), ()),
     ]
     assert len({charge.id for charge in (main, *others)}) == 4
+
+
+def test_response_of_a_fallback_is_billed_at_the_price_of_the_model_that_served_it(
+    writer: TranscriptWriter,
+) -> None:
+    declined = {"type": "message", "input_tokens": 400, "output_tokens": 3}
+    served = {"type": "fallback_message", "model": "claude-fable-5", **COUNTS}
+    (charge,) = charges(writer, {"iterations": [declined, served], "input_tokens": 1_400})
+    assert (charge.model, charge.usage.input_tokens) == ("claude-fable-5", 1_400)
+    assert charge.steps == (Usage(1_000, 100),)
+    assert Pricer(bundled_table()).price(charge).cost == pytest.approx(0.01 + 0.005)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"cache_creation": {"ephemeral_24h_input_tokens": 5}}, "ephemeral_24h_input_tokens"),
+        ({"server_tool_use": {"code_execution_requests": 2}}, "code_execution_requests"),
+        ({"iterations": [{"type": "message", **COUNTS}, {"type": "draft", **COUNTS}]}, "draft"),
+        ({"iterations": [{"type": "message", **COUNTS}, COUNTS]}, "untyped iteration"),
+    ],
+)
+def test_count_of_unknown_price_leaves_its_call_without_one(
+    writer: TranscriptWriter, fields: dict[str, Any], name: str
+) -> None:
+    (charge,) = charges(writer, fields)
+    priced = Pricer(bundled_table()).price(charge)
+    assert (priced.cost, unpriced_name(priced)) == (None, f"claude-opus-4-8 ({name})")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cache_creation": {"ephemeral_24h_input_tokens": 0}, "server_tool_use": {"x": 0}},
+        {"iterations": [{"type": "turn", **COUNTS}]},
+        {"iterations": [{"type": "message", **COUNTS}, {"type": "draft", "input_tokens": 0}]},
+    ],
+)
+def test_unknown_count_within_the_totals_or_of_nothing_changes_no_price(
+    writer: TranscriptWriter, fields: dict[str, Any]
+) -> None:
+    (charge,) = charges(writer, fields)
+    assert charge.terms == ()
 
 
 def test_requests_of_a_call_are_its_steps_where_their_sum_is_its_usage(

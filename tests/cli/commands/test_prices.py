@@ -72,7 +72,8 @@ def test_explain_names_the_rates_and_the_reasons(
     [
         (("claude-opus-9",), "No name in the table of 2026-"),
         (("claude-haiku-4-5", "--term", "fast"), "but not with fast"),
-        (("openrouter/deepseek/deepseek-v4-pro",), "the gateway in the id"),
+        (("openrouter/deepseek/deepseek-v4-pro",), "the gateway or the cloud in the id"),
+        (("us-gov.anthropic.claude-opus-5-5",), "the gateway or the cloud in the id"),
     ],
 )
 def test_explain_says_why_a_call_has_no_price(arguments: tuple[str, ...], reason: str) -> None:
