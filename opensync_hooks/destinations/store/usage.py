@@ -12,6 +12,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from math import isfinite
 
 NONE = "none"
 """The group of what has no project, no branch or no known day."""
@@ -85,10 +86,12 @@ class UsageSums:
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
-    def as_json(self) -> dict[str, float]:
-        """Return the sums under the names of OpenSync's fields."""
+    def as_json(self) -> dict[str, float | None]:
+        """Return the sums under the names of OpenSync's fields; null if too large, as there."""
         return {
-            _camel_case(name): int(value) if value == int(value) and name != "cost" else value
+            _camel_case(name): (int(value) if value % 1 == 0 and name != "cost" else value)
+            if isfinite(value)
+            else None
             for name, value in vars(self).items()
         }
 

@@ -181,3 +181,12 @@ def test_families_compare_the_agents_count_with_the_session_and_all_its_subagent
         store.put_session({"externalId": key, "cost": 1.25}, {**extra, **parents})
     families = store.agent_costs()
     assert families == [(5.5, [1.25, 1.25, None]), (1, [1.25])]
+
+
+def test_sum_that_is_too_large_for_a_number_is_null(store: Store) -> None:
+    for key in ("a", "b"):  # a program may send any number as the cost of its session
+        put(store, key, cost=1.7e308, promptTokens=1.7e308)
+    groups, total = store.spending("agent")
+    for sums in (total, groups["claude-code"]):
+        assert (sums.as_json()["cost"], sums.as_json()["promptTokens"]) == (None, None)
+        assert sums.as_json()["completionTokens"] == 0
