@@ -13,6 +13,7 @@ from typing import Self
 from opensync_hooks.agents.json_access import get_str, get_strs
 from opensync_hooks.hook import paths
 from opensync_hooks.model import HookFacts, Json, TurnUsage, Usage
+from opensync_hooks.system.file_lock import file_lock
 from opensync_hooks.system.files import (
     atomic_write,
     ensure_private_folder,
@@ -50,9 +51,7 @@ class HookNotes:
         existing = self.facts(session_id)
         if merged(existing, facts) == existing:
             return
-        from filelock import FileLock  # noqa: PLC0415 - the setup reads notes without any package
-
-        with FileLock(ensure_private_folder(self.folder) / "notes.lock", mode=0o600):
+        with file_lock(ensure_private_folder(self.folder) / "notes.lock"):
             existing = self.facts(session_id)
             all_facts = merged(existing, facts)
             if all_facts != existing:

@@ -15,9 +15,7 @@ from opensync_hooks.cli.destination_status import DestinationStatus, named_desti
 from opensync_hooks.cli.doctor import hooks
 from opensync_hooks.config import Config, load
 from opensync_hooks.config.credentials import mask_key
-from opensync_hooks.delivery import stored_sessions
 from opensync_hooks.delivery.routing import undecided
-from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger import accounts, catch_up, losses
 from opensync_hooks.ledger.catch_up import CaughtUpSession
@@ -250,6 +248,9 @@ def _catch_up(config: Config, sessions: list[CaughtUpSession]) -> CatchUpStatus:
 def _count_only_in_store(config: Config, ledger: Ledger, account: str) -> int:
     if config.url is None or not config.folders.store.exists():
         return 0
+    from opensync_hooks.delivery import stored_sessions  # noqa: PLC0415
+    from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415
+
     with suppress(OpenSyncError), Store(config.folders.store) as store:
         return len(stored_sessions.missing_ids(store, ledger, account))
     return 0

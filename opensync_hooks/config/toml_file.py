@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from opensync_hooks.config import toml_edit
 from opensync_hooks.config.folders import Folders
 from opensync_hooks.errors import NotConfiguredError
+from opensync_hooks.system.file_lock import file_lock
 from opensync_hooks.system.files import atomic_write, ensure_private_folder, open_regular_file
 
 _API_KEY = re.compile(r"osk_[\w-]+")
@@ -51,7 +50,7 @@ def is_empty(path: Path) -> bool:
 def change(folders: Folders, edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Apply `edit` to the document in the file and return it. Raises NotConfiguredError."""
     path = _target(folders.settings)
-    with FileLock(ensure_private_folder(folders.locks) / "config.lock", mode=0o600):
+    with file_lock(ensure_private_folder(folders.locks) / "config.lock"):
         # A killed process may have left its temporary file, and the key may be in it.
         for leftover in path.parent.glob(f".{path.name}.????????"):
             leftover.unlink(missing_ok=True)

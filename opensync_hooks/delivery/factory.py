@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from opensync_hooks.config import Config
-from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from opensync_hooks.delivery.session_sync import Syncer
 
 
 @contextmanager
@@ -28,5 +31,7 @@ def open_destination(config: Config) -> Iterator[ReadableDestination]:
 
 @contextmanager
 def open_syncer(config: Config, ledger: Ledger) -> Iterator[Syncer]:
+    from opensync_hooks.delivery.session_sync import Syncer  # noqa: PLC0415 - `status` sends nothing
+
     with open_destination(config) as destination:
         yield Syncer(config, destination, ledger)

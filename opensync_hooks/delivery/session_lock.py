@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from opensync_hooks.errors import BusyError
+from opensync_hooks.system.file_lock import file_lock, is_acquired
 from opensync_hooks.system.files import ensure_private_folder, session_file_stem
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _POLL_S = 0.05
 
@@ -24,8 +27,7 @@ def session_lock(folder: Path, agent: str, session_id: str, timeout: float) -> I
     another one locks its successor.
     """
     path = ensure_private_folder(folder) / f"{session_file_stem(agent, session_id)}.lock"
-    lock = FileLock(path, mode=0o600)
-    files = FileLock(folder / "files.lock", mode=0o600)
+    lock, files = file_lock(path), file_lock(folder / "files.lock")
     deadline = time.monotonic() + timeout
     while not _is_acquired(lock, files):
         if time.monotonic() >= deadline:
@@ -44,7 +46,5 @@ def session_lock(folder: Path, agent: str, session_id: str, timeout: float) -> I
 
 
 def _is_acquired(lock: FileLock, files: FileLock) -> bool:
-    with files, suppress(Timeout):
-        lock.acquire(timeout=0)
-        return True
-    return False
+    with files:
+        return is_acquired(lock)

@@ -21,9 +21,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from opensync_hooks.hook import paths
 from opensync_hooks.model import Trigger
@@ -31,8 +31,11 @@ from opensync_hooks.queue import events
 from opensync_hooks.queue import job as job_file
 from opensync_hooks.queue.backoff import Attempts
 from opensync_hooks.queue.job import Job
+from opensync_hooks.system.file_lock import file_lock, is_acquired
 from opensync_hooks.system.files import atomic_write, ensure_private_folder, read_file
 
+if TYPE_CHECKING:
+    from filelock import FileLock
 if sys.platform != "win32":
     import fcntl
 
@@ -50,13 +53,16 @@ class Spool:
         self.folder = ensure_private_folder(folder)
         self.lock = folder / "worker.lock"
         self.quarantine_folder = folder / "parked"
-        self._jobs_lock = FileLock(folder / "jobs.lock", mode=0o600)
+
+    @cached_property
+    def _jobs_lock(self) -> FileLock:
+        return file_lock(self.folder / "jobs.lock")
 
     @contextmanager
     def single_worker(self) -> Iterator[bool]:
         """Try to become the one worker, and yield whether that succeeded."""
-        lock = FileLock(self.lock, mode=0o600)
-        while not _acquired(lock):
+        lock = file_lock(self.lock)
+        while not is_acquired(lock, _PROBE_SECONDS):
             # A hook that probes the lock shares it for microseconds; only a worker locks hooks out.
             if _is_exclusive(self.lock):
                 yield False
@@ -241,14 +247,6 @@ class Spool:
         for path, job in self.peek().items():
             if job.name == name:
                 path.unlink(missing_ok=True)
-
-
-def _acquired(lock: FileLock) -> bool:
-    try:
-        lock.acquire(timeout=_PROBE_SECONDS, poll_interval=0.005)
-    except Timeout:
-        return False
-    return True
 
 
 def _is_exclusive(path: Path) -> bool:

@@ -68,6 +68,17 @@ def test_command_is_imported_without_the_others() -> None:
     )
 
 
+@pytest.mark.usefixtures("recorded")
+def test_status_imports_nothing_that_only_delivery_needs() -> None:
+    run("sync", FIRST)
+    ours = ("delivery.session_sync", "privacy.cleaning", "agents.claude_code.sessions")
+    modules = {"filelock", "requests", *(f"opensync_hooks.{name}" for name in ours)}
+    script = "import sys; from opensync_hooks.cli.main import main; main(['status', '--json']);"
+    ran = run_python("-c", script + f"print(sys.modules.keys() & {modules}, file=sys.stderr)")
+    assert json.loads(ran.stdout)["sessions"]
+    assert ran.stderr == "set()\n"
+
+
 def test_version_is_printed_by_command_and_option() -> None:
     ran = run("version")
     assert (ran.returncode, ran.stdout) == (0, f"opensync-hooks {__version__}\n")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines, sessions
+from opensync_hooks.agents.claude_code import DESCRIPTION, line_types, lines
 from opensync_hooks.agents.claude_code.config_folders import config_folders
 from opensync_hooks.agents.claude_code.content import text_of
 from opensync_hooks.agents.claude_code.session_files import (
@@ -95,6 +95,8 @@ class ClaudeCodeSource:
         checkpoint_of: Callable[[str], SavedCheckpoint | None],
         is_due: Callable[[str, str], bool],
     ) -> Iterator[Session]:
+        from opensync_hooks.agents.claude_code import sessions  # noqa: PLC0415 - lists need none of it
+
         files = self._files(located.session_id, located.path)
         if files is None:
             raise SourceError(f"{located.path}: no longer there.")

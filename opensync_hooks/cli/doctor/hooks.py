@@ -11,7 +11,6 @@ from opensync_hooks.agents import registry
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files.registration import HookEntry
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
-from opensync_hooks.setup import npm_plugins
 
 _INSTALL = "Run `opensync-hooks install`, or `python install.py` in a clone."
 _VERSION = re.compile(r'^__version__ = "([^"]+)"', re.MULTILINE)
@@ -105,6 +104,8 @@ def _own_doubles(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _npm_plugins(environ: Mapping[str, str]) -> Iterator[Finding]:
+    from opensync_hooks.setup import npm_plugins  # noqa: PLC0415 - `status` uses the others
+
     for plugin in npm_plugins.find(environ, registry.AGENTS):
         name = f"{plugin.label} double"
         if plugin.error:

@@ -19,9 +19,7 @@ _MAX_TERMS = 20
 _MAX_LENGTH = 1_000
 # Scripts without spaces between words, of which FTS5 makes one long word: Thai, Lao, Burmese,
 # Khmer, Chinese, Japanese.
-_NO_SPACES = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-)
+_NO_SPACES = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Term:
         """Whether the index can find it; otherwise the texts themselves have to be read."""
         is_folded_alike = self.text.casefold() == self.text.lower()  # FTS5 knows no ß for ss
         has_letters = any(map(str.isalnum, self.text))
-        return has_letters and is_folded_alike and not _NO_SPACES.search(self.text)
+        return has_letters and is_folded_alike and not re.search(_NO_SPACES, self.text)
 
     def as_fts(self) -> str:
         """Return it as a string of FTS5, in which nothing has a special meaning."""
