@@ -13,6 +13,10 @@ from opensync_hooks.model import Usage
 TOKEN_RATES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 
 
+def _is_number(price: Any) -> bool:
+    return type(price) in (int, float) and math.isfinite(price) and price >= 0
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """USD per million tokens, and per search."""
@@ -39,9 +43,11 @@ class Rates:
     def check(self) -> None:
         """Raise ValueError or TypeError for a price that is none."""
         prices = [getattr(self, name) for name in TOKEN_RATES]
-        if not all(math.isfinite(usd) and usd >= 0 for usd in (*prices, self.search or 0)):
+        if not all(map(_is_number, (*prices, self.search or 0))):
             raise ValueError("a price is not a number from 0 on")
         if self.beyond:
+            if type(self.above) is not int:
+                raise ValueError("a length of prompts is not a number of tokens")
             self.beyond.check()
 
     def scaled(self, factor: float) -> Rates:
@@ -125,6 +131,13 @@ class ModelPrice:
     """Ways to run it that have rates of their own: `fast`, `batch`."""
     factors: Mapping[str, float] = field(default_factory=dict)
     """What multiplies the price of all tokens: `us`, `regional`."""
+
+    def check(self) -> None:
+        """Raise ValueError or TypeError for a price that is none."""
+        for dated in (self.standard, *self.variants.values()):
+            dated.check()
+        if not all(map(_is_number, self.factors.values())):
+            raise ValueError("a factor is not a number from 0 on")
 
     def on(self, day: date, terms: Iterable[str]) -> Period | None:
         """Return the rates of a call; None if one of its terms has no rate on that day."""

@@ -92,9 +92,7 @@ class PriceTable:
         if not self.rows:
             raise ValueError("it has no models")
         for row in self.rows.values():
-            price = self._price(row)
-            for dated in (price.standard, *price.variants.values()):
-                dated.check()
+            self._price(row).check()
 
     def quote(
         self,

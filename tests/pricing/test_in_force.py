@@ -124,8 +124,17 @@ def test_newer_table_from_a_file_is_in_force_at_once_and_an_older_one_is_not() -
         newer_table().replace(": 7,", ": -7,"),
         newer_table().replace(": 7,", ": NaN,"),
         newer_table().replace(": 7,", ': "7",'),
+        newer_table().replace(": 7,", ": true,"),
+        newer_table(rules={"us": {"factor": -2, "providers": ["anthropic"], "source": "s"}}),
+        newer_table(rules={"us": {"factor": "1.1", "providers": ["anthropic"], "source": "s"}}),
+        newer_table().replace(": 7,", ': 7, "regional": "x",'),
+        newer_table().replace(
+            ": 7,",
+            ': 7, "above": "x", "beyond": {"input": 8, "output": 8, '
+            '"cache_read": 8, "cache_write_5m": 8, "cache_write_1h": 8},',
+        ),
     ],
-    ids=range(12),
+    ids=range(17),
 )
 def test_file_that_is_no_table_is_refused_and_not_in_force(content: str, tmp_path: Path) -> None:
     path = tmp_path / "table.json"
