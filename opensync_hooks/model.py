@@ -5,7 +5,7 @@ Sources create these values; everything else only reads them. Times are millisec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add, attrgetter
 from typing import Any, Literal, NamedTuple, get_args
@@ -194,7 +194,7 @@ class Checkpoint:
     Takes the ids of messages with secrets that are masked wherever they return. Returns None if
     these are too many.
     """
-    names: tuple[int, ...]
+    names: Sequence[int]
     """Digests of the names that lines behind it may refer to: those that are new in this read."""
     later_messages: frozenset[str]
     later_charges: frozenset[str]

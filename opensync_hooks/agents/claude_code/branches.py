@@ -8,8 +8,10 @@ rewind, the order of the file counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
 
 from opensync_hooks.agents.claude_code.line_types import LineType
 
@@ -18,7 +20,7 @@ START = -1
 _SPOKEN: frozenset[LineType] = frozenset(("prompt", "assistant", "results"))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """The place of one line in the tree."""
 
@@ -32,7 +34,50 @@ class Node:
     """The copies of the transcript that have this line, one bit each."""
 
 
-def undone(nodes: Sequence[Node]) -> frozenset[int]:
+_TYPES: tuple[LineType, ...] = get_args(LineType)
+_TYPED, _COMPACTION, _TYPE = 32, 16, 15
+
+
+@dataclass(slots=True)
+class Nodes:
+    """The nodes of a thread: nine bytes each, as a transcript may have a million lines."""
+
+    _parents: array[int] = field(default_factory=lambda: array("q"))
+    _types: bytearray = field(default_factory=bytearray)
+    """The number of the type, and the flags."""
+    _files: dict[int, int] = field(default_factory=dict)
+    """Of the nodes that are not only in the first copy."""
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def __iter__(self) -> Iterator[Node]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, index: int) -> Node:
+        bits = self._types[index]
+        return Node(
+            self._parents[index],
+            _TYPES[bits & _TYPE],
+            is_typed=bool(bits & _TYPED),
+            is_compaction=bool(bits & _COMPACTION),
+            files=self._files.get(index, 1),
+        )
+
+    def __setitem__(self, index: int, node: Node) -> None:
+        flags = node.is_typed * _TYPED + node.is_compaction * _COMPACTION
+        self._parents[index] = node.parent
+        self._types[index] = _TYPES.index(node.type) + flags
+        if node.files != 1:
+            self._files[index] = node.files
+
+    def append(self, node: Node) -> None:
+        self._parents.append(START)
+        self._types.append(0)
+        self[len(self) - 1] = node
+
+
+def undone(nodes: Nodes | Sequence[Node]) -> frozenset[int]:
     """Return the indexes of all lines on branches that a later prompt replaced."""
     replaced = _replaced_prompts(nodes)
     gone: set[int] = set()
@@ -42,7 +87,7 @@ def undone(nodes: Sequence[Node]) -> frozenset[int]:
     return frozenset(gone)
 
 
-def _replaced_prompts(nodes: Sequence[Node]) -> set[int]:
+def _replaced_prompts(nodes: Nodes | Sequence[Node]) -> set[int]:
     """Return the prompts whose branch nobody continued after another prompt took their place."""
     last_spoken = _last_spoken(nodes)
     compacted_at = START
@@ -64,7 +109,7 @@ def _replaced_prompts(nodes: Sequence[Node]) -> set[int]:
     return replaced
 
 
-def _last_spoken(nodes: Sequence[Node]) -> list[int]:
+def _last_spoken(nodes: Nodes | Sequence[Node]) -> list[int]:
     """Return, for each line, the last one on its branch that a person, the model or a tool said."""
     last = [index if node.type in _SPOKEN else START for index, node in enumerate(nodes)]
     for index in range(len(nodes) - 1, -1, -1):

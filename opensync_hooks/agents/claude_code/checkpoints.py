@@ -106,10 +106,12 @@ class ResumedRead:
         thread.continue_from(parent)
 
     def masked_before(self) -> tuple[IndexedMessage, ...]:
-        return tuple(
-            IndexedMessage(id_, type_, [Span(*span) for span in spans], tool_ids=set(tool_ids))
-            for id_, type_, tool_ids, spans in self.saved.state["masked"]
-        )
+        messages = []
+        for id_, type_, tool_ids, spans in self.saved.state["masked"]:
+            messages.append(IndexedMessage(id_, type_, tool_ids=tool_ids))
+            for span in spans:
+                messages[-1].add(Span(*span), None)
+        return tuple(messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,7 @@ class CheckpointRecorder:
         }
         return Checkpoint(
             state=partial(self._with_masked, state, before),
-            names=tuple(self._names),
+            names=self._names,
             later_messages=frozenset(message.id for message in later),
             later_charges=frozenset(
                 charge.id for charge in chain.from_iterable(map(charges, later))
@@ -261,4 +263,4 @@ def _block_before(file: BinaryIO, offset: int) -> bytes:
 
 def _to_json(message: IndexedMessage) -> list[Any]:
     spans = [[span.offset, span.length] for span in message.spans]
-    return [message.id, message.type, sorted(message.tool_ids), spans]
+    return [message.id, message.type, sorted({*message.tool_ids}), spans]

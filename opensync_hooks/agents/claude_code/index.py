@@ -1,6 +1,6 @@
 """The first pass over a transcript: its conversations, and its bookkeeping.
 
-A transcript may have hundreds of megabytes. The index takes a few hundred bytes a line, and the
+A transcript may have hundreds of megabytes. The index takes about 700 bytes a line, and the
 second pass (`messages`) reads one message at a time from the spans that are noted here.
 """
 

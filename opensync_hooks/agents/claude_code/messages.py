@@ -107,13 +107,14 @@ def _message(indexed: IndexedMessage, lines: Iterable[Json]) -> Message:
     """Build the message from its lines; it has no parts when they say nothing."""
     blocks: list[Json] = []
     results: dict[str, list[Json]] = {}
+    tool_ids = frozenset(indexed.tool_ids)
     for line in lines:
         # A result's line may hold texts of its own, which are not the model's.
         is_own = indexed.type != "assistant" or line.get("type") == "assistant"
         for block in typed_blocks(line) if indexed.type == "prompt" else content_blocks(line):
             if "tool_use_id" not in block:
                 blocks += [block] if is_own else []
-            elif str(block["tool_use_id"]) in indexed.tool_ids:
+            elif str(block["tool_use_id"]) in tool_ids:
                 results.setdefault(str(block["tool_use_id"]), []).append(block)
     return Message(
         id=indexed.id,

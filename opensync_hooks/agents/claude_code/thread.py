@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from opensync_hooks.agents.claude_code import line_types
-from opensync_hooks.agents.claude_code.branches import START, Node, undone
+from opensync_hooks.agents.claude_code.branches import START, Node, Nodes, undone
 from opensync_hooks.agents.claude_code.content import content_blocks, text_of
 from opensync_hooks.agents.claude_code.line_types import LineType
 from opensync_hooks.agents.claude_code.lines import Span
@@ -30,9 +32,7 @@ class IndexedMessage:
 
     id: str
     type: LineType
-    spans: list[Span] = field(default_factory=list)
-    nodes: list[int] = field(default_factory=list)
-    tool_ids: set[str] = field(default_factory=set)
+    tool_ids: list[str] = field(default_factory=list)
     """The calls whose results belong to this message."""
     charge_id: str = ""
     made_in: str | None = None
@@ -45,9 +45,20 @@ class IndexedMessage:
     created_at: int | None = None
     ended_at: int | None = None
     undone: bool = False
+    _lines: array[int] = field(default_factory=lambda: array("q"))
+    """Four numbers each: a transcript has too many lines for an object of each."""
 
-    def add(self, span: Span, at: int | None) -> None:
-        self.spans.append(span)
+    @property
+    def spans(self) -> Iterator[Span]:
+        return map(Span, self._lines[::4], self._lines[1::4], self._lines[2::4])
+
+    @property
+    def nodes(self) -> list[int]:
+        """The lines that are the message's own in the tree."""
+        return [node for node in self._lines[3::4] if node >= 0]
+
+    def add(self, span: Span, at: int | None, node: int = -1) -> None:
+        self._lines.extend((span.offset, span.length, span.file, node))
         if at is not None:
             self.created_at = at if self.created_at is None else self.created_at
             self.ended_at = at if self.ended_at is None else max(self.ended_at, at)
@@ -59,7 +70,7 @@ class Thread:
 
     messages: dict[str, IndexedMessage] = field(default_factory=dict)
     """By id, in the order of the file."""
-    nodes: list[Node] = field(default_factory=list)
+    nodes: Nodes = field(default_factory=Nodes)
     first_prompt: str = ""
     folders: dict[str, None] = field(default_factory=dict)
     """Every `cwd`, in the order of their first lines."""
@@ -96,19 +107,20 @@ class Thread:
 
     def add(self, span: Span, line: Json, line_type: LineType) -> None:
         if line["uuid"] in self:  # another copy, or a line that was repeated by an older version
-            self.nodes[self._node_by_uuid[line["uuid"]]].files |= 1 << span.file
+            index = self._node_by_uuid[line["uuid"]]
+            node = self.nodes[index]
+            self.nodes[index] = replace(node, files=node.files | 1 << span.file)
             return
         if line_type == "queued" and get_str(line, "attachment", "source_uuid") in self:
             line_type = "other"  # the prompt has a line of its own
-        node = self._add_node(line, line_type, span.file)
+        index = self._add_node(line, line_type, span.file)
         previous, at = self.updated_at, line_types.timestamp(line)
         self._note_facts(line, at if line_type != "other" else None)
         if line_type == "queued" or line.get("type") == "user":
             self._responses.begin_turn()
         for message in self._messages_of(line, line_type):
-            message.add(span, at)
-            if line_type != "results" or message.id == line["uuid"]:
-                message.nodes.append(node)
+            is_own = line_type != "results" or message.id == line["uuid"]
+            message.add(span, at, index if is_own else -1)
             if message.began_at is None:
                 message.began_at = previous
 
@@ -134,7 +146,8 @@ class Thread:
         """Mark the messages of which every line is on an abandoned branch; return these lines."""
         gone = undone(self.nodes)
         for message in self.messages.values():
-            message.undone = bool(message.nodes) and gone.issuperset(message.nodes)
+            nodes = message.nodes if gone else ()
+            message.undone = bool(nodes) and gone.issuperset(nodes)
         return gone
 
     @property
@@ -228,13 +241,15 @@ class Thread:
         message.charge_id = self.last_charge_id = response.charge_id
         if (session_id := get_str(line, "requestSessionId")) != get_str(line, "sessionId"):
             message.made_in = session_id
-        message.model = self.model = get_str(line, "message", "model") or message.model
+        model = get_str(line, "message", "model") or message.model
+        message.model = self.model = sys.intern(model) if model else model
         usage = ResponseUsage.of_line(line)
         message.usage = usage.merged(message.usage) if usage else message.usage
         for block in content_blocks(line):
             if isinstance(block.get("id"), str) and "name" in block:
+                if self._by_tool_id.get(block["id"]) is not message:
+                    message.tool_ids.append(block["id"])
                 self._by_tool_id[block["id"]] = message
-                message.tool_ids.add(block["id"])
         return message
 
     def _begin_turn_of_command(self) -> None:
@@ -243,7 +258,7 @@ class Thread:
         command, text = self._open_command
         command.type = "prompt"
         for node in command.nodes:
-            self.nodes[node].type, self.nodes[node].is_typed = "prompt", True
+            self.nodes[node] = replace(self.nodes[node], type="prompt", is_typed=True)
         self.first_prompt = self.first_prompt or text
         self._open_command = None
 
@@ -258,7 +273,7 @@ class Thread:
             caller = self._by_tool_id.get(tool_id) if isinstance(tool_id, str) else None
             if caller is None:
                 caller = callers.get(line["uuid"]) or self._beside_results(line)
-                caller.tool_ids.add(str(tool_id))
+                caller.tool_ids.append(str(tool_id))
             callers[caller.id] = caller
         return callers.values()
 

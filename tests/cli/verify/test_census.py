@@ -252,7 +252,7 @@ def results_of_the_first_call_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def first_call_only(thread: Thread, line: Json) -> IndexedMessage:
         message = read_response(thread, line)
-        message.tool_ids = set(sorted(message.tool_ids)[:1])
+        message.tool_ids = sorted(message.tool_ids)[:1]
         return message
 
     monkeypatch.setattr(Thread, "_response", first_call_only)
