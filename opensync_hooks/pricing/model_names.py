@@ -9,10 +9,10 @@ from typing import NamedTuple
 _ROUTE = re.compile(r"^(?:.*/)?(?:[a-z-]+\.)*")
 # Google's own paths, and those of a Bedrock ARN, name no gateway.
 _NO_GATEWAY = re.compile(r"models/|arn:|(?:projects/.*)?publishers/")
-# A cloud's zone before the name, as in `azure/eu/` and `bedrock/us-east-1/`, costs what the cloud
-# lists for it; its clouds for governments have price lists of their own.
-_ZONE = re.compile(r"(?:^|/)(?:us|eu|apac|[a-z]{2}-[a-z]+-\d)/")
-_GOVERNMENT = re.compile(r"(?:^|[/:.])us-gov\b")
+# A region before the name, as in `bedrock/us-east-1/`, is one of AWS. Zones of others, as in
+# `azure/eu/`, and the clouds for governments have price lists of their own, which nobody here has.
+_REGION = re.compile(r"(?:^|/)[a-z]{2}-[a-z]+-\d/")
+_ZONE = re.compile(r"(?:^|/)(?:us|eu|apac)/|(?:^|[/:.])us-gov\b")
 # Bedrock puts the maker before the name, and the geography before that. Without `global.`, a call
 # stays in one, which has a price of its own.
 _BEDROCK = re.compile(r"(?:^|[/:])((?:[a-z-]+\.)*)[a-z-]+\.[a-z]")
@@ -38,7 +38,7 @@ class Spelling(NamedTuple):
 
     name: str
     terms: tuple[str, ...]
-    """What the id says beside the name: `fast`, `batch`, and `regional` for Bedrock."""
+    """What the id says beside the name: `fast`, `batch`, `regional` for Bedrock, and `zone`."""
 
 
 def canonical(model: str) -> str:
@@ -52,10 +52,10 @@ def spellings(model: str) -> Iterator[Spelling]:
     name = canonical(model)
     route = model.strip().lower()
     bedrock = _BEDROCK.search(route)
-    is_regional = (bedrock and bedrock[1] != "global.") or _ZONE.search(route)
+    is_regional = (bedrock and bedrock[1] != "global.") or _REGION.search(route)
     terms = ("regional",) if is_regional else ()
-    if _GOVERNMENT.search(route):
-        terms = ("us-gov",)
+    if _ZONE.search(route):
+        terms = ("zone",)
     has_variant = False
     for _ in range(_MAX_SUFFIXES):
         yield Spelling(name, terms)

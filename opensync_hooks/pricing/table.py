@@ -25,10 +25,10 @@ _FRIDAY = 4
 _RESELLERS = frozenset(
     {
         *("aihubmix", "deepinfra", "gmi", "hostinger", "hostinger_router", "kyma", "perplexity"),
-        *("replicate", "snowflake", "watsonx"),
+        *("poe", "replicate", "snowflake", "watsonx"),
     }
 )
-"""Gateways with prices of their own, by the public price lists of LiteLLM."""
+"""Gateways with prices of their own, by the public price lists of LiteLLM and Poe."""
 
 
 @dataclass(frozen=True, slots=True)

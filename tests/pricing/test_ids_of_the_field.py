@@ -101,7 +101,8 @@ UNPRICED = (
     *("deepseek-chat", "deepseek-v4-flash:0731-cloud", "qwen/qwen3-coder:free", "gpt-oss:120b"),
     # clouds for governments, zones of Azure, resellers, other hosts of open weights
     *("us-gov.anthropic.claude-opus-4-8", "bedrock/us-gov-west-1/claude-sonnet-4-5-20250929-v1:0"),
-    *("azure/us/gpt-5.1", "azure/eu/gpt-5-2025-08-07", "azure/us-gov/o3-mini"),
+    *("azure/us/gpt-5.1", "azure/eu/claude-opus-4-6", "azure/us-gov/o3-mini"),
+    *("poe/claude-opus-4.5", "azure/us/claude-opus-5", "apac/claude-opus-5"),
     *("kyma/claude-opus-5", "deepinfra/anthropic/claude-4-opus", "gmi/openai/gpt-5.6-sol"),
     *("deepinfra/moonshotai/Kimi-K2.6", "global.zai.glm-5.3", "global.moonshotai.kimi-k3"),
     *("qwen3-coder-plus", "kimi-for-coding", "big-pickle", "grok-code", "box/kat-awq"),
