@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from filelock import FileLock
@@ -29,7 +30,8 @@ from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
 from tests.claude_user import ClaudeUser
-from tests.commandline import run
+from tests.commandline import run, run_python
+from tests.opensync import real_opensync
 
 ROOT = Path(__file__).parents[2]
 
@@ -337,3 +339,22 @@ def test_session_is_read_where_its_own_hook_found_it(
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(user.home / "work"))
     worker.main()
     assert user.stored() == {"s1", "s2"}
+
+
+# ---- what it imports -----------------------------------------------------------------------------
+
+
+def test_turn_without_news_is_spared_the_import_of_requests(
+    user: ClaudeUser, tmp_path: Path
+) -> None:
+    script = "import sys; from opensync_hooks.queue import worker; worker.main();"
+    script += "print('requests' in sys.modules)"
+    user.session("s1")
+    with real_opensync(tmp_path) as (server, store, key):
+        login = {"OPENSYNC_URL": server.url, "OPENSYNC_API_KEY": key}
+        with patch.dict(os.environ, login):
+            for imports_requests in (True, False):
+                user.event("s1")
+                assert run_python("-c", script).stdout == f"{imports_requests}\n"
+                assert user.spool.waiting() == 0
+        assert [*store.session_ids()] == ["s1"]

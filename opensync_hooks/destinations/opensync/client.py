@@ -6,7 +6,8 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 from opensync_hooks.destinations.opensync.reader import fetch_session, newest_sessions
 from opensync_hooks.destinations.opensync.responses import (
@@ -14,10 +15,12 @@ from opensync_hooks.destinations.opensync.responses import (
     SplitEmojiError,
     batch_error,
 )
-from opensync_hooks.destinations.opensync.transport import Transport
 from opensync_hooks.destinations.protocol import BatchReply
 from opensync_hooks.errors import RejectedError, ServerFailureError
 from opensync_hooks.model import Json
+
+if TYPE_CHECKING:
+    from opensync_hooks.destinations.opensync.transport import Transport
 
 _DEDUPLICATION_WINDOW_MS = 5_000
 """The server ignores a new version of a message younger than this, but answers `ok`."""
@@ -44,7 +47,8 @@ class OpenSyncClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._transport = Transport(url, api_key, sleep)
+        self.name = url
+        self._key = api_key
         self._sleep = sleep
         self._clock = clock
         self._server_ahead_ms: float | None = None
@@ -54,15 +58,19 @@ class OpenSyncClient:
         self._undated_at: int | None = None
         """The latest time at which the server may have dated a message by its own clock."""
 
-    @property
-    def name(self) -> str:
-        return self._transport.url
+    @cached_property
+    def _transport(self) -> Transport:
+        # A turn that has nothing to send is spared the import of requests: 50 ms.
+        from opensync_hooks.destinations.opensync.transport import Transport  # noqa: PLC0415
+
+        return Transport(self.name, self._key, self._sleep)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._transport.close()
+        if "_transport" in vars(self):
+            self._transport.close()
 
     def transaction(self) -> AbstractContextManager[object]:
         return nullcontext()
@@ -89,7 +97,7 @@ class OpenSyncClient:
         if not isinstance(errors, list):
             raise ForeignResponseError(self.name)
         if errors:
-            raise batch_error(self.name, str(errors[0]), self._transport.key)
+            raise batch_error(self.name, str(errors[0]), self._key)
         return BatchReply(sessions, messages)
 
     def newest(self, limit: int) -> list[Json]:

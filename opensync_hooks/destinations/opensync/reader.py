@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from opensync_hooks.destinations.opensync.responses import (
@@ -11,9 +11,11 @@ from opensync_hooks.destinations.opensync.responses import (
     InvalidArgumentError,
     NotFoundError,
 )
-from opensync_hooks.destinations.opensync.transport import Transport
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.model import Json
+
+if TYPE_CHECKING:
+    from opensync_hooks.destinations.opensync.transport import Transport
 
 MAX_LISTED_SESSIONS = 200
 """The server reads the list as a whole, and for a long one it never answers."""
