@@ -64,7 +64,10 @@ def _serve_store(arguments: argparse.Namespace) -> int:
         bookmark = Bookmark(arguments.bookmark or folders.data / "sessions.html")
     with Store(folders.store) as store, Server(store, key, arguments.port) as server:
         build_index(store)
-        print(f"Serving the embedded store on {server.url}; the key is in config.toml.")
+        if arguments.demo:
+            print(f"Serving a sample session on {server.url}; Ctrl-C ends that and deletes it.")
+        else:
+            print(f"Serving the embedded store on {server.url}; the key is in config.toml.")
         # Flushed, as a pipe or a log would show it only when the server ends.
         print(f"To read your sessions, open  {server.login_url}", flush=True)
         server.access.on_login = lambda: _announce_new_link(server.login_url, bookmark)

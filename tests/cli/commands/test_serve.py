@@ -27,6 +27,7 @@ def test_demo_shows_the_sample_alone_and_leaves_no_trace(home: Path, tmp_path: P
     )
     assert server.stdout
     lines = [server.stdout.readline() for _ in range(2)]
+    assert "a sample session" in lines[0]
     link = lines[1].split()[-1]
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     page = browser.open(link, timeout=30).read().decode()
