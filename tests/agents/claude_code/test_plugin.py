@@ -13,6 +13,7 @@ from opensync_hooks import __version__
 from opensync_hooks.agents.claude_code.registration import REGISTRATION
 from opensync_hooks.agents.settings_files.blockers import BlockerKind
 from opensync_hooks.agents.settings_files.hook_command import hook_command
+from opensync_hooks.hook import paths
 from tests.hooks_home import ENVIRONMENT, PACKAGE
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +42,8 @@ def test_plugin_has_the_events_that_setup_registers_and_this_version() -> None:
         ((handler,),) = (group["hooks"] for group in groups)
         assert (handler["type"], handler["timeout"]) == ("command", REGISTRATION.timeout)
         words = shlex.split(handler["command"])
-        assert words[-4:-1] == ["python3", "-I", "-S"]
+        data = f"{paths.PLUGIN}=${{CLAUDE_PLUGIN_DATA}}"
+        assert words[-5:-1] == [data, "python3", "-I", "-S"]
         assert words[-1] == f"${{CLAUDE_PLUGIN_ROOT}}/hooks/{REGISTRATION.script}"
         assert words[:5] == ["[", "-f", words[-1], "]", "&&"], "Python exits with 2 without it"
 
