@@ -99,10 +99,12 @@ def _list(store: Store, fields: Query) -> Response:
     last = None if len(hits) > length else number
     hits = hits[:length]
     largest = max((hit.session["totalTokens"] for hit in hits), default=0)
-    entries = [(hit.session, _entry(store, hit, largest, query)) for hit in hits]
+    is_ranked = bool(query.as_fts())
+    by_day = filters.order == "time" and not is_ranked
+    entries = [(hit.session, _entry(store, hit, largest, query, by_day=by_day)) for hit in hits]
     if entries:
-        by_time = filters.order == "time"
-        content = _by_day(entries) if by_time else _section("By " + filters.order, entries)
+        heading = "Best matches first" if is_ranked else "By " + filters.order
+        content = _by_day(entries) if by_day else _section(heading, entries)
     elif filters.fields or number > 1:
         content = element("p", "No session matches.")
     else:
@@ -126,12 +128,14 @@ def _section(heading: str, entries: Iterable[tuple[Json, Html]]) -> Html:
     return element("section", element("h2", heading), rows)
 
 
-def _entry(store: Store, hit: SearchHit, largest: float, query: SearchQuery) -> Html:
+def _entry(
+    store: Store, hit: SearchHit, largest: float, query: SearchQuery, *, by_day: bool
+) -> Html:
     """A subagent that matches a search names its parent; otherwise it is shown below it."""
     if not query.as_fts():
         children = _subagents(store, hit.session)
         more = (sessions_html.subagents(children),) if children else ()
-        return sessions_html.entry(hit, largest, *more)
+        return sessions_html.entry(hit, largest, *more, is_below_day=by_day)
     relatives = _relatives(store, hit.session)
     lines = [element("p", term + " ", link, class_="about") for term, link in relatives]
     return sessions_html.entry(hit, largest, *lines)

@@ -32,11 +32,13 @@ def link(session: Json) -> Html:
     return element("a", element("bdi", title(session)), href=url)
 
 
-def entry(hit: SearchHit, largest: float, *more: Html) -> Html:
+def entry(hit: SearchHit, largest: float, *more: Html, is_below_day: bool = False) -> Html:
     """Return a row of the list; `largest` is the most tokens of its sessions."""
     session = hit.session
     excerpt = (_excerpt(hit),) if hit.message_id else ()
-    head = element("div", element("h3", link(session)), about(session), *excerpt)
+    head = element(
+        "div", element("h3", link(session)), about(session, is_below_day=is_below_day), *excerpt
+    )
     return element("li", head, _numbers(session, largest), *more)
 
 
@@ -49,11 +51,12 @@ def subagents(sessions: list[Json]) -> Html:
     return element("details", *lists, class_="subagents")
 
 
-def about(session: Json) -> Html:
-    """Where and when a session was, on one line."""
+def about(session: Json, *, is_below_day: bool = False) -> Html:
+    """Where and when a session was, on one line; below the heading of a day without its date."""
+    form = "%H:%M" if is_below_day else "{0.day} %b %Y, %H:%M"
     texts = (
         agent(session),
-        timestamp(session["lastMessageAt"], "%H:%M") if session.get("lastMessageAt") else "",
+        timestamp(session["lastMessageAt"], form) if session.get("lastMessageAt") else "",
         project(session, str(session.get("projectName") or "")),
         filtered("branch", session["extra"].get("gitBranch")),
         filtered("model", session.get("model")),

@@ -940,3 +940,14 @@ def _flat(text: str) -> str:
     """Return the words alone: marks of Markdown are not shown, and numbers of lists are no text."""
     shown = without_controls(unescape(json.loads(json.dumps(text))))
     return " ".join(word for word in re.findall(r"[^\W_]+", shown) if not word.isdigit())
+
+
+def test_day_is_shown_wherever_the_list_is_not_by_day(browser: Browser, store: Store) -> None:
+    put(store, "s", title="Kettle")
+    put(store, "t", 86_400_000, title="Kettle and pot")
+    day = datetime.fromtimestamp(BEGAN / 1000).astimezone()
+    date = f"{day.day} {day:%b %Y}, {day:%H:%M}"
+    assert date not in browser.read().text
+    for query in ("?sort=cost", "?q=kettle"):
+        assert date in browser.read(query).text
+    assert "Best matches first" in browser.read("?q=kettle").headings
