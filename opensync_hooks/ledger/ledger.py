@@ -155,8 +155,9 @@ class Ledger:
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
-        with self._damage_noted(), self._database.reading() as connection:
-            return _execute(connection, query, *values)
+        with self._damage_noted():
+            rows = self._database.rows(query, [_to_sql(value) for value in values])
+        return [tuple(map(_from_sql, row)) for row in rows]
 
     @contextmanager
     def transaction(self) -> Iterator[Execute]:

@@ -8,10 +8,11 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from opensync_hooks.errors import DiskError, OpenSyncError, UnusableFileError
 from opensync_hooks.system.files import ensure_private_folder
@@ -82,6 +83,12 @@ class SqliteFile:
         with self._lock:
             self._db.close()
 
+    def rows(self, query: str, values: Sequence[object]) -> list[Any]:
+        """Return the rows of one query, which sees one state without a transaction of its own."""
+        with self._lock, self._own_errors():
+            self._check_place()
+            return self._db.execute(query, values).fetchall()
+
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a transaction whose statements all see the same state."""
         return self._transaction("BEGIN", None)
@@ -117,12 +124,7 @@ class SqliteFile:
             if self._db.in_transaction:  # begun by this thread, which holds the lock
                 yield self._db
                 return
-            # SQLite goes on writing to a deleted file: acknowledged, and lost.
-            if file_id(self.path) != self.file_id:
-                raise DiskError(
-                    f"{self.path}: was moved or deleted since it was opened.",
-                    "Start the command again.",
-                )
+            self._check_place()
             self._db.execute(begin)
             try:
                 yield self._db
@@ -133,6 +135,14 @@ class SqliteFile:
                 with suppress(sqlite3.Error):  # on a full disk SQLite has rolled back by itself
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _check_place(self) -> None:
+        """SQLite goes on writing to a deleted file: acknowledged, and lost."""
+        if file_id(self.path) != self.file_id:
+            raise DiskError(
+                f"{self.path}: was moved or deleted since it was opened.",
+                "Start the command again.",
+            )
 
     @contextmanager
     def _own_errors(self) -> Iterator[None]:

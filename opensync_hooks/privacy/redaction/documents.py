@@ -24,7 +24,7 @@ _LISTS = (
     rf"{_LIST}\n(?P<block>(?:[ \t]*-[ \t][^\n]*(?:\n|\Z)){{1,200}})",
     rf"{_LIST}[\[(](?P<block>[^\[\](){{}}]{{1,20000}})",
 )
-_ELEMENT = r"(?:^|[\s\"',-])(?!\[redacted:)(?P<value>[\w+/=.~-]{12,400})(?=[\s\"',\\]|\Z)"
+_ELEMENT = r"(?<![^\s\"',(\[-])(?!\[redacted:)(?P<value>[\w+/=.~-]{12,400})(?=[\s\"',\\]|\Z)"
 _KIND = r"kind\\*\"?\s?[:=]\s?\\*\"?Secret\b"
 _BLOCK = r"(?m)^[ \t]*(?:data|stringData):[ \t]*\r?\n(?P<block>(?:[ \t]+[^\n]*(?:\n|\Z)){1,200})"
 _ENTRY = r"(?m)^[ \t]+[\w.-]{1,200}:[ \t]+[\"']?(?!\[redacted:)(?P<value>[^\s\"']{4,})"
