@@ -486,6 +486,43 @@ def test_three_runs_at_once_and_one_with_a_database_of_its_own(user: Developer) 
     assert _soon(user, lambda: ("assistant", GREETING) in _texts(user, other))
 
 
+def test_session_that_goes_on_in_the_databases_of_two_channels_is_one(user: Developer) -> None:
+    user.run("please greet")
+    ((session_id,),) = user.ids()
+    copy = user.database.with_name("opencode-stable.db")
+    with closing(sqlite3.connect(user.database)) as db:
+        db.execute("VACUUM INTO ?", (str(copy),))
+    user.environ["OPENCODE_DB"] = copy.name
+    user.run("--session", session_id, "please work")
+    _soon(user, lambda: ("assistant", "Done.") in _texts(user, session_id))
+    user.environ.pop("OPENCODE_DB")
+    user.run("--session", session_id, "now fail")
+    _soon(user, lambda: any("400" in text for _, text in _texts(user, session_id)))
+    prompts = [text.strip('"') for role, text in _texts(user, session_id) if role == "user"]
+    assert prompts == ["please greet", "please work", "now fail"]
+    with closing(sqlite3.connect(copy)) as db:  # the failed call cost nothing
+        (cost,) = db.execute("SELECT sum(json_extract(data, '$.cost')) FROM message").fetchone()
+    assert user.stored()[session_id]["session"]["cost"] == pytest.approx(cost)
+
+
+@contextmanager
+def web(user: Developer) -> Iterator[str]:
+    """Start the API with OpenCode's page, and kill it at the end; yield its address."""
+    process = user.start("web", "--port", "0")
+    assert process.stderr
+    try:
+        yield next(line.split()[-1] for line in process.stderr if "http://" in line).rstrip("/")
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+
+def test_turn_on_the_page_is_delivered_though_its_server_is_killed(user: Developer) -> None:
+    with web(user) as url:
+        assert "Good day" in user.run("--attach", url, "please greet")
+    check(user)
+
+
 def test_undo_at_once_in_the_tui_is_marked(user: Developer) -> None:
     screen = open_screen(user)
     screen.type("please greet")
