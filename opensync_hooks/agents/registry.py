@@ -4,6 +4,8 @@ A new agent is one folder beside this module, one script in hooks/ and one entry
 other module names an agent.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -11,18 +13,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from opensync_hooks.agents import claude_code, cursor, kilo, opencode
-from opensync_hooks.agents.census import Census, TakeCensus
 from opensync_hooks.agents.description import Description
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.agents.safe_open import is_file
-from opensync_hooks.agents.settings_files.registration import Registration
-from opensync_hooks.agents.source import Located, OpenSource, Source
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import paths
 from opensync_hooks.model import HookEvent, Json
+
+if TYPE_CHECKING:
+    from opensync_hooks.agents.census import Census, TakeCensus
+    from opensync_hooks.agents.settings_files.registration import Registration
+    from opensync_hooks.agents.source import Located, OpenSource, Source
 
 
 class _Modules(Protocol):
