@@ -14,7 +14,7 @@ from opensync_hooks.config import load
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.privacy import masking_digest
 from opensync_hooks.privacy.redaction import redactor
-from opensync_hooks.privacy.redaction.named_values import NamedFormat
+from opensync_hooks.privacy.redaction.named_formats import NamedFormat
 from opensync_hooks.privacy.redaction.prefilter import Prefilter
 from opensync_hooks.privacy.redaction.rule import Example, Rule
 from opensync_hooks.privacy.redaction.table import RULES

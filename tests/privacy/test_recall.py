@@ -12,7 +12,7 @@ from tests.privacy.corpus import cases
 from tests.privacy.corpus.cleaning import clean
 from tests.privacy.generate_tokens import formats, smallest_charset
 
-LEAST = {"marked": 0.97, "named": 0.98, "name-only": 0.95, "structured": 0.94}
+LEAST = {"marked": 0.97, "named": 0.98, "name-only": 0.95, "structured": 0.95}
 """The least share of each kind of case that must be masked."""
 STEP = 1 if os.environ.get("OPENSYNC_TEST_LONG") else 23
 HARMLESS = (
@@ -36,6 +36,13 @@ HARMLESS = (
     "docker run -p 8080:80 image && mysql -p shop && zip -r a.zip b",
     "1.0.0.127.in-addr.arpa, commit 3f0c2a9be1d74c5590aa7d21e8b6c04f1d9e7a32",
     "#define PK11_ATTR_TOKEN 0x00000001L",
+    "machine example.org login me password pass account acct\n",
+    'url = "https://user:pass@example.org/x", "http://User:Pass@example.org"',
+    '"AWS::Redshift::EndpointAuthorization": "e72be424d109da1d",',
+    "# '2001:0db8:0000:0000:0000:0000:0000:0001'). Useful for sorting",
+    "'AES_KEY', 'PKCS7_ISSUER_AND_SERIAL', 'RC4_KEY', '__darwin_ucontext64_t',",
+    "Set-Cookie: lang=en; Max-Age=31536000; path=/",
+    "restic backup --password-command pass-show-restic1 /home",
     "kind: ConfigMap\ndata:\n  color: blue\n  level: warning-and-above\n",
     "SGVsbG8gd29ybGQsIHRoaXMgaXMgYSBsb25nIGJ1dCBoYXJtbGVzcyB0ZXh0IGluIGJhc2U2NA==",
 )

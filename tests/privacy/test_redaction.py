@@ -22,7 +22,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from opensync_hooks.privacy.redaction.headers import HEADERS
-from opensync_hooks.privacy.redaction.named_values import NAMED_VALUES
+from opensync_hooks.privacy.redaction.named_formats import NAMED_VALUES
 from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
 from opensync_hooks.privacy.redaction.redactor import Redactor, mask
 from opensync_hooks.privacy.redaction.rule import Example
@@ -279,7 +279,7 @@ def test_users_own_patterns_are_masked_under_their_names() -> None:
 
 
 def test_allowed_secret_stays() -> None:
-    allowed = "AK" + "IAIOSFODNN7EXAMPLE"
+    allowed = "AK" + "IAIOSFODNN7QWERTYU"
     other = allowed.replace("7", "2")
     redactor = Redactor(is_allowed=lambda text: text == allowed)
     assert redactor.redact(f"{allowed} {other}") == f"{allowed} [redacted:aws-access-key]"

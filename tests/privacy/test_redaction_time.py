@@ -17,7 +17,7 @@ from functools import partial
 import pytest
 
 from opensync_hooks.privacy.redaction import redactor as redactor_module
-from opensync_hooks.privacy.redaction.named_values import NamedFormat
+from opensync_hooks.privacy.redaction.named_formats import NamedFormat
 from opensync_hooks.privacy.redaction.prefilter import Prefilter
 from opensync_hooks.privacy.redaction.redactor import Redactor
 from opensync_hooks.privacy.redaction.rule import Example, Rule

@@ -16,7 +16,7 @@ from opensync_hooks.model import Trigger
 from opensync_hooks.privacy import self_test
 from opensync_hooks.privacy.redaction import named_values, redactor, tokens
 from opensync_hooks.privacy.redaction.headers import HEADERS
-from opensync_hooks.privacy.redaction.named_values import NamedFormat
+from opensync_hooks.privacy.redaction.named_formats import NamedFormat
 from opensync_hooks.privacy.redaction.prefilter import Prefilter
 from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
 from opensync_hooks.privacy.redaction.proof import PLANTED, PLANTED_NAMED, PlantedSecret

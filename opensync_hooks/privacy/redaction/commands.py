@@ -1,4 +1,4 @@
-"""Secrets in the arguments of well-known programs, in SQL, and in what a command prints."""
+"""Secrets in the arguments of well-known programs, in SQL and in connection strings."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from functools import cache
 from itertools import islice
 
 from opensync_hooks.privacy.redaction.patterns import ALNUM
-from opensync_hooks.privacy.redaction.randomness import is_wordy
 from opensync_hooks.privacy.redaction.rule import Example, Rule, Span, fill
 from opensync_hooks.privacy.redaction.tokens import begins_word
 
 PROGRAMS = {
     "sshpass": "-p?",
     "mysql mysqldump mysqladmin mariadb mariadb-dump 7z 7za 7zz rar unrar": "-p",
-    "docker.login podman.login nerdctl.login buildah.login skopeo.login oc.login az.login": "-p_",
-    "mongo mongosh mongodump mongorestore mongoexport mongoimport": "-p_",
+    "docker.login podman.login nerdctl.login buildah.login skopeo.login oc.login az.login"
+    " helm.registry.login twine.upload cqlsh": "-p_ --password_",
+    "mongo mongosh mongodump mongorestore mongoexport mongoimport": "-p_ --password_",
+    "snowsql clickhouse-client": "--password_",
+    "influx": "-t_ --token_",
+    "netlify": "--auth_",
+    "openssl.enc": "-k_",
+    "lftp": "-u,",
     "redis-cli": "-a_",
     "ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami": "-w_",
     "zip unzip mosquitto_pub mosquitto_sub": "-P_",
@@ -26,8 +31,9 @@ PROGRAMS = {
     "smbclient rpcclient": "-U%",
     "xfreerdp wfreerdp": "/p:",
     "cmdkey": "/pass:",
-    "gh.secret.set gh.variable.set": "-b_ --body_",
-    "vault.login rclone.obscure": "@1",
+    "gh.secret.set gh.variable.set": "-b? --body_",
+    "vault.login vault.operator.unseal rclone.obscure cargo.login redis-cli.AUTH": "@1",
+    "gcloud.auth.activate-refresh-token": "@2",
     "poetry.config composer.config": "@2",
     "htpasswd": "@2",
     "net.use": "@3",
@@ -35,11 +41,11 @@ PROGRAMS = {
 """Options and arguments that are secrets.
 
 `-p_ ` is followed by its value in the next word, `-p` in the same one, `-p?` in either; `-U%` by a
-user and a secret behind a percent sign. `@2` is the second argument that is no option.
+user and a secret behind a percent sign, `-u,` behind a comma. `@2` is the second argument that is
+no option.
 """
 _WORDS = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'|;&<>\\]|(?!(?>\\+)[nr])\\.)+|[|;&<>]"
 _MAX_WORDS, _MAX_LINE = 16, 240
-_MAX_PRINTED = 5000
 _PLACEHOLDER = r"[\"']?(?:\$|\[redacted:|[<%*{-]|\.\.\.|x{3}|-)"
 _MIN_LENGTH = 4
 _SECRET = fill(ALNUM, 14)
@@ -78,7 +84,7 @@ def _arguments(text: str, start: int, options: list[str]) -> Iterator[tuple[int,
     end = min(len(text), start + _MAX_LINE)
     line_end = text.find("\n", start, end)
     line_end = end if line_end < 0 else line_end
-    flags = (option.rstrip("_?%") for option in options)
+    flags = (option.rstrip("_?%,") for option in options)
     if not any(flag[0] == "@" or text.find(flag, start, line_end) >= 0 for flag in flags):
         return
     words = re.compile(_WORDS).finditer(text, start, line_end)
@@ -92,11 +98,11 @@ def _arguments(text: str, start: int, options: list[str]) -> Iterator[tuple[int,
             flag, style = option[:-1], option[-1]
             if option == f"@{position}" and is_argument:
                 yield _unquoted(word[0], word.start())
-            elif style == "%" and previous == flag and "%" in word[0]:
-                yield word.start() + word[0].index("%") + 1, word.end()
+            elif style in "%," and previous == flag and style in word[0]:
+                yield word.start() + word[0].index(style) + 1, word.end()
             elif style in "_?" and previous == flag:
                 yield _unquoted(word[0], word.start())
-            elif style not in "_%" and option[0] != "@":
+            elif style not in "_%," and option[0] != "@":
                 prefix = flag if style == "?" else option
                 if word[0].startswith(prefix) and word[0] != prefix:
                     yield _unquoted(word[0][len(prefix) :], word.start() + len(prefix))
@@ -146,7 +152,7 @@ def _sql(keyword: str, before: str, example: str) -> Rule:
     return Rule(
         "password",
         (keyword,),
-        rf"{before}(?>\\*)['\"](?!\[redacted:|[$<%{{:?])(?P<value>(?>[^'\"\n\\]{{4,}}))(?=\\*['\"])",
+        rf"{before}(?>\\*)['\"](?!\[redacted:|[$<%{{:?]|pass(?:word)?\\*['\"])(?P<value>(?>[^'\"\n\\]{{4,}}))(?=\\*['\"])",
         (Example(_SECRET, example, "'"),),
         (example + ":password'", example + "'"),
         casefold=True,
@@ -172,9 +178,9 @@ PIPED = (
     ),
     Rule(
         "token",
-        ("with-token", *_STORING),
-        r"(?:with-token|secrets? (?:put|set)[^\n|]{0,60}?)\s<<<\s?['\"]?(?![$<`])"
-        r"(?P<value>(?>[^\s\"']{4,}))",
+        ("with-token", "kinit", "sudo -s", *_STORING),
+        r"(?:with-token|(?:kinit|sudo -s)\s[^\n|]{0,60}?|secrets? (?:put|set)[^\n|]{0,60}?)"
+        r"\s{0,2}<<<\s?['\"]?(?![$<`])(?P<value>(?>[^\s\"']{4,}))",
         (Example(_SECRET, "gh auth login --with-token <<< "),),
         ("gh auth login --with-token <<< $TOKEN",),
         casefold=True,
@@ -201,10 +207,10 @@ CONNECTIONS = (
     Rule(
         "password",  # .pgpass
         (":*:", ":5432:", ":6432:", ":5433:"),
-        r":(?:\d{2,5}|\*):[^:\s\[]{1,64}:[^:\s\[]{1,64}:(?!\[redacted:|[$<*])"
+        r":(?:\d{2,5}|\*):(?!(?:[0-9a-f]{1,4}:){2}[0-9a-f]{1,4}(?![^\s.,;)`]))[^:\s\[]{1,64}:[^:\s\[]{1,64}:(?!\[redacted:|[$<*])"
         r"(?P<password>(?>[^\s:\"'\\]{4,}))(?![^\s\"'\\])",
         (Example(_SECRET, "db.example.org:5432:*:app:"), Example(_SECRET, "*:*:*:app:", "\n")),
-        ("db.example.org:5432:*:app:$PASSWORD", "host:5432:shop:me:"),
+        ("db.example.org:5432:*:app:$PASSWORD", "host:5432:shop:me:", "2001:0db8:0000:0000:0001"),
     ),
     Rule(
         "password",
@@ -228,34 +234,32 @@ CONNECTIONS = (
         (Example(_SECRET, 'ConvertTo-SecureString "', '" -AsPlainText'),),
         ('ConvertTo-SecureString "$password"',),
     ),
+    Rule(
+        "password",
+        ("http-basic",),
+        r"http-basic\.(?>\S{1,100})\s{1,3}(?>[^\s-]\S{0,99})\s{1,3}['\"]?(?![$<-]|\[redacted:)"
+        r"(?P<password>(?>[^\s\"']{4,}))",
+        (Example(_SECRET, "poetry config http-basic.mine me "),),
+        ("poetry config http-basic.mine me $PASSWORD",),
+    ),
+    Rule(
+        "secret",
+        ("SecureString",),
+        r"(?:SecureString(?>\\*)\",\s{0,40}(?>\\*)\"Value(?>\\*)\":\s?(?>\\*)\""
+        r"|put-parameter\s(?=[^\n]{0,300}SecureString)[^\n]{0,300}?--value[ =][\"']?(?![$<]))"
+        r"(?!\[redacted:)(?P<secret>(?>[^\s\"'\\]{4,}))",
+        (
+            Example(_SECRET, '{"Type": "SecureString", "Value": "', '"}'),
+            Example(_SECRET, "aws ssm put-parameter --type SecureString --name /a --value "),
+        ),
+        ('{"Type": "String", "Value": "SecureString"}',),
+    ),
+    Rule(
+        "password",  # of a Redis user, as in `user app on >password ~* +@all`
+        ("+@", "~*"),
+        r"user\s(?>\S{1,64})\s(?:on|off)\s(?:[^\n>]{0,100}\s)?>(?!\[redacted:)(?P<password>(?>\S{4,}))",
+        (Example(_SECRET, "user app on >", " ~* +@all"),),
+        ("user app on >", "user app off nopass ~* +@all"),
+    ),
 )
 COMMANDS: tuple[Rule, ...] = (*PIPED, *SQL, *CONNECTIONS)
-_PRINTS_SECRET = re.compile(
-    r"(?i)(?:"
-    # a variable, a file or an entry with the name of a secret
-    r"(?:printenv|echo|config:get|get-secret-value|get-parameter|output -raw|configure get"
-    r"|secret show|jsonpath|config get)\b[^|;&\n]{0,120}?"
-    r"(?:pass(?:word|wd|phrase)?|secret|token|api.?key|_key|credential)"
-    r"|(?:cat|type|less|more|head|tail|bat|get-content)\s[^|;&\n]{0,120}?"
-    r"(?:\.key|\.token|secret[\w-]*(?:\.txt)?|token(?:\.txt)?|password[\w-]*(?:\.txt)?)(?=\s|\Z)"
-    # programs that print secrets
-    r"|auth (?:print-\w+-token|token)|(?:op read|pass show|gopass show|bw get password)\s"
-    r"|find-(?:generic|internet)-password\b[^|;&\n]*\s-w|vault kv get\b[^|;&\n]*-field"
-    r"|openssl rand|get-secret-value|keyvault secret show"
-    r")"
-)
-_SHOWS_KEY_FILE = re.compile(
-    r"(?i)(?:id_(?:rsa|dsa|ecdsa|ed25519)|[\w-]+\.(?:pem|key|p8))(?=\s|\Z)"
-)
-_ONE_WORD = re.compile(r"\s*(?P<secret>(?>\S{8,4096}))\s*\Z")
-_KEY_LINES = re.compile(r"(?m)^(?P<secret>[A-Za-z0-9+/=]{16,76})\r?$")
-
-
-def find_printed(command: str, output: str) -> Iterator[Span]:
-    """Yield the secrets in an output that only the command which printed it identifies."""
-    match = _ONE_WORD.match(output) if len(output) < _MAX_PRINTED else None
-    if match and _PRINTS_SECRET.search(command) and not is_wordy(match["secret"]):
-        yield (*match.span("secret"), "secret")
-    elif _SHOWS_KEY_FILE.search(command):
-        for line in _KEY_LINES.finditer(output):
-            yield (*line.span("secret"), "private-key")

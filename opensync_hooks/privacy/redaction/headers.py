@@ -13,13 +13,20 @@ _NO_PLACEHOLDER = rf"(?!\[redacted:|[<{{$%*\[]|{QUOTE})"
 _REST = rest("-a-z0-9+/=_.~")
 _NEXT_LINE = rf"(?:\\?\r?\n\s{{0,20}}|{BREAK})?"
 """The value may be in the next line."""
+_USER = (
+    r"(?P<user>(?!\[redacted:|\d+:\d)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])(?>[^\s\"']+))"
+)
+"""A user and a password; two numbers are a user's and a group's."""
+_NO_PART_OF_WORD = r"(?:(?<![a-z]authorization)|(?<=\\[nrt]authorization)|(?<=\dmauthorization))"
+_ATTRIBUTE = r"(?:max-age|expires|path|domain|version|samesite)="
+"""Settings of a cookie, which follow its value."""
 _SCHEME = r"(?:bearer|basic|token|bot|apikey|negotiate|oauth|splunk|key)"
 
 HEADERS: tuple[Rule, ...] = (
     Rule(
         "authorization",
         ("authorization",),
-        rf"authorization{_QUOTES}\]?\s{{0,3}}[:=,]\s{{0,3}}(?:[fbr](?=[\"']))?{_QUOTES}"
+        rf"authorization{_NO_PART_OF_WORD}{_QUOTES}\]?\s{{0,3}}[:=,]\s{{0,3}}(?:[fbr](?=[\"']))?{_QUOTES}"
         rf"(?:{_SCHEME}(?:\s{{1,3}}|{BREAK}){_NEXT_LINE}{_NO_PLACEHOLDER}(?P<value>(?>[^\s\"'`\\,;<>]{{6,}}){_REST})"
         rf"|(?:digest|aws4-hmac-sha256)\s{_NO_PLACEHOLDER}(?P<line>(?>[^\r\n\\`]{{8,}}))"
         rf"|{_NO_PLACEHOLDER}(?!https?:|[a-z_](?>[\w.]*)[(\[])(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)"
@@ -36,6 +43,7 @@ HEADERS: tuple[Rule, ...] = (
             "the authorization: see below",
             ".. _`RFC6749#Authorization`: https://tools.ietf.org/html/rfc6749",
             'headers["Authorization"] = self.header(info[0])',
+            '"AWS::Config::AggregationAuthorization": "af31" "8b77aaceeeaa",',
         ),
         casefold=True,
     ),
@@ -53,14 +61,15 @@ HEADERS: tuple[Rule, ...] = (
         ("cookie",),
         rf"cookie{_QUOTES}\s{{0,2}}(?:,\s{{0,9}}{QUOTE}value{QUOTE}\s{{0,2}})?:\s{{0,2}}{_QUOTES}(?!\[redacted:)"
         r"(?>(?:(?>[a-z0-9_.-]{1,80})=(?>[a-z_/-]{0,20}(?:\d{1,4})?);\s{0,2}){0,20})"
-        r"(?P<cookies>(?>[a-z0-9_.-]{1,80})=(?=(?>[^ \t\r\n;0-9]{0,64})\d)"
+        rf"(?!{_ATTRIBUTE})(?P<cookies>(?>[a-z0-9_.-]{{1,80}})="
+        r"(?![a-z_]{4,40}\d{0,4}(?![^\s;\"'\\]))(?=(?>[^ \t\r\n;0-9]{0,64})\d)"
         rf"(?:(?>[^\s;\"'\\]{{8,}}){_REST}|(?>[^\s;\"'\\]{{4,7}}){BREAK}(?>[a-z0-9%+/=_.-]{{8,}}))"
         r"(?>[^\r\n\"'\\]*))",
         (
             Example("sid=" + fill(ALNUM, 20) + "; theme=dark", "Set-Cookie: "),
             Example("sid=" + fill(ALNUM, 20), '{"name": "cookie", "value": "a=b; ', '"}'),
         ),
-        ("Cookie: name=value", "cookie: dict[str, str] = {}"),
+        ("Cookie: name=value", "Set-Cookie: a=b; Max-Age=31536000", "cookie: dict[str, str] = {}"),
         casefold=True,
     ),
     Rule(
@@ -91,17 +100,27 @@ HEADERS: tuple[Rule, ...] = (
     Rule(
         "curl-user",
         ("curl",),
-        r"-u(?:ser(?<=--user)|(?<=\s-u))[ =]?[\"']?"
-        r"(?P<user>(?!\[redacted:|\d+:\d)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])(?>[^\s\"']+))",
+        r"-u(?:ser(?:(?<=--user)|(?<=proxy-user))|(?<=\s-u))[ =]?[\"']?"
+        rf"{_USER}",
         (Example("me:" + fill(ALNUM, 9), "curl -u ", " https://example.org"),),
         ("curl --user-agent x", "curl -u $USER:$PASS x"),
+        casefold=True,
+    ),
+    Rule(
+        "cookie",
+        ("--cookie", "curl"),
+        r"curl\s(?:[^\n|]{0,400}?\s)?(?:-b|--cookie)[ =]?[\"']?(?P<cookies>(?>[a-z0-9_.-]{1,80})="
+        r"(?=(?>[^ \t\r\n;0-9]{0,64})\d)(?:(?>[^\s;\"'\\$<]{8,})"
+        rf"{_REST}|(?>[^\s;\"'\\$<]{{4,7}}){BREAK}(?>[a-z0-9%+/=_.-]{{8,}})))",
+        (Example("sid=" + fill(LOWER, 20), "curl -b '", "; a=b' https://example.org"),),
+        ("curl -b cookies.txt https://example.org/a1", "curl -b sid=$COOKIE x"),
         casefold=True,
     ),
     Rule(
         "httpie-user",
         ("http",),
         r"https?\s(?:[^\n|;\"']{0,80}?\s)?(?:-a|--auth)[ =][\"']?"
-        r"(?P<user>(?!\[redacted:)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])(?>[^\s\"']+))",
+        rf"{_USER}",
         (Example("me:" + fill(ALNUM, 9), "http -a ", " https://example.org"),),
         ("http -a $USER:$PASS x", "http --auth-type basic"),
         casefold=True,
@@ -118,9 +137,9 @@ HEADERS: tuple[Rule, ...] = (
         "netrc-password",
         ("machine",),
         r"machine\s{1,9}(?>\S{1,200})\s{1,9}login\s{1,9}(?>\S{1,200})\s{1,9}password\s{1,9}"
-        r"(?!\[redacted:)(?P<password>(?>\S+))",
+        r"(?!\W{0,3}\[redacted:|\W{0,3}pass(?:word)?\W{0,2}\s|\W{0,3}pass(?:word)?\Z)(?P<password>(?>\S+))",
         (Example(fill(ALNUM, 9), "machine example.org login me password "),),
-        ("a machine to login on",),
+        ("a machine to login on", "machine example.org login me password pass\n"),
         casefold=True,
     ),
 )

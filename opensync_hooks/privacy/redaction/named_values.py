@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from opensync_hooks.privacy.redaction import names, values
-from opensync_hooks.privacy.redaction.names import Name
-from opensync_hooks.privacy.redaction.patterns import ALNUM, NEWLINE, QUOTE
-from opensync_hooks.privacy.redaction.randomness import is_mixed_case, is_random, is_wordy
-from opensync_hooks.privacy.redaction.rule import Example, Span, fill
+from opensync_hooks.privacy.redaction.names import Name, NameMatch
+from opensync_hooks.privacy.redaction.patterns import NEWLINE, QUOTE
+from opensync_hooks.privacy.redaction.randomness import (
+    is_identifier,
+    is_mixed_case,
+    is_random,
+    is_wordy,
+)
+from opensync_hooks.privacy.redaction.rule import Span
 from opensync_hooks.privacy.redaction.values import Extent, compiled
 
 _NEXT_LINE = (
@@ -27,21 +31,22 @@ _NEXT_LINE = (
 _COLOUR = r"(?:(?:\x1b|\\u001b|\\x1b|\\e|\\033)?\[[0-9;]{0,9}m){0,2}"
 _FIELDS = r"(?>[^{}]{0,160}?(?:value|default)[\"'\\]{0,4}\s?[:=])"
 LINK = (
-    rf"[0-9]{{0,2}}{_COLOUR}(?:"
+    rf"(?:[ ][0-9]{{1,2}}(?=:)|[0-9]{{0,2}}){_COLOUR}(?:"
     # `{"name": {…, "value": "…`, `variable "name" {… default = "…`
     rf"(?P<nested>{QUOTE}?\s?[:=]?\s?\{{{_FIELDS}\s{{0,3}})"
     # `=`, `": "`, `'] = `, ` => `, `: str = `, `"name": "…", "value": "`, ` name="…" value=`
-    rf"|(?P<assignment>(?>(?:{QUOTE}\]?)?[ \t]{{0,3}}"
-    r"(?::[ \t]?&?[a-z](?>[a-z|. ]{0,20})=|=>|:=|={1,2}|:(?!:)|\uff1a"
+    rf"|(?P<assignment>(?>(?:{QUOTE}\]?|\*\*)?[ \t]{{0,3}}"
+    r"(?::[ \t]?&?[a-z](?>[a-z|. ]{0,20})=|[=-]>|:=|={1,2}|:(?!:)(?:\*\*)?|\uff1a"
     rf"|{QUOTE}?(?:[,\s]|(?>\\+)n)(?>(?:\s|(?>\\+)[nt]){{0,20}}){QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
-    rf"[ \t]{{0,3}}{_COLOUR}(?:{_NEXT_LINE})?(?:[bfru]{{1,2}}(?=[\"'`]))?))"
-    rf"|(?P<argument>{QUOTE},\s{{0,9}}(?={QUOTE}))"
+    rf"[ \t]{{0,24}}{_COLOUR}(?:{_NEXT_LINE})?(?:[bfru]{{1,2}}(?=[\"'`]))?))"
+    rf"|(?P<argument>{QUOTE}(?:,\s{{0,9}}|\r?\n[ \t]{{0,9}}\d{{1,3}}\)[ ])(?={QUOTE}))"
     rf"|(?P<cell>[`*]{{0,2}}[ \t]{{0,9}}\|[ \t]{{0,9}}[`*]{{0,2}})"
     r"|(?P<tag>>)"
     r"|(?P<verb>(?: (?:for|of)(?: [\w-]{1,20}){1,4})?"
     r"[ \t](?:is|was|are|ist|lautet|est|es|é|to|provided|--body|-b)(?:[:\uff1a]|[ \t])[ \t]?`?"
-    r"|[是为は][:\uff1a]?[ \t]?`?)"
-    rf"|(?P<option>[ \t]{{1,3}}(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?)"
+    r"|[ ](?:for|of)(?: [\w-]{1,20}){1,4}:[ \t]`?|[是为は][:\uff1a]?[ \t]?`?)"
+    r"|(?P<option>[ ]{4,40}(?=(?>[^ \n]+)[ ]{0,9}(?:\r?\n|\Z))"
+    rf"|[ \t]{{1,3}}(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?)"
     r")"
 )
 """What may be between a name and its value."""
@@ -51,20 +56,10 @@ _LONG_WORD, _MANY_DIGITS = 200, 3
 _SIGNS = "!?@#$%^&+*"
 
 
-@dataclass(frozen=True)
-class NamedFormat:
-    """Values that one kind of name identifies, as examples that prove it."""
-
-    kind: str
-    keywords: tuple[str, ...]
-    examples: tuple[Example, ...]
-    allowlist: tuple[str, ...]
-
-
-def find_named_values(text: str, lower: str, parts: Iterable[str]) -> Iterator[Span]:
-    """Yield the values beside names with one of these parts; `lower` is the text in lower case."""
+def find_named_values(text: str, lower: str, matches: Iterable[NameMatch]) -> Iterator[Span]:
+    """Yield the values beside these names; `lower` is the text in lower case."""
     examined = 0  # or a long word would be read from each name in it
-    for match, kind in names.find_names(lower, parts):
+    for match, kind in matches:
         start, end = match.span()
         if lower[end : end + 1] == ":" == lower[start - 1 : start]:
             continue  # a part of a longer name, as in `arn:aws:secretsmanager:eu:1:secret:name`
@@ -109,8 +104,11 @@ def _find_value(
     if is_nested or how in ("option", "verb", "cell", "argument"):
         word = value if is_quoted else value.rstrip(".,;:!?)")
         is_secret = _is_evident(word, name)
-        is_variable = name.is_variable and how == "argument" and not is_wordy(word)
+        is_made_up = not is_wordy(word) and not is_identifier(word)
+        is_variable = name.is_variable and how == "argument" and is_made_up
         return (extent[0], extent[0] + len(word)), is_secret or is_variable
+    if value.isalpha() and "==" in link[0]:
+        return extent, False  # compared with a plain word, as in `user_pass == "git"`
     return extent, _fits(value, name, is_quoted=is_quoted, is_tight=is_tight)
 
 
@@ -118,6 +116,8 @@ def _may_begin(name: Name, link: re.Match[str], lower: str) -> bool:
     """Whether a secret can begin behind the link: not a placeholder, nor the path of a file."""
     opening = compiled(_OPENING).match(lower, link.end())
     first = opening.end() if opening else link.end()
+    if name.lower == "pass" and link.lastgroup == "option" and lower[first - 1] == "`":
+        return False  # the verb, as in "pass `asn1Spec`"
     if name.lower == "pwd" and compiled(r"[/~.]|[a-z]:\\").match(lower, first):
         return False  # the working directory
     is_path = name.strictness != "loose" and values.is_path(lower, first)
@@ -140,10 +140,11 @@ def _extent(
 def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
     """Whether a value that is assigned to a name can be a secret."""
     word = re.split(r"[\s\\]", value, maxsplit=1)[0]
-    if "EXAMPLE" in value or not any(map(str.isalnum, value)):
+    if "EXAMPLE" in value or value.endswith("example") or not any(map(str.isalnum, value)):
         return False
     if name.strictness == "loose":
         has_sign = any(character.isdigit() or character in _SIGNS for character in word[:40])
+        has_sign = has_sign or is_random(word)
         return len(value) >= _SHORTEST and (is_quoted or is_tight or has_sign)
     if name.strictness == "random":
         return len(value) >= _RANDOM and is_random(word)
@@ -162,139 +163,7 @@ def _is_evident(word: str, name: Name) -> bool:
     if len(word) < _LONG or is_literal or is_wordy(word):
         return False
     digits = sum(map(str.isdigit, word))
-    if name.strictness == "loose" and digits and any(map(_SIGNS.__contains__, word)):
+    is_loose = name.strictness == "loose" or (name.kind == "credential" and ":" in word)
+    if is_loose and digits and any(map(_SIGNS.__contains__, word)):
         return True
     return is_random(word) and (digits >= _MANY_DIGITS or is_mixed_case(word))
-
-
-def _examples(name: str, secret: str) -> tuple[Example, ...]:
-    """Return the ways in which values are written beside their names."""
-    return (
-        Example(secret, f"export MY_{name.upper()}="),
-        Example(secret, f'{{"{name}": "', '"}'),
-        Example(secret, f'{{\\"{name}\\": \\"', '\\"}'),
-        Example(secret, f"{name}: "),
-        Example(secret, f"config['{name}'] = '", "'"),
-        Example(secret, f"tool --{name} ", " --verbose"),
-        Example(secret, f"- name: {name.upper()}\n  value: "),
-        Example(secret, f"{name}: |-\n    "),
-        Example(secret, f'{name} = (\n    "', '"\n)'),
-        Example(secret, f"tool --{name} \\\n    "),
-        Example(secret, f'["tool", "--{name}", "', '"]'),
-        Example(secret, f"{{\\u0022{name}\\u0022:\\u0022", "\\u0022}"),
-        Example(secret, f"<i data-x='{{&quot;{name}&quot;: &quot;", "&quot;}'>"),
-        Example(secret, f"https://example.org/?{name}=", "&x=1"),
-    )
-
-
-def _variables(*variables: str) -> tuple[Example, ...]:
-    """Return assignments in a shell, where a dot in the value is not code."""
-    secret = fill(ALNUM, 9) + "." + fill(ALNUM, 6)
-    return tuple(Example(secret, f"MY_{variable}=") for variable in variables)
-
-
-NAMED_VALUES: tuple[NamedFormat, ...] = (
-    NamedFormat(
-        "password",
-        ("password", "passwd", "pwd", "pass", "pw", "passphrase"),
-        (
-            *_examples("password", fill(ALNUM, 9)),
-            *_examples("pwd", fill(ALNUM, 9)),
-            *_examples("passphrase", fill(ALNUM, 9)),
-            Example("hunter" + "two", "DB_PASSWORD="),
-            Example("let" + "mein", 'password = "', '"'),
-            Example("hunter" + "two", "Server=db;User Id=sa;Password=", ";Timeout=3"),
-            Example("hunter" + "two", "host=db user=me password=", " dbname=x"),
-            Example("hunter" + "two", "Uid=sa;Pwd=", ";"),
-            Example("hunter" + "two", "<password>", "</password>"),
-            Example("correct horse " + "battery", 'passphrase: "', '"'),
-            *_variables("PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "DB_PW"),
-        ),
-        (
-            "password = getpass.getpass()",
-            "def login(user: str, password: str) -> None:",
-            'password = os.environ["DB_PASSWORD"]',
-            "PASSWORD=${DB_PASSWORD}",
-            'password: "<your password>"',
-            "login(user=user, password=password)",
-            "passed: 12, passing=yes",
-            "<label>password</label>",
-            "PWD=/home/me/project",
-            "OLDPWD=/",
-            "pwd; ls",
-            "Enter passphrase for key: ",
-            "PASSWORD=settings.password",
-            'password = ":****"',
-            "bind($this->{dn}, password => $this->{bindpasswd});",
-            "The password is required.",
-        ),
-    ),
-    NamedFormat(
-        "token",
-        ("token",),
-        (*_examples("token", fill(ALNUM, 16)), *_variables("TOKEN")),
-        (
-            "token = self.tokens2.next()",
-            "max_tokens: 4096, token: 12345678",
-            'token = "access_token"',
-            "token_url=https://example.org/oauth2/v1",
-            "token: ${{ secrets.GITHUB_TOKEN }}",
-            "--token TOKEN  how to log in",
-            "next_token=next_token",
-            "exports.isNotOpeningBracketToken = isNotOpeningBracketToken;",
-            '"output_token": "Jobs[-1].JobId"',
-        ),
-    ),
-    NamedFormat(
-        "secret",
-        ("secret", "secret_key", "secret_access_key"),
-        (
-            *_examples("secret", fill(ALNUM, 16)),
-            *_examples("secret_access_key", fill(ALNUM, 40)),
-            *_variables("SECRET", "SECRET_KEY_BASE"),
-        ),
-        (
-            "secret = Secret.from_name(v1)",
-            "client_secret: /run/secrets/client_secret1",
-            "arn:aws:secretsmanager:us-west-2:123456789012:secret:MyTestSecret-a1b2c3",
-        ),
-    ),
-    NamedFormat(
-        "api-key",
-        ("api_key", "apikey", "key"),
-        (
-            *_examples("api_key", fill(ALNUM, 16)),
-            Example(fill(ALNUM, 16), "X-Api-Key: "),
-            Example(fill(ALNUM, 86) + "==", "AccountName=x;AccountKey=", ";EndpointSuffix=y"),
-            Example(fill(ALNUM, 40), "FERNET_KEY="),
-            *_variables("API_KEY", "ACCESS_KEY", "AUTH_KEY"),
-        ),
-        (
-            "api_key=os.getenv('API_KEY1')",
-            "primary_key=customer12345",
-            "api_key: str = Field(1)",
-            "cache_key=" + fill("a-f0-9", 40),
-            '"encryptionKey": "arn:aws:kms:eu-west-1:111122223333:alias/aws/s3"',
-        ),
-    ),
-    NamedFormat(
-        "credential",
-        ("credential", "credentials"),
-        _examples("credential", fill(ALNUM, 16)),
-        ("credentials = service.load_v1(path)",),
-    ),
-    NamedFormat(
-        "seed-phrase",
-        ("mnemonic", "phrase"),
-        (
-            Example("zoo wrong " * 5 + "zoo wrong", 'MNEMONIC="', '"'),
-            Example("zoo wrong " * 5 + "zoo wrong", "My seed phrase is "),
-            Example("zoo wrong " * 5 + "zoo wrong", "mnemonic: ", "\n\nDo not lose it."),
-        ),
-        (
-            "A mnemonic is a word: it helps.",
-            'Mnemonic: "get highlighted".',
-            "A seed phrase is what you see when you first open the app and then write down again.",
-        ),
-    ),
-)

@@ -39,9 +39,9 @@ NAMES: dict[str, tuple[str, str]] = {
     "パスワード": ("password", "パスワード"),
     "비밀번호": ("password", "비밀번호"),
     "token": ("token", "token"),
-    "secret": ("secret", r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?)?"),
+    "secret": ("secret", r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?|[ _.-]?string)?"),
     "credential": ("credential", "credentials?"),
-    "key": ("key", r"key(?:[_-]data)?"),
+    "key": ("key", r"key(?:[_-]data|s(?=[\"'`*]{0,3}\s?[:=]))?"),
     "密钥": ("key", "密钥"),
     "密鑰": ("key", "密鑰"),
     "mnemonic": ("seed-phrase", "mnemonic"),
@@ -55,6 +55,7 @@ _KEY_QUALIFIERS = (
     *("api", "app", "access", "private", "signing", "encryption", "auth", "account", "master"),
     *("service", "license", "shared", "webhook", "deploy", "admin", "client", "session"),
     *("storage", "subscription", "server", "consumer", "integration", "preshared", "secret"),
+    *("unseal",),
 )
 _PUBLIC_QUALIFIERS = (
     *("public", "pub", "publishable", "site", "cache", "sort", "primary", "foreign", "partition"),
@@ -67,7 +68,7 @@ _PUBLIC_QUALIFIERS = (
 
 _PAGING_QUALIFIERS = (
     *("next", "continuation", "pagination", "page", "request", "change", "lock", "sequence"),
-    *("previous", "prev"),
+    *("previous", "prev", "forward", "backward", "starting", "idempotency", "creation"),
 )
 """Tokens of these kinds are positions in a list, or names of a request."""
 
@@ -84,7 +85,11 @@ class Name(NamedTuple):
     """It is written in capitals with an underscore, as variables of the environment are."""
 
 
-def find_names(lower: str, parts: Iterable[str]) -> list[tuple[re.Match[str], str]]:
+NameMatch = tuple[re.Match[str], str]
+"""Where a name is, and its kind."""
+
+
+def find_names(lower: str, parts: Iterable[str]) -> list[NameMatch]:
     """Return the names with these parts in a text in lower case, each with its kind, in order."""
     matches = []
     for part in parts:
@@ -111,8 +116,9 @@ def classify(name: str, kind: str, before: str) -> Name | None:
         return None
     if kind == "password":
         is_joined = before[-1:].isascii() and before[-1:].isalpha() and name[0].islower()
-        if name.lower() in ("pass", "pw", "psk") and is_joined and not before.endswith("require"):
-            return None  # a part of a word, such as `bypass`
+        is_joined = is_joined and not before.endswith("require")
+        if (is_joined and name.lower() in ("pass", "pw", "psk")) or qualifier.endswith("ask"):
+            return None  # a part of a word, such as `bypass`, or a program, as `GIT_ASKPASS`
         strictness = "loose"
     elif kind == "seed-phrase":
         strictness = "words"

@@ -42,6 +42,7 @@ PLANTED_NAMED = (
     PlantedSecret("quotes, broken line", _VALUE[8:], f'accessKey = "{_VALUE[:8]}\n  {_VALUE[8:]}"'),
     PlantedSecret("URL query", _VALUE, f"https://example.org/?access_key={_VALUE}&x=1"),
     PlantedSecret("HTML attribute", _VALUE, f"{{&quot;accessKey&quot;: &quot;{_VALUE}&quot;}}"),
+    PlantedSecret("table", _VALUE, f"id,accessKey\n1,{_VALUE}\n"),
     PlantedSecret("JSON within JSON", _VALUE, json.dumps(json.dumps({"accessKey": _VALUE}))),
 )
 """Secrets that a process masks before it relies on names."""

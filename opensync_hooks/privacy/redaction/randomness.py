@@ -14,6 +14,9 @@ The limits are for words without a digit, with one, two, and more.
 _MAX_LONG_SEGMENT = 4.2
 """The limit for a long word with many digits, which may be in one case."""
 
+_MAX_NUMBER = 3
+"""An identifier's words end in numbers with so many digits at most."""
+
 
 def is_wordy(text: str) -> bool:
     """Whether a text has no digit and is made of words: `read-only`, `READ_ONLY`, `Read.Only`."""
@@ -21,6 +24,16 @@ def is_wordy(text: str) -> bool:
         return False
     words = re.findall("[A-Za-z]+", text)
     return all(word.islower() or word.isupper() or word.istitle() for word in words)
+
+
+def is_identifier(text: str) -> bool:
+    """Whether a text is words joined by `_`, each with a short number at most: `RC4_KEY_128`."""
+    segments = text.split("_")
+    return len(segments) > 1 and all(
+        len(segment) - len(segment.rstrip("0123456789")) <= _MAX_NUMBER
+        and (not segment.rstrip("0123456789") or segment.rstrip("0123456789").isalpha())
+        for segment in segments
+    )
 
 
 def is_random(text: str) -> bool:

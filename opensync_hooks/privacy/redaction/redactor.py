@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
 from opensync_hooks.privacy.redaction import proof
-from opensync_hooks.privacy.redaction.commands import find_arguments, find_printed
+from opensync_hooks.privacy.redaction.commands import find_arguments
 from opensync_hooks.privacy.redaction.documents import (
     find_encoded,
     find_in_kubernetes,
@@ -21,8 +21,9 @@ from opensync_hooks.privacy.redaction.documents import (
     is_kubernetes,
 )
 from opensync_hooks.privacy.redaction.memory import SecretMemory
-from opensync_hooks.privacy.redaction.named_values import NamedFormat, find_named_values
-from opensync_hooks.privacy.redaction.names import NAMES
+from opensync_hooks.privacy.redaction.named_formats import NamedFormat
+from opensync_hooks.privacy.redaction.named_values import find_named_values
+from opensync_hooks.privacy.redaction.names import NAMES, find_names
 from opensync_hooks.privacy.redaction.prefilter import (
     NO_CANDIDATES,
     Candidates,
@@ -30,8 +31,10 @@ from opensync_hooks.privacy.redaction.prefilter import (
     lower_same_length,
     split_into_words,
 )
+from opensync_hooks.privacy.redaction.printed import find_printed
 from opensync_hooks.privacy.redaction.rule import Rule, Span
 from opensync_hooks.privacy.redaction.table import RULES
+from opensync_hooks.privacy.redaction.tables import find_in_tables
 from opensync_hooks.privacy.redaction.tokens import TokenFormat, find_tokens
 
 _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
@@ -135,10 +138,13 @@ class Redactor:
             return text
         _prove_names()
         lower = lower if lower_of is text else lower_same_length(text)
-        masked = self._mask_spans(text, sorted(find_in_lists(text, lower, names)))
+        matches = find_names(lower, names)
+        lists, tables = find_in_lists(text, lower, names), find_in_tables(text, lower, matches)
+        masked = self._mask_spans(text, sorted({*lists, *tables}))
         if masked is not text:
             text, lower = masked, lower_same_length(masked)
-        return self._mask_spans(text, find_named_values(text, lower, names))
+            matches = find_names(lower, names)
+        return self._mask_spans(text, find_named_values(text, lower, matches))
 
     def _mask_spans(self, text: str, spans: Iterable[Span]) -> str:
         pieces: list[str] = []
@@ -200,7 +206,10 @@ def _prove(rule: Rule) -> None:
 @cache  # successes only
 def _prove_names() -> None:
     def without_spans(text: str) -> str:
-        for start, end, _ in find_named_values(text, text.lower(), ["key"]):
+        lower = text.lower()
+        matches = find_names(lower, ["key"])
+        spans = (*find_in_tables(text, lower, matches), *find_named_values(text, lower, matches))
+        for start, end, _ in spans:
             text = text[:start] + text[end:]
         return text
 

@@ -21,6 +21,8 @@ from opensync_hooks.privacy.redaction.patterns import (
 )
 from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
 
+_STAND_IN = r"(?i:pass(?:word|wd)?|pwd)"
+"""What documentation writes in a password's place."""
 _CRYPT = "./A-Za-z0-9$+=_-"
 _DOT = between(r"\.")
 
@@ -40,10 +42,10 @@ STRUCTURED: tuple[Rule, ...] = (
     Rule(
         "aws-access-key",
         ("AKIA*", "ASIA*", "ABIA*", "ACCA*"),
-        rf"(?:AKIA|ASIA|ABIA|ACCA){body(UPPER, 16)}"
+        rf"(?:AKIA|ASIA|ABIA|ACCA)(?![A-Z0-9]{{0,13}}EXAMPLE){body(UPPER, 16)}"
         r"(?:[^A-Za-z0-9/+=]{1,5}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=]))?",
         (Example("AK" + "IA" + fill(UPPER, 16)), Example("AS" + "IA" + fill(UPPER, 16))),
-        ("AKIA begins it, ASIAN markets",),
+        ("AKIA begins it, ASIAN markets", "AKIAIOSFODNN7EXAMPLE"),
     ),
     Rule(
         "azure-client-secret",
@@ -212,6 +214,21 @@ STRUCTURED: tuple[Rule, ...] = (
         ("https://discord.com/api/webhooks/123",),
     ),
     Rule(
+        "zapier-webhook",
+        ("zapier",),
+        r"hooks\.zapier\.com/hooks/catch/(?P<path>\d{4,12}/(?>[a-z0-9]{6,20}))",
+        (Example("1234567/" + fill("a-z0-9", 7), "https://hooks.zapier.com/hooks/catch/"),),
+        ("https://hooks.zapier.com/hooks/catch/",),
+    ),
+    Rule(
+        "jwk-private-key",
+        ("kty",),
+        r"\"(?:d|p|q|dp|dq|qi|k)(?>\\*)\"\s?:\s?(?>\\*)\""
+        rf"(?P<key>{body(URLSAFE, 30)})",
+        (Example(fill(ALNUM, 43), '{"kty": "EC", "d": "', '"}'),),
+        ('{"kty": "RSA", "n": "' + fill(ALNUM, 43) + '"}',),
+    ),
+    Rule(
         "teams-webhook",
         ("office",),
         rf"\.webhook\.office\.com/(?P<path>{body('-A-Za-z0-9@/_', 40)})",
@@ -247,7 +264,7 @@ STRUCTURED: tuple[Rule, ...] = (
         "url-password",
         ("://",),
         rf"://(?!\[)(?:(?>[^\s/?#@:\"'<>\\]{{0,100}}):(?!\[redacted:|\$[{{(]|\$[a-z_]+@|[<{{*]|%[s(])"
-        rf"(?P<password>(?!(?>\d+)\s)(?>[^\s/@\"'<>]+)(?:{BREAK}(?>[^\s/@\"'<>]+))?)@"
+        rf"(?P<password>(?!(?>\d+)\s|{_STAND_IN}@(?![^\s/?#@\"'<>]*@))(?>[^\s/@\"'<>]+)(?:{BREAK}(?>[^\s/@\"'<>]+))?)@"
         rf"|(?P<user>{run(URLSAFE + '.~', 20, 200)})@)",
         (
             Example(fill(ALNUM, 10), "postgres://me:", "@db.example.org/x"),
@@ -259,6 +276,7 @@ STRUCTURED: tuple[Rule, ...] = (
             "see https://me@example.org",
             "scheme://[user:passwd@]host",
             "ssh://git@host:22/x",
+            "https://user:password@host/x",
         ),
     ),
 )

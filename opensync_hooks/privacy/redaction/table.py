@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opensync_hooks.privacy.redaction.commands import ARGUMENTS, COMMANDS, CommandFormat
 from opensync_hooks.privacy.redaction.headers import HEADERS
-from opensync_hooks.privacy.redaction.named_values import NAMED_VALUES, NamedFormat
+from opensync_hooks.privacy.redaction.named_formats import NAMED_VALUES, NamedFormat
 from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
 from opensync_hooks.privacy.redaction.rule import Rule
 from opensync_hooks.privacy.redaction.structured import STRUCTURED

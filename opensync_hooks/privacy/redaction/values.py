@@ -18,7 +18,8 @@ _PLACEHOLDER = (
     # a variable, a placeholder, a type, our own mask; the URL or path of a file, a resource's name
     r"\[redacted:|\$[{(]|\$[a-z_]\w*(?:->|::|\.\w|\[)|\$[a-z_]\w*(?![\w!@#$%^&*+-])|\{[a-z_{$]"
     r"|<[a-z_ ]|%[({sd]|\W{0,3}\*\*\*|x{3}|\.{3}|…"
-    r"|(?:none|null|nil|true|false|undefined|string|str|bytes|number|boolean|pass(?:word|wd)?)\b"
+    r"|(?:my|your)[-_ ]?(?:api[-_ ]?)?(?:token|key|secret|pass(?:word|wd)?)\d?(?![a-z0-9_-])"
+    r"|-?anonymous@|(?:none|null|nil|true|false|undefined|string|str|bytes|number|boolean|pass(?:word|wd)?)\b"
 )
 _PATH = (
     r"https?:|file:|arn:|\.{1,2}/|~/|[a-z]:\\"

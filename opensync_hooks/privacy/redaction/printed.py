@@ -1,0 +1,46 @@
+"""Secrets in what a command prints, where only the command says what its output is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from opensync_hooks.privacy.redaction.randomness import is_wordy
+from opensync_hooks.privacy.redaction.rule import Span
+
+_MAX_PRINTED = 5000
+_PRINTS_SECRET = re.compile(
+    r"(?i)(?:"
+    # a variable, a file or an entry with the name of a secret
+    r"(?:printenv|echo|config:get|get-secret-value|get-parameter|output|configure get"
+    r"|secret show|jsonpath|config get)\b[^|;&\n]{0,120}?"
+    r"(?:pass(?:word|wd|phrase)?|secret|token|api.?key|_key|credential)"
+    r"|(?:cat|type|less|more|head|tail|bat|get-content)\s[^|;&\n]{0,120}?"
+    r"(?:\.key|\.token|api[_-]?key[\w-]*(?:\.txt)?|secret[\w-]*(?:\.txt)?|token(?:\.txt)?|password[\w-]*(?:\.txt)?)(?=\s|\Z)"
+    # programs that print secrets
+    r"|auth (?:print-\w+-token|token)|(?:op read|pass show|gopass show|bw get password)\s"
+    r"|find-(?:generic|internet)-password\b[^|;&\n]*\s-w|vault kv get\b[^|;&\n]*-field"
+    r"|openssl rand|get-secret-value|keyvault secret show|get-access-token|wg gen(?:key|psk)"
+    r"|secrets versions access|gpg2?\s[^|;&\n]{0,120}?(?:-d|--decrypt)\s"
+    r"|kubectl\s[^|;&\n]{0,120}?get secrets?\s[^|;&\n]*(?:jsonpath|template)"
+    r")"
+)
+_SHOWS_KEY_FILE = re.compile(
+    r"(?i)(?:id_(?:rsa|dsa|ecdsa|ed25519)|[\w-]+\.(?:pem|key|p8))(?=\s|\Z)"
+)
+_ONE_WORD = re.compile(r"\s*(?P<secret>(?>\S{8,4096}))\s*\Z")
+_PRINTS_ENTRY = re.compile(r"(?:^|[\s;&|])(?:go)?pass show\s")
+_FIRST_LINE = re.compile(r"(?P<secret>(?>\S{8,4096}))\r?\n")
+_KEY_LINES = re.compile(r"(?m)^(?P<secret>[A-Za-z0-9+/=]{16,76})\r?$")
+
+
+def find_printed(command: str, output: str) -> Iterator[Span]:
+    """Yield the secrets in an output that only the command which printed it identifies."""
+    match = _ONE_WORD.match(output) if len(output) < _MAX_PRINTED else None
+    if match and _PRINTS_SECRET.search(command) and not is_wordy(match["secret"]):
+        yield (*match.span("secret"), "secret")
+    elif (first := _FIRST_LINE.match(output)) and _PRINTS_ENTRY.search(command):
+        yield (*first.span("secret"), "secret")
+    elif _SHOWS_KEY_FILE.search(command):
+        for line in _KEY_LINES.finditer(output):
+            yield (*line.span("secret"), "private-key")

@@ -1,0 +1,173 @@
+"""Secrets in tables: the column of a query's result, of a CSV file or of an INSERT names them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+from opensync_hooks.privacy.redaction import names, values
+from opensync_hooks.privacy.redaction.names import NAMES, Name, NameMatch
+from opensync_hooks.privacy.redaction.randomness import is_identifier, is_random, is_wordy
+from opensync_hooks.privacy.redaction.rule import Span
+
+Cell = tuple[int, int]
+"""Where a cell begins and ends."""
+
+_MAX_LINE, _MAX_ROWS = 2000, 2000
+_SHORTEST, _SHORT, _LONG = 4, 6, 16
+_QUOTES_AND_SPACE = "\"'` \t\r"
+_HEADING_ENDS = r"(?:[\"'`]?[ ]{0,80}(?:[|,\t\r\n]|[ ]{2}))"
+_HEADER = rf"[\w .$:|,\t\"'`-]{{1,{_MAX_LINE}}}\r?\Z"
+_HEADING = r"[\w .$:-]{0,60}"
+"""A line of code has other characters than the headings of columns."""
+_RULE = r"[ \t]*[|+]?[-=+| :]{3,}[ \t]*\r?\Z"
+_ALIGNED_RULE = r"[ \t]*-{2,}(?:[ \t]+-{2,})+[ \t]*\r?\Z"
+_CSV_CELL = r"(\"(?>(?:[^\"]|\"\")*)\"|(?>[^,\"]*))(?:,|\Z)"
+_INSERT = (
+    r"insert\s+(?:ignore\s+)?into\s+[\w.`\"\[\]\\]{1,100}\s*\((?P<columns>[^()]{1,1000})\)"
+    r"\s*values\s*"
+)
+_TUPLE = r"\s*,?\s*\("
+_SQL_VALUE = r"\s*('(?>(?:[^'\\]|''|\\.)*)'|\"(?>(?:[^\"\\]|\\.)*)\"|[^,'\"()]*)\s*([,)])"
+
+
+def find_in_tables(text: str, lower: str, matches: Iterable[NameMatch]) -> Iterator[Span]:
+    """Yield the secrets in columns with one of these names, in order.
+
+    `lower` is the text in lower case, in which the names were looked for.
+    """
+    spans: set[Span] = set()
+    if "insert" in lower and "values" in lower:
+        spans.update(_find_in_inserts(text, lower))
+    examined = 0
+    for match, _ in matches:
+        start, end = match.span()
+        if start < examined or not _compile(_HEADING_ENDS).match(lower, end):
+            continue
+        line_start = lower.rfind("\n", examined, start) + 1 or examined
+        line = _line(text, line_start)
+        examined = line_start + len(line) + 1
+        if examined < len(text) and _compile(_HEADER).match(line):
+            spans.update(_find_below(text, line, examined))
+    yield from sorted(spans)
+
+
+def _find_below(text: str, header: str, start: int) -> Iterator[Span]:
+    """Yield the secrets in the rows that begin at `start`, below a header."""
+    below = _line(text, start)
+    if _compile(_ALIGNED_RULE).match(below):
+        separator = below
+    else:
+        separator = next((character for character in "|\t," if character in header), "")
+    headings = [header[slice(*cell)].strip(_QUOTES_AND_SPACE) for cell in _split(header, separator)]
+    if len(headings) < 2 or not all(map(_compile(_HEADING).fullmatch, headings)):
+        return
+    if separator == "," and not all(headings):
+        return  # code: a list with an element on each line
+    columns = dict(_secret_columns(headings))
+    for _ in range(_MAX_ROWS if columns else 0):
+        row = _line(text, start)
+        cells = _split(row, separator) if row.strip() else []
+        if len(cells) == len(headings):
+            if headings[0] and row[slice(*cells[0])].strip(_QUOTES_AND_SPACE) == headings[0]:
+                return  # a list of which each line begins alike
+            for index, name in columns.items():
+                first, end = _trimmed(row, cells[index])
+                if _is_secret(row[first:end], name):
+                    yield start + first, start + end, name.kind
+        elif not _compile(_RULE).match(row):
+            return
+        start += len(row) + 1
+
+
+def _secret_columns(headings: Iterable[str]) -> Iterator[tuple[int, Name]]:
+    for index, heading in enumerate(headings):
+        for kind, pattern in NAMES.values():
+            match = _compile(f"(?i:{pattern})\\Z").search(heading)
+            name = names.classify(match[0], kind, heading[: match.start()]) if match else None
+            if name and name.strictness != "words":
+                yield index, name
+
+
+def _split(line: str, separator: str) -> list[Cell]:
+    """Split a line at `|`, tabs or commas, or where the dashes of the rule below a header begin."""
+    if not separator or len(line) > _MAX_LINE:
+        return []
+    if separator == ",":
+        line = line.rstrip("\r")
+        cells = []
+        cell = _compile(_CSV_CELL).match(line)
+        while cell:
+            cells.append(cell.span(1))
+            cell = _compile(_CSV_CELL).match(line, cell.end()) if cell[0].endswith(",") else None
+        return cells
+    if len(separator) > 1:
+        starts = [match.start() for match in _compile("-+").finditer(separator)]
+        return list(zip(starts, [*starts[1:], max(len(line), starts[-1])], strict=True))
+    start, cells = 0, []
+    for column in line.split(separator):
+        cells.append((start, start + len(column)))
+        start += len(column) + 1
+    return cells
+
+
+def _find_in_inserts(text: str, lower: str) -> Iterator[Span]:
+    for match in _compile(_INSERT).finditer(lower):
+        headings = [
+            column.strip("[]\\\n" + _QUOTES_AND_SPACE)
+            for column in text[slice(*match.span("columns"))].split(",")
+        ]
+        columns = dict(_secret_columns(headings))
+        row = _compile(_TUPLE).match(text, match.end()) if columns else None
+        while row:
+            end = row.end()
+            for index in range(len(headings)):
+                value = _compile(_SQL_VALUE).match(text, end)
+                if not value:
+                    break
+                end = value.end()
+                if index in columns and value[1][:1] in ("'", '"'):
+                    first, last = _trimmed(text, value.span(1))
+                    if _is_stored(text[first:last], columns[index]):
+                        yield first, last, columns[index].kind
+            row = _compile(_TUPLE).match(text, end)
+
+
+def _is_secret(value: str, name: Name) -> bool:
+    if values.is_placeholder(value.lower(), 0) or any(map(str.isspace, value)):
+        return False
+    if name.strictness != "loose":
+        return len(value) >= _LONG and is_random(value) and any(map(str.isdigit, value))
+    has_letter, has_digit = any(map(str.isalpha, value)), any(map(str.isdigit, value))
+    return len(value) >= _SHORT and has_letter and has_digit and not is_identifier(value)
+
+
+def _is_stored(value: str, name: Name) -> bool:
+    """Whether a text that SQL stores can be a secret."""
+    is_word = any(map(str.isspace, value)) or values.is_placeholder(value.lower(), 0)
+    if is_word or value[:1] in (":", "?", "@", "%"):
+        return False
+    if name.strictness == "loose":
+        return len(value) >= _SHORTEST
+    return len(value) >= _LONG and not is_wordy(value) and any(map(str.isdigit, value))
+
+
+def _line(text: str, start: int) -> str:
+    end = text.find("\n", start)
+    return text[start : end if end >= 0 else len(text)]
+
+
+def _trimmed(text: str, cell: Cell) -> Cell:
+    """Return where the value in a cell is, without space and quotes."""
+    first, end = cell
+    while first < end and text[first] in _QUOTES_AND_SPACE:
+        first += 1
+    while end > first and text[end - 1] in _QUOTES_AND_SPACE:
+        end -= 1
+    return first, end
+
+
+@cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
