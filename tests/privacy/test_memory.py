@@ -68,3 +68,51 @@ def test_no_secret_is_kept_in_memory() -> None:
     Redactor(memory=memory).redact(f"DB_PASSWORD={VALUE}")
     assert list(memory.find({b"T41kPz0Lm9"}, VALUE)) == [(0, len(VALUE), "password")]
     assert "T41k" not in repr(vars(memory))
+
+
+@pytest.mark.parametrize(
+    ("value", "is_remembered"),
+    [
+        ("a1b2c3-d", True),
+        ("a1b2c3d", False),  # seven characters
+        ("a1b2c-d3e4f", False),  # no word of six
+        ("a1" * 200, True),
+        ("a1" * 200 + "b", False),
+    ],
+)
+def test_value_is_remembered_if_it_is_long_enough_to_be_unique(
+    value: str, *, is_remembered: bool
+) -> None:
+    memory = SecretMemory()
+    assert memory.size == 0
+    for _ in range(2):
+        memory.remember(value, "token")
+    assert memory.size == int(is_remembered)
+    words = {word.encode() for word in value.split("-")}
+    assert bool(list(memory.find(words, f"({value})"))) is is_remembered
+
+
+def test_each_return_of_each_value_is_a_span_of_its_own() -> None:
+    memory = SecretMemory()
+    values = ("a1b2c3d4", "e5f6g7h8-a1b2c3d4-i9j0k1l2m3")
+    for value in values:
+        memory.remember(value, "token")
+    assert memory.size == 2
+    text = f"{values[0]} {values[0]} {values[1]}"
+    words = {b"a1b2c3d4", b"e5f6g7h8", b"i9j0k1l2m3"}
+    spans = [text[start:end] for start, end, _ in memory.find(words, text)]
+    assert spans == [values[0], values[0], values[1], values[0]]
+
+
+def test_value_without_letters_and_digits_is_not_remembered() -> None:
+    memory = SecretMemory()
+    memory.remember("%-!?%-!?%-!?", "password")
+    assert memory.size == 0
+
+
+def test_words_that_share_a_hint_with_a_value_are_no_values() -> None:
+    memory = SecretMemory()
+    for number in range(100):
+        memory.remember(f"a1b2c3d4{number:04}", "token")
+    words = {f"word{number}".encode() for number in range(20_000)}  # about thirty share one
+    assert not list(memory.find(words, "a text"))
