@@ -1,4 +1,4 @@
-"""Every failure that this package foresees: its kind, one sentence for the user, one next step.
+"""Every failure that this package foresees: a class, one sentence for the user, one next step.
 
 OpenSyncError                 the base class; also raised itself (exit code 1)
 ├── UsageError                the arguments ask for something impossible (2)
@@ -21,8 +21,6 @@ OpenSyncError                 the base class; also raised itself (exit code 1)
 
 from __future__ import annotations
 
-from enum import Enum
-
 from opensync_hooks import __version__
 
 
@@ -30,8 +28,6 @@ class OpenSyncError(Exception):
     """One sentence about what went wrong, and in `hint` what to do. Neither holds a secret."""
 
     exit_code = 1
-    kind: str | Enum = "failed"
-    """The failure's name for programs. A class with several causes has an enum of them."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -40,24 +36,20 @@ class OpenSyncError(Exception):
 
 class UsageError(OpenSyncError):
     exit_code = 2
-    kind = "usage"
 
 
 class NotConfiguredError(OpenSyncError):
     exit_code = 4
-    kind = "not configured"
 
 
 class KeyRefusedError(OpenSyncError):
     exit_code = 5
-    kind = "key refused"
 
 
 class UnreachableError(OpenSyncError):
     """`retry_after` is the number of seconds after which the other side asks to come back."""
 
     exit_code = 6
-    kind: str | Enum = "unreachable"
 
     def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, hint)
@@ -65,54 +57,53 @@ class UnreachableError(OpenSyncError):
 
 
 class BusyError(UnreachableError):
-    kind = "busy"
+    """Another process is working on this session."""
 
 
 class DiskError(UnreachableError):
-    kind = "disk"
+    """A file of ours cannot be read or written now."""
 
 
 class ServerFailureError(UnreachableError):
-    kind = "server failure"
+    """The server failed, and may fail on this request for good."""
 
 
 class UnusableDestinationError(OpenSyncError):
-    kind = "unusable destination"
+    """What the URL or path leads to is not a destination."""
 
 
 class CertificateError(UnusableDestinationError):
-    kind = "certificate"
+    """The server cannot prove its identity."""
 
 
 class UnusableFileError(UnusableDestinationError):
-    kind = "unusable file"
+    """The file is damaged, or another program's."""
 
 
 class TimeLimitError(OpenSyncError):
-    kind = "time limit"
+    """A session takes too long; what has arrived stays."""
 
 
 class RejectedError(OpenSyncError):
-    kind = "rejected"
+    """The destination will never accept this item as it is."""
 
 
 class SourceError(OpenSyncError):
-    kind = "source"
+    """A file of the agent's cannot be read now."""
 
 
 class DamagedSourceError(SourceError):
-    kind = "damaged source"
+    """A file of the agent's is damaged, so waiting does not help."""
 
 
 class RedactionError(OpenSyncError):
-    kind = "redaction"
+    """Secrets are not masked reliably, so nothing is sent."""
 
 
 class BugError(OpenSyncError):
     """Names the exception and its line, but leaves out its text, which may quote a message."""
 
     exit_code = 3
-    kind = "bug"
 
     def __init__(self, error: Exception) -> None:
         import traceback  # noqa: PLC0415 - a command without a bug starts faster without it

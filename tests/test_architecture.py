@@ -298,7 +298,7 @@ def test_one_class_name_has_one_meaning() -> None:
 
 @pytest.mark.parametrize("name", MODULES, ids=lambda name: name or NAME)
 def test_no_decision_is_taken_from_the_text_of_an_error(name: str) -> None:
-    """Texts may then be rewritten freely; an error has a kind."""
+    """Texts may then be rewritten freely; an error has a class."""
     handlers = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.ExceptHandler)]
     tests = [
         node.test

@@ -28,8 +28,6 @@ _MARGIN = 3
 class DeletedThereError(OpenSyncError):
     """The user deleted the session at the destination; nothing was written."""
 
-    kind = "deleted there"
-
 
 def look(diff: SessionDiff, destination: ReadableDestination) -> tuple[str | None, SessionDiff]:
     """Return the destination's id of the session, and the diff as it is in the light of that.

@@ -64,8 +64,6 @@ _ANY_KEY = re.compile(r"osk_[\w-]+")
 class ForeignResponseError(UnreachableError):
     """The response is not OpenSync's, but another site's or a captive portal's."""
 
-    kind = "foreign response"
-
     def __init__(self, url: str, status: int = 200) -> None:
         detail = "" if status == 200 else f" ({status})"
         super().__init__(
@@ -77,25 +75,17 @@ class ForeignResponseError(UnreachableError):
 class RateLimitError(UnreachableError):
     """The server takes requests again after a while, which it names in `retry_after`."""
 
-    kind = "rate limit"
-
 
 class NotFoundError(UnusableDestinationError):
     """OpenSync itself says that it does not have what was requested."""
-
-    kind = "not found"
 
 
 class InvalidArgumentError(RejectedError):
     """An argument has the wrong form, such as an id of another deployment."""
 
-    kind = "invalid argument"
-
 
 class SplitEmojiError(RejectedError):
     """The server's search text, cut at a fixed length, would end inside an emoji."""
-
-    kind = "split emoji"
 
 
 def parse_response(url: str, response: requests.Response, key: str) -> Json:

@@ -31,8 +31,6 @@ class OtherSessionError(RejectedError):
 class MissingIdError(RejectedError):
     """A session without an id, for which OpenSync answers 400 instead of 500."""
 
-    kind = "missing id"
-
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
