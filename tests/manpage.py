@@ -10,7 +10,7 @@ from pathlib import Path
 from opensync_hooks import __version__
 from opensync_hooks.cli import main
 
-PAGE = Path(__file__).parents[1] / "opensync-hooks.1"
+PAGE = Path(main.__file__).with_name("opensync-hooks.1")
 EXIT_CODES = {
     0: "done",
     1: "something failed",

@@ -313,3 +313,12 @@ def test_no_decision_is_taken_from_the_text_of_an_error(name: str) -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("str", "repr")
     ]
     assert decisions == []
+
+
+def test_the_top_level_holds_what_a_visitor_needs_first() -> None:
+    """Anything else belongs into a package, or into `.github`, where it is documentation."""
+    expected = {"CHANGELOG.md", "LICENSE", "README.md", "hooks", "install.py", "opensync_hooks"}
+    expected |= {"pyproject.toml", "tests"}
+    generated = {"build", "dist", "mutants", "PKG-INFO"}
+    visible = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    assert visible - generated == expected
