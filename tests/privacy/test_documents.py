@@ -83,6 +83,7 @@ def test_random_words_of_a_list_that_a_plural_names_are_masked(name: str, form: 
         f"tokens: [f({RANDOM})]",
         f"the tokens are [{RANDOM}]",
         "tokens: [abcdefGHIJKLmnop]",
+        "tokens: [identifier2024, whitespace-17]",
     ],
 )
 def test_other_lists_stay(text: str) -> None:

@@ -116,3 +116,10 @@ def test_words_that_share_a_hint_with_a_value_are_no_values() -> None:
         memory.remember(f"a1b2c3d4{number:04}", "token")
     words = {f"word{number}".encode() for number in range(20_000)}  # about thirty share one
     assert not list(memory.find(words, "a text"))
+
+
+def test_longest_word_of_a_value_with_another_beginning_or_end_is_another_value() -> None:
+    memory = SecretMemory()
+    memory.remember("x9-a1b2c3d4e5-y8", "token")
+    for text in ("x9-a1b2c3d4e5-y7", "x8-a1b2c3d4e5-y8", "a1b2c3d4e5-y8", "x9-a1b2c3d4e5"):
+        assert not list(memory.find({b"a1b2c3d4e5"}, text))
