@@ -341,7 +341,17 @@ def test_session_is_read_where_its_own_hook_found_it(
     assert user.stored() == {"s1", "s2"}
 
 
-# ---- what it imports -----------------------------------------------------------------------------
+# ---- what it costs -------------------------------------------------------------------------------
+
+
+def test_worker_of_a_hook_ends_at_once_with_its_files_closed(user: ClaudeUser) -> None:
+    user.session("s1")
+    user.event("s1")
+    script = "from opensync_hooks.queue import worker; worker.main(owns_process=True); print(1)"
+    ran = run_python("-c", script)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert not [*user.folders.state.rglob("*-wal"), *user.folders.ledger.parent.rglob("*-wal")]
+    assert user.stored() == {"s1"}
 
 
 def test_turn_without_news_is_spared_the_import_of_requests(
