@@ -97,6 +97,7 @@ def test_base64_of_a_secret_is_masked_with_its_padding_wherever_it_is() -> None:
         assert encoded.strip("=").isalnum()
         document = f"a {encoded} b\n{encoded}\n"
         assert redact(document) == "a [redacted:base64] b\n[redacted:base64]\n"
+        assert redact(encoded) == "[redacted:base64]"
 
 
 def test_base64_of_lines_is_decoded() -> None:
