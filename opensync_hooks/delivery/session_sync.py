@@ -217,17 +217,18 @@ class Syncer:
 
     def _run(self, source: Source, *, resumes: bool = False, is_preview: bool = False) -> SyncRun:
         keeps_extra = self.destination.keeps_extra
-        rules = (__version__, self._rules(), keeps_extra, price_sources(self.config))
+        rules = (__version__, self._rules(), keeps_extra)
         digest = hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
         can_resume = resumes and not self.config.estimate_tokens  # which takes all messages
         return SyncRun(digest, partial(self._record, source.agent), can_resume, is_preview)
 
     def _rules(self) -> str:
-        """Return a digest of the settings that decide what is sent of a session."""
+        """Return a digest of the settings and prices that decide what is sent of a session."""
         config = self._cleaning()
         rules = (
             *(config.thinking, config.file_contents, config.undone, masking_digest(config)),
-            *(config.exclude, config.estimate_tokens, config.prices, config.aliases),
+            *(config.exclude, config.estimate_tokens),
+            *(price_sources(config), price_table(config).taken_on),
             *((each.name, each.projects) for each in config.destinations),
         )
         return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from opensync_hooks.agents.claude_code.vocabulary import USAGE_FIELDS
 from opensync_hooks.agents.json_access import get, get_count, get_dict, get_dicts, get_str
 from opensync_hooks.model import Charge, Json, Usage
 
@@ -93,6 +94,7 @@ def _without_price(counts: Json, iterations: Iterable[Json], total: Usage) -> It
     for name, priced in _BILLED_WITHIN.items():
         within = get_dict(counts, name)
         yield from (key for key in within if key not in priced and get_count(within, key))
+    yield from (name for name in counts if name not in USAGE_FIELDS and get_count(counts, name))
     by_kind: dict[str, Usage] = {}
     for request in iterations:
         kind = get_str(request, "type") or "untyped iteration"

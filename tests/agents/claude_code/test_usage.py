@@ -99,6 +99,7 @@ def test_response_of_a_fallback_is_billed_at_the_price_of_the_model_that_served_
     [
         ({"cache_creation": {"ephemeral_24h_input_tokens": 5}}, "ephemeral_24h_input_tokens"),
         ({"server_tool_use": {"code_execution_requests": 2}}, "code_execution_requests"),
+        ({"audio_tokens": 12}, "audio_tokens"),
         ({"iterations": [{"type": "message", **COUNTS}, {"type": "draft", **COUNTS}]}, "draft"),
         ({"iterations": [{"type": "message", **COUNTS}, COUNTS]}, "untyped iteration"),
     ],

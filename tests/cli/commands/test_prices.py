@@ -108,6 +108,22 @@ def test_update_takes_a_newer_table(ours: Path, tmp_path: Path) -> None:
     assert "the table in use is of 2098" in again.stderr
 
 
+def test_sync_all_brings_earlier_sessions_into_line_with_a_newer_table(
+    home: Path, tmp_path: Path
+) -> None:
+    writer = TranscriptWriter(home / ".claude" / "projects" / "-work" / "one.jsonl")
+    writer.line("user", "hello")
+    usage = {"input_tokens": 1_000_000, "output_tokens": 0}
+    message = {"id": "m", "model": "claude-opus-5-5", "usage": usage}
+    writer.line("assistant", [text("hi")], message=message)
+    assert run("sync").returncode == 0
+    dearer = ('["claude-opus-5-5"], "input": 4,', '["claude-opus-5-5"], "input": 6,')
+    newer = write_table(tmp_path / "table.json", dearer)
+    assert run("prices", "update", str(newer)).returncode == 0
+    assert "1 session at other prices (+2.00 USD)" in run("sync", "--all").stdout
+    assert "other prices" not in run("sync", "--all").stdout
+
+
 @pytest.mark.parametrize("content", [None, "", "{}", '{"models": [{}]}'])
 def test_update_refuses_what_is_no_table(ours: Path, tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "table.json"
