@@ -47,7 +47,7 @@ class OpenSyncClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.name = url
+        self._url = url
         self._key = api_key
         self._sleep = sleep
         self._clock = clock
@@ -58,12 +58,16 @@ class OpenSyncClient:
         self._undated_at: int | None = None
         """The latest time at which the server may have dated a message by its own clock."""
 
+    @property
+    def name(self) -> str:
+        return self._url
+
     @cached_property
     def _transport(self) -> Transport:
         # A turn that has nothing to send is spared the import of requests: 50 ms.
         from opensync_hooks.destinations.opensync.transport import Transport  # noqa: PLC0415
 
-        return Transport(self.name, self._key, self._sleep)
+        return Transport(self._url, self._key, self._sleep)
 
     def __enter__(self) -> Self:
         return self
