@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +100,19 @@ class Terminal(User):
         (path,) = (self.home / ".claude" / "projects").glob(f"*/{session_id}.jsonl")
         return [path, *sorted(path.with_suffix("").rglob("agent-*.jsonl"))]
 
-    def await_line(self, session_id: str, text: str) -> None:
-        """Wait until a line of the session's own transcript holds the text."""
+    def await_line(
+        self, session_id: str, text: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Wait until a line of the session's own transcript holds the text.
+
+        `pause`: that of the screen, if there is one; a program whose screen nobody reads blocks.
+        """
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             paths = (self.home / ".claude" / "projects").glob(f"*/{session_id}.jsonl")
             if any(text in path.read_text() for path in paths):
                 return
-            time.sleep(0.1)
+            pause(0.1)
         raise AssertionError(f"no line with {text!r}")
 
     def documents(self, session_id: str) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ def test_plan_and_a_subagent_that_inherits_the_conversation(terminal: Terminal) 
     screen = terminal.open("--session-id", SESSION, "--permission-mode", "plan")
     ask(screen, "play:greet first", "Good day.")
     screen.type("play:plan it")
-    terminal.await_line(SESSION, '"name":"ExitPlanMode"')
+    terminal.await_line(SESSION, '"name":"ExitPlanMode"', screen.pause)
     screen.pause(3)  # until it has drawn its question
     screen.press("\r")
     screen.wait("As planned.")
