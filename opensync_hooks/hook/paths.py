@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NAME = "opensync-hooks"
 LEAVE = "leave"
 """A file in a queue that asks the worker to end as soon as it would only wait."""
+PYTHONS = ("bin/python", "Scripts/python.exe")
+"""Where an environment has its interpreter; the second is that of Windows."""
 PLUGIN = "OPENSYNC_HOOKS_PLUGIN"
 """Set by the hooks of a plugin, which run with any Python: the folder for the plugin's own data."""
 PLUGIN_LOG = "setup.log"

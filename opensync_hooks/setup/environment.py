@@ -38,9 +38,7 @@ def link(environ: Mapping[str, str]) -> Path:
 
 
 def python(environment: Path) -> Path:
-    if windows.IS_WINDOWS:
-        return environment / "Scripts" / "python.exe"
-    return environment / "bin" / "python"
+    return environment / paths.PYTHONS[windows.IS_WINDOWS]
 
 
 def package(environment: Path, *, exists: bool) -> Path:

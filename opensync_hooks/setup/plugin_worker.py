@@ -61,7 +61,7 @@ def build_and_start(root: Path, environ: Mapping[str, str]) -> None:
 
 def _become_worker(environment: Path) -> None:
     """Replace this process by a worker in the environment; return if there is none."""
-    for program in ("bin/python", "Scripts/python.exe"):
+    for program in paths.PYTHONS:
         with suppress(OSError):
             python = str(environment / program)
             os.execv(python, [python, "-I", "-c", _WORKER])  # noqa: S606

@@ -20,8 +20,6 @@ from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.agents.settings_files.registration import HookEntry
 from opensync_hooks.hook import paths
 
-_PROGRAMS = ("bin/python", "Scripts/python.exe")
-
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
@@ -45,7 +43,7 @@ class Plugin:
     def python(self, env: paths.Lookup) -> Path:
         """Return the Python of the worker, or the one that builds an environment for it."""
         folders = (Path(paths.data(env), "env"), self.data / "env")
-        programs = (folder / name for folder in folders for name in _PROGRAMS)
+        programs = (folder / name for folder in folders for name in paths.PYTHONS)
         return next(filter(Path.exists, programs), Path("python3"))
 
     def entries(self, env: paths.Lookup, script: str) -> Iterator[HookEntry]:
@@ -67,18 +65,22 @@ class Plugin:
 
 def find_plugin(folder: Path, *settings: Path) -> Plugin | None:
     """Return our plugin if a settings file enables it, and Claude Code has installed it."""
-    installed = _decoded(folder / "plugins" / "installed_plugins.json")
-    markets = get_dict(_decoded(folder / "plugins" / "known_marketplaces.json"))
-    for enabled in (get_dict(_decoded(path), "enabledPlugins") for path in settings):
-        for name, value in enabled.items():
-            if value is True and name.partition("@")[0] == paths.NAME:
-                data = folder / "plugins" / "data" / re.sub(r"[^\w-]", "-", name, flags=re.ASCII)
-                for copy in get_list(installed, "plugins", name):
-                    if root := get_str(copy, "installPath"):
-                        market = markets.get(name.partition("@")[2])
-                        is_folder = get_str(market, "source", "source") == "directory"
-                        original = get_str(market, "installLocation") if is_folder else None
-                        return Plugin(name, Path(original or root), data)
+    enabled = [
+        name
+        for path in settings
+        for name, value in get_dict(_decoded(path), "enabledPlugins").items()
+        if value is True and name.partition("@")[0] == paths.NAME
+    ]
+    installed = _decoded(folder / "plugins" / "installed_plugins.json") if enabled else None
+    copies = ((name, copy) for name in enabled for copy in get_list(installed, "plugins", name))
+    for name, copy in copies:
+        if root := get_str(copy, "installPath"):
+            markets = get_dict(_decoded(folder / "plugins" / "known_marketplaces.json"))
+            market = markets.get(name.partition("@")[2])
+            is_folder = get_str(market, "source", "source") == "directory"
+            original = get_str(market, "installLocation") if is_folder else None
+            data = folder / "plugins" / "data" / re.sub(r"[^\w-]", "-", name, flags=re.ASCII)
+            return Plugin(name, Path(original or root), data)
     return None
 
 

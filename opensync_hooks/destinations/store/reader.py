@@ -127,14 +127,14 @@ def session_json(row: sqlite3.Row) -> Json:
     with _damaged_schema_errors():
         fields = {**dict(row), "isPublic": False}
         shown = _without_nulls(fields, (*SESSION_FIELDS, "source"))
-        return {**shown, "extra": _parsed(row["extra"], {})}
+        return {**shown, "extra": parsed(row["extra"], {})}
 
 
 def message_json(row: sqlite3.Row) -> Json:
     """Return a row of `message` under OpenSync's names, without its empty fields."""
     with _damaged_schema_errors():
-        fields = {**dict(row), "parts": _parsed(row["parts"], _DAMAGED_PARTS)}
-        return {**_without_nulls(fields, MESSAGE_FIELDS), "extra": _parsed(row["extra"], {})}
+        fields = {**dict(row), "parts": parsed(row["parts"], _DAMAGED_PARTS)}
+        return {**_without_nulls(fields, MESSAGE_FIELDS), "extra": parsed(row["extra"], {})}
 
 
 @contextmanager
@@ -147,7 +147,7 @@ def _damaged_schema_errors() -> Iterator[None]:
         raise DamagedError(text, MOVE_AWAY) from None
 
 
-def _parsed(text: str, if_damaged: Any) -> Any:
+def parsed(text: Any, if_damaged: Any) -> Any:
     """Return a column's JSON. A damaged row must not hide the others; `verify` reports it."""
     try:
         value = json.loads(text)

@@ -6,7 +6,6 @@ of them shows.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from itertools import chain
 from math import isclose
 from typing import Any
 
+from opensync_hooks.destinations.store.reader import parsed
 from opensync_hooks.model import Json
 from opensync_hooks.pricing.estimate import MARK
 
@@ -41,9 +41,9 @@ def count_wrong_sessions(db: sqlite3.Connection) -> int:
 
 def _spending(row: sqlite3.Row) -> Iterator[Json]:
     """Yield the calls of a session by day, model and basis, then what its totals have beyond."""
-    arrived = _parsed(row["extra"], {}).get("spending")
+    arrived = parsed(row["extra"], {}).get("spending")
     is_list = isinstance(arrived, list) and arrived
-    entries = arrived if is_list else _parsed(row["messageSpending"], [])
+    entries = arrived if is_list else parsed(row["messageSpending"], [])
     prompt, completion, cost = row["promptTokens"], row["completionTokens"], row["cost"]
     for entry in entries:
         if isinstance(entry, dict):
@@ -93,11 +93,3 @@ def _text(value: Any) -> str:
 
 def _number(value: Any) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
-
-
-def _parsed(text: Any, if_damaged: Any) -> Any:
-    try:
-        value = json.loads(text)
-    except (TypeError, ValueError):
-        return if_damaged
-    return value if isinstance(value, type(if_damaged)) else if_damaged
