@@ -65,7 +65,7 @@ def _serve_store(arguments: argparse.Namespace) -> int:
     with Store(folders.store) as store, Server(store, key, arguments.port) as server:
         build_index(store)
         if arguments.demo:
-            print(f"Serving a sample session on {server.url}; Ctrl-C ends that and deletes it.")
+            print(f"Serving a sample session on {server.url}; press Ctrl-C to stop and delete it.")
         else:
             print(f"Serving the embedded store on {server.url}; the key is in config.toml.")
         # Flushed, as a pipe or a log would show it only when the server ends.

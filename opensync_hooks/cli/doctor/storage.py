@@ -155,7 +155,7 @@ def sums(path: Path) -> Iterator[Finding]:
         wrong = store.wrong_sums()
         if wrong:
             store.rebuild_sums()
-            fact = f"those of {wrong} sessions differed from their rows, and were made again."
+            fact = f"those of {wrong} sessions differed from their rows and have been rebuilt."
             yield warning("sums", fact, "opensync-hooks doctor --full")
         else:
             yield ok("sums", "as the rows of the store")

@@ -107,7 +107,7 @@ def test_wrong_sums_are_made_again(path: Path) -> None:
         assert expected.calls > 0
         store._file._db.execute("UPDATE spending SET calls = calls + 1")
     completed = run("doctor", "--full")
-    assert "sessions differed from their rows, and were made again" in completed.stdout
+    assert "sessions differed from their rows and have been rebuilt" in completed.stdout
     assert "sums:                as the rows of the store" in run("doctor", "--full").stdout
     with Store(path) as store:
         assert store.spending("day")[1].as_json() == expected.as_json()
