@@ -210,7 +210,8 @@ def test_every_event_that_may_end_a_turn_starts_the_hook(bridge: Bridge, name: s
 
 def test_late_title_starts_the_hook_again(bridge: Bridge) -> None:
     steps = [*PROMPT, event("session.idle"), LATER, info("session.updated")]
-    assert [name for _, name in bridge.play(*steps)] == ["session.idle", "session.updated"]
+    names = sorted(name for _, name in bridge.play(*steps))  # two processes end in either order
+    assert names == ["session.idle", "session.updated"]
 
 
 def test_rename_of_an_old_session_starts_the_hook(bridge: Bridge) -> None:

@@ -110,7 +110,9 @@ def test_server_that_falls_silent(
 
 
 def test_other_errors_are_named_by_their_class(listen: Listen) -> None:
-    response = OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\njunk"
+    # Announced, as a second attempt would otherwise meet the first connection as it closes.
+    headers = b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n"
+    response = OK + headers + b"junk"
     url = listen(lambda connection: connection.sendall(response))
     assert failure(url) == (NetworkErrorKind.OTHER, "DecodeError")
     assert failure("https://*.example") == (NetworkErrorKind.OTHER, "InvalidURL")
