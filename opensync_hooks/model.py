@@ -239,6 +239,8 @@ class Session:
     folders: tuple[str, ...] = ()
     """Other folders that were open in it: a rule on any of them holds for the session."""
     agent_totals: tuple[AgentTotal, ...] = ()
+    unread_copy: Literal["damaged", "unavailable"] | None = None
+    """Why a file that may have a newer copy of it could not be read."""
     is_resumed: bool = False
     """Messages and charges are only those behind the checkpoint of an earlier read."""
     masked_before: Iterable[Message] = field(default=(), compare=False)

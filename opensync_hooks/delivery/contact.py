@@ -65,7 +65,9 @@ def _next_contact(
         return _first_contact(replace(diff, existing=None), destination)
     if diff.resends or existing.hash is None:
         diff = forks.without_copied_charges(diff, destination.newest(NEWEST), destination)
-    if existing.totals is not None and existing.totals.is_close(Totals.from_json(row)):
+    if existing.totals is not None and (
+        diff.is_behind or existing.totals.is_close(Totals.from_json(row))
+    ):
         return existing.remote_id, diff
     stored = stored or destination.fetch(diff.session.id, existing.remote_id)
     if stored is None:  # deleted this very moment

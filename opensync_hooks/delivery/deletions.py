@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from opensync_hooks.agents import registry
 from opensync_hooks.delivery import payloads
-from opensync_hooks.delivery.diff import SessionDiff
+from opensync_hooks.delivery.diff import DELETED_HASH, SessionDiff
 from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.errors import RejectedError
 from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.model import Json
 
-_MARKED = "deleted at the agent"
-"""The hash of a message that bears the mark. If the agent has the message again, it differs."""
 _FIELDS = (
     *("role", "textContent", "model", "promptTokens", "completionTokens", "durationMs"),
     *("createdAt", "parts"),
@@ -24,12 +22,8 @@ _FIELDS = (
 
 
 def deleted_ids(diff: SessionDiff) -> list[str]:
-    """Return the ids of delivered messages that the agent no longer has and that bear no mark."""
-    stored_ids = diff.session.stored_ids
-    if stored_ids is None or diff.existing is None:
-        return []
-    hashes = diff.record.message_hashes()
-    return [name for name, digest in hashes.items() if digest != _MARKED and name not in stored_ids]
+    """Return the ids of the messages to mark; none where an unread copy may still have them."""
+    return [] if diff.session.unread_copy else diff.missing_ids()
 
 
 def mark_deletions(diff: SessionDiff, destination: ReadableDestination) -> int:
@@ -58,7 +52,7 @@ def mark_deletions(diff: SessionDiff, destination: ReadableDestination) -> int:
                 "source": registry.opensync_name(diff.session.agent),
             }
             marked += _mark(session, row, destination)
-        diff.record.set_message(message_id, _MARKED, MessageState.CONFIRMED)
+        diff.record.set_message(message_id, DELETED_HASH, MessageState.CONFIRMED)
     return marked
 
 

@@ -10,6 +10,7 @@ from opensync_hooks.delivery.costs import Costs
 from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.delivery.progress import SessionProgress
 from opensync_hooks.delivery.split import SessionPart
+from opensync_hooks.ledger.losses import UNREAD_COPY
 from opensync_hooks.ledger.session_record import (
     MessageRecord,
     MessageState,
@@ -17,7 +18,10 @@ from opensync_hooks.ledger.session_record import (
     SessionRecord,
 )
 from opensync_hooks.ledger.totals import NO_TOTALS, Totals
-from opensync_hooks.model import Json, Message, Session
+from opensync_hooks.model import Json, Message, Session, Skipped
+
+DELETED_HASH = "deleted at the agent"
+"""The hash of a message that bears the mark. If the agent has the message again, it differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,42 @@ class SessionDiff:
     """Whether messages that were undone before they were sent stay at home."""
     progress: SessionProgress = field(default_factory=SessionProgress)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether more was delivered than this read, which is not whole, has: that then stays."""
+        session, before = self.session, self.existing.totals if self.existing else None
+        has_losses = any(lost.is_loss and number for lost, number in session.skipped.items())
+        if before is None or not (session.unread_copy or has_losses):
+            return False
+        now = Totals.from_json(self.session_payload()[0])
+        is_same = (now.prompt, now.completion) == (before.prompt, before.completion)
+        is_lower = not is_same and now.largest(before) != now
+        return is_lower or bool(session.unread_copy and self.missing_ids())
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the rest can soon be read."""
+        is_unavailable = self.session.unread_copy == "unavailable"
+        return self.session.is_partial or (is_unavailable and self.is_behind)
+
+    def skipped(self) -> Mapping[Skipped, int]:
+        """Return what is missing from this read; complete once all messages were walked."""
+        is_unread = self.session.unread_copy is not None and self.is_behind
+        return {**self.session.skipped, **({UNREAD_COPY: 1} if is_unread else {})}
+
+    def missing_ids(self) -> list[str]:
+        """Return the ids of delivered messages that the agent no longer has and that bear no mark.
+
+        None are known to be missing while the agent's own list of messages is uncertain.
+        """
+        stored_ids = self.session.stored_ids
+        if stored_ids is None or self.existing is None:
+            return []
+        hashes = self.record.message_hashes().items()
+        return [
+            name for name, digest in hashes if digest != DELETED_HASH and name not in stored_ids
+        ]
+
     def session_payload(self) -> tuple[Json, Json]:
         """Return the body and the extra of the session itself."""
         body = payloads.session_body(self.session, self.costs)
@@ -78,13 +118,20 @@ class SessionDiff:
             body |= (Totals.from_json(body) + self.others).to_json()
         return body, self._extra(payloads.session_extra(self.session, self.costs))
 
+    def update_payload(self) -> tuple[Json, Json]:
+        """Return the payload without what would lower the delivered one: that is then kept."""
+        body, extra = self.session_payload()
+        if self.is_behind:
+            return {name: body[name] for name in ("externalId", "source")}, {}
+        return body, extra
+
     def session_hash(self) -> str:
         """Return the hash of the session's own payload, without its messages."""
         return payloads.digest(*self.session_payload())
 
     def messages(self) -> Iterator[MessageDiff]:
         """Yield each message, in an order that its times do not contradict."""
-        latest = self.progress.before(self.number).latest
+        latest, is_behind = self.progress.before(self.number).latest, self.is_behind
         for message in self.session.messages:
             if not message.parts:
                 continue
@@ -92,6 +139,8 @@ class SessionDiff:
             latest = max(times, default=None)
             if message.charge and message.charge.id not in self.costs.charge_ids:
                 message = replace(message, charge=None)  # noqa: PLW2901 - billed elsewhere
+            if is_behind:
+                message = replace(message, spare=True)  # noqa: PLW2901 - maybe of an older copy
             yield self._message(message, latest)
 
     def _message(self, message: Message, created_at: int | None) -> MessageDiff:

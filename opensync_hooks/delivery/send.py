@@ -149,9 +149,9 @@ class _Delivery:
                 if message.existing.state is MessageState.CONFIRMED:
                     self._save_origin()
         self._flush()
-        self._put_totals()
-        session = self.diff.session
-        exists = self.diff.existing is not None or self.remote_id is not None
+        if not self.diff.is_behind:
+            self._put_totals()
+        session, exists = self.diff.session, bool(self.diff.existing or self.remote_id)
         return SyncOutcome(
             session_id=session.id,
             title=session.title,
@@ -162,11 +162,11 @@ class _Delivery:
             quarantined_before=self.quarantined_before,
             unclear=self.states[MessageState.PENDING],
             reason=self.reason,
-            is_partial=session.is_partial,
+            is_partial=self.diff.is_partial,
             redacted=self.redacted,
             cost_change=self.cost_change,
             losses=+self.losses,
-            skipped=dict(session.skipped),  # complete only now that all messages were read
+            skipped=self.diff.skipped(),  # complete only now that all messages were read
         )
 
     def _check_deadline(self) -> None:
@@ -293,7 +293,7 @@ class _Delivery:
 
     def _put_session(self, *, with_title: bool) -> str:
         """Leave the title out for a known session: with it, the server may ignore the rest."""
-        body, extra = self.diff.session_payload()
+        body, extra = self.diff.update_payload()
         if not with_title:
             body.pop("title", None)
         self.has_put_session = True

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode.layouts import (
@@ -51,6 +51,14 @@ class CopyFinder:
         self._layouts = layouts
         self.failures: dict[Path, SourceError] = {}
         """The files that could not be read, each with the reason."""
+
+    @property
+    def unread(self) -> Literal["damaged", "unavailable"] | None:
+        """Why a copy may be missing from what was found."""
+        if not self.failures:
+            return None
+        is_damage = [isinstance(error, DamagedSourceError) for error in self.failures.values()]
+        return "damaged" if all(is_damage) else "unavailable"
 
     def sessions(self) -> list[CopiedSession]:
         holders: dict[str, _Holders] = {}

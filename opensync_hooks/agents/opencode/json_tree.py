@@ -128,7 +128,7 @@ class JsonTree:
         project = _read(self._project_file(session_file, info or {})) or {}
         worktree = get_str(project, "worktree")
         header = replace(header, worktree=None if worktree == "/" else worktree)
-        return StoredSession(header, tuple(self._messages(session_file, skipped)), skipped)
+        return StoredSession(header, tuple(self._messages(session_file, skipped)), +skipped)
 
     def _project_file(self, session_file: Path, info: Json) -> Path:
         name = get_str(info, "projectID") or session_file.parent.name
@@ -148,16 +148,11 @@ class JsonTree:
         message = (
             StoredMessage(path.stem, None) if value is None else self._message(path.stem, value)
         )
-        parts = (*message.parts, *self._parts(path, skipped))
-        return replace(message, parts=parts)
-
-    def _parts(self, message_file: Path, skipped: Counter[Skipped]) -> Iterator[Json]:
-        for path in self._part_files(message_file):
-            value = _read(path)
-            if value is None:
-                skipped[UNREADABLE_PART] += 1
-            else:
-                yield value
+        parts = [_read(file) for file in self._part_files(path)]
+        intact = [part for part in parts if part is not None]
+        torn = len(parts) - len(intact)
+        skipped[UNREADABLE_PART] += torn
+        return replace(message, parts=(*message.parts, *intact), is_torn=torn > 0)
 
 
 def _read(path: Path) -> Json | None:

@@ -77,6 +77,8 @@ class StoredMessage:
     info: Json | None
     """None if it cannot be read."""
     parts: tuple[Json, ...] = ()
+    is_torn: bool = False
+    """Some parts of it cannot be read."""
     is_undone: bool = False
     """Whether the copy with the newest content has deleted it."""
 

@@ -42,7 +42,8 @@ class MessageConverter:
         else:
             messages = iter(())
             self._skipped[Skipped("unreadable", f"message of type {str(role)[:40]}")] += 1
-        return (replace(message, undone=undone) for message in messages)
+        spare = stored.is_torn  # what was delivered of it may be all of it
+        return (replace(message, undone=undone, spare=spare) for message in messages)
 
     def _prompt(self, message: StoredMessage) -> Iterator[Message]:
         injected = tuple(parts.injected_parts(message.parts))

@@ -117,8 +117,10 @@ class OpenCodeSource:
             for copied, stored in finder.load(family):
                 session = read_session(stored, self._product)
                 is_partial = self._is_in_mid_turn(session, copied.layouts[0])
-                stored_ids = None if finder.failures else _stored_ids(stored)
-                yield replace(session, is_partial=is_partial, stored_ids=stored_ids)
+                stored_ids, unread = _stored_ids(stored), finder.unread
+                yield replace(
+                    session, is_partial=is_partial, stored_ids=stored_ids, unread_copy=unread
+                )
         elif exports.stamp_of(located.path):
             yield read_session(exports.load_file(located.path), self._product)
         else:

@@ -113,8 +113,10 @@ def _parse(info: SessionHeader, messages: list[Row], parts: list[Row]) -> Stored
         message_info = decode_dict(row["data"])
         if message_info is not None:
             message_info.setdefault("time", {"created": row["time_created"]})
-        own = _parse_parts(parts_by_message.pop(row["id"], []), skipped)
-        stored.append(StoredMessage(as_text(row["id"]), message_info, tuple(own)))
+        part_rows = parts_by_message.pop(row["id"], [])
+        own = tuple(_parse_parts(part_rows, skipped))
+        is_torn = len(own) < len(part_rows)
+        stored.append(StoredMessage(as_text(row["id"]), message_info, own, is_torn))
     for rows in parts_by_message.values() if stored else ():  # else it lost all its messages
         orphans = _parse_parts(rows, skipped)
         skipped[_ORPHAN] += sum(part.get("type") not in BOOKKEEPING for part in orphans)

@@ -118,6 +118,7 @@ def _plan(preview: SessionDiff | SyncOutcome) -> PlannedSync:
             masked.update(diff.message.redacted)
     session, existing = preview.session, preview.existing
     has_new_totals = existing is not None and existing.hash != preview.session_hash()
+    has_new_totals = has_new_totals and not preview.is_behind
     is_due = bool(messages) or has_new_totals
     title = session.title or ""
     plan = PlannedSync(session.id, title, messages, parts, size_in_bytes, masked, is_due)

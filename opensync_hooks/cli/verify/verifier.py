@@ -147,7 +147,7 @@ class Verifier:
         if not session.is_partial:  # complete now that all messages were read
             differences += [
                 comparison.difference("not read", f"not read: {number} {lost.name}")
-                for lost, number in session.skipped.items()
+                for lost, number in changes.skipped().items()
                 if lost.is_loss and number
             ]
         return replace(
@@ -167,12 +167,16 @@ def _differences(
 ) -> Iterator[Difference]:
     messages = count.watch_messages(changes.messages())
     if stored is not None:
-        differences = tuple(comparison.session(*changes.session_payload(), stored["session"]))
+        is_behind, deleted = changes.is_behind, deleted_ids(changes)
+        sent = comparison.session(*changes.session_payload(), stored["session"])
+        differences = () if is_behind else tuple(sent)
         yield from differences
-        if not differences and "source" not in stored["session"] and _was_sent_otherwise(changes):
+        is_unlisted = not is_behind and "source" not in stored["session"]
+        if not differences and is_unlisted and _was_sent_otherwise(changes):
             yield comparison.difference("changed field", "its source or time was sent differently")
-        deleted = deleted_ids(changes)
-        yield from comparison.all_messages(messages, stored["messages"], deleted)
+        for difference in comparison.all_messages(messages, stored["messages"], deleted):
+            if not (is_behind and difference.kind == "surplus message"):
+                yield difference
         undone = [id(row) for row in comparison.undone]
         rows = (row for row in stored["messages"] if id(row) not in undone)
         count.add_stored(stored["session"], rows)

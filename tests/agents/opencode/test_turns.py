@@ -119,4 +119,6 @@ def test_what_is_missing_is_uncertain(opencode: OpenCodeHome, fault: str) -> Non
     else:
         put_tree(opencode, {1: "q", 2: "a"})
         (opencode.data / "opencode.db").write_bytes(b"no database" * 99)
-    assert read(opencode, MINUTE).stored_ids is None
+    session = read(opencode, MINUTE)
+    assert session.unread_copy == (None if fault == "half migrated" else "damaged")
+    assert session.unread_copy or session.stored_ids is None
