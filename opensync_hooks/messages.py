@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Message, Part, Reasoning, Text, ToolCall, ToolResult
 
 

@@ -6,9 +6,11 @@ Sources create these values; everything else only reads them. Times are millisec
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import add, attrgetter
 from typing import Any, Literal, NamedTuple, get_args
+
+from opensync_hooks.dataclass import dataclass
 
 Json = dict[str, Any]
 """A JSON object, decoded."""

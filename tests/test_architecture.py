@@ -21,7 +21,7 @@ PACKAGE = ROOT / "opensync_hooks"
 NAME = PACKAGE.name
 MAX_LINES = 300
 LAYERS = (
-    ("", "model", "messages", "errors", "hook.paths"),
+    ("", "dataclass", "model", "messages", "errors", "hook.paths"),
     ("system",),
     ("config",),
     ("pricing",),
@@ -214,6 +214,17 @@ def test_only_three_packages_are_needed_at_run_time() -> None:
     requirements = (re.split("[<>=]", entry)[0] for entry in project["dependencies"])
     assert packages == {requirement.replace("-", "_") for requirement in requirements}
     assert len(packages) == 3
+
+
+def test_no_class_is_compiled_while_its_module_is_imported() -> None:
+    slow = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+        if "dataclass" in (alias.name for alias in node.names)
+    }
+    assert slow == {"dataclass"}, f"import it from {NAME}.dataclass"
 
 
 def test_every_import_of_ours_exists() -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Literal
 
 from opensync_hooks.agents.description import HookFactsLookup
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 Unit = Literal[

@@ -1,8 +1,8 @@
 """The facts about an agent that other modules need, as one value."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import HookFacts
 
 

@@ -6,11 +6,12 @@ deleted, because the job that the event becomes is gone as soon as the session h
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Self
 
 from opensync_hooks.agents.json_access import get_str, get_strs
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.hook import paths
 from opensync_hooks.model import HookFacts, Json, TurnUsage, Usage
 from opensync_hooks.system.file_lock import file_lock

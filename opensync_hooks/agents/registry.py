@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -19,6 +19,7 @@ from opensync_hooks.agents import claude_code, cursor, kilo, opencode
 from opensync_hooks.agents.description import Description
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.agents.safe_open import is_file
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import SourceError
 from opensync_hooks.hook import paths
 from opensync_hooks.model import HookEvent, Json

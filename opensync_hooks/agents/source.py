@@ -1,11 +1,11 @@
 """The interface of a source: one agent's sessions on the disk, read into values of the model."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from opensync_hooks.agents.description import HookFactsLookup
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import HookEvent, Json, Session, Trigger
 
 

@@ -15,11 +15,11 @@ import stat
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import DamagedSourceError, SourceError
 
 _NO_LINK = "Name the database itself, not a link, in the variable that says where it is."

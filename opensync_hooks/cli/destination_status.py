@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from opensync_hooks.config import Config, load
 from opensync_hooks.config.destinations import environ_of
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import factory
 from opensync_hooks.errors import KeyRefusedError, NotConfiguredError, OpenSyncError
 from opensync_hooks.ledger import accounts

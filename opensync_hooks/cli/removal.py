@@ -6,10 +6,10 @@ The agent's own files stay, and a forgotten session stays away until `sync --for
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from opensync_hooks.agents import registry
 from opensync_hooks.config import EMBEDDED_STORE, Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.destinations.store.upkeep import RemovableSession

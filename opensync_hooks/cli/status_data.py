@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from opensync_hooks.agents import registry
@@ -15,6 +15,7 @@ from opensync_hooks.cli.destination_status import DestinationStatus, named_desti
 from opensync_hooks.cli.doctor import hooks
 from opensync_hooks.config import Config, load
 from opensync_hooks.config.credentials import mask_key
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.routing import undecided
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger import accounts, catch_up, losses

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from opensync_hooks.config.destinations import ConfiguredDestination
 from opensync_hooks.config.folders import Folders
 from opensync_hooks.config.price_settings import OwnPrice
 from opensync_hooks.config.urls import base_url
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import NotConfiguredError, UsageError
 from opensync_hooks.hook import paths
 from opensync_hooks.system import core_dumps

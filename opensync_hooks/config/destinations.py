@@ -11,11 +11,12 @@ account of its own.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from opensync_hooks.config.urls import base_url
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import NotConfiguredError, UsageError
 from opensync_hooks.hook import paths
 

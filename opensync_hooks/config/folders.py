@@ -1,10 +1,10 @@
 """The folders and files of this user, by the conventions of the platform."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.hook import paths
 
 

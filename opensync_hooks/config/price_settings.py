@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import NotConfiguredError
 
 _TOKEN_RATES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")

@@ -2,11 +2,11 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from opensync_hooks.config.config import Config, load, read_document, update
 from opensync_hooks.config.credentials import mask_key
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import NotConfiguredError, UsageError
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.diff import MessageDiff, SessionDiff
 from opensync_hooks.delivery.json_values import size_in_bytes
 from opensync_hooks.ledger.session_record import MessageState

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import reduce
 from operator import add
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.agent_cost import add_calls, agent_cost
 from opensync_hooks.delivery.spending import Spending, by_day
 from opensync_hooks.ledger import agent_totals, charges

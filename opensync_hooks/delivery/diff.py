@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.costs import Costs
 from opensync_hooks.delivery.json_values import truncate

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.privacy.excerpt import MAX_TEXT_BYTES, Excerpt, more_bytes
 from opensync_hooks.privacy.omitted import Omitted
 

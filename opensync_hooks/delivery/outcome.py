@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Skipped
 

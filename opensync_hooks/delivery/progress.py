@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import date
 from functools import partial
 
@@ -19,6 +19,7 @@ from opensync_hooks.agents.source import (
     SavedCheckpoint,
     Source,
 )
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.costs import NO_COSTS, Costs, bill
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.spending import Spending

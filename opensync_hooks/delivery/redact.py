@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.messages import SelectedMessages, select
 from opensync_hooks.model import Message, Session
 from opensync_hooks.privacy.cleaning import clean_message, clean_session

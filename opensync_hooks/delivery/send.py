@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from opensync_hooks.agents import registry
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import contact
 from opensync_hooks.delivery.diff import MessageDiff, SessionDiff
 from opensync_hooks.delivery.json_values import truncate
@@ -170,10 +171,7 @@ class _Delivery:
         )
 
     def _check_deadline(self) -> None:
-        """Stop a run that is late, but not before it has sent something.
-
-        A session that takes long to compare would otherwise never get to its first new message.
-        """
+        """Stop a run that is late, but not before it has sent what took long to find."""
         deadline = self.limits.deadline
         is_late = deadline is not None and time.monotonic() > deadline
         if not is_late and not self.limits.is_preempted():

@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from opensync_hooks import __version__
 from opensync_hooks.agents.source import Located, NotResumableError, Source
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import routing
 from opensync_hooks.delivery.deletions import mark_deletions
 from opensync_hooks.delivery.diff import SessionDiff, diff

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Charge, Usage
 
 

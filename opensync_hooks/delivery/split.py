@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.progress import PartTotals, SessionProgress
 from opensync_hooks.ledger import charges

@@ -7,12 +7,12 @@ apply, and ids are those that a sync would use. A message that has arrived alrea
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.payloads import UNDONE_MARK
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import SourceError

@@ -7,9 +7,9 @@ routes. `extra` is for what OpenSync has no fields for: the store keeps it, the 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 

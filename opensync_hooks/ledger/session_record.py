@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from opensync_hooks import __version__
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.ledger.ledger import Execute, Ledger
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.ledger.totals import NO_TOTALS, Totals

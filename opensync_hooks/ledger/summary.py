@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.ledger.sync_state import SyncState

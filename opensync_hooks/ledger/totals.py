@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from operator import add, sub
 from typing import Any
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 _FIELDS = {

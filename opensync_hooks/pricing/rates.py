@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import date
 from typing import Any, NamedTuple
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Usage
 
 TOKEN_RATES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")

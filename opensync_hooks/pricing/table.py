@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Usage
 from opensync_hooks.pricing.model_names import Spelling, gateways, spellings
 from opensync_hooks.pricing.rates import DatedRates, ModelPrice, Rates

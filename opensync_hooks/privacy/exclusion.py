@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.hook import paths
 from opensync_hooks.model import Session
 from opensync_hooks.privacy import private_sessions

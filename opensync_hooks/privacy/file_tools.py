@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
+
+from opensync_hooks.dataclass import dataclass
 
 Access = Literal["reads", "writes", "unknown"]
 

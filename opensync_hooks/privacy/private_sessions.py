@@ -10,9 +10,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Message, Session
 
 REASON = "private: its agent ran with OPENSYNC_HOOKS_PRIVATE"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Part, Role, Text, ToolCall, ToolResult
 
 DOUBTFUL = "[text that may be a thought stays here; `thinking = true` sends it]"

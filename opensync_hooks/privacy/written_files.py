@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.privacy.file_texts import note
 
 _MAY_WRITE = re.compile(

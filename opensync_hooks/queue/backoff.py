@@ -6,8 +6,10 @@ from 0 up to 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
+
+from opensync_hooks.dataclass import dataclass
 
 SECOND = 1_000
 MINUTE = 60 * SECOND

@@ -11,12 +11,13 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
 
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.exclude import exclude, with_folders
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import (

@@ -12,12 +12,13 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import SourceError
 from opensync_hooks.ledger import accounts, losses
 from opensync_hooks.ledger.ledger import Ledger

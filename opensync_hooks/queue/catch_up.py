@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.ledger import accounts, catch_up
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord

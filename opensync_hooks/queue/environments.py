@@ -13,11 +13,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from opensync_hooks.config import EMBEDDED_STORE, Config, Folders
 from opensync_hooks.config.destinations import ConfiguredDestination, environ_of
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.hook import paths
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Json

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
 from opensync_hooks.agents import registry
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Trigger
 from opensync_hooks.queue.backoff import FAILURES, Attempts, Failure
 from opensync_hooks.system.files import session_file_stem

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.ledger.summary import quarantined_messages

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from opensync_hooks.agents import registry
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.destinations.store.listing import ORDERS
 from opensync_hooks.destinations.store.search_query import SearchQuery, parse_query
 from opensync_hooks.server.html import Html, element, join

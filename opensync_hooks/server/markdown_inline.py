@@ -5,8 +5,9 @@ which they were opened, and what has no counterpart stays the character that it 
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.server.html import Html, element, end_tag, join, start_tag, to_html
 
 _TOKEN = re.compile(

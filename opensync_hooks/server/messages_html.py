@@ -1,9 +1,9 @@
 """Messages as HTML: texts in the open, tool calls and injected texts folded."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.destinations.store.export import plain_text
 from opensync_hooks.model import Json
 from opensync_hooks.server.html import Html, cost, element, join, link_url, timestamp

@@ -9,10 +9,11 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any, NoReturn
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.destinations.store.reader import MESSAGE_FIELDS, SESSION_FIELDS
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.destinations.store.validation import MissingIdError, OtherSessionError

@@ -4,11 +4,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files.hook_command import hook_command
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
 from opensync_hooks.setup import environment

@@ -11,13 +11,14 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from functools import partial
 from pathlib import Path, PurePath
 
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files.backup import digest
 from opensync_hooks.agents.settings_files.file_change import FileChange, SideFile, read
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.hook import paths
 from opensync_hooks.system.terminal import short_path

@@ -6,9 +6,10 @@ It is for users who wonder what happened, and for bug reports. No code reads it.
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from opensync_hooks.dataclass import dataclass
 
 MAX_BYTES = 1 << 20
 """Size at which a file is rotated; three files are kept."""

@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import DiskError, OpenSyncError, UnusableFileError
 from opensync_hooks.system.files import ensure_private_folder
 

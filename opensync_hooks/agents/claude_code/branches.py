@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import get_args
 
 from opensync_hooks.agents.claude_code.line_types import LineType
+from opensync_hooks.dataclass import dataclass
 
 START = -1
 """The parent of a first line. Prompts there replace nothing: a resumed session has several."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opensync_hooks.agents.census import Tally, as_count, as_dict, as_text, dicts_in
 from opensync_hooks.agents.claude_code.vocabulary import BLOCK_TYPES, LINE_TYPES, USAGE_FIELDS
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 _TOOL_BLOCKS = ("tool_use", "tool_result")

@@ -15,7 +15,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from hashlib import blake2b
 from itertools import chain, islice
@@ -28,6 +28,7 @@ from opensync_hooks.agents.claude_code.messages import charges, duration
 from opensync_hooks.agents.claude_code.thread import IndexedMessage, Thread
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.source import NotResumableError, SavedCheckpoint
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import AgentTotal, Checkpoint, Json, Skipped
 
 _BLOCK_BYTES = 1 << 16

@@ -6,12 +6,13 @@ second pass (`messages`) reads one message at a time from the spans that are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opensync_hooks.agents.claude_code import line_types
 from opensync_hooks.agents.claude_code.lines import Span
 from opensync_hooks.agents.claude_code.thread import Thread
 from opensync_hooks.agents.json_access import get_dict, get_str
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +11,7 @@ from typing import BinaryIO
 from opensync_hooks.agents.claude_code import salvage
 from opensync_hooks.agents.json_access import decode_dict
 from opensync_hooks.agents.safe_open import open_regular
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json, Skipped
 
 MAX_LINE_BYTES = 256 << 20

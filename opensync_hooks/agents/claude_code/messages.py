@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +16,7 @@ from opensync_hooks.agents.claude_code.thread import IndexedMessage
 from opensync_hooks.agents.claude_code.user_lines import typed_blocks
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.safe_open import open_regular
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import (
     Charge,

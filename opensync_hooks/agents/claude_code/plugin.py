@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from opensync_hooks.agents.json_access import decode, get_dict, get_list, get_st
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind
 from opensync_hooks.agents.settings_files.hook_command import hook_command
 from opensync_hooks.agents.settings_files.registration import HookEntry
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.hook import paths
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opensync_hooks.agents.claude_code.content import text_of
 from opensync_hooks.agents.json_access import get_str
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 

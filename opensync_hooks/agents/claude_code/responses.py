@@ -6,10 +6,11 @@ the same id: then the request separates them, or, where there is none, a user li
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from opensync_hooks.agents.json_access import get_str
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 

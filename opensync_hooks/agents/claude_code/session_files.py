@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from opensync_hooks.agents.safe_open import files_within, within
 from opensync_hooks.agents.source import Located
+from opensync_hooks.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -33,6 +33,7 @@ from opensync_hooks.agents.claude_code.thread import Thread
 from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.agents.source import NotResumableError, SavedCheckpoint
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Checkpoint, Json, Session, Skipped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from opensync_hooks.agents.claude_code import line_types
 from opensync_hooks.agents.claude_code.branches import START, Node, Nodes, undone
@@ -21,6 +21,7 @@ from opensync_hooks.agents.claude_code.user_lines import (
     typed_text,
 )
 from opensync_hooks.agents.json_access import get_float, get_str
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import AgentTotal, Json
 
 _TITLE_SAMPLE = 400

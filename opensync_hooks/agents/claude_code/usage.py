@@ -6,10 +6,11 @@ https://platform.claude.com/docs/en/api/messages describes the fields.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from opensync_hooks.agents.claude_code.vocabulary import USAGE_FIELDS
 from opensync_hooks.agents.json_access import get, get_count, get_dict, get_dicts, get_str
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Charge, Json, Usage
 
 _STANDARD = ("standard", "default", "auto", "global", "not_available")

@@ -15,12 +15,13 @@ import binascii
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.census import as_dict, dicts_in
 from opensync_hooks.agents.cursor.census_steps import StepCount
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 _MESSAGES, _ARCHIVES = 1, 13

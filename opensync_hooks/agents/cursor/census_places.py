@@ -7,11 +7,11 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from opensync_hooks.agents.safe_open import files_within
+from opensync_hooks.dataclass import dataclass
 
 _DATABASE = "globalStorage/state.vscdb"
 _APPLICATION_DATA = {

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opensync_hooks.agents.census import Tally, as_count, as_dict, dicts_in
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 _USER, _ASSISTANT, _COMPACTION = 1, 2, 22

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from operator import itemgetter
 
 from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps, tools, unknown
@@ -33,6 +33,7 @@ from opensync_hooks.agents.json_access import (
     get_list,
     get_str,
 )
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json, Skipped
 
 _TOOLS_CAPABILITY = 15

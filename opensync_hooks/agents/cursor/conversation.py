@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from opensync_hooks.agents import titles
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.messages import length
 from opensync_hooks.model import (
     Charge,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from opensync_hooks.agents.cursor import (
@@ -31,6 +31,7 @@ from opensync_hooks.agents.cursor.locations import changed_at
 from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.cursor.state_db import ComposerRows
 from opensync_hooks.agents.cursor.windows import EditorWindows
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import DamagedSourceError, SourceError
 from opensync_hooks.model import Skipped
 

@@ -20,13 +20,14 @@ import binascii
 import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from opensync_hooks.agents.cursor import prompts, protobuf, timestamps, tools, turns, unknown
 from opensync_hooks.agents.cursor.conversation import Conversation, Step, answer_parts, text_parts
 from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.cursor.turns import BLOB_ID_LENGTH, GetBlobs, Turn, TurnCursor
 from opensync_hooks.agents.json_access import as_dict, content_blocks, get, get_str
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json, Part, Reasoning, Skipped, ToolCall, ToolResult
 
 ORIGIN = "graph"

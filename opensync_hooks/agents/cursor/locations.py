@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from opensync_hooks.agents import sqlite_snapshot
@@ -22,6 +22,7 @@ from opensync_hooks.agents.cursor.state_db import ComposerSummary
 from opensync_hooks.agents.cursor.transcripts import TranscriptFile
 from opensync_hooks.agents.cursor.windows import EditorWindows, WindowSession
 from opensync_hooks.agents.source import Located
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import SourceError
 
 DATABASE_NAME = "state.vscdb"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from opensync_hooks.dataclass import dataclass
 
 
 @dataclass(slots=True)

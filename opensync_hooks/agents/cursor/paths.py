@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from opensync_hooks.dataclass import dataclass
 
 _CHANNELS = ("Cursor", "Cursor Nightly")
 _DATABASE = ("globalStorage", "state.vscdb")

@@ -9,10 +9,10 @@ the words
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from opensync_hooks.agents.cursor import timestamps
+from opensync_hooks.dataclass import dataclass
 
 SUMMARY = "[Previous conversation summary]"
 """How a text begins that a compaction put in place of messages."""

@@ -14,7 +14,7 @@ import hashlib
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +31,7 @@ from opensync_hooks.agents.json_access import (
     get_strs,
 )
 from opensync_hooks.agents.sqlite_snapshot import as_parameter
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json, Skipped
 
 _LOGIN = frozenset({"ItemTable"})

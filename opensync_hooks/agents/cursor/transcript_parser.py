@@ -13,13 +13,14 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from opensync_hooks.agents.cursor import prompts, tools, unknown
 from opensync_hooks.agents.cursor.conversation import Step, answer_parts, text_parts
 from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.json_access import content_blocks, decode_dict, get_dict, get_str
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import (
     Attachment,
     Json,

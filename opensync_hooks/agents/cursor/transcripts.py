@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +21,7 @@ from opensync_hooks.agents.cursor.conversation import Conversation
 from opensync_hooks.agents.cursor.transcript_parser import ParsedTranscript
 from opensync_hooks.agents.json_access import as_dict, get_str
 from opensync_hooks.agents.safe_open import is_within, open_regular, within
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import SourceError
 
 ORIGIN = "transcript"

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opensync_hooks.agents.cursor import prompts, protobuf, timestamps, tools
 from opensync_hooks.agents.cursor.conversation import Step, answer_parts, text_parts
 from opensync_hooks.agents.cursor.message_ids import MessageIds
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Part, Reasoning, ToolCall
 
 Blobs = Mapping[str, bytes]

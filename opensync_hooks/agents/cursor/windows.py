@@ -10,7 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from opensync_hooks.agents.cursor import unknown
 from opensync_hooks.agents.cursor.projects import repositories, uri_path, window_path
 from opensync_hooks.agents.json_access import as_dict, get_dicts, get_list, get_str, get_strs
 from opensync_hooks.agents.safe_open import open_regular
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import DamagedSourceError, SourceError
 from opensync_hooks.model import Json, Skipped
 
@@ -49,7 +50,7 @@ class EditorWindows:
     """Folders named `workspaceStorage`."""
     databases: tuple[Path, ...] = ()
     """The editor's own, in which version 3.0 listed the sessions of all windows."""
-    _folders_by_session: dict[str, str] | None = field(default=None, init=False)
+    _folders_by_session: dict[str, str] | None = None
 
     def folder_of(self, session_id: str) -> str | None:
         """Return the folder of a session's window; a window that cannot be read counts as none."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import methodcaller
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from opensync_hooks.agents.census import Census, Tally, as_dict, as_text, dicts_
 from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.opencode.census_messages import MessageCount
 from opensync_hooks.agents.safe_open import files_within, is_file, open_regular
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookFacts, Json
 

@@ -7,10 +7,11 @@ it is a row with a type; a response has its text and its tools, with their resul
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from opensync_hooks.agents.census import Tally, as_count, as_dict, as_text, dicts_in
 from opensync_hooks.agents.opencode.vocabulary import PART_TYPES, TOKENS
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
 _TOOLS = ("tool", "tool-invocation")

@@ -8,7 +8,7 @@ what another one has after the last message that both have is added.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -24,6 +24,7 @@ from opensync_hooks.agents.opencode.layouts import (
     fingerprint,
     with_descendants,
 )
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import DamagedSourceError, SourceError
 
 T = TypeVar("T")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from opensync_hooks.agents.json_access import as_dict, get_dict, get_int, get_str
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json, Skipped
 
 UNREADABLE_MESSAGE = Skipped("unreadable", "unreadable message")

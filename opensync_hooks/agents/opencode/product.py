@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from opensync_hooks.agents.description import Description
+from opensync_hooks.dataclass import dataclass
 
 Version = tuple[int, ...]
 

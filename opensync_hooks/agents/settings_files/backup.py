@@ -11,11 +11,11 @@ import json
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opensync_hooks.agents.settings_files.file_change import SideFile, read
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.hook import paths
 from opensync_hooks.system.local_paths import without_links
 

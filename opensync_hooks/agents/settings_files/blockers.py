@@ -1,9 +1,9 @@
 """Reasons why a settings file cannot be changed, or why an agent would not run our hook."""
 
-from dataclasses import dataclass
 from enum import StrEnum, auto
 from pathlib import Path
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import OpenSyncError
 
 

@@ -5,10 +5,10 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from opensync_hooks.agents.settings_files.blockers import Blocker, BlockerKind, SettingsError
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.system.files import atomic_write
 

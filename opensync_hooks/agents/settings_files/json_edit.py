@@ -6,8 +6,9 @@ surrogates that JavaScript writes, in files that are the user's, not ours.
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from opensync_hooks.dataclass import dataclass
 
 KeyPath = tuple[str | int, ...]
 """Keys and indexes from the root down."""

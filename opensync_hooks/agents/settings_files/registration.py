@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from opensync_hooks.agents.settings_files.blockers import Blocker
 from opensync_hooks.agents.settings_files.file_change import FileChange
 from opensync_hooks.agents.settings_files.hook_command import split_command
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.hook import paths
 
 

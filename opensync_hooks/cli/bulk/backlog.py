@@ -3,11 +3,10 @@
 They show what no hook reported: sessions that were killed, imported, or older than the hooks.
 """
 
-from dataclasses import dataclass
-
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.routing import undecided
 from opensync_hooks.ledger import accounts
 from opensync_hooks.ledger.ledger import Ledger

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.bulk.thread_pool import run_parallel
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import factory
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.send import Limits

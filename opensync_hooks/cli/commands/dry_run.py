@@ -4,13 +4,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import SimpleNamespace
 from typing import cast
 
 from opensync_hooks.cli.bulk.bulk_sync import Selection
 from opensync_hooks.cli.bulk.thread_pool import JOBS
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from opensync_hooks.agents.registry import AGENTS
 from opensync_hooks.cli import status_data
 from opensync_hooks.cli.doctor.finding import Finding
 from opensync_hooks.config import Config, Folders, load
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import OpenSyncError, as_opensync_error
 from opensync_hooks.hook import paths
 from opensync_hooks.privacy.redaction.redactor import Redactor

@@ -9,7 +9,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from opensync_hooks.agents import registry
 from opensync_hooks.agents.census import Census
@@ -19,6 +19,7 @@ from opensync_hooks.cli.bulk.backlog import is_unsynced
 from opensync_hooks.cli.doctor.finding import Finding, ok, warning
 from opensync_hooks.cli.verify.census_check import describe_unknown
 from opensync_hooks.config import Config
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.split import part_id
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.ledger import accounts

@@ -1,7 +1,8 @@
 """The result of one check."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from opensync_hooks.dataclass import dataclass
 
 FindingState = Literal["ok", "warning", "failed"]
 

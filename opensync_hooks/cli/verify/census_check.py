@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from opensync_hooks.agents.census import UNITS, Census, Counts
 from opensync_hooks.cli.verify.comparison import Difference
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.diff import MessageDiff, SessionDiff
 from opensync_hooks.messages import MappedMessages
 from opensync_hooks.model import Json, Message, ToolCall, ToolResult

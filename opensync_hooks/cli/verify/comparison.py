@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import SequenceMatcher
 from functools import partial
 from typing import Any, Literal
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery.diff import MessageDiff
 from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.ledger.session_record import MessageState

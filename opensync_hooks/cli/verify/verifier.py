@@ -7,7 +7,7 @@ what the destination stores.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from opensync_hooks.agents import registry
@@ -16,6 +16,7 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.cli.verify import census_check
 from opensync_hooks.cli.verify.census_check import SessionCount
 from opensync_hooks.cli.verify.comparison import Comparison, Difference
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import adoption
 from opensync_hooks.delivery.deletions import deleted_ids
 from opensync_hooks.delivery.diff import SessionDiff

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.destinations.store.excerpt import excerpt, word_pattern
 from opensync_hooks.destinations.store.listing import (
     LAST_MESSAGE_AT,

@@ -7,9 +7,9 @@ the same kind. No text quotes a value, because errors end up in logs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.destinations.store.convex_limits import (
     MAX_EXACT_INTEGER,
     check_arguments,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.privacy.redaction.patterns import ALNUM
 from opensync_hooks.privacy.redaction.rule import Example, Rule, Span, fill
 from opensync_hooks.privacy.redaction.tokens import begins_word

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.privacy.redaction.patterns import ALNUM
 from opensync_hooks.privacy.redaction.rule import Example, fill
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, lru_cache
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.privacy.redaction import proof
 from opensync_hooks.privacy.redaction.commands import find_arguments
 from opensync_hooks.privacy.redaction.documents import (

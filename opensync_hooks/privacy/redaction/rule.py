@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from opensync_hooks.dataclass import dataclass
 
 Span = tuple[int, int, str]
 """Where a secret begins and ends, and its kind."""

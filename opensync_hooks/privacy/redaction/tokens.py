@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.privacy.redaction.patterns import (
     ALNUM,
     BASE64,
