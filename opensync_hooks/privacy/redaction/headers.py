@@ -14,7 +14,8 @@ _REST = rest("-a-z0-9+/=_.~")
 _NEXT_LINE = rf"(?:\\?\r?\n\s{{0,20}}|{BREAK})?"
 """The value may be in the next line."""
 _USER = (
-    r"(?P<user>(?!\[redacted:|\d+:\d)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])(?>[^\s\"']+))"
+    r"(?P<user>(?!\[redacted:|\d+:\d)(?>[^\s:\"'$<{]{1,64}):(?!\[redacted:|[$<{*])"
+    r"(?>(?:[^\s\"'\\]|\\(?![nr]))+))"
 )
 """A user and a password; two numbers are a user's and a group's."""
 _NO_PART_OF_WORD = r"(?:(?<![a-z]authorization)|(?<=\\[nrt]authorization)|(?<=\dmauthorization))"

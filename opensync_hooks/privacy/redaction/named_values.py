@@ -103,7 +103,7 @@ def _find_value(
     is_nested = how == "nested" and name.strictness != "loose"
     if is_nested or how in ("option", "verb", "cell", "argument"):
         word = value if is_quoted else value.rstrip(".,;:!?)")
-        is_secret = _is_evident(word, name)
+        is_secret = _is_evident(re.split(r"\s", word, maxsplit=1)[0], name)
         is_made_up = not is_wordy(word) and not is_identifier(word)
         is_variable = name.is_variable and how == "argument" and is_made_up
         return (extent[0], extent[0] + len(word)), is_secret or is_variable

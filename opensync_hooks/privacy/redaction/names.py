@@ -104,6 +104,7 @@ def classify(name: str, kind: str, before: str) -> Name | None:
 
     The same names return again and again in a document.
     """
+    before = _compile(r"\\[nrt](?=[A-Za-z]*\Z)").sub("\\n", before)  # it ends an escaped line
     beginning = _compile(r"[\w-]*").match(before[::-1])
     identifier = beginning[0][::-1] if beginning else ""
     is_option = identifier.startswith("-")

@@ -32,6 +32,12 @@ BREAK_REVERSED = (
     rf"(?:{_JOINT}[\"'](?>\\*)|(?>[ \t]{{0,4}}))"
 )
 """BREAK for a rule's `prefix_pattern`, which reads the text backwards."""
+_WORD = r"(?>[A-Z]?[a-z]{1,40}|[A-Z]{1,40})(?![A-Za-z0-9])"
+OWN_WORD = (
+    rf"(?>{_WORD}(?:[-_./]{{1,4}}{_WORD}){{0,20}}[-_./]{{0,4}})"
+    r"(?=[ \t]{1,8}[^\s]|[(\[{@]|[:=][ \t]?[^\s=]|[^\x00-\x7f])"
+)
+"""Words at the beginning of a line that goes on: a command, a name or a sentence of its own."""
 CUT = r"(?=\s{0,2}(?:\Z|…|\.{3}|[\[(<]\s?(?:cut|trunc|…)))"
 """The end of a truncated text, after the first part of a word."""
 
@@ -47,12 +53,15 @@ def at_word(start: str, charset: str = ALNUM) -> str:
 
 
 def body(charset: str, min_length: int, min_cut_length: int = 8) -> str:
-    """Match `min_length` characters or more, also broken over lines, or the start of a cut word."""
+    """Match `min_length` characters or more, also broken over lines, or the start of a cut word.
+
+    Of a token in two lines the first half is enough where the next line begins with a word.
+    """
     char, half = f"[{charset}]", (min_length + 1) // 2
     complete = f"(?>{char}{{{min_length},}}){rest(charset)}"
     more_lines = f"(?>(?:{BREAK}(?>{char}{{16,}})){{0,4}})" if min_length >= 60 else ""
-    late = f"(?>{char}{{4,}}){BREAK}(?>{char}{{{half},}})"
-    early = f"(?>{char}{{{half},}}){BREAK}(?>{char}{{4,}})"
+    late = f"(?>{char}{{4,}}){BREAK}(?!{OWN_WORD})(?>{char}{{{half},}})"
+    early = f"(?>{char}{{{half},}})(?={BREAK}{char}{{4}})(?:{BREAK}(?!{OWN_WORD})(?>{char}{{4,}}))?"
     cut = f"(?>{char}{{{min(min_cut_length, min_length)},}})(?:{BREAK}(?>{char}+))?{CUT}"
     return f"(?:{complete}|(?:{late}|{early}){more_lines}|{cut})"
 

@@ -1,7 +1,7 @@
 """Replace secrets by masks, which name the kind of the secret and tell nothing of its value.
 
-A prefilter reads the words of a text once, and only the rules that can match are tried. What is
-masked is never masked again.
+A prefilter reads the words of a text once, and only the rules that can match are tried. Each of
+them searches the text as it is, or what one masks could be what another recognizes its secret by.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from opensync_hooks.privacy.redaction.prefilter import (
     split_into_words,
 )
 from opensync_hooks.privacy.redaction.printed import find_printed
-from opensync_hooks.privacy.redaction.rule import Rule, Span
+from opensync_hooks.privacy.redaction.rule import Rule, Span, unite
 from opensync_hooks.privacy.redaction.table import RULES
 from opensync_hooks.privacy.redaction.tables import find_in_tables
 from opensync_hooks.privacy.redaction.tokens import TokenFormat, find_tokens
@@ -111,52 +111,54 @@ class Redactor:
     def _apply_rules(self, text: str, *, is_encoded: bool = False) -> str:
         """Return the same object if no rule matched."""
         plain, words, candidates = _examine(text)
+        if candidates is NO_CANDIDATES and not (self.memory and self.memory.size):
+            return text
+        return self._mask_spans(text, self._find(text, plain, words, candidates, is_encoded))
+
+    def _find(
+        self, text: str, plain: str, words: set[bytes], candidates: Candidates, is_encoded: bool
+    ) -> Iterator[Span]:
+        """Yield what each rule finds in the text as it is, which no other rule has changed."""
         if self.memory and self.memory.size:
-            text = self._mask_spans(text, self.memory.find(words, text))
+            yield from self.memory.find(words, text)
         lower, rules, names, long_words = candidates
+        lower = lower if plain is text else lower_same_length(text)
         formats = [rule for rule in rules if isinstance(rule, TokenFormat)]
-        lower_of = plain
         for rule in rules:
             if isinstance(rule, Rule):
-                if rule.casefold and lower_of is not text:
-                    lower_of, lower = text, lower_same_length(text)
                 _prove(rule)
-                spans = _find_spans(rule, lower if rule.casefold else text)
+                yield from _find_spans(rule, lower if rule.casefold else text)
             elif isinstance(rule, TokenFormat):
-                spans, formats = find_tokens(formats, text), []
+                yield from find_tokens(formats, text) if formats else ()
+                formats = []
             else:
-                spans = find_arguments(text, words)
-            text = self._mask_spans(text, spans)
+                yield from find_arguments(text, words)
         if is_kubernetes(words):
-            text = self._mask_spans(text, find_in_kubernetes(text))
+            yield from find_in_kubernetes(text)
         if long_words and not is_encoded:
             inner = Redactor(self.patterns, self.is_allowed)
-            encoded = find_encoded(
+            yield from find_encoded(
                 long_words, text, lambda inside: inner._apply_rules(inside, is_encoded=True)
             )
-            text = self._mask_spans(text, encoded)
-        if not names:
-            return text
-        _prove_names()
-        lower = lower if lower_of is text else lower_same_length(text)
-        matches = find_names(lower, names)
-        lists, tables = find_in_lists(text, lower, names), find_in_tables(text, lower, matches)
-        masked = self._mask_spans(text, sorted({*lists, *tables}))
-        if masked is not text:
-            text, lower = masked, lower_same_length(masked)
+        if names:
+            _prove_names()
             matches = find_names(lower, names)
-        return self._mask_spans(text, find_named_values(text, lower, matches))
+            yield from find_in_lists(text, lower, names)
+            yield from find_in_tables(text, lower, matches)
+            yield from find_named_values(text, lower, matches)
 
     def _mask_spans(self, text: str, spans: Iterable[Span]) -> str:
+        allowed = self.is_allowed
+        secrets = [span for span in spans if not allowed(text[span[0] : span[1]])]
         pieces: list[str] = []
         end = 0
-        for start, stop, kind in spans:
-            if end <= start < stop and not self.is_allowed(text[start:stop]):
-                pieces += (text[end:start], mask(kind))
-                self.counts[kind] += 1
-                if self.memory:
-                    self.memory.remember(text[start:stop], kind)
-                end = stop
+        for start, stop, kind in unite(secrets):
+            pieces += (text[end:start], mask(kind))
+            self.counts[kind] += 1
+            end = stop
+        if self.memory:
+            for start, stop, kind in secrets:
+                self.memory.remember(text[start:stop], kind)
         return "".join((*pieces, text[end:])) if pieces else text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from opensync_hooks.dataclass import dataclass
 
@@ -48,3 +49,23 @@ def fill(charset: str, length: int) -> str:
     """Return so many characters of the set, always the same ones."""
     allowed = "".join(re.findall(f"[{charset}]", _SAMPLE)) or "0"
     return (allowed * length)[:length]
+
+
+def unite(spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield the spans in the order of the text; those that overlap as one, with the first's kind.
+
+    Of those that begin at one place only the first counts: it knows best where the secret ends.
+    """
+    ordered = sorted((span[0], index, span) for index, span in enumerate(spans))
+    start, end, kind, rank = 0, 0, "", 0
+    for first, index, (_, last, name) in ordered:
+        if first >= end:
+            if end > start:
+                yield start, end, kind
+            start, end, kind, rank = first, last, name, index
+        elif first > start:
+            end = max(end, last)
+            if index < rank:
+                kind, rank = name, index
+    if end > start:
+        yield start, end, kind

@@ -21,6 +21,7 @@ from opensync_hooks.privacy.redaction.patterns import (
     CUT,
     HEX,
     LOWER,
+    OWN_WORD,
     UPPER,
     URLSAFE,
     rest,
@@ -128,9 +129,10 @@ class TokenFormat:
         line_break = _break().match(text, end) if length else None
         next_start = line_break.end() if line_break else end
         next_end = _end(characters, text, next_start)
+        if line_break and _own_word().match(text, next_start):
+            return end, 2 * length >= self.min_length
         lengths = sorted((length, next_end - next_start))
-        is_name = line_break and text[next_end : next_end + 2].lstrip(" ")[:1] in ("=", ":")
-        if lengths[0] >= 4 and 2 * lengths[1] >= self.min_length and not is_name:
+        if lengths[0] >= 4 and 2 * lengths[1] >= self.min_length:
             is_long = self.min_length >= _LONG
             return (self._last_line(text, next_end) if is_long else next_end), True
         if length >= min(_MIN_CUT if self.condition == "-" else _MIN_CUT_WORD, self.min_length):
@@ -226,6 +228,11 @@ def _patterns(charset: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 @cache
 def _break() -> re.Pattern[str]:
     return re.compile(BREAK)
+
+
+@cache
+def _own_word() -> re.Pattern[str]:
+    return re.compile(OWN_WORD)
 
 
 @cache
