@@ -82,7 +82,7 @@ OPENCODE_NEEDED: Names = {
     "message field": frozenset(
         {"role", "time", "modelID", "providerID", "tokens", "cost", "finish", "error", "summary"}
     ),
-    "tokens field": opencode.TOKENS,
+    "tokens field": opencode.TOKENS - {"cache."},
     "part type": frozenset({"text", "reasoning", "tool", "file"}),
     "part field": frozenset({"type", "text", "tool", "callID", "state", "synthetic", "filename"}),
     "tool state field": frozenset({"status", "input", "output", "error"}),
@@ -154,7 +154,7 @@ def _names_in_line(line: dict[str, Any]) -> Iterator[Name]:
             yield "prompt source", source["promptSource"]
     message = line.get("message", {})
     yield from (("message field", field) for field in message)
-    yield from (("usage field", field) for field in message.get("usage") or ())
+    yield from (("usage field", field) for field in fields(message.get("usage") or {}))
     yield from _names_in_content(message.get("content"))
 
 
@@ -188,12 +188,19 @@ def _names_in_database(db: sqlite3.Connection) -> Iterator[Name]:
         message = json.loads(raw)
         yield "role", message["role"]
         yield from (("message field", field) for field in message)
-        yield from (("tokens field", field) for field in message.get("tokens", ()))
+        yield from (("tokens field", field) for field in fields(message.get("tokens", {})))
     for (raw,) in db.execute("SELECT data FROM part"):
         part = json.loads(raw)
         yield "part type", part["type"]
         yield from (("part field", field) for field in part)
         yield from (("tool state field", field) for field in part.get("state", ()))
+
+
+def fields(counts: dict[str, Any]) -> Iterator[str]:
+    """Return the names of counts, and `field.field` for those of an object."""
+    for name, value in counts.items():
+        yield name
+        yield from (f"{name}.{inner}" for inner in value) if isinstance(value, dict) else ()
 
 
 def cursor_names(program: str) -> set[Name]:

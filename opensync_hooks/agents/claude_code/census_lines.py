@@ -14,6 +14,7 @@ from dataclasses import field
 
 from opensync_hooks.agents.census import Tally, as_count, as_dict, as_text, dicts_in
 from opensync_hooks.agents.claude_code.vocabulary import BLOCK_TYPES, LINE_TYPES, USAGE_FIELDS
+from opensync_hooks.agents.vocabulary import unknown_fields
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
@@ -167,7 +168,8 @@ class ConversationCount:
                 self._with_content.add(response)
 
     def _usage(self, usage: Json) -> Counter[str]:
-        self._tally.unknown.update(f"usage.{name}" for name in usage if name not in USAGE_FIELDS)
+        unknown = unknown_fields(usage, USAGE_FIELDS)
+        self._tally.unknown.update(f"usage.{name}" for name, _ in unknown)
         calls = dicts_in(usage, "iterations")
         advice = [call for call in calls if as_text(call.get("type")) not in _IN_TOTALS]
         return Counter(

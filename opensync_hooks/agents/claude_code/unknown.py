@@ -13,6 +13,7 @@ from typing import Any
 from opensync_hooks.agents.claude_code import vocabulary
 from opensync_hooks.agents.claude_code.content import content_blocks
 from opensync_hooks.agents.json_access import get, get_dict, get_str
+from opensync_hooks.agents.vocabulary import unknown_fields
 from opensync_hooks.model import Json, Skipped
 
 _SPEECH = frozenset({"uuid", "message", "content", "text", "prompt", "body", "role"})
@@ -83,9 +84,10 @@ def _in_usage(usage: Any) -> Iterator[Skipped]:
     for field in vocabulary.USAGE_COUNTS[:2]:
         if field not in usage:
             yield _loss(f"usage without {field}")
-    for field in usage.keys() - vocabulary.USAGE_FIELDS:
+    for field, value in unknown_fields(usage, vocabulary.USAGE_FIELDS):
         name = f"usage field {_short(field)}"
-        is_count = type(usage[field]) is int and usage[field] > 0  # perhaps tokens by a new name
+        # Perhaps tokens by a new name; those in an object are part of a total beside it.
+        is_count = type(value) is int and value > 0 and "." not in field
         yield _loss(name) if is_count else Skipped("unknown", name)
 
 

@@ -59,6 +59,10 @@ USAGE_FIELDS = frozenset(
         *USAGE_COUNTS,
         *("cache_creation", "output_tokens_details", "iterations", "server_tool_use"),
         *("service_tier", "speed", "inference_geo", "fallback_credit"),
+        *("cache_creation.", "cache_creation.ephemeral_5m_input_tokens"),
+        *("cache_creation.ephemeral_1h_input_tokens", "output_tokens_details."),
+        *("output_tokens_details.thinking_tokens", "server_tool_use."),
+        *("server_tool_use.web_search_requests", "server_tool_use.web_fetch_requests"),
     }
 )
 ORIGINS = frozenset(

@@ -11,6 +11,7 @@ from dataclasses import field
 
 from opensync_hooks.agents.census import Tally, as_count, as_dict, as_text, dicts_in
 from opensync_hooks.agents.opencode.vocabulary import PART_TYPES, TOKENS
+from opensync_hooks.agents.vocabulary import unknown_fields
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json
 
@@ -128,7 +129,8 @@ class MessageCount:
     def _add_tokens(self, calls: Iterable[Json]) -> None:
         for call in calls:
             tokens = as_dict(call.get("tokens"))
-            self.tally.unknown.update(f"tokens.{name}" for name in tokens if name not in TOKENS)
+            unknown = unknown_fields(tokens, TOKENS)
+            self.tally.unknown.update(f"tokens.{name}" for name, _ in unknown)
             read, written = _tokens(tokens, output_has_reasoning=self.output_has_reasoning)
             self.tally.add("prompt_tokens", read)
             self.tally.add("completion_tokens", written)

@@ -15,6 +15,8 @@ from typing import Any
 from opensync_hooks.agents.json_access import get_dict
 from opensync_hooks.agents.opencode.layouts import UNREADABLE_PART
 from opensync_hooks.agents.opencode.table_reader import TableReader
+from opensync_hooks.agents.opencode.vocabulary import TOKENS
+from opensync_hooks.agents.vocabulary import unknown_fields
 from opensync_hooks.model import Json, Skipped
 
 TOOL_STATES = ("pending", "running", "streaming", "completed", "error")
@@ -54,7 +56,11 @@ def in_tables(reader: TableReader, session_id: str) -> Counter[Skipped]:
 def in_message(info: Json, parts: tuple[Json, ...]) -> Iterator[Skipped]:
     """Yield what is of a type that no version has written."""
     tokens = get_dict(info, "tokens")
-    counts = (*tokens.values(), *get_dict(tokens, "cache").values(), info.get("cost"))
+    for field, _ in unknown_fields(tokens, TOKENS):
+        yield Skipped("unknown", f"count tokens.{field[:40]}")
+    cache = tokens.get("cache")
+    others = (value for name, value in tokens.items() if name != "cache")
+    counts = (*others, *(cache.values() if isinstance(cache, dict) else [cache]), info.get("cost"))
     if not isinstance(info.get("tokens", {}), dict | None) or not all(map(_is_count, counts)):
         yield _UNREADABLE_COUNT
     for part in parts:
@@ -68,7 +74,7 @@ def in_message(info: Json, parts: tuple[Json, ...]) -> Iterator[Skipped]:
 
 
 def _is_count(value: Any) -> bool:
-    if value is None or isinstance(value, dict):
+    if value is None:
         return True
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # An integer may be beyond every float, which `isfinite` refuses.

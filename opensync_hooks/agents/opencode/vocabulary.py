@@ -32,7 +32,8 @@ MESSAGE_FIELDS = words(
     summary system time tokens tools variant
     """
 )
-TOKENS = frozenset({"input", "output", "reasoning", "cache", "total"})
+TOKENS = words("input output reasoning total cache cache. cache.read cache.write")
+"""Counts of tokens; those of `cache` are in an object of their own."""
 PART_TYPES = words(
     """
     agent compaction file patch reasoning retry snapshot step-finish step-start subtask text

@@ -50,6 +50,8 @@ def _not_understood(
     labels = {agent.name: agent.label for agent in registry.AGENTS}
     by_version: dict[str, Counter[str]] = {}
     for skipped in content:
+        if skipped.skipped == losses.UNREAD_COPY:
+            continue  # the check of the agent's files names the one that cannot be read
         agent = labels.get(skipped.agent, skipped.agent)
         writer = f"{agent} {skipped.agent_version or ''}".rstrip()
         by_version.setdefault(writer, Counter())[skipped.skipped.name] += skipped.number

@@ -352,7 +352,7 @@ def test_subagents_of_older_versions_are_counted_within_their_sessions_file(
 
 
 def test_unknown_types_and_fields_are_counted_by_name(writer: TranscriptWriter) -> None:
-    usage = {"input_tokens": 1, "lantern_tokens": 77}
+    usage = {"input_tokens": 1, "lantern_tokens": 77, "cache_creation": {"for_a_year": 2}}
     writer.line(
         "assistant", [text("hi"), {"type": "hologram"}], message={**RESPONSE, "usage": usage}
     )
@@ -362,7 +362,7 @@ def test_unknown_types_and_fields_are_counted_by_name(writer: TranscriptWriter) 
     census = count_main(writer.path)
     assert census.unknown == {
         "usage.lantern_tokens": 1, "block hologram": 1, "moonbeam": 1, "user without content": 1,
-        "attachment shouted_command": 1,
+        "attachment shouted_command": 1, "usage.cache_creation.for_a_year": 1,
     }  # fmt: skip
     assert census.is_understood
 

@@ -178,6 +178,8 @@ def test_unknown_bookkeeping_is_counted_by_name(writer: TranscriptWriter) -> Non
     writer.write(b'{"type": "hologram", "state": {"depth": [3]}}\n')
     writer.write(b'{"type": "system", "uuid": "s", "subtype": "eclipse", "content": "Dark."}\n')
     usage = {"input_tokens": 1, "output_tokens": 5, "moon": "full", "tides": 0}
+    usage |= {"cache_creation": {"ephemeral_5m_input_tokens": 1, "ephemeral_1d_input_tokens": 2}}
+    usage |= {"server_tool_use": {"web_search_requests": 1, "dives": 3}, "iterations": [{"a": 1}]}
     message = {"id": "m1", "model": "claude-opus-4-5", "usage": usage}
     writer.line("assistant", [text("hello")], message=message)
     (session,) = read(writer.path)
@@ -187,6 +189,8 @@ def test_unknown_bookkeeping_is_counted_by_name(writer: TranscriptWriter) -> Non
         Skipped("unknown", "system line of subtype eclipse"): 1,
         Skipped("unknown", "usage field moon"): 1,
         Skipped("unknown", "usage field tides"): 1,
+        Skipped("unknown", "usage field cache_creation.ephemeral_1d_input_tokens"): 1,
+        Skipped("unknown", "usage field server_tool_use.dives"): 1,
     }
 
 

@@ -202,6 +202,16 @@ def test_unknown_and_damaged_rows_are_counted_by_name(recorded: OpenCodeHome) ->
     assert count_main(recorded, OF_API).unknown == {"row dream": 1}
 
 
+def test_unknown_counts_are_named_however_deep(recorded: OpenCodeHome) -> None:
+    cache = {"read": 5, "write": 3, "write_1h": 9, "moon": {"rise": 1}}
+    tokens = {"input": 1, "output": 1, "cache": cache, "audio": {"input": 4}}
+    info = {"role": "assistant", "time": {"created": 1}, "tokens": tokens}
+    with recorded.writing() as db:
+        recorded.say(db, TOOLS, "msg_1", info, "aye")
+    names = ("tokens.cache.write_1h", "tokens.cache.moon", "tokens.audio")
+    assert count_main(recorded, TOOLS).unknown == dict.fromkeys(names, 1)
+
+
 def test_session_that_is_nowhere_has_no_census(opencode: OpenCodeHome, tmp_path: Path) -> None:
     assert count(opencode, "ses_nowhere") == []
     assert list(take_census("ses_nowhere", tmp_path / "x.json", {}, str(opencode.path))) == []

@@ -90,6 +90,8 @@ def test_text_that_is_none_is_counted(opencode: OpenCodeHome, text: object) -> N
         {"tokens": {"input": "12", "output": 3}},
         {"tokens": {"input": -100}},
         {"tokens": {"input": 5, "cache": {"read": True}}},
+        {"tokens": {"input": 5, "cache": [1]}},
+        {"tokens": {"input": {"text": 5}}},
         {"cost": "0.5"},
         {"cost": float("nan")},
         {"cost": float("inf")},
@@ -98,6 +100,14 @@ def test_text_that_is_none_is_counted(opencode: OpenCodeHome, text: object) -> N
 def test_count_that_is_none_is_named(opencode: OpenCodeHome, change: dict[str, object]) -> None:
     session = read_changed(opencode, "message", '"role":"assistant"', lambda info: info | change)
     assert names(session) == {"unreadable token count or cost": 1}
+
+
+def test_count_of_an_unknown_name_is_named(opencode: OpenCodeHome) -> None:
+    tokens = {"input": 5, "output": 1, "audio": 3, "cache": {"read": 1, "write_1h": 9}}
+    change = {"tokens": tokens}
+    session = read_changed(opencode, "message", '"role":"assistant"', lambda info: info | change)
+    assert names(session) == {"count tokens.audio": 1, "count tokens.cache.write_1h": 1}
+    assert not any(skipped.is_loss for skipped in session.skipped)
 
 
 def test_call_without_a_state_is_counted(opencode: OpenCodeHome) -> None:

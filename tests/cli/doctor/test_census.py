@@ -15,6 +15,7 @@ from opensync_hooks.cli.doctor import census, reading
 from opensync_hooks.cli.doctor.finding import Finding
 from opensync_hooks.config import load
 from opensync_hooks.model import Session
+from tests.agents.opencode.test_copies import put
 from tests.commandline import WITH_SUBAGENTS, run
 from tests.cursor_home import ENDED, Editor, transcript, user_line
 from tests.opencode_home import OpenCodeHome
@@ -161,6 +162,18 @@ def test_unknown_types_are_named_with_the_version_that_wrote_them(projects: Path
     assert facts("warning") == [
         "Claude Code 2.9.0 wrote what was not understood: line of type moonbeam (2)."
     ], "once, and by the reader"
+
+
+def test_unread_copy_is_not_taken_for_a_later_version(home: Path) -> None:
+    """The check of OpenCode's files names the one that cannot be read."""
+    opencode = OpenCodeHome(home)
+    for name, texts in (("opencode.db", {1: "q"}), ("opencode-local.db", {1: "q", 3: "more"})):
+        put(opencode, name, texts)
+    run("sync")
+    (opencode.data / "opencode-local.db").write_bytes(b"no database" * 99)
+    assert "newer copy in a file that cannot be read" in run("sync").stdout
+    assert facts("warning") == []
+    assert f"{opencode.data}/opencode-local.db: not readable" in run("doctor").stdout
 
 
 def test_session_of_which_nothing_is_understood_is_named(projects: Path) -> None:
