@@ -148,7 +148,8 @@ class SessionDiff:
         body, cuts = payloads.message_body(message, created_at)
         extra = self._extra(payloads.message_extra(message))
         sent_id, existing = message.id, None
-        for name in (message.id, *message.aliases):
+        names = (message.id, *message.aliases) if self.existing else ()
+        for name in names:
             if existing := self.record.message(name):
                 sent_id = name
                 break

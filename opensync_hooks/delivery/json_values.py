@@ -35,10 +35,12 @@ class Truncator:
 
     def __call__(self, text: str, max_bytes: int | None = None) -> str:
         """Return the text without lone surrogates, ending with a mark where it was cut."""
+        limit = self.max_bytes if max_bytes is None else max_bytes
+        if type(text) is str and text.isascii() and len(text) <= limit:
+            return text
         more = more_bytes(text)
         text = _SURROGATE.sub("\ufffd", text)
         encoded = text.encode()
-        limit = self.max_bytes if max_bytes is None else max_bytes
         if len(encoded) <= limit and not more:
             return text
         self.cuts += 1
@@ -55,6 +57,8 @@ def clean(value: Any, depth: int = 0) -> Any:
 
     Truncates nothing: a second cut further out would take the mark of the first one away.
     """
+    if type(value) is str and value.isascii():
+        return value
     if isinstance(value, Excerpt):
         return Excerpt(_SURROGATE.sub("\ufffd", value), value.more_bytes)
     if isinstance(value, str):

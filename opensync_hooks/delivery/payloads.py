@@ -42,6 +42,7 @@ MAX_PARTS = 4_000
 MAX_PARTS_BYTES = 8 << 20
 """Of a message's parts together: half of what one request may carry, as the heap is small too."""
 _MAX_TOOL_NAME_BYTES = 500
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 UNDONE_MARK = "[undone] "
 TOOLS_MARK = "[tools] "
 """Begins the text beside the parts of a message that has no text of its own."""
@@ -183,8 +184,7 @@ def message_extra(message: Message) -> Json:
 
 def digest(*bodies: Json) -> str:
     """Return a hash of the content, the same at whichever destination it is stored."""
-    text = json.dumps(bodies, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(bodies).encode()).hexdigest()
 
 
 def _parts(parts: tuple[Part, ...]) -> tuple[list[Json], Truncator]:

@@ -46,7 +46,7 @@ class _RedactedMessages:
             cleaned = clean_message(message, self.config, counts, memory)
             if memory.size > size:
                 self.masked.add(message.id)
-            yield replace(cleaned, redacted=counts)
+            yield cleaned
 
     def select(self, is_wanted: Callable[[str], bool]) -> Iterable[Message]:
         """Return some of the messages, after a walk over all has shown which have secrets."""

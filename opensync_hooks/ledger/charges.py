@@ -9,19 +9,14 @@ from collections.abc import Iterable
 
 from opensync_hooks.ledger.session_record import SessionRecord
 
-_SELECT = "SELECT session FROM charge WHERE destination = ? AND agent = ? AND id = ?"
-
 
 def claim(record: SessionRecord, charge_ids: Iterable[str]) -> dict[str, str]:
     """Claim for the session what nobody has claimed, and return the owner of each charge."""
-    insert = "INSERT OR IGNORE INTO charge VALUES (?, ?, ?, ?)"
-    owners: dict[str, str] = {}
+    ids, (destination, agent, session_id) = tuple(charge_ids), record.key
     with record.ledger.transaction() as execute:
-        for charge_id in charge_ids:
-            charge_key = (record.destination, record.agent, charge_id)
-            execute(insert, *charge_key, record.session_id)
-            ((owners[charge_id],),) = execute(_SELECT, *charge_key)
-    return owners
+        rows = ((destination, agent, charge_id, session_id) for charge_id in ids)
+        execute.many("INSERT OR IGNORE INTO charge VALUES (?, ?, ?, ?)", rows)
+        return owners(record, ids)
 
 
 def owners(record: SessionRecord, charge_ids: Iterable[str]) -> dict[str, str]:
@@ -32,11 +27,8 @@ def owners(record: SessionRecord, charge_ids: Iterable[str]) -> dict[str, str]:
 
 def claimed(record: SessionRecord, charge_ids: Iterable[str]) -> dict[str, str]:
     """Return the owners of the charges that any session has claimed so far."""
-    owner_by_id: dict[str, str] = {}
-    for charge_id in charge_ids:
-        for (owner,) in record.ledger.rows(_SELECT, record.destination, record.agent, charge_id):
-            owner_by_id[charge_id] = owner
-    return owner_by_id
+    query = "SELECT id, session FROM charge WHERE destination = ? AND agent = ? AND id IN"
+    return dict(record.ledger.rows_in(query, record.destination, record.agent, among=charge_ids))
 
 
 def hand_over(record: SessionRecord, charge_ids: Iterable[str], owner: str) -> None:

@@ -14,9 +14,6 @@ from opensync_hooks.ledger.ledger import Execute
 from opensync_hooks.ledger.session_record import WHERE_MESSAGES, MessageState, SessionRecord
 from opensync_hooks.model import Json
 
-_MAX_NAMES = 500
-"""In one query: the values that SQLite takes at once."""
-
 
 class StoredCheckpoint(NamedTuple):
     number: int
@@ -63,17 +60,17 @@ def save(record: SessionRecord, new: NewCheckpoint, previous: StoredCheckpoint |
             update = "UPDATE checkpoint SET rules = ?, state = ?, totals = ? WHERE number = ?"
             execute(update, *values, previous.number)
         for (number,) in execute(f"SELECT number FROM checkpoint {WHERE_MESSAGES}", *record.key):  # noqa: S608
-            for name in sorted(new.names):  # in the order of the table: few pages are written
-                execute("INSERT OR IGNORE INTO checkpoint_name VALUES (?, ?)", number, name)
+            names = sorted(new.names)  # in the order of the table: few pages are written
+            insert = "INSERT OR IGNORE INTO checkpoint_name VALUES (?, ?)"
+            execute.many(insert, ((number, name) for name in names))
 
 
 def _has_unconfirmed(execute: Execute, record: SessionRecord) -> bool:
     """Whether any message of the session or its parts is not confirmed."""
-    is_part = "session = ? OR substr(session, 1, length(?)) = ?"
+    is_part = "session = ? OR session BETWEEN ? AND ?"  # ranges: the index finds them
     query = f"SELECT 1 FROM message WHERE destination = ? AND agent = ? AND ({is_part})"  # noqa: S608
     states = (MessageState.CONFIRMED.value, MessageState.DISMISSED.value)
-    parts = f"{record.session_id}#"
-    key = (*record.key, parts, parts)
+    key = (*record.key, f"{record.session_id}#", f"{record.session_id}#:")  # behind all digits
     return bool(execute(f"{query} AND state NOT IN (?, ?) LIMIT 1", *key, *states))
 
 
@@ -86,10 +83,6 @@ def known_names(
     record: SessionRecord, checkpoint: StoredCheckpoint, names: Iterable[int]
 ) -> frozenset[int]:
     """Return which of these names are of lines before the checkpoint."""
-    requested, matches = tuple(names), set[int]()
-    for start in range(0, len(requested), _MAX_NAMES):
-        some = requested[start : start + _MAX_NAMES]
-        marks = ", ".join("?" * len(some))
-        query = f"SELECT name FROM checkpoint_name WHERE number = ? AND name IN ({marks})"  # noqa: S608
-        matches.update(name for (name,) in record.ledger.rows(query, checkpoint.number, *some))
-    return frozenset(matches)
+    query = "SELECT name FROM checkpoint_name WHERE number = ? AND name IN"
+    rows = record.ledger.rows_in(query, checkpoint.number, among=names)
+    return frozenset(name for (name,) in rows)

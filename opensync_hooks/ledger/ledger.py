@@ -10,18 +10,15 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from opensync_hooks.errors import UnreachableError
 from opensync_hooks.system import clock
 from opensync_hooks.system.sqlite import LOCK_TIMEOUT_S, DamagedError, Schema, SqliteFile, file_id
-
-Execute = Callable[..., list[tuple[Any, ...]]]
-"""Executes one statement with its values and returns the rows."""
 
 _SCHEMA = Schema(
     application_id=0x4F534C47,
@@ -103,6 +100,8 @@ _SCHEMA = Schema(
     pragmas=("PRAGMA synchronous = NORMAL",),
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_MAX_VALUES = 500
+"""In one query: SQLite takes only so many."""
 
 
 class Note(NamedTuple):
@@ -110,6 +109,22 @@ class Note(NamedTuple):
 
     text: str
     at: int
+
+
+class Execute:
+    """Executes statements in one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __call__(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Execute one statement with its values and return the rows."""
+        rows = self._connection.execute(statement, tuple(map(_to_sql, values))).fetchall()
+        return [tuple(map(_from_sql, row)) for row in rows]
+
+    def many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute one statement with each of these rows."""
+        self._connection.executemany(statement, (tuple(map(_to_sql, row)) for row in rows))
 
 
 class Ledger:
@@ -156,14 +171,22 @@ class Ledger:
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         with self._damage_noted():
-            rows = self._database.rows(query, [_to_sql(value) for value in values])
+            rows = self._database.rows(query, tuple(map(_to_sql, values)))
         return [tuple(map(_from_sql, row)) for row in rows]
+
+    def rows_in(
+        self, query: str, *values: object, among: Iterable[object]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query that ends with `IN`, for any number of values behind it."""
+        remaining = iter(among)
+        while some := tuple(islice(remaining, _MAX_VALUES)):
+            yield from self.rows(f"{query} ({', '.join('?' * len(some))})", *values, *some)
 
     @contextmanager
     def transaction(self) -> Iterator[Execute]:
         """Execute statements, all of them or none."""
         with self._damage_noted(), self._database.writing() as connection:
-            yield partial(_execute, connection)
+            yield Execute(connection)
 
     @contextmanager
     def _damage_noted(self) -> Iterator[None]:
@@ -185,16 +208,9 @@ class Ledger:
                 execute("INSERT INTO note VALUES (?, ?, ?)", name, text, clock.now())
 
 
-def _execute(
-    connection: sqlite3.Connection, statement: str, *values: object
-) -> list[tuple[Any, ...]]:
-    rows = connection.execute(statement, [_to_sql(value) for value in values]).fetchall()
-    return [tuple(map(_from_sql, row)) for row in rows]
-
-
 def _to_sql(value: object) -> object:
     """Encode text with lone surrogates as bytes: agents' ids may hold them, SQLite refuses them."""
-    if isinstance(value, str) and _SURROGATE.search(value):
+    if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
         return value.encode("utf-8", "surrogatepass")
     return value
 

@@ -232,15 +232,15 @@ class SessionRecord:
         stored_as: str | None = None,
     ) -> None:
         """Set id, hash, state and reason of several messages in one transaction."""
-        upsert = (
-            "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " hash = excluded.hash, state = excluded.state, reason = excluded.reason,"
-            " stored_as = coalesce(excluded.stored_as, stored_as)"
+        upsert = """INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+            hash = excluded.hash, state = excluded.state, reason = excluded.reason,
+            stored_as = coalesce(excluded.stored_as, stored_as)"""
+        values = (
+            (*self.key, name, content_hash, state.value, reason, stored_as)
+            for name, content_hash, state, reason in rows
         )
         with self.ledger.transaction() as execute:
-            for message_id, content_hash, state, reason in rows:
-                values = (*self.key, message_id, content_hash, state.value, reason, stored_as)
-                execute(upsert, *values)
+            execute.many(upsert, values)
 
     def dismiss_message(self, message_id: str) -> None:
         """Stop reporting a quarantined message, and do not send it again as it is."""

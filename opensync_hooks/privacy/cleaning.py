@@ -49,8 +49,8 @@ def clean_message(
 ) -> Message:
     """Return what may leave of a message; it may have no parts left.
 
-    Adds the masked secrets to `redactions`, by kind. What `memory` holds is masked too, and what
-    is masked is added to it. Raises RedactionError.
+    Adds the masked secrets to `redactions`, by kind, which the message bears then. What `memory`
+    holds is masked too, and what is masked is added to it. Raises RedactionError.
     """
     parts: Iterable[Part] = message.parts
     if not config.thinking:
@@ -62,13 +62,15 @@ def clean_message(
         parts = thoughts.withhold(parts, message.role)
     if not config.file_contents:
         parts = contents.withhold(parts, message.role)
+    redacted = message.redacted if redactions is None else redactions
     if not config.redact:
-        return replace(message, parts=tuple(parts))
+        return replace(message, parts=tuple(parts), redacted=redacted)
     redactor = _make_redactor(config, redactions, memory)
     return replace(
         message,
         parts=tuple(_redact_parts(parts, redactor)),
         model=_redact_optional(message.model, redactor),
+        redacted=redacted,
     )
 
 
@@ -153,7 +155,7 @@ def _mask(text: str, redactor: Redactor, command: str = "", name: str = "") -> s
             return redactor.redact_output(command, text)
         return redactor.redact_field(name, text) if name else redactor.redact(text)
 
-    if redactor.patterns:
+    if redactor.patterns or len(text) <= excerpt.MAX_TEXT_BYTES:
         return redact(text)
     return excerpt.mask(text, redact, partial(redact, redactor=replace(redactor, counts=Counter())))
 

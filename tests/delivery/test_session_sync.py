@@ -214,7 +214,9 @@ def test_preview_is_what_a_sync_then_delivers(embedded: Harness) -> None:
     for row, diff in zip(rows, due, strict=True):
         assert row | diff.body == row
         assert row["extra"] == diff.extra
-    assert all(diff.existing for diff in changes.messages()), "it looks at the same ledger"
+    (again,) = embedded.syncer.preview(*located)
+    assert isinstance(again, SessionDiff)
+    assert all(diff.existing for diff in again.messages()), "it looks at the same ledger"
 
 
 def test_forced_preview_is_what_a_forced_sync_then_delivers(embedded: Harness) -> None:

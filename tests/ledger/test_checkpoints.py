@@ -74,6 +74,18 @@ def test_nothing_is_saved_while_a_message_is_not_confirmed(ledger: Ledger) -> No
     assert checkpoints.load(saved(ledger, MessageState.DISMISSED), "rules")
 
 
+def test_message_of_a_part_that_is_not_confirmed_counts_and_of_another_session_does_not(
+    ledger: Ledger,
+) -> None:
+    for other in ("s", "s1:agent-a", "s10", "s2", "s1$2"):
+        record_of(ledger, other).set_message("m1", "h1", MessageState.PENDING)
+    assert checkpoints.load(saved(ledger), "rules")
+    for part in ("s1#2", "s1#9", "s1#10", "s1#234"):
+        record_of(ledger, part).set_message("m1", "h1", MessageState.PENDING)
+        assert checkpoints.load(saved(ledger), "rules") is None
+        record_of(ledger, part).set_message("m1", "h1", MessageState.CONFIRMED)
+
+
 def test_damaged_checkpoint_counts_as_none(ledger: Ledger) -> None:
     record = saved(ledger)
     with ledger.transaction() as execute:

@@ -36,10 +36,10 @@ def test_every_route_is_described_and_no_other() -> None:
 
 
 def test_fields_of_bodies_are_those_that_are_validated() -> None:
-    assert set(SCHEMAS["Session"]["properties"]) == set(validation._SESSION.names)
-    assert set(SCHEMAS["Message"]["properties"]) == set(validation._MESSAGE.names)
-    assert set(SCHEMAS["BatchSession"]["properties"]) == set(validation._BATCH_SESSION.names)
-    assert set(SCHEMAS["BatchMessage"]["properties"]) == set(validation._BATCH_MESSAGE.names)
+    assert set(SCHEMAS["Session"]["properties"]) == set(validation._SESSION.checks)
+    assert set(SCHEMAS["Message"]["properties"]) == set(validation._MESSAGE.checks)
+    assert set(SCHEMAS["BatchSession"]["properties"]) == set(validation._BATCH_SESSION.checks)
+    assert set(SCHEMAS["BatchMessage"]["properties"]) == set(validation._BATCH_MESSAGE.checks)
     assert SCHEMAS["Message"]["properties"]["role"]["enum"] == list(validation._ROLES)
     assert SCHEMAS["Message"]["required"] == [*validation._MESSAGE.required]
 

@@ -72,6 +72,16 @@ class Nodes:
         if node.files != 1:
             self._files[index] = node.files
 
+    @property
+    def have_siblings(self) -> bool:
+        """Whether two prompts have the same parent: without them, nothing was undone."""
+        parents = [
+            parent
+            for parent, bits in zip(self._parents, self._types, strict=True)
+            if bits & _TYPED and parent != START
+        ]
+        return len(set(parents)) < len(parents)
+
     def append(self, node: Node) -> None:
         self._parents.append(START)
         self._types.append(0)

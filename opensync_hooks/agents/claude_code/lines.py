@@ -6,20 +6,18 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from opensync_hooks.agents.claude_code import salvage
 from opensync_hooks.agents.json_access import decode_dict
 from opensync_hooks.agents.safe_open import open_regular
-from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json, Skipped
 
 MAX_LINE_BYTES = 256 << 20
 TORN = Skipped("unreadable", "torn last line")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """The bytes of a record in its file."""
 
     offset: int

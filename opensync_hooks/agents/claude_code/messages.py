@@ -87,14 +87,8 @@ def charges(indexed: IndexedMessage) -> tuple[Charge, ...]:
     """Return the charge of a response, then those of requests that are billed beside it."""
     if indexed.usage is None:
         return ()
-    main = Charge(
-        indexed.charge_id,
-        indexed.model,
-        indexed.usage.usage,
-        at=indexed.created_at,
-        made_in=indexed.made_in,
-    )
-    return tuple(indexed.usage.charges(main))
+    call = (indexed.charge_id, indexed.model, indexed.created_at, indexed.made_in)
+    return tuple(indexed.usage.charges(*call))
 
 
 def duration(indexed: IndexedMessage) -> int | None:

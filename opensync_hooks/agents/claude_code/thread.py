@@ -145,7 +145,7 @@ class Thread:
 
     def mark_undone(self) -> frozenset[int]:
         """Mark the messages of which every line is on an abandoned branch; return these lines."""
-        gone = undone(self.nodes)
+        gone = undone(self.nodes) if self.nodes.have_siblings else frozenset[int]()
         for message in self.messages.values():
             nodes = message.nodes if gone else ()
             message.undone = bool(nodes) and gone.issuperset(nodes)

@@ -58,17 +58,27 @@ class ResponseUsage:
                 return cls(total, terms, (_usage(request),), others, model)
         return cls(total, terms, _steps(iterations, total), others)
 
-    def charges(self, main: Charge) -> Iterator[Charge]:
+    def charges(
+        self, charge_id: str, model: str | None, at: int | None, made_in: str | None
+    ) -> Iterator[Charge]:
         """Yield the charge of the response, then those of the requests beside it.
 
-        `main` is the first one, as far as the usage does not say it.
+        `model`: the one that the response names.
         """
-        model = self.served_by or main.model
-        yield replace(main, model=model, usage=self.usage, terms=self.terms, steps=self.steps)
+
+        def charge(
+            charge_id: str,
+            model: str | None,
+            usage: Usage,
+            terms: tuple[str, ...],
+            steps: tuple[Usage, ...] = (),
+        ) -> Charge:
+            return Charge(charge_id, model, usage, at=at, terms=terms, made_in=made_in, steps=steps)
+
+        yield charge(charge_id, self.served_by or model, self.usage, self.terms, self.steps)
         terms = tuple(term for term in self.terms if term != "fast")  # which is the response's own
-        for number, (kind, model, usage) in enumerate(self.others, 1):
-            own_id = f"{main.id}:{kind}:{number}"
-            yield replace(main, id=own_id, model=model or main.model, usage=usage, terms=terms)
+        for number, (kind, own_model, usage) in enumerate(self.others, 1):
+            yield charge(f"{charge_id}:{kind}:{number}", own_model or model, usage, terms)
 
     def merged(self, earlier: ResponseUsage | None) -> ResponseUsage:
         """Return the largest of each count: early lines of a stream have early counts."""
@@ -76,8 +86,9 @@ class ResponseUsage:
 
 
 def _usage(counts: Json) -> Usage:
-    hourly = get_count(counts, "cache_creation", "ephemeral_1h_input_tokens")
-    short = get_count(counts, "cache_creation", "ephemeral_5m_input_tokens")
+    creation = counts.get("cache_creation")
+    hourly = get_count(creation, "ephemeral_1h_input_tokens")
+    short = get_count(creation, "ephemeral_5m_input_tokens")
     written = max(get_count(counts, "cache_creation_input_tokens"), hourly + short)
     return Usage(
         input_tokens=get_count(counts, "input_tokens"),
@@ -101,6 +112,8 @@ def _without_price(counts: Json, iterations: Iterable[Json], total: Usage) -> It
         kind = get_str(request, "type") or "untyped iteration"
         if kind not in (*_NOT_IN_TOTALS, _FALLBACK):
             by_kind[kind] = by_kind.get(kind, Usage()) + _usage(request)
+    if by_kind.keys() <= {"message"}:
+        return
     own = by_kind.pop("message", Usage())
     tokens = total.prompt_tokens + total.completion_tokens
     if sum(u.prompt_tokens + u.completion_tokens for u in (own, *by_kind.values())) > tokens:
@@ -112,20 +125,22 @@ def _steps(iterations: Iterable[Json], total: Usage) -> tuple[Usage, ...]:
 
     Requests without `cache_creation` share its hourly writes, the first ones as much as they wrote.
     """
+    requests = [request for request in iterations if request.get("type") == "message"]
+    if len(requests) < 2:
+        return ()
     steps: list[Usage] = []
     hourly = total.cache_write_1h_tokens
-    for request in iterations:
-        if request.get("type") == "message":
-            step = _usage(request)
-            moved = min(hourly - step.cache_write_1h_tokens, step.cache_write_5m_tokens)
-            if "cache_creation" not in request:
-                step = replace(
-                    step,
-                    cache_write_5m_tokens=step.cache_write_5m_tokens - moved,
-                    cache_write_1h_tokens=moved,
-                )
-            hourly -= step.cache_write_1h_tokens
-            steps.append(step)
+    for request in requests:
+        step = _usage(request)
+        moved = min(hourly - step.cache_write_1h_tokens, step.cache_write_5m_tokens)
+        if "cache_creation" not in request:
+            step = replace(
+                step,
+                cache_write_5m_tokens=step.cache_write_5m_tokens - moved,
+                cache_write_1h_tokens=moved,
+            )
+        hourly -= step.cache_write_1h_tokens
+        steps.append(step)
     counted = replace(sum(steps, Usage()), reasoning_tokens=0, web_searches=0)
     is_total = counted == replace(total, reasoning_tokens=0, web_searches=0)
-    return tuple(steps) if is_total and len(steps) > 1 else ()
+    return tuple(steps) if is_total else ()

@@ -64,6 +64,9 @@ def measure(value: Any, level: int = 1) -> tuple[int, int]:
     _check_length(value)
     size, depth = 2, 0
     for element in value.values() if is_object else value:
+        if type(element) is str and element.isascii():  # without a call: most values are
+            size += len(element) + 2
+            continue
         element_size, element_depth = measure(element, level + 1)
         size += element_size
         depth = max(depth, element_depth)

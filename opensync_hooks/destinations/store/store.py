@@ -34,11 +34,20 @@ _SOURCE_ALIASES = {"cursor": "cursor-sync"}
 """As on OpenSync: the source of a session that names none, and the new name of an old source."""
 _ID_BYTES = (b"0123456789abcdefghijklmnopqrstuvwxyz" * 8)[:256]
 """Maps each random byte to a character of an id."""
-_SESSION_COLUMNS = ("id", *validation.SESSION_FIELDS, "updatedAt", "parentExternalId", "extra")
-_MESSAGE_COLUMNS = (
-    *("id", "externalId", "session", "role", "textContent", "model", "promptTokens"),
-    *("completionTokens", "durationMs", "createdAt", "parts", "extra"),
-)
+_COLUMNS = {
+    "session": ("id", *validation.SESSION_FIELDS, "updatedAt", "parentExternalId", "extra"),
+    "message": (
+        *("id", "externalId", "session", "role", "textContent", "model", "promptTokens"),
+        *("completionTokens", "durationMs", "createdAt", "parts", "extra"),
+    ),
+}
+# Not REPLACE, which would delete a session's row, and so its messages.
+_UPSERTS = {
+    table: f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    f" ON CONFLICT (externalId) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in columns)}"
+    for table, columns in _COLUMNS.items()
+}
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class Store(StoreUpkeep):
@@ -124,14 +133,15 @@ class Store(StoreUpkeep):
         if extra or old is None:
             row |= {"parentExternalId": _parent(extra), "extra": _to_json(extra)}
         validation.check_session_row(row)
-        _save(db, "session", _SESSION_COLUMNS, row)
+        _save(db, "session", row)
         return str(row["id"])
 
     def _write_message(self, db: sqlite3.Connection, fields: Json, extra: Json) -> str:
         """Insert or update. An unknown session is created empty: a message may come first."""
-        old = _row(db, "message", fields["externalId"])
+        old, now = _row(db, "message", fields["externalId"]), self.now()
         session_key = fields["sessionExternalId"]
-        session = _row(db, "session", session_key)
+        query = "SELECT id, updatedAt FROM session WHERE externalId = ?"
+        session = db.execute(query, (session_key,)).fetchone()
         if old and (session is None or session["id"] != old["session"]):
             # Forks share ids: without this, two sessions would take the message from each other.
             query = "SELECT externalId FROM session WHERE id = ?"
@@ -139,7 +149,7 @@ class Store(StoreUpkeep):
             raise validation.OtherSessionError(
                 f"Message {fields['externalId'][:80]} belongs to session {owner[:80]} already"
             )
-        new = {"id": _new_id(), "createdAt": self.now(), "parts": "[]"}
+        new = {"id": _new_id(), "createdAt": now, "parts": "[]"}
         row = {**(old or new), **fields, "extra": _to_json(extra)}
         validation.check_message_rows(row, fields.get("parts", ()))
         if "parts" in fields:
@@ -149,8 +159,9 @@ class Store(StoreUpkeep):
             row["session"] = self._write_session(db, {**head, "externalId": session_key}, {})
         else:
             row["session"] = session["id"]
-        _save(db, "message", _MESSAGE_COLUMNS, row)
-        db.execute("UPDATE session SET updatedAt = ? WHERE id = ?", (self.now(), row["session"]))
+        _save(db, "message", row)
+        if session and session["updatedAt"] != now:
+            db.execute("UPDATE session SET updatedAt = ? WHERE id = ?", (now, session["id"]))
         return str(row["id"])
 
 
@@ -165,15 +176,8 @@ def _row(db: sqlite3.Connection, table: str, external_id: str) -> Json | None:
     return dict(row) if row else None
 
 
-def _save(db: sqlite3.Connection, table: str, columns: tuple[str, ...], row: Json) -> None:
-    """Insert, or update in place: REPLACE would delete a session's row, and so its messages."""
-    values = ", ".join("?" * len(columns))
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
-    db.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})"
-        f" ON CONFLICT (externalId) DO UPDATE SET {changes}",
-        [row.get(name) for name in columns],
-    )
+def _save(db: sqlite3.Connection, table: str, row: Json) -> None:
+    db.execute(_UPSERTS[table], tuple(map(row.get, _COLUMNS[table])))
 
 
 def _parent(extra: Json) -> str | None:
@@ -186,6 +190,6 @@ def _parent(extra: Json) -> str | None:
 
 def _to_json(value: Any) -> str:
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise RejectedError(f"TypeError: not a JSON value ({type(error).__name__})") from error

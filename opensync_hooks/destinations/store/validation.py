@@ -7,9 +7,8 @@ the same kind. No text quotes a value, because errors end up in logs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from opensync_hooks.dataclass import dataclass
 from opensync_hooks.destinations.store.convex_limits import (
     MAX_EXACT_INTEGER,
     check_arguments,
@@ -47,36 +46,36 @@ def _are_parts(value: Any) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _BodyFields:
+class _BodyFields(NamedTuple):
     required: Mapping[str, Check]
-    optional: Mapping[str, Check]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*self.required, *self.optional)
+    checks: Mapping[str, Check]
+    """Of all fields."""
 
 
 def _all(names: str, check: Check) -> dict[str, Check]:
     return dict.fromkeys(names.split(), check)
 
 
-_BATCH_SESSION = _BodyFields(
-    _all("externalId", _is_text),
-    _all("title projectPath projectName model provider source", _is_text)
-    | _all("promptTokens completionTokens cost durationMs", _is_number),
-)
-_BATCH_MESSAGE = _BodyFields(
-    _all("sessionExternalId externalId", _is_text) | _all("role", _ROLES.__contains__),
-    _all("textContent model source", _is_text)
-    | _all("promptTokens completionTokens durationMs", _is_number)
-    | _all("parts", _are_parts),
-)
-_CREATED_AT = _all("createdAt", _is_number)
-_SESSION = _BodyFields(_BATCH_SESSION.required, {**_BATCH_SESSION.optional, **_CREATED_AT})
-_MESSAGE = _BodyFields(_BATCH_MESSAGE.required, {**_BATCH_MESSAGE.optional, **_CREATED_AT})
+def _fields(required: Mapping[str, Check], **optional: Check) -> _BodyFields:
+    return _BodyFields(required, {**required, **optional})
 
-SESSION_FIELDS = _SESSION.names
+
+_BATCH_SESSION = _fields(
+    _all("externalId", _is_text),
+    **_all("title projectPath projectName model provider source", _is_text),
+    **_all("promptTokens completionTokens cost durationMs", _is_number),
+)
+_BATCH_MESSAGE = _fields(
+    _all("sessionExternalId externalId", _is_text) | _all("role", _ROLES.__contains__),
+    **_all("textContent model source", _is_text),
+    **_all("promptTokens completionTokens durationMs", _is_number),
+    **_all("parts", _are_parts),
+)
+_SESSION = _BodyFields(_BATCH_SESSION.required, {**_BATCH_SESSION.checks, "createdAt": _is_number})
+_MESSAGE = _BodyFields(_BATCH_MESSAGE.required, {**_BATCH_MESSAGE.checks, "createdAt": _is_number})
+
+SESSION_FIELDS = tuple(_SESSION.checks)
+_MESSAGE_ROW_FIELDS = _MESSAGE.checks.keys() - {"sessionExternalId", "source", "parts"}
 
 
 def session(body: Json) -> Json:
@@ -118,15 +117,14 @@ def check_session_row(row: Json) -> None:
 
 def check_message_rows(row: Json, parts: Iterable[Json]) -> None:
     """Raise RejectedError if a message or one of its parts does not fit into its row."""
-    names = set(_MESSAGE.names) - {"sessionExternalId", "source", "parts"}
-    stored = {name: row[name] for name in names if row.get(name) is not None}
+    stored = {name: row[name] for name in _MESSAGE_ROW_FIELDS if row.get(name) is not None}
     check_row({**stored, "sessionId": _ANY_ID, "createdAt": 0})
     for order, part in enumerate(parts):
         check_row({**part, "messageId": _ANY_ID, "order": order})
 
 
 def _single(expected: _BodyFields, body: Json) -> Json:
-    fields = {name: body[name] for name in expected.names if name in body}
+    fields = {name: body[name] for name in expected.checks if name in body}
     check_arguments(fields)
     return _checked(expected, fields, "")
 
@@ -147,7 +145,7 @@ def _checked(expected: _BodyFields, fields: Any, path: str) -> Json:
                 f"ArgumentValidationError: Object is missing the required field `{name}`."
             )
     for name, value in fields.items():
-        check = expected.required.get(name) or expected.optional.get(name)
+        check = expected.checks.get(name)
         if check is None:
             raise RejectedError(
                 f"ArgumentValidationError: Object contains extra field `{name[:40]}`."

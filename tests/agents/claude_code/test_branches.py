@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.claude_code.branches import Node, undone
+from opensync_hooks.agents.claude_code.branches import Node, Nodes, undone
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.model import Skipped
 from tests.agents.claude_code.recordings import read
@@ -206,11 +206,20 @@ def test_invalid_metadata_of_a_subagent_costs_only_its_title(
     assert quick.title == "play:subquick B please (subagent of 00000002)"
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(-1, 30), st.sampled_from(["prompt", "assistant", "results", "other"]))
-    )
+LINES = st.lists(
+    st.tuples(st.integers(-1, 30), st.sampled_from(["prompt", "assistant", "results", "other"]))
 )
+
+
+@given(LINES)
+def test_nothing_is_undone_unless_two_prompts_have_one_parent(raw: list[tuple[int, Any]]) -> None:
+    nodes = Nodes()
+    for index, (parent, type_) in enumerate(raw):
+        nodes.append(Node(min(parent, index - 1), type_, is_typed=type_ == "prompt"))
+    assert nodes.have_siblings or not undone(nodes)
+
+
+@given(LINES)
 def test_last_line_is_never_undone(raw: list[tuple[int, Any]]) -> None:
     nodes = [
         Node(min(parent, index - 1), type_, is_typed=type_ == "prompt")
