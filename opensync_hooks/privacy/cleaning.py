@@ -186,6 +186,7 @@ def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0)
         except (RecursionError, ValueError):
             return TOO_DEEP
     if isinstance(value, dict):
+        value = _redact_command(value, redactor)
         label = next((text for text in map(value.get, _LABELS) if isinstance(text, str)), name)
         return {
             redactor.redact(key): _redact_json(
@@ -195,16 +196,33 @@ def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0)
         }
     if isinstance(value, list):
         before = [name, *(text if isinstance(text, str) else name for text in value)]
+        if all(isinstance(element, str) for element in value):
+            value = redactor.redact_arguments(value)
         return [
             _redact_json(element, redactor, _name_in_list(name, previous), depth + 1)
             for element, previous in zip(value, before, strict=False)
         ]
+    if isinstance(value, int) and not isinstance(value, bool) and secret_field(name):
+        member = f'"{name}": {value}'
+        masked = redactor.redact(member)
+        return value if masked == member else masked.removeprefix(f'"{name}": ')
     return value
+
+
+def _redact_command(members: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """Redact the arguments of a program that is named beside their list."""
+    match members:
+        case {"command": str(program), "args": [str(), *_] as words} if all(
+            isinstance(word, str) for word in words
+        ):
+            return {**members, "args": redactor.redact_arguments([program, *words])[1:]}
+    return members
 
 
 def _name_in_list(name: str, previous: str) -> str:
     """Return what names an element: the list's name, or what is before it, as in `--token X`."""
-    return previous if len(previous) < 200 and secret_field(previous) else name or previous
+    is_name = len(previous) < 200 and "[redacted:" not in previous and secret_field(previous)
+    return previous if is_name else name or previous
 
 
 def _name_of(key: str, label: str, parent: str) -> str:

@@ -58,6 +58,18 @@ def bash(arguments: Any) -> ToolCall:
         (bash(ASSIGNED), bash(MASKED)),
         (bash([{"a": [ASSIGNED]}]), bash([{"a": [MASKED]}])),
         (bash({"password": "word"}), bash({"password": "[redacted:password]"})),
+        (bash({"password": 84736251}), bash({"password": "[redacted:password]"})),
+        (bash({"passed": 120000, "pass": True}), bash({"passed": 120000, "pass": True})),
+        (bash({"total_tokens": 84736251}), bash({"total_tokens": 84736251})),
+        (
+            bash({"command": "mysql", "args": ["-u", "root", "-pé7Kd%\\x", "shop"]}),
+            bash({"command": "mysql", "args": ["-u", "root", "-p[redacted:password]", "shop"]}),
+        ),
+        (
+            bash({"argv": ["docker", "login", "-p", "qX7Kd9w2", "host"]}),
+            bash({"argv": ["docker", "login", "-p", "[redacted:password]", "host"]}),
+        ),
+        (bash({"args": ["mysql", 7, "-p"]}), bash({"args": ["mysql", 7, "-p"]})),
         (bash({"tokens": 4, "b": None, "c": True}), bash({"tokens": 4, "b": None, "c": True})),
         (
             bash({"sh": json.dumps({"password": SECRET})}),

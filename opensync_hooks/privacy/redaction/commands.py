@@ -45,6 +45,9 @@ user and a secret behind a percent sign, `-u,` behind a comma. `@2` is the secon
 no option.
 """
 _WORDS = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'|;&<>\\]|(?!(?>\\+)[nr])\\.)+|[|;&<>]"
+_NEXT_ELEMENT = r"(?>\\*)[\"'],\s{0,20}(?>\\*)[\"'](?:args(?>\\*)[\"']:\s?\[\s{0,20}(?>\\*)[\"'])?"
+"""Between the elements of a list of arguments, or a command and its list: `"mysql", "-p…"`."""
+_ELEMENT = r"(?:[^\"'\\\n]|(?>\\+)[^\"'\\\n])*"
 _MAX_WORDS, _MAX_LINE = 16, 240
 _PLACEHOLDER = r"[\"']?(?:\$|\[redacted:|[<%*{-]|\.\.\.|x{3}|-)"
 _MIN_LENGTH = 4
@@ -63,7 +66,7 @@ class CommandFormat:
 
 
 def find_arguments(text: str, words: set[bytes]) -> Iterator[Span]:
-    """Yield the secrets among the arguments of well-known programs."""
+    """Yield the secrets among the arguments of well-known programs, in a line or in a list."""
     spans = set()
     for first_word, pattern, options in _programs():
         examined = 0
@@ -82,14 +85,11 @@ def find_arguments(text: str, words: set[bytes]) -> Iterator[Span]:
 
 def _arguments(text: str, start: int, options: list[str]) -> Iterator[tuple[int, int]]:
     end = min(len(text), start + _MAX_LINE)
-    line_end = text.find("\n", start, end)
-    line_end = end if line_end < 0 else line_end
     flags = (option.rstrip("_?%,") for option in options)
-    if not any(flag[0] == "@" or text.find(flag, start, line_end) >= 0 for flag in flags):
+    if not any(flag[0] == "@" or text.find(flag, start, end) >= 0 for flag in flags):
         return
-    words = re.compile(_WORDS).finditer(text, start, line_end)
     previous, position = "", 0
-    for word in islice(words, _MAX_WORDS):
+    for word in islice(_words(text, start, end), _MAX_WORDS):
         if word[0] in "|;&<>":
             return
         is_argument = not word[0].startswith(("-", "/"))
@@ -109,6 +109,19 @@ def _arguments(text: str, start: int, options: list[str]) -> Iterator[tuple[int,
         previous = word[0]
 
 
+def _words(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """Yield the words of a command line, or the elements of a list."""
+    if text[start].isspace():
+        line_end = text.find("\n", start, end)
+        yield from re.compile(_WORDS).finditer(text, start, end if line_end < 0 else line_end)
+        return
+    next_element, element = re.compile(_NEXT_ELEMENT), re.compile(_ELEMENT)
+    while separator := next_element.match(text, start, end):
+        if word := element.match(text, separator.end(), end):
+            yield word
+            start = word.end()
+
+
 def _unquoted(word: str, start: int) -> tuple[int, int]:
     is_quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "\"'"
     return (start + 1, start + len(word) - 1) if is_quoted else (start, start + len(word))
@@ -120,7 +133,8 @@ def _programs() -> list[tuple[bytes, str, list[str]]]:
     return [
         (
             re.split("[._-]", name)[0].encode(),
-            re.escape(name).replace(r"\.", r"\s+") + r"(?=\s)",
+            re.escape(name).replace(r"\.", rf"(?:\s+|{_NEXT_ELEMENT})")
+            + rf"(?=\s|{_NEXT_ELEMENT})",
             options.split(),
         )
         for names, options in PROGRAMS.items()
@@ -142,9 +156,15 @@ ARGUMENTS = CommandFormat(
             ("smbclient //host/share -U me%", ""),
             ("vault login ", ""),
             ("htpasswd -b file me ", ""),
+            ('["mysql", "-u", "root", "-p', '", "shop"]'),
+            ('{"command": "redis-cli", "args": ["-a", "', '"]}'),
+            ("['docker', 'login',\n  '-p', '", "']"),
         )
     ),
-    ("sshpass -p $PASSWORD ssh host", "docker run -p 8080:80 image", "mysql -p shop", "net use x:"),
+    (
+        *("sshpass -p $PASSWORD ssh host", "docker run -p 8080:80 image", "mysql -p shop"),
+        *("net use x:", '["mysql", "-p", "shop"]', '["mysql", "redis-cli"], "-password1"'),
+    ),
 )
 
 

@@ -6,6 +6,7 @@ them searches the text as it is, or what one masks could be what another recogni
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -92,6 +93,13 @@ class Redactor:
     def redact_output(self, command: str, output: str) -> str:
         """Return what a command printed, redacted; the command may tell that it is a secret."""
         return self.redact(self._mask_spans(output, find_printed(command, output)))
+
+    def redact_arguments(self, words: list[str]) -> list[str]:
+        """Return a program's name and arguments; those that are secrets only to it are masked."""
+        text = json.dumps(words, ensure_ascii=False)
+        spans = find_arguments(text, split_into_words(text))
+        masked: list[str] = json.loads(self._mask_spans(text, spans))
+        return masked
 
     def redact_field(self, name: str, text: str) -> str:
         """Return the value of a field, redacted; its name may tell that it is a secret."""
