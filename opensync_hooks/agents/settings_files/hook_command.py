@@ -31,6 +31,8 @@ def guarded(command: str) -> str:
     """Return a command that fails with 1 while its script is missing, as during an update.
 
     Python itself would exit with 2, by which a hook withholds the prompt, or makes the model go on.
+    Exit code 0 would hide that a registered hook delivers nothing. The plugin's hooks do exit with
+    0 then: Claude Code deletes their folder at an update and at a removal, under open sessions.
     The guard comes first: Cursor passes the payload to the last command of the line.
     """
     if windows.IS_WINDOWS:  # where another shell may run it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,28 @@ def test_plugin_has_the_events_that_setup_registers_and_this_version() -> None:
         data = f"{paths.PLUGIN}=${{CLAUDE_PLUGIN_DATA}}"
         assert words[-5:-1] == [data, "python3", "-I", "-S"]
         assert words[-1] == f"${{CLAUDE_PLUGIN_ROOT}}/hooks/{REGISTRATION.script}"
-        assert words[:5] == ["[", "-f", words[-1], "]", "&&"], "Python exits with 2 without it"
+        assert words[:6] == ["[", "!", "-f", words[-1], "]", "||"]
+
+
+@pytest.mark.parametrize("exit_code", [0, 1, None], ids=["works", "fails", "deleted"])
+def test_only_a_hook_whose_folder_was_deleted_is_silent(
+    tmp_path: Path, exit_code: int | None
+) -> None:
+    """An update or a removal deletes the folder while sessions are open that run its hooks."""
+    script = tmp_path / "hooks" / "claude_code.py"
+    if exit_code is not None:
+        script.parent.mkdir()
+        script.write_text(f"raise SystemExit({exit_code})")
+    variables = {"CLAUDE_PLUGIN_ROOT": str(tmp_path), "CLAUDE_PLUGIN_DATA": str(tmp_path)}
+    for groups in MANIFEST["hooks"].values():
+        hook = subprocess.run(
+            ["/bin/sh", "-c", groups[0]["hooks"][0]["command"]],
+            env=os.environ | variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        assert (hook.returncode, hook.stdout, hook.stderr) == (exit_code or 0, b"", b"")
 
 
 def test_marketplace_names_the_plugin_in_its_own_repository() -> None:
