@@ -16,12 +16,18 @@ OpenSyncError                 the base class; also raised itself (exit code 1)
 ├── SourceError               a file of the agent's cannot be read now
 │   └── DamagedSourceError    a file of the agent's is damaged, so waiting does not help
 ├── RedactionError            secrets are not masked reliably, so nothing is sent
+├── MissingPackageError       this Python lacks a package that we need
 └── BugError                  an exception that this package did not foresee (3)
 """
 
 from __future__ import annotations
 
+import sys
+
 from opensync_hooks import __version__
+
+PACKAGES = ("filelock", "requests", "tomli_w")
+"""What has to be installed beside this package, as it is imported."""
 
 
 class OpenSyncError(Exception):
@@ -100,6 +106,19 @@ class RedactionError(OpenSyncError):
     """Secrets are not masked reliably, so nothing is sent."""
 
 
+class MissingPackageError(OpenSyncError):
+    """Packages that we need are not installed for this Python, as in a clone before install.py."""
+
+    def __init__(self, *names: str) -> None:
+        subject = (
+            f"package {names[0]} is" if len(names) == 1 else f"packages {', '.join(names)} are"
+        )
+        super().__init__(
+            f"{sys.executable}: the {subject} not installed for this Python.",
+            "Run `python install.py` in the clone, and use the command that it makes.",
+        )
+
+
 class BugError(OpenSyncError):
     """Names the exception and its line, but leaves out its text, which may quote a message."""
 
@@ -118,9 +137,14 @@ class BugError(OpenSyncError):
 
 
 def as_opensync_error(error: Exception) -> OpenSyncError:
-    """Return the error as one of ours: an OSError with its file's name, anything else as a bug."""
+    """Return the error as one of ours.
+
+    An OSError bears its file's name, a missing package how to install it; all others are bugs.
+    """
     if isinstance(error, OpenSyncError):
         return error
+    if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
+        return MissingPackageError(error.name)
     if isinstance(error, OSError):
         message = f"{error.filename or 'opensync-hooks'}: {error.strerror or error}."
         return OpenSyncError(message, "Check the disk, and who may read and write there.")

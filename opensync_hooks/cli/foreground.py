@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-_PACKAGES = ("filelock", "requests", "tomli_w")
+from opensync_hooks.errors import PACKAGES
 
 
 def main(agent: str, argv: list[str]) -> int:
@@ -33,7 +33,7 @@ def find_packages() -> None:
     """Make our packages importable, or start over with the Python that install.py set up."""
     if sys.flags.no_site:  # hooks run with -S, which is faster but finds no packages
         site.main()
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if not missing:
         return
     from opensync_hooks.setup import environment  # noqa: PLC0415

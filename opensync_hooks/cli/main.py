@@ -42,8 +42,22 @@ def load_command(name: str) -> Command:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns 0, 1 if something failed, 130 after Ctrl-C, or an error's code."""
-    argv = sys.argv[1:] if argv is None else argv
     survive_missing_characters()
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        print(end="", flush=True)  # unlike its own method, this is right if there is no stdout
+    except (KeyboardInterrupt, EOFError):
+        print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 - a bug, too, gets one line without private text
+        return print_error(as_opensync_error(error))
+    return code
+
+
+def _run(argv: Sequence[str]) -> int:
     if [*argv] == ["usage", "--statusline"]:  # a prompt waits for it, and argparse takes longer
         from opensync_hooks.cli.statusline import print_statusline  # noqa: PLC0415
 
@@ -59,18 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if destination := getattr(arguments, "destination", None):
         os.environ[paths.DESTINATION] = destination
     os.umask(0o077)
-    try:
-        code = int(arguments.run(arguments))
-        sys.stdout.flush()
-    except (KeyboardInterrupt, EOFError):
-        print("\nInterrupted. Run the same command again to continue.", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:  # noqa: BLE001 - a bug, too, gets one line without private text
-        return print_error(as_opensync_error(error))
-    return code
+    return int(arguments.run(arguments))
 
 
 def _unknown_command(name: str) -> UsageError:

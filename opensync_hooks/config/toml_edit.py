@@ -9,8 +9,6 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-import tomli_w
-
 Document = dict[str, Any]
 Path = tuple[str, ...]
 """The tables that a value is in, and its name."""
@@ -31,6 +29,12 @@ def rewrite(text: str, document: Document) -> str:
             return rewritten
     except ValueError:
         pass
+    return _dump(document)
+
+
+def _dump(document: Document) -> str:
+    import tomli_w  # noqa: PLC0415 - in a clone without packages, `doctor` has to start
+
     return tomli_w.dumps(document)
 
 
@@ -47,10 +51,10 @@ def _differences(before: Document, after: Document, table: Path = ()) -> Iterato
 
 def _set(lines: list[str], path: Path, value: Any) -> list[str]:
     *table, name = path
-    statement = tomli_w.dumps({name: value}).rstrip("\n").split("\n")
+    statement = _dump({name: value}).rstrip("\n").split("\n")
     section = _find_section(lines, tuple(table))
     if section is None:
-        header = tomli_w.dumps({"x": 0, table[0]: {}}) if len(table) == 1 else ""
+        header = _dump({"x": 0, table[0]: {}}) if len(table) == 1 else ""
         title = header.splitlines()[-1] if header else "[" + ".".join(table) + "]"
         return [*lines, *([""] if lines else []), title, *statement]
     existing = _find_statement(lines, section, name)

@@ -205,6 +205,24 @@ def test_closed_pipe_prints_no_traceback() -> None:
     assert (ran.returncode, ran.stderr) == (1, "")
 
 
+def test_command_works_without_stdout() -> None:
+    close = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    ran = run_python("-c", close, "-m", "opensync_hooks", "version")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a device that is full")
+def test_full_disk_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "opensync_hooks", "status"],
+            cwd=ROOT, env={**os.environ, **BUFFERED}, stdout=full, stderr=subprocess.PIPE,
+            text=True, timeout=300, check=False,
+        )  # fmt: skip
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("opensync-hooks: No space left on device.\nhint: ")
+
+
 def test_serve_responds_until_it_is_interrupted(ours: Path) -> None:
     command = [sys.executable, "-m", "opensync_hooks", "serve", "--port", "0"]
     with subprocess.Popen(
@@ -373,10 +391,23 @@ def test_mistyped_option_is_named_with_the_one_that_was_meant(
     assert ran.stderr == f"`{command}` takes no {message}.\nhint: {hint}\n"
 
 
-def test_module_without_its_packages_says_how_to_install_them() -> None:
-    command = [sys.executable, "-S", "-m", "opensync_hooks", "doctor"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stdout) == (1, "")
+def test_doctor_names_the_packages_that_a_clone_lacks() -> None:
+    ran = run_python("-S", "-m", "opensync_hooks", "doctor")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    lines = ran.stdout.splitlines()
+    missing = [line for line in lines if "not installed for this Python" in line]
+    assert missing
+    assert missing[0].startswith("failed  packages:")
+    assert "the packages filelock, requests, tomli_w are not" in missing[0]
+    assert missing[0].endswith(
+        "Run `python install.py` in the clone, and use the command that it makes."
+    )
+    assert not any("bug of opensync-hooks" in line for line in lines)
+
+
+def test_command_that_lacks_a_package_says_how_to_install_it() -> None:
+    ran = run_python("-S", "-m", "opensync_hooks", "config", "set", "thinking", "true")
     message, hint = ran.stderr.splitlines()
-    assert message.endswith("is not installed for this Python.")
-    assert hint.startswith("hint: run `python install.py` in the clone")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert message.endswith(": the package filelock is not installed for this Python.")
+    assert hint.startswith("hint: Run `python install.py` in the clone")

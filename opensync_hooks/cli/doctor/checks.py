@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib.util import find_spec
 
 from opensync_hooks.cli.doctor import (
     agents,
@@ -15,7 +16,7 @@ from opensync_hooks.cli.doctor import (
 )
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Config, Folders, load, settings
-from opensync_hooks.errors import OpenSyncError, as_opensync_error
+from opensync_hooks.errors import PACKAGES, MissingPackageError, OpenSyncError, as_opensync_error
 from opensync_hooks.privacy import self_test
 from opensync_hooks.system.sqlite import MOVE_AWAY
 
@@ -38,6 +39,7 @@ def run_checks(
     else:
         yield ok("settings", f"{folders.settings}" if folders.settings.exists() else "none yet")
         yield from _run("settings", partial(_unknown_settings, environ, folders))
+    yield from _run("packages", _packages)
     for name, check in _checks(environ, folders, config, is_full=is_full):
         yield from _run(name, check)
 
@@ -70,6 +72,12 @@ def _checks(
     yield "prices", partial(prices.prices, config)
     yield "last error", partial(queue.last_error, config)
     yield "retention", partial(agents.retention, config, environ)
+
+
+def _packages() -> Iterator[Finding]:
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+        error = MissingPackageError(*missing)
+        yield failed("packages", str(error), error.hint)
 
 
 def _unknown_settings(environ: Mapping[str, str], folders: Folders) -> Iterator[Finding]:
