@@ -30,8 +30,9 @@ from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.redactor import Redactor, secret_field
 
 _MAX_DEPTH = 12
-_LABELS = ("name", "key", "variable", "element", "selector", "label", "field", "option")
-_VALUES = ("value", "text", "data", "default", "content", "body")
+_LABELS = ("name", "key", "variable", "element", "selector", "label", "field", "option", "question")
+_VALUES = ("text", "data", "default", "content", "body", "answer", "plaintext")
+"""Beside names that end with `value`, such as `stringValue`."""
 _COLLECTIONS = ("secrets", "credentials", "passwords", "tokens")
 _WORD_BEFORE_SPACE = re.compile(
     r"(?<!\S)(?=[^\s\d]{0,200}\d|[^\sA-Z]{0,200}[a-z][A-Z])((?>\S{6,})) "
@@ -227,6 +228,8 @@ def _name_in_list(name: str, previous: str) -> str:
 
 def _name_of(key: str, label: str, parent: str) -> str:
     """Return what names a member: its key; for a plain `value`, what is beside or above it."""
-    if key.lower() in _VALUES:
+    if key.lower() in _VALUES or key.lower().endswith("value"):
         return label
+    if key.lower() == "key":
+        return f"{parent}_{key}"
     return parent if parent.lower() in _COLLECTIONS else key

@@ -35,7 +35,8 @@ from tests.transcripts import TranscriptWriter, text
 
 SECRET = "hunter2" + "hunter2"
 ASSIGNED = f"DB_PASSWORD={SECRET}"
-MASKED = "DB_PASSWORD=[redacted:password]"
+PASSWORD, API_KEY = "[redacted:password]", "[redacted:api-key]"
+MASKED = f"DB_PASSWORD={PASSWORD}"
 LONG = bool(os.environ.get("OPENSYNC_TEST_LONG"))
 
 
@@ -60,6 +61,22 @@ def bash(arguments: Any) -> ToolCall:
         (bash({"password": "word"}), bash({"password": "[redacted:password]"})),
         (bash({"password": 84736251}), bash({"password": "[redacted:password]"})),
         (bash({"passed": 120000, "pass": True}), bash({"passed": 120000, "pass": True})),
+        (
+            bash({"password": {"stringValue": "word"}}),
+            bash({"password": {"stringValue": PASSWORD}}),
+        ),
+        (
+            bash({"api": {"key": "q7sd9f2kd0sl3m4k"}}),
+            bash({"api": {"key": API_KEY}}),
+        ),
+        (
+            bash({"question": "What is the API key?", "answer": "q7sd9f2kd0sl3m4k"}),
+            bash({"question": "What is the API key?", "answer": API_KEY}),
+        ),
+        (
+            bash({"What hashes a password?": "bcrypt", "cache": {"key": "q7sd9f2k"}}),
+            bash({"What hashes a password?": "bcrypt", "cache": {"key": "q7sd9f2k"}}),
+        ),
         (bash({"total_tokens": 84736251}), bash({"total_tokens": 84736251})),
         (
             bash({"command": "mysql", "args": ["-u", "root", "-pé7Kd%\\x", "shop"]}),

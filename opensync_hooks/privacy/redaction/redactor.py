@@ -104,6 +104,10 @@ class Redactor:
     def redact_field(self, name: str, text: str) -> str:
         """Return the value of a field, redacted; its name may tell that it is a secret."""
         masked = self.redact(text)
+        if name.endswith("?"):  # a question: most answers to one about a password are none
+            before = name.rstrip("? ") + " is "
+            answer = self.redact(before + text)
+            return answer.removeprefix(before) if answer.startswith(before) else masked
         field_name = secret_field(name) if masked == text and len(name) < 200 else None
         if field_name is None:
             return masked
