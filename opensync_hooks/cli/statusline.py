@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from opensync_hooks.destinations.store import usage
 from opensync_hooks.hook import paths
+from opensync_hooks.system.formatting import money
 
 _WEEK = timedelta(days=6)
 
@@ -29,5 +30,5 @@ def print_statusline() -> int:
         return 0
     sums = groups.get(today.isoformat(), usage.UsageSums())
     tokens = sums.prompt_tokens + sums.completion_tokens
-    print(f"${sums.cost:,.2f} today ({tokens:,.0f} tokens), ${week.cost:,.2f} in 7 days")
+    print(f"{money(sums.cost)} today ({tokens:,.0f} tokens), {money(week.cost)} in 7 days")
     return 0

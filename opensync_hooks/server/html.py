@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from opensync_hooks.model import Json
+from opensync_hooks.system.formatting import money
 
 _TERMINAL_CODES = re.compile("\x1b\\[[0-9;:?]*[ -/]*[@-~]")
 _CONTROLS = re.compile(
@@ -95,7 +96,7 @@ def cost(dollars: Any) -> str:
     """`$1.20`; empty for zero, which a model without a known price has too."""
     if not isinstance(dollars, int | float) or dollars <= 0:
         return ""
-    return f"${dollars:,.2f}" if dollars >= 0.01 else f"${dollars:.4f}"
+    return money(dollars)
 
 
 def timestamp(ms: Any, form: str = "{0.day} %b %Y, %H:%M") -> Html:

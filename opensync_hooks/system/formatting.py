@@ -33,3 +33,11 @@ def size(bytes_: int) -> str:
         if bytes_ >= length:
             return f"{bytes_ / length:.1f} {unit}"
     return count(bytes_, "byte")
+
+
+def money(dollars: float) -> str:
+    """Return `$1,234.50`; below a cent the first two digits that are not zero: `$0.0013`."""
+    if 1e-9 < dollars < 0.01:  # less than that is what adding and subtracting floats leaves of zero
+        exponent = int(f"{dollars:e}".partition("e")[2])
+        return f"${dollars:.{1 - exponent}f}"
+    return f"${dollars:,.2f}"

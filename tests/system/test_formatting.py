@@ -24,3 +24,13 @@ def test_age_has_the_largest_unit_that_fits(
 )
 def test_size_has_the_largest_unit_that_fits(bytes_: int, text: str) -> None:
     assert formatting.size(bytes_) == text
+
+
+@pytest.mark.parametrize(
+    ("dollars", "text"),
+    [(0, "$0.00"), (0.0013, "$0.0013"), (0.000_041_9, "$0.000042"), (1e-7, "$0.00000010"),
+     (0.01, "$0.01"), (0.0149, "$0.01"), (0.5, "$0.50"), (1234.567, "$1,234.57"),
+     (0.1 + 0.2 - 0.3, "$0.00")],
+)  # fmt: skip
+def test_money_below_a_cent_shows_its_first_digits(dollars: float, text: str) -> None:
+    assert formatting.money(dollars) == text

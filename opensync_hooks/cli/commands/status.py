@@ -14,7 +14,7 @@ from opensync_hooks.cli.status_data import AgentStatus, Status
 from opensync_hooks.config import EMBEDDED_STORE, Folders
 from opensync_hooks.pricing import in_force
 from opensync_hooks.queue.report import QueueItem
-from opensync_hooks.system.formatting import ago, count, size
+from opensync_hooks.system.formatting import ago, count, money, size
 from opensync_hooks.system.terminal import print_line, short_path
 
 _MAX_ROWS = 3
@@ -172,7 +172,7 @@ def _problems(status: Status) -> Iterator[_Row]:
         yield "Prices", f"{age} days old: {in_force.RENEWAL}"
     if status.stated_free:
         prices = status.stated_free.items()
-        models = (f"{model} (${usd:,.2f} at list price)" for model, usd in prices)
+        models = (f"{model} ({money(usd)} at list price)" for model, usd in prices)
         yield "Stated as free", ", ".join(models)
     if status.last_error:
         yield "Last error", f"{status.last_error} ({ago(status.last_error_at)})"

@@ -30,7 +30,7 @@ from opensync_hooks.queue import cooldown, environments
 from opensync_hooks.queue.environments import Requests
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
-from opensync_hooks.system.formatting import count
+from opensync_hooks.system.formatting import count, money
 from opensync_hooks.system.moments import parse_moment
 from opensync_hooks.system.terminal import INTERRUPTED, print_error, print_line
 
@@ -271,7 +271,9 @@ class _SyncRun:
         facts += [f"{count(self._masked, 'secret')} masked"] if self._masked else []
         if self._cost_changes:
             repriced = count(len(self._cost_changes), "session")
-            facts.append(f"{repriced} at other prices ({sum(self._cost_changes):+,.2f} USD)")
+            change = sum(self._cost_changes)
+            sign = "+" if change >= 0 else "-"
+            facts.append(f"{repriced} at other prices ({sign}{money(abs(change))})")
         return ", ".join(facts) + "."
 
     def interruption(self) -> str:

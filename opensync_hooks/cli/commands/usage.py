@@ -13,6 +13,7 @@ from opensync_hooks.config import Folders
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.destinations.store.usage import GROUPINGS, UsageSums
 from opensync_hooks.errors import UsageError
+from opensync_hooks.system.formatting import money
 from opensync_hooks.system.moments import parse_moment
 from opensync_hooks.system.terminal import print_line
 
@@ -48,7 +49,7 @@ def _usage(arguments: argparse.Namespace) -> int:
         _print_table(arguments.by, groups, total)
         if others:
             text = "compactions, titles and the like, which leave no response"
-            print_line(f"Other calls, by the agents' own count: ${others:,.4f} ({text})")
+            print_line(f"Other calls, by the agents' own count: {money(others)} ({text})")
     return 0
 
 
@@ -82,7 +83,7 @@ def _print_table(by: str, groups: dict[str, UsageSums], total: UsageSums) -> Non
     if total.unpriced_tokens:
         print_line(f"Without a price: {total.unpriced_tokens:,.0f} of these tokens")
     if total.estimated_tokens:
-        cost = f"${total.estimated_cost:,.2f}"
+        cost = money(total.estimated_cost)
         print_line(f"Estimated, not in the table: {total.estimated_tokens:,.0f} tokens, {cost}")
 
 
@@ -91,7 +92,7 @@ def _cells(sums: UsageSums) -> tuple[str, ...]:
         *(sums.calls, sums.input_tokens, sums.cache_read_tokens, sums.cache_write_tokens),
         sums.completion_tokens,
     )
-    return (*(f"{number:,.0f}" for number in numbers), f"${sums.cost:,.2f}")
+    return (*(f"{number:,.0f}" for number in numbers), money(sums.cost))
 
 
 USAGE = Command(

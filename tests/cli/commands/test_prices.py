@@ -120,7 +120,7 @@ def test_sync_all_brings_earlier_sessions_into_line_with_a_newer_table(
     dearer = ('["claude-opus-5-5"], "input": 4,', '["claude-opus-5-5"], "input": 6,')
     newer = write_table(tmp_path / "table.json", dearer)
     assert run("prices", "update", str(newer)).returncode == 0
-    assert "1 session at other prices (+2.00 USD)" in run("sync", "--all").stdout
+    assert "1 session at other prices (+$2.00)" in run("sync", "--all").stdout
     assert "other prices" not in run("sync", "--all").stdout
 
 
@@ -170,9 +170,9 @@ def test_sync_all_brings_earlier_sessions_into_line(ours: Path, home: Path) -> N
     configure(ours, "[prices.my-model]\ninput = 2\noutput = 2\n")
     assert "other prices" not in run("sync").stdout
     ran = run("sync", "--all")
-    assert "2 sessions at other prices (+4.00 USD)" in ran.stdout
+    assert "2 sessions at other prices (+$4.00)" in ran.stdout
     configure(ours, "[prices.my-model]\ninput = 1.5\noutput = 2\n")
-    assert "2 sessions at other prices (-1.00 USD)" in run("sync", "--all").stdout
+    assert "2 sessions at other prices (-$1.00)" in run("sync", "--all").stdout
     assert "other prices" not in run("sync", "--all").stdout
     assert "1.5" in str(stored_rows(ours))
     assert run("verify", "--all").returncode == 0

@@ -197,10 +197,10 @@ def test_quarantined_session_cannot_steer_the_terminal(ours: Path) -> None:
 def test_model_that_the_agent_states_as_free_is_shown_at_list_price(ours: Path) -> None:
     with Ledger(ours / "ledger.db") as ledger:
         record = SessionRecord(ledger, "embedded store", "opencode", "s")
-        record.confirm_session("hash", None, None, (), {"claude-sonnet-4-5": 0.0342})
-    assert "claude-sonnet-4-5 ($0.03 at list price)" in run("status").stdout
+        record.confirm_session("hash", None, None, (), {"claude-sonnet-4-5": 0.0042})
+    assert "claude-sonnet-4-5 ($0.0042 at list price)" in run("status").stdout
     status = json.loads(run("status", "--json").stdout)
-    assert status["stated_free"] == {"claude-sonnet-4-5": 0.0342}
+    assert status["stated_free"] == {"claude-sonnet-4-5": 0.0042}
     assert status["unpriced"] == []
 
 

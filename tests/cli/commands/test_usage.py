@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from opensync_hooks.destinations.store.store import Store
+from opensync_hooks.server.overview import overview
+from opensync_hooks.system.formatting import money
 from tests.commandline import DATA, run
 
 FOLDERS = ("01-print-tools-resume", "02-subagents", "05-fork")
@@ -76,7 +78,7 @@ def test_what_the_agent_counts_beside_the_calls_is_shown_apart(home: Path) -> No
     others = report["otherCallsCost"]
     assert others == pytest.approx(stated - report["total"]["cost"])
     assert others > 0
-    assert f"by the agents' own count: ${others:,.4f}" in run("usage").stdout
+    assert f"by the agents' own count: {money(others)}" in run("usage").stdout
 
 
 @pytest.mark.usefixtures("ours")
@@ -111,3 +113,15 @@ def test_statusline_without_a_store_creates_none(tmp_path: Path) -> None:
     completed = run("usage", "--statusline")
     assert (completed.returncode, completed.stdout) == (0, "no spending known yet\n")
     assert not (tmp_path / "ours" / "store.db").exists()
+
+
+def test_amounts_below_a_cent_are_the_same_everywhere(tmp_path: Path) -> None:
+    today = datetime.now().astimezone().date().isoformat()
+    with Store(tmp_path / "ours" / "store.db") as store:
+        spending = [{"day": today, "model": "small", "basis": "list", "calls": 1, "cost": 0.0013}]
+        store.put_session({"externalId": "s", "cost": 0.0013}, {"spending": spending})
+        page = overview(store, {}).body.decode()
+    assert page.count("$0.0013") > 2
+    table = run("usage").stdout.splitlines()
+    assert [line.rpartition(" ")[2] for line in table[1:]] == ["$0.0013", "$0.0013"]
+    assert run("usage", "--statusline").stdout.count("$0.0013") == 2
