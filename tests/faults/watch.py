@@ -10,22 +10,29 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.delivery import session_sync
-from opensync_hooks.delivery.session_lock import session_lock
+from opensync_hooks.delivery.outcome import SyncOutcome
+from opensync_hooks.delivery.send import Limits
+from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.queue.spool import Spool
-from tests.faults.clock import stopwatch
+from tests.faults.clock import pause, stopwatch
+
+_STAY_S = 0.05
+"""How much longer each delivery takes, so that others come meanwhile if nothing keeps them out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A watch over the worker's section and over the section of each session's delivery."""
+    """A watch over the worker's section and over each session's delivery.
+
+    It watches the delivery itself and not its lock, or a lock that nobody takes would go unnoticed.
+    """
 
     folder: Path
 
@@ -33,6 +40,7 @@ class Watch:
         """Watch this process from now on; for processes that end soon."""
         self.folder.mkdir(exist_ok=True)
         single_worker = Spool.single_worker
+        deliver = Syncer._send
 
         @contextmanager
         def watched_worker(spool: Spool) -> Iterator[bool]:
@@ -43,18 +51,15 @@ class Watch:
                 with self.inside("worker"):
                     yield True
 
-        @contextmanager
-        def watched_session(
-            folder: Path, agent: str, session_id: str, timeout: float
-        ) -> Iterator[None]:
-            with (
-                session_lock(folder, agent, session_id, timeout),
-                self.inside(f"session {session_id}"),
-            ):
-                yield
+        def watched_delivery(
+            syncer: Syncer, session_id: str, changed: Iterable[Any], limits: Limits
+        ) -> SyncOutcome:
+            with self.inside(f"session {session_id}"):
+                pause(_STAY_S)
+                return deliver(syncer, session_id, changed, limits)
 
-        patched: tuple[Any, Any] = (Spool, session_sync)
-        patched[0].single_worker, patched[1].session_lock = watched_worker, watched_session
+        patched: tuple[Any, Any] = (Spool, Syncer)
+        patched[0].single_worker, patched[1]._send = watched_worker, watched_delivery
 
     @contextmanager
     def inside(self, section: str) -> Iterator[None]:
