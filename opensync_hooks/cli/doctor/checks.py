@@ -59,7 +59,7 @@ def _checks(
     yield "embedded store", partial(database, "embedded store", folders.store, MOVE_AWAY)
     if is_full:
         yield "search index", partial(storage.search_index, folders.store)
-        yield "sums", partial(storage.sums, folders.store)
+    yield "sums", partial(storage.sums if is_full else storage.sampled_sums, folders.store)
     yield "queue", partial(queue.waiting, folders, config)
     if config is None:
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opensync_hooks.cli.doctor.finding import Finding, failed, ok, warning
 from opensync_hooks.config import Folders
-from opensync_hooks.system.formatting import size
+from opensync_hooks.system.formatting import count, size
 
 _WARN_BELOW = 1 << 30
 _FAIL_BELOW = 100 << 20
@@ -145,8 +145,28 @@ def search_index(path: Path) -> Iterator[Finding]:
             yield ok("search index", "complete" if store.search_index.is_available else "none")
 
 
+def sampled_sums(path: Path) -> Iterator[Finding]:
+    """Have the numbers of `usage` and of the pages counted again for some sessions, read-only."""
+    if not path.exists():
+        return
+    from opensync_hooks.destinations.store import sums_check  # noqa: PLC0415 - as below
+
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            db.execute("BEGIN")
+            wrong = sums_check.count_wrong_in_sample(db)
+    except sqlite3.Error:  # damaged, which another check says, or a store of an earlier version
+        return
+    if wrong:
+        fact = f"wrong for {count(wrong, 'session')} of a sample."
+        yield warning("sums", fact, "opensync-hooks doctor --full")
+    else:
+        yield ok("sums", "as the rows of the store, in a sample of its sessions")
+
+
 def sums(path: Path) -> Iterator[Finding]:
-    """Have the numbers of `usage` and of the pages counted again from all rows of the store."""
+    """Have the same numbers counted for all sessions, and made again where they are wrong."""
     if not path.exists():
         return
     from opensync_hooks.destinations.store.store import Store  # noqa: PLC0415 - not for each run

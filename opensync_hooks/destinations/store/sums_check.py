@@ -6,6 +6,7 @@ of them shows.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,11 @@ _ROUNDING = 0.000_001
 _SESSIONS = """SELECT arrival, model, provider, promptTokens, completionTokens, cost, extra,
     messageSpending, messageCount, (SELECT count(*) FROM message
         WHERE message.session = session.id) AS messages FROM session"""
+_SAMPLED = f"""{_SESSIONS} WHERE arrival IN (
+    SELECT arrival FROM (SELECT arrival FROM session ORDER BY arrival DESC LIMIT ?)
+    UNION SELECT (SELECT min(arrival) FROM session WHERE arrival >= value) FROM json_each(?))"""
+_SAMPLE = 20
+"""How many of the newest sessions, and how many others at random."""
 _SPENDING = "SELECT * FROM spending WHERE session = ?"
 
 _Sums = dict[tuple[str, str, str], list[float]]
@@ -32,11 +38,20 @@ _Sums = dict[tuple[str, str, str], list[float]]
 
 def count_wrong_sessions(db: sqlite3.Connection) -> int:
     """Return how many sessions have sums that differ from their messages or calls."""
-    return sum(
-        row["messages"] != row["messageCount"]
-        or not _are_equal(_sums(db.execute(_SPENDING, (row["arrival"],))), _sums(_spending(row)))
-        for row in db.execute(_SESSIONS)
-    )
+    return sum(_is_wrong(db, row) for row in db.execute(_SESSIONS))
+
+
+def count_wrong_in_sample(db: sqlite3.Connection) -> int:
+    """Return the same for some of the sessions, in the same time for any number of them."""
+    last = db.execute("SELECT max(arrival) FROM session").fetchone()[0] or 1
+    arrivals = [secrets.randbelow(last) + 1 for _ in range(_SAMPLE)]
+    return sum(_is_wrong(db, row) for row in db.execute(_SAMPLED, (_SAMPLE, str(arrivals))))
+
+
+def _is_wrong(db: sqlite3.Connection, row: sqlite3.Row) -> bool:
+    kept, counted = db.execute(_SPENDING, (row["arrival"],)), _spending(row)
+    has_messages = row["messages"] == row["messageCount"]
+    return not (has_messages and _are_equal(_sums(kept), _sums(counted)))
 
 
 def _spending(row: sqlite3.Row) -> Iterator[Json]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from opensync_hooks.cli.doctor import storage
+from opensync_hooks.cli.doctor.finding import Finding
 from opensync_hooks.destinations.store.search_query import parse_query
 from opensync_hooks.destinations.store.store import Store
 from tests.bench.made_up_sessions import session
@@ -35,7 +38,11 @@ def large(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def steps(path: Path, *, is_full: bool) -> int:
-    """How many thousands of instructions SQLite executes for the check."""
+    """How many thousands of instructions SQLite executes for the check of the file."""
+    return steps_of(partial(storage.database, "store", path, "", is_full=is_full))
+
+
+def steps_of(check: Callable[[], Iterator[Finding]]) -> int:
     counted = []
     real = sqlite3.connect
 
@@ -46,7 +53,7 @@ def steps(path: Path, *, is_full: bool) -> int:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", connect)
-        list(storage.database("store", path, "", is_full=is_full))
+        list(check())
     return len(counted)
 
 
@@ -111,3 +118,31 @@ def test_wrong_sums_are_made_again(path: Path) -> None:
     assert "sums:                as the rows of the store" in run("doctor", "--full").stdout
     with Store(path) as store:
         assert store.spending("day")[1].as_json() == expected.as_json()
+
+
+@pytest.mark.parametrize("change", ["cost = cost + 1", "day = '2020-01-01'", "model = 'other'"])
+def test_sample_notices_wrong_sums_and_leaves_them_to_the_full_check(
+    path: Path, change: str
+) -> None:
+    with Store(path) as store:
+        newest = "SELECT max(arrival) FROM session"
+        store._file._db.execute(f"UPDATE spending SET {change} WHERE session = ({newest})")  # noqa: S608 - see above
+    for _ in range(2):
+        assert "wrong for 1 session of a sample" in run("doctor").stdout
+    assert "been rebuilt" in run("doctor", "--full").stdout
+    assert "sums:                as the rows of the store, in a sample" in run("doctor").stdout
+
+
+def test_sample_of_sums_takes_the_same_work_however_large_the_store_is(path: Path) -> None:
+    small = steps_of(partial(storage.sampled_sums, path))
+    with Store(path) as store, store.transaction():
+        for number in range(20, 2_000):
+            made_up = session(number, 2)
+            store.put_session(made_up.body, made_up.extra)
+    assert 0 < steps_of(partial(storage.sampled_sums, path)) < 3 * small
+
+
+def test_store_of_an_earlier_version_is_not_sampled(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE spending")
+    assert list(storage.sampled_sums(path)) == []
