@@ -135,6 +135,8 @@ def test_rule_is_proved_before_it_is_relied_on(rule: Rule, monkeypatch: pytest.M
             Redactor().redact(text)
         assert f"({rule.kind})" in str(caught.value)
     assert Redactor().redact("nothing beside it") == "nothing beside it"
+    with pytest.raises(RedactionError, match=re.escape(f"({rule.kind})")):
+        redactor.prove_everything()
 
 
 WITH_POSSESSIVE_QUANTIFIERS = r"""

@@ -43,7 +43,7 @@ _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
 _PREFILTER = Prefilter((rule for rule in RULES if not isinstance(rule, NamedFormat)), NAMES)
 _PROVEN: set[str] = set()
 """The patterns that have found the secrets in their rules' examples in this process."""
-_MAX_ROUNDS = 5
+_MAX_ROUNDS = 6
 _MAX_REPEATED_LENGTH = 1 << 17
 """A text with more characters is searched in one round, or it would take too long."""
 _MAX_PLAIN, _MAX_PLAIN_LENGTH = 4096, 64
@@ -51,10 +51,11 @@ _PLAIN: dict[str, set[bytes]] = {}
 """Short texts in which no rule can match, such as names of tools, and their words."""
 _NEAR = 256
 """So many characters before a match are tried first for its prefix; most hold none."""
+_MAX_FIELD_NAME = 200
 _SECRET_FIELD = re.compile(
     r"(?i)(?P<name>(?:(?P<password>pass(?:word|wd|phrase|code)?|pwd|pw|psk)"
     r"|secret|token|key|credentials?|auth\w*|cookie|mnemonic)\d{0,2})"
-    r"(?:[ _-]?(?:field|input|box|textbox))?[\"'\])s]{0,3}\Z"
+    r"(?:[ _-]?(?:field|input|box|textbox))?[\"'\])s:* ]{0,3}\Z"
 )
 
 
@@ -80,10 +81,10 @@ class Redactor:
             pieces = _MASK.split(text)
             for index in range(0, len(pieces), 2):  # every other piece is a mask
                 matches = pattern.finditer(pieces[index])
-                spans = ((*match.span(match.lastgroup or 0), kind) for match in matches)
+                spans = ((*match.span(), kind) for match in matches)
                 pieces[index] = self._mask_spans(pieces[index], spans)
             text = "".join(pieces)
-        for _ in range(1 + _MAX_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             masked = self._apply_rules(text)
             if masked is text or len(text) > _MAX_REPEATED_LENGTH:
                 return masked
@@ -108,17 +109,18 @@ class Redactor:
             before = name.rstrip("? ") + " is "
             answer = self.redact(before + text)
             return answer.removeprefix(before) if answer.startswith(before) else masked
-        field_name = secret_field(name) if masked == text and len(name) < 200 else None
+        field_name = secret_field(name[-_MAX_FIELD_NAME:])
         if field_name is None:
             return masked
         name, is_password = field_name
-        quote = next((quote for quote in "\"'`" if quote not in text), "")
+        quote = next((quote for quote in "'`" if quote not in masked), '"')
         # A passphrase may contain spaces; so may a password in a field of its own.
         before = ("passphrase" if is_password else name) + "=" + quote
-        assignment = self.redact(before + text + quote)
-        if assignment.startswith(before) and assignment.endswith(quote):
-            return assignment[len(before) : len(assignment) - len(quote)]
-        return masked
+        assignment = before + masked.replace(quote, "_") + quote
+        redacted = self.redact(assignment)
+        if redacted == assignment:
+            return masked
+        return redacted.removeprefix(before).removesuffix(quote)
 
     def _apply_rules(self, text: str, *, is_encoded: bool = False) -> str:
         """Return the same object if no rule matched."""
@@ -148,7 +150,7 @@ class Redactor:
         if is_kubernetes(words):
             yield from find_in_kubernetes(text)
         if long_words and not is_encoded:
-            inner = Redactor(self.patterns, self.is_allowed)
+            inner = Redactor(is_allowed=self.is_allowed)
             yield from find_encoded(
                 long_words, text, lambda inside: inner._apply_rules(inside, is_encoded=True)
             )
@@ -182,7 +184,7 @@ def _examine(text: str) -> tuple[str, set[bytes], Candidates]:
     plain = _MASK.sub(" ", text) if "[redacted:" in text else text
     words = split_into_words(plain)
     candidates = _PREFILTER.candidates(plain, words)
-    if candidates is NO_CANDIDATES and plain is text and len(text) <= _MAX_PLAIN_LENGTH:
+    if candidates is NO_CANDIDATES and len(text) <= _MAX_PLAIN_LENGTH:
         if len(_PLAIN) >= _MAX_PLAIN:
             _PLAIN.clear()
         _PLAIN[text] = words
@@ -192,9 +194,6 @@ def _examine(text: str) -> tuple[str, set[bytes], Candidates]:
 def _find_spans(rule: Rule, text: str) -> Iterator[Span]:
     for match in _compile(rule.pattern).finditer(text):
         start, stop = match.span(match.lastgroup or 0)
-        if not rule.prefix_pattern:
-            yield start, stop, rule.kind
-            continue
         pattern = _compile(rule.prefix_pattern)
         prefix = pattern.match(text[max(0, start - _NEAR) : start][::-1])
         if prefix and rule.prefix_max > _NEAR:
