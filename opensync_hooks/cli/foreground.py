@@ -71,13 +71,13 @@ def synchronous_hook(agent: str, payload: bytes) -> None:
     Never raises and never prints: an agent would take either for an objection.
     """
     from opensync_hooks.agents import registry  # noqa: PLC0415
-    from opensync_hooks.queue import events, worker  # noqa: PLC0415
+    from opensync_hooks.queue import events, synchronous  # noqa: PLC0415
 
     environ = registry.session_variables(agent)
     with suppress(Exception):  # the worker has noted a bug, too, for `status`
         trigger = events.record_and_parse(agent, os.environ, payload)
         if trigger is not None and not trigger.is_begin:
-            worker.serve(trigger, environ)
+            synchronous.serve(trigger, environ)
 
 
 def _help(agent: str) -> str:

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, suppress
 from functools import cached_property
 
@@ -24,10 +24,9 @@ from opensync_hooks.config import Config, Folders
 from opensync_hooks.config.watcher import ConfigWatcher
 from opensync_hooks.errors import BugError, OpenSyncError, as_opensync_error
 from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.model import Trigger
 from opensync_hooks.queue import catch_up, environments, recovery
 from opensync_hooks.queue.catch_up import CatchUp
-from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord, needs_user
+from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
@@ -41,9 +40,6 @@ MAX_SECONDS = 600.0
 """The life of a worker: a server that hangs must not starve the hooks that come after."""
 GRACE_SECONDS = 120
 """How long after that a worker that hangs is ended by the system."""
-SERVE_SECONDS = 55.0
-"""How long a hook with --wait may take: agents end their hooks after a minute."""
-_SERVE_PAUSE_SECONDS = 2.0
 LINGER_SECONDS = 1.0
 """How long a worker with nothing to do waits for another hook."""
 INGEST_SECONDS = 1.0
@@ -257,11 +253,13 @@ def main(*, owns_process: bool = False, seconds: float = MAX_SECONDS, at_once: b
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(seconds) + GRACE_SECONDS)
     folders = Folders.from_environ(os.environ)
-    code = 1 if _run(folders, time.monotonic() + seconds, at_once=at_once) else 0
-    return os._exit(code) if owns_process else code  # files are closed; to free objects takes 50 ms
+    code = 1 if run_once(folders, time.monotonic() + seconds, at_once=at_once) else 0
+    if owns_process:
+        os._exit(code)  # all files are closed, and to free each object takes 50 ms
+    return code
 
 
-def _run(folders: Folders, end: float, *, at_once: bool) -> OpenSyncError | None:
+def run_once(folders: Folders, end: float, *, at_once: bool) -> OpenSyncError | None:
     """Return the error that stopped the worker, after noting it for `status`. Raises only bugs."""
     os.umask(0o077)
     try:
@@ -277,23 +275,6 @@ def _run(folders: Folders, end: float, *, at_once: bool) -> OpenSyncError | None
             raise
         return reported
     return worker.error
-
-
-def serve(trigger: Trigger, environ: Mapping[str, str]) -> None:
-    """Deliver what one hook asks for; return when that is done, or no longer worth waiting for.
-
-    Raises OSError. What is not delivered stays in the queue.
-    """
-    folders = Folders.from_environ(os.environ)
-    spool = Spool(folders.spool)
-    job = Job(trigger, environ, clock.now())
-    spool.put(job)
-    end = time.monotonic() + SERVE_SECONDS
-    while spool.current(job) and time.monotonic() < end:
-        error = _run(folders, end, at_once=True)
-        if not spool.current(job) or (error and needs_user(error)):
-            return
-        time.sleep(max(0.0, min(_SERVE_PAUSE_SECONDS, end - time.monotonic())))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from opensync_hooks.errors import KeyRefusedError, SourceError
 from opensync_hooks.hook import entry
 from opensync_hooks.ledger.ledger import Ledger
 from opensync_hooks.model import Json
-from opensync_hooks.queue import worker
+from opensync_hooks.queue import synchronous
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.queue.worker import Worker
 from tests.transcripts import TranscriptWriter
@@ -101,7 +101,7 @@ def test_synchronous_hook_ends_in_time_and_leaves_the_session_in_the_queue(
 ) -> None:
     monkeypatch.setenv("OPENSYNC_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("OPENSYNC_API_KEY", "osk_" + "x" * 32)
-    monkeypatch.setattr(worker, "SERVE_SECONDS", 2.0)
+    monkeypatch.setattr(synchronous, "MAX_SECONDS", 2.0)
     transcript(home).turn(1)
     start = time.monotonic()
     foreground.synchronous_hook("claude-code", PAYLOAD.encode())
@@ -121,7 +121,7 @@ def test_synchronous_hook_ends_in_the_middle_of_a_long_session(
 
     monkeypatch.setattr(Store, "put_message", put_slowly)
     monkeypatch.setattr(Store, "messages_per_transaction", 5)
-    monkeypatch.setattr(worker, "SERVE_SECONDS", 1.0)
+    monkeypatch.setattr(synchronous, "MAX_SECONDS", 1.0)
     writer = transcript(home)
     for number in range(50):
         writer.turn(number)

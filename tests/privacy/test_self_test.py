@@ -25,7 +25,7 @@ from opensync_hooks.privacy.redaction.rule import Rule
 from opensync_hooks.privacy.redaction.structured import STRUCTURED
 from opensync_hooks.privacy.redaction.table import RULES
 from opensync_hooks.privacy.redaction.tokens import TokenFormat
-from opensync_hooks.queue import worker
+from opensync_hooks.queue import synchronous, worker
 from tests.claude_user import ClaudeUser
 from tests.commandline import run
 from tests.opensync import real_opensync
@@ -235,14 +235,14 @@ def test_worker_sends_nothing_keeps_the_job_and_says_why(
 def test_waiting_hook_returns_at_once(user: ClaudeUser, monkeypatch: pytest.MonkeyPatch) -> None:
     """No further attempt helps, and the agent waits."""
     runs: list[object] = []
-    run_worker = worker._run
+    run_worker = worker.run_once
 
     def count(folders: Folders, end: float, *, at_once: bool) -> OpenSyncError | None:
         runs.append(folders)
         return run_worker(folders, end, at_once=at_once)
 
-    monkeypatch.setattr(worker, "_run", count)
-    worker.serve(Trigger("claude-code", "s1"), {})
+    monkeypatch.setattr(worker, "run_once", count)
+    synchronous.serve(Trigger("claude-code", "s1"), {})
     assert len(runs) == 1
     assert len(user.spool.jobs()) == 1
 
