@@ -67,11 +67,18 @@ def save(record: SessionRecord, new: NewCheckpoint, previous: StoredCheckpoint |
 
 def _has_unconfirmed(execute: Execute, record: SessionRecord) -> bool:
     """Whether any message of the session or its parts is not confirmed."""
-    is_part = "session = ? OR session BETWEEN ? AND ?"  # ranges: the index finds them
-    query = f"SELECT 1 FROM message WHERE destination = ? AND agent = ? AND ({is_part})"  # noqa: S608
+    query = "SELECT 1 FROM message WHERE destination = ? AND agent = ? AND session"
+    unconfirmed = "AND state NOT IN (?, ?) LIMIT 1"
     states = (MessageState.CONFIRMED.value, MessageState.DISMISSED.value)
-    key = (*record.key, f"{record.session_id}#", f"{record.session_id}#:")  # behind all digits
-    return bool(execute(f"{query} AND state NOT IN (?, ?) LIMIT 1", *key, *states))
+    first, last = f"{record.session_id}#", f"{record.session_id}#:"  # behind all digits
+    # Two queries, each of which the index answers.
+    return bool(
+        execute(f"{query} = ? {unconfirmed}", *record.key, *states)
+        or execute(
+            f"{query} BETWEEN ? AND ? {unconfirmed}",
+            *(record.destination, record.agent, first, last, *states),
+        )
+    )
 
 
 def delete(record: SessionRecord) -> None:

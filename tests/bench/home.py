@@ -19,6 +19,8 @@ from tests.bench.made_up_sessions import vocabulary
 from tests.bench.processes import ROOT, Cost
 from tests.transcripts import TranscriptWriter, call, result, text
 
+_BEGAN = 1_767_225_600
+"""In seconds since 1970. Each session begins an hour later: forks begin at the same moment."""
 _SERVER = """
 import sys
 from pathlib import Path
@@ -73,7 +75,7 @@ class SessionWriter:
     """Writes turns of about 6 KB: a prompt, an answer with a call, its result, the last answer."""
 
     def __init__(self, path: Path, *, seed: int = 1) -> None:
-        self._writer = TranscriptWriter(path)
+        self._writer = TranscriptWriter(path, began=_BEGAN + 3_600 * seed)
         self._chance = random.Random(seed)  # noqa: S311 - the same in every run
         self.turns = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import socket
 import threading
 import time
@@ -14,26 +15,61 @@ import pytest
 
 from opensync_hooks.destinations.opensync import transport
 from opensync_hooks.destinations.opensync.client import OpenSyncClient
-from opensync_hooks.destinations.opensync.deadline import DeadlineError, run_within
+from opensync_hooks.destinations.opensync.deadline import DeadlineError, DeadlineThread
 from opensync_hooks.errors import UnreachableError
 from tests.opensync import real_opensync
 
 
 def test_result_and_error_of_the_call_come_through() -> None:
-    assert run_within(30, lambda: 7) == 7
+    thread = DeadlineThread()
+    assert thread.run_within(30, lambda: 7) == 7
     with pytest.raises(KeyError, match="mine"):
-        run_within(30, partial(getitem, {}, "mine"))
+        thread.run_within(30, partial(getitem, {}, "mine"))
+    with pytest.raises(TimeoutError, match="its own"):
+        thread.run_within(30, partial(_raise, TimeoutError("its own")))
+    assert thread.run_within(30, threading.get_ident) == thread.run_within(30, threading.get_ident)
+    thread.close()
 
 
 def test_call_that_takes_too_long_is_abandoned() -> None:
-    is_over = threading.Event()
+    is_over, thread = threading.Event(), DeadlineThread()
     start = time.monotonic()
     with pytest.raises(DeadlineError):
-        run_within(0.2, lambda: is_over.wait(60))
+        thread.run_within(0.2, lambda: is_over.wait(60))
+    assert thread.run_within(30, lambda: "not delayed by it") == "not delayed by it"
     assert time.monotonic() - start < 30
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
     assert all(thread.daemon for thread in others), "the process can end without it"
     is_over.set()
+    thread.close()
+
+
+def test_interrupted_call_does_not_answer_the_next_one() -> None:
+    is_over, thread = threading.Event(), DeadlineThread()
+    timer = threading.Timer(0.2, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        thread.run_within(60, lambda: is_over.wait(60))
+    assert thread.run_within(30, lambda: 7) == 7
+    is_over.set()
+    thread.close()
+
+
+def test_threads_end_when_they_are_no_longer_needed() -> None:
+    is_over, thread = threading.Event(), DeadlineThread()
+    own = thread.run_within(30, threading.current_thread)
+    with pytest.raises(DeadlineError):
+        thread.run_within(0.2, lambda: is_over.wait(60))
+    successor = thread.run_within(30, threading.current_thread)
+    is_over.set()
+    thread.close()
+    for ended in (own, successor):
+        ended.join(30)
+        assert not ended.is_alive()
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 @pytest.fixture
@@ -122,11 +158,11 @@ def test_large_message_has_the_time_that_a_slow_line_needs(
 ) -> None:
     deadlines: list[float] = []
 
-    def record(seconds: float, _: object) -> None:
+    def record(_self: DeadlineThread, seconds: float, _call: object) -> None:
         deadlines.append(seconds)
         raise DeadlineError
 
-    monkeypatch.setattr(transport, "run_within", record)
+    monkeypatch.setattr(DeadlineThread, "run_within", record)
     with OpenSyncClient(trickle, "osk_x", sleep=lambda _: None) as client:
         for text in ("", "x" * (8 << 20)):
             with pytest.raises(UnreachableError):
