@@ -77,21 +77,19 @@ def clean_message(
 
 def mask_json(value: Any, config: Config) -> Any:
     """Return a JSON value as today's rules mask it. Raises RedactionError."""
-    return _redact_json(value, _make_redactor(config, None)) if config.redact else value
+    return _redact_json(value, _make_redactor(config)) if config.redact else value
 
 
-def clean_session(
-    session: Session, config: Config, redactions: Counter[str] | None = None
-) -> Session:
+def clean_session(session: Session, config: Config) -> Session:
     """Return the session with its own texts redacted; ids and messages stay as they are.
 
-    Adds the masked secrets to `redactions`, by kind. Raises RedactionError.
+    Raises RedactionError.
     """
     if not config.thinking:
         session = replace(session, title=thoughts.strip_title(session.title))
     if not config.redact:
         return session
-    redactor = _make_redactor(config, redactions)
+    redactor = _make_redactor(config)
     return replace(
         session,
         title=_redact_title(session.title, redactor),
@@ -104,7 +102,7 @@ def clean_session(
 
 
 def _make_redactor(
-    config: Config, redactions: Counter[str] | None, memory: SecretMemory | None = None
+    config: Config, redactions: Counter[str] | None = None, memory: SecretMemory | None = None
 ) -> Redactor:
     self_test.check()
 
@@ -124,8 +122,7 @@ def _redact_title(title: str | None, redactor: Redactor) -> str | None:
     if not title:
         return title
     lines = _JOINED_STRINGS.sub(r"\1\n", _WORD_BEFORE_SPACE.sub(r"\1\n", title))
-    masked = redactor.redact(lines)
-    return redactor.redact(title if masked == lines else masked.replace("\n", " "))
+    return redactor.redact(redactor.redact(lines).replace("\n", " "))
 
 
 def _redact_parts(parts: Iterable[Part], redactor: Redactor) -> Iterator[Part]:

@@ -28,7 +28,7 @@ from opensync_hooks.model import (
     ToolCall,
     ToolResult,
 )
-from opensync_hooks.privacy.cleaning import clean_message, clean_session
+from opensync_hooks.privacy.cleaning import clean_message, clean_session, mask_json
 from opensync_hooks.privacy.redaction.rule import Example
 from tests.privacy.test_redaction import EXAMPLES, FOLDS, break_at, fold_indexes
 from tests.transcripts import TranscriptWriter, text
@@ -133,17 +133,62 @@ def test_arguments_of_any_depth_are_redacted() -> None:
 def test_texts_of_a_session_are_redacted_and_its_ids_stay() -> None:
     session = Session(
         id="s1", agent="claude-code", title=ASSIGNED, project_path=f"/work/{ASSIGNED}",
-        git_branch=f"fix/{ASSIGNED}", model=ASSIGNED, parent_id="s0",
+        git_branch=f"fix/{ASSIGNED}", model=ASSIGNED, parent_id="s0", agent_version=ASSIGNED,
+        end_reason=ASSIGNED,
     )  # fmt: skip
-    kept = clean_session(session, load())
-    assert SECRET not in repr(kept)
-    assert (kept.id, kept.agent, kept.parent_id) == ("s1", "claude-code", "s0")
-    assert kept.project_path == "/work/DB_PASSWORD=[redacted:password]"
+    assert clean_session(session, load()) == replace(
+        session,
+        title=MASKED, project_path=f"/work/{MASKED}", git_branch=f"fix/{MASKED}", model=MASKED,
+        agent_version=MASKED, end_reason=MASKED,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("title", "masked"),
+    [
+        ("use ghp_4kQ7xB2mZ9af4kQ7 xB2mZ9af4kQ7xB2mZ9af now", "use [redacted:github-token] now"),
+        (
+            'is "ghp_4kQ7xB2mZ9af4kQ7" + "xB2mZ9af4kQ7xB2mZ9af" it',
+            'is "[redacted:github-token]" it',
+        ),
+        ("MY_TOKEN=4kQ7xB2mZ9af 4kQ7xB2mZ9af done", "MY_TOKEN=[redacted:token] done"),
+        ("run build2 then fixIt and 'a' + 'b'", "run build2 then fixIt and 'a' + 'b'"),
+    ],
+)
+def test_secret_in_a_title_is_masked_where_a_line_ended_in_it(title: str, masked: str) -> None:
+    assert clean_session(Session("s1", "claude-code", title=title), load()).title == masked
+
+
+def test_model_and_name_of_a_message_are_redacted() -> None:
+    message = Message("m1", "assistant", (Text("hi"),), model=ASSIGNED)
+    assert clean_message(message, load()) == replace(message, model=MASKED)
+    parts = (
+        ToolCall("c", ASSIGNED, {}, title=ASSIGNED),
+        ToolResult("c", ASSIGNED, "hi"),
+        Attachment(ASSIGNED, None, ASSIGNED),
+    )
+    assert clean_message(Message("m2", "user", parts), load()).parts == (
+        ToolCall("c", MASKED, {}, title=MASKED),
+        ToolResult("c", MASKED, "hi"),
+        Attachment(MASKED, None, MASKED),
+    )
+
+
+def test_name_of_a_tool_whose_result_stays_home_is_redacted() -> None:
+    parts = (
+        ToolCall("c", f"Read {ASSIGNED}", {"file_path": "/a.py"}),
+        ToolResult("c", f"Read {ASSIGNED}", "import os\n" * 9),
+    )
+    cleaned = clean_message(Message("m1", "assistant", parts), load())
+    assert SECRET not in repr(cleaned)
+    assert "import os" not in repr(cleaned)
 
 
 def test_redaction_can_be_turned_off() -> None:
     config = replace(load(), redact=False)
     assert clean(Text(ASSIGNED), config) == Text(ASSIGNED)
+    assert mask_json({"a": ASSIGNED}, config) == {"a": ASSIGNED}
+    assert mask_json({"a": ASSIGNED}, load()) == {"a": MASKED}
     session = Session("s1", "claude-code", title=ASSIGNED)
     assert clean_session(session, config) == session
 
@@ -152,7 +197,8 @@ def test_users_rules_apply_to_messages(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("OPENSYNC_HOOKS_HOME", str(tmp_path))
     settings = tmp_path / "config.toml"
     settings.write_text(
-        f"[privacy]\nallow = ['{SECRET}', '/letme.+/']\n[privacy.patterns]\nstaff = 'EMP-[0-9]+'\n"
+        f"[privacy]\nallow = ['{SECRET}', '/letme.+/', '/oth/']\n"
+        "[privacy.patterns]\nstaff = 'EMP-[0-9]+'\n"
     )
     settings.chmod(0o600)
     prompt = f"{ASSIGNED} DB_PASSWORD=letmein DB_PASSWORD=other EMP-77"

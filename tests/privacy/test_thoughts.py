@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opensync_hooks.config import load
-from opensync_hooks.model import Message, Part, Session, Text, ToolCall, ToolResult
+from opensync_hooks.model import Message, Part, Reasoning, Session, Text, ToolCall, ToolResult
 from opensync_hooks.privacy.cleaning import clean_message, clean_session
 from opensync_hooks.privacy.thoughts import DOUBTFUL
 
@@ -101,6 +101,11 @@ def test_tool_for_thinking_is_told_thoughts(name: str) -> None:
     assert call == ToolCall("c1", name, {"thought": DOUBTFUL, "thoughtNumber": 2})
 
 
+def test_what_may_be_an_answer_is_named_where_a_thought_is_left_out() -> None:
+    parts = (Reasoning("THOUGHT"), Reasoning("THOUGHT", is_doubtful=True), Text("Yes."))
+    assert clean(*parts) == [Text(DOUBTFUL), Text("Yes.")]
+
+
 def test_title_has_no_thoughts() -> None:
     def title(text: str) -> str | None:
         return clean_session(Session("s1", "opencode", title=text), load()).title
@@ -114,3 +119,5 @@ def test_title_has_no_thoughts() -> None:
 def test_who_wants_thoughts_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENSYNC_HOOKS_THINKING", "1")
     assert texts("<think>THOUGHT</think>Yes.") == ["<think>THOUGHT</think>Yes."]
+    session = Session("s1", "opencode", title="<think>THOUGHT</think> Fix the build")
+    assert clean_session(session, load()) == session

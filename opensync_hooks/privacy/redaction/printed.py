@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from opensync_hooks.privacy.redaction.randomness import is_wordy
 from opensync_hooks.privacy.redaction.rule import Span
 
-_MAX_PRINTED = 5000
 _PRINTS_SECRET = re.compile(
     r"(?i)(?:"
     # a variable, a file or an entry with the name of a secret
@@ -36,7 +35,7 @@ _KEY_LINES = re.compile(r"(?m)^(?P<secret>[A-Za-z0-9+/=]{16,76})\r?$")
 
 def find_printed(command: str, output: str) -> Iterator[Span]:
     """Yield the secrets in an output that only the command which printed it identifies."""
-    match = _ONE_WORD.match(output) if len(output) < _MAX_PRINTED else None
+    match = _ONE_WORD.match(output)
     if match and _PRINTS_SECRET.search(command) and not is_wordy(match["secret"]):
         yield (*match.span("secret"), "secret")
     elif (first := _FIRST_LINE.match(output)) and _PRINTS_ENTRY.search(command):
