@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import field, replace
 
 from opensync_hooks.agents import registry
@@ -17,6 +16,7 @@ from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import contact
 from opensync_hooks.delivery.diff import MessageDiff, SessionDiff
 from opensync_hooks.delivery.json_values import truncate
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.destinations.protocol import ReadableDestination, set_title
 from opensync_hooks.errors import BusyError, RejectedError, ServerFailureError, TimeLimitError
@@ -25,6 +25,7 @@ from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.ledger.totals import Totals
 from opensync_hooks.messages import length
+from opensync_hooks.system.processes import heartbeat
 
 MAX_FAILURES = 3
 """Messages in a row that the server fails on; with more, it is not the messages' fault."""
@@ -32,28 +33,6 @@ _MAX_TRANSACTION_LENGTH = 2_000_000
 """Characters: a transaction's messages are in memory together."""
 _MAX_DELETIONS = 3
 """How often the destination may delete a session while we send it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a sync may wait and take."""
-
-    lock_timeout: float = 30
-    """Seconds to wait for another run on the same session."""
-    deadline: float | None = None
-    """When to stop, by the monotonic clock; what is confirmed by then stays confirmed."""
-    is_preempted: Callable[[], bool] = lambda: False
-    """Whether to stop at once, even before anything was sent, as another session goes first."""
-    pause: Callable[[], None] = lambda: None  # before each message
-    is_last_attempt: bool = False
-    """Quarantine what the server still fails on without saying why."""
-    asks_always: bool = False
-    """Ask whether the session is still there even if there is nothing to send."""
-    resumes: bool = False
-    """Read only what is new since all was confirmed, where the source can do so."""
-
-
-NO_LIMITS = Limits()
 
 
 class _SessionDeletedError(Exception):
@@ -68,14 +47,12 @@ class _DiffChangedError(Exception):
     remote_id: str | None
 
 
-def send(
-    diff: SessionDiff, destination: ReadableDestination, limits: Limits = NO_LIMITS
-) -> SyncOutcome:
+def send(diff: SessionDiff, destination: ReadableDestination, limits: Limits) -> SyncOutcome:
     """Bring the destination up to date, and return what came of it.
 
     A session that the user deleted there is not sent, unless everything is to be sent again.
-    Raises UnreachableError, KeyRefusedError, UnusableDestinationError; TimeLimitError after the
-    deadline; RejectedError if the session itself is refused.
+    Raises UnreachableError, KeyRefusedError, UnusableDestinationError; TimeLimitError where the
+    limits say so; RejectedError if the session itself is refused.
     """
     if not diff.resends and (removed := diff.record.removed()):
         return SyncOutcome(diff.session.id, removed=removed)
@@ -138,7 +115,7 @@ class _Delivery:
         self.has_messages = before.messages > 0
         for message in self.diff.messages():
             self.has_messages = True
-            self._check_deadline()
+            self._check_limits()
             losses = Counter({**message.cuts, WITHHELD_UNDONE: int(message.is_withheld)})
             self.losses.update(losses)
             self.diff.progress.add(self.diff.number, message.message, losses)
@@ -170,15 +147,14 @@ class _Delivery:
             skipped=self.diff.skipped(),  # complete only now that all messages were read
         )
 
-    def _check_deadline(self) -> None:
-        """Stop a run that is late, but not before it has sent what took long to find."""
-        deadline = self.limits.deadline
-        is_late = deadline is not None and time.monotonic() > deadline
-        if not is_late and not self.limits.is_preempted():
-            return
+    def _check_limits(self) -> None:
+        """Stop a run that has to make room; one that is late, not before it has sent something."""
+        limits = self.limits
+        heartbeat()
+        is_late = limits.deadline is not None and time.monotonic() > limits.deadline
         if is_late:
             self._flush()
-        if self.states or not is_late:
+        if (is_late and self.states) or limits.sending_time.is_over or limits.is_preempted():
             raise TimeLimitError(
                 f"{self.diff.session.id}: takes too long; the other sessions go first."
             )
@@ -199,7 +175,7 @@ class _Delivery:
             (message.sent_id, message.content_hash, MessageState.PENDING, None)
             for message in self.due
         )
-        with self.destination.transaction():
+        with self.limits.sending_time.spend(), self.destination.transaction():
             results = [(message, *self._put_message(message, remote_id)) for message in self.due]
         record.set_messages(
             (message.sent_id, message.content_hash, state, reason)

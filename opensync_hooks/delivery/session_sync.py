@@ -31,11 +31,12 @@ from opensync_hooks.delivery import routing
 from opensync_hooks.delivery.deletions import mark_deletions
 from opensync_hooks.delivery.diff import SessionDiff, diff
 from opensync_hooks.delivery.exclude import exclude, with_folders
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.progress import SessionProgress, SyncRun
 from opensync_hooks.delivery.redact import redact
 from opensync_hooks.delivery.routing import route
-from opensync_hooks.delivery.send import NO_LIMITS, Limits, send
+from opensync_hooks.delivery.send import send
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.split import SessionPart, split
 from opensync_hooks.destinations.protocol import ReadableDestination
@@ -138,7 +139,7 @@ class Syncer:
         *,
         end_reason: str | None = None,
         force: bool = False,
-        limits: Limits = NO_LIMITS,
+        limits: Limits | None = None,
     ) -> SyncOutcome:
         """Bring the destination up to date with a session and its subagents.
 
@@ -148,6 +149,7 @@ class Syncer:
         Raises SourceError, BusyError, UnreachableError, KeyRefusedError, UnusableDestinationError,
         TimeLimitError; and RejectedError if the session itself is refused.
         """
+        limits = limits or Limits()
         agent, session_id = source.agent, located.session_id
         changes = partial(self._changes, source, located, end_reason=end_reason, force=force)
         run = self._run(source, resumes=limits.resumes and not force)

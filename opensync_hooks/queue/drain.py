@@ -15,8 +15,8 @@ from opensync_hooks.agents.source import Located, Source
 from opensync_hooks.config import Config
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import factory
+from opensync_hooks.delivery.limits import Limits, SendingTime
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import (
     BusyError,
@@ -48,13 +48,12 @@ from opensync_hooks.system import clock
 from opensync_hooks.system.log import Log
 
 JOB_SECONDS = 240.0
-"""After this time a session makes room for others; what was confirmed stays confirmed."""
+"""After so much time on requests a session makes room for others; what was confirmed stays so."""
 SETTLE_SECONDS = 3.0
 """How long after its hook an agent may take to write what it had shown."""
 _SETTLE_POLL_SECONDS = 0.05
 _REREAD_SECONDS = 0.2
 _LOOK_SECONDS = 0.1
-
 PACE_SECONDS = 0.5
 """Between two messages after a long outage: backlogs of a fleet at full speed come in waves."""
 MAX_PACED = 200
@@ -69,8 +68,7 @@ Result = SyncOutcome | OpenSyncError
 class Drain:
     """Delivers jobs one after the other, for the process that holds the worker's lock.
 
-    `end` is a time of the monotonic clock. `at_once`: somebody waits, so one session may take all
-    the time until then.
+    `at_once`: somebody waits until `end`, by the monotonic clock; one session may take all of it.
     """
 
     spool: Spool
@@ -216,14 +214,17 @@ class Drain:
     def _sync_located(
         self, job: Job, source: Source, located: Located, syncer: Syncer
     ) -> SyncOutcome:
-        deadline = self.end if self.at_once else min(time.monotonic() + JOB_SECONDS, self.end)
-        is_final = job.attempts.is_final(clock.now())
-        limits = Limits(deadline=deadline, pause=self._pause, is_last_attempt=is_final)
+        end_reason = job.trigger.end_reason
+        limits = Limits(
+            sending_time=SendingTime(math.inf if self.at_once else JOB_SECONDS),
+            deadline=self.end if self.at_once else None,
+            pause=self._pause,
+            is_last_attempt=job.attempts.is_final(clock.now()),
+            # A session that ends is read from its beginning: what is wrong by then is put right.
+            resumes=end_reason is None,
+        )
         if job.is_catch_up:
             limits = replace(limits, is_preempted=self._has_new_events)
-        # A session that ends is read from its beginning: what is wrong by then is put right.
-        limits = replace(limits, resumes=job.trigger.end_reason is None)
-        end_reason = job.trigger.end_reason
         outcome = syncer.sync(source, located, end_reason=end_reason, limits=limits)
         if outcome.belongs_to is not None:
             environments.hand_over(job, outcome.belongs_to)

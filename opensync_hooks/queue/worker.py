@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Collection, Iterator
@@ -31,6 +29,7 @@ from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 from opensync_hooks.system.log import Log
+from opensync_hooks.system.processes import end_if_it_hangs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # a worker that has nothing to deliver does without
@@ -39,7 +38,7 @@ if TYPE_CHECKING:  # a worker that has nothing to deliver does without
 MAX_SECONDS = 600.0
 """The life of a worker: a server that hangs must not starve the hooks that come after."""
 GRACE_SECONDS = 120
-"""How long after that a worker that hangs is ended by the system."""
+"""A worker that has looked at no message for so much longer is ended by the system."""
 LINGER_SECONDS = 1.0
 """How long a worker with nothing to do waits for another hook."""
 INGEST_SECONDS = 1.0
@@ -248,10 +247,8 @@ def main(*, owns_process: bool = False, seconds: float = MAX_SECONDS, at_once: b
 
     `owns_process`: nothing follows, and the system may end it if it hangs. `at_once`: see `Worker`.
     """
-    if owns_process and sys.platform != "win32":
-        # For a worker that hangs where it cannot look at the time: in one long search, say.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(int(seconds) + GRACE_SECONDS)
+    if owns_process:
+        end_if_it_hangs(seconds + GRACE_SECONDS)
     folders = Folders.from_environ(os.environ)
     code = 1 if run_once(folders, time.monotonic() + seconds, at_once=at_once) else 0
     if owns_process:

@@ -1,6 +1,7 @@
-"""Starts a Python process that outlives this one, and ends this one."""
+"""Starts a Python process that outlives this one, and ends this one, also if it hangs."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,6 +22,25 @@ def start_detached(code: str, argument: str, environ: Mapping[str, str]) -> None
         command, stdin=null, stdout=null, stderr=null, env=environ, start_new_session=True
     )
     process.returncode = 0  # else Python warns that nobody waits for it
+
+
+def end_if_it_hangs(seconds: float) -> None:
+    """Have the system end this process, unless it calls `heartbeat` at least so often.
+
+    For a process that hangs where it cannot look at the time: in one long search, say. On Windows,
+    nothing does this.
+    """
+    if sys.platform != "win32":
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+
+
+def heartbeat() -> None:
+    """Tell that this process is at work; without `end_if_it_hangs`, nothing happens."""
+    if sys.platform != "win32":
+        _, seconds = signal.getitimer(signal.ITIMER_REAL)
+        if seconds:
+            signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
 
 def end_process(code: int) -> NoReturn:

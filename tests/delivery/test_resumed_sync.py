@@ -26,8 +26,8 @@ from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.config import Config, load
 from opensync_hooks.delivery import split
 from opensync_hooks.delivery.diff import SessionDiff
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.ledger.ledger import Ledger

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from opensync_hooks.delivery.limits import Limits, SendingTime
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.delivery.send import MAX_FAILURES, NO_LIMITS, Limits
+from opensync_hooks.delivery.send import MAX_FAILURES
 from opensync_hooks.errors import (
     DiskError,
     RejectedError,
@@ -19,7 +22,7 @@ from opensync_hooks.errors import (
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.session_record import MessageState
 from opensync_hooks.ledger.sync_state import SyncState
-from opensync_hooks.model import Attachment, Json, Skipped
+from opensync_hooks.model import Attachment, Json, Message, Skipped
 from opensync_hooks.privacy.excerpt import MAX_TEXT_BYTES
 from opensync_hooks.server.routes import Response
 from tests.delivery.harness import Harness, message, no_fault, session, source_of
@@ -36,7 +39,7 @@ def fail_on(harness: Harness, fault: Fault, *texts: str) -> None:
     )
 
 
-def deliver_five(harness: Harness, limits: Limits = NO_LIMITS) -> SyncOutcome:
+def deliver_five(harness: Harness, limits: Limits | None = None) -> SyncOutcome:
     messages = [message(f"m{number}") for number in range(1, 6)]
     return harness.syncer.sync(*source_of(session(*messages)), limits=limits)
 
@@ -270,6 +273,58 @@ def test_run_past_its_deadline_sends_one_message_and_leaves_the_rest(opensync: H
         assert str(caught.value) == "s1: takes too long; the other sessions go first."
         assert opensync.texts() == [f"m{n}" for n in range(1, number + 1)]
     assert deliver_five(opensync, Limits(deadline=time.monotonic() + 3600)).sent == 1
+
+
+class Clock:
+    """In place of the module `time` where the time of a run is counted."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("opensync_hooks.delivery.limits.time", clock)
+    return clock
+
+
+def test_comparing_takes_no_time_from_the_run(opensync: Harness, clock: Clock) -> None:
+    """Else each attempt compares the whole session once more, and sends one message of it."""
+
+    class SlowMessages:
+        def __iter__(self) -> Iterator[Message]:
+            for number in range(1, 6):
+                clock.now += 1_000
+                yield message(f"m{number}")
+
+    slow = replace(session(), messages=SlowMessages())
+    outcome = opensync.syncer.sync(*source_of(slow), limits=Limits(sending_time=SendingTime(240)))
+    assert (outcome.sent, opensync.texts()) == (5, ["m1", "m2", "m3", "m4", "m5"])
+
+
+def test_requests_take_time_from_the_run_over_all_of_its_sessions(
+    opensync: Harness, clock: Clock
+) -> None:
+    def respond_late(path: str, _: bytes) -> None:
+        clock.now += 50 if path == "/sync/message" else 0
+
+    opensync.fault = respond_late
+    main = session(message("m1"), message("m2"), message("m3"))
+    subagent = session(*(message(f"c{n}") for n in range(1, 6)), session_id="subagent")
+
+    def attempt() -> SyncOutcome:
+        limits = Limits(sending_time=SendingTime(240))
+        return opensync.syncer.sync(*source_of(main, subagent), limits=limits)
+
+    with pytest.raises(TimeLimitError, match="subagent: takes too long"):
+        attempt()
+    assert (opensync.texts(), opensync.texts("subagent")) == (["m1", "m2", "m3"], ["c1", "c2"])
+    assert attempt().sent == 3
+    assert opensync.request_counts["/sync/message"] == 8, "each message once"
 
 
 # ---- several messages in one transaction of the store --------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.delivery.send import Limits
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.errors import BusyError
 from tests.delivery.harness import Harness

@@ -10,7 +10,7 @@ import pytest
 
 from opensync_hooks.agents.claude_code import sessions
 from opensync_hooks.agents.safe_open import open_regular
-from opensync_hooks.delivery.send import Limits
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.server.routes import Response

@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 
 from opensync_hooks.delivery import contact, split
-from opensync_hooks.delivery.send import Limits
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.destinations.opensync.transport import MAX_ATTEMPTS
 from opensync_hooks.ledger.session_record import SessionRecord
 from opensync_hooks.ledger.summary import deleted_sessions

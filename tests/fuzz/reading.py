@@ -16,6 +16,7 @@ from opensync_hooks.agents.source import Source
 from opensync_hooks.config import Config, Folders
 from opensync_hooks.delivery.costs import Costs
 from opensync_hooks.delivery.diff import diff
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.redact import redact
 from opensync_hooks.delivery.send import send
 from opensync_hooks.delivery.split import SessionPart
@@ -107,7 +108,8 @@ def deliver(session: Session, folder: Path) -> None:
     priced = price(redact(session, config), bundled_table())
     usage = sum((charge.usage for charge in priced.charges), Usage())
     costs = Costs(usage, charge_ids=frozenset(charge.id for charge in priced.charges))
-    send(diff(SessionPart(priced), costs, record, keeps_extra=True, resends=False), Sink())
+    changes = diff(SessionPart(priced), costs, record, keeps_extra=True, resends=False)
+    send(changes, Sink(), Limits())
 
 
 def read_all(source: Source, folder: Path) -> int:

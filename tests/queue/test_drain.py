@@ -14,8 +14,8 @@ import pytest
 from filelock import FileLock
 
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.errors import ServerFailureError, SourceError

@@ -325,6 +325,25 @@ def test_worker_that_hangs_for_good_is_ended_by_the_system(user: ClaudeUser) -> 
     assert user.stored() == {"s1"}
 
 
+def test_worker_that_is_slow_but_at_work_is_left_alone(user: ClaudeUser) -> None:
+    """It compares a long session for longer than a worker may hang."""
+    user.session("s1", turns=7)
+    user.event("s1")
+    slow = (
+        "import time; from opensync_hooks.delivery import payloads\n"
+        "from opensync_hooks.queue import worker\n"
+        "worker.GRACE_SECONDS, body = 0, payloads.message_body\n"
+        "payloads.message_body = lambda *values: time.sleep(0.5) or body(*values)\n"
+        "worker.main(owns_process=True, seconds=5)"
+    )
+    began = time.monotonic()
+    ran = subprocess.run([sys.executable, "-c", slow], cwd=ROOT, timeout=300, check=False)
+    assert ran.returncode == 0
+    assert time.monotonic() - began > 6, "longer than the system lets a worker hang"
+    assert user.stored() == {"s1"}
+    assert user.spool.waiting() == 0
+
+
 def test_session_is_read_where_its_own_hook_found_it(
     user: ClaudeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,8 @@ from opensync_hooks.cli.bulk.thread_pool import run_parallel
 from opensync_hooks.config import Config
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import factory
+from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.delivery.send import Limits
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.errors import (
     BusyError,
