@@ -7,11 +7,14 @@ from typing import NamedTuple
 # `openrouter/anthropic/`, `models/`, a Bedrock ARN; then `us.anthropic.`, whose labels must be free
 # of digits, or the dot of `gpt-5.1` would end one.
 _ROUTE = re.compile(r"^(?:.*/)?(?:[a-z-]+\.)*")
-# Google's own paths, and those of a Bedrock ARN, name no gateway.
-_NO_GATEWAY = re.compile(r"models/|arn:|(?:projects/.*)?publishers/")
+# Paths of Google's API, and those of a Bedrock ARN, name no gateway.
+_NO_GATEWAY = re.compile(r"models/|arn:")
+_VERTEX = re.compile(r"(?:projects/.*)?publishers/")
 # A region before the name, as in `bedrock/us-east-1/`, is one of AWS. Zones of others, as in
 # `azure/eu/`, and the clouds for governments have price lists of their own, which nobody here has.
 _REGION = re.compile(r"(?:^|/)[a-z]{2}-[a-z]+-\d/")
+# Claude costs the same more at a location of Vertex as in a region of AWS.
+_LOCATION = re.compile(r"/locations/(?!global/)[^/]+/publishers/anthropic/")
 _ZONE = re.compile(r"(?:^|/)(?:us|eu|apac)/|(?:^|[/:.])us-gov\b")
 # Bedrock puts the maker before the name, and the geography before that. Without `global.`, a call
 # stays in one, which has a price of its own.
@@ -53,6 +56,7 @@ def spellings(model: str) -> Iterator[Spelling]:
     route = model.strip().lower()
     bedrock = _BEDROCK.search(route)
     is_regional = (bedrock and bedrock[1] != "global.") or _REGION.search(route)
+    is_regional = is_regional or _LOCATION.search(route)
     terms = ("regional",) if is_regional else ()
     if _ZONE.search(route):
         terms = ("zone",)
@@ -72,5 +76,8 @@ def gateways(model: str) -> tuple[str, ...]:
     """Return the names before the model's own, of all that may have prices of their own."""
     route = model.strip().lower()
     names = () if _NO_GATEWAY.match(route) else tuple(route.split("/")[:-1])
+    names = tuple(name for name in names if name != "global" and not _REGION.match(f"{name}/"))
+    if _VERTEX.match(route):
+        names = ("vertex_ai",)
     bedrock = _BEDROCK.search(route)
     return (*names, "bedrock") if bedrock else names

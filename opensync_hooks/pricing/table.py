@@ -23,13 +23,19 @@ from opensync_hooks.pricing.rates import DatedRates, ModelPrice, Rates
 _PATH = Path(__file__).with_name("table.json")
 _VARIANTS = ("fast", "batch")
 _FRIDAY = 4
-_RESELLERS = frozenset(
+_SELLERS_AT_LIST_PRICE = frozenset(
     {
-        *("aihubmix", "deepinfra", "gmi", "hostinger", "hostinger_router", "kyma", "perplexity"),
-        *("poe", "replicate", "snowflake", "watsonx"),
+        *("anthropic", "openai", "google", "gemini", "xai", "x-ai"),
+        *("bedrock", "amazon-bedrock", "bedrock_mantle", "converse", "invoke", "azure", "azure_ai"),
+        *("vertex_ai", "vertex", "google-vertex", "google-vertex-anthropic"),
+        *("openrouter", "vercel", "vercel_ai_gateway", "github_copilot", "github-copilot"),
+        *("litellm_proxy", "claude_platform", "global-standard"),
     }
 )
-"""Gateways with prices of their own, by the public price lists of LiteLLM and Poe."""
+"""Makers, clouds and gateways that bill what the maker does, by the public list of LiteLLM.
+
+Any other name before a model's own may stand for any price, and the call has none.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ class PriceTable:
         """Return what a term of a quote means, with the page that states a factor."""
         if rule := self.rules.get(term):
             return f"{term} ({rule['factor']} x, {rule['source']})"
-        return f"{term} (Bedrock without `global.`)" if term == "regional" else term
+        return f"{term} (not `global` at Bedrock or Vertex)" if term == "regional" else term
 
     def _own_quote(self, model: str, day: date, terms: Sequence[str]) -> Quote | None:
         for name, of_name in (Spelling(model.strip().lower(), ()), *spellings(model)):
@@ -161,11 +167,11 @@ def _is_sold_by(row: Mapping[str, Any], names: Sequence[str]) -> bool:
     """Whether the row's price holds at these gateways.
 
     `resold` is the maker's name at OpenRouter if its price is the maker's, or False. Without it,
-    the model is sold at list price by all but the resellers that are known for other prices.
+    the price holds wherever prices are the makers', apart from the sellers in `elsewhere`.
     """
     resold = row.get("resold", True)
     if resold is True:
-        return _RESELLERS.isdisjoint(names)
+        return _SELLERS_AT_LIST_PRICE.difference(row.get("elsewhere", ())).issuperset(names)
     return not names or (resold == names[-1] and names[:-1] in ((), ("openrouter",)))
 
 

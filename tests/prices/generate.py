@@ -58,6 +58,12 @@ OPEN_WEIGHTS = ("deepseek", "mistral", "moonshotai", "zai", "minimax")
 MOVED = ("deepseek-chat", "deepseek-reasoner", "grok-code-fast-1")
 """Names that their maker gave to one model after the other; the package has a price of 2025.
 `grok-code-fast-1` is answered, and billed, as `grok-build-0.1` since its retirement."""
+ELSEWHERE = {
+    "gemini-2.0-flash": ("vertex_ai", "https://cloud.google.com/vertex-ai/generative-ai/pricing"),
+    "gpt-4-turbo": ("azure", "https://azure.microsoft.com/pricing/details/azure-openai/"),
+    "grok-3-mini": ("azure_ai", "https://prices.azure.com/api/retail/prices"),
+}
+"""Models that a cloud sells at another price than their maker, and the page that states it."""
 VARIANTS = {"fast": {"speed": "fast"}, "batch": {"processing": "batch"}}
 
 # Makers before resellers: the first one owns a name that several of them list.
@@ -130,6 +136,8 @@ def rows(day: date) -> Iterator[dict[str, Any]]:
             row = {"provider": offer.provider, "names": names, **offer.rates}
             row |= {"regional": regional[id(offer)]} if id(offer) in regional else {}
             row |= {"resold": resold[id(offer)]} if id(offer) in resold else {}
+            others = [ELSEWHERE[name][0] for name in offer.names if name in ELSEWHERE]
+            row |= {"elsewhere": others} if others else {}
             yield row
 
 

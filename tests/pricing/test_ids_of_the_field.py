@@ -65,6 +65,12 @@ PRICED = {
     "vercel_ai_gateway/anthropic/claude-sonnet-4.5": (3, 15),
     "openrouter/moonshotai/kimi-k2.6": (0.95, 4),
     "azure/global/gpt-5.1": (1.25, 10),
+    "azure/global-standard/gpt-4o-mini": (0.15, 0.6),
+    "amazon-bedrock/global.anthropic.claude-opus-4-6-v1": (5, 25),
+    "projects/p/locations/us-east5/publishers/anthropic/models/claude-sonnet-4-5": (3.3, 16.5),
+    "vertex_ai/claude-3-5-haiku@20241022": (0.8, 4),  # its maker lowered the price of the launch
+    "google/gemini-2.0-flash-001": (0.1, 0.4),
+    "xai/grok-3-mini": (0.3, 0.5),
     "openai/gpt-5": (1.25, 10),
     "google/gemini-2.5-flash": (0.3, 2.5),
     "z-ai/glm-4.6": (0.6, 2.2),
@@ -105,6 +111,10 @@ UNPRICED = (
     *("poe/claude-opus-4.5", "azure/us/claude-opus-5", "apac/claude-opus-5"),
     *("kyma/claude-opus-5", "deepinfra/anthropic/claude-4-opus", "gmi/openai/gpt-5.6-sol"),
     *("deepinfra/moonshotai/Kimi-K2.6", "global.zai.glm-5.3", "global.moonshotai.kimi-k3"),
+    # a gateway of anybody's, and clouds with another price for this one model
+    *("acme-gateway/claude-opus-4-5", "@team/gpt-5", "openrouter/acme/claude-opus-4-5"),
+    *("vertex_ai/gemini-2.0-flash", "publishers/google/models/gemini-2.0-flash"),
+    *("azure/gpt-4-turbo", "azure_ai/grok-3-mini", "openrouter/acme/grok-3-mini"),
     *("qwen3-coder-plus", "kimi-for-coding", "big-pickle", "grok-code", "box/kat-awq"),
     *("gemini-claude-sonnet-4-5-thinking", "kiro-claude-sonnet-4-5", "claude-opus-9"),
 )

@@ -34,7 +34,7 @@ from opensync_hooks.pricing.table import bundled_table
         (" claude-opus-5-5\n", "claude-opus-5-5"),
         ("claude-opus-4-1-latest", "claude-opus-4-1"),
         ("claude-4.6-opus-high-thinking", "claude-opus-4-6"),
-        ("publishers/google/models/gemini-2.0-flash-001", "gemini-2.0-flash"),
+        ("publishers/google/models/gemini-2.5-flash-001", "gemini-2.5-flash"),
         ("models/gemini-2.5-pro-preview-06-05", "gemini-2.5-pro"),
         ("gemini-3-pro", "gemini-3-pro-preview"),
         ("gpt-5-2025-08-07", "gpt-5"),

@@ -118,7 +118,7 @@ def _missing(table: PriceTable, arguments: argparse.Namespace, day: date) -> str
     if arguments.term and table.quote(model, day):
         return f"The model has one, but not with {', '.join(arguments.term)}."
     if table.quote(canonical(model), day):
-        return "Its maker has one, but the gateway or the cloud in the id sells it at another."
+        return "Its maker has one, but the gateway or the cloud in the id may have another."
     return f"No name in the table of {table.taken_on} is a spelling of it."
 
 
