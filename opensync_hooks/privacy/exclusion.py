@@ -49,7 +49,7 @@ class Exclusions:
     def private_reason(self, agent: str, session_id: str) -> str | None:
         """Return why the session may never leave; None if it is not private."""
         reason = self._recorded(agent, session_id)
-        return reason if reason and reason in _PRIVATE else None
+        return reason if reason in _PRIVATE else None
 
     def reason(self, session: Session) -> str | None:
         """Return why the session is not delivered, as a sentence; None if it may be.
@@ -96,12 +96,11 @@ class Exclusions:
 
     def count(self) -> int:
         """Return how many sessions were excluded when they were last looked at."""
-        return sum(1 for _ in self.folder.glob("*.txt")) if self.folder.is_dir() else 0
+        return sum(1 for _ in self.folder.glob("*.txt"))
 
     def reasons(self) -> Counter[str]:
         """Count the reasons of the sessions that were excluded when they were last looked at."""
-        paths = self.folder.glob("*.txt") if self.folder.is_dir() else ()
-        return Counter(_reason(path) or "" for path in paths)
+        return Counter(filter(None, map(_reason, self.folder.glob("*.txt"))))
 
     def _private_reason(self, session: Session) -> str | None:
         if reason := self.private_reason(session.agent, session.id):
@@ -111,7 +110,7 @@ class Exclusions:
         return private_sessions.COPY_REASON if is_private else None
 
     def _private_sessions(self, agent: str) -> Iterator[PrivateSession]:
-        for path in self.folder.glob(f"{agent}-*.json") if self.folder.is_dir() else ():
+        for path in self.folder.glob(f"{agent}-*.json"):
             private = PrivateSession.parse(read_file(path))
             if private and self._path(agent, private.id, ".json") == path:
                 yield private

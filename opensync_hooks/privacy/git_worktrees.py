@@ -1,8 +1,8 @@
 """Git worktrees: a folder elsewhere on the disk that belongs to the same project as its repository.
 
-In a worktree, `.git` is a file that names a folder in the repository; `commondir` in there leads to
-the repository's own `.git` (git's documentation, "gitrepository-layout"). That of a submodule is
-elsewhere, and its `config` names the working folder.
+In a worktree, `.git` is a file that names a folder in `worktrees` of the repository's own `.git`
+(git's documentation, "gitrepository-layout"). That of a submodule is elsewhere, and its `config`
+names the working folder.
 """
 
 from __future__ import annotations
@@ -39,13 +39,10 @@ def _working_folders(common: Path) -> Iterator[Path]:
 
 def _common_folder(link: Path) -> Path | None:
     """Return the `.git` that a worktree shares with its repository, from the worktree's own."""
-    name, _, target = _read(link).partition(":")
-    if name != "gitdir" or not target.strip() or "\0" in target:
+    name, _, target = _read(link).partition(": ")
+    if name != "gitdir" or not target:
         return None
-    git_folder = without_links(link.parent / local_path(target.strip()))
-    common = _read(git_folder / "commondir")
-    if common and "\0" not in common:
-        return without_links(git_folder / local_path(common))
+    git_folder = without_links(link.parent / local_path(target))
     return git_folder.parent.parent if git_folder.parent.name == "worktrees" else None
 
 
@@ -56,5 +53,5 @@ def _read(path: Path) -> str:
             return ""
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             return file.read(_MAX_CHARACTERS).strip()
-    except (OSError, ValueError):
+    except OSError:
         return ""

@@ -20,6 +20,7 @@ from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.hook import entry
 from opensync_hooks.model import Session
 from opensync_hooks.privacy.exclusion import Exclusions
+from opensync_hooks.privacy.private_sessions import REASON
 from opensync_hooks.privacy.project_rules import IGNORE
 from opensync_hooks.queue.events import record_and_parse
 from opensync_hooks.queue.spool import Spool
@@ -83,6 +84,20 @@ def test_impossible_path_excludes_nothing_and_breaks_nothing(folder: Path, proje
     assert reason(folder, project, "/srv/*", "~/x") is None
 
 
+@pytest.mark.parametrize("rule", ["/a\0b/*", "/a\0*/b", "\0", "[", "/[!"])
+def test_impossible_rule_excludes_nothing_and_breaks_nothing(folder: Path, rule: str) -> None:
+    assert reason(folder, "/srv/a", rule) is None
+
+
+def test_relative_project_is_not_taken_for_a_folder_below_that_of_the_process(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / IGNORE).touch()
+    monkeypatch.chdir(home)
+    assert reason(folder, "api") is None
+    assert reason(folder, "api", str(home)) is None
+
+
 def test_ignore_file_in_the_project_or_above_it_opts_it_out(folder: Path, home: Path) -> None:
     project = home / "work" / "client" / "api"
     project.mkdir(parents=True)
@@ -106,14 +121,26 @@ def test_opt_out_outlives_the_project(folder: Path, home: Path) -> None:
     assert IGNORE in str(reason(folder, project))
     project.mkdir()
     assert reason(folder, project) is None, "who removes the file wants delivery again"
+    assert exclusions.was_excluded("claude-code", "s1")
+    assert not exclusions.was_excluded("claude-code", "s2")
     exclusions.record("claude-code", "s1", None)
+    assert not exclusions.was_excluded("claude-code", "s1")
     assert exclusions.count() == 0
+
+
+def test_reasons_are_counted_as_they_were_recorded(folder: Path) -> None:
+    exclusions = Exclusions(folder)
+    assert (exclusions.count(), exclusions.reasons()) == (0, {})
+    for session_id in ("s1", "s2"):
+        exclusions.record("cursor", session_id, "it matches `\udcff*`")
+    exclusions.keep_private("cursor", "s3")
+    assert (exclusions.count(), exclusions.reasons()) == (3, {"it matches `?*`": 2, REASON: 1})
 
 
 def test_private_is_for_good_and_for_one_session(folder: Path, home: Path) -> None:
     exclusions = Exclusions(folder)
     exclusions.keep_private("claude-code", "s1")
-    assert "private" in str(reason(folder, home))
+    assert reason(folder, home) == REASON
     assert exclusions.private_reason("claude-code", "s2") is None
     assert exclusions.private_reason("cursor", "s1") is None
     assert exclusions.count() == 1

@@ -210,6 +210,22 @@ def test_case_and_accents_do_not_matter_where_the_disk_ignores_them(
     assert Exclusions(tmp_path, (rule,)).reason(session)
 
 
+def test_case_matters_where_the_disk_tells_it_apart(home: Path, tmp_path: Path) -> None:
+    (home / "clients").mkdir()
+    session = Session("s1", "claude-code", project_path=str(home / "clients" / "acme"))
+    assert Exclusions(tmp_path, ("~/Clients/*",)).reason(session) is None
+
+
+def test_case_does_not_matter_if_one_of_the_disks_that_lead_to_a_project_ignores_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "stick" / "Acme").mkdir(parents=True)
+    (home / "acme").symlink_to(home / "stick" / "Acme")
+    session = Session("s1", "claude-code", project_path=str(home / "acme"))
+    monkeypatch.setattr(project_rules, "ignores_case", lambda path: "stick" in path.parts)
+    assert Exclusions(tmp_path, ("~/STICK/*",)).reason(session)
+
+
 def test_disk_is_asked_whether_it_ignores_case(home: Path) -> None:
     (home / "Acme").mkdir()
     assert not local_paths.ignores_case(home / "Acme" / "gone")

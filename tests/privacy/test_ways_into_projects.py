@@ -13,7 +13,7 @@ from opensync_hooks.agents.opencode.source import open_source as open_opencode_s
 from opensync_hooks.config import load
 from opensync_hooks.delivery.exclude import with_folders
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.model import Message, Session, Text
+from opensync_hooks.model import Attachment, Message, Session, Text
 from opensync_hooks.privacy.exclusion import Exclusions
 from opensync_hooks.privacy.project_rules import IGNORE
 from tests.commandline import run
@@ -74,6 +74,15 @@ def test_exclude_that_names_a_link_holds_for_what_is_behind_it(
     assert (reason(tmp_path, acme / "api", rules=(rule,)) is not None) is excluded
 
 
+def test_exclude_through_a_link_holds_for_a_project_that_is_gone(
+    tmp_path: Path, home: Path
+) -> None:
+    (home / "disk" / "clients").mkdir(parents=True)
+    (home / "clients").symlink_to(home / "disk" / "clients")
+    assert reason(tmp_path, home / "disk" / "clients" / "gone", rules=("~/clients/*",))
+    assert reason(tmp_path, home / "disk" / "own" / "gone", rules=("~/clients/*",)) is None
+
+
 @pytest.mark.parametrize("is_bare", [False, True])
 def test_git_worktree_belongs_to_its_repository(
     tmp_path: Path, home: Path, *, is_bare: bool
@@ -106,12 +115,47 @@ def test_worktree_of_a_lost_repository_still_belongs_to_it(tmp_path: Path, home:
     assert reason(tmp_path, tree, rules=("~/clients/*",))
 
 
-@pytest.mark.parametrize("content", [b"", b"gitdir:", b"gitdir: \0", b"\xff\xfe", b"gitdir: ../x"])
-def test_strange_git_file_excludes_nothing(tmp_path: Path, home: Path, content: bytes) -> None:
+@pytest.mark.parametrize("name", [b"a:b", b"\xff", b" c"])
+def test_repository_may_have_any_name(tmp_path: Path, home: Path, name: bytes) -> None:
     tree = home / "trees" / "blue"
     tree.mkdir(parents=True)
-    (tree / ".git").write_bytes(content)
+    repository = bytes(home) + b"/clients/" + name
+    (tree / ".git").write_bytes(b"gitdir: " + repository + b"/.git/worktrees/blue\r\n")
+    assert reason(tmp_path, tree, rules=("~/clients/*",))
+
+
+def test_worktree_of_a_submodule_belongs_to_where_its_settings_say(
+    tmp_path: Path, home: Path
+) -> None:
+    modules = home / "work" / ".git" / "modules" / "lib"
+    modules.mkdir(parents=True)
+    (modules / "config.worktree").write_text("[core]\n\tworktree = ../../../vendor/lib\n")
+    tree = home / "trees" / "lib"
+    tree.mkdir(parents=True)
+    (tree / ".git").write_text(f"gitdir: {modules}/worktrees/lib\n")
+    assert reason(tmp_path, tree / "src", rules=("~/work/vendor",))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"gitdir", b"gitdir:", b"gitdir: \0", b"\xff\xfe", b"gitdir: ../../x", b"x: .", None],
+)
+def test_strange_git_file_excludes_nothing(
+    tmp_path: Path, home: Path, content: bytes | None
+) -> None:
+    tree = home / "worktrees" / "blue"
+    (tree / "src").mkdir(parents=True)
+    if content is not None:
+        (tree / ".git").write_bytes(content)
+    assert reason(tmp_path, tree / "src", rules=("~/src", "~/clients/*")) is None
+
+
+def test_repository_that_leads_into_itself_ends(tmp_path: Path, home: Path) -> None:
+    tree = home / "trees" / "blue"
+    tree.mkdir(parents=True)
+    (tree / ".git").write_text(f"gitdir: {tree}/deeper/.git/worktrees/blue\n")
     assert reason(tmp_path, tree, rules=("~/clients/*",)) is None
+    assert reason(tmp_path, tree, rules=("deeper",))
 
 
 def test_every_folder_of_a_transcript_counts(tmp_path: Path, home: Path, vault: Path) -> None:
@@ -166,6 +210,7 @@ def test_session_without_a_folder_stays_home_only_while_there_are_rules(tmp_path
         Session("s2", "opencode", parent_id="s1"),
         Session("s2", "opencode", forked_from="s1"),
         Session("s1:agent-7", "opencode"),
+        Session("s1:agent:7", "opencode"),
     ],
 )
 def test_fork_and_subagent_of_a_private_session_are_private(
@@ -193,6 +238,10 @@ UUID = "6f1c0b1e-52a0-4c7e-9d43-0c4f6a1e7b2{}"
         ([Message("new", "user", (Text("dug"),), 5)], False),
         ([Message("1", "user", (Text("x"),), 7)], False),
         ([Message("new", "assistant", (Text("yes"),), 6)], False),
+        ([Message("new", "user", (Text("again"),), None)], False),
+        ([Message("new", "user", (Attachment("image/png", 1),), 8)], False),
+        ([Message("new", "user", (Text("the fifth"),), 9)], False),
+        ([Message("new", "user", (Text("\ud800"),), 9)], False),
         ([], False),
     ],
 )
@@ -201,16 +250,41 @@ def test_fork_begins_with_the_same_message(
 ) -> None:
     exclusions = Exclusions(tmp_path / "excluded")
     first = Message(UUID.format(0), "user", (Text("dig"),), 5)
-    answers = (Message("1", "assistant", (Text("yes"),), 6),)
+    others = (
+        Message("1", "assistant", (Text("yes"),), 6),
+        Message("2", "user", (Text("again"),), None),
+        Message("3", "user", (Attachment("image/png", 1),), 8),
+        Message("4", "user", (Text("the fifth"),), 9),
+    )
     exclusions.keep_private("cursor", "s1")
     assert exclusions.unread_private_ids("cursor") == ["s1"]
-    exclusions.learn_forks(Session("s1", "cursor", (first, *answers)))
+    exclusions.learn_forks(Session("s1", "cursor", (first, *others)))
     assert exclusions.unread_private_ids("cursor") == []
     exclusions.keep_private("cursor", "s1")  # a later hook does not forget them
     assert exclusions.is_private_fork(Session("s2", "cursor", messages)) is is_fork
     assert not exclusions.is_private_fork(Session("s2", "opencode", messages))
     for path in (tmp_path / "excluded").iterdir():
         assert b"dig" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b'{"id": "s2", "begins": 7}', b"[" * 200_000]
+)
+def test_damaged_file_of_a_private_session_hides_no_other(tmp_path: Path, content: bytes) -> None:
+    exclusions = Exclusions(tmp_path / "excluded")
+    private = Session("s1", "cursor", (Message(UUID.format(0), "user", (Text("dig"),), 5),))
+    exclusions.keep_private("cursor", "s1")
+    exclusions.learn_forks(private)
+    (tmp_path / "excluded" / "cursor-s2.json").write_bytes(content)
+    assert exclusions.is_private_fork(replace(private, id="s3"))
+    assert exclusions.unread_private_ids("cursor") == []
+
+
+def test_private_sessions_of_an_agent_with_a_longer_name_are_its_own(tmp_path: Path) -> None:
+    exclusions = Exclusions(tmp_path / "excluded")
+    exclusions.keep_private("cursor-next", "s1")
+    assert exclusions.unread_private_ids("cursor") == []
+    assert exclusions.unread_private_ids("cursor-next") == ["s1"]
 
 
 @pytest.fixture
