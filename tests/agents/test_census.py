@@ -8,7 +8,7 @@ from opensync_hooks.agents import registry
 from opensync_hooks.agents.census import UNITS, Census, Counts, Tally
 from tests.test_architecture import FORKS, GRAPH, modules_in, third_party_imports
 
-SHARED = {"model", "errors"}
+SHARED = {"model", "errors", "dataclass"}
 SHARED |= {f"agents.{name}" for name in ("census", "description", "safe_open", "sqlite_snapshot")}
 """Values, errors, and how a file is opened: nothing that knows what is in it."""
 CENSUSES = [name for name in modules_in("agents") if ".census" in name.removeprefix("agents.")]
