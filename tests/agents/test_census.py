@@ -9,8 +9,11 @@ from opensync_hooks.agents.census import UNITS, Census, Counts, Tally
 from tests.test_architecture import FORKS, GRAPH, modules_in, third_party_imports
 
 SHARED = {"model", "errors", "dataclass"}
-SHARED |= {f"agents.{name}" for name in ("census", "description", "safe_open", "sqlite_snapshot")}
-"""Values, errors, and how a file is opened: nothing that knows what is in it."""
+SHARED |= {
+    f"agents.{name}"
+    for name in ("census", "description", "safe_open", "sqlite_snapshot", "vocabulary")
+}
+"""Values, errors, how a file is opened and a list of names is written: nothing that knows them."""
 CENSUSES = [name for name in modules_in("agents") if ".census" in name.removeprefix("agents.")]
 READERS = [name for name in modules_in("agents") if name not in {*CENSUSES, "agents.registry"}]
 
