@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from opensync_hooks.agents.claude_code.source import open_source as open_claude_code_source
 from opensync_hooks.agents.registry import Agent
 from opensync_hooks.agents.settings_files.hook_command import hook_command
+from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import OpenSyncError
 from opensync_hooks.setup import sample_session
 from opensync_hooks.setup.installation import Installation

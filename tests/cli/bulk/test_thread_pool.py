@@ -38,11 +38,13 @@ def put_session(syncer: Syncer, number: int) -> None:
 
 def test_every_task_runs_once_and_each_thread_has_its_own_ledger(tmp_path: Path) -> None:
     ledgers: set[int] = set()
+    all_threads_run = threading.Barrier(3)
 
     def work(syncer: Syncer, number: int) -> int:
+        if number < 3:
+            all_threads_run.wait(60)
         ledgers.add(id(syncer.ledger))
         put_session(syncer, number)
-        time.sleep(0.01)
         return number
 
     assert sorted(run(tmp_path, list(range(30)), work)) == list(range(30))
