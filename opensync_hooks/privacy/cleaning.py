@@ -194,7 +194,7 @@ def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0)
         }
     if isinstance(value, list):
         before = [name, *(text if isinstance(text, str) else name for text in value)]
-        if all(isinstance(element, str) for element in value):
+        if all(map(_is_text, value)):
             value = redactor.redact_arguments(value)
         return [
             _redact_json(element, redactor, _name_in_list(name, previous), depth + 1)
@@ -210,11 +210,13 @@ def _redact_json(value: Any, redactor: Redactor, name: str = "", depth: int = 0)
 def _redact_command(members: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
     """Redact the arguments of a program that is named beside their list."""
     match members:
-        case {"command": str(program), "args": [str(), *_] as words} if all(
-            isinstance(word, str) for word in words
-        ):
+        case {"command": str(program), "args": [str(), *_] as words} if all(map(_is_text, words)):
             return {**members, "args": redactor.redact_arguments([program, *words])[1:]}
     return members
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, Omitted)
 
 
 def _name_in_list(name: str, previous: str) -> str:
