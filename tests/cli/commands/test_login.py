@@ -200,7 +200,7 @@ def test_untrusted_certificate_is_reported(monkeypatch: pytest.MonkeyPatch) -> N
     error = requests.exceptions.SSLError()
     error.__cause__ = ssl.SSLCertVerificationError()
     error.__cause__.verify_message, error.__cause__.verify_code = "self-signed certificate", 18
-    monkeypatch.setattr(requests.Session, "request", failing(error))
+    monkeypatch.setattr(requests.Session, "send", failing(error))
     ran = run("login", "--url", f"https://{HOST}", "--api-key-stdin", stdin=KEY)
     assert ran.returncode == 1
     assert ran.stderr.splitlines() == [
