@@ -230,12 +230,11 @@ class Session:
     skipped: Mapping[Skipped, int] = field(default_factory=dict)
     """How often the source skipped what; some sources count while the messages are walked."""
     stored_ids: frozenset[str] | None = None
-    """Ids of all messages that the agent still has, readable or not; None if that is uncertain.
-
-    A message that was delivered under another id was deleted at the agent.
-    """
+    """Of all messages that the agent has, readable or not: it deleted any other. None: unknown."""
     origin: str | None = None
     """Which of the agent's copies this was read from, where the agent keeps several."""
+    read_copies: tuple[str, ...] = ()
+    """All of the copies that it was read from, where what they have is united."""
     richer_origin: str | None = None
     """A copy that holds more. Once that one has been delivered, this one is not delivered."""
     folders: tuple[str, ...] = ()

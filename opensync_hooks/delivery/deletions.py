@@ -22,8 +22,8 @@ _FIELDS = (
 
 
 def deleted_ids(diff: SessionDiff) -> list[str]:
-    """Return the ids of the messages to mark; none where an unread copy may still have them."""
-    return [] if diff.session.unread_copy else diff.missing_ids()
+    """Return the ids of the messages to mark; none where another copy may still have them."""
+    return [] if diff.lacks_copy else diff.missing_ids()
 
 
 def mark_deletions(diff: SessionDiff, destination: ReadableDestination) -> int:

@@ -79,14 +79,22 @@ class SessionDiff:
     @property
     def is_behind(self) -> bool:
         """Whether more was delivered than this read, which is not whole, has: that then stays."""
-        session, before = self.session, self.existing.totals if self.existing else None
-        has_losses = any(lost.is_loss and number for lost, number in session.skipped.items())
-        if before is None or not (session.unread_copy or has_losses):
+        before = self.existing.totals if self.existing else None
+        has_losses = any(lost.is_loss and number for lost, number in self.session.skipped.items())
+        lacks_copy = before is not None and self.lacks_copy
+        if before is None or not (lacks_copy or has_losses):
             return False
         now = Totals.from_json(self.session_payload()[0])
-        is_same = (now.prompt, now.completion) == (before.prompt, before.completion)
-        is_lower = not is_same and now.largest(before) != now
-        return is_lower or bool(session.unread_copy and self.missing_ids())
+        if (now.prompt, now.completion) == (before.prompt, before.completion):
+            return lacks_copy and bool(self.missing_ids())
+        return now.largest(before) != now
+
+    @property
+    def lacks_copy(self) -> bool:
+        """Whether a copy of the session was not read that what was delivered may be from."""
+        if self.session.unread_copy or not self.session.read_copies:
+            return self.session.unread_copy is not None
+        return self.record.origin() not in (None, *self.session.read_copies)
 
     @property
     def is_partial(self) -> bool:
@@ -176,4 +184,9 @@ def diff(
     if existing and not session.end_reason:  # only the hook that saw the end knows its reason
         session = replace(session, end_reason=existing.end_reason)
     others = existing.others if existing else NO_TOTALS
-    return SessionDiff(session, part.number, costs, record, existing, keeps_extra, resends, others)
+    changes = SessionDiff(
+        session, part.number, costs, record, existing, keeps_extra, resends, others
+    )
+    if changes.lacks_copy and changes.missing_ids():  # some of it is still from the other copy
+        return replace(changes, session=replace(session, origin=None))
+    return changes

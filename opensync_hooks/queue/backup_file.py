@@ -153,11 +153,11 @@ def _damaged(path: Path, error: Exception) -> SourceError:
 
 def _session(value: dict[str, Any], messages: Iterable[Message]) -> Session:
     charges = tuple(_charge(charge) for charge in value["charges"])
-    folders = tuple(value.get("folders", ()))  # earlier versions did not know them
+    folders, copies = tuple(value.get("folders", ())), tuple(value.get("read_copies", ()))
     skipped = {_skipped(key): count for key, count in value["skipped"].items()}
     totals = tuple(_create(AgentTotal, total) for total in value.get("agent_totals", ()))
     parts: dict[str, Any] = {"charges": charges, "agent_totals": totals, "folders": folders}
-    parts |= {"skipped": skipped, "messages": messages}
+    parts |= {"skipped": skipped, "messages": messages, "read_copies": copies}
     return _create(Session, value, **parts)
 
 

@@ -185,6 +185,35 @@ class OpenCodeCopies:
         kept.rename(path)
 
 
+@pytest.mark.parametrize("loss", ["file deleted", "half migrated"])
+def test_opencode_keeps_what_came_from_a_copy_that_is_gone(
+    harness: Harness, tmp_path: Path, loss: str
+) -> None:
+    """Nobody has undone anything."""
+    copies = OpenCodeCopies(harness, tmp_path / "home")
+    copies.sync()
+    before = everything(harness, ID)
+    if loss == "file deleted":
+        for file in copies.opencode.data.glob("opencode-local.db*"):
+            file.unlink()
+    else:
+        with copies.opencode.writing("opencode-local.db") as db:
+            db.execute("DELETE FROM message")
+            db.execute("DELETE FROM part")
+    assert (copies.sync().state, copies.sync().sent) == (SyncState.SYNCED, 0)
+    assert everything(harness, ID) == before
+    source = copies.opencode.source()
+    located = source.find(ID)
+    assert located
+    verdict = Verifier(harness.syncer, harness.syncer.destination).verify(source, located)
+    assert (verdict.differences, verdict.surplus) == ((), 2)
+    copies.say("opencode.db", 5, 6, 7, 8)
+    copies.sync()
+    assert totals(harness, ID) == ("Title in opencode.db", 300, 30, 1.5)
+    copies.sync()
+    assert harness.texts(ID) == [f"text {time}" for time in range(1, 9)]
+
+
 @pytest.mark.parametrize("how", ["damaged", "link"])
 def test_opencode_keeps_what_its_newest_database_has_delivered(
     harness: Harness, tmp_path: Path, how: str

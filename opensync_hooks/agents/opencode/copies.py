@@ -102,7 +102,10 @@ class CopyFinder:
     def load(
         self, family: Sequence[CopiedSession]
     ) -> Iterator[tuple[CopiedSession, StoredSession]]:
-        """Yield the sessions with their content, all that one layout has of it as of one moment."""
+        """Yield the sessions with their content, all that one layout has of it as of one moment.
+
+        Each session is yielded with the layouts that could be read of it.
+        """
         parsers: dict[StorageLayout, Mapping[str, Callable[[], StoredSession]]] = {}
         for layout in self._layouts:
             own = [copied.stamp.session_id for copied in family if layout in copied.layouts]
@@ -110,13 +113,13 @@ class CopyFinder:
             parsers[layout] = {name: parse for few in loaded for name, parse in few.items()}
         for copied in family:
             session_id, (main, *_) = copied.stamp.session_id, copied.layouts
+            layouts = [layout for layout in copied.layouts if session_id in parsers[layout]]
             copies = [
                 (self._is_taken_over(layout, main), parsers[layout][session_id]())
-                for layout in copied.layouts
-                if session_id in parsers[layout]
+                for layout in layouts
             ]
             if copies:
-                yield copied, unite(copies)
+                yield replace(copied, layouts=tuple(layouts)), unite(copies)
 
     def _is_taken_over(self, layout: StorageLayout, by: StorageLayout) -> bool:
         """Whether a newer generation copied all sessions of a layout when it first started."""

@@ -118,8 +118,14 @@ class OpenCodeSource:
                 session = read_session(stored, self._product)
                 is_partial = self._is_in_mid_turn(session, copied.layouts[0])
                 stored_ids, unread = _stored_ids(stored), finder.unread
+                copies = tuple(str(layout.path) for layout in copied.layouts)
                 yield replace(
-                    session, is_partial=is_partial, stored_ids=stored_ids, unread_copy=unread
+                    session,
+                    is_partial=is_partial,
+                    stored_ids=stored_ids,
+                    unread_copy=unread,
+                    origin=copies[0],
+                    read_copies=copies,
                 )
         elif exports.stamp_of(located.path):
             yield read_session(exports.load_file(located.path), self._product)

@@ -169,6 +169,7 @@ def _differences(
     messages = count.watch_messages(changes.messages())
     if stored is not None:
         is_behind, deleted = changes.is_behind, deleted_ids(changes)
+        count.is_richer = is_behind
         sent = comparison.session(*changes.session_payload(), stored["session"])
         differences = () if is_behind else tuple(sent)
         yield from differences
