@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import NamedTuple
 
 from opensync_hooks.privacy.redaction import names, values
 from opensync_hooks.privacy.redaction.names import NAMES, Name, NameMatch
@@ -14,7 +15,9 @@ from opensync_hooks.privacy.redaction.rule import Span
 Cell = tuple[int, int]
 """Where a cell begins and ends."""
 
-_MAX_LINE, _MAX_ROWS = 2000, 2000
+_MAX_LINE = 2000
+_MAX_OVERLAPPING = 8
+"""So many tables of different columns are looked for in the same rows."""
 _SHORTEST, _SHORT, _LONG = 4, 6, 16
 _QUOTES_AND_SPACE = "\"'` \t\r"
 _HEADING_ENDS = r"(?:[\"'`]?[ ]{0,80}(?:[|,\t\r\n]|[ ]{2}))"
@@ -32,6 +35,18 @@ _TUPLE = r"\s*,?\s*\("
 _SQL_VALUE = r"\s*('(?>(?:[^'\\]|''|\\.)*)'|\"(?>(?:[^\"\\]|\\.)*)\"|[^,'\"()]*)\s*([,)])"
 
 
+class _Columns(NamedTuple):
+    """The columns of a table."""
+
+    separator: str
+    """What is between two cells, or a line with dashes below each heading."""
+    width: int
+    first: str
+    """The heading of the first column."""
+    secrets: tuple[tuple[int, Name], ...]
+    """The indexes of the columns with secrets, and their names."""
+
+
 def find_in_tables(text: str, lower: str, matches: Iterable[NameMatch]) -> Iterator[Span]:
     """Yield the secrets in columns with one of these names, in order.
 
@@ -40,6 +55,7 @@ def find_in_tables(text: str, lower: str, matches: Iterable[NameMatch]) -> Itera
     spans: set[Span] = set()
     if "insert" in lower and "values" in lower:
         spans.update(_find_in_inserts(text, lower))
+    ends: dict[_Columns, int] = {}  # or every row of a table of headings would be one's header
     examined = 0
     for match, _ in matches:
         start, end = match.span()
@@ -48,37 +64,48 @@ def find_in_tables(text: str, lower: str, matches: Iterable[NameMatch]) -> Itera
         line_start = lower.rfind("\n", examined, start) + 1 or examined
         line = _line(text, line_start)
         examined = line_start + len(line) + 1
-        if examined < len(text) and _compile(_HEADER).match(line):
-            spans.update(_find_below(text, line, examined))
+        if examined >= len(text) or not _compile(_HEADER).match(line):
+            continue
+        columns = _read_header(line, _line(text, examined))
+        ends = {table: last for table, last in ends.items() if last > line_start}
+        if columns and columns not in ends and len(ends) < _MAX_OVERLAPPING:
+            rows, ends[columns] = _read_rows(text, columns, examined)
+            spans.update(rows)
     yield from sorted(spans)
 
 
-def _find_below(text: str, header: str, start: int) -> Iterator[Span]:
-    """Yield the secrets in the rows that begin at `start`, below a header."""
-    below = _line(text, start)
+def _read_header(header: str, below: str) -> _Columns | None:
+    """Return the columns that a line above this one names, if some of them are secrets."""
     if _compile(_ALIGNED_RULE).match(below):
         separator = below
     else:
         separator = next((character for character in "|\t," if character in header), "")
     headings = [header[slice(*cell)].strip(_QUOTES_AND_SPACE) for cell in _split(header, separator)]
     if len(headings) < 2 or not all(map(_compile(_HEADING).fullmatch, headings)):
-        return
+        return None
     if separator == "," and not all(headings):
-        return  # code: a list with an element on each line
-    columns = dict(_secret_columns(headings))
-    for _ in range(_MAX_ROWS if columns else 0):
+        return None  # code: a list with an element on each line
+    secrets = tuple(_secret_columns(headings))
+    return _Columns(separator, len(headings), headings[0], secrets) if secrets else None
+
+
+def _read_rows(text: str, columns: _Columns, start: int) -> tuple[list[Span], int]:
+    """Return the secrets in the rows that begin at `start`, and where the last of them ends."""
+    spans: list[Span] = []
+    while start < len(text):
         row = _line(text, start)
-        cells = _split(row, separator) if row.strip() else []
-        if len(cells) == len(headings):
-            if headings[0] and row[slice(*cells[0])].strip(_QUOTES_AND_SPACE) == headings[0]:
-                return  # a list of which each line begins alike
-            for index, name in columns.items():
+        cells = _split(row, columns.separator) if row.strip() else []
+        if len(cells) == columns.width:
+            if columns.first and row[slice(*cells[0])].strip(_QUOTES_AND_SPACE) == columns.first:
+                break  # a list of which each line begins alike
+            for index, name in columns.secrets:
                 first, end = _trimmed(row, cells[index])
                 if _is_secret(row[first:end], name):
-                    yield start + first, start + end, name.kind
+                    spans.append((start + first, start + end, name.kind))
         elif not _compile(_RULE).match(row):
-            return
+            break
         start += len(row) + 1
+    return spans, start
 
 
 def _secret_columns(headings: Iterable[str]) -> Iterator[tuple[int, Name]]:
