@@ -100,12 +100,16 @@ def _find_value(
     if extent is None:
         return None, False
     value = text[extent[0] : extent[1]]
+    after = lower[extent[1] : extent[1] + 1] if is_tight else ""
+    if after and after in "([{>":
+        return extent, False  # code
     is_nested = how == "nested" and name.strictness != "loose"
-    if is_nested or how in ("option", "verb", "cell", "argument"):
+    is_enclosed = bool(after) and after in ",)]"
+    if is_nested or is_enclosed or how in ("option", "verb", "cell", "argument"):
         word = value if is_quoted else value.rstrip(".,;:!?)")
         is_secret = _is_evident(re.split(r"\s", word, maxsplit=1)[0], name)
         is_made_up = not is_wordy(word) and not is_identifier(word)
-        is_variable = name.is_variable and how == "argument" and is_made_up
+        is_variable = name.is_variable and (how == "argument" or is_enclosed) and is_made_up
         return (extent[0], extent[0] + len(word)), is_secret or is_variable
     if value.isalpha() and "==" in link[0]:
         return extent, False  # compared with a plain word, as in `user_pass == "git"`

@@ -15,17 +15,17 @@ _PRINTS_SECRET = re.compile(
     r"|secret show|jsonpath|config get)\b[^|;&\n]{0,120}?"
     r"(?:pass(?:word|wd|phrase)?|secret|token|api.?key|_key|credential)"
     r"|(?:cat|type|less|more|head|tail|bat|get-content)\s[^|;&\n]{0,120}?"
-    r"(?:\.key|\.token|api[_-]?key[\w-]*(?:\.txt)?|secret[\w-]*(?:\.txt)?|token(?:\.txt)?|password[\w-]*(?:\.txt)?)(?=\s|\Z)"
+    r"(?:\.key|\.token|api[_-]?key[\w-]{0,100}(?:\.txt)?|secret[\w-]{0,100}(?:\.txt)?|token(?:\.txt)?|password[\w-]{0,100}(?:\.txt)?)(?=\s|\Z)"
     # programs that print secrets
     r"|auth (?:print-\w+-token|token)|(?:op read|pass show|gopass show|bw get password)\s"
-    r"|find-(?:generic|internet)-password\b[^|;&\n]*\s-w|vault kv get\b[^|;&\n]*-field"
+    r"|find-(?:generic|internet)-password\b[^|;&\n]{0,300}?\s-w|vault kv get\b[^|;&\n]{0,300}?-field"
     r"|openssl rand|get-secret-value|keyvault secret show|get-access-token|wg gen(?:key|psk)"
     r"|secrets versions access|gpg2?\s[^|;&\n]{0,120}?(?:-d|--decrypt)\s"
-    r"|kubectl\s[^|;&\n]{0,120}?get secrets?\s[^|;&\n]*(?:jsonpath|template)"
+    r"|kubectl\s[^|;&\n]{0,120}?get secrets?\s[^|;&\n]{0,300}?(?:jsonpath|template)"
     r")"
 )
 _SHOWS_KEY_FILE = re.compile(
-    r"(?i)(?:id_(?:rsa|dsa|ecdsa|ed25519)|[\w-]+\.(?:pem|key|p8))(?=\s|\Z)"
+    r"(?i)(?:id_(?:rsa|dsa|ecdsa|ed25519)|(?<![\w-])[\w-]{1,255}\.(?:pem|key|p8))(?=\s|\Z)"
 )
 _ONE_WORD = re.compile(r"\s*(?P<secret>(?>\S{8,4096}))\s*\Z")
 _PRINTS_ENTRY = re.compile(r"(?:^|[\s;&|])(?:go)?pass show\s")

@@ -123,7 +123,7 @@ def quoted(text: str, start: int, *, with_spaces: bool = False) -> Extent | None
 def tight(text: str, start: int) -> Extent | None:
     """Return the value in `name=value` without spaces, as in shells and settings files."""
     end = r"(?=[\s;&\"'`<|}\\\x1b…]|\Z)"
-    match = compiled(rf"{_TIGHT}(?:{_REST}{end}|{end})").match(text, start)
+    match = compiled(rf"{_TIGHT}(?:{_REST}{end})?").match(text, start)
     return match.span() if match else None
 
 
