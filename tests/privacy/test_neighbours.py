@@ -114,3 +114,15 @@ def test_spans_that_overlap_become_one_with_the_first_kind() -> None:
     spans = [(4, 8, "a"), (6, 10, "b"), (0, 5, "c"), (4, 9, "d"), (10, 12, "e"), (11, 11, "f")]
     assert list(unite(spans)) == [(0, 10, "a"), (10, 12, "e")]
     assert list(unite([(3, 3, "a")])) == []
+
+
+@pytest.mark.parametrize("end", [", next", ") and", "]", ", timeout=5)"])
+def test_value_in_a_list_or_in_brackets_is_masked(end: str) -> None:
+    secret = "4kQ7xB2mZ9af4k"
+    for name in ("DB_PASSWORD", "api_token", "ACCESS_KEY"):
+        masked = redact(f"({name}={secret}{end}")
+        assert masked.startswith(f"({name}=[redacted:"), masked
+        assert masked.endswith(f"]{end}"), masked
+    assert redact(f"login(user=user, password=password2{end}") == (
+        f"login(user=user, password=password2{end}"
+    )

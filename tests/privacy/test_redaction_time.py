@@ -151,3 +151,24 @@ def test_quadratic_pattern_is_noticed_among_the_rules(monkeypatch: pytest.Monkey
     rules = (rule for rule in RULES if not isinstance(rule, NamedFormat))
     monkeypatch.setattr(redactor_module, "_PREFILTER", Prefilter((*rules, slow)))
     assert growth(Redactor().redact, HOSTILE["'a', repeated"]) > MAX_GROWTH
+
+
+def test_no_value_is_read_again_from_each_name_in_it(redact: Callable[[str], str]) -> None:
+    """Also where what ends it tells that it is code, or a part of a list."""
+    for unit, end in (("PASSWORD=uri", ", "), ("xtoken:selected", "{"), ("A_KEY=b", "( ")):
+        assert growth(redact, lambda size, unit=unit, end=end: _repeated(unit, size) + end) < 64
+
+
+def test_rows_that_could_be_headings_are_read_once(redact: Callable[[str], str]) -> None:
+    for rows in ("| password | b |\n", "| b | token |\n| token | b |\n", "a  pw\n-  --\n"):
+        assert growth(redact, partial(_repeated, rows)) < MAX_GROWTH
+
+
+def test_command_takes_time_in_proportion_to_its_length() -> None:
+    units = ("word-", "find-generic-password ", "vault kv get ", "kubectl get secret ")
+
+    def redact_output(command: str) -> str:
+        return Redactor().redact_output(command, "4kQ7xB2mZ9af\n")
+
+    for unit in units:
+        assert growth(redact_output, partial(_repeated, unit)) < MAX_GROWTH, unit

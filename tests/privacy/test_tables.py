@@ -60,3 +60,8 @@ def test_table_without_a_secret_stays(text: str) -> None:
 def test_many_headings_take_linear_time() -> None:
     text = "id,password\n" * 20_000
     assert Redactor().redact(text) == text
+
+
+def test_table_has_any_number_of_rows() -> None:
+    rows = "".join(f"{number},4kQ7xB2mZ9af4kQ7{number:04}\n" for number in range(5000))
+    assert Redactor().redact(f"id,api_key\n{rows}").count("[redacted:api-key]") == 5000

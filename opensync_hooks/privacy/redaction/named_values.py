@@ -83,10 +83,7 @@ def _find_value(
     """Return the extent of the value behind a name, and whether it is a secret."""
     start, how = link.end(), str(link.lastgroup)
     if how == "option" and name.is_option:
-        extent = values.bare(lower, start, _LONG)
-        if extent and name.strictness == "random":
-            return extent, _fits(text[slice(*extent)], name, is_quoted=False, is_tight=False)
-        return extent, values.is_option_value(lower, start)
+        return _find_option(name, start, text, lower)
     if name.strictness == "words":
         return values.phrase(lower, start), True
     if how == "tag":
@@ -100,11 +97,11 @@ def _find_value(
     if extent is None:
         return None, False
     value = text[extent[0] : extent[1]]
-    after = lower[extent[1] : extent[1] + 1] if is_tight else ""
-    if after and after in "([{>":
+    after = "" if is_quoted else lower[extent[1] : extent[1] + 1]
+    if after and (after in "([{" or (after == ">" and is_tight)):
         return extent, False  # code
     is_nested = how == "nested" and name.strictness != "loose"
-    is_enclosed = bool(after) and after in ",)]"
+    is_enclosed = is_tight and bool(after) and after in ",)]"
     if is_nested or is_enclosed or how in ("option", "verb", "cell", "argument"):
         word = value if is_quoted else value.rstrip(".,;:!?)")
         is_secret = _is_evident(re.split(r"\s", word, maxsplit=1)[0], name)
@@ -114,6 +111,16 @@ def _find_value(
     if value.isalpha() and "==" in link[0]:
         return extent, False  # compared with a plain word, as in `user_pass == "git"`
     return extent, _fits(value, name, is_quoted=is_quoted, is_tight=is_tight)
+
+
+def _find_option(name: Name, start: int, text: str, lower: str) -> tuple[Extent | None, bool]:
+    """Return the extent of the word behind `--name`, and whether it is a secret."""
+    extent = values.bare(lower, start, _LONG)
+    if extent and lower.startswith(("(", "[", "{"), extent[1]):
+        return extent, False  # code
+    if extent and name.strictness == "random":
+        return extent, _fits(text[slice(*extent)], name, is_quoted=False, is_tight=False)
+    return extent, values.is_option_value(lower, start)
 
 
 def _may_begin(name: Name, link: re.Match[str], lower: str) -> bool:

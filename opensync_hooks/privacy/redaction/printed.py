@@ -18,7 +18,8 @@ _PRINTS_SECRET = re.compile(
     r"(?:\.key|\.token|api[_-]?key[\w-]{0,100}(?:\.txt)?|secret[\w-]{0,100}(?:\.txt)?|token(?:\.txt)?|password[\w-]{0,100}(?:\.txt)?)(?=\s|\Z)"
     # programs that print secrets
     r"|auth (?:print-\w+-token|token)|(?:op read|pass show|gopass show|bw get password)\s"
-    r"|find-(?:generic|internet)-password\b[^|;&\n]{0,300}?\s-w|vault kv get\b[^|;&\n]{0,300}?-field"
+    r"|find-(?:generic|internet)-password\b[^|;&\n]{0,300}?\s-w"
+    r"|vault kv get\b[^|;&\n]{0,300}?-field"
     r"|openssl rand|get-secret-value|keyvault secret show|get-access-token|wg gen(?:key|psk)"
     r"|secrets versions access|gpg2?\s[^|;&\n]{0,120}?(?:-d|--decrypt)\s"
     r"|kubectl\s[^|;&\n]{0,120}?get secrets?\s[^|;&\n]{0,300}?(?:jsonpath|template)"

@@ -128,13 +128,9 @@ def tight(text: str, start: int) -> Extent | None:
 
 
 def bare(text: str, start: int, min_length: int) -> Extent | None:
-    """Return a word without quotes, unless it is the name of a function that is called."""
-    match = compiled(rf"(?>{_WORD}+)").match(text, start)
-    if not match or match.end() - start < min_length:
-        return None
-    end = r"(?![(\[{])"
-    match = compiled(rf"(?>{_WORD}+)(?:{_REST}{end}|{end})").match(text, start)
-    return match.span() if match else None
+    """Return a word without quotes; if a bracket follows, it is a function that is called."""
+    match = compiled(rf"(?P<word>(?>{_WORD}+))(?:{_REST}(?![(\[{{]))?").match(text, start)
+    return match.span() if match and match.end("word") - start >= min_length else None
 
 
 def tagged(text: str, start: int) -> Extent | None:
