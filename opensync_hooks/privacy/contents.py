@@ -35,7 +35,6 @@ from opensync_hooks.privacy.written_files import withhold_written
 _PLACEHOLDERS = re.compile(r"(?:\[[\w.+/-]{1,80}(?:, \d+ bytes)?\]\n?)*")
 """Texts that a source itself wrote in place of images."""
 _MAX_REPORT = 300
-_MAX_DEPTH = 8
 _RESOURCE = re.compile(r"Reading MCP resource: (?P<path>[^\n]{1,400})")
 """OpenCode's line before the texts of an MCP resource."""
 
@@ -54,7 +53,10 @@ def withhold(parts: Iterable[Part], role: Role = "user") -> Iterator[Part]:
             calls[part.id] = part
             yield _withhold_from_call(part)
         elif isinstance(part, ToolResult):
-            yield _withhold_from_result(part, calls.get(part.call_id))
+            try:
+                yield _withhold_from_result(part, calls.get(part.call_id))
+            except RecursionError:
+                yield replace(part, output=note(None, part.output))
         elif isinstance(part, Text):
             text = withhold_from_text(part.text, is_prompt=role == "user")
             yield part if text == part.text else Text(text)
@@ -64,48 +66,41 @@ def withhold(parts: Iterable[Part], role: Role = "user") -> Iterator[Part]:
 
 def _withhold_from_call(call: ToolCall) -> ToolCall:
     arguments = parse(call.arguments)
-    kept, use = arguments, access(call.name, call.category, arguments)
-    if use is not None:
-        kept = _withhold_from_arguments(call.name, call.category, arguments)
     try:
+        kept, use = arguments, access(call.name, call.category, arguments)
+        if use is not None:
+            kept = _withhold_from_arguments(call.name, call.category, arguments)
         kept = _withhold_from_strings(kept)
-    except RecursionError:
-        kept = TOO_DEEP
+    except RecursionError:  # what is not looked into may be the contents of a file
+        kept, use = TOO_DEEP, "unknown"
     if kept == arguments and use in {None, "reads"}:
         return call
     return replace(call, arguments=kept, title="")  # a title may repeat what is written
 
 
-def _withhold_from_arguments(name: str, category: str, arguments: Any, depth: int = 0) -> Any:
+def _withhold_from_arguments(name: str, category: str, arguments: Any) -> Any:
     """Return a call's arguments without contents of files; in a wrapper, those of each call."""
     if any(inner_calls(arguments)) and not access(name, category):
-        return _withhold_from_inner_calls(arguments, depth)
+        return _withhold_from_inner_calls(arguments)
     if access(name, category, arguments) != "writes":
         return arguments
     return _withhold_texts(arguments, _find_path(arguments))
 
 
-def _withhold_from_inner_calls(value: Any, depth: int) -> Any:
+def _withhold_from_inner_calls(value: Any) -> Any:
     """Return a wrapper's arguments with each call in them treated as if it stood alone."""
-    if depth >= _MAX_DEPTH:
-        return TOO_DEEP
     value = parse(value)
     if call := as_inner_call(value):
-        kept = _withhold_from_arguments(call.name, "", call.arguments, depth + 1)
-        return {**value, call.field: kept}
+        return {**value, call.field: _withhold_from_arguments(call.name, "", call.arguments)}
     if isinstance(value, dict):
-        return {key: _withhold_from_inner_calls(member, depth + 1) for key, member in value.items()}
+        return {key: _withhold_from_inner_calls(member) for key, member in value.items()}
     if isinstance(value, list):
-        return [_withhold_from_inner_calls(element, depth + 1) for element in value]
+        return [_withhold_from_inner_calls(element) for element in value]
     return value
 
 
 def _withhold_from_strings(value: Any) -> Any:
-    """Return arguments of any tool without the files that a command or a prompt in them holds.
-
-    However deep they are: what is not looked into may be the contents of a file. Raises
-    RecursionError.
-    """
+    """Return arguments of any tool without the files that a command or a prompt in them holds."""
     if isinstance(value, str):
         is_note = isinstance(value, Omitted)
         return value if is_note else withhold_written(withhold_from_argument(value))
@@ -140,32 +135,28 @@ def _withhold_from_result(result: ToolResult, call: ToolCall | None) -> ToolResu
     return result
 
 
-def _written_lines(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
+def _written_lines(value: Any, name: str = "") -> Iterator[str]:
     """Yield the lines in a call's arguments, except those so short that any sentence has them."""
-    if isinstance(value, dict) and depth < _MAX_DEPTH:
+    if isinstance(value, dict):
         for key, member in value.items():
-            yield from _written_lines(member, key, depth + 1)
-    elif isinstance(value, list) and depth < _MAX_DEPTH:
+            yield from _written_lines(member, key)
+    elif isinstance(value, list):
         for element in value:
-            yield from _written_lines(element, name, depth + 1)
+            yield from _written_lines(element, name)
     elif isinstance(value, str) and plain(name) not in PATH_FIELDS:
         yield from (line for line in map(str.strip, value.splitlines()) if len(line) > 3)
 
 
-def _withhold_texts(value: Any, path: str | None, name: str = "", depth: int = 0) -> Any:
+def _withhold_texts(value: Any, path: str | None, name: str = "") -> Any:
     """Replace every text in a call's arguments that could be a file's by a note."""
-    if isinstance(value, dict) and depth < _MAX_DEPTH:
+    if isinstance(value, dict):
         inner = _find_path(value) or path
-        return {
-            key: _withhold_texts(member, inner, key, depth + 1) for key, member in value.items()
-        }
-    if isinstance(value, list) and depth < _MAX_DEPTH:
-        return [_withhold_texts(element, path, name, depth + 1) for element in value]
+        return {key: _withhold_texts(member, inner, key) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_withhold_texts(element, path, name) for element in value]
     if isinstance(value, str):
         is_harmless = plain(name) in (*HARMLESS_FIELDS, *PATH_FIELDS) or is_file_path(name, value)
         return value if not value or (is_harmless and "\n" not in value) else note(path, value)
-    if isinstance(value, dict | list):
-        return f"[contents of {path or 'a file'} stay here]"
     return value
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, Literal
 
 from opensync_hooks.dataclass import dataclass
@@ -76,8 +75,6 @@ _PATH = re.compile(
 _LONG = 200
 _NAME_FIELDS = ("tool", "toolname", "name", "recipientname", "selectedtool")
 _ARGUMENT_FIELDS = ("parameters", "arguments", "args", "input", "params", "toolinput")
-_MAX_INNER = 100
-_MAX_DEPTH = 8
 _MAX_PATH = 1000
 
 
@@ -90,40 +87,37 @@ class InnerCall:
     arguments: Any
 
 
-def access(name: str, category: str = "", arguments: Any = None, depth: int = 0) -> Access | None:
+def access(name: str, category: str = "", arguments: Any = None) -> Access | None:
     """Return what a tool does with the contents of files; None for a tool of another kind.
 
     `category` is what the agent itself says of the tool. A call without a name is "unknown". Of a
-    wrapper, the calls within decide.
+    wrapper, the calls within decide. Raises RecursionError.
     """
     if not name:
         return "unknown"
     last_part = re.split(r"__|[.:/]", name)[-1]
-    plain = re.sub(r"_v\d+\Z", "", last_part.lower()).replace("_", "").replace("-", "")
-    if _matches(plain, _READERS) or plain.removesuffix("tool").endswith("mcpresource"):
-        return None if plain.startswith("list") else "reads"
-    if _matches(plain, _WRITERS):
+    tool = plain(re.sub(r"_v\d+\Z", "", last_part))
+    if _matches(tool, _READERS):
+        return "reads"
+    if _matches(tool, _WRITERS):
         return "writes"
     if category in _CATEGORIES:
         return _CATEGORIES[category]
-    if depth > _MAX_DEPTH:
-        return "writes"
-    inner = [access(call.name, "", call.arguments, depth + 1) for call in inner_calls(arguments)]
+    inner = [access(call.name, "", call.arguments) for call in inner_calls(arguments)]
     if inner:
         return "reads" if "reads" in inner else "writes" if "writes" in inner else None
     words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", last_part)}
     return _access_by_words(words, arguments) or _access_by_shape(words, arguments)
 
 
-def inner_calls(arguments: Any, depth: int = 0) -> Iterator[InnerCall]:
+def inner_calls(arguments: Any) -> Iterator[InnerCall]:
     """Yield the calls in a wrapper's arguments, at any depth of lists, objects and JSON texts."""
-    value = parse(arguments) if depth else arguments
+    value = parse(arguments)
     if call := as_inner_call(value):
         yield call
-    elif isinstance(value, dict | list) and depth < _MAX_DEPTH:
-        members = value.values() if isinstance(value, dict) else value
-        for member in islice(members, _MAX_INNER):
-            yield from inner_calls(member, depth + 1)
+    elif isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from inner_calls(member)
 
 
 def as_inner_call(value: Any) -> InnerCall | None:
@@ -131,9 +125,11 @@ def as_inner_call(value: Any) -> InnerCall | None:
     fields = {plain(str(key)): key for key in value} if isinstance(value, dict) else {}
     names = (value[fields[name]] for name in _NAME_FIELDS if name in fields)
     tool = next((name for name in names if isinstance(name, str) and name), None)
-    for field in _ARGUMENT_FIELDS if tool else ():
-        arguments = parse(value[fields[field]]) if field in fields else None
-        if tool and isinstance(arguments, dict):
+    if tool is None:
+        return None
+    for field in filter(fields.get, _ARGUMENT_FIELDS):
+        arguments = parse(value[fields[field]])
+        if isinstance(arguments, dict):
             return InnerCall(tool, fields[field], arguments)
     return None
 
@@ -150,12 +146,12 @@ def parse(arguments: Any) -> Any:
 
 
 def plain(name: str) -> str:
-    return name.lower().replace("_", "")
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def is_file_path(name: str, value: Any) -> bool:
     """Return whether a field holds the path of a file, by its name and its value."""
-    key = plain(name).replace("-", "")
+    key = plain(name)
     if isinstance(value, str) and _PATH.fullmatch(value):
         return True
     if key not in PATH_FIELDS:
@@ -189,7 +185,7 @@ def _access_by_words(words: set[str], arguments: Any) -> Access | None:
 
 
 def _access_by_shape(words: set[str], arguments: Any) -> Access | None:
-    if not isinstance(arguments, dict) or words & _OTHER_TOOLS:
+    if words & _OTHER_TOOLS:
         return None
     fields = list(_fields(arguments))
     others = [(name, value) for name, value in fields if not is_file_path(name, value)]
@@ -201,18 +197,18 @@ def _access_by_shape(words: set[str], arguments: Any) -> Access | None:
     return "reads"
 
 
-def _fields(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _fields(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each field with its name, also those of objects within."""
-    if isinstance(value, dict) and depth < _MAX_DEPTH:
+    if isinstance(value, dict):
         for key, member in value.items():
-            yield from _fields(member, str(key), depth + 1)
+            yield from _fields(member, str(key))
     elif isinstance(value, list) and any(isinstance(element, dict) for element in value):
-        for element in value[:_MAX_INNER]:
-            yield from _fields(element, name, depth + 1)
+        for element in value:
+            yield from _fields(element, name)
     else:
         yield name, value
 
 
 def _has_long_text(value: Any) -> bool:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = value if isinstance(value, str) else json.dumps(value)
     return len(text) >= _LONG or "\n" in text.strip() or "\\n" in text

@@ -111,7 +111,9 @@ def test_truncated_arguments_stay_here_completely() -> None:
         ("Write", "File created successfully at: src/a.py", True),
         ("Edit", "Updated cell c7 with print(SECRET)", False),
         ("edit_file", '{"diff": {"chunks": ["SECRET"]}}', False),
-        ("Edit", "x" * 400, False),
+        ("edit_file", '["SECRET"]', False),
+        ("Edit", "x" * 300, True),
+        ("Edit", "x" * 301, False),
         ("Read", "SECRET", False),
         ("Read", "[image/png, 70 bytes]", True),
         ("Read", "", True),
@@ -123,6 +125,49 @@ def test_report_of_a_writing_tool_is_sent_without_the_snippet(
     kept = clean(name, {"path": "src/a.py", "new_source": BODY}, output)[1]
     assert (kept == output) is stays
     assert stays or kept.startswith("[contents of src/a.py stay here: ")
+
+
+def test_report_that_repeats_a_line_of_any_edit_stays_here() -> None:
+    edits = [{"old_string": "x", "new_string": "one\n  a=12\n"}, {"new_string": "b=3"}]
+    arguments = {"file_path": "src/a.py", "edits": edits}
+    for report in ("Edited src/a.py: b=3, 2 edits", "Done, see x"):
+        assert clean("MultiEdit", arguments, report)[1] == report, "any sentence has these"
+    assert "a=12" not in clean("MultiEdit", arguments, "Edited src/a.py: a=12")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"path": "src/a.py", "edits": [{"path": "b.py", "text": BODY}]}, "b.py"),
+        ({"path": "src/a.py", "edits": [{"text": BODY}]}, "src/a.py"),
+        ({"path": "", "file": "src/a.py", "text": BODY}, "src/a.py"),
+        ({"path": 7, "file": "src/a.py", "text": BODY}, "src/a.py"),
+        ({"log_paths": ["x"], "in_file": "src/a.py", "text": BODY}, "src/a.py"),
+        ({"count": 7, "text": BODY}, "a file"),
+    ],
+)
+def test_note_names_the_nearest_file(arguments: dict[str, Any], name: str) -> None:
+    assert f"[contents of {name} stay here: 2 lines" in json.dumps(clean("Write", arguments)[0])
+
+
+def test_harmless_field_of_several_lines_stays_here_and_an_empty_text_is_sent() -> None:
+    arguments = {"path": "src/a.py", "description": f"as it was:\n{BODY}", "content": ""}
+    kept = clean("Write", arguments)[0]
+    assert "SECRET" not in kept["description"]
+    assert kept["content"] == ""
+
+
+def test_title_of_a_writing_call_stays_here_and_that_of_a_reading_one_is_sent() -> None:
+    write, read = (
+        ToolCall("c1", "Write", {"path": "a"}, "", BODY),
+        ToolCall("c2", "Read", {}, "", "a"),
+    )
+    assert withhold(write, read) == [ToolCall("c1", "Write", {"path": "a"}), read]
+
+
+def test_what_looks_like_a_call_within_a_write_is_written_as_well() -> None:
+    arguments = {"path": "src/a.py", "content": BODY, "steps": [{"tool": "x", "args": {"y": BODY}}]}
+    assert "SECRET" not in json.dumps(clean("write_file", arguments)[0])
 
 
 @pytest.mark.parametrize("is_error", [False, True])
@@ -192,6 +237,27 @@ def test_category_decides_about_an_unknown_tool() -> None:
     assert kept.arguments["body"] == NOTE
     assert isinstance(result, ToolResult)
     assert result.output == NOTE
+
+
+def test_category_decides_about_a_tool_that_gets_no_path() -> None:
+    write = ToolCall("c1", "brand_new_tool", {"body": BODY}, "Edit")
+    read = ToolCall("c2", "other_tool", {"id": 3}, "Read")
+    kept = withhold(write, ToolResult("c1", "", "done"), read, ToolResult("c2", "other_tool", BODY))
+    assert "SECRET" not in repr(kept)
+    assert kept[1:3] == [ToolResult("c1", "", "done"), read]
+
+
+def test_result_without_a_name_has_that_of_its_call() -> None:
+    parts = (ToolCall("c1", "Bash", {"command": "ls"}), ToolResult("c1", "", BODY))
+    assert withhold(*parts) == [*parts]
+
+
+def test_only_texts_directly_behind_the_line_of_a_resource_are_its_contents() -> None:
+    call = ToolCall("c1", "Bash", {"command": "ls"})
+    parts = (Text("Reading MCP resource: a.md"), call)
+    assert withhold(*parts) == [*parts]
+    words = (Text("Reading MCP resource: a.md\nfails, why?"), Text(BODY))
+    assert withhold(*words) == [*words]
 
 
 def test_result_without_its_call_stays_here() -> None:

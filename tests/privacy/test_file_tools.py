@@ -132,12 +132,95 @@ def test_call_beside_a_write_in_a_batch_is_sent() -> None:
     assert "INNERMOST" not in kept
 
 
-def test_deeply_wrapped_call_stays_home() -> None:
-    arguments: Any = WRITE
-    for _ in range(300):
-        arguments = {"tool": "batch", "parameters": arguments}
-    assert "INNERMOST" not in sent("batch", arguments)
-    assert access("batch", "", arguments) == "writes"
+@pytest.mark.parametrize("depth", [2, 12, 300])
+@pytest.mark.parametrize("is_in_list", [False, True])
+def test_deeply_wrapped_call_stays_home(depth: int, *, is_in_list: bool) -> None:
+    write: Any = WRITE
+    read: Any = READ
+    for _ in range(depth):
+        write, read = (
+            {"tool": "batch", "parameters": {"calls": [call]} if is_in_list else call}
+            for call in (write, read)
+        )
+    assert "INNERMOST" not in sent("batch", write)
+    assert "INNERMOST" not in sent("batch", {"tool": "read", "parameters": read}, BODY)
+
+
+def test_each_of_many_calls_in_a_batch_counts() -> None:
+    calls: list[Any] = [{"tool": "bash", "parameters": {"cmd": "ls"}}] * 500
+    reads = {"tool_calls": [*calls, {"tool": "read", "parameters": READ}]}
+    assert "INNERMOST" not in sent("batch", reads, BODY)
+    edits = {"edits": [*[{"at": 1}] * 500, {"path": "/srv/a.py", "data": BODY}]}
+    assert "INNERMOST" not in sent("mcp__shelf__store", edits)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("", None, "unknown"),
+        # by a known name, also after its server's and with a version
+        ("filesystem.read_file", None, "reads"),
+        ("server/semanticsearch", None, "reads"),
+        ("functions:semantic-search", None, "reads"),
+        ("fs_codebase_search", None, "reads"),
+        ("search_replace_v2", None, "writes"),
+        ("fs_search_replace", None, "writes"),
+        ("preview", None, None),
+        ("credit", None, None),
+        ("reviewfiles", None, None),
+        # by its words
+        ("access_mcp_resource", None, "reads"),
+        ("list_mcp_resources", None, None),
+        ("saveBuffer", None, "writes"),
+        ("note_taker", None, None),
+        ("peek", {"include_body": True}, "reads"),
+        # by the calls in it
+        ("mcp", {"requests": ['{"tool": "read_file", "args": {}}']}, "reads"),
+        ("mcp", '{"requests": [{"tool": "write_file", "args": {}}]}', "writes"),
+        ("mcp", {"tool": "", "name": "write_file", "args": {}}, "writes"),
+        ("mcp", {"tool": 7, "name": "write_file", "args": {}}, "writes"),
+        ("mcp", {"name": "write_file", "args": 7, "input": {}}, "writes"),
+        ("mcp", {"name": "write_file", "args": 7}, None),
+        ("mcp", {"args": {"x": 1}}, None),
+        # by its shape
+        ("peek", {"path": "/srv/a.py"}, "reads"),
+        ("peek", {"path": "/srv/a.py", "depth": 3, "content": ""}, "reads"),
+        ("peek", {"path": "/srv/a.py", "content": "x"}, "writes"),
+        ("peek", {"path": "/srv/a.py", "x": "a" * 199}, "reads"),
+        ("peek", {"path": "/srv/a.py", "x": "a" * 200}, "writes"),
+        ("peek", {"path": "/srv/a.py", "x": "\na\n"}, "reads"),
+        ("peek", {"path": "/srv/a.py", "x": "a\nb"}, "writes"),
+        ("peek", {"path": "/srv/a.py", "x": ["a\nb"]}, "writes"),
+        ("peek", {"path": "/srv/a.py", "x": [{"y": "a\nb"}, 7]}, "writes"),
+        ("shelf_save", {"path": "/srv/a.py"}, "writes"),
+        ("peek", {"a": {"b": [{"log_path": "x"}, "y"]}}, "reads"),
+        ("peek", {"in-file": "notes"}, "reads"),
+        ("peek", {"repo-path": "notes"}, None),
+        ("peek", {"repo_path_in_file_system": "notes"}, "reads"),
+        ("peek", {"paths": ["https://example.org/a", "notes"]}, "reads"),
+        ("peek", {"paths": [7, "", "a\nb", "https://example.org/a", "a" * 1001]}, None),
+        ("peek", {"x": "/srv/a.py"}, "reads"),
+        ("peek", {"x": "/srv/a.py is a file"}, None),
+        ("send_image", {"path": "/srv/a.py"}, None),
+        ("peek", {"x": 7}, None),
+        ("peek", None, None),
+    ],
+)
+def test_access_is_told_by_name_words_inner_calls_and_shape(
+    name: str, arguments: Any, expected: str | None
+) -> None:
+    assert access(name, "", arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("category", "expected"),
+    [("Read", "reads"), ("Search", "reads"), ("Write", "writes"), ("Edit", "writes"), ("x", None)],
+)
+def test_category_tells_the_access_of_a_tool_without_arguments(
+    category: str, expected: str | None
+) -> None:
+    assert access("brand_new", category) == expected
+    assert access("read_file", category) == "reads"
 
 
 @pytest.mark.parametrize(
