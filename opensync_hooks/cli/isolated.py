@@ -17,7 +17,7 @@ def main() -> int:
             os.execv(sys.executable, arguments)  # noqa: S606 - our own Python
         return os.spawnv(os.P_WAIT, sys.executable, arguments)  # noqa: S606 - exec would detach it
     from opensync_hooks.cli.main import main as run  # noqa: PLC0415 - only when it is isolated
-    from opensync_hooks.system.processes import end_process  # noqa: PLC0415
+    from opensync_hooks.system.terminal import end_process  # noqa: PLC0415
 
     return end_process(run())
 

@@ -4,8 +4,8 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import TextIO
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from typing import NoReturn, TextIO
 
 from opensync_hooks.errors import OpenSyncError
 
@@ -39,6 +39,17 @@ def print_error(error: OpenSyncError) -> int:
     if error.hint:
         print(f"hint: {_printable(error.hint)}", file=sys.stderr)
     return error.exit_code
+
+
+def end_process(code: int) -> NoReturn:
+    """End with this exit code, without freeing each object: a tenth of a short command's CPU time.
+
+    Files, databases and locks have to be closed by now.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody reads it; what can be told of it, was
+            print(end="", file=stream, flush=True)
+    os._exit(code)
 
 
 def coloured(text: str, colour: str) -> str:
