@@ -1,7 +1,6 @@
 """Starts a Python process that outlives this one, and has this one ended if it hangs."""
 
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 
@@ -14,6 +13,8 @@ def start_detached(code: str, argument: str, environ: Mapping[str, str]) -> None
     if windows.IS_WINDOWS:
         windows.start_detached(command, environ)
         return
+    import subprocess  # noqa: PLC0415 - 3 ms, and most processes start no other
+
     null = subprocess.DEVNULL
     process = subprocess.Popen(
         command, stdin=null, stdout=null, stderr=null, env=environ, start_new_session=True

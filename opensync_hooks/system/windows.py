@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +98,8 @@ def start_detached(command: Sequence[str], environ: Mapping[str, str] | None = N
 def replace_process(command: Sequence[str]) -> NoReturn:
     """Run a program in this one's place; on Windows, which would detach it, wait for it."""
     if IS_WINDOWS:
+        import subprocess  # noqa: PLC0415 - as in `_spawn`
+
         raise SystemExit(subprocess.call(command))
     os.execv(command[0], [*command])  # noqa: S606 - a command of ours
 
@@ -118,6 +119,8 @@ def _quoted(word: str) -> str:
 
 
 def _spawn(command: Sequence[str], flags: int, environ: Mapping[str, str] | None) -> None:
+    import subprocess  # noqa: PLC0415 - 3 ms, which commands that start nothing need not pay
+
     null = subprocess.DEVNULL
     subprocess.Popen(
         command, stdin=null, stdout=null, stderr=null, env=environ, creationflags=flags

@@ -10,7 +10,6 @@ fork counts its versions anew (`Product`).
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 
@@ -74,6 +73,8 @@ def _versions(product: Product, env: paths.Lookup) -> list[Version]:
 @cache
 def _ask(program: str) -> Version | None:
     """Return the program's version; None if it prints none."""
+    import subprocess  # noqa: PLC0415 - `status` uses this module, and starts nothing
+
     try:
         output = subprocess.run(
             [program, "--version"], capture_output=True, text=True, check=False, timeout=20

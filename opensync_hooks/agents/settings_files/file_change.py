@@ -1,6 +1,5 @@
 """One planned change of one file of the user's: first shown, then made completely or not at all."""
 
-import difflib
 import os
 import stat
 from collections.abc import Callable
@@ -42,6 +41,8 @@ class FileChange:
     """How many of the file's folders, from the innermost, are removed once they are empty."""
 
     def diff(self) -> str:
+        import difflib  # noqa: PLC0415 - only for somebody who looks at it
+
         old = f"{self.path}" if self.before is not None else os.devnull
         new = f"{self.path}" if self.after is not None else os.devnull
         lines = difflib.unified_diff(_lines(self.before), _lines(self.after), old, new, lineterm="")

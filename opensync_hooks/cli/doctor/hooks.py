@@ -1,7 +1,6 @@
 """Checks of the hooks: registered, able to run, current, and the only ones that sync."""
 
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -50,6 +49,8 @@ def _runs(name: str, path: Path, entries: list[HookEntry]) -> Finding:
 
 
 def _python_problem(python: str) -> str:
+    import subprocess  # noqa: PLC0415 - `status` uses this module, and starts nothing
+
     probe = [python, "-I", "-S", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
     try:
         ran = subprocess.run(probe, capture_output=True, timeout=_PYTHON_TIMEOUT_S, check=False)
