@@ -58,7 +58,6 @@ _STORING_CMDLET = re.compile(r"(?i)\b(?:set-content|add-content|out-file|writeal
 _AMOUNT = re.compile(r"\d+ lines?, [\d.]+ (?:bytes?|KB|MB)\]")
 _NOTE = re.compile(rf"\[contents of [^\n]{{1,2000}} stay here: {_AMOUNT.pattern}")
 _WEB = re.compile(r"(?i)https?://")
-_MAX_DEPTH = 12
 
 
 def note(path: str | None, text: str) -> str:
@@ -109,22 +108,23 @@ def withhold_from_argument(text: str) -> str:
 
 
 def withhold_resources(output: str) -> str:
-    """Return a result without the texts of MCP resources in it, which are files under a URI."""
-    if '"uri"' not in output or not output.lstrip().startswith(("{", "[")):
+    """Return a result without the texts of MCP resources in it, which are files under a URI.
+
+    Raises RecursionError.
+    """
+    if '"uri"' not in output:
         return output
     try:
         value = json.loads(output)
-    except (ValueError, RecursionError):
+    except ValueError:
         return output
     kept = _without_resources(value)
     return output if kept == value else json.dumps(kept, ensure_ascii=False)
 
 
-def _without_resources(value: Any, depth: int = 0) -> Any:
-    if depth > _MAX_DEPTH:
-        return value
+def _without_resources(value: Any) -> Any:
     if isinstance(value, list):
-        return [_without_resources(element, depth + 1) for element in value]
+        return [_without_resources(element) for element in value]
     if not isinstance(value, dict):
         return value
     uri = value.get("uri")
@@ -132,7 +132,7 @@ def _without_resources(value: Any, depth: int = 0) -> Any:
     return {
         name: note(uri, member)
         if is_file and name in ("text", "blob") and isinstance(member, str)
-        else _without_resources(member, depth + 1)
+        else _without_resources(member)
         for name, member in value.items()
     }
 

@@ -9,6 +9,7 @@ import pytest
 
 from opensync_hooks.model import Role, Text, ToolCall, ToolResult
 from opensync_hooks.privacy import contents
+from opensync_hooks.privacy.file_texts import note, patched_files
 
 BODY = "BODY = 1\nprint(BODY)\n"
 PATCH = "*** Begin Patch\n*** Update File: src/a.py\n-BODY = 1\n+BODY = 2\n*** End Patch"
@@ -51,17 +52,29 @@ PROMPTS = {
 def test_file_in_a_prompt_stays_here_and_the_words_around_it_go(shape: str) -> None:
     text = clean_text(f"Look at this:\n{PROMPTS[shape]}\nWhat is wrong?")
     assert "BODY" not in text
-    assert "src/a.py" in text
-    assert "stay here" in text
+    assert text.count("[contents of ") == 1
+    assert "src/a.py stay here: " in text
     assert text.startswith("Look at this:\n")
     if shape != "never closed":
         assert text.endswith("\nWhat is wrong?")
     assert clean_text(text) == text, "a note is not replaced by a note about it"
 
 
+def test_note_takes_the_place_of_the_text_alone() -> None:
+    in_a_tag = clean_text(f'<current_file path="src/a.py">{BODY}</current_file>')
+    assert in_a_tag == f'<current_file path="src/a.py">{note("src/a.py", BODY)}</current_file>'
+    fenced = clean_text(f"```12:15:src/a.py\n{BODY}```")
+    assert fenced == f"```12:15:src/a.py\n{note('src/a.py', BODY[:-1])}\n```"
+    command = clean_call("Bash", {"command": f"cat > src/a.py <<E\n{BODY}E"})[0]["command"]
+    assert command == f"cat > src/a.py <<E\n{note('src/a.py', BODY[:-1])}\nE"
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        '<file path="src/a.py"></file>',
+        '<file path="src/a.py">\n \n</file>',
+        "```src/a.py\n\n```",
         "```python\nx = 1\n```",
         "```\nmake test\n```\nfails",
         "# Notes\n\n```sh\nls\n```",
@@ -88,6 +101,9 @@ def test_code_that_the_model_quotes_in_an_answer_goes() -> None:
         (f"apply_patch <<'PATCH'\n{PATCH}\nPATCH", "apply_patch"),
         ("git apply <<'E'\n--- a/src/a.py\n+++ b/src/a.py\n-BODY\n+BODY\nE", "git apply"),
         (f"@'\n{BODY}'@ | Set-Content src/a.py", "Set-Content"),
+        (f'Out-File src/a.py @"\n{BODY}"@', "Out-File"),
+        (f"patch -p1 src/a.py <<'E'\n{BODY}E", "patch"),
+        (f"apply_patch src/a.py <<'E'\n{PATCH}\nBODY\nE", "apply_patch"),
     ],
 )
 def test_file_that_a_command_writes_stays_here(command: str, program: str) -> None:
@@ -106,6 +122,8 @@ def test_file_that_a_command_writes_stays_here(command: str, program: str) -> No
         f"git commit -m \"$(cat <<'EOF'\n{BODY}EOF\n)\"",
         f"psql 2>/dev/null <<EOF\n{BODY}EOF",
         "echo $((1<<2)) > out.txt\nls",
+        "cat > src/a.py <<EOF\n\nEOF",
+        f"@'\n{BODY}'@ | ConvertFrom-Json",
     ],
 )
 def test_here_document_for_a_program_goes(command: str) -> None:
@@ -170,6 +188,32 @@ def test_file_in_a_call_or_its_result_stays_here(shape: str) -> None:
     assert "stay here" in json.dumps(kept) + result
     if "SAID" in output:
         assert "SAID" in result
+
+
+@pytest.mark.parametrize("depth", [1, 14, 400])
+def test_resource_in_a_result_stays_here_at_any_depth(depth: int) -> None:
+    output = json.dumps({"uri": "notes://a?from=https://example.org", "blob": "é BODY", "x": "ü"})
+    for _ in range(depth):
+        output = f'[{{"x": {output}}}]'
+    kept = clean_call("mcp__x__search", {"query": "q"}, output)[1]
+    assert "BODY" not in kept
+    assert "stay here" in kept
+    if depth < 400:
+        assert note("notes://a?from=https://example.org", "é BODY") in kept
+        assert '"ü"' in kept
+
+
+def test_patch_is_named_by_its_first_files() -> None:
+    patch = "".join(f"*** Add File: {name}.py\n" for name in "abcde")
+    assert patched_files(patch) == "a.py, b.py, c.py, d.py"
+
+
+@pytest.mark.parametrize(
+    "output",
+    ['{ "uri" : 7, "text":"x" }', '{ "uri" : "a://b", "text": 7 }', 'see "uri"', '["uri" , "é"]'],
+)
+def test_result_without_a_resource_goes_as_it_is(output: str) -> None:
+    assert clean_call("mcp__x__search", {"query": "q"}, output)[1] == output
 
 
 def test_web_page_under_a_uri_goes() -> None:
