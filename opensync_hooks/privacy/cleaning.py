@@ -122,7 +122,8 @@ def _redact_title(title: str | None, redactor: Redactor) -> str | None:
     if not title:
         return title
     lines = _JOINED_STRINGS.sub(r"\1\n", _WORD_BEFORE_SPACE.sub(r"\1\n", title))
-    return redactor.redact(redactor.redact(lines).replace("\n", " "))
+    masked = redactor.redact(lines)
+    return redactor.redact(title if masked == lines else masked.replace("\n", " "))
 
 
 def _redact_parts(parts: Iterable[Part], redactor: Redactor) -> Iterator[Part]:

@@ -31,7 +31,7 @@ _STREAM_EDITORS = frozenset(("sed", "gsed", "perl", "ruby"))
 _BEFORE_PROGRAMS = frozenset(("sudo", "env", "command", "builtin", "then", "do", "else", "time"))
 _PATH_OPTIONS = ("-path", "-literalpath", "-filepath")
 _IN_PLACE = re.compile(r"-[a-zA-Z]*i.*|--in-place.*", re.DOTALL)
-_NO_FILE = re.compile(r"/dev/(?:null|stdout|stderr|tty|fd/)|&|\d\Z")
+_NO_FILE = re.compile(r"/dev/(?:null|stdout|stderr|tty|fd/)|&|[\d-]\Z")
 _VARIABLE = re.compile(r"[\"']?(?:\$\{?\w+\}?[ ]?)*[\"']?")
 _LITERAL = re.compile(
     r"(?P<before>[^\"'`)\\]{0,200})(?P<quote>\\?(?:\"\"\"|'''|[\"'`]))"
@@ -111,7 +111,7 @@ def _pipelines(text: str) -> list[list[_Command]]:
     for token in _TOKEN.finditer(text):
         command = pipelines[-1][-1]
         if token["redirection"]:
-            takes_target = not token[0].startswith("2") and not token[0].endswith("&")
+            takes_target = not token[0].startswith("2")
         elif token["word"] and takes_target:
             path = token[0].strip("\"'")
             group = [] if command.words else pipelines[closed : closed + _MAX_GROUP]

@@ -9,7 +9,7 @@ import pytest
 from opensync_hooks.config import load
 from opensync_hooks.model import Message, Part, Reasoning, Session, Text, ToolCall, ToolResult
 from opensync_hooks.privacy.cleaning import clean_message, clean_session
-from opensync_hooks.privacy.thoughts import DOUBTFUL
+from opensync_hooks.privacy.thoughts import DOUBTFUL, count_doubtful
 
 
 def clean(*parts: Part, role: Any = "assistant") -> list[Part]:
@@ -106,12 +106,27 @@ def test_what_may_be_an_answer_is_named_where_a_thought_is_left_out() -> None:
     assert clean(*parts) == [Text(DOUBTFUL), Text("Yes.")]
 
 
+@pytest.mark.parametrize("name", ["Bash", "think_tank", "rethink", "thinkpad__list"])
+def test_other_tool_may_have_such_a_field(name: str) -> None:
+    call = ToolCall("c1", name, {"thought": "x"}, "", "x")
+    assert clean(call) == [call]
+
+
+def test_notes_are_counted_in_answers_alone() -> None:
+    parts = (Text(f"{DOUBTFUL} and {DOUBTFUL}"), ToolResult("c1", "Bash", DOUBTFUL))
+    assert count_doubtful(parts, "assistant") == 2
+    assert count_doubtful(parts, "user") == 0
+
+
 def test_title_has_no_thoughts() -> None:
     def title(text: str) -> str | None:
         return clean_session(Session("s1", "opencode", title=text), load()).title
 
     assert title("<think>THOUGHT</think> Fix the build") == "Fix the build"
     assert title("<think>THOUGHT") is None
+    assert title("THOUGHT</think>Fix it ") == "Fix it"
+    assert title("Fix <think>THOUGHT</think>it ") == "Fix  it"
+    assert title(" Fix\nit ") == " Fix\nit "
     assert title("Fix the build") == "Fix the build"
     assert title("") == ""
 

@@ -50,6 +50,23 @@ WRITING = (
     "node -e 'fs.appendFileSync(`src/a.py`, \"BODY\")'",
     'php -r \'file_put_contents("src/a.py", "BODY");\'',
     'ruby -e \'File.write("src/a.py", "BODY")\'',
+    "X=1 sudo env Y=2 /bin/echo BODY > src/a.py",
+    'echo BODY > "src/a.py"',
+    "echo BODY &> src/a.py",
+    "echo BODY >& src/a.py",
+    "echo BODY >| src/a.py",
+    "echo BODY > src/a.py > /dev/null",
+    "echo BODY 2> err.log > src/a.py",
+    "{ (echo BODY; date); echo BODY; } > src/a.py",
+    "case $x in a) echo BODY > src/a.py;; esac",
+    'sed -i "" "s/x/BODY/" src/a.py',
+    "sed 's/x/BODY/' -i src/a.py",
+    "Out-File -InputObject 'BODY' -FilePath src/a.py",
+    "Set-Content -Path 'src/a.py' 'BODY'",
+    "'BODY' | Out-File -LiteralPath 'src/a.py'",
+    "'BODY' | Add-Content -Path src/a.py",
+    "'BODY' | Tee-Object -FilePath src/a.py",
+    "echo BODY | tee 'src/a.py'",
 )
 
 
@@ -57,8 +74,8 @@ WRITING = (
 def test_what_a_command_writes_stays_here(command: str) -> None:
     kept = withhold(command)
     assert "BODY" not in kept
-    assert "stay here: " in kept
-    assert "src/a.py" in kept
+    path = "a file" if command.startswith("python") else "src/a.py"
+    assert f"[contents of {path} stay here: " in kept
     assert kept.split()[0] == command.split(maxsplit=1)[0] or command[0] in "\"'"
     assert withhold(kept) == kept, "a note is not replaced by a note about it"
 
@@ -72,6 +89,14 @@ def test_what_a_command_writes_stays_here(command: str) -> None:
         "echo failed >&2",
         "echo failed 2>/dev/null",
         "echo x > /dev/null",
+        "echo x >&-",
+        "echo x 2> src/err.log",
+        "echo > src/a.py",
+        "echo -n > src/a.py",
+        "make | tee src/a.py src/b.py",
+        "make | Tee-Object src/a.py x",
+        "make | Set-Content -Encoding utf8 src/a.py",
+        "echo a) b",
         'echo "$VALUE" > out.txt',
         "make > log.txt && echo built",
         "grep -rn 'x = 1' src > found.txt",
@@ -101,6 +126,32 @@ def test_only_the_written_text_is_replaced() -> None:
         "cd /src && echo [contents of conf.py stay here: 1 line, 12 bytes] > conf.py"
         " && python -m app --check | tee log.txt"
     )
+
+
+NOTE = "[contents of src/a.py stay here: 1 line, 4 bytes]"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("echo -n BODY > src/a.py", f"echo -n {NOTE} > src/a.py"),
+        ("echo BODY > src/a7", f"echo {NOTE.replace('a.py', 'a7')} > src/a7"),
+        ("(echo a); echo BODY > src/a.py", f"(echo a); echo {NOTE} > src/a.py"),
+        ('"Home" | echo BODY > settings', f'"Home" | echo {NOTE} > settings'),
+        (
+            "Set-Content src/a.py BODY -Encoding utf8",
+            f"Set-Content src/a.py {NOTE} -Encoding utf8",
+        ),
+        ("ls | xargs -n1; sed -i BODY", f"ls | xargs -n1; sed -i {NOTE}"),
+        (
+            "echo \"open('b').write('BODY')\" > src/a.py",
+            f"echo {NOTE.replace('4 bytes', '25 bytes')} > src/a.py",
+        ),
+    ],
+)
+def test_nothing_beside_the_written_text_is_replaced(command: str, expected: str) -> None:
+    path = "settings" if "settings" in command else "a file" if "sed" in command else "src/a.py"
+    assert withhold(command) == expected.replace("of src/a.py", f"of {path}")
 
 
 @pytest.mark.parametrize(
