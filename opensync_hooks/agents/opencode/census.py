@@ -24,7 +24,7 @@ from opensync_hooks.agents import sqlite_snapshot
 from opensync_hooks.agents.census import Census, Tally, as_dict, as_text, dicts_in
 from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.opencode.census_messages import MessageCount
-from opensync_hooks.agents.safe_open import files_within, is_file, open_regular
+from opensync_hooks.agents.safe_open import files_within, is_file, is_within, open_regular
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookFacts, Json
@@ -202,15 +202,21 @@ def _tree_copy(data: Path, session_file: Path, messages: Path, parts: Path) -> _
     session = as_dict(_load(session_file))
     parent_id, version = as_text(session.get("parentID")), as_text(session.get("version"))
     copy = _Copy(parent_id, version, output_has_reasoning=True, children=children)
-    for file in files_within(data, messages / session_file.stem, "*.json"):
-        info = _load(file)
-        own = [_load(path) for path in files_within(data, parts / file.stem, "*.json")]
+    for message_id, value in _load_all(data, messages / session_file.stem):
+        info, own = value, [part for _, part in _load_all(data, parts / message_id)]
         if info and "metadata" in info:  # the first versions had the parts inside
             own += dicts_in(info, "parts")
             metadata = as_dict(info["metadata"])
             info = {**as_dict(metadata.get("assistant")), **metadata, "role": info.get("role")}
-        copy.add(file.stem, methodcaller("add", file.stem, info, own), own, info or {})
+        copy.add(message_id, methodcaller("add", message_id, info, own), own, info or {})
     return copy
+
+
+def _load_all(data: Path, folder: Path) -> list[tuple[str, Json | None]]:
+    """Return name and content of each file in a folder; a link to a folder is a damaged file."""
+    if not is_within(data, folder):
+        return [(folder.name, None)]
+    return [(path.stem, _load(path)) for path in files_within(data, folder, "*.json")]
 
 
 def _exported_copies(path: Path, session_id: str) -> Iterator[_Copy]:

@@ -8,7 +8,7 @@ storage/part/<message>/<part>.json
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode.json_file import NS_PER_MS, mtime_and_size, read_object
 from opensync_hooks.agents.opencode.layouts import (
+    UNREADABLE_MESSAGE,
     UNREADABLE_PART,
     UNREADABLE_SESSION,
     ContentState,
@@ -26,7 +27,7 @@ from opensync_hooks.agents.opencode.layouts import (
     TailState,
     fingerprint,
 )
-from opensync_hooks.agents.safe_open import files_within
+from opensync_hooks.agents.safe_open import files_within, is_within
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import Json, Skipped
 
@@ -43,22 +44,36 @@ class JsonTree:
     def _session_files(self, session_id: str = "*") -> list[Path]:
         return files_within(self.path, self.path, f"storage/session/*/{session_id}.json")
 
+    def _message_folder(self, session_file: Path) -> Path:
+        return self.path / "storage" / "message" / session_file.stem
+
     def _message_files(self, session_file: Path) -> list[Path]:
-        folder = self.path / "storage" / "message" / session_file.stem
-        return files_within(self.path, folder, "*.json")
+        return files_within(self.path, self._message_folder(session_file), "*.json")
+
+    def _part_folder(self, message_file: Path) -> Path:
+        return self.path / "storage" / "part" / message_file.stem
 
     def _part_files(self, message_file: Path) -> list[Path]:
-        folder = self.path / "storage" / "part" / message_file.stem
-        return files_within(self.path, folder, "*.json")
+        return files_within(self.path, self._part_folder(message_file), "*.json")
+
+    def _refuse_links(self) -> None:
+        """Raise SourceError for a tree behind a link, which may lead anywhere."""
+        for name in ("session", "message", "part"):
+            folder = self.path / "storage" / name
+            if not is_within(self.path, folder):
+                reason = f"{folder}: behind a link, which is not followed."
+                raise SourceError(reason, "Move the folder itself to its place.")
 
     def _message(self, message_id: str, value: Json) -> StoredMessage:
         """Return a message file as a message, with the parts that are in the file itself."""
         return StoredMessage(message_id, value)
 
     def session_ids(self) -> list[str]:
+        self._refuse_links()
         return [path.stem for path in self._session_files()]
 
     def family_ids(self, session_id: str) -> list[str]:
+        self._refuse_links()
         for path in self._session_files(session_id)[:1]:
             # A child begins after its parent, and ids fall with time: only lower ones are read.
             lower = (sibling for sibling in path.parent.glob("*.json") if sibling.name < path.name)
@@ -140,6 +155,7 @@ class JsonTree:
             self._with_parts(path, _read(path), skipped)
             for path in self._message_files(session_file)
         ]
+        skipped[UNREADABLE_MESSAGE] += self._is_linked(self._message_folder(session_file), messages)
         return sorted(messages, key=lambda message: message.created_at)
 
     def _with_parts(
@@ -150,9 +166,13 @@ class JsonTree:
         )
         parts = [_read(file) for file in self._part_files(path)]
         intact = [part for part in parts if part is not None]
-        torn = len(parts) - len(intact)
+        torn = len(parts) - len(intact) + self._is_linked(self._part_folder(path), parts)
         skipped[UNREADABLE_PART] += torn
         return replace(message, parts=(*message.parts, *intact), is_torn=torn > 0)
+
+    def _is_linked(self, folder: Path, files: Sequence[object]) -> bool:
+        """Whether nothing was found in a folder because it is behind a link."""
+        return not files and not is_within(self.path, folder)
 
 
 def _read(path: Path) -> Json | None:

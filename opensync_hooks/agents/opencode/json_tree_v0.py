@@ -26,14 +26,15 @@ class JsonTreeV0(JsonTree):
         pattern = f"project/*/storage/session/info/{session_id}.json"
         return files_within(self.path, self.path, pattern)
 
-    def _message_files(self, session_file: Path) -> list[Path]:
-        folder = session_file.parent.parent / "message" / session_file.stem
-        return files_within(self.path, folder, "*.json")
+    def _message_folder(self, session_file: Path) -> Path:
+        return session_file.parent.parent / "message" / session_file.stem
 
-    def _part_files(self, message_file: Path) -> list[Path]:
+    def _part_folder(self, message_file: Path) -> Path:
         messages = message_file.parent
-        folder = messages.parent.parent / "part" / messages.name / message_file.stem
-        return files_within(self.path, folder, "*.json")
+        return messages.parent.parent / "part" / messages.name / message_file.stem
+
+    def _refuse_links(self) -> None:
+        """Do nothing: each project has a tree of its own."""
 
     def _project_file(self, session_file: Path, info: Json) -> Path:  # noqa: ARG002
         """Return a file that does not exist: a project's folder is in its messages."""

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opensync_hooks.agents import sqlite_snapshot
+from opensync_hooks.agents.opencode.census import take_census
 from opensync_hooks.agents.opencode.json_file import read_object
 from opensync_hooks.errors import DamagedSourceError, SourceError
 from opensync_hooks.model import Skipped, Trigger
 from tests.agents.opencode.recordings import TOOLS, changing
-from tests.agents.opencode.test_copies import put
+from tests.agents.opencode.test_copies import put, put_tree
 from tests.opencode_home import OpenCodeHome
 from tests.sessions import dialogue, everything
 
@@ -56,6 +57,41 @@ def test_link_in_place_of_a_message_is_not_followed(opencode: OpenCodeHome, tmp_
     message.symlink_to(tmp_path / "elsewhere.json")
     (session,) = opencode.read(session_id)
     assert session.skipped == {Skipped("unreadable", "unreadable message"): 1}
+
+
+@pytest.mark.parametrize(
+    ("folder", "loss"),
+    [("message/ses_d01", "unreadable message"), ("part/msg_ses_d01_002", "unreadable part")],
+)
+def test_link_in_place_of_a_folder_is_counted_and_not_followed(
+    opencode: OpenCodeHome, tmp_path: Path, folder: str, loss: str
+) -> None:
+    put_tree(opencode, {1: "q", 2: "a"})
+    replace_by_link(opencode.data / "storage" / folder, tmp_path / "elsewhere")
+    (session,) = opencode.read("ses_d01")
+    assert session.skipped == {Skipped("unreadable", loss): 1}
+    (census,) = take_census("ses_d01", opencode.data, {}, str(opencode.path))
+    assert census.unreadable == 1
+
+
+@pytest.mark.parametrize("folder", ["", "session", "message", "part"])
+def test_tree_behind_a_link_is_named_and_hides_no_database(
+    opencode: OpenCodeHome, tmp_path: Path, folder: str
+) -> None:
+    put_tree(opencode, {1: "q"})
+    opencode.put("1.18.33")
+    replace_by_link(opencode.data / "storage" / folder, tmp_path / "elsewhere")
+    (remark,) = opencode.source().remarks()
+    assert "behind a link" in remark.fact
+    assert remark.cure
+    assert opencode.read(TOOLS)
+    with pytest.raises(SourceError, match="behind a link"):
+        opencode.source().find("ses_d01")
+
+
+def replace_by_link(folder: Path, elsewhere: Path) -> None:
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
 
 
 @pytest.mark.parametrize(
