@@ -41,6 +41,10 @@ def texts(*answers: str) -> list[str]:
         ("THOUGHT</think>Yes.", [DOUBTFUL + "Yes."]),
         ("<think>THOUGHT</think>THOUGHT</think>Yes.", [DOUBTFUL + "Yes."]),
         ("<think>THOUGHT</think>", [DOUBTFUL]),
+        ("Well. <think>THOUGHT</think>THOUGHT</think>Yes.", [f"Well. {DOUBTFUL}Yes."]),
+        ('<think about="a/b">THOUGHT</think>Yes.', ["Yes."]),
+        ("`<think>`: <think>THOUGHT</think>Yes.", ["`<think>`: Yes."]),
+        ("`x`<think>THOUGHT</think>Yes.", ["`x`Yes."]),
     ],
 )
 def test_thought_in_an_answer_stays_home(answer: str, expected: list[str]) -> None:
@@ -86,6 +90,9 @@ def test_prompt_stays_as_it_is(role: str) -> None:
         ("Bash", "$ ollama run\n<think>\nTHOUGHT\n</think>\nDone.", "$ ollama run\n\nDone."),
         ("Bash", "a.py:7: text.split('<think>')", "a.py:7: text.split('<think>')"),
         ("Bash", "<think>a</think> b <think> c", "<think>a</think> b <think> c"),
+        ("Bash", "a</think> <think>b</think>", "a</think> <think>b</think>"),
+        ("mcp__x__run_subagent", "THOUGHT</think>Done.", DOUBTFUL + "Done."),
+        ("Task", " use `<think>`\n", " use `<think>`\n"),
         ("WebFetch", "use `<think>` and `</think>`", "use `<think>` and `</think>`"),
     ],
 )
@@ -99,6 +106,8 @@ def test_thought_in_a_result_stays_home(tool: str, output: str, expected: str) -
 def test_tool_for_thinking_is_told_thoughts(name: str) -> None:
     (call,) = clean(ToolCall("c1", name, {"thought": "THOUGHT", "thoughtNumber": 2}, "", "THOUGHT"))
     assert call == ToolCall("c1", name, {"thought": DOUBTFUL, "thoughtNumber": 2})
+    (call,) = clean(ToolCall("c1", name, '{"thought": "THOUGHT', "", "THOUGHT"))
+    assert call == ToolCall("c1", name, DOUBTFUL)
 
 
 def test_what_may_be_an_answer_is_named_where_a_thought_is_left_out() -> None:
