@@ -30,7 +30,7 @@ _BLOCK = r"(?m)^[ \t]*(?:data|stringData):[ \t]*\r?\n(?P<block>(?:[ \t]+[^\n]*(?
 _ENTRY = r"(?m)^[ \t]+[\w.-]{1,200}:[ \t]+[\"']?(?!\[redacted:)(?P<value>[^\s\"']{4,})"
 _JSON = r"\\*\"(?:data|stringData)\\*\"\s?:\s?\{(?P<block>[^{}]{1,100000})\}"
 _JSON_ENTRY = r"\"\s?:\s?\\*\"(?!\[redacted:)(?P<value>[^\s\"\\]{4,})"
-_MIN_ENCODED, _MAX_ENCODED = 20, 20_000
+_MAX_ENCODED = 20_000
 _TEXT_BEGINS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef")
 """Each group of four base64 characters begins with one of these if it encodes ASCII text."""
 
@@ -49,7 +49,7 @@ def find_in_lists(text: str, lower: str, names: Iterable[str]) -> Iterator[Span]
     for pattern in patterns:
         for section in _compile(pattern).finditer(lower):
             for match in _compile(_ELEMENT).finditer(text, *section.span("block")):
-                if is_random(match["value"]) and any(map(str.isdigit, match["value"])):
+                if is_random(match["value"]):
                     yield (*match.span("value"), "secret")
 
 
@@ -66,7 +66,7 @@ def find_encoded(words: Iterable[bytes], text: str, redact: Callable[[str], str]
     """Yield the words in base64 that encode a text with a secret in it."""
     spans = []
     for word in words:
-        if _MIN_ENCODED <= len(word) <= _MAX_ENCODED and _TEXT_BEGINS.issuperset(word[::4]):
+        if len(word) <= _MAX_ENCODED and _TEXT_BEGINS.issuperset(word[::4]):
             decoded = _decode(word)
             if decoded and redact(decoded) != decoded:
                 encoded = word.decode()
