@@ -6,7 +6,9 @@ from typing import Protocol, runtime_checkable
 
 from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.dataclass import dataclass
-from opensync_hooks.model import HookEvent, Json, Session, Trigger
+from opensync_hooks.model import HookEvent, Json, Session, Skipped, Trigger
+
+UNREAD_COPY = Skipped("unreadable", "unreadable file that may have a newer copy")
 
 
 @dataclass(frozen=True, slots=True)

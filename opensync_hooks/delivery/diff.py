@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 
+from opensync_hooks.agents.source import UNREAD_COPY
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import payloads
 from opensync_hooks.delivery.costs import Costs
 from opensync_hooks.delivery.json_values import truncate
 from opensync_hooks.delivery.progress import SessionProgress
 from opensync_hooks.delivery.split import SessionPart
-from opensync_hooks.ledger.losses import UNREAD_COPY
 from opensync_hooks.ledger.session_record import (
     MessageRecord,
     MessageState,

@@ -88,9 +88,7 @@ class Syncer:
                     return  # its subagents with it
                 continue
             if session.richer_origin and session.richer_origin == existing.origin():
-                # The destination has these messages already, under other ids.
-                if session.is_partial and not run.is_preview:
-                    yield SyncOutcome(session.id, is_partial=True)
+                yield self._kept(session, existing, is_preview=run.is_preview)
                 continue
             ended = replace(session, end_reason=end_reason) if is_main else session
             estimated = estimate_tokens(ended) if self.config.estimate_tokens else ended
@@ -107,6 +105,19 @@ class Syncer:
                 withholds_undone = not self.config.undone
                 yield replace(changes, withholds_undone=withholds_undone, progress=progress)
             run.finish(session, progress)
+
+    def _kept(self, session: Session, record: SessionRecord, *, is_preview: bool) -> SyncOutcome:
+        """Return the outcome of a copy whose messages are delivered already, under other ids."""
+        if not is_preview:
+            losses.set_skipped(record, session.skipped, session.agent_version)
+        return SyncOutcome(
+            session.id,
+            title=session.title,
+            sessions=1,
+            unchanged=len(record.message_hashes()),
+            is_partial=session.is_partial,
+            skipped=session.skipped,
+        )
 
     def _withheld(
         self, session: Session, source: Source, *, is_main: bool, force: bool, is_preview: bool

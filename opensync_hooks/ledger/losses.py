@@ -16,7 +16,6 @@ OMITTED_PARTS = "parts left out"
 DROPPED_COPIES = "copies dropped"
 WITHHELD_DOUBTFUL = "texts kept at home that may be thoughts"
 WITHHELD_UNDONE = "undone messages kept at home"
-UNREAD_COPY = Skipped("unreadable", "newer copy in a file that cannot be read")
 _MAX_NAME_LENGTH = 60
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from opensync_hooks.agents.opencode.source import OpenCodeSource
+from opensync_hooks.agents.source import UNREAD_COPY
 from opensync_hooks.cli.verify.verifier import Verifier
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.ledger import losses
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Charge, Json, Message, Skipped, Usage
 from tests.agents.opencode.test_copies import SESSION as ID
@@ -21,7 +21,7 @@ from tests.agents.opencode.test_copies import put, put_tree, say
 from tests.delivery.harness import Harness, message, session, source_of
 from tests.opencode_home import OpenCodeHome
 
-UNREAD = {losses.UNREAD_COPY: 1}
+UNREAD = {UNREAD_COPY: 1}
 TORN = Skipped("unreadable", "unreadable line")
 
 

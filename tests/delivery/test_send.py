@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from opensync_hooks.agents.source import UNREAD_COPY
+from opensync_hooks.cli.verify.verifier import Verifier
 from opensync_hooks.delivery.limits import Limits, SendingTime
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.send import MAX_FAILURES
@@ -401,9 +403,32 @@ def test_poorer_copy_is_left_out_once_the_richer_one_was_delivered(opensync: Har
     opensync.deliver(message("m1", "text"), **RICH)
     poor = session(message("line-1", "text"), **POOR)
     outcome = opensync.syncer.sync(*source_of(poor))
-    assert (outcome.sent, outcome.sessions) == (0, 0)
-    assert list(opensync.syncer.preview(*source_of(poor))) == []
+    assert (outcome.state, outcome.sent, outcome.unchanged) == (SyncState.SYNCED, 0, 1)
+    (preview,) = opensync.syncer.preview(*source_of(poor))
+    assert isinstance(preview, SyncOutcome)
     assert opensync.texts() == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("is_partial", "state"), [(False, SyncState.INCOMPLETE), (True, SyncState.WAITING)]
+)
+def test_poorer_copy_says_that_the_richer_one_cannot_be_read(
+    opensync: Harness, is_partial: bool, state: SyncState
+) -> None:
+    opensync.deliver(message("m1", "text"), **RICH)
+    lost = {UNREAD_COPY: 1}
+    poor = source_of(
+        session(message("line-1", "text"), skipped=lost, is_partial=is_partial, **POOR)
+    )
+    outcome = opensync.syncer.sync(*poor)
+    assert (outcome.state, outcome.unchanged, outcome.skipped) == (state, 1, lost)
+    ledger, account = opensync.syncer.ledger, opensync.syncer.destination.name
+    assert losses.total(ledger, account) == {UNREAD_COPY.name: 1}
+    verdict = Verifier(opensync.syncer, opensync.syncer.destination).verify(*poor)
+    kinds = [difference.kind for difference in verdict.differences]
+    assert (kinds, verdict.is_partial) == ([] if is_partial else ["not read"], is_partial)
+    opensync.deliver(message("m1", "text"), **RICH)
+    assert losses.total(ledger, account) == {}
 
 
 def test_richer_copy_replaces_the_poorer_one_message_by_message(opensync: Harness) -> None:

@@ -31,9 +31,9 @@ from opensync_hooks.agents.cursor.locations import changed_at
 from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.cursor.state_db import ComposerRows
 from opensync_hooks.agents.cursor.windows import EditorWindows
+from opensync_hooks.agents.source import UNREAD_COPY
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.errors import DamagedSourceError, SourceError
-from opensync_hooks.model import Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,7 @@ def _without(conversation: Conversation, failures: list[SourceError]) -> Convers
     if not failures:
         return conversation
     is_final = all(isinstance(error, DamagedSourceError) for error in failures)
-    unreadable = Skipped("unreadable", "database unreadable")
-    conversation.skipped[unreadable] += len(failures)
+    conversation.skipped[UNREAD_COPY] += len(failures)
     return replace(conversation, is_provisional=not is_final)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from opensync_hooks.agents import registry
+from opensync_hooks.agents.source import UNREAD_COPY
 from opensync_hooks.cli.doctor import census
 from opensync_hooks.cli.doctor.finding import Finding, ok, warning
 from opensync_hooks.config import Config
@@ -50,7 +51,7 @@ def _not_understood(
     labels = {agent.name: agent.label for agent in registry.AGENTS}
     by_version: dict[str, Counter[str]] = {}
     for skipped in content:
-        if skipped.skipped == losses.UNREAD_COPY:
+        if skipped.skipped == UNREAD_COPY:
             continue  # the check of the agent's files names the one that cannot be read
         agent = labels.get(skipped.agent, skipped.agent)
         writer = f"{agent} {skipped.agent_version or ''}".rstrip()

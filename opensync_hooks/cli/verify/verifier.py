@@ -20,11 +20,12 @@ from opensync_hooks.dataclass import dataclass
 from opensync_hooks.delivery import adoption
 from opensync_hooks.delivery.deletions import deleted_ids
 from opensync_hooks.delivery.diff import SessionDiff
+from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_lock import session_lock
 from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.protocol import ReadableDestination
 from opensync_hooks.ledger.session_record import SessionRecord
-from opensync_hooks.model import Json
+from opensync_hooks.model import Json, Skipped
 from opensync_hooks.privacy.cleaning import mask_json
 from opensync_hooks.privacy.exclusion import Exclusions
 
@@ -89,6 +90,8 @@ class Verifier:
                     name = changes.session.id.removesuffix(suffix)
                     session = sessions.setdefault(name, SessionCount(name))
                     verdict = self._add(verdict, changes, session)
+                elif changes.withheld is None:
+                    verdict = self._add_kept(verdict, changes)
                 elif changes.session_id == session_id:
                     return Verdict(session_id, excluded=changes.withheld)
                 else:
@@ -108,6 +111,13 @@ class Verifier:
         if entry is None or exclusions.private_reason(agent, located.session_id):
             return {}
         return {census.session_id: census for census in entry.census(located)}
+
+    def _add_kept(self, verdict: Verdict, kept: SyncOutcome) -> Verdict:
+        """Add a session of which a richer copy was delivered than can be read now."""
+        lost = _not_read(kept.session_id, kept.skipped)
+        is_partial = verdict.is_partial or kept.is_partial
+        differences = (*verdict.differences, *(() if kept.is_partial else lost))
+        return replace(verdict, differences=differences, is_partial=is_partial)
 
     def _richer_copy(self, agent: str, session_id: str) -> dict[str, SessionCount]:
         """Return the count of a session that is not sent, as a richer copy of it was."""
@@ -146,11 +156,7 @@ class Verifier:
         comparison = Comparison(session.id, remote_id, mask=mask)
         differences = [*_differences(count.watch(changes), stored, comparison, count)]
         if not session.is_partial:  # complete now that all messages were read
-            differences += [
-                comparison.difference("not read", f"not read: {number} {lost.name}")
-                for lost, number in changes.skipped().items()
-                if lost.is_loss and number
-            ]
+            differences += _not_read(session.id, changes.skipped())
         return replace(
             verdict,
             title=verdict.title or session.title,
@@ -161,6 +167,12 @@ class Verifier:
             later=verdict.later + comparison.later,
             is_partial=verdict.is_partial or session.is_partial,
         )
+
+
+def _not_read(session_id: str, skipped: Mapping[Skipped, int]) -> Iterator[Difference]:
+    for lost, number in skipped.items():
+        if lost.is_loss and number:
+            yield Difference("not read", session_id, f"not read: {number} {lost.name}")
 
 
 def _differences(

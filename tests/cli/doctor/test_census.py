@@ -171,7 +171,7 @@ def test_unread_copy_is_not_taken_for_a_later_version(home: Path) -> None:
         put(opencode, name, texts)
     run("sync")
     (opencode.data / "opencode-local.db").write_bytes(b"no database" * 99)
-    assert "newer copy in a file that cannot be read" in run("sync").stdout
+    assert "unreadable file that may have a newer copy" in run("sync").stdout
     assert facts("warning") == []
     assert f"{opencode.data}/opencode-local.db: not readable" in run("doctor").stdout
 
