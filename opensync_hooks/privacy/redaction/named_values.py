@@ -65,8 +65,7 @@ def find_named_values(text: str, lower: str, matches: Iterable[NameMatch]) -> It
             continue  # a part of a longer name, as in `arn:aws:secretsmanager:eu:1:secret:name`
         link = compiled(LINK).match(lower, end)
         before = text[max(0, start - names.BEFORE) : start]
-        is_plain = kind != "seed-phrase" and "-" not in before
-        if not link or (is_plain and values.is_prose(link, text)):
+        if not link:
             continue
         name = names.classify(text[start:end], kind, before)
         if name and link.end() >= examined:

@@ -74,12 +74,6 @@ def is_call(text: str, start: int) -> bool:
     return bool(compiled(_CALL).match(text, start))
 
 
-def is_prose(link: re.Match[str], text: str) -> bool:
-    """Whether a name is a word of a sentence: behind it are a word in small letters and another."""
-    is_open = link.lastgroup in ("option", "verb", "cell")
-    return is_open and bool(compiled("[a-z]{1,30} [A-Za-z]").match(text, link.end()))
-
-
 def is_option_value(text: str, start: int) -> bool:
     """Whether the word behind `--name` is a secret."""
     word = text[start : start + FAR]
