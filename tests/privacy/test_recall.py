@@ -12,8 +12,8 @@ from tests.privacy.corpus import cases
 from tests.privacy.corpus.cleaning import clean
 from tests.privacy.generate_tokens import formats, smallest_charset
 
-LEAST = {"marked": 0.97, "named": 0.98, "name-only": 0.95, "structured": 0.95}
-"""The least share of each kind of case that must be masked."""
+LEAST = {"marked": 0.98, "named": 0.99, "name-only": 0.97, "structured": 0.972}
+"""The least share of each kind of case that must be masked; a few losses are seen."""
 STEP = 1 if os.environ.get("OPENSYNC_TEST_LONG") else 23
 HARMLESS = (
     "FSDiscriminators(Pass P = Pass::Pass1)\nIt returns both. Mnemonic: fraction. And so on.",
