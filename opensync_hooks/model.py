@@ -193,8 +193,7 @@ class Checkpoint:
     state: Callable[[Collection[str]], Json | None]
     """Returns what the source has to be given then; nothing of it is text of the session.
 
-    Takes the ids of messages with secrets that are masked wherever they return. Returns None if
-    these are too many.
+    Takes the ids of messages with secrets that are masked wherever they return; None: too many.
     """
     names: Sequence[int]
     """Digests of the names that lines behind it may refer to: those that are new in this read."""
@@ -244,6 +243,8 @@ class Session:
     """Why a file that may have a newer copy of it could not be read."""
     is_resumed: bool = False
     """Messages and charges are only those behind the checkpoint of an earlier read."""
+    continues: bool = False
+    """It is the next section of a long session; what follows is resumed at its checkpoint."""
     masked_before: Iterable[Message] = field(default=(), compare=False)
     """The messages before that with secrets that are masked wherever they return."""
     checkpoint: Checkpoint | None = field(default=None, compare=False)

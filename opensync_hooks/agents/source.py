@@ -88,13 +88,19 @@ class ResumableSource(Source, Protocol):
         located: Located,
         checkpoint_of: Callable[[str], SavedCheckpoint | None],
         is_due: Callable[[str, str], bool],
+        *,
+        divides: bool = False,
     ) -> Iterator[Session]:
         """Yield what `read` does, but each session only from its checkpoint on, if it has one.
 
         A session whose file is not the same any more, or whose new lines may concern older ones,
         is read from its beginning. A subagent that is not due is left out, and not even opened:
-        `is_due` takes its id, and a fingerprint that changes whenever its files do. Raises
-        SourceError.
+        `is_due` takes its id, and a fingerprint that changes whenever its files do.
+
+        `divides`: a session without a checkpoint, too, may come in sections if it is long. If the
+        checkpoint of one is not returned before the next is read, the session is read as a whole.
+
+        Raises SourceError.
         """
         ...
 

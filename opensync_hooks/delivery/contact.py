@@ -98,10 +98,12 @@ def _first_contact(
     try:
         stored = destination.fetch(diff.session.id, remote_id)
     except RejectedError:  # too large to be opened: what we send has the same ids again
+        diff.progress.require_whole()
         diff.record.set_remote_id(remote_id)
         return remote_id, replace(diff, existing=diff.record.remote_session())
     if stored is None or not (stored["messages"] or "title" in stored["session"]):
         return None, diff
+    diff.progress.require_whole()
     return remote_id, adoption.adopt(diff, stored)
 
 

@@ -44,6 +44,7 @@ def without_copied_charges(
             and not billed.isdisjoint({message.message.id, *message.message.aliases})
         ]
         if copied:
+            diff.progress.require_whole()
             charges.hand_over(diff.record, copied, str(row["externalId"]))
             costs = diff.progress.bill(diff.session, diff.number, diff.record, claims=True)
             diff = replace(diff, costs=costs)

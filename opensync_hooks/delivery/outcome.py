@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.ledger.sync_state import SyncState
@@ -69,6 +69,19 @@ class SyncOutcome:
         if has_losses:
             return SyncState.INCOMPLETE
         return SyncState.SYNCED if self.sessions else SyncState.EMPTY
+
+    def after(self, section: SyncOutcome) -> SyncOutcome:
+        """Return the outcome of a session of which this run has delivered a section before."""
+        return replace(
+            self,
+            sent=self.sent + section.sent,
+            unchanged=max(0, self.unchanged - section.sent),
+            quarantined=self.quarantined + section.quarantined,
+            quarantined_before=max(0, self.quarantined_before - section.quarantined),
+            reason=self.reason or section.reason,
+            redacted=Counter(self.redacted) + Counter(section.redacted),
+            cost_change=self.cost_change + section.cost_change,
+        )
 
     def __add__(self, other: SyncOutcome) -> SyncOutcome:
         """Add the outcome of a subagent, or of another part of the session."""

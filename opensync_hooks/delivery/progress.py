@@ -102,12 +102,15 @@ class SessionProgress:
     """What lies before `next`."""
     has_sizes: bool = False
     """Whether the sizes are exact."""
+    is_section: bool = False
+    """Whether the session goes on behind what this run has of it."""
     is_complete: bool = True
 
     @classmethod
     def begin(cls, session: Session, stored: StoredCheckpoint | None) -> SessionProgress:
         if stored is None or not session.is_resumed:
-            return cls(next=session.checkpoint)
+            is_section = session.continues
+            return cls(next=session.checkpoint, has_sizes=is_section, is_section=is_section)
         values = stored.totals["parts"].items()
         earlier = {int(number): PartTotals.from_json(value) for number, value in values}
         parts = {number: totals.copy() for number, totals in earlier.items()}
@@ -152,8 +155,8 @@ class SessionProgress:
         return costs
 
     def require_whole(self) -> None:
-        """Raise NotResumableError if the session was read from a checkpoint on."""
-        if self.stored:
+        """Raise NotResumableError if the session was read in part."""
+        if self.stored or self.is_section:
             raise NotResumableError
 
     def note(self, outcome: SyncOutcome) -> None:
@@ -186,22 +189,31 @@ class SyncRun:
     is_preview: bool = False
     reads_all: bool = False
     """Whether to read subagents, too, that have not changed since all of them was confirmed."""
+    divides: bool = False
+    """Whether a long session that the destination does not have may come in sections."""
     _fingerprints: dict[str, str] = field(default_factory=dict)
     """Of the subagents' files."""
     _stored: dict[str, StoredCheckpoint] = field(default_factory=dict)
+    _divided: set[str] = field(default_factory=set)
+    """The sessions of which this run has delivered a section."""
 
     def read(self, source: Source, located: Located) -> Iterator[Session]:
-        if isinstance(source, ResumableSource) and not (self.is_preview or self.reads_all):
-            return source.resume(located, self._checkpoint_of, self._is_due)
-        return source.read(located)
+        if self.is_preview or not isinstance(source, ResumableSource):
+            return source.read(located)
+        # While a part of what is stored is read, the totals of the whole must not be replaced.
+        divides = self.divides and self.record_of(located.session_id).remote_session() is None
+        return source.resume(located, self._checkpoint_of, self._is_due, divides=divides)
 
     def _is_due(self, session_id: str, fingerprint: str) -> bool:
+        if self.reads_all:
+            return True
         self._fingerprints[session_id] = fingerprint
         record = self.record_of(session_id)
         return not confirmed_files.is_confirmed(record, fingerprint, self.rules)
 
     def _checkpoint_of(self, session_id: str) -> SavedCheckpoint | None:
-        if not self.resumes:
+        resumes = self.resumes and not self.reads_all
+        if not resumes and session_id not in self._divided:
             return None
         record = self.record_of(session_id)
         remote, stored = record.remote_session(), checkpoints.load(record, self.rules)
@@ -223,6 +235,8 @@ class SyncRun:
             return
         record, fingerprint = self.record_of(session.id), self._fingerprints.get(session.id)
         progress.save(record, self.rules)
+        if session.continues:
+            self._divided.add(session.id)
         has_losses = any(skipped.is_loss for skipped, n in session.skipped.items() if n)
         # What was read from a checkpoint on is read whole when the session ends.
         if fingerprint and progress.is_complete and not (has_losses or session.is_resumed):

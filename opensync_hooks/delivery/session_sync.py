@@ -163,7 +163,7 @@ class Syncer:
         limits = limits or Limits()
         agent, session_id = source.agent, located.session_id
         changes = partial(self._changes, source, located, end_reason=end_reason, force=force)
-        run = self._run(source, resumes=limits.resumes and not force)
+        run = self._run(source, resumes=limits.resumes and not force, divides=not force)
         run.reads_all = force or limits.asks_always
         with session_lock(self.config.folders.locks, agent, session_id, limits.lock_timeout):
             try:
@@ -186,14 +186,14 @@ class Syncer:
         self, session_id: str, changed: Iterable[SessionDiff | SyncOutcome], limits: Limits
     ) -> SyncOutcome:
         outcome, masking = SyncOutcome(session_id), masking_digest(self.config)
+        outcomes: dict[str, SyncOutcome] = {}
         for changes in changed:
             if isinstance(changes, SessionDiff):
                 sent = send(changes, self.destination, limits)
                 changes.progress.note(sent)
                 if sent.removed:
-                    outcome = sent if sent.session_id == session_id else outcome
-                    if outcome.removed:
-                        break
+                    if sent.session_id == session_id:
+                        return sent
                     continue
                 changes.record.set_parent(changes.session.parent_id)
                 losses.set_losses(changes.record, sent.losses)
@@ -201,10 +201,14 @@ class Syncer:
                 losses.set_skipped(changes.record, sent.skipped, version)
                 marked = mark_deletions(changes, self.destination)
                 changes.record.set_masking(masking)
-                outcome += replace(sent, sent=sent.sent + marked)
+                sent, section = (
+                    replace(sent, sent=sent.sent + marked),
+                    outcomes.get(sent.session_id),
+                )
+                outcomes[sent.session_id] = sent.after(section) if section else sent
             elif changes.session_id == session_id:
                 outcome = changes
-        return outcome
+        return sum(outcomes.values(), outcome)
 
     def preview(
         self, source: Source, located: Located, *, force: bool = False
@@ -229,12 +233,21 @@ class Syncer:
         record = self._record(source.agent, located.session_id)
         return record.is_checked(located.fingerprint, self._rules())
 
-    def _run(self, source: Source, *, resumes: bool = False, is_preview: bool = False) -> SyncRun:
+    def _run(
+        self,
+        source: Source,
+        *,
+        resumes: bool = False,
+        divides: bool = False,
+        is_preview: bool = False,
+    ) -> SyncRun:
         keeps_extra = self.destination.keeps_extra
         rules = (__version__, self._rules(), keeps_extra)
         digest = hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
-        can_resume = resumes and not self.config.estimate_tokens  # which takes all messages
-        return SyncRun(digest, partial(self._record, source.agent), can_resume, is_preview)
+        run = SyncRun(digest, partial(self._record, source.agent), is_preview=is_preview)
+        if not self.config.estimate_tokens:  # which takes all messages
+            run.resumes, run.divides = resumes, divides
+        return run
 
     def _rules(self) -> str:
         """Return a digest of the settings and prices that decide what is sent of a session."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from opensync_hooks.agents.claude_code import sessions
+from opensync_hooks.agents.claude_code import sessions, transcript
 from opensync_hooks.agents.safe_open import open_regular
 from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.ledger import losses
@@ -39,7 +39,8 @@ class Family:
             self.opened.append(path.name.removesuffix(".jsonl"))
             return open_regular(path)
 
-        monkeypatch.setattr(sessions, "open_regular", opening)
+        for module in (sessions, transcript):
+            monkeypatch.setattr(module, "open_regular", opening)
 
     def path(self, name: str) -> Path:
         return self.subagents[name].path

@@ -130,7 +130,7 @@ class _Position:
 
 @dataclass(slots=True)
 class CheckpointRecorder:
-    """Watches how an index grows. `add` adds every line of the transcript."""
+    """Watches how an index grows: every line is given to `move_to`, then to `add`."""
 
     index: TranscriptIndex
     skipped: Counter[Skipped]
@@ -153,12 +153,16 @@ class CheckpointRecorder:
     def _earlier(self) -> Json:
         return self.resumed.saved.state if self.resumed else {}
 
-    def add(self, span: Span, line: Json, *, is_subagent_file: bool) -> None:
-        index, thread = self.index, self.index.main
+    def move_to(self, span: Span, line: Json) -> int:
+        """Move the place up to a line, if it can be there; return where the place is."""
         if line.get("type") == "queue-operation":
             self._queued = self._at_rest(span.offset) or self._queued
         elif line.get("type") == "user" and line_types.line_type(line) == "prompt":
             self._move_to(self._at_rest(span.offset) or self._queued)
+        return self._position.offset if self._position else 0
+
+    def add(self, span: Span, line: Json, *, is_subagent_file: bool) -> None:
+        index, thread = self.index, self.index.main
         before, nodes = _facts(index), len(thread.nodes)
         index.add(span, line, is_subagent_file=is_subagent_file)
         for name, value in _facts(index).items():
@@ -198,11 +202,16 @@ class CheckpointRecorder:
             del self._later_names[: position.new_names]
             self._position, self._queued = position, None
 
-    def finish(self, file: BinaryIO, end: int, *, is_subagent_file: bool) -> Checkpoint | None:
-        """Mark what was undone, and return the last place; a subagent's transcript has its end."""
+    def finish(
+        self, file: BinaryIO, end: int, size: int, *, is_subagent_file: bool
+    ) -> Checkpoint | None:
+        """Mark what was undone, and return the last place; a subagent's transcript has its end.
+
+        `end`: of the lines that were added; `size`: of the file then.
+        """
         thread = self.index.main
         gone = thread.mark_undone()
-        if is_subagent_file and not thread.is_command_open:
+        if end < size or (is_subagent_file and not thread.is_command_open):
             self._move_to(self._at_rest(end))
         position = self._position
         if position is None or self.index.sidechains or position.nodes - 1 in gone:
@@ -219,7 +228,7 @@ class CheckpointRecorder:
             "file": [status.st_dev, status.st_ino],
             "offset": position.offset,
             "block": blake2b(block, digest_size=16).hexdigest(),
-            "whole_size": self._earlier.get("whole_size", end),
+            "whole_size": self._earlier.get("whole_size", size),
             "has_undone": self._earlier.get("has_undone", False)
             or any(node < position.nodes for node in gone),
             "duration_ms": self._earlier.get("duration_ms", 0)

@@ -1,7 +1,8 @@
 """The first pass over a transcript: its conversations, and its bookkeeping.
 
-A transcript may have hundreds of megabytes. The index takes about 700 bytes a line, and the
-second pass (`messages`) reads one message at a time from the spans that are noted here.
+A transcript may have hundreds of megabytes. The index takes about 700 bytes a line, so a long one
+is delivered in sections; the second pass (`messages`) reads one message at a time from the spans
+that are noted here.
 """
 
 from __future__ import annotations

@@ -30,13 +30,13 @@ def scan(
     file: BinaryIO,
     end: int,
     on_skip: Callable[[Skipped], None],
-    number: int = 0,
     offset: int = 0,
+    is_read: Callable[[bytes], bool] = lambda _: True,
 ) -> Iterator[tuple[Span, Json]]:
     """Yield every record before `end`: each line that is a JSON object, or the objects in it.
 
-    `on_skip` gets the reason for each piece that is passed over. `number`: that of the file among
-    the copies of a transcript. `offset`: where the first line begins.
+    `on_skip` gets the reason for each piece that is passed over. `offset`: where the first line
+    begins. `is_read`: tells from the bytes of a line whether it has to be decoded at all.
     """
     file.seek(offset)
     while offset < end:
@@ -44,18 +44,20 @@ def scan(
         raw = file.readline(min(MAX_LINE_BYTES, end - offset))
         start, offset, is_complete = offset, offset + len(raw), raw.endswith(b"\n")
         if is_complete or offset == end:
+            if not is_read(raw):
+                continue
             text = raw.decode("utf-8-sig", "replace")
             del raw  # a line may have 100 MB, which must not be in memory three times
             line = decode_dict(text)
             del text
             if line is not None:
-                yield Span(start, offset - start, number), line
+                yield Span(start, offset - start), line
                 continue
             file.seek(start)
             reason = Skipped("unreadable", "unreadable line") if is_complete else TORN
             pieces = _salvage(file.read(offset - start), partial(on_skip, reason))
             for (position, length), record in pieces:
-                yield Span(start + position, length, number), record
+                yield Span(start + position, length), record
             file.seek(offset)
         elif not raw:
             return  # the file has become shorter

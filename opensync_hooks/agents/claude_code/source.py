@@ -94,6 +94,8 @@ class ClaudeCodeSource:
         located: Located,
         checkpoint_of: Callable[[str], SavedCheckpoint | None],
         is_due: Callable[[str, str], bool],
+        *,
+        divides: bool = False,
     ) -> Iterator[Session]:
         from opensync_hooks.agents.claude_code import sessions  # noqa: PLC0415 - lists need none of it
 
@@ -102,7 +104,7 @@ class ClaudeCodeSource:
             raise SourceError(f"{located.path}: no longer there.")
         if located.session_id.startswith(_SUBAGENT_PREFIX):
             return sessions.read_lone_subagent(files)
-        return sessions.read(files, checkpoint_of, is_due)
+        return sessions.read(files, checkpoint_of, is_due, divides=divides)
 
     def _files(self, session_id: str, path: Path | None = None) -> TranscriptSet | None:
         """Return a session's files in all projects; only those beside `path` if it is elsewhere."""

@@ -263,9 +263,11 @@ def test_all_reads_unchanged_sessions_only_after_a_changed_setting(
     reads: list[str] = []
     original = ClaudeCodeSource.resume
 
-    def resume(self: ClaudeCodeSource, located: Located, *arguments: Any) -> Iterator[Session]:
+    def resume(
+        self: ClaudeCodeSource, located: Located, *arguments: Any, **options: Any
+    ) -> Iterator[Session]:
         reads.append(located.session_id)
-        return original(self, located, *arguments)
+        return original(self, located, *arguments, **options)
 
     monkeypatch.setattr(ClaudeCodeSource, "resume", resume)
     assert f"{recorded} up to date" in run("sync", "--all").stdout

@@ -65,7 +65,7 @@ class BrokenReader:
             if broken:
                 yield broken
 
-    def resume(self, located: Located, *_: object) -> Iterator[Session]:
+    def resume(self, located: Located, *_: object, **__: object) -> Iterator[Session]:
         return self.read(located)
 
 
