@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from opensync_hooks.agents import titles
+from opensync_hooks.agents.claude_code.folders import folders_ahead
 from opensync_hooks.agents.claude_code.session_files import TranscriptSet
 from opensync_hooks.agents.claude_code.transcript import Transcript, load
 from opensync_hooks.agents.json_access import as_dict, get_str
@@ -61,14 +62,16 @@ def _sections(
     divides: bool,
 ) -> Iterator[Session]:
     """Yield the session; a long one in sections, so that no more than one is in memory."""
-    saved = checkpoint_of(session_id)
+    saved, ahead = checkpoint_of(session_id), None
     divides = divides or saved is not None
     while True:
         section_bytes = _SECTION_BYTES if divides else None
         transcript = load(paths, saved, section_bytes, is_subagent_file=False)
-        yield from _main(session_id, transcript)
-        if transcript.ahead is None:
+        if not transcript.continues:
+            yield from _main(session_id, transcript)
             return
+        ahead = ahead or folders_ahead(paths[0], transcript.end)
+        yield from _main(session_id, replace(transcript, ahead=ahead))
         saved = checkpoint_of(session_id)
         if saved is None or saved.state["offset"] != transcript.end:  # not all was confirmed
             saved, divides = None, False

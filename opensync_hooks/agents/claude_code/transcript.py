@@ -17,7 +17,6 @@ from opensync_hooks.agents.claude_code.checkpoints import (
     CheckpointRecorder,
     ResumedRead,
 )
-from opensync_hooks.agents.claude_code.folders import folders_ahead
 from opensync_hooks.agents.claude_code.index import TranscriptIndex
 from opensync_hooks.agents.claude_code.lines import Span
 from opensync_hooks.agents.claude_code.messages import (
@@ -48,8 +47,9 @@ class Transcript:
     resumed: ResumedRead | None = None
     end: int = 0
     """Where the next section begins."""
+    continues: bool = False
     ahead: TranscriptIndex | None = None
-    """What the lines behind `end` say of folders, if there are any: rules hold for all of them."""
+    """What the lines behind `end` say of folders: rules hold for all of them."""
 
     @property
     def is_being_written(self) -> bool:
@@ -89,7 +89,7 @@ class Transcript:
             },
             folders=self._folders(thread),
             is_resumed=resumed is not None,
-            continues=self.ahead is not None,
+            continues=self.continues,
             masked_before=TranscriptMessages(
                 self.files, resumed.masked_before() if resumed else ()
             ),
@@ -172,9 +172,8 @@ def _load_one(
             recorder.add(span, line, is_subagent_file=is_subagent_file)
             skipped.update(unknown.skipped(line))
         checkpoint = recorder.finish(file, stop, size, is_subagent_file=is_subagent_file)
-        ahead = folders_ahead(file, stop, size) if stop < size else None
-        indexed = IndexedFile.describing(path, file)
-    return Transcript((indexed,), index, skipped, checkpoint, resumed, stop, ahead)
+        files = (IndexedFile.describing(path, file),)
+    return Transcript(files, index, skipped, checkpoint, resumed, stop, continues=stop < size)
 
 
 def _merge(scans: Sequence[Iterable[tuple[Span, Json]]]) -> Iterator[tuple[Span, Json]]:
