@@ -72,7 +72,7 @@ def find_named_values(text: str, lower: str, matches: Iterable[NameMatch]) -> It
             extent, is_secret = _find_value(name, link, text, lower)
             if extent and is_secret:
                 yield (*extent, name.kind)
-            if extent and (is_secret or extent[1] - extent[0] > _LONG_WORD):
+            if extent and extent[1] - extent[0] > _LONG_WORD:
                 examined = extent[1]
 
 
@@ -91,7 +91,7 @@ def _find_value(
         return None, False
     opening = compiled(_OPENING).match(lower, start)
     is_quoted = bool(opening and opening[0])
-    is_tight = not is_quoted and lower[start - 1] == "=" and lower[start - 2].isalnum()
+    is_tight = lower[start - 1] == "=" and lower[start - 2].isalnum()
     extent = _extent(name, lower, start, is_quoted=is_quoted, is_tight=is_tight)
     if extent is None:
         return None, False
@@ -144,7 +144,7 @@ def _extent(
         return None if is_code(lower, start) else values.tight(lower, start)
     if values.is_code(lower, start):
         return None
-    return values.bare(lower, start, _SHORT if name.strictness == "loose" else _LONG)
+    return values.bare(lower, start, _SHORT)
 
 
 def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
@@ -159,7 +159,7 @@ def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
     if name.strictness == "random":
         return len(value) >= _RANDOM and is_random(word)
     has_digit = any(map(str.isdigit, word[: values.FAR + 1]))
-    if len(word) < _LONG or is_wordy(word) or any(map("()[]{}<>".__contains__, word)):
+    if len(word) < _LONG or any(map("()[]{}<>".__contains__, word)):
         return False
     is_number = not any(map(str.isalpha, word))
     if values.is_code(word.lower() + " ", 0) and not is_random(word):
@@ -170,7 +170,7 @@ def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
 def _is_evident(word: str, name: Name) -> bool:
     """Whether a value that only follows a name cannot be a word of the sentence."""
     is_literal = word.lower().startswith("0x") or "EXAMPLE" in word or "=" in word.rstrip("=")
-    if len(word) < _LONG or is_literal or is_wordy(word):
+    if len(word) < _LONG or is_literal:
         return False
     digits = sum(map(str.isdigit, word))
     is_loose = name.strictness == "loose" or (name.kind == "credential" and ":" in word)

@@ -91,7 +91,7 @@ def quoted(text: str, start: int, *, with_spaces: bool = False) -> Extent | None
     """Return the value in the quotes that open at `start`, also broken over a few lines."""
     quote = text[start : start + 1]
     excluded = r"\n" if with_spaces else r"\s"
-    if quote and quote in "\"'`":
+    if quote in "\"'`":
         word = compiled(rf"(?>(?:(?>[^{quote}\\{excluded}]+)|\\\S)+)")
         joint, close = compiled(rf"(?:{_BREAK_IN_QUOTES}|{quote}{FOLD}{quote})"), compiled(quote)
         first = start + 1
