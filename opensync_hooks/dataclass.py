@@ -58,6 +58,8 @@ def _compile_init(cls: Any, *, frozen: bool) -> Callable[..., None]:
     namespace: dict[str, Any] = {"_MISSING": MISSING, "_set": object.__setattr__}
     parameters, body = ["self"], []
     for field in fields(cls):
+        if not field.init:  # `__post_init__` sets it
+            continue
         name = value = field.name
         if field.default_factory is not MISSING:
             namespace[f"_make_{name}"] = field.default_factory

@@ -105,6 +105,8 @@ class SessionProgress:
     is_section: bool = False
     """Whether the session goes on behind what this run has of it."""
     is_complete: bool = True
+    sent: int = 0
+    """How many messages were sent."""
 
     @classmethod
     def begin(cls, session: Session, stored: StoredCheckpoint | None) -> SessionProgress:
@@ -161,6 +163,7 @@ class SessionProgress:
 
     def note(self, outcome: SyncOutcome) -> None:
         """Note what came of one part: a later run goes on only where nothing is left to do."""
+        self.sent += outcome.sent
         unsettled = outcome.unclear + outcome.quarantined + outcome.quarantined_before
         if unsettled or outcome.is_partial or outcome.withheld:
             self.is_complete = False
@@ -196,6 +199,12 @@ class SyncRun:
     _stored: dict[str, StoredCheckpoint] = field(default_factory=dict)
     _divided: set[str] = field(default_factory=set)
     """The sessions of which this run has delivered a section."""
+    _begun: list[SessionProgress] = field(default_factory=list)
+
+    @property
+    def sent(self) -> int:
+        """How many messages of all sessions were sent, also if the run came to no end."""
+        return sum(progress.sent for progress in self._begun)
 
     def read(self, source: Source, located: Located) -> Iterator[Session]:
         if self.is_preview or not isinstance(source, ResumableSource):
@@ -228,7 +237,8 @@ class SyncRun:
             checkpoints.delete(self.record_of(session_id))
 
     def begin(self, session: Session) -> SessionProgress:
-        return SessionProgress.begin(session, self._stored.get(session.id))
+        self._begun.append(SessionProgress.begin(session, self._stored.get(session.id)))
+        return self._begun[-1]
 
     def finish(self, session: Session, progress: SessionProgress) -> None:
         if self.is_preview:

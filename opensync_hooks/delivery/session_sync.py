@@ -170,6 +170,9 @@ class Syncer:
                 outcome = self._send(session_id, changes(run), limits)
             except NotResumableError:
                 outcome = self._send(session_id, changes(self._run(source)), limits)
+                # What the first run has sent is not unchanged, though the second one found it so.
+                sent, unchanged = outcome.sent + run.sent, outcome.unchanged - run.sent
+                outcome = replace(outcome, sent=sent, unchanged=max(0, unchanged))
             except OpenSyncError:
                 raise
             except Exception:  # a bug, which the checkpoint would bring back at every attempt

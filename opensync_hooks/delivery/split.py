@@ -48,7 +48,8 @@ def split(
     progress.has_sizes = True
     owners = charges.claimed(second, (charge.id for charge in session.charges))
     parts = {number: totals.copy() for number, totals in progress.earlier.items()}
-    plan = _Plan(session.id, record_of, owners, progress, parts, max(parts, default=1))
+    last = max((number for number, totals in parts.items() if totals.planned), default=1)
+    plan = _Plan(session.id, record_of, owners, progress, parts, last)
     for message in session.messages:
         plan.add(message)
     if plan.last == 1:

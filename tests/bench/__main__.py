@@ -10,7 +10,17 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("hooks", "turns", "long_sessions", "bulk", "databases", "redaction", "store", "starts")
+NAMES = (
+    "hooks",
+    "turns",
+    "long_sessions",
+    "bulk",
+    "databases",
+    "rows",
+    "redaction",
+    "store",
+    "starts",
+)
 
 
 def main() -> int:

@@ -7,11 +7,10 @@ the other by whole ones. Both must have the same at any time.
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,80 +22,22 @@ from hypothesis import strategies as st
 
 from opensync_hooks.agents.claude_code.checkpoints import ResumedRead
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.config import Config, load
 from opensync_hooks.delivery import split
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.outcome import SyncOutcome
-from opensync_hooks.delivery.session_sync import Syncer
 from opensync_hooks.destinations.store.store import Store
-from opensync_hooks.ledger.ledger import Ledger
-from opensync_hooks.ledger.session_record import SessionRecord
 from tests.delivery.harness import Harness
+from tests.delivery.two_sides import (
+    PlainStore,
+    Side,
+    change_settings,
+    compare,
+    delete_there,
+    send_again,
+    two_sides,
+)
 from tests.transcripts import TranscriptWriter, call, result, text
-
-TABLES = ("message", "charge", "loss", "skipped", "agent_total", "stated_free")
-
-
-class PlainStore(Store):
-    """A store that is to OpenSync's hooks what a server is: no extra fields, sessions in parts."""
-
-    keeps_extra = False
-    is_on_own_disk = False
-    messages_per_transaction = 1
-
-
-@dataclass
-class Side:
-    """A destination with its ledger."""
-
-    ledger: Ledger
-    store: Store
-    source: ClaudeCodeSource
-    config: Config
-    resumes: bool
-
-    def sync(self, session_id: str) -> SyncOutcome | None:
-        located = self.source.find(session_id)
-        if located is None:
-            return None
-        syncer = Syncer(self.config, self.store, self.ledger)
-        return syncer.sync(self.source, located, limits=Limits(resumes=self.resumes))
-
-    def record(self, session_id: str) -> SessionRecord:
-        return SessionRecord(self.ledger, self.store.name, ClaudeCodeSource.agent, session_id)
-
-    def contents(self) -> dict[str, Any]:
-        """Return everything that this side knows and has, but for ids and times of its own."""
-        rows = {name: self.ledger.rows(f"SELECT * FROM {name}") for name in TABLES}  # noqa: S608
-        sessions = self.ledger.rows(
-            "SELECT id, head, title, fingerprint, unpriced, totals, others, removed, outcome,"
-            " parent FROM session ORDER BY id"
-        )
-        stored = {}
-        for name in self.store.session_ids():
-            session = self.store.session(name)
-            assert session
-            session["session"].pop("id")
-            for message in session["messages"]:
-                message.pop("id", None)
-                message["externalId"] = message["externalId"].partition(":")[2]
-            stored[name] = session
-        return {**rows, "sessions": sessions, "stored": stored}
-
-
-@contextmanager
-def two_sides(folder: Path, store: Callable[..., Store]) -> Iterator[tuple[Side, Side]]:
-    source = ClaudeCodeSource(folder / "claude")
-    with ExitStack() as stack:
-        sides = []
-        for name in ("resumed", "whole"):
-            ledger = stack.enter_context(Ledger(folder / name / "ledger.db"))
-            opened = stack.enter_context(
-                store(folder / name / "store.db", now=lambda: 1_790_000_000_000)
-            )
-            sides.append(Side(ledger, opened, source, load(), name == "resumed"))
-        yield sides[0], sides[1]
 
 
 @dataclass
@@ -280,37 +221,16 @@ class Growth:
         other.replace(path)
 
     def do_settings(self, number: int) -> None:
-        changes: list[dict[str, Any]] = [
-            {"undone": number % 8 < 4},
-            {"file_contents": number % 8 < 4},
-            {"redact": number % 8 < 4},
-            {"patterns": (("mine", re.compile("answer")),) if number % 8 < 4 else ()},
-        ]
-        for side in self.sides:
-            side.config = replace(side.config, **changes[number % 4])
+        change_settings(self.sides, number)
 
     def do_send_again(self, number: int) -> None:
-        """Have one message sent again, as `verify --repair` does."""
-        for side in self.sides:
-            names = sorted(side.record("s1").message_hashes())
-            if names:
-                side.record("s1").mark_pending([names[number % len(names)]])
+        send_again(self.sides, "s1", number)
 
     def do_delete_there(self, number: int) -> None:
-        for side in self.sides:
-            side.store.delete_session("s1")
-            if number % 4:
-                side.record("s1").forget()
+        delete_there(self.sides, "s1", number)
 
     def compare(self) -> None:
-        outcomes = [side.sync("s1") for side in self.sides]
-        from_checkpoints, from_beginnings = (side.contents() for side in self.sides)
-        assert from_checkpoints == from_beginnings
-        first, second = (
-            (outcome.state, outcome.sent, outcome.losses, outcome.withheld) if outcome else None
-            for outcome in outcomes
-        )
-        assert first == second  # whole runs do not count subagents that have not changed
+        compare(self.sides, "s1")
 
 
 ACTIONS = tuple(name.removeprefix("do_") for name in vars(Growth) if name.startswith("do_"))
@@ -327,8 +247,10 @@ STEPS = st.lists(
 
 
 def play(steps: list[tuple[str, int]], store: Callable[..., Store]) -> None:
-    with TemporaryDirectory() as name, two_sides(Path(name), store) as sides:
-        growth = Growth(Path(name), sides)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        source = ClaudeCodeSource(folder / "claude")
+        growth = Growth(folder, stack.enter_context(two_sides(folder, source, store)))
         growth.turn(1)
         for action, number in steps:
             growth.act(action, number)

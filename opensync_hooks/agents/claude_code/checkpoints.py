@@ -21,6 +21,7 @@ from hashlib import blake2b
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
+from opensync_hooks.agents import digests
 from opensync_hooks.agents.claude_code import line_types, names
 from opensync_hooks.agents.claude_code.index import TranscriptIndex
 from opensync_hooks.agents.claude_code.lines import Span, read_span
@@ -91,7 +92,7 @@ class ResumedRead:
         parent = get_str(line, "parentUuid") or ""
         is_old = parent in self._old_parents or parent not in thread
         parents = {parent} if parent and is_old else set[str]()
-        known_names = self.saved.known_names(map(names.digest, mentioned | parents))
+        known_names = self.saved.known_names(map(digests.of_name, mentioned | parents))
         if not known_names:
             return
         # A line may hang on any old one, unless it is a prompt that could replace another one, or
@@ -100,7 +101,7 @@ class ResumedRead:
         if (
             may_rewind
             or self.saved.state["has_undone"]
-            or known_names != {*map(names.digest, parents)}
+            or known_names != {*map(digests.of_name, parents)}
         ):
             raise NotResumableError
         self._old_parents.update(parents)
@@ -176,7 +177,7 @@ class CheckpointRecorder:
         if len(thread.nodes) > nodes:
             self._last_uuid = line["uuid"]
             self._command = span if thread.is_command_open else self._command
-        self._later_names += map(names.digest, names.introduced(line))
+        self._later_names += map(digests.of_name, names.introduced(line))
 
     def _at_rest(self, offset: int) -> _Position | None:
         """Return the position in front of a line if it has to do with nothing before it."""

@@ -1,4 +1,4 @@
-"""The names by which the lines of a transcript refer to one another, as short digests.
+"""The names by which the lines of a transcript refer to one another.
 
 A line that is read without those before it is understood only if it refers to none of them.
 """
@@ -6,18 +6,11 @@ A line that is read without those before it is understood only if it refers to n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import blake2b
 
 from opensync_hooks.agents.claude_code.content import content_blocks, text_of
 from opensync_hooks.agents.claude_code.queued import queued_id
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.model import Json
-
-
-def digest(name: str) -> int:
-    """Return 64 bits. Two names with the same digest cost a whole read, and nothing else."""
-    content = name.encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
 def introduced(line: Json) -> Iterator[str]:

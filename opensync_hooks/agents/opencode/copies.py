@@ -101,8 +101,8 @@ class CopyFinder:
 
     def load(
         self, family: Sequence[CopiedSession]
-    ) -> Iterator[tuple[CopiedSession, StoredSession]]:
-        """Yield the sessions with their content, all that one layout has of it as of one moment.
+    ) -> Iterator[tuple[CopiedSession, Callable[[], StoredSession]]]:
+        """Yield the sessions, each with what decodes it; a layout has all as of one moment.
 
         Each session is yielded with the layouts that could be read of it.
         """
@@ -115,11 +115,12 @@ class CopyFinder:
             session_id, (main, *_) = copied.stamp.session_id, copied.layouts
             layouts = [layout for layout in copied.layouts if session_id in parsers[layout]]
             copies = [
-                (self._is_taken_over(layout, main), parsers[layout][session_id]())
+                (self._is_taken_over(layout, main), parsers[layout][session_id])
                 for layout in layouts
             ]
             if copies:
-                yield replace(copied, layouts=tuple(layouts)), unite(copies)
+                decode = partial(unite, copies) if len(copies) > 1 else copies[0][1]
+                yield replace(copied, layouts=tuple(layouts)), decode
 
     def _is_taken_over(self, layout: StorageLayout, by: StorageLayout) -> bool:
         """Whether a newer generation copied all sessions of a layout when it first started."""
@@ -186,14 +187,14 @@ def _content(copies: _Holders, layout: StorageLayout) -> ContentState:
     return copies[layout] or _EMPTY
 
 
-def unite(copies: Sequence[tuple[bool, StoredSession]]) -> StoredSession:
+def unite(copies: Sequence[tuple[bool, Callable[[], StoredSession]]]) -> StoredSession:
     """Return the first copy, with the parts that only others have, and with what they went on with.
 
     A message that a copy has between two that the first one has, too, was deleted in the first. So
     was one of a copy that was taken over (the flag), if the first one has gone on after it.
     """
-    (_, session), *others = copies
-    for is_taken_over, other in others:
+    session, *others = (parse() for _, parse in copies)
+    for (is_taken_over, _), other in zip(copies[1:], others, strict=True):
         own = {message.id for message in session.messages}
         shared = [index for index, message in enumerate(other.messages) if message.id in own]
         if not shared:

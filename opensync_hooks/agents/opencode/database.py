@@ -7,7 +7,6 @@ file, and a client of 1.x may go on in its own tables afterwards.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +18,11 @@ from opensync_hooks.agents.opencode import unknown
 from opensync_hooks.agents.opencode.layouts import (
     ContentState,
     SessionStamp,
-    StoredSession,
     TailState,
     fingerprint,
 )
+from opensync_hooks.agents.opencode.session_rows import SessionRows
 from opensync_hooks.agents.opencode.table_reader import Row, TableReader, as_text
-from opensync_hooks.model import Skipped
 
 _SECRET_TABLES = frozenset(
     {"account", "account_state", "control_account", "credential", "session_share"}
@@ -51,8 +49,8 @@ class Tables(Protocol):
         """Return values that change with whatever is written of the session's messages."""
         ...
 
-    def fetch(self, reader: TableReader, row: Row) -> Callable[[], StoredSession]:
-        """Take out all rows of a session; the returned function reads them as JSON."""
+    def fetch(self, reader: TableReader, row: Row) -> SessionRows:
+        """Take out all rows of a session."""
         ...
 
     def tail(self, reader: TableReader, session_id: str) -> TailState | None: ...
@@ -86,7 +84,7 @@ class DatabaseTables:
             }
         )
 
-    def load(self, session_ids: Collection[str]) -> dict[str, Callable[[], StoredSession]]:
+    def load(self, session_ids: Collection[str]) -> dict[str, SessionRows]:
         """Take all rows out in one transaction, which ends before the first is parsed."""
         return self._read(
             lambda reader: {
@@ -95,10 +93,9 @@ class DatabaseTables:
             }
         )
 
-    def _fetch(self, reader: TableReader, row: Row) -> Callable[[], StoredSession]:
-        parse = self._tables.fetch(reader, row)
-        skipped = unknown.in_tables(reader, as_text(row["id"]))
-        return lambda: _with_skipped(parse(), skipped)
+    def _fetch(self, reader: TableReader, row: Row) -> SessionRows:
+        rows = self._tables.fetch(reader, row)
+        return replace(rows, unknown=unknown.in_tables(reader, as_text(row["id"])))
 
     def tail(self, session_id: str) -> TailState | None:
         return self._read(lambda reader: self._tables.tail(reader, session_id))
@@ -135,10 +132,6 @@ class DatabaseTables:
             changed_at=get_int(columns, "time_updated") or 0,
             fingerprint=fingerprint(sorted(columns.items()), marker),
         )
-
-
-def _with_skipped(session: StoredSession, skipped: Counter[Skipped]) -> StoredSession:
-    return replace(session, skipped=session.skipped + skipped) if skipped else session
 
 
 def newest_version(path: Path) -> tuple[int, str]:

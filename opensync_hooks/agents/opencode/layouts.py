@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -170,7 +170,7 @@ class StorageLayout(Protocol):
         """Return what those sessions that are here have in content."""
         ...
 
-    def load(self, session_ids: Collection[str]) -> dict[str, Callable[[], StoredSession]]:
+    def load(self, session_ids: Collection[str]) -> Mapping[str, Callable[[], StoredSession]]:
         """Return a function for each session that is here, which parses what was stored now."""
         ...
 

@@ -27,6 +27,11 @@ class MessageConverter:
         self._shell_prompts: set[str] = set()
         """Ids of the prompts that stand for a shell command of the user's."""
 
+    def learn(self, stored: StoredMessage) -> None:
+        """Learn what later messages have to know of one that an earlier read converted."""
+        if Text(_SHELL_NOTE) in parts.injected_parts(stored.parts):
+            self._shell_prompts.add(stored.id)
+
     def convert(
         self, stored: StoredMessage, charge: Charge | None, *, undone: bool
     ) -> Iterator[Message]:
@@ -50,8 +55,7 @@ class MessageConverter:
         if not message.parts:
             self._skipped[Skipped("unreadable", "prompt without its text")] += 1
         typed = tuple(parts.prompt_parts(message.parts, self._skipped))
-        if Text(_SHELL_NOTE) in injected:
-            self._shell_prompts.add(message.id)
+        self.learn(message)
         created_at = get_int(message.info, "time", "created")
         if typed:
             role: Role = "system" if get_str(message.info, "role") == "system" else "user"

@@ -14,21 +14,20 @@ from pathlib import Path
 from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.json_access import get_str
 from opensync_hooks.agents.opencode import OPENCODE, exports, locations
+from opensync_hooks.agents.opencode.checkpoints import read_rows
 from opensync_hooks.agents.opencode.copies import CopyFinder
 from opensync_hooks.agents.opencode.layouts import (
-    UNREADABLE_MESSAGE,
     SessionStamp,
     StorageLayout,
-    StoredSession,
     TailState,
     families,
     fingerprint,
 )
-from opensync_hooks.agents.opencode.messages import injected_id
 from opensync_hooks.agents.opencode.product import Product
+from opensync_hooks.agents.opencode.session_rows import SessionRows
 from opensync_hooks.agents.opencode.sessions import read_session
 from opensync_hooks.agents.safe_open import is_file
-from opensync_hooks.agents.source import Located, StorageRemark
+from opensync_hooks.agents.source import Located, SavedCheckpoint, StorageRemark
 from opensync_hooks.errors import SourceError
 from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger
 
@@ -111,24 +110,38 @@ class OpenCodeSource:
             return False
 
     def read(self, located: Located) -> Iterator[Session]:
+        return self.resume(located, lambda _: None, lambda *_: True)
+
+    def resume(
+        self,
+        located: Located,
+        checkpoint_of: Callable[[str], SavedCheckpoint | None],
+        is_due: Callable[[str, str], bool],  # noqa: ARG002 - each session costs a few queries
+        *,
+        divides: bool = False,  # noqa: ARG002 - all rows of a session are taken out at once
+    ) -> Iterator[Session]:
         finder = CopyFinder(self._layouts())
         family = finder.family(located.session_id)
         if family:
-            for copied, stored in finder.load(family):
-                session = read_session(stored, self._product)
+            for copied, decode in finder.load(family):
+                if isinstance(decode, SessionRows) and not finder.unread:
+                    saved = checkpoint_of(copied.stamp.session_id)
+                    session = read_rows(decode, self._product, saved)
+                else:
+                    session = read_session(decode(), self._product)
                 is_partial = self._is_in_mid_turn(session, copied.layouts[0])
-                stored_ids, unread = _stored_ids(stored), finder.unread
+                unread = finder.unread
                 copies = tuple(str(layout.path) for layout in copied.layouts)
                 yield replace(
                     session,
                     is_partial=is_partial,
-                    stored_ids=stored_ids,
                     unread_copy=unread,
                     origin=copies[0],
                     read_copies=copies,
                 )
         elif exports.stamp_of(located.path):
-            yield read_session(exports.load_file(located.path), self._product)
+            session = read_session(exports.load_file(located.path), self._product)
+            yield replace(session, stored_ids=None)
         else:
             list(finder.sessions())  # an unreadable file is listed in place of its sessions
             missing = SourceError(f"{located.path}: {located.session_id} is no longer there.")
@@ -155,18 +168,6 @@ class OpenCodeSource:
         from opensync_hooks.agents.opencode.inspection import storage_remarks  # noqa: PLC0415
 
         return storage_remarks(CopyFinder(self._layouts()))
-
-
-def _stored_ids(stored: StoredSession) -> frozenset[str] | None:
-    """Return the ids of all messages; None where half a migration may have lost some.
-
-    What OpenCode added to a prompt is delivered under an id of its own.
-    """
-    has_lost_ids = bool(stored.skipped[UNREADABLE_MESSAGE])
-    if has_lost_ids or not any(message.parts for message in stored.messages):
-        return None
-    message_ids = [message.id for message in stored.messages]
-    return frozenset((*message_ids, *map(injected_id, message_ids)))
 
 
 def _located(family: list[SessionStamp]) -> Located:

@@ -44,6 +44,16 @@ class TableReader:
         rows = self.run(f"SELECT {', '.join(names)} FROM {table} {condition}", *values)  # noqa: S608 - names of our own
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def tuples(
+        self, table: str, columns: tuple[str, ...], condition: str, *values: object
+    ) -> list[tuple[Any, ...]]:
+        """Return the same without the names; None in place of a column that does not exist."""
+        existing = self.columns(table)
+        if columns[0] not in existing:
+            return []
+        names = [name if name in existing else "NULL" for name in columns]
+        return self.run(f"SELECT {', '.join(names)} FROM {table} {condition}", *values)  # noqa: S608
+
     def run(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return self._db.execute(query, values).fetchall()
 

@@ -8,9 +8,10 @@ part(id, message_id, session_id, time_updated, data)        data: one part; the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from opensync_hooks.agents.json_access import decode_dict, get_int, get_str
@@ -22,9 +23,9 @@ from opensync_hooks.agents.opencode.layouts import (
     RevertPoint,
     SessionHeader,
     StoredMessage,
-    StoredSession,
     TailState,
 )
+from opensync_hooks.agents.opencode.session_rows import MessageRow, SessionRows
 from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, TableReader, as_text
 from opensync_hooks.model import Json, Skipped
 
@@ -89,43 +90,48 @@ def worktree(reader: TableReader, table: str, session_id: str) -> str | None:
     return None
 
 
-def fetch(reader: TableReader, row: Row) -> Callable[[], StoredSession]:
+def fetch(reader: TableReader, row: Row) -> SessionRows:
     session_id = as_text(row["id"])
     condition = "WHERE session_id = ? ORDER BY time_created, id"
-    messages = reader.select("message", ("id", "time_created", "data"), condition, session_id)
+    messages = reader.tuples("message", ("id", "time_created", "data"), condition, session_id)
     columns = ("message_id", "id", "data")
-    parts = reader.select("part", columns, "WHERE session_id = ?", session_id)
+    parts: dict[Any, list[Any]] = {}
+    for part in reader.tuples("part", columns, "WHERE session_id = ?", session_id):
+        message_id, part_id, data = part
+        if message_id in parts:
+            parts[message_id] += (part_id, data)
+        else:
+            parts[message_id] = [part_id, data]
+    rows = [(*message, parts.pop(message[0], [])) for message in messages]
     info = replace(header(row), worktree=worktree(reader, "session", session_id))
-    return partial(_parse, info, messages, parts)
+    return SessionRows(info, rows, _to_message, LABEL, partial(_count_orphans, parts))
 
 
-def _parse(info: SessionHeader, messages: list[Row], parts: list[Row]) -> StoredSession:
-    skipped: Counter[Skipped] = Counter()
-    parts_by_message: dict[Any, list[tuple[str, object]]] = {}
-    for part in parts:
-        part_id = str(as_text(part["id"]))
-        parts_by_message.setdefault(part["message_id"], []).append((part_id, part["data"]))
-    stored: list[StoredMessage] = []
-    for row in messages:
-        if not isinstance(row["id"], bytes):
-            skipped[UNREADABLE_MESSAGE] += 1
-            continue
-        message_info = decode_dict(row["data"])
-        if message_info is not None:
-            message_info.setdefault("time", {"created": row["time_created"]})
-        part_rows = parts_by_message.pop(row["id"], [])
-        own = tuple(_parse_parts(part_rows, skipped))
-        is_torn = len(own) < len(part_rows)
-        stored.append(StoredMessage(as_text(row["id"]), message_info, own, is_torn))
-    for rows in parts_by_message.values() if stored else ():  # else it lost all its messages
-        orphans = _parse_parts(rows, skipped)
+def _to_message(row: MessageRow, skipped: Counter[Skipped]) -> StoredMessage | None:
+    message_id, created_at, data, parts = row
+    if not isinstance(message_id, bytes):
+        skipped[UNREADABLE_MESSAGE] += 1
+        return None
+    info = decode_dict(data)
+    if info is not None:
+        info.setdefault("time", {"created": created_at})
+    own = tuple(_parse_parts(parts, skipped))
+    is_torn = len(own) < len(parts) // 2
+    return StoredMessage(as_text(message_id), info, own, is_torn)
+
+
+def _count_orphans(parts_by_message: dict[Any, list[Any]], skipped: Counter[Skipped]) -> None:
+    for values in parts_by_message.values():
+        orphans = _parse_parts(values, skipped)
         skipped[_ORPHAN] += sum(part.get("type") not in BOOKKEEPING for part in orphans)
-    return StoredSession(info, tuple(stored), +skipped)
 
 
-def _parse_parts(rows: list[tuple[str, object]], skipped: Counter[Skipped]) -> list[Json]:
+def _parse_parts(values: Sequence[Any], skipped: Counter[Skipped]) -> list[Json]:
+    """Decode parts; `values`: the id and the data of each, one after the other."""
     parts = []
-    for part_id, data in sorted(rows, key=lambda row: row[0]):
+    ids = (str(as_text(part_id)) for part_id in values[::2])
+    rows = zip(ids, values[1::2], strict=True)
+    for part_id, data in sorted(rows, key=itemgetter(0)):
         part = decode_dict(data)
         if part is None:
             skipped[UNREADABLE_PART] += 1

@@ -11,7 +11,7 @@ anomalyco/opencode.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -20,11 +20,10 @@ from opensync_hooks.agents.opencode import tables_v1
 from opensync_hooks.agents.opencode.layouts import (
     UNREADABLE_MESSAGE,
     ContentState,
-    SessionHeader,
     StoredMessage,
-    StoredSession,
     TailState,
 )
+from opensync_hooks.agents.opencode.session_rows import MessageRow, SessionRows
 from opensync_hooks.agents.opencode.table_reader import SESSION_COLUMNS, Row, TableReader, as_text
 from opensync_hooks.agents.opencode.tables_v1 import event_count, header, worktree
 from opensync_hooks.model import Json, Skipped
@@ -77,17 +76,19 @@ def content(reader: TableReader, session_id: str) -> ContentState:
     return ContentState.judge(newest, (part for _, parts in messages for part in parts))
 
 
-def fetch(reader: TableReader, row: Row) -> Callable[[], StoredSession]:
+def fetch(reader: TableReader, row: Row) -> SessionRows:
     columns = ("id", "type", "time_created", "data")
     condition = "WHERE session_id = ? ORDER BY seq"
     session_id, is_v2 = as_text(row["id"]), _IS_V2 in row
-    rows: list[Row] = []
+    rows: list[MessageRow] = []
     if has_messages(reader):
-        rows = reader.select("session_message", columns, condition, session_id)
+        rows = reader.tuples("session_message", columns, condition, session_id)
+    messages = [row for row in rows if as_text(row[1]) not in _NOT_MESSAGES]
     table = "session_v2" if is_v2 else "session"
     info = replace(header(row), worktree=worktree(reader, table, session_id))
     # A cost of 0 is unknown in 1.18, which did not count the cost of these sessions yet.
-    return partial(_parse, info, rows, has_cost=is_v2)
+    to_message = partial(_to_message, has_cost=is_v2)
+    return SessionRows(info, messages, to_message, f"{LABEL}, {table}")
 
 
 def change_marker(reader: TableReader, session_id: str) -> tuple[object, ...]:
@@ -111,25 +112,18 @@ def tail(reader: TableReader, session_id: str) -> TailState | None:
     return None
 
 
-def _parse(session_header: SessionHeader, rows: list[Row], *, has_cost: bool) -> StoredSession:
-    messages: list[StoredMessage] = []
-    skipped: Counter[Skipped] = Counter()
-    for row in rows:
-        message_id, kind = as_text(row["id"]), as_text(row["type"])
-        data = decode_dict(row["data"])
-        if kind in _NOT_MESSAGES:
-            continue
-        if not isinstance(message_id, str):
-            skipped[UNREADABLE_MESSAGE] += 1
-            continue
-        if data is None:
-            messages.append(StoredMessage(message_id, None))
-            continue
-        data.setdefault("time", {"created": row["time_created"]})
-        info, parts = _convert(kind, data)
-        info = info if has_cost else {**info, "unpriced": True}
-        messages.append(StoredMessage(message_id, info, tuple(parts)))
-    return StoredSession(session_header, tuple(messages), skipped)
+def _to_message(
+    row: MessageRow, skipped: Counter[Skipped], *, has_cost: bool
+) -> StoredMessage | None:
+    message_id, kind, data = as_text(row[0]), as_text(row[1]), decode_dict(row[3])
+    if not isinstance(message_id, str):
+        skipped[UNREADABLE_MESSAGE] += 1
+        return None
+    if data is None:
+        return StoredMessage(message_id, None)
+    data.setdefault("time", {"created": row[2]})
+    info, parts = _convert(kind, data)
+    return StoredMessage(message_id, info if has_cost else {**info, "unpriced": True}, tuple(parts))
 
 
 def _convert(kind: str, data: Json) -> tuple[Json, list[Json]]:
