@@ -7,6 +7,7 @@ delivered twice: in sections of a few lines, and as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
 
 from opensync_hooks.agents.claude_code import sessions
+from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
 from opensync_hooks.delivery import split
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.destinations.store.store import Store
@@ -24,14 +26,8 @@ from opensync_hooks.errors import RejectedError, UnreachableError
 from opensync_hooks.ledger.sync_state import SyncState
 from opensync_hooks.model import Json, Session
 from tests.delivery.harness import Harness
-from tests.delivery.test_resumed_sync import (
-    STEPS,
-    Growth,
-    PlainStore,
-    Side,
-    resume,
-    two_sides,
-)
+from tests.delivery.test_resumed_sync import STEPS, Growth, resume
+from tests.delivery.two_sides import PlainStore, Side, two_sides
 from tests.transcripts import TranscriptWriter, text
 
 SMALL = 1_500
@@ -61,8 +57,11 @@ def deliver(side: Side, section_bytes: int) -> SyncOutcome:
 
 
 def play(steps: list[tuple[str, int]], store: Callable[..., Store]) -> None:
-    with TemporaryDirectory() as name, two_sides(Path(name), store) as (first, second):
-        growth = Growth(Path(name), (first, second))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        source = ClaudeCodeSource(folder / "claude")
+        first, second = stack.enter_context(two_sides(folder, source, store))
+        growth = Growth(folder, (first, second))
         growth.turn(1)
         for action, number in steps:
             if action not in ("settings", "send_again", "delete_there"):
@@ -188,7 +187,7 @@ def test_session_that_the_destination_has_is_adopted_as_a_whole(
 def test_session_whose_prompts_all_pass_through_the_queue_is_divided(
     tmp_path: Path, section_reads: list[Session]
 ) -> None:
-    with two_sides(tmp_path, Store) as sides:
+    with two_sides(tmp_path, ClaudeCodeSource(tmp_path / "claude"), Store) as sides:
         growth = Growth(tmp_path, sides)
         growth.turn(1)
         for number in range(40):
@@ -206,7 +205,7 @@ def test_session_in_parts_is_divided(
     tmp_path: Path, section_reads: list[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(split, "MAX_MESSAGES", 9)
-    with two_sides(tmp_path, PlainStore) as sides:
+    with two_sides(tmp_path, ClaudeCodeSource(tmp_path / "claude"), PlainStore) as sides:
         growth = Growth(tmp_path, sides)
         for number in range(30):
             growth.turn(number % 3)
