@@ -182,13 +182,14 @@ def _sql(keyword: str, before: str, example: str) -> Rule:
 _STORING = tuple(
     f"{noun} {verb}" for noun in ("secret", "secrets") for verb in ("put", "set", "create", "add")
 )
+_STDIN = "pass(?:word|wd|phrase)?(?:-on|-from)?-stdin"
 PIPED = (
     Rule(
         "password",
         ("-stdin", "with-token", "chpasswd", "sudo -s", *_STORING),
         r"(?:echo|printf)\s(?:-n\s|['\"]?%s['\"]?\s)?['\"]?(?:(?>[\w.-]{1,40}):)?"
         r"(?![$<`*]|[^\s\"'|]{0,80}\[redacted:)(?P<value>(?>[^\s\"'|$]{4,}))['\"]?\s{0,3}\|[^|\n]{0,80}"
-        r"(?:password-stdin|with-token|--stdin|chpasswd|sudo -s\b|secrets? (?:put|set|create|add))",
+        rf"(?:{_STDIN}|with-token|--stdin|chpasswd|sudo -s\b|secrets? (?:put|set|create|add))",
         (
             Example(_SECRET, "echo ", " | docker login -u me --password-stdin"),
             Example(_SECRET, "echo 'me:", "' | chpasswd"),
@@ -198,10 +199,14 @@ PIPED = (
     ),
     Rule(
         "token",
-        ("with-token", "kinit", "sudo -s", *_STORING),
-        r"(?:with-token|(?:kinit|sudo -s)\s[^\n|]{0,60}?|secrets? (?:put|set)[^\n|]{0,60}?)"
+        ("-stdin", "with-token", "kinit", "sudo -s", *_STORING),
+        rf"(?:with-token|{_STDIN}|(?:kinit|sudo -s)\s[^\n|]{{0,60}}?"
+        r"|secrets? (?:put|set)[^\n|]{0,60}?)"
         r"\s{0,2}<<<\s?['\"]?(?![$<`])(?P<value>(?>[^\s\"']{4,}))",
-        (Example(_SECRET, "gh auth login --with-token <<< "),),
+        (
+            Example(_SECRET, "gh auth login --with-token <<< "),
+            Example(_SECRET, "openconnect --passwd-on-stdin <<< '", "'"),
+        ),
         ("gh auth login --with-token <<< $TOKEN",),
         casefold=True,
     ),

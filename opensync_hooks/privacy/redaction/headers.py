@@ -138,9 +138,13 @@ HEADERS: tuple[Rule, ...] = (
         "netrc-password",
         ("machine",),
         r"machine\s{1,9}(?>\S{1,200})\s{1,9}login\s{1,9}(?>\S{1,200})\s{1,9}password\s{1,9}"
-        r"(?!\W{0,3}\[redacted:|\W{0,3}pass(?:word)?\W{0,2}\s|\W{0,3}pass(?:word)?\Z)(?P<password>(?>\S+))",
+        r"(?!\$[\w{(]|\W{0,3}\[redacted:|\W{0,3}pass(?:word)?\W{0,2}\s|\W{0,3}pass(?:word)?\Z)(?P<password>(?>\S+))",
         (Example(fill(ALNUM, 9), "machine example.org login me password "),),
-        ("a machine to login on", "machine example.org login me password pass\n"),
+        (
+            "a machine to login on",
+            "machine example.org login me password pass\n",
+            "machine example.org login me password $PASS",
+        ),
         casefold=True,
     ),
 )

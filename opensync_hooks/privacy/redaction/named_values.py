@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from opensync_hooks.privacy.redaction import names, values
+from opensync_hooks.privacy.redaction import names, qualifiers, values
 from opensync_hooks.privacy.redaction.names import Name, NameMatch
 from opensync_hooks.privacy.redaction.patterns import NEWLINE, QUOTE
 from opensync_hooks.privacy.redaction.randomness import (
+    is_class,
     is_identifier,
     is_mixed_case,
     is_random,
@@ -28,32 +29,59 @@ _NEXT_LINE = (
     rf"(?:(?:[(|>][-+]?)?[ \t]{{0,2}}{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{1,40}})"
     r"|(?:[|>][-+]?|\((?=[ \t][\"'])|\\)[ \t])(?!-|[\"']?(?>[\w.$-]{1,80})[\"']?[ \t]{0,3}[:=])"
 )
+_TYPE = (
+    # `: str = `, ` string = `, ` As String = `, `[64] = `, ` { get; set; } = `
+    r"(?::[ \t]?&?(?:'[a-z]{1,10}[ ])?[a-z](?>[a-z|. ]{0,20})|(?:as[ ])?string[ ]?"
+    r"|\[[0-9]{0,5}\][ ]?|\{[ ]?(?>[a-z; ]{3,50})\}[ ]?)(?==(?!=))"
+)
+_ALONE = (
+    rf"(?:[ \t]{{0,2}}{NEWLINE}(?=(?>[\w+/=.~!@#$%^&*-]{{8,400}})[ \t]?(?:{NEWLINE}{NEWLINE}|\Z)))?"
+)
+"""The value is a line of its own, before an empty one."""
 _COLOUR = r"(?:(?:\x1b|\\u001b|\\x1b|\\e|\\033)?\[[0-9;]{0,9}m){0,2}"
+_VERB = (
+    r"(?:is|was|are|ist|war|lautet|est|es|é|è|era|jest|je|är|er|on|to jest|[\u2013\u2014])"
+    r"(?:[ ](?:now|still|just|currently|set to|changed to|jetzt|nun|ahora|maintenant|ora|agora))?"
+)
 _FIELDS = r"(?>[^{}]{0,160}?(?:value|default)[\"'\\]{0,4}\s?[:=])"
 LINK = (
     rf"(?:[ ][0-9]{{1,2}}(?=:)|[0-9]{{0,2}}){_COLOUR}(?:"
     # `{"name": {…, "value": "…`, `variable "name" {… default = "…`
     rf"(?P<nested>{QUOTE}?\s?[:=]?\s?\{{{_FIELDS}\s{{0,3}})"
     # `=`, `": "`, `'] = `, ` => `, `: str = `, `"name": "…", "value": "`, ` name="…" value=`
-    rf"|(?P<assignment>(?>(?:{QUOTE}\]?|\*\*)?[ \t]{{0,3}}"
-    r"(?::[ \t]?&?[a-z](?>[a-z|. ]{0,20})=|[=-]>|:=|={1,2}|:(?!:)(?:\*\*)?|\uff1a"
+    rf"|(?P<assignment>(?>(?:{QUOTE}\]?|\*\*)?[ \t\xa0\u202f]{{0,3}}(?:{_TYPE})?"
+    rf"(?:[=-]>|<-|:=|={{1,2}}|:(?!:)(?:\*\*)?{_ALONE}|\uff1a"
     rf"|{QUOTE}?(?:[,\s]|(?>\\+)n)(?>(?:\s|(?>\\+)[nt]){{0,20}}){QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
-    rf"[ \t]{{0,24}}{_COLOUR}(?:{_NEXT_LINE})?(?:[bfru]{{1,2}}(?=[\"'`]))?))"
+    rf"[ \t]{{0,24}}{_COLOUR}(?:{_NEXT_LINE})?(?:(?:[bfrunel@]|[bfru]{{2}})(?=[\"'`]))?))"
     rf"|(?P<argument>{QUOTE}(?:,\s{{0,9}}|\r?\n[ \t]{{0,9}}\d{{1,3}}\)[ ])(?={QUOTE}))"
     rf"|(?P<cell>[`*]{{0,2}}[ \t]{{0,9}}\|[ \t]{{0,9}}[`*]{{0,2}})"
     r"|(?P<tag>>)"
-    r"|(?P<verb>(?: (?:for|of)(?: [\w-]{1,20}){1,4})?"
-    r"[ \t](?:is|was|are|ist|lautet|est|es|é|to|provided|--body|-b)(?:[:\uff1a]|[ \t])[ \t]?`?"
-    r"|[ ](?:for|of)(?: [\w-]{1,20}){1,4}:[ \t]`?|[是为は][:\uff1a]?[ \t]?`?)"
+    r"|(?P<verb>[\"'`*]{0,2}(?: (?:for|of)(?: [\w-]{1,20}){1,4})?"
+    rf"[ \t](?:{_VERB}|to|provided|--body|-b)(?:[:\uff1a]|[ \t])[ \t]?[`*]{{0,2}}"
+    r"|[ ](?:for|of)(?: [\w-]{1,20}){1,4}:[ \t]`?|[是为は는은][:\uff1a]?[ \t]?`?)"
     r"|(?P<option>[ ]{4,40}(?=(?>[^ \n]+)[ ]{0,9}(?:\r?\n|\Z))"
-    rf"|[ \t]{{1,3}}(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?)"
+    rf"|{QUOTE}[ ](?={QUOTE})|[ \t]{{1,3}}(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?)"
     r")"
 )
 """What may be between a name and its value."""
 _OPENING = rf"(?>(?:{QUOTE}|(?>\\+))?)"
 _RANDOM, _LONG, _SHORT, _SHORTEST = 16, 8, 6, 3
-_LONG_WORD, _MANY_DIGITS = 200, 3
+_LONG_WORD, _MANY_DIGITS, _LONG_LETTERS = 200, 3, 24
+_CJK = "[\u3000-\uffef]"
+_PIN, _SHORT_PIN = "[0-9]{4,8}", 4
 _SIGNS = "!?@#$%^&+*"
+_DIRECTIVES = ("requirepass", "masterauth")
+"""They are followed by their value in the same line, as in the configuration of Redis."""
+_OPEN_LINKS = ("option", "verb", "cell", "argument")
+"""They may also be in a sentence, or in a list of names."""
+_ALGORITHM = r"(?:utf|sha|md|aes|base|ascii|latin|iso|argon|pbkdf|scrypt|bcrypt|rsa|win|oauth|http)"
+_TYPE_WORD = (
+    r"pass|pwd|ident|liter|union|secret|token|str|text|byte|char|object|option|require|type|value|field|input|config|true|false|null|none"
+    r"|default|enable|disable|hidden|mask|redact|unknown|missing|invalid|incorrect|change|valid"
+    r"|example|sample|dummy|test|access|user|login|auth|admin|encrypt|plain|hash|random|generate"
+    r"|empty|expire|reset|update|success|fail|error|denied|accept|reject|wrong|correct|optional"
+)
+"""What is said about a password, or its type."""
 
 
 def find_named_values(text: str, lower: str, matches: Iterable[NameMatch]) -> Iterator[Span]:
@@ -61,13 +89,17 @@ def find_named_values(text: str, lower: str, matches: Iterable[NameMatch]) -> It
     examined = 0  # or a long word would be read from each name in it
     for match, kind in matches:
         start, end = match.span()
+        tail = match["tail"] or ""
+        if tail and not qualifiers.belongs(text[start:end], text[end : end + len(tail)]):
+            continue
+        name_end, end = end, end + len(tail)
         if lower[end : end + 1] == ":" == lower[start - 1 : start]:
             continue  # a part of a longer name, as in `arn:aws:secretsmanager:eu:1:secret:name`
         link = compiled(LINK).match(lower, end)
         before = text[max(0, start - names.BEFORE) : start]
         if not link:
             continue
-        name = names.classify(text[start:end], kind, before)
+        name = names.classify(text[start:name_end], kind, before, text[name_end:end])
         if name and link.end() >= examined:
             extent, is_secret = _find_value(name, link, text, lower)
             if extent and is_secret:
@@ -101,15 +133,20 @@ def _find_value(
         return extent, False  # code
     is_nested = how == "nested" and name.strictness != "loose"
     is_enclosed = is_tight and bool(after) and after in ",)]"
-    if is_nested or is_enclosed or how in ("option", "verb", "cell", "argument"):
-        word = value if is_quoted else value.rstrip(".,;:!?)")
-        is_secret = _is_evident(re.split(r"\s", word, maxsplit=1)[0], name)
-        is_made_up = not is_wordy(word) and not is_identifier(word)
-        is_variable = name.is_variable and (how == "argument" or is_enclosed) and is_made_up
-        return (extent[0], extent[0] + len(word)), is_secret or is_variable
+    is_enclosed = is_enclosed and not values.begins_field(lower, extent[1])
+    is_given = how in ("option", "argument") and (
+        name.lower in _DIRECTIVES or names.is_set(name.before)
+    )
+    if is_nested or is_enclosed or (how in _OPEN_LINKS and not is_given):
+        word = value if is_quoted else re.split(_CJK, value)[0].rstrip(".,;:!?)")
+        first = re.split(r"\s", word, maxsplit=1)[0]
+        how = "enclosed" if is_enclosed else how
+        is_secret = _is_evident(first, name) or _is_made_up(first, name, how, link[0])
+        return (extent[0], extent[0] + len(word)), is_secret
     if value.isalpha() and "==" in link[0]:
         return extent, False  # compared with a plain word, as in `user_pass == "git"`
-    return extent, _fits(value, name, is_quoted=is_quoted, is_tight=is_tight)
+    is_line = is_given or (":" in link[0] and name.is_first() and _is_line(value, extent, lower))
+    return extent, _fits(value, name, is_quoted=is_quoted, is_tight=is_tight or is_line)
 
 
 def _find_option(name: Name, start: int, text: str, lower: str) -> tuple[Extent | None, bool]:
@@ -138,19 +175,25 @@ def _extent(
     name: Name, lower: str, start: int, *, is_quoted: bool, is_tight: bool
 ) -> Extent | None:
     if is_quoted:
-        return values.quoted(lower, start, with_spaces="phrase" in name.lower)
+        extent = values.quoted(lower, start, with_spaces="phrase" in name.lower)
+        is_phrase = extent is None and name.strictness == "loose"
+        return values.passphrase(lower, start) if is_phrase else extent
     if is_tight:
         is_code = values.is_call if name.is_variable else values.is_code
         return None if is_code(lower, start) else values.tight(lower, start)
     if values.is_code(lower, start):
         return None
-    return values.bare(lower, start, _SHORT)
+    return values.bare(lower, start, _SHORT_PIN if name.strictness == "digits" else _SHORT)
 
 
 def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
     """Whether a value that is assigned to a name can be a secret."""
     word = re.split(r"[\s\\]", value, maxsplit=1)[0]
     if "EXAMPLE" in value or value.endswith("example") or not any(map(str.isalnum, value)):
+        return False
+    if name.strictness == "digits":
+        return bool(re.fullmatch(_PIN, value))
+    if name.is_uncertain and not _is_mixed(word, _LONG if name.strictness == "loose" else _RANDOM):
         return False
     if name.strictness == "loose":
         has_sign = any(character.isdigit() or character in _SIGNS for character in word[:40])
@@ -162,13 +205,20 @@ def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:
     if len(word) < _LONG or any(map("()[]{}<>".__contains__, word)):
         return False
     is_number = not any(map(str.isalpha, word))
-    if values.is_code(word.lower() + " ", 0) and not is_random(word):
+    if is_random(word):
+        return True
+    if values.is_code(word.lower() + " ", 0) or (not is_quoted and is_class(word)):
         return False
-    return is_random(word) or (has_digit and (is_quoted or is_tight or not is_number))
+    if not has_digit:  # the signs in it may separate what is random only together
+        is_long = len(word) >= _RANDOM and not is_wordy(word)
+        return is_long and is_random("".join(filter(str.isalnum, word)))
+    return is_quoted or is_tight or not is_number
 
 
 def _is_evident(word: str, name: Name) -> bool:
     """Whether a value that only follows a name cannot be a word of the sentence."""
+    if name.strictness == "digits":
+        return bool(re.fullmatch(_PIN, word))
     is_literal = word.lower().startswith("0x") or "EXAMPLE" in word or "=" in word.rstrip("=")
     if len(word) < _LONG or is_literal:
         return False
@@ -176,4 +226,44 @@ def _is_evident(word: str, name: Name) -> bool:
     is_loose = name.strictness == "loose" or (name.kind == "credential" and ":" in word)
     if is_loose and digits and any(map(_SIGNS.__contains__, word)):
         return True
-    return is_random(word) and (digits >= _MANY_DIGITS or is_mixed_case(word))
+    is_mixed = is_mixed_case(word) and (digits > 0 or len(word) >= _LONG_LETTERS)
+    return is_random(word) and (digits >= _MANY_DIGITS or is_mixed)
+
+
+def _is_made_up(word: str, name: Name, how: str, link: str) -> bool:
+    """Whether a word that only follows a name has letters and digits as a password has."""
+    if name.is_variable and how in ("argument", "enclosed"):
+        return len(word) >= _SHORTEST and not is_wordy(word) and not is_identifier(word)
+    is_column = how == "option" and link.startswith("   ")
+    is_numbered = how == "argument" and ")" in link  # as redis-cli prints a list
+    is_open = is_numbered or (how in ("verb", "cell") and name.lower != "pass")
+    if name.strictness != "loose" or not (is_column or is_open or name.has_user()):
+        return False
+    return _is_mixed(word, _SHORT if name.is_variable else _LONG)
+
+
+def _is_mixed(word: str, min_length: int) -> bool:
+    """Whether a word is no word of a language: it has letters and digits, or was made at random."""
+    if (
+        len(word) < min_length
+        or word.startswith("0x")
+        or is_identifier(word)
+        or re.match(_ALGORITHM, word.lower())
+        or names.is_name(word.rstrip("0123456789"))
+    ):
+        return False
+    has_digit, has_letter = any(map(str.isdigit, word)), any(map(str.isalpha, word))
+    has_sign = any(map(_SIGNS.__contains__, word)) and not is_wordy(word)
+    return (has_letter and (has_digit or has_sign)) or is_random(word)
+
+
+def _is_line(value: str, extent: Extent, lower: str) -> bool:
+    """Whether a value without quotes is a plain word, and the last one of its line."""
+    is_last = re.compile(r"[ \t]?(?:\r?\n|\\+[nr]|\Z)").match(lower, extent[1])
+    is_type = re.search(_TYPE_WORD, value.lower()) or names.is_name(value)
+    return (
+        bool(is_last)
+        and value.isalpha()
+        and len(value) >= _SHORT
+        and not (is_type or value.istitle())
+    )

@@ -7,70 +7,56 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
-Strictness = Literal["loose", "strict", "random", "words"]
-"""What a value must look like: nothing but code, a made-up word, made at random, or many words."""
+from opensync_hooks.privacy.redaction import languages, qualifiers
+
+Strictness = Literal["loose", "strict", "random", "words", "digits"]
+"""What a value must look like: no code, a made-up word, made at random, many words, or a PIN."""
 
 NAMES: dict[str, tuple[str, str]] = {
-    # what every such name contains, the kind of its value, and the name
+    # what every such name contains, or is with `^`, the kind of its value, and the name
     "pass": ("password", r"pass(?:word|wd|code|wort|phrase)?"),
     "pwd": ("password", "pwd"),
     "pw": ("password", "pw"),
     "psk": ("password", "psk"),
     "masterauth": ("password", "masterauth"),
-    "kennwort": ("password", "kennwort"),
-    "wachtwoord": ("password", "wachtwoord"),
-    "contrase": ("password", "contrase(?:ñ|n)a"),
-    "senha": ("password", "senha"),
-    "mot de passe": ("password", "mot de passe"),
-    "haslo": ("password", "haslo"),
-    "hasło": ("password", "hasło"),
-    "lösenord": ("password", "lösenord"),
-    "adgangskode": ("password", "adgangskode"),
-    "salasana": ("password", "salasana"),
-    "jelszó": ("password", "jelszó"),
-    "heslo": ("password", "heslo"),
-    "şifre": ("password", "şifre"),
-    "sifre": ("password", "sifre"),
-    "parola": ("password", "parola"),
-    "пароль": ("password", "пароль"),
-    "密码": ("password", "密码"),
-    "密碼": ("password", "密碼"),
-    "口令": ("password", "口令"),
-    "パスワード": ("password", "パスワード"),
-    "비밀번호": ("password", "비밀번호"),
+    "requirepass": ("password", "requirepass"),
+    "^pin": ("password", "pin"),
+    **{
+        f"{first}pin": ("password", "pin") for first in ("card", "sim", "user", "security", "login")
+    },
     "token": ("token", "token"),
     "secret": ("secret", r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?|[ _.-]?string)?"),
     "credential": ("credential", "credentials?"),
     "key": ("key", r"key(?:[_-]data|s(?=[\"'`*]{0,3}\s?[:=]))?"),
-    "密钥": ("key", "密钥"),
-    "密鑰": ("key", "密鑰"),
     "mnemonic": ("seed-phrase", "mnemonic"),
     "phrase": ("seed-phrase", r"(?:seed|recovery)[ _-]?phrase"),
+    **languages.names_by_part(),
 }
+_ENGLISH = ("pass", "pw", "psk", "masterauth", "token", "secret", "credential", "key", "pin")
 BEFORE = 40
 """So many characters before a name tell what it stands for."""
 _END = r"(?![a-z_.\-)(\]};/@#%!?$+]|[0-9]{3})"
 """Behind one of these signs, neither the name goes on nor does anything link it to a value."""
-_KEY_QUALIFIERS = (
-    *("api", "app", "access", "private", "signing", "encryption", "auth", "account", "master"),
-    *("service", "license", "shared", "webhook", "deploy", "admin", "client", "session"),
-    *("storage", "subscription", "server", "consumer", "integration", "preshared", "secret"),
-    *("unseal",),
+_TAIL = (
+    # `_prod`, also before a blank; `Prod`, only where a value is assigned
+    r"(?>[_-][a-z0-9_]{1,40}(?:-[a-z0-9_]{1,20}){0,3})(?![a-z_.\-)(\]};/@#%!?$+])"
+    r"|(?>[a-z][a-z0-9]{1,30})(?=[\"'`\\&\]*]{0,4}[ \t]{0,3}(?:[=:,{]|value))"
 )
-_PUBLIC_QUALIFIERS = (
-    *("public", "pub", "publishable", "site", "cache", "sort", "primary", "foreign", "partition"),
-    *("hash", "row", "object", "unique", "idempotency", "dedup", "dedupe", "routing", "shard"),
-    *("etag", "content", "file", "blob", "build", "image", "layer", "state", "lock", "commit"),
-    *("s3", "bucket", "host", "fingerprint", "query", "memo", "registry", "translation", "message"),
-    *("event", "node", "tree", "item", "index", "group", "entry", "map", "ssh", "verify"),
+_FOREIGN_TAIL = rf"\.[a-z]{{2,20}}(?=[ \t]{{0,3}}=)|{_TAIL}"
+_SHORT, _SHORT_WORDS = 6, ("pass", "pw", "psk", "pin")
+"""Words that may be the end of another word."""
+_SETTER = (
+    # a command or a call that gives its second argument to the name in the first
+    r"(?:^|[\s;&|(>`$/\"'])(?:ENV|(?:setx|setenv|set[ ]-[a-zA-Z]{1,4}|[\w-]*config(?:ure)?[: ]set"
+    r"|git[ ]config|[\w-]*secrets?[ :]set|env[ ]add)(?:[ ][-/][-\w]{1,20}(?:=\S{1,20})?){0,3})"
+    r"[ \t]+[\"']?[\w.:/-]*$"
+    r"|\b(?:[Dd]efine|set\w{0,12}|put\w{0,12}|add\w{0,12}|append|fill)\([ ]?[\"'][\w.:#-]*$"
 )
-"""Keys of these kinds look random and are no secrets."""
-
-_PAGING_QUALIFIERS = (
-    *("next", "continuation", "pagination", "page", "request", "change", "lock", "sequence"),
-    *("previous", "prev", "forward", "backward", "starting", "idempotency", "creation"),
+_LINE_START = r"(?:\A|\n)[ \t\r*#>+|\"'`-]*(?:[a-zA-Z_][\w-]*)?\Z"
+_USER = (
+    r"(?i)\b(?:user(?:name)?|log(?:in|ged)|account|e-?mail|usuario|benutzer|utente|utilisateur)\b"
+    r"[^\n]{1,30}(?:,|/|\b(?:and|with|und|mit|y|con|et|e|avec|en|met|plus))[ ](?:the[ ])?$"
 )
-"""Tokens of these kinds are positions in a list, or names of a request."""
 
 
 class Name(NamedTuple):
@@ -83,10 +69,22 @@ class Name(NamedTuple):
     """It is written as `--name`."""
     is_variable: bool
     """It is written in capitals with an underscore, as variables of the environment are."""
+    is_uncertain: bool
+    """An unknown word follows, so that it may stand for something else."""
+    before: str
+    """The text before it."""
+
+    def is_first(self) -> bool:
+        """Whether it is in the first word of its line."""
+        return _ends_with(_LINE_START, self.before)
+
+    def has_user(self) -> bool:
+        """Whether a user is named before it, as in `with user ada and password …`."""
+        return _ends_with(_USER, self.before)
 
 
 NameMatch = tuple[re.Match[str], str]
-"""Where a name is, and its kind."""
+"""Where a name is, and its kind. What follows the name and belongs to it is the group `tail`."""
 
 
 def find_names(lower: str, parts: Iterable[str]) -> list[NameMatch]:
@@ -94,47 +92,108 @@ def find_names(lower: str, parts: Iterable[str]) -> list[NameMatch]:
     matches = []
     for part in parts:
         kind, pattern = NAMES[part]
-        matches += [(match, kind) for match in _compile(pattern + _END).finditer(lower)]
+        tail = _TAIL if part in _ENGLISH else _FOREIGN_TAIL
+        name_and_tail = f"{pattern}(?:{_END}|(?=(?P<tail>{tail})))"
+        matches += [(match, kind) for match in _compile(name_and_tail).finditer(lower)]
     return sorted(matches, key=lambda pair: pair[0].start())
 
 
 @lru_cache(maxsize=1024)
-def classify(name: str, kind: str, before: str) -> Name | None:
-    """Return what a name stands for, judged by what is before it; both in their original case.
+def classify(name: str, kind: str, before: str, tail: str = "") -> Name | None:
+    """Return what a name stands for, judged by what is around it; all in their original case.
 
     The same names return again and again in a document.
     """
     before = _compile(r"\\[nrt](?=[A-Za-z]*\Z)").sub("\\n", before)  # it ends an escaped line
     beginning = _compile(r"[\w-]*").match(before[::-1])
     identifier = beginning[0][::-1] if beginning else ""
-    is_option = identifier.startswith("-")
-    is_variable = name.isupper() and ("_" in identifier or "_" in name)
-    strictness: Strictness = "strict"
+    around = before[: len(before) - len(identifier)]
+    is_separated = not before[-1:].isalpha() or (name[0].isupper() and before[-1:].islower())
+    if around.endswith("::") or "public" in identifier.lower():
+        return None
     qualifier = before.lower().rstrip("_-. ")
-    if before[: len(before) - len(identifier)].endswith("::") or "public" in identifier.lower():
+    if kind == "token" and qualifier.endswith(qualifiers.PAGING_QUALIFIERS):
         return None
-    if kind == "token" and qualifier.endswith(_PAGING_QUALIFIERS):
+    strictness = _strictness(name, kind, before, tail, is_separated=is_separated)
+    if strictness is None:
         return None
+    is_english = name.lower().startswith(_ENGLISH)
+    return Name(
+        "api-key" if kind == "key" else kind,
+        name.lower(),
+        strictness,
+        identifier.startswith("-"),
+        name.isupper() and ("_" in identifier + name + tail or not is_english),
+        is_english and not qualifiers.SYSTEMS.issuperset(qualifiers.split(tail)[:1]),
+        before,
+    )
+
+
+def _strictness(
+    name: str, kind: str, before: str, tail: str, *, is_separated: bool
+) -> Strictness | None:
+    """Return what the value of a name must look like; None if it is not a secret."""
+    lower, qualifier = name.lower(), before.lower().rstrip("_-. ")
+    is_english = lower.startswith(_ENGLISH)
+    is_joined = before[-1:].isascii() and before[-1:].isalpha() and name[0].islower()
+    is_part = not is_separated and not is_english and len(lower) < _SHORT
+    if is_part or (is_joined and lower in _SHORT_WORDS):
+        return None  # a part of a word, such as `enclave` or `bypass`
+    if kind == "seed-phrase":
+        return "words"
     if kind == "password":
-        is_joined = before[-1:].isascii() and before[-1:].isalpha() and name[0].islower()
-        is_joined = is_joined and not before.endswith("require")
-        if (is_joined and name.lower() in ("pass", "pw", "psk")) or qualifier.endswith("ask"):
-            return None  # a part of a word, such as `bypass`, or a program, as `GIT_ASKPASS`
-        strictness = "loose"
-    elif kind == "seed-phrase":
-        strictness = "words"
-    elif kind == "key":
-        kind = "api-key"
-        is_separated = qualifier != before.lower() or name[0].isupper()
-        if not name.isascii() or qualifier.endswith(_KEY_QUALIFIERS):
-            strictness = "strict"
-        elif before.endswith(("?", "&")):
-            strictness = "random"  # in the query of a URL
-        elif not identifier or not is_separated or qualifier.endswith(_PUBLIC_QUALIFIERS):
-            return None
-        else:
-            strictness = "random"
-    return Name(kind, name.lower(), strictness, is_option, is_variable)
+        if lower == "pin":
+            return "digits" if qualifier.endswith(qualifiers.PIN_QUALIFIERS) else None
+        return None if qualifier.endswith("ask") else "loose"  # a program, as `GIT_ASKPASS`
+    if kind != "key":
+        return "strict"
+    if not is_english:
+        around = f"{before[-20:]}{tail}".lower()
+        is_api = not lower[0].isascii() or any(
+            map(around.__contains__, qualifiers.FOREIGN_KEY_QUALIFIERS)
+        )
+        return "strict" if is_api else "random"
+    if qualifier.endswith(qualifiers.KEY_QUALIFIERS):
+        return "strict"
+    if before.endswith(("?", "&")):
+        return "random"  # in the query of a URL
+    is_word = not re.match(r"[\w-]", before[-1:])
+    is_part = qualifier == before.lower() and name[0].islower()
+    return (
+        None if is_word or is_part or qualifier.endswith(qualifiers.PUBLIC_QUALIFIERS) else "random"
+    )
+
+
+def is_set(before: str) -> bool:
+    """Whether a command or a call gives a name a value, as `setx NAME value` does."""
+    return _ends_with(_SETTER, before)
+
+
+def _ends_with(pattern: str, before: str) -> bool:
+    before = _compile(r"\\+[nrt]").sub("\n", before)  # ends of lines are escaped in JSON
+    return bool(_compile(pattern).search(before))
+
+
+@lru_cache(maxsize=1024)
+def identify(identifier: str) -> Name | None:
+    """Return what an identifier or a heading as a whole stands for, if it names a secret."""
+    lower = identifier.lower() + "="
+    for match, kind in find_names(lower, (part for part in NAMES if part.lstrip("^") in lower)):
+        start, end = match.span()
+        tail = identifier[end : end + len(match["tail"] or "")]
+        is_whole = end + len(tail) == len(identifier)
+        if is_whole and (not tail or qualifiers.belongs(identifier[start:end], tail)):
+            name = classify(identifier[start:end], kind, identifier[:start], tail)
+            if name:
+                return name
+    return None
+
+
+@lru_cache(maxsize=1024)
+def is_name(word: str) -> bool:
+    """Whether a word is the name of a secret in any language, as a label is in a translation."""
+    patterns = (pattern for _, pattern in NAMES.values())
+    return any(_compile(pattern).fullmatch(word.lower()) for pattern in patterns)
 
 
 @cache

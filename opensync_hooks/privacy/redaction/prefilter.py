@@ -24,6 +24,7 @@ _ESCAPES = {
 }
 """Escapes, terminal colours and URL escapes end in letters that do not belong to the next word."""
 _WORDS = bytes(byte if bytes([byte]).isalnum() else 0x20 for byte in range(256))
+_ASCII = bytes(range(128))
 _AFFIX = 4
 """Of a keyword for the beginning of words, only so many characters are compared."""
 _PREFIXED_WORD = 6
@@ -60,7 +61,7 @@ class Prefilter:
     """Index of rules by keywords: `hvs` is a word, `AKIA*` its beginning.
 
     Any other keyword may be anywhere, also within a word. So may the names of secrets and the
-    keywords of a rule with `casefold`, in the text in lower case.
+    keywords of a rule with `casefold`, in the text in lower case. A name with `^` is a word.
     """
 
     def __init__(self, rules: Iterable[SearchedRule], names: Iterable[str] = ()) -> None:
@@ -83,22 +84,30 @@ class Prefilter:
                     self._literals[keyword.strip("*")].add(index)
         self._cores: defaultdict[bytes, set[Trigger]] = defaultdict(set)
         self._signs: defaultdict[str, set[Trigger]] = defaultdict(set)
-        self._foreign: set[Trigger] = set()
-        for literal in {*self._literals, *self._lower_literals, *self._names}:
+        self._foreign: defaultdict[str, set[Trigger]] = defaultdict(set)
+        whole_words = {name for name in self._names if name.startswith("^")}
+        for name in whole_words:
+            for spelling in (name[1:], name[1:].title(), name[1:].upper()):
+                self._words[spelling.encode()].add(name)
+        self._index_literals({*self._literals, *self._lower_literals, *self._names} - whole_words)
+        self._certain = whole_words.union(map(bytes.decode, self._cores))
+        """Keywords that need not be looked for in a text if one of its words contains them."""
+        self._plain_words: set[bytes] = set()
+        self._triggers: dict[bytes, set[Trigger]] = {}
+
+    def _index_literals(self, literals: set[str]) -> None:
+        for literal in literals:
+            if not literal.isascii():
+                self._foreign[_foreign_characters(literal)].add(literal)
+                continue
             core = max(re.findall("[A-Za-z0-9]+", literal), key=len, default="").lower()
             if len(core) >= _CORE:
                 self._cores[core.encode()].add(literal)
             elif core.isdigit():
                 self._words[core.encode()].add(literal)
-            elif literal.isascii():
+            else:
                 sign = next((character for character in literal if character in _RARE), literal)
                 self._signs[sign].add(literal)
-            else:
-                self._foreign.add(literal)
-        self._certain = frozenset(map(bytes.decode, self._cores))
-        """Keywords that need not be looked for in a text if one of its words contains them."""
-        self._plain_words: set[bytes] = set()
-        self._triggers: dict[bytes, set[Trigger]] = {}
 
     def candidates(self, text: str, words: set[bytes]) -> Candidates:
         """Return what can match in a text that has these words.
@@ -119,7 +128,10 @@ class Prefilter:
             if sign in text:
                 triggers |= literals
         if not text.isascii():
-            triggers |= self._foreign
+            foreign = _foreign_characters(text)
+            for characters, literals in self._foreign.items():
+                if characters in foreign:
+                    triggers |= literals
         if not triggers and not unknown:
             return NO_CANDIDATES
         lower = lower_same_length(text)
@@ -217,6 +229,12 @@ def split_into_words(text: str) -> set[bytes]:
         if character in plain:
             plain = escape.sub(" ", plain)
     return words if plain == text else words | _split(plain)
+
+
+def _foreign_characters(text: str) -> str:
+    """Return the characters that are not ASCII, in lower case; most texts have few of them."""
+    encoded = text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
+    return encoded.decode("utf-8", "surrogatepass").lower()
 
 
 def _split(text: str) -> set[bytes]:

@@ -38,6 +38,9 @@ PLANTED = (
 PLANTED_NAMED = (
     PlantedSecret("name", _VALUE, f"export ACCESSKEY={_VALUE}"),
     PlantedSecret("quoted name", _VALUE, f"config['accessKey'] = '{_VALUE}'"),
+    PlantedSecret("qualified name", _VALUE, f"ACCESSKEY_PROD={_VALUE}"),
+    PlantedSecret("setter", _VALUE, f'setx ACCESSKEY "{_VALUE}"'),
+    PlantedSecret("property", _VALUE, f'string AccessKey {{ get; set; }} = "{_VALUE}";'),
     PlantedSecret("name, broken line", _VALUE[8:], f"ACCESSKEY={_VALUE[:8]}\n    {_VALUE[8:]}"),
     PlantedSecret("quotes, broken line", _VALUE[8:], f'accessKey = "{_VALUE[:8]}\n  {_VALUE[8:]}"'),
     PlantedSecret("URL query", _VALUE, f"https://example.org/?access_key={_VALUE}&x=1"),

@@ -25,7 +25,7 @@ from opensync_hooks.privacy.redaction.documents import (
 from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.named_formats import NamedFormat
 from opensync_hooks.privacy.redaction.named_values import find_named_values
-from opensync_hooks.privacy.redaction.names import NAMES, find_names
+from opensync_hooks.privacy.redaction.names import NAMES, find_names, identify
 from opensync_hooks.privacy.redaction.prefilter import (
     NO_CANDIDATES,
     Candidates,
@@ -234,7 +234,10 @@ def _prove_names() -> None:
 def secret_field(name: str) -> tuple[str, bool] | None:
     """Return what names a secret in a field's name, and whether that is a password."""
     match = _SECRET_FIELD.search(name)
-    return (name[: match.end("name")], bool(match["password"])) if match else None
+    if match:
+        return name[: match.end("name")], bool(match["password"])
+    identified = identify(name)
+    return (name, identified.strictness == "loose") if identified else None
 
 
 @cache

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from opensync_hooks.privacy.redaction import names, values
-from opensync_hooks.privacy.redaction.names import NAMES, Name, NameMatch
+from opensync_hooks.privacy.redaction.names import Name, NameMatch
 from opensync_hooks.privacy.redaction.randomness import is_identifier, is_random, is_wordy
 from opensync_hooks.privacy.redaction.rule import Span
 
@@ -58,7 +58,7 @@ def find_in_tables(text: str, lower: str, matches: Iterable[NameMatch]) -> Itera
     ends: dict[_Columns, int] = {}  # or every row of a table of headings would be one's header
     examined = 0
     for match, _ in matches:
-        start, end = match.span()
+        start, end = match.start(), match.end("tail") if match["tail"] else match.end()
         if start < examined or not _compile(_HEADING_ENDS).match(lower, end):
             continue
         line_start = lower.rfind("\n", examined, start) + 1 or examined
@@ -110,11 +110,9 @@ def _read_rows(text: str, columns: _Columns, start: int) -> tuple[list[Span], in
 
 def _secret_columns(headings: Iterable[str]) -> Iterator[tuple[int, Name]]:
     for index, heading in enumerate(headings):
-        for kind, pattern in NAMES.values():
-            match = _compile(f"(?i:{pattern})\\Z").search(heading)
-            name = names.classify(match[0], kind, heading[: match.start()]) if match else None
-            if name and name.strictness != "words":
-                yield index, name
+        name = names.identify(heading)
+        if name and name.strictness != "words":
+            yield index, name
 
 
 def _split(line: str, separator: str) -> list[Cell]:

@@ -32,9 +32,12 @@ _CALL = (
 )
 _CODE = rf"{_CALL}|(?>(?:[a-z_](?>\w*)\.)+)[a-z_](?>\w*)(?:[^\w=+/-]|\Z)"
 _WORD = r"[^\s\"'`,;&<>()\[\]{}|\\\x1b]"
+_NEXT_FIELD = r",(?>[a-z_][\w .-]{2,40})=\w"
+"""In `password=v,ssl=true`, another field follows."""
 _TIGHT = (
     # characters that usually end a value belong to it unless something shows that they end it
-    r"(?>(?:(?>[^\s\"'`&;\\(),\[\]{}<>|\x1b]+)|[(),\[\]{}<>|](?=[^\s\"'`&;\\)])"
+    r"(?>(?:(?>[^\s\"'`&;\\(),\[\]{}<>|\x1b]+)"
+    rf"|(?!{_NEXT_FIELD})[(),\[\]{{}}<>|](?=[^\s\"'`&;\\)])"
     r"|[&;](?=[^\s\"'`&;\\(),\[\]{}<>|])(?!(?>[\w .-]{0,40})=))+)"
 )
 _REST = rest("-a-z0-9+/=_.~")
@@ -51,6 +54,20 @@ _PHRASE = (
     rf"(?>(?:(?:,? |{NEWLINE}){_NO_SEED_WORD}[a-z]{{3,8}}(?![a-z])){{8,23}}))"
 )
 
+_SENTENCE_WORD = (
+    r"(?:a|an|the|and|or|for|of|to|in|on|is|are|was|be|not|no|must|should|can|your|my|our|this|that"
+    r"|with|from|as|at|by|if|it|has|have|you|we|enter|invalid|wrong|incorrect|reset|change|new|old"
+    r"|current|confirm|repeat|forgot|user|name|username|email|login|sign|required|optional|missing"
+    r"|too|short|long|please|use|using|choose|set|show|hide|create|update|save|field|empty|match"
+    r"|matches|mismatch|de|la|le|el|les|una|un|der|die|das|ist|und|ein|eine|est|es|en|van|het|do|da)"
+)
+_PASSPHRASE = (
+    rf"(?P<quote>(?>\\*)[\"'])(?P<words>(?:(?!{_SENTENCE_WORD}\b)[a-z0-9]{{3,12}}"
+    r"(?:[ ](?=[a-z])|(?=(?P=quote)))){3,8})"
+    r"(?P=quote)"
+)
+"""Three words or more, none of which belongs to sentences or labels."""
+
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -59,6 +76,11 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def is_placeholder(text: str, start: int) -> bool:
     return bool(compiled(_PLACEHOLDER).match(text, start))
+
+
+def begins_field(text: str, start: int) -> bool:
+    """Whether another field follows a value, as in `password=v,ssl=true`."""
+    return bool(compiled(_NEXT_FIELD).match(text, start))
 
 
 def is_path(text: str, start: int) -> bool:
@@ -114,9 +136,15 @@ def quoted(text: str, start: int, *, with_spaces: bool = False) -> Extent | None
     return None
 
 
+def passphrase(text: str, start: int) -> Extent | None:
+    """Return several plain words in quotes, unless they are a sentence or a label."""
+    match = compiled(_PASSPHRASE).match(text, start)
+    return match.span("words") if match else None
+
+
 def tight(text: str, start: int) -> Extent | None:
     """Return the value in `name=value` without spaces, as in shells and settings files."""
-    end = r"(?=[\s;&\"'`<|}\\\x1b…]|\Z)"
+    end = rf"(?=[\s;&\"'`<|}}\\\x1b…]|{_NEXT_FIELD}|\Z)"
     match = compiled(rf"{_TIGHT}(?:{_REST}{end})?").match(text, start)
     return match.span() if match else None
 
