@@ -231,7 +231,7 @@ class Session:
     stored_ids: frozenset[str] | None = None
     """Of all messages that the agent has, readable or not: it deleted any other. None: unknown."""
     origin: str | None = None
-    """Which of the agent's copies this was read from, where the agent keeps several."""
+    """Which of the agent's copies this was read from, where it keeps several; one on a line."""
     read_copies: tuple[str, ...] = ()
     """All of the copies that it was read from, where what they have is united."""
     richer_origin: str | None = None

@@ -94,7 +94,8 @@ class SessionDiff:
         """Whether a copy of the session was not read that what was delivered may be from."""
         if self.session.unread_copy or not self.session.read_copies:
             return self.session.unread_copy is not None
-        return self.record.origin() not in (None, *self.session.read_copies)
+        delivered = (self.record.origin() or "").splitlines()
+        return not set(delivered).issubset(self.session.read_copies)
 
     @property
     def is_partial(self) -> bool:

@@ -214,6 +214,21 @@ def test_opencode_keeps_what_came_from_a_copy_that_is_gone(
     assert harness.texts(ID) == [f"text {time}" for time in range(1, 9)]
 
 
+def test_opencode_keeps_what_came_from_a_lesser_copy_that_is_gone(
+    harness: Harness, tmp_path: Path
+) -> None:
+    copies = OpenCodeCopies(harness, tmp_path / "home")
+    copies.say("opencode.db", 5, 6)
+    copies.say("opencode-local.db", 7, 8)
+    copies.sync()
+    before = everything(harness, ID)
+    assert totals(harness, ID)[1:] == (400, 40, 2)
+    for file in copies.opencode.data.glob("opencode.db*"):
+        file.unlink()
+    copies.sync()
+    assert everything(harness, ID) == before
+
+
 @pytest.mark.parametrize("how", ["damaged", "link"])
 def test_opencode_keeps_what_its_newest_database_has_delivered(
     harness: Harness, tmp_path: Path, how: str

@@ -136,7 +136,7 @@ class OpenCodeSource:
                     session,
                     is_partial=is_partial,
                     unread_copy=unread,
-                    origin=copies[0],
+                    origin="\n".join(copies),
                     read_copies=copies,
                 )
         elif exports.stamp_of(located.path):
