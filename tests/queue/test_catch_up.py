@@ -215,9 +215,9 @@ def test_finished_session_is_not_read_again(
     reads = []
     resume = ClaudeCodeSource.resume
 
-    def recording(source: ClaudeCodeSource, located: Any, *arguments: Any) -> Any:
+    def recording(source: ClaudeCodeSource, located: Any, *arguments: Any, **more: Any) -> Any:
         reads.append(located.session_id)
-        return resume(source, located, *arguments)
+        return resume(source, located, *arguments, **more)
 
     monkeypatch.setattr(ClaudeCodeSource, "resume", recording)
     fire(hooked, "s1")

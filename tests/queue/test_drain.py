@@ -62,8 +62,8 @@ def test_turn_is_read_from_the_last_one_on_and_an_ended_session_from_its_beginni
 ) -> None:
     resume, resumed = ClaudeCodeSource.resume, []
 
-    def recording(*arguments: Any) -> Iterator[Session]:
-        for session in resume(*arguments):
+    def recording(*arguments: Any, **more: Any) -> Iterator[Session]:
+        for session in resume(*arguments, **more):
             resumed.append(session.is_resumed)
             yield session
 
