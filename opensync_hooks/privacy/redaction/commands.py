@@ -45,7 +45,8 @@ user and a secret behind a percent sign, `-u,` behind a comma. `@2` is the secon
 no option.
 """
 _WORDS = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'|;&<>\\]|(?!(?>\\+)[nr])\\.)+|[|;&<>]"
-_NEXT_ELEMENT = r"(?>\\*)[\"'],\s{0,20}(?>\\*)[\"'](?:args(?>\\*)[\"']:\s?\[\s{0,20}(?>\\*)[\"'])?"
+_GAP = r"(?>(?:\s|(?>\\+)[nrt]){0,20})(?>\\*)[\"']"
+_NEXT_ELEMENT = rf"(?>\\*)[\"'],{_GAP}(?:args(?>\\*)[\"']:\s?\[{_GAP})?"
 """Between the elements of a list of arguments, or a command and its list: `"mysql", "-p…"`."""
 _ELEMENT = r"(?:[^\"'\\\n]|(?>\\+)[^\"'\\\n])*"
 _MAX_WORDS, _MAX_LINE = 16, 240
