@@ -367,3 +367,8 @@ def test_no_complete_secret_is_in_this_repository() -> None:
         redactor = Redactor()
         redactor.redact(path.read_text("utf-8"))
         assert not marked & redactor.counts.keys(), path
+
+
+def test_cookie_of_which_the_first_line_could_be_a_word_is_masked() -> None:
+    cookie = "sid=ZkmBx92\n" + "4Q7af2kBx47Qm"
+    assert Redactor().redact(f"Set-Cookie: {cookie}; a=b") == "Set-Cookie: [redacted:cookie]"

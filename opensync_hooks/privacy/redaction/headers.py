@@ -63,14 +63,20 @@ HEADERS: tuple[Rule, ...] = (
         rf"cookie{_QUOTES}\s{{0,2}}(?:,\s{{0,9}}{QUOTE}value{QUOTE}\s{{0,2}})?:\s{{0,2}}{_QUOTES}(?!\[redacted:)"
         r"(?>(?:(?>[a-z0-9_.-]{1,80})=(?>[a-z_/-]{0,20}(?:\d{1,4})?);\s{0,2}){0,20})"
         rf"(?!{_ATTRIBUTE})(?P<cookies>(?>[a-z0-9_.-]{{1,80}})="
-        r"(?![a-z_]{4,40}\d{0,4}(?![^\s;\"'\\]))(?=(?>[^ \t\r\n;0-9]{0,64})\d)"
+        rf"(?![a-z_]{{4,40}}\d{{0,4}}(?![^\s;\"'\\]|{BREAK}(?=[a-z%+/=_.-]{{0,40}}\d)[a-z0-9%+/=_.-]{{8}}))"
+        r"(?=(?>[^ \t\r\n;0-9]{0,64})\d)"
         rf"(?:(?>[^\s;\"'\\]{{8,}}){_REST}|(?>[^\s;\"'\\]{{4,7}}){BREAK}(?>[a-z0-9%+/=_.-]{{8,}}))"
         r"(?>[^\r\n\"'\\]*))",
         (
             Example("sid=" + fill(ALNUM, 20) + "; theme=dark", "Set-Cookie: "),
             Example("sid=" + fill(ALNUM, 20), '{"name": "cookie", "value": "a=b; ', '"}'),
         ),
-        ("Cookie: name=value", "Set-Cookie: a=b; Max-Age=31536000", "cookie: dict[str, str] = {}"),
+        (
+            "Cookie: name=value",
+            "Set-Cookie: a=b; Max-Age=31536000",
+            "cookie: dict[str, str] = {}",
+            "Set-Cookie: theme=dark2\nUser-Agent: me",
+        ),
         casefold=True,
     ),
     Rule(
