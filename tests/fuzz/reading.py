@@ -87,6 +87,9 @@ class ForgetfulRecord:
 
     def set_remote_id(self, remote_id: str) -> None: ...
 
+    def origin(self) -> str | None:
+        return None
+
     def set_origin(self, origin: str) -> None: ...
 
     def confirm_session(self, *_: object) -> None: ...

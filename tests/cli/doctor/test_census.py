@@ -38,9 +38,9 @@ def break_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have Claude Code's reader lose the first prompt of every session."""
     read = ClaudeCodeSource.resume
 
-    def broken(self: ClaudeCodeSource, *arguments: Any) -> list[Session]:
+    def broken(self: ClaudeCodeSource, *arguments: Any, **more: Any) -> list[Session]:
         sessions = []
-        for session in read(self, *arguments):
+        for session in read(self, *arguments, **more):
             messages = list(session.messages)
             prompts = [message for message in messages if message.role == "user"]
             kept = tuple(message for message in messages if message not in prompts[:1])
@@ -105,7 +105,11 @@ def test_forgotten_subagent_is_a_warning(monkeypatch: pytest.MonkeyPatch, projec
             path.unlink()
             shutil.rmtree(path.with_suffix(""), ignore_errors=True)
     read = ClaudeCodeSource.resume
-    monkeypatch.setattr(ClaudeCodeSource, "resume", lambda *arguments: list(read(*arguments))[:2])
+
+    def forgetful(*arguments: Any, **more: Any) -> list[Session]:
+        return list(read(*arguments, **more))[:2]
+
+    monkeypatch.setattr(ClaudeCodeSource, "resume", forgetful)
     run("sync")
     assert facts("warning") == ["Claude Code: 3 utterances on disk, 2 delivered."]
 
