@@ -71,7 +71,10 @@ class SyncOutcome:
         return SyncState.SYNCED if self.sessions else SyncState.EMPTY
 
     def after(self, section: SyncOutcome) -> SyncOutcome:
-        """Return the outcome of a session of which this run has delivered a section before."""
+        """Return the outcome of a session of which a section was delivered before.
+
+        What was sent of it then is not unchanged, though this run found it so.
+        """
         return replace(
             self,
             sent=self.sent + section.sent,

@@ -170,9 +170,7 @@ class Syncer:
                 outcome = self._send(session_id, changes(run), limits)
             except NotResumableError:
                 outcome = self._send(session_id, changes(self._run(source)), limits)
-                # What the first run has sent is not unchanged, though the second one found it so.
-                sent, unchanged = outcome.sent + run.sent, outcome.unchanged - run.sent
-                outcome = replace(outcome, sent=sent, unchanged=max(0, unchanged))
+                outcome = outcome.after(SyncOutcome(session_id, sent=run.sent))
             except OpenSyncError:
                 raise
             except Exception:  # a bug, which the checkpoint would bring back at every attempt
@@ -204,10 +202,8 @@ class Syncer:
                 losses.set_skipped(changes.record, sent.skipped, version)
                 marked = mark_deletions(changes, self.destination)
                 changes.record.set_masking(masking)
-                sent, section = (
-                    replace(sent, sent=sent.sent + marked),
-                    outcomes.get(sent.session_id),
-                )
+                sent = replace(sent, sent=sent.sent + marked)
+                section = outcomes.get(sent.session_id)
                 outcomes[sent.session_id] = sent.after(section) if section else sent
             elif changes.session_id == session_id:
                 outcome = changes

@@ -16,22 +16,24 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
-from hypothesis import strategies as st
 
 from opensync_hooks.agents import json_access
 from opensync_hooks.agents.opencode import tables_v1, tables_v2
 from opensync_hooks.agents.opencode.sessions import SessionReader
-from opensync_hooks.delivery import split
 from opensync_hooks.destinations.store.store import Store
 from opensync_hooks.model import Json
 from tests.delivery.two_sides import (
     PlainStore,
     Side,
+    Steps,
     change_settings,
     compare,
     delete_there,
+    divide_into_small_parts,
+    few_histories,
+    histories,
+    play_history,
     send_again,
     two_sides,
 )
@@ -251,50 +253,31 @@ def text(words: str) -> dict[str, Any]:
     return {"type": "text", "text": words}
 
 
-ACTIONS = tuple(name.removeprefix("do_") for name in vars(Growth) if name.startswith("do_"))
-RARE = ("copy", "new_table", "damage", "revert", "running")
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["turn", "sync"] * 12 + [name for name in ACTIONS if name not in RARE] * 2)
-        | st.sampled_from(ACTIONS),
-        st.integers(0, 12),
-    ),
-    min_size=4,
-    max_size=30,
-)
+STEPS = histories(Growth, rare=("copy", "new_table", "damage", "revert", "running"))
 
 
-def play(steps: list[tuple[str, int]], store: Callable[..., Store]) -> None:
+def play(steps: Steps, store: Callable[..., Store]) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         home = OpenCodeHome(folder)
         growth = Growth(home, stack.enter_context(two_sides(folder, home.source(), store)))
         stack.callback(growth.db.close)
         growth.do_turn(1)
-        for action, number in steps:
-            growth.act(action, number)
-            if action == "sync" or number == 0:
-                growth.compare()
-        growth.compare()
+        play_history(growth, steps)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few_histories
 @for_all(STEPS)
-def test_store_gets_the_same_from_resumed_and_whole_runs(steps: list[tuple[str, int]]) -> None:
+def test_store_gets_the_same_from_resumed_and_whole_runs(steps: Steps) -> None:
     play(steps, Store)
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@few_histories
 @for_all(STEPS)
 def test_sessions_in_parts_arrive_the_same_from_resumed_and_whole_runs(
-    monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, int]]
+    monkeypatch: pytest.MonkeyPatch, steps: Steps
 ) -> None:
-    monkeypatch.setattr(split, "MAX_MESSAGES", 9)
-    monkeypatch.setattr(split, "MAX_BYTES", 6_000)
+    divide_into_small_parts(monkeypatch)
     play(steps, PlainStore)
 
 

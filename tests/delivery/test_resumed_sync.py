@@ -16,13 +16,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
-from hypothesis import strategies as st
 
 from opensync_hooks.agents.claude_code.checkpoints import ResumedRead
 from opensync_hooks.agents.claude_code.source import ClaudeCodeSource
-from opensync_hooks.delivery import split
 from opensync_hooks.delivery.diff import SessionDiff
 from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.outcome import SyncOutcome
@@ -31,9 +28,14 @@ from tests.delivery.harness import Harness
 from tests.delivery.two_sides import (
     PlainStore,
     Side,
+    Steps,
     change_settings,
     compare,
     delete_there,
+    divide_into_small_parts,
+    few_histories,
+    histories,
+    play_history,
     send_again,
     two_sides,
 )
@@ -233,49 +235,30 @@ class Growth:
         compare(self.sides, "s1")
 
 
-ACTIONS = tuple(name.removeprefix("do_") for name in vars(Growth) if name.startswith("do_"))
-RARE = ("sidechain", "summary", "copy", "damage")
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["turn", "sync"] * 12 + [name for name in ACTIONS if name not in RARE] * 2)
-        | st.sampled_from(ACTIONS),
-        st.integers(0, 12),
-    ),
-    min_size=4,
-    max_size=30,
-)
+STEPS = histories(Growth, rare=("sidechain", "summary", "copy", "damage"))
 
 
-def play(steps: list[tuple[str, int]], store: Callable[..., Store]) -> None:
+def play(steps: Steps, store: Callable[..., Store]) -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         source = ClaudeCodeSource(folder / "claude")
         growth = Growth(folder, stack.enter_context(two_sides(folder, source, store)))
         growth.turn(1)
-        for action, number in steps:
-            growth.act(action, number)
-            if action == "sync" or number == 0:
-                growth.compare()
-        growth.compare()
+        play_history(growth, steps)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few_histories
 @for_all(STEPS)
-def test_store_gets_the_same_from_resumed_and_whole_runs(steps: list[tuple[str, int]]) -> None:
+def test_store_gets_the_same_from_resumed_and_whole_runs(steps: Steps) -> None:
     play(steps, Store)
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@few_histories
 @for_all(STEPS)
 def test_sessions_in_parts_arrive_the_same_from_resumed_and_whole_runs(
-    monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, int]]
+    monkeypatch: pytest.MonkeyPatch, steps: Steps
 ) -> None:
-    monkeypatch.setattr(split, "MAX_MESSAGES", 9)
-    monkeypatch.setattr(split, "MAX_BYTES", 6_000)
+    divide_into_small_parts(monkeypatch)
     play(steps, PlainStore)
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 from opensync_hooks.agents.source import Source
 from opensync_hooks.config import Config, load
+from opensync_hooks.delivery import split
 from opensync_hooks.delivery.limits import Limits
 from opensync_hooks.delivery.outcome import SyncOutcome
 from opensync_hooks.delivery.session_sync import Syncer
@@ -119,3 +124,43 @@ def delete_there(sides: tuple[Side, Side], session_id: str, number: int) -> None
         side.store.delete_session(session_id)
         if number % 4:
             side.record(session_id).forget()
+
+
+class GrowingSession(Protocol):
+    """A session that changes by what its methods with the prefix `do_` do."""
+
+    def act(self, action: str, number: int) -> None: ...
+
+    def compare(self) -> None: ...
+
+
+Steps = list[tuple[str, int]]
+
+
+def histories(growth: type[GrowingSession], rare: Collection[str]) -> st.SearchStrategy[Steps]:
+    """Return random lists of a growth's actions; most are turns, and the rare ones are few."""
+    actions = tuple(name.removeprefix("do_") for name in vars(growth) if name.startswith("do_"))
+    common = ["turn", "sync"] * 12 + [name for name in actions if name not in rare] * 2
+    step = st.tuples(st.sampled_from(common) | st.sampled_from(actions), st.integers(0, 12))
+    return st.lists(step, min_size=4, max_size=30)
+
+
+def play_history(growth: GrowingSession, steps: Steps) -> None:
+    """Take the steps, and compare both sides after some of them and at the end."""
+    for action, number in steps:
+        growth.act(action, number)
+        if action == "sync" or number == 0:
+            growth.compare()
+    growth.compare()
+
+
+few_histories = settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+def divide_into_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split, "MAX_MESSAGES", 9)
+    monkeypatch.setattr(split, "MAX_BYTES", 6_000)

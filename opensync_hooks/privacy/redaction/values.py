@@ -150,7 +150,7 @@ def tight(text: str, start: int) -> Extent | None:
 
 
 def bare(text: str, start: int, min_length: int) -> Extent | None:
-    """Return a word without quotes; if a bracket follows, it is a function that is called."""
+    """Return a word without quotes, also its rest in the next line, unless that is a call."""
     match = compiled(rf"(?P<word>(?>{_WORD}+))(?:{_REST}(?![(\[{{]))?").match(text, start)
     return match.span() if match and match.end("word") - start >= min_length else None
 
