@@ -27,8 +27,6 @@ _WORDS = bytes(byte if bytes([byte]).isalnum() else 0x20 for byte in range(256))
 _ASCII = bytes(range(128))
 _AFFIX = 4
 """Of a keyword for the beginning of words, only so many characters are compared."""
-_PREFIXED_WORD = 6
-"""A shorter word cannot hold both a prefix and the start of a secret."""
 _RANDOM_WORD, _READ_OF_WORD = 8, 100
 """So many characters of a token are in one word, also where a line ends in it."""
 _MAX_REMEMBERED_WORD, _MAX_REMEMBERED = 19, 100_000
@@ -178,9 +176,8 @@ class Prefilter:
     def _triggers_of(self, word: bytes, cores: list[bytes]) -> set[Trigger]:
         """Return what a word triggers: as a whole, by its beginning, and by the cores in it."""
         triggers = set(self._words.get(word, ()))
-        if len(word) >= _PREFIXED_WORD:
-            for size in (2, 3, _AFFIX):
-                triggers.update(self._prefixes.get(word[:size], ()))
+        for size in (2, 3, _AFFIX):
+            triggers.update(self._prefixes.get(word[:size], ()))
         lower = word.lower()
         for core in cores:
             if core in lower:
@@ -209,12 +206,7 @@ def _is_ordinary(word: bytes) -> bool:
 
 
 def _is_random_word(word: bytes) -> bool:
-    return (
-        len(word) >= _RANDOM_WORD
-        and not word.isalpha()
-        and not word.isdigit()
-        and is_random(word[:_READ_OF_WORD].decode())
-    )
+    return not (_is_ordinary(word) or word.isdigit()) and is_random(word[:_READ_OF_WORD].decode())
 
 
 def split_into_words(text: str) -> set[bytes]:
