@@ -7,7 +7,7 @@ from functools import cache
 
 from opensync_hooks.config import Config
 from opensync_hooks.privacy.redaction.commands import PROGRAMS
-from opensync_hooks.privacy.redaction.named_values import LINK
+from opensync_hooks.privacy.redaction.links import LINK
 from opensync_hooks.privacy.redaction.names import NAMES
 from opensync_hooks.privacy.redaction.rule import Rule
 from opensync_hooks.privacy.redaction.table import ENGINE_VERSION, RULES, AnyRule

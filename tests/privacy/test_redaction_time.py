@@ -89,6 +89,7 @@ def _repeated_before(end: str, unit: str, size: int) -> str:
 REPEATED = (
     *"_-=:.a0A/+<\\\"' \n\t>[", "日本語ü—✓ ", "İ", "\\n", '\\"', '\\\\\\"', "\\u0022", "&quot;",
     "%3D", "[33m", "token=a1", "tokens: [", "tokens:\n- a", "A=", "x=1&", "A=1;", "| ", "> ",
+    "密钥是xoxe.", "密钥是shpat_d357ad345459ea50608b0", "[name] => ", "{password, ", "</key><key>",
     '" +\n',
     '"\n"', "\n    ", "4\n", "4\\\n",
     "a1b2c3d4\n", "password", "value", "token:", "password=", "PASSWORD=", "pass='", 'key="',

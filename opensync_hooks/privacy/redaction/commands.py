@@ -35,7 +35,8 @@ PROGRAMS = {
     "vault.login vault.operator.unseal rclone.obscure cargo.login redis-cli.AUTH": "@1",
     "gcloud.auth.activate-refresh-token": "@2",
     "poetry.config composer.config": "@2",
-    "htpasswd": "@2",
+    "htpasswd wpa_passphrase net.user rabbitmqctl.add_user rabbitmqctl.change_password": "@2",
+    "gpg gpg2": "--passphrase_",
     "net.use": "@3",
 }
 """Options and arguments that are secrets.

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from opensync_hooks.privacy.redaction import names, qualifiers, values
+from opensync_hooks.privacy.redaction.links import LINK
 from opensync_hooks.privacy.redaction.names import Name, NameMatch
-from opensync_hooks.privacy.redaction.patterns import NEWLINE, QUOTE
+from opensync_hooks.privacy.redaction.patterns import QUOTE
 from opensync_hooks.privacy.redaction.randomness import (
     is_class,
     is_identifier,
@@ -22,59 +23,18 @@ from opensync_hooks.privacy.redaction.randomness import (
 from opensync_hooks.privacy.redaction.rule import Span
 from opensync_hooks.privacy.redaction.values import Extent, compiled
 
-_NEXT_LINE = (
-    # the value is in the next line: after `\`, `(`, `|-`, or only indented, and it is not a name;
-    # in titles, line ends have become spaces
-    r"(?=[(|>\\ \t\r\n])"
-    rf"(?:(?:[(|>][-+]?)?[ \t]{{0,2}}{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{1,40}})"
-    r"|(?:[|>][-+]?|\((?=[ \t][\"'])|\\)[ \t])(?!-|[\"']?(?>[\w.$-]{1,80})[\"']?[ \t]{0,3}[:=])"
-)
-_TYPE = (
-    # `: str = `, ` string = `, ` As String = `, `[64] = `, ` { get; set; } = `
-    r"(?::[ \t]?&?(?:'[a-z]{1,10}[ ])?[a-z](?>[a-z|. ]{0,20})|(?:as[ ])?string[ ]?"
-    r"|\[[0-9]{0,5}\][ ]?|\{[ ]?(?>[a-z; ]{3,50})\}[ ]?)(?==(?!=))"
-)
-_ALONE = (
-    rf"(?:[ \t]{{0,2}}{NEWLINE}(?=(?>[\w+/=.~!@#$%^&*-]{{8,400}})[ \t]?(?:{NEWLINE}{NEWLINE}|\Z)))?"
-)
-"""The value is a line of its own, before an empty one."""
-_COLOUR = r"(?:(?:\x1b|\\u001b|\\x1b|\\e|\\033)?\[[0-9;]{0,9}m){0,2}"
-_VERB = (
-    r"(?:is|was|are|ist|war|lautet|est|es|é|è|era|jest|je|är|er|on|to jest|[\u2013\u2014])"
-    r"(?:[ ](?:now|still|just|currently|set to|changed to|jetzt|nun|ahora|maintenant|ora|agora))?"
-)
-_FIELDS = r"(?>[^{}]{0,160}?(?:value|default)[\"'\\]{0,4}\s?[:=])"
-LINK = (
-    rf"(?:[ ][0-9]{{1,2}}(?=:)|[0-9]{{0,2}}){_COLOUR}(?:"
-    # `{"name": {…, "value": "…`, `variable "name" {… default = "…`
-    rf"(?P<nested>{QUOTE}?\s?[:=]?\s?\{{{_FIELDS}\s{{0,3}})"
-    # `=`, `": "`, `'] = `, ` => `, `: str = `, `"name": "…", "value": "`, ` name="…" value=`
-    rf"|(?P<assignment>(?>(?:{QUOTE}\]?|\*\*)?[ \t\xa0\u202f]{{0,3}}(?:{_TYPE})?"
-    rf"(?:[=-]>|<-|:=|={{1,2}}|:(?!:)(?:\*\*)?{_ALONE}|\uff1a"
-    rf"|{QUOTE}?(?:[,\s]|(?>\\+)n)(?>(?:\s|(?>\\+)[nt]){{0,20}}){QUOTE}?value{QUOTE}?\s{{0,2}}[:=])"
-    rf"[ \t]{{0,24}}{_COLOUR}(?:{_NEXT_LINE})?(?:(?:[bfrunel@]|[bfru]{{2}})(?=[\"'`]))?))"
-    rf"|(?P<argument>{QUOTE}(?:,\s{{0,9}}|\r?\n[ \t]{{0,9}}\d{{1,3}}\)[ ])(?={QUOTE}))"
-    rf"|(?P<cell>[`*]{{0,2}}[ \t]{{0,9}}\|[ \t]{{0,9}}[`*]{{0,2}})"
-    r"|(?P<tag>>)"
-    r"|(?P<verb>[\"'`*]{0,2}(?: (?:for|of)(?: [\w-]{1,20}){1,4})?"
-    rf"[ \t](?:{_VERB}|to|provided|--body|-b)(?:[:\uff1a]|[ \t])[ \t]?[`*]{{0,2}}"
-    r"|[ ](?:for|of)(?: [\w-]{1,20}){1,4}:[ \t]`?|[是为は는은][:\uff1a]?[ \t]?`?)"
-    r"|(?P<option>[ ]{4,40}(?=(?>[^ \n]+)[ ]{0,9}(?:\r?\n|\Z))"
-    rf"|{QUOTE}[ ](?={QUOTE})|[ \t]{{1,3}}(?:{NEWLINE}(?>(?:[ \t]|(?>\\+)t){{0,40}})|\\[ \t])?)"
-    r")"
-)
-"""What may be between a name and its value."""
+_CHANGED = r"(?>\\*)[\"'][ ]->[ ](?>\\*)[\"'](?P<value>(?>[^\s\"'\\]{4,}))"
 _OPENING = rf"(?>(?:{QUOTE}|(?>\\+))?)"
 _RANDOM, _LONG, _SHORT, _SHORTEST = 16, 8, 6, 3
 _LONG_WORD, _MANY_DIGITS, _LONG_LETTERS = 200, 3, 24
-_CJK = "[\u3000-\uffef]"
 _PIN, _SHORT_PIN = "[0-9]{4,8}", 4
 _SIGNS = "!?@#$%^&+*"
-_DIRECTIVES = ("requirepass", "masterauth")
+_DIRECTIVES = ("requirepass", "masterauth", "bindpw", "rootpw")
 """They are followed by their value in the same line, as in the configuration of Redis."""
-_OPEN_LINKS = ("option", "verb", "cell", "argument")
+_OPEN_LINKS = ("option", "verb", "cell", "argument", "call")
 """They may also be in a sentence, or in a list of names."""
 _ALGORITHM = r"(?:utf|sha|md|aes|base|ascii|latin|iso|argon|pbkdf|scrypt|bcrypt|rsa|win|oauth|http)"
+_HOST = r"(?:[a-z0-9-]+\.)+[a-z]+(?::[0-9]+)?"
 _TYPE_WORD = (
     r"pass|pwd|ident|liter|union|secret|token|str|text|byte|char|object|option|require|type|value|field|input|config|true|false|null|none"
     r"|default|enable|disable|hidden|mask|redact|unknown|missing|invalid|incorrect|change|valid"
@@ -104,6 +64,9 @@ def find_named_values(text: str, lower: str, matches: Iterable[NameMatch]) -> It
             extent, is_secret = _find_value(name, link, text, lower)
             if extent and is_secret:
                 yield (*extent, name.kind)
+                changed = compiled(_CHANGED).match(lower, extent[1])
+                if changed:  # as in the plan of Terraform
+                    yield (*changed.span("value"), name.kind)
             if extent and extent[1] - extent[0] > _LONG_WORD:
                 examined = extent[1]
 
@@ -118,7 +81,10 @@ def _find_value(
     if name.strictness == "words":
         return values.phrase(lower, start), True
     if how == "tag":
-        return values.tagged(lower, start), not values.is_placeholder(lower, start)
+        extent = values.tagged(lower, start)
+        if extent and link["attribute"] and not _is_mixed(text[slice(*extent)], _SHORT):
+            return extent, False  # a label
+        return extent, not values.is_placeholder(lower, start)
     if not _may_begin(name, link, lower):
         return None, False
     opening = compiled(_OPENING).match(lower, start)
@@ -138,10 +104,12 @@ def _find_value(
         name.lower in _DIRECTIVES or names.is_set(name.before)
     )
     if is_nested or is_enclosed or (how in _OPEN_LINKS and not is_given):
-        word = value if is_quoted else re.split(_CJK, value)[0].rstrip(".,;:!?)")
+        word = value if is_quoted else value.rstrip(".,;:!?)")
         first = re.split(r"\s", word, maxsplit=1)[0]
         how = "enclosed" if is_enclosed else how
-        is_secret = _is_evident(first, name) or _is_made_up(first, name, how, link[0])
+        is_secret = _is_evident(first, name) or _is_made_up(
+            first, name, how, link[0], is_quoted=is_quoted and lower[extent[0] - 1] != "`"
+        )
         return (extent[0], extent[0] + len(word)), is_secret
     if value.isalpha() and "==" in link[0]:
         return extent, False  # compared with a plain word, as in `user_pass == "git"`
@@ -230,16 +198,27 @@ def _is_evident(word: str, name: Name) -> bool:
     return is_random(word) and (digits >= _MANY_DIGITS or is_mixed)
 
 
-def _is_made_up(word: str, name: Name, how: str, link: str) -> bool:
+def _is_made_up(word: str, name: Name, how: str, link: str, *, is_quoted: bool) -> bool:
     """Whether a word that only follows a name has letters and digits as a password has."""
     if name.is_variable and how in ("argument", "enclosed"):
         return len(word) >= _SHORTEST and not is_wordy(word) and not is_identifier(word)
     is_column = how == "option" and link.startswith("   ")
     is_numbered = how == "argument" and ")" in link  # as redis-cli prints a list
-    is_open = is_numbered or (how in ("verb", "cell") and name.lower != "pass")
-    if name.strictness != "loose" or not (is_column or is_open or name.has_user()):
+    is_open = is_numbered or how in ("verb", "cell")
+    if name.strictness != "loose" or name.lower == "pass":
         return False
+    if is_quoted and how in ("option", "call", "argument"):
+        return not (name.is_uncertain or word.startswith("/")) and _is_mixed(word, _SHORT)
+    if not (is_column or is_open or name.has_user()):
+        return _is_passphrase(word)
     return _is_mixed(word, _SHORT if name.is_variable else _LONG)
+
+
+def _is_passphrase(word: str) -> bool:
+    """Whether a word is made of words and a number, as people make passwords: `Otter1974`."""
+    digits = sum(map(str.isdigit, word))
+    is_long = digits >= _MANY_DIGITS or (digits > 1 and is_mixed_case(word))
+    return is_long and word[:1].isalpha() and "=" not in word and _is_mixed(word, _LONG)
 
 
 def _is_mixed(word: str, min_length: int) -> bool:
@@ -248,6 +227,7 @@ def _is_mixed(word: str, min_length: int) -> bool:
         len(word) < min_length
         or word.startswith("0x")
         or is_identifier(word)
+        or re.fullmatch(_HOST, word)
         or re.match(_ALGORITHM, word.lower())
         or names.is_name(word.rstrip("0123456789"))
     ):

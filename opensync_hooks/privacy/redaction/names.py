@@ -19,7 +19,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "pw": ("password", "pw"),
     "psk": ("password", "psk"),
     "masterauth": ("password", "masterauth"),
-    "requirepass": ("password", "requirepass"),
+    **{word: ("password", word) for word in ("requirepass", "bindpw", "rootpw")},
     "^pin": ("password", "pin"),
     **{
         f"{first}pin": ("password", "pin") for first in ("card", "sim", "user", "security", "login")
@@ -35,7 +35,11 @@ NAMES: dict[str, tuple[str, str]] = {
 _ENGLISH = ("pass", "pw", "psk", "masterauth", "token", "secret", "credential", "key", "pin")
 BEFORE = 40
 """So many characters before a name tell what it stands for."""
-_END = r"(?![a-z_.\-)(\]};/@#%!?$+]|[0-9]{3})"
+_END = (
+    r"(?![a-z_.\-)(\]};/@#%!?$+]|[0-9]{3})"
+    # `[name] => value`, `{name, "value"`, `.set_name("value"`
+    r"|(?=\]\s=>|\((?>\\*)[\"'])"
+)
 """Behind one of these signs, neither the name goes on nor does anything link it to a value."""
 _TAIL = (
     # `_prod`, also before a blank; `Prod`, only where a value is assigned

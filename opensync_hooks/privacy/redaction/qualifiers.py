@@ -9,7 +9,7 @@ KEY_QUALIFIERS = (
     *("api", "app", "access", "private", "signing", "encryption", "auth", "account", "master"),
     *("service", "license", "shared", "webhook", "deploy", "admin", "client", "session"),
     *("storage", "subscription", "server", "consumer", "integration", "preshared", "secret"),
-    *("unseal",),
+    *("unseal", "hmac", "jwt", "fernet", "cipher", "crypto", "decryption"),
 )
 FOREIGN_KEY_QUALIFIERS = (
     *(

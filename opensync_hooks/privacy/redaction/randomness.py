@@ -39,13 +39,26 @@ def is_wordy(text: str) -> bool:
 
 
 def is_identifier(text: str) -> bool:
-    """Whether a text is words joined by `_`, each with a short number at most: `RC4_KEY_128`."""
+    """Whether a text is words joined by `_`, each with a short number at most: `RC4_KEY_128`.
+
+    None of them begins with a capital if another is in small letters.
+    """
     segments = text.split("_")
-    return len(segments) > 1 and all(
-        len(segment) - len(segment.rstrip("0123456789")) <= _MAX_NUMBER
-        and (not segment.rstrip("0123456789") or segment.rstrip("0123456789").isalpha())
-        for segment in segments
+    return (
+        len(segments) > 1
+        and _is_uniform(segments)
+        and all(
+            len(segment) - len(segment.rstrip("0123456789")) <= _MAX_NUMBER
+            and (not segment.rstrip("0123456789") or segment.rstrip("0123456789").isalpha())
+            for segment in segments
+        )
     )
+
+
+def _is_uniform(words: list[str]) -> bool:
+    letters = ["".join(filter(str.isalpha, word)) for word in words]
+    has_title = any(word.istitle() and not word.isupper() for word in letters)
+    return not (has_title and any(map(str.islower, letters)))
 
 
 def is_class(text: str) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from opensync_hooks.privacy.redaction.commands import ARGUMENTS, COMMANDS, CommandFormat
 from opensync_hooks.privacy.redaction.headers import HEADERS
 from opensync_hooks.privacy.redaction.named_formats import NAMED_VALUES, NamedFormat
+from opensync_hooks.privacy.redaction.pairs import PAIRS
 from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
 from opensync_hooks.privacy.redaction.rule import Rule
 from opensync_hooks.privacy.redaction.structured import STRUCTURED
 from opensync_hooks.privacy.redaction.tokens import TOKENS, TokenFormat
 
-ENGINE_VERSION = 6
+ENGINE_VERSION = 7
 """Raised when the code masks more than before by the same rules."""
 AnyRule = Rule | TokenFormat | CommandFormat | NamedFormat
 
@@ -20,6 +21,7 @@ RULES: tuple[AnyRule, ...] = (
     *STRUCTURED,
     *HEADERS,
     *COMMANDS,
+    *PAIRS,
     ARGUMENTS,
     *NAMED_VALUES,
 )

@@ -28,10 +28,14 @@ _PATH = (
 _CALL = (
     r"(?:self|this|cls|args|opts|options|config|conf|settings|os|process|env|request|req|data"
     r"|params|ctx|props|kwargs|credentials|secrets|vars?|local|module|each)\."
-    r"|[a-z_](?>[\w.]*)[(\[]"
+    r"|[a-z_](?>[a-z0-9_.]*)[(\[]"
 )
-_CODE = rf"{_CALL}|(?>(?:[a-z_](?>\w*)\.)+)[a-z_](?>\w*)(?:[^\w=+/-]|\Z)"
-_WORD = r"[^\s\"'`,;&<>()\[\]{}|\\\x1b]"
+_CODE = (
+    rf"{_CALL}|(?>(?:[a-z_](?>[a-z0-9_]*)\.)+)[a-z_](?>[a-z0-9_]*)"
+    r"(?:[^\w=+/!@#$%^&*~-]|[!@#$%^&*~]+(?!\w)|\Z)"
+)
+_WORD = r"[^\s\"'`,;&<>()\[\]{}|\\\x1b\u3000-\uffef]"
+"""Chinese and Japanese have no space behind a value."""
 _NEXT_FIELD = r",(?>[a-z_][\w .-]{2,40})=\w"
 """In `password=v,ssl=true`, another field follows."""
 _TIGHT = (

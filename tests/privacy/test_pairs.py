@@ -1,0 +1,56 @@
+"""A password is masked wherever its name is beside it, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from opensync_hooks.privacy.redaction.redactor import Redactor
+
+PASSWORDS = ("h7x2k9qmz4wp", "Amber-kettle-418", "gusty_Pelican77", "N81l.jk6YC!JEC")
+MASK = "[redacted:password]"
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('    password       = "', '"  # rotated'),
+        ("    [db_password] => ", "\n    [port] => 5432"),
+        ('app.setPassword("', '").build()'),
+        ('password := []byte("', '")'),
+        ("connect(process.env.DB_PASSWORD ?? '", "')"),
+        ("storePassword '", "'\n keyAlias 'upload'"),
+        ('{:host "db7" :password "', '" :port 5432}'),
+        ('<entry key="db.password">', "</entry>"),
+        ("  'password' => string '", "' (length=12)"),
+        ("enable password ", "\n"),
+        ("パスワードは「", "」です。"),
+        ("Das Passwort für den Server lautet ", ", bis Freitag"),
+        ("Password changed to ", ""),
+    ],
+)
+def test_password_is_masked_alone(before: str, password: str, after: str) -> None:
+    assert Redactor().redact(before + password + after) == before + MASK + after
+
+
+def test_both_sides_of_a_planned_change_are_masked() -> None:
+    plan = '  ~ redis_password = "{}" -> "{}"\n    engine = "redis"\n'
+    masked = Redactor().redact(plan.format(*PASSWORDS[:2]))
+    assert masked == plan.format(MASK, MASK)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "SMTP_PASSWORD", "slotSetting": false}',
+        "expect(page.getByLabel('Password')).toBeVisible()",
+        "validate.password(value).min(8)",
+        'labels = ("user", "password", "proxy.example.com:3128")',
+        'MovedAttribute("HTTPPasswordMgr", "urllib2", "urllib.request")',
+        "#define OBJ_challengePassword             OBJ_pkcs9",
+        '<label for="password">Password</label>',
+        "The password has to be 12 characters long, with a digit.",
+    ],
+)
+def test_text_about_passwords_stays(text: str) -> None:
+    assert Redactor().redact(text) == text
