@@ -5,14 +5,14 @@ Install it before the package under test is imported, so that the package uses i
 
 from __future__ import annotations
 
-import concurrent.futures
 import mmap
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
+from concurrent.futures import wait as _real_wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,13 +59,20 @@ class Clock:
         }
         for name, function in patched.items():
             setattr(time, name, function)
-        vars(concurrent.futures)["wait"] = self.wait
+        real_result = Future.result
+
+        def result(future: Future[Any], timeout: float | None = None) -> Any:
+            """As `Future.result`, which would go by the true time."""
+            end = self.monotonic() + (timeout or 0)
+            while timeout and not future.done() and self.monotonic() < end:
+                _real_wait([future], _TICK_S)
+            return real_result(future, timeout and 0)
 
         def settimeout(connection: socket.socket, value: float | None) -> None:
             _real_settimeout(connection, value / self.speed if value else value)
 
-        vars_of_socket: Any = socket.socket
-        vars_of_socket.settimeout = settimeout
+        patched_classes: tuple[Any, Any] = (Future, socket.socket)
+        patched_classes[0].result, patched_classes[1].settimeout = result, settimeout
 
     @property
     def skipped(self) -> float:
@@ -105,12 +112,6 @@ class Clock:
             _real_sleep(0)
         else:
             _real_sleep(seconds / self.speed)
-
-    def wait(self, futures: Iterable[Future[Any]], timeout: float) -> None:
-        """As `concurrent.futures.wait`, which would go by the true time."""
-        end = self.monotonic() + timeout
-        while not all(future.done() for future in futures) and self.monotonic() < end:
-            _real_sleep(_TICK_S)
 
     @contextmanager
     def running(self, speed: float, *, skips: bool = False) -> Iterator[None]:

@@ -168,6 +168,7 @@ class _Cell:
             self.machine.command("sync")
         if self.trial.fault.meaning == "permanent":
             self.machine.command("sync", "--force", SESSION)
+        self.machine.work()  # `sync` tries once, and leaves to it a turn that is not written yet
 
 
 _HARMLESS = frozenset({"answer twice", "one byte a second"})

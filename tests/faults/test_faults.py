@@ -65,6 +65,30 @@ def test_two_in_one_place_are_noticed_in_both_ways(tmp_path: Path) -> None:
     assert (watch.met(), watch.overlaps()) == (["worker"], ["worker"])
 
 
+_DEADLINE = """
+import threading
+from tests.faults.clock import CLOCK
+CLOCK.install()
+from opensync_hooks.destinations.opensync.deadline import DeadlineError, DeadlineThread
+late = threading.Event()
+def answer():
+    CLOCK.skip(31)
+    late.wait(20)
+    return "it waited by the true time"
+try:
+    print(DeadlineThread().run_within(30, answer))
+except DeadlineError:
+    print("in time")
+"""
+
+
+def test_a_deadline_passes_with_the_time_that_a_trial_skips() -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", _DEADLINE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert process.stdout == "in time\n"
+
+
 def test_damage_never_leaves_a_file_as_it_was() -> None:
     content = bytes(range(256)) * 40
     damages = [*of_pages(content, random.Random(1), 3), *prefixes(content, 100)]  # noqa: S311
