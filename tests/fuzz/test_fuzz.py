@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
+import sys
+import threading
 import time
+from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fuzz import __main__ as program
 from tests.fuzz import targets
 from tests.fuzz.mutation import mutate
 from tests.fuzz.reading import staying_inside
@@ -40,6 +46,33 @@ def test_target_withstands_its_seeds_and_changes_of_them(name: str, folder: Path
     rng = random.Random(name)  # noqa: S311
     for _ in range(CHANGES):
         target(mutate(rng.choice(seeds), rng, seeds))
+
+
+def _compute(data: bytes) -> None:
+    end = time.process_time() + len(data)
+    while time.process_time() < end:
+        with suppress(OSError):  # as a reader does, for a file that has gone
+            pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="atheris is not for Windows")
+@pytest.mark.parametrize(
+    ("target", "findings"), [(_compute, 1), (lambda _: threading.Event().wait(0.5), 0)]
+)
+def test_input_is_slow_by_what_it_computes_and_not_by_what_it_waits(
+    target: Any, findings: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "SECONDS_FOR_ONE", 0.2)
+    monkeypatch.setattr(time, "sleep", time.sleep)  # which a run replaces
+    before = signal.getsignal(signal.SIGPROF)
+    arguments = Namespace(target="any", minutes=9, findings=tmp_path / "findings")
+    try:
+        run = program._Run(arguments, target, tmp_path)
+        run.run_input(b"1234")
+    finally:
+        signal.signal(signal.SIGPROF, before)
+    assert len(run.found) == findings
+    assert run.slowest < 4
 
 
 def _file(path: str, value: Any) -> str:
