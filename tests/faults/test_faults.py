@@ -65,6 +65,52 @@ def test_two_in_one_place_are_noticed_in_both_ways(tmp_path: Path) -> None:
     assert (watch.met(), watch.overlaps()) == (["worker"], ["worker"])
 
 
+_WITHOUT_SESSION_LOCK = """
+from contextlib import nullcontext
+from opensync_hooks.delivery import session_sync
+session_sync.session_lock = lambda *_: nullcontext()
+"""
+_LEAVING_ON_A_PROBE = """
+from contextlib import contextmanager
+from opensync_hooks.queue.spool import Spool
+from opensync_hooks.system.file_lock import file_lock, is_acquired
+from tests.faults import wakeups
+@contextmanager
+def single_worker(spool):
+    lock = file_lock(spool.lock)
+    is_single = is_acquired(lock)
+    yield is_single
+    lock.release()
+Spool.single_worker = single_worker
+wakeups._LONGEST_S = 3.0
+"""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("trial", "damage", "sign"),
+    [
+        ("one session", _WITHOUT_SESSION_LOCK, "times two at once: ['session s0'"),
+        ("wake-ups", _LEAVING_ON_A_PROBE, "waits, and no worker comes"),
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="the trials fork, and look into /proc")
+def test_trial_of_a_broken_product_fails(trial: str, damage: str, sign: str) -> None:
+    code = f"""
+import sys
+from tests.faults.clock import CLOCK
+CLOCK.install()
+{damage}
+from tests.faults import program
+sys.exit(program.main(["--quick", "--only", {trial!r}]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert sign in done.stdout
+
+
 _DEADLINE = """
 import threading
 from tests.faults.clock import CLOCK
