@@ -33,6 +33,22 @@ def test_password_is_masked_alone(before: str, password: str, after: str) -> Non
     assert Redactor().redact(before + password + after) == before + MASK + after
 
 
+@pytest.mark.parametrize("ending", ["\\na b c = 5", '", "next": "a b c'])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "username admin privilege 15 password 0 ",
+        "SQL> CONNECT scott/",
+        "CREATE USER app IDENTIFIED BY ",
+    ],
+)
+def test_password_ends_with_its_line_and_with_its_string_within_json(
+    before: str, ending: str
+) -> None:
+    begin, end = f'{{"text": "{before}', f'{ending}"}}'
+    assert Redactor().redact(begin + PASSWORDS[0] + end) == begin + MASK + end
+
+
 def test_both_sides_of_a_planned_change_are_masked() -> None:
     plan = '  ~ redis_password = "{}" -> "{}"\n    engine = "redis"\n'
     masked = Redactor().redact(plan.format(*PASSWORDS[:2]))

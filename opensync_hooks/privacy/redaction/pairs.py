@@ -14,6 +14,8 @@ _PASSWORD = r"(?:pass(?:word|wd|phrase|code|wort)|pwd|kennwort|contrase|senha)" 
 _NO_VALUE = r"(?!\[redacted:|[$<%*{]|\.{3}|x{3}|pass(?:word)?\b|secret\b|null\b|none\b)"
 _QUOTED = rf"{QUOTE}{_NO_VALUE}(?P<value>(?>[^\s\"'`\\]{{4,}}))(?=(?>\\*)[\"'`])"
 _WITH_DIGIT = rf"{_NO_VALUE}(?=(?>[^\s0-9]{{0,64}})[0-9])"
+_END = r"(?:(?>\\+)[nr]|(?>\\*)[\"'])"
+"""Where a line or a string ends within JSON."""
 _SECRET = fill(ALNUM, 12)
 
 
@@ -159,8 +161,13 @@ _LINES = (
     _rule(
         ("password 0", "password 5", "password 7", "secret 0", "secret 5", "secret 9", "community"),
         rf"(?:(?:password|secret)[ ][0579]|snmp-server[ ]community)[ ]{_NO_VALUE}"
-        r"(?P<value>(?>[^\s]{4,}))(?=[ ]R[OW]\b|[ ]r[ow]\b|\s{0,3}(?:\n|\Z)|(?>\\+)[nr])",
-        (("username admin privilege 15 password 0 ", "\n"), ("snmp-server community ", " RO")),
+        # the least that ends there: within JSON, a line's end and the next line are no space
+        r"(?P<value>[^\s]{4,}?)"
+        rf"(?=[ ]R[OW]\b|[ ]r[ow]\b|\s{{0,3}}(?:\n|\Z)|(?<!\\){_END})",
+        (
+            ("username admin privilege 15 password 0 ", "\nline vty 0 4\n"),
+            ("snmp-server community ", " RO"),
+        ),
         ("snmp-server community", "a secret 5 of them know"),
     ),
     _rule(
@@ -173,15 +180,18 @@ _LINES = (
     _rule(
         ("conn",),
         rf"(?<![\w-])conn(?:ect)?[ ][a-z]\w{{0,30}}/{_WITH_DIGIT}"
-        r"(?P<value>(?>[^\s@;/\"']{4,}))(?=[@;\s]|\Z)",
-        (("SQL> CONNECT scott/", "@db"),),
+        rf"(?P<value>(?>[^\s@;/\"'\\]{{4,}}))(?=[@;\s]|\Z|{_END})",
+        (("SQL> CONNECT scott/", "@db"), ("SQL> CONNECT scott/", "\nSQL> SHOW USER\n")),
         ("connect ada/file2.txt/x",),
     ),
     _rule(
         ("identified by",),
         rf"(?:user|role|grant)\b[^;\n]{{1,200}}?identified by {_WITH_DIGIT}"
-        r"(?P<value>(?>[^\s;\"'\\,]{4,}))(?=[\s;]|\Z)",
-        (("CREATE USER app IDENTIFIED BY ", " DEFAULT TABLESPACE users;"),),
+        rf"(?P<value>(?>[^\s;\"'\\,]{{4,}}))(?=[\s;]|\Z|{_END})",
+        (
+            ("CREATE USER app IDENTIFIED BY ", " DEFAULT TABLESPACE users;"),
+            ("CREATE USER app IDENTIFIED BY ", "\nDEFAULT TABLESPACE users;\n"),
+        ),
         ("CREATE USER app IDENTIFIED BY <password>;",),
     ),
     _rule(
