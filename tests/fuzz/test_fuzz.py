@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests import cursor_home
 from tests.fuzz import __main__ as program
 from tests.fuzz import targets
 from tests.fuzz.mutation import mutate
@@ -93,6 +94,11 @@ def _answer(**info: Any) -> str:
     return _file("storage/message/ses_1/msg_1.json", value)
 
 
+def _chat(message: dict[str, Any]) -> str:
+    lines = targets._blob_lines(cursor_home.graph((*cursor_home.PREAMBLE, message)))
+    return lines.decode()
+
+
 _HEAD = _file("storage/session/p/ses_1.json", {"id": "ses_1", "title": "T"})
 _SESSION = _row("session", id="ses_1", time_created=1, time_updated=2)
 _MESSAGE = _row("message", id="msg_1", session_id="ses_1", time_created=1, data={"role": "user"})
@@ -132,6 +138,9 @@ FOUND = {
     ),
     "a root whose name is half a letter": (
         "cursor-chats", "meta\t" + json.dumps({"latestRootBlobId": "\ud83d"}),
+    ),
+    "a last block whose type is an object": (
+        "cursor-chats", _chat({"role": "assistant", "content": [{"type": {}}]}),
     ),
     "a message whose id is half a letter": (
         "claude-code",

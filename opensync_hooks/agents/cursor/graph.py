@@ -145,8 +145,8 @@ def _is_summary(message: Json) -> bool:
 def _is_answered(message: bytes | None) -> bool:
     """Whether this is the last message of a turn."""
     value = as_dict(message)
-    block_types = {block.get("type") for block in content_blocks(value)}
-    return value.get("role") == "assistant" and "tool-call" not in block_types
+    has_calls = any(block.get("type") == "tool-call" for block in content_blocks(value))
+    return value.get("role") == "assistant" and not has_calls
 
 
 @dataclass(frozen=True, slots=True)
