@@ -22,7 +22,9 @@ from opensync_hooks.queue.spool import Spool
 from opensync_hooks.system import clock
 
 _TORN_EVENT = re.compile(r"[0-9]{1,29}-[0-9]{1,20}\.[a-z-]{1,40}")
-_UNFINISHED_FILE = re.compile(r"\.[a-z-]{1,40}-[0-9a-f]{32}\.(job|json|txt)\.[a-z0-9_]{8}")
+_UNFINISHED_FILE = re.compile(
+    r"\.([a-z-]{1,40}-[0-9a-f]{32}\.(job|json|txt)|environment\.json)\.[a-z0-9_]{8}"
+)
 _OTHER_FOLDERS = ("notes", "excluded", "undecided")
 """Beside the spool: the worker writes one small file per session there, too."""
 TORN_SECONDS = 60

@@ -17,6 +17,7 @@ UNFINISHED_JOB = f".claude-code-{'0' * 32}.job.abcd_123"
 UNFINISHED_FILES = (
     UNFINISHED_JOB,
     f"parked/{UNFINISHED_JOB}",
+    ".environment.json.abcd_123",
     f"../notes/.cursor-{'0' * 32}.json.abcd_123",
     f"../excluded/.opencode-{'0' * 32}.txt.abcd_123",
 )
