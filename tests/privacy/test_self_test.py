@@ -105,6 +105,7 @@ def test_mechanism_that_is_broken_is_named_with_a_cure(
     working.redact(planted.text)
     forget_proofs()
     miscompile(monkeypatch, set(working.counts))
+    monkeypatch.setattr(redactor, "find_issued", lambda *_: ())  # or it would mask the token, too
     with pytest.raises(RedactionError, match=WARNING) as caught:
         self_test.check()
     assert any(name in str(caught.value) for name in (planted.mechanism, *working.counts))

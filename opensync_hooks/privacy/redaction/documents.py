@@ -31,6 +31,8 @@ _ENTRY = r"(?m)^[ \t]+[\w.-]{1,200}:[ \t]+[\"']?(?!\[redacted:)(?P<value>[^\s\"'
 _JSON = r"\\*\"(?:data|stringData)\\*\"\s?:\s?\{(?P<block>[^{}]{1,100000})\}"
 _JSON_ENTRY = r"\"\s?:\s?\\*\"(?!\[redacted:)(?P<value>[^\s\"\\]{4,})"
 _MAX_ENCODED = 20_000
+_ESCAPED_WORD = r"(?<![^\s\"'<>&])(?>[^\s\"'<>&%]*)(?>(?:%[0-9A-Fa-f]{2}(?>[^\s\"'<>&%]*)){2,})"
+_URL_ESCAPE = r"(?s)%(?P<code>[0-7][0-9A-Fa-f])|."
 _TEXT_BEGINS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef")
 """Each group of four base64 characters begins with one of these if it encodes ASCII text."""
 
@@ -78,6 +80,18 @@ def find_encoded(words: Iterable[bytes], text: str, redact: Callable[[str], str]
                     spans.append((start, end, "base64"))
                     start = text.find(encoded, end)
     yield from sorted(spans)
+
+
+def find_escaped(text: str, find: Callable[[str], Iterable[Span]]) -> Iterator[Span]:
+    """Yield the secrets in words with URL escapes, in which `find` searches what they stand for."""
+    for word in _compile(_ESCAPED_WORD).finditer(text):
+        plain, places = "", []
+        for piece in _compile(_URL_ESCAPE).finditer(word[0]):
+            plain += chr(int(piece["code"], 16)) if piece["code"] else piece[0]
+            places.append(word.start() + piece.start())
+        places.append(word.end())
+        for start, end, kind in find(plain):
+            yield places[start], places[end], kind
 
 
 def _decode(word: bytes) -> str | None:

@@ -30,6 +30,8 @@ HEADERS: tuple[Rule, ...] = (
         rf"authorization{_NO_PART_OF_WORD}{_QUOTES}\]?\s{{0,3}}[:=,]\s{{0,3}}(?:[fbr](?=[\"']))?{_QUOTES}"
         rf"(?:{_SCHEME}(?:\s{{1,3}}|{BREAK}){_NEXT_LINE}{_NO_PLACEHOLDER}(?P<value>(?>[^\s\"'`\\,;<>]{{6,}}){_REST})"
         rf"|(?:digest|aws4-hmac-sha256)\s{_NO_PLACEHOLDER}(?P<line>(?>[^\r\n\\`]{{8,}}))"
+        rf"|[a-z][\w-]{{1,24}}[ ]{_NO_PLACEHOLDER}(?!https?:)(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)"
+        rf"(?P<credential>(?>[^\s\"'`\\,;<>()]{{20,}}){_REST})"
         rf"|{_NO_PLACEHOLDER}(?!https?:|[a-z_](?>[\w.]*)[(\[])(?=(?>[^ \t\r\n\"'0-9]{{0,64}})\d)"
         rf"(?P<bare>(?>[^\s\"'`\\,;<>]{{8,}}){_REST}))",
         (

@@ -27,7 +27,7 @@ _CHANGED = r"(?>\\*)[\"'][ ]->[ ](?>\\*)[\"'](?P<value>(?>[^\s\"'\\]{4,}))"
 _OPENING = rf"(?>(?:{QUOTE}|(?>\\+))?)"
 _RANDOM, _LONG, _SHORT, _SHORTEST = 16, 8, 6, 3
 _LONG_WORD, _MANY_DIGITS, _LONG_LETTERS = 200, 3, 24
-_PIN, _SHORT_PIN = "[0-9]{4,8}", 4
+_PIN = "[0-9]{4,8}"
 _SIGNS = "!?@#$%^&+*"
 _DIRECTIVES = ("requirepass", "masterauth", "bindpw", "rootpw")
 """They are followed by their value in the same line, as in the configuration of Redis."""
@@ -146,12 +146,15 @@ def _extent(
         extent = values.quoted(lower, start, with_spaces="phrase" in name.lower)
         is_phrase = extent is None and name.strictness == "loose"
         return values.passphrase(lower, start) if is_phrase else extent
+    if name.strictness == "digits":
+        pin = compiled(_PIN + r"(?!\w)").match(lower, start)
+        return pin.span() if pin else None
     if is_tight:
         is_code = values.is_call if name.is_variable else values.is_code
         return None if is_code(lower, start) else values.tight(lower, start)
     if values.is_code(lower, start):
         return None
-    return values.bare(lower, start, _SHORT_PIN if name.strictness == "digits" else _SHORT)
+    return values.bare(lower, start, _SHORT)
 
 
 def _fits(value: str, name: Name, *, is_quoted: bool, is_tight: bool) -> bool:

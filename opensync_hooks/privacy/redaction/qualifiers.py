@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 KEY_QUALIFIERS = (
@@ -107,6 +108,11 @@ _OTHER_WORDS = (
 SYSTEMS, _OTHERS = frozenset(_SYSTEM_WORDS.split()), frozenset(_OTHER_WORDS.split())
 _NAME_IN_TAIL = re.compile("pass|pwd|token|secret(?![aoe])|key|credential|cred|salt|hash")
 _SHORT_NAMES = ("pass", "pw", "pwd", "key", "pin", "psk")
+
+
+def is_private(words: Iterable[str]) -> bool:
+    """Whether none of the words before a key says that it is public, or a key of a table."""
+    return not any(word.startswith(PUBLIC_QUALIFIERS) or word in _OTHERS for word in words)
 
 
 def split(identifier: str) -> list[str]:

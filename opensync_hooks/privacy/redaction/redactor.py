@@ -18,10 +18,12 @@ from opensync_hooks.privacy.redaction import proof
 from opensync_hooks.privacy.redaction.commands import find_arguments
 from opensync_hooks.privacy.redaction.documents import (
     find_encoded,
+    find_escaped,
     find_in_kubernetes,
     find_in_lists,
     is_kubernetes,
 )
+from opensync_hooks.privacy.redaction.issued import find_issued
 from opensync_hooks.privacy.redaction.memory import SecretMemory
 from opensync_hooks.privacy.redaction.named_formats import NamedFormat
 from opensync_hooks.privacy.redaction.named_values import find_named_values
@@ -149,10 +151,16 @@ class Redactor:
                 yield from find_arguments(text, words)
         if is_kubernetes(words):
             yield from find_in_kubernetes(text)
+        if long_words:
+            yield from find_issued(long_words, text)
         if long_words and not is_encoded:
             inner = Redactor(is_allowed=self.is_allowed)
             yield from find_encoded(
                 long_words, text, lambda inside: inner._apply_rules(inside, is_encoded=True)
+            )
+        if "%" in text and not is_encoded:
+            yield from find_escaped(
+                text, lambda inside: self._find(inside, *_examine(inside), True)
             )
         if names:
             _prove_names()

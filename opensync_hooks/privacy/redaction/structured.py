@@ -94,8 +94,8 @@ STRUCTURED: tuple[Rule, ...] = (
     ),
     Rule(
         "newrelic-license-key",
-        ("*FFFFNRAL*",),
-        "FFFFNRAL(?![A-Za-z0-9])",
+        ("*NRAL*",),
+        "(?:FFFF)?NRAL(?![A-Za-z0-9])",
         (Example(fill(HEX, 36) + "FFFFNRAL"),),
         ("It ends in FFFFNRAL",),
         prefix_pattern=rf"(?:{BREAK_REVERSED})?{run(HEX, 32, 36, BREAK_REVERSED)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opensync_hooks.privacy.redaction.commands import ARGUMENTS, COMMANDS, CommandFormat
 from opensync_hooks.privacy.redaction.headers import HEADERS
+from opensync_hooks.privacy.redaction.issued import ISSUED
 from opensync_hooks.privacy.redaction.named_formats import NAMED_VALUES, NamedFormat
 from opensync_hooks.privacy.redaction.pairs import PAIRS
 from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
@@ -18,6 +19,7 @@ AnyRule = Rule | TokenFormat | CommandFormat | NamedFormat
 RULES: tuple[AnyRule, ...] = (
     *PRIVATE_KEYS,
     *TOKENS,
+    *ISSUED,
     *STRUCTURED,
     *HEADERS,
     *COMMANDS,

@@ -35,6 +35,7 @@ CHARSETS = {
     "hex_": HEX + "_",
     "hex.": HEX + ".",
     "lower": LOWER,
+    "lower-": LOWER + "-",
     "lower$": LOWER + "$",
     "lower:": LOWER + ":",
     "upper": UPPER,
