@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,19 +40,20 @@ def _sessions(home: Path) -> None:
 
 
 @pytest.fixture
-def update() -> Iterator[Update]:
+def update(tmp_path: Path) -> Iterator[Update]:
     """Installs a version with a new format when it is called."""
+    (tmp_path / "tokens.txt").touch()
     with pytest.MonkeyPatch.context() as monkeypatch:
 
         def install() -> None:
             rules = (*RULES, NEW_RULE)
             searched = [rule for rule in rules if not isinstance(rule, NamedFormat)]
             monkeypatch.setattr(redactor, "_PREFILTER", Prefilter(searched))
-            monkeypatch.setattr(masking_digest, "RULES", rules)
-            masking_digest._table_digest.cache_clear()
+            monkeypatch.setattr(masking_digest, "_RULES", tmp_path)
+            masking_digest._rules_digest.cache_clear()
 
         yield install
-    masking_digest._table_digest.cache_clear()
+    masking_digest._rules_digest.cache_clear()
 
 
 def stored() -> str:
@@ -114,3 +118,30 @@ def test_digest_stands_for_rules_and_the_users_own_patterns_and_exceptions() -> 
     assert len({masking_digest.masking_digest(variant) for variant in variants}) == 4
     same = replace(config, thinking=True, exclude=("/x",), url="https://x.example")
     assert masking_digest.masking_digest(same) == masking_digest.masking_digest(config)
+
+
+def test_digest_changes_with_every_file_of_the_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = shutil.copytree(masking_digest._RULES, tmp_path / "rules")
+    monkeypatch.setattr(masking_digest, "_RULES", rules)
+    digests = set()
+    for name in (None, "tokens.txt", "names.py", "redactor.py"):
+        if name:
+            with (rules / name).open("a") as file:
+                file.write("# changed\n")
+        masking_digest._rules_digest.cache_clear()
+        digests.add(masking_digest.masking_digest(load()))
+    masking_digest._rules_digest.cache_clear()
+    assert len(digests) == 4
+
+
+def test_rules_are_not_imported_to_know_the_digest() -> None:
+    program = """
+import sys
+from opensync_hooks.config import load
+from opensync_hooks.privacy.masking_digest import masking_digest
+assert masking_digest(load())
+assert not [name for name in sys.modules if name.startswith("opensync_hooks.privacy.redaction")]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

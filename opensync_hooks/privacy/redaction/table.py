@@ -12,8 +12,6 @@ from opensync_hooks.privacy.redaction.rule import Rule
 from opensync_hooks.privacy.redaction.structured import STRUCTURED
 from opensync_hooks.privacy.redaction.tokens import TOKENS, TokenFormat
 
-ENGINE_VERSION = 7
-"""Raised when the code masks more than before by the same rules."""
 AnyRule = Rule | TokenFormat | CommandFormat | NamedFormat
 
 RULES: tuple[AnyRule, ...] = (
