@@ -84,6 +84,8 @@ def find_encoded(words: Iterable[bytes], text: str, redact: Callable[[str], str]
 
 def find_escaped(text: str, find: Callable[[str], Iterable[Span]]) -> Iterator[Span]:
     """Yield the secrets in words with URL escapes, in which `find` searches what they stand for."""
+    if not _compile("%[0-7][0-9A-Fa-f]").search(text):
+        return  # most have a percent sign for other reasons
     for word in _compile(_ESCAPED_WORD).finditer(text):
         plain, places = "", []
         for piece in _compile(_URL_ESCAPE).finditer(word[0]):

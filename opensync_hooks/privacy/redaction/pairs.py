@@ -149,7 +149,7 @@ _LINES = (
     _rule(
         (
             *("tacacs-server", "radius-server", "isakmp", "shared-key", "authentication-key"),
-            *("wpa-psk", "secret"),
+            *("wpa-psk", " secret "),
         ),
         r"(?:(?:tacacs|radius)-server[^\n]{0,60}?[ ]key|isakmp key|pre-shared-key"
         r"|authentication-key|wpa-psk ascii"
@@ -178,8 +178,8 @@ _LINES = (
         ("[::1]:8080 listening: yes",),
     ),
     _rule(
-        ("conn",),
-        rf"(?<![\w-])conn(?:ect)?[ ][a-z]\w{{0,30}}/{_WITH_DIGIT}"
+        ("conn ", "connect "),
+        rf"conn(?<![\w-]conn)(?:ect)?[ ][a-z]\w{{0,30}}/{_WITH_DIGIT}"
         rf"(?P<value>(?>[^\s@;/\"'\\]{{4,}}))(?=[@;\s]|\Z|{_END})",
         (("SQL> CONNECT scott/", "@db"), ("SQL> CONNECT scott/", "\nSQL> SHOW USER\n")),
         ("connect ada/file2.txt/x",),
@@ -196,7 +196,7 @@ _LINES = (
     ),
     _rule(
         ("AUTH",),
-        rf"(?:(?<![\w-])|(?<=\\n))AUTH[ ](?:[\w.-]{{1,40}}[ ])?{_WITH_DIGIT}"
+        rf"AUTH(?:(?<![\w-]AUTH)|(?<=\\nAUTH))[ ](?:[\w.-]{{1,40}}[ ])?{_WITH_DIGIT}"
         r"(?P<value>(?>[^\s\"'\\]{6,}))(?=[ ]?(?:\r?\n|(?>\\+)[nr]|\Z))",
         (("127.0.0.1:6379> AUTH ", "\nOK"), ("AUTH default ", "\n")),
         ("AUTH is needed by v2 of it", "AUTH NTLMv2 or v1 are both fine"),
