@@ -397,6 +397,17 @@ def open_screen(user: Developer) -> Screen:
     return screen
 
 
+def greet(user: Developer, screen: Screen) -> None:
+    """Have one turn in the TUI; a turn that OpenCode has not noted as ended would be aborted."""
+    screen.type("please greet")
+    screen.wait("Good day")
+    end = time.monotonic() + PATIENCE_S
+    while not user.sql("SELECT id FROM message WHERE json_extract(data, '$.time.completed')"):
+        assert time.monotonic() < end, "the turn does not end"
+        screen.pause(0.3)
+    screen.pause(1)
+
+
 def version() -> tuple[int, ...]:
     process = subprocess.run([OPENCODE, "--version"], capture_output=True, text=True, check=True)
     return tuple(map(int, process.stdout.strip().split(".")))
@@ -407,9 +418,7 @@ def test_session_arrives_however_the_tui_is_left(user: Developer, how: str) -> N
     if how != "/exit" and version() < (1, 15, 11):
         pytest.skip("before 1.15.11 plugins have no dispose hook")
     screen = open_screen(user)
-    screen.type("please greet")
-    screen.wait("Good day")
-    screen.pause(1.5)
+    greet(user, screen)
     if how == "/exit":
         screen.type("/exit")
     else:
@@ -525,9 +534,7 @@ def test_turn_on_the_page_is_delivered_though_its_server_is_killed(user: Develop
 
 def test_undo_at_once_in_the_tui_is_marked(user: Developer) -> None:
     screen = open_screen(user)
-    screen.type("please greet")
-    screen.wait("Good day")
-    screen.pause(1)
+    greet(user, screen)
     screen.type("/undo")
     screen.pause(2)
     ((session_id,),) = user.ids()
