@@ -6,8 +6,10 @@ import json
 import re
 from typing import Any
 
+from opensync_hooks.system.patterns import compiled
+
 _ADDED_MARKERS = ("<system-reminder>", "<system_reminder>", "<ide_selection>", "<attached_files>")
-_ADDED_FILE = re.compile(
+_ADDED_FILE = (
     r"(?P<head>Result of calling the \w{1,40} tool:[ \n]?"
     r"|(?m:^)Contents of (?P<file>[^\n]{1,400}?)(?: \([^\n]{1,200}\))?:\n"
     r"|(?m:^)[^\n]{0,400}?(?:shown with line numbers|running `cat -n`)[^\n]{0,200}:\n"
@@ -21,49 +23,49 @@ _TAG = (
     r"<(?P<tag>[\w:.-]{0,30}(?:file|document|selection|snippet|code|resource|attachment|buffer|cell"
     r"|editor|source[_-])[\w:.-]{0,30})"
 )
-_TAGGED_FILE = re.compile(
+_TAGGED_FILE = (
     rf"(?P<head>{_TAG}\s[^<>]{{0,300}}?"
     r"\b(?:path|file|file_?name|uri|source|src|name|location)=[\"'](?P<path>[^\n\"']{1,400})[\"']"
     r"[^<>]{0,300}>)(?P<body>(?s:.*?))(?=</(?P=tag)>|\Z)"
 )
 """A file within a prompt: whoever put it there, a tag names its path."""
-_FILE_WITH_ELEMENTS = re.compile(
+_FILE_WITH_ELEMENTS = (
     rf"(?P<head>{_TAG}(?:\s[^<>]{{0,300}})?>\s*(?:<\w{{1,20}}>[^<>\n]{{0,200}}</\w{{1,20}}>\s*){{0,3}}?"
     r"<(?:source|path|file_?(?:name|path)|uri|name|location)>(?P<path>[^<>\n]{1,400})</\w{1,20}>\s*)"
     r"(?P<body>(?s:.*?))(?=</(?P=tag)>|\Z)"
 )
 """The same with the path in an element of its own, as in `<document><source>a.py</source>…`."""
 _PATH = r"(?:[\w.@+~-]{1,200}[\\/]){0,40}[\w.@+-]{1,200}\.\w{1,10}"
-_FENCED_FILE = re.compile(
+_FENCED_FILE = (
     rf"(?m)(?P<head>^(?:(?:\#{{1,6}}[ ]|File:[ ]|//[ ])[ ]?`?(?P<above>{_PATH})`?:?\n+"
     rf"(?P<fence>`{{3,8}})[^\n`]{{0,60}}\n"
     rf"|(?P<mark>`{{3,8}})(?:[\w+-]{{1,20}}[ ])?(?:\d+:\d+:)?(?:/|[A-Za-z]:[\\/])?(?P<path>{_PATH})"
     r"(?:[#:][\w,-]{1,30})?[ ]*\n))(?P<body>(?s:.*?))(?=^(?P=fence)|^(?P=mark)|\Z)"
 )
 """A block of code in a prompt, with the path of its file beside or above the fence."""
-_PATCH = re.compile(r"(?s)\*\*\* Begin Patch\n.*?(?:\*\*\* End Patch|\Z)")
-_PATCHED_FILE = re.compile(r"(?m)^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ (?:b/)?)(\S.*)$")
-_HERE_DOCUMENT = re.compile(
+_PATCH = r"(?s)\*\*\* Begin Patch\n.*?(?:\*\*\* End Patch|\Z)"
+_PATCHED_FILE = r"(?m)^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ (?:b/)?)(\S.*)$"
+_HERE_DOCUMENT = (
     r"(?ms)^(?P<head>[^\n]{0,2000}?<<[-~]?[ ]?[\"'\\]?(?P<word>[A-Za-z_]\w{0,60})[\"']?"
     r"[^\n]{0,2000}\n)"
     r"(?P<body>.*?)(?=^[ \t]*(?P=word)\b|\Z)"
 )
-_REDIRECTION = re.compile(
+_REDIRECTION = (
     r"(?<![<>\d&=-])>{1,2}\|?[ ]?[\"']?(?!/dev/|&)(?P<target>[^\s\"'<>|;&]{1,400})"
     r"|\btee[ ](?:-a[ ])?[\"']?(?P<tee>[^\s\"'<>|;&-][^\s\"'<>|;&]{0,400})"
     r"|\b(?:apply_patch|patch|git apply)\b"
 )
-_HERE_STRING = re.compile(r"(?s)(?P<head>@(?P<quote>[\"'])\r?\n)(?P<body>.*?)(?=\r?\n(?P=quote)@)")
-_STORING_CMDLET = re.compile(r"(?i)\b(?:set-content|add-content|out-file|writealltext)\b")
-_AMOUNT = re.compile(r"\d+ lines?, [\d.]+ (?:bytes?|KB|MB)\]")
-_NOTE = re.compile(rf"\[contents of [^\n]{{1,2000}} stay here: {_AMOUNT.pattern}")
-_WEB = re.compile(r"(?i)https?://")
+_HERE_STRING = r"(?s)(?P<head>@(?P<quote>[\"'])\r?\n)(?P<body>.*?)(?=\r?\n(?P=quote)@)"
+_STORING_CMDLET = r"(?i)\b(?:set-content|add-content|out-file|writealltext)\b"
+_AMOUNT = r"\d+ lines?, [\d.]+ (?:bytes?|KB|MB)\]"
+_NOTE = rf"\[contents of [^\n]{{1,2000}} stay here: {_AMOUNT}"
+_WEB = r"(?i)https?://"
 
 
 def note(path: str | None, text: str) -> str:
     """Return what is sent in place of a file's contents; a note about the file stays as it is."""
     start = f"[contents of {path or 'a file'} stay here: "
-    if text.startswith(start) and _AMOUNT.fullmatch(text, len(start)):
+    if text.startswith(start) and compiled(_AMOUNT).fullmatch(text, len(start)):
         return text
     size = float(len(text.encode("utf-8", "surrogatepass")))
     lines = text.count("\n") + (not text.endswith("\n"))
@@ -79,7 +81,7 @@ def note(path: str | None, text: str) -> str:
 
 def patched_files(text: str) -> str | None:
     """Return the files that a patch names within."""
-    return ", ".join(_PATCHED_FILE.findall(text)[:4]) or None
+    return ", ".join(compiled(_PATCHED_FILE).findall(text)[:4]) or None
 
 
 def withhold_from_text(text: str, *, is_prompt: bool = False) -> str:
@@ -88,22 +90,23 @@ def withhold_from_text(text: str, *, is_prompt: bool = False) -> str:
     An answer may quote code: that is what the model said.
     """
     if any(marker in text for marker in _ADDED_MARKERS):
-        text = _ADDED_FILE.sub(_withhold, text)
+        text = compiled(_ADDED_FILE).sub(_withhold, text)
     if "</" in text or ("<" in text and "file" in text):
-        text = _FILE_WITH_ELEMENTS.sub(_withhold, _TAGGED_FILE.sub(_withhold, text))
+        text = compiled(_TAGGED_FILE).sub(_withhold, text)
+        text = compiled(_FILE_WITH_ELEMENTS).sub(_withhold, text)
     if is_prompt and "```" in text:
-        text = _FENCED_FILE.sub(_withhold, text)
+        text = compiled(_FENCED_FILE).sub(_withhold, text)
     return text
 
 
 def withhold_from_argument(text: str) -> str:
     """Return an argument of any tool without what it writes to files, or hands on of them."""
     if "*** Begin Patch" in text:
-        text = _PATCH.sub(lambda match: note(patched_files(match[0]), match[0]), text)
+        text = compiled(_PATCH).sub(lambda match: note(patched_files(match[0]), match[0]), text)
     if "<<" in text:
-        text = _HERE_DOCUMENT.sub(_withhold_here_document, text)
-    if "@'" in text or '@"' in text:
-        text = _HERE_STRING.sub(_withhold, text) if _STORING_CMDLET.search(text) else text
+        text = compiled(_HERE_DOCUMENT).sub(_withhold_here_document, text)
+    if ("@'" in text or '@"' in text) and compiled(_STORING_CMDLET).search(text):
+        text = compiled(_HERE_STRING).sub(_withhold, text)
     return withhold_from_text(text)
 
 
@@ -128,7 +131,7 @@ def _without_resources(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     uri = value.get("uri")
-    is_file = isinstance(uri, str) and not _WEB.match(uri)
+    is_file = isinstance(uri, str) and not compiled(_WEB).match(uri)
     return {
         name: note(uri, member)
         if is_file and name in ("text", "blob") and isinstance(member, str)
@@ -143,17 +146,17 @@ def _withhold(match: re.Match[str]) -> str:
     path = next(filter(None, (groups.get(name) for name in names)), None)
     if not match["body"].strip():
         return match[0]
-    if match.re is _FENCED_FILE:  # the fence has a line of its own
+    if match.re is compiled(_FENCED_FILE):  # the fence has a line of its own
         return match["head"] + note(path, match["body"].removesuffix("\n")) + "\n"
     return match["head"] + note(path, match["body"])
 
 
 def _withhold_here_document(match: re.Match[str]) -> str:
     """A here-document that is piped into a program stays: only what is written is a file's."""
-    target = _REDIRECTION.search(match["head"])
+    target = compiled(_REDIRECTION).search(match["head"])
     if target is None or not match["body"].strip():
         return match[0]
     path = target["target"] or target["tee"] or patched_files(match["body"])
-    if path is None and _NOTE.fullmatch(match["body"].strip()):  # it was a patch
+    if path is None and compiled(_NOTE).fullmatch(match["body"].strip()):  # it was a patch
         return match[0]
     return match["head"] + note(path, match["body"].removesuffix("\n")) + "\n"

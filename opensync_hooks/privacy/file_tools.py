@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from opensync_hooks.dataclass import dataclass
+from opensync_hooks.system.patterns import compiled
 
 Access = Literal["reads", "writes", "unknown"]
 
@@ -66,10 +67,11 @@ _OTHER_TOOLS = _NOT_CONTENTS | _words(
     " build lsp image process output"
 )
 """The result of a tool with one of these words is its own, whatever path it was given."""
-_NOT_FILE_PATHS = re.compile(r"(?:name|project|repo|root|workspace|base|x|json|work)path")
-_URL = re.compile(r"(?!file:)[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
-_PATH = re.compile(
-    r"(?:~?[\\/]|\.{1,2}[\\/]|[A-Za-z]:[\\/])?(?:[\w.@+-]{1,100}[\\/]){1,40}[\w.@+-]{1,100}\.[a-zA-Z]\w{0,9}"
+_NOT_FILE_PATHS = r"(?:name|project|repo|root|workspace|base|x|json|work)path"
+_URL = r"(?i)(?!file:)[a-z][a-z0-9+.-]{1,20}://"
+_PATH = (
+    r"(?:~?[\\/]|\.{1,2}[\\/]|[A-Za-z]:[\\/])?(?:[\w.@+-]{1,100}[\\/]){1,40}"
+    r"[\w.@+-]{1,100}\.[a-zA-Z]\w{0,9}"
 )
 """A path with a folder and an extension, in a field of any name."""
 _LONG = 200
@@ -152,10 +154,10 @@ def plain(name: str) -> str:
 def is_file_path(name: str, value: Any) -> bool:
     """Return whether a field holds the path of a file, by its name and its value."""
     key = plain(name)
-    if isinstance(value, str) and _PATH.fullmatch(value):
+    if isinstance(value, str) and compiled(_PATH).fullmatch(value):
         return True
     if key not in PATH_FIELDS:
-        is_path = "path" in key and not _NOT_FILE_PATHS.fullmatch(key)
+        is_path = "path" in key and not compiled(_NOT_FILE_PATHS).fullmatch(key)
         if not is_path and not key.endswith(("file", "filename")):
             return False
     values = value if isinstance(value, list) else [value]
@@ -163,7 +165,7 @@ def is_file_path(name: str, value: Any) -> bool:
         isinstance(text, str)
         and 0 < len(text) <= _MAX_PATH
         and "\n" not in text
-        and not _URL.match(text)
+        and not compiled(_URL).match(text)
         for text in values
     )
 

@@ -7,14 +7,14 @@ names the working folder.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from opensync_hooks.system.local_paths import local_path, without_links
+from opensync_hooks.system.patterns import compiled
 
 _MAX_CHARACTERS = 65_536
-_WORKING_FOLDER = re.compile(r'(?mi)^[ \t]*worktree[ \t]*=[ \t]*"?([^"\n]+?)"?[ \t\r]*$')
+_WORKING_FOLDER = r'(?mi)^[ \t]*worktree[ \t]*=[ \t]*"?([^"\n]+?)"?[ \t\r]*$'
 
 
 def in_repository(folder: Path) -> Iterator[Path]:
@@ -33,7 +33,7 @@ def _working_folders(common: Path) -> Iterator[Path]:
     """Yield where the files of the repository with this `.git` are; a bare one has none."""
     yield common.parent if common.name == ".git" else common
     for name in ("config", "config.worktree"):
-        for match in _WORKING_FOLDER.finditer(_read(common / name)):
+        for match in compiled(_WORKING_FOLDER).finditer(_read(common / name)):
             yield without_links(common / local_path(match[1]))
 
 

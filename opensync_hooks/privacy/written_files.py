@@ -9,20 +9,20 @@ from itertools import chain
 
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.privacy.file_texts import note
+from opensync_hooks.system.patterns import compiled
 
-_MAY_WRITE = re.compile(
+_MAY_WRITE = (
     r"(?i)>|\btee\b|\b(?:sed|perl|ruby)\s[^\n]{0,300}?-\w{0,9}i|--in-place|-content\b|out-file|new-item"
     r"|\bwrite|append|file_put_contents"
 )
-_TOKEN = re.compile(
-    r"(?P<space>(?:[ \t]|\\\r?\n)+)"
+_LEXEME = (
+    r"(?s)(?P<space>(?:[ \t]|\\\r?\n)+)"
     r"|(?P<redirection>(?<![\w<>=-])(?:\d|&)?>{1,2}[|&]?)"
     r"|(?P<word>\[contents of [^\n\]]{1,2000}\]"  # a note
     r"|(?:\"(?:\\.|`.|[^\"\\`])*\"?|'[^']*'?|\$\([^()\n]*\)|\\.|[^\s\"'|;&<>(){}]"
     r"|[{}](?=\S)|(?<=\S)[{}])+)"
     r"|(?P<pipe>\|(?!\|)&?)"
-    r"|(?P<end>.)",
-    re.DOTALL,
+    r"|(?P<end>.)"
 )
 _QUOTED = "quoted"
 _PRINTERS = frozenset((_QUOTED, "echo", "printf", "write-output", "write-host"))
@@ -30,20 +30,19 @@ _STORING = frozenset(("set-content", "add-content", "out-file", "new-item", "tee
 _STREAM_EDITORS = frozenset(("sed", "gsed", "perl", "ruby"))
 _BEFORE_PROGRAMS = frozenset(("sudo", "env", "command", "builtin", "then", "do", "else", "time"))
 _PATH_OPTIONS = ("-path", "-literalpath", "-filepath")
-_IN_PLACE = re.compile(r"-[a-zA-Z]*i.*|--in-place.*", re.DOTALL)
-_NO_FILE = re.compile(r"/dev/(?:null|stdout|stderr|tty|fd/)|&|[\d-]\Z")
-_VARIABLE = re.compile(r"[\"']?(?:\$\{?\w+\}?[ ]?)*[\"']?")
-_LITERAL = re.compile(
-    r"(?P<before>[^\"'`)\\]{0,200})(?P<quote>\\?(?:\"\"\"|'''|[\"'`]))"
-    r"(?P<body>(?:\\.|(?!(?P=quote)).)+)(?P=quote)",
-    re.DOTALL,
+_IN_PLACE = r"(?s)-[a-zA-Z]*i.*|--in-place.*"
+_NO_FILE = r"/dev/(?:null|stdout|stderr|tty|fd/)|&|[\d-]\Z"
+_VARIABLE = r"[\"']?(?:\$\{?\w+\}?[ ]?)*[\"']?"
+_LITERAL = (
+    r"(?s)(?P<before>[^\"'`)\\]{0,200})(?P<quote>\\?(?:\"\"\"|'''|[\"'`]))"
+    r"(?P<body>(?:\\.|(?!(?P=quote)).)+)(?P=quote)"
 )
-_WRITE_CALL = re.compile(
+_WRITE_CALL = (
     r"(?<!stdout)(?<!stderr)\.(?:write|write_text|write_bytes|writelines)\("
     r"|(?P<path_first>\.(?:writeFile|appendFile)(?:Sync)?\(|\.WriteFile\("
     r"|::(?:Write|Append)All(?:Text|Lines)\(|\bFile\.write\(|\bfile_put_contents\()"
 )
-_OPENS_FILE = re.compile(r"open\(|\bPath\(|write_(?:text|bytes)\(|createWriteStream\(|OpenFile\(")
+_OPENS_FILE = r"open\(|\bPath\(|write_(?:text|bytes)\(|createWriteStream\(|OpenFile\("
 _MAX_LITERAL, _MAX_GROUP = 100_000, 50
 
 
@@ -67,7 +66,7 @@ class _Command:
 
 def withhold_written(text: str) -> str:
     """Return a command line with a note in place of each text that it writes to a file."""
-    if not _MAY_WRITE.search(text):
+    if not compiled(_MAY_WRITE).search(text):
         return text
     pieces: list[str] = []
     end = 0
@@ -75,7 +74,7 @@ def withhold_written(text: str) -> str:
         {*_written_spans(text), *_call_spans(text)}, key=lambda s: s[:2]
     ):
         body = text[start:stop]
-        if start >= end and not _VARIABLE.fullmatch(body):
+        if start >= end and not compiled(_VARIABLE).fullmatch(body):
             pieces += (text[end:start], note(path, body))
             end = stop
     return "".join((*pieces, text[end:])) if pieces else text
@@ -108,7 +107,7 @@ def _pipelines(text: str) -> list[list[_Command]]:
     groups: list[int] = []
     closed = len(pipelines)
     takes_target = False
-    for token in _TOKEN.finditer(text):
+    for token in compiled(_LEXEME).finditer(text):
         command = pipelines[-1][-1]
         if token["redirection"]:
             takes_target = not token[0].startswith("2")
@@ -116,7 +115,7 @@ def _pipelines(text: str) -> list[list[_Command]]:
             path = token[0].strip("\"'")
             group = [] if command.words else pipelines[closed : closed + _MAX_GROUP]
             for each in chain([command], *group):
-                each.target = each.target or (None if _NO_FILE.match(path) else path)
+                each.target = each.target or (None if compiled(_NO_FILE).match(path) else path)
             takes_target = False
         elif token["word"]:
             command.words.append(token)
@@ -133,7 +132,7 @@ def _pipelines(text: str) -> list[list[_Command]]:
 
 def _edited(arguments: list[re.Match[str]]) -> Iterator[tuple[int, int, str | None]]:
     """Yield the scripts by which `sed -i` and its kind change files."""
-    if not any(_IN_PLACE.fullmatch(word[0]) for word in arguments):
+    if not any(compiled(_IN_PLACE).fullmatch(word[0]) for word in arguments):
         return
     plain = [word for word in arguments if word[0][0] != "-" and word[0] not in ("''", '""')]
     path = plain[-1][0].strip("\"'") if len(plain) > 1 else None
@@ -179,14 +178,14 @@ def _path_argument(arguments: list[re.Match[str]]) -> str | None:
 
 def _call_spans(text: str) -> Iterator[tuple[int, int, str | None]]:
     """Yield the literals that a program on the command line writes by a call."""
-    opens = _OPENS_FILE.search(text)
-    for call in _WRITE_CALL.finditer(text):
+    opens = compiled(_OPENS_FILE).search(text)
+    for call in compiled(_WRITE_CALL).finditer(text):
         if not call["path_first"] and not opens:
             continue  # to a socket, or to a stream
-        literal = _LITERAL.match(text, call.end(), call.end() + _MAX_LITERAL)
+        literal = compiled(_LITERAL).match(text, call.end(), call.end() + _MAX_LITERAL)
         path = None
         if literal and call["path_first"] and not literal["before"].strip():
             path = literal["body"]
-            literal = _LITERAL.match(text, literal.end(), literal.end() + _MAX_LITERAL)
+            literal = compiled(_LITERAL).match(text, literal.end(), literal.end() + _MAX_LITERAL)
         if literal:
             yield (*literal.span("body"), path)

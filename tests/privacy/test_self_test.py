@@ -59,7 +59,7 @@ def miscompile(monkeypatch: pytest.MonkeyPatch, kinds: set[str]) -> None:
     broken = {rule.pattern for rule in rules if isinstance(rule, Rule)}
     never = re.compile("(?!)")
     monkeypatch.setattr(
-        redactor, "_compile", lambda pattern: never if pattern in broken else re.compile(pattern)
+        redactor, "compiled", lambda pattern: never if pattern in broken else re.compile(pattern)
     )
     if any(isinstance(rule, NamedFormat) for rule in rules):
         monkeypatch.setattr(named_values, "compiled", lambda _: never)
@@ -129,7 +129,7 @@ def test_names_are_proved_before_they_are_relied_on(
 def test_rule_is_proved_before_it_is_relied_on(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     never = re.compile("(?!)")
     monkeypatch.setattr(
-        redactor, "_compile", lambda text: never if text == rule.pattern else re.compile(text)
+        redactor, "compiled", lambda text: never if text == rule.pattern else re.compile(text)
     )
     for text in (rule.examples[0].text, f"nothing beside it\n{rule.examples[0].text}"):
         with pytest.raises(RedactionError, match=WARNING) as caught:

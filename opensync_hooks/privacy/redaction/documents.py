@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 
 from opensync_hooks.privacy.redaction.randomness import is_random
 from opensync_hooks.privacy.redaction.rule import Span
+from opensync_hooks.system.patterns import compiled
 
 _KUBERNETES_WORDS = frozenset((b"data", b"stringData"))
 _PLURALS = {
@@ -49,18 +48,18 @@ def find_in_lists(text: str, lower: str, names: Iterable[str]) -> Iterator[Span]
     plurals = (plural for name, plurals in _PLURALS.items() if name in names for plural in plurals)
     patterns = [plural + rest for plural in plurals if plural in lower for rest in _LISTS]
     for pattern in patterns:
-        for section in _compile(pattern).finditer(lower):
-            for match in _compile(_ELEMENT).finditer(text, *section.span("block")):
+        for section in compiled(pattern).finditer(lower):
+            for match in compiled(_ELEMENT).finditer(text, *section.span("block")):
                 if is_random(match["value"]):
                     yield (*match.span("value"), "secret")
 
 
 def find_in_kubernetes(text: str) -> Iterator[Span]:
     """Yield the values of `data` and `stringData` in documents of the kind Secret."""
-    if _compile(_KIND).search(text):
+    if compiled(_KIND).search(text):
         for block, entry in ((_BLOCK, _ENTRY), (_JSON, _JSON_ENTRY)):
-            for section in _compile(block).finditer(text):
-                for match in _compile(entry).finditer(text, *section.span("block")):
+            for section in compiled(block).finditer(text):
+                for match in compiled(entry).finditer(text, *section.span("block")):
                     yield (*match.span("value"), "kubernetes-secret")
 
 
@@ -84,11 +83,11 @@ def find_encoded(words: Iterable[bytes], text: str, redact: Callable[[str], str]
 
 def find_escaped(text: str, find: Callable[[str], Iterable[Span]]) -> Iterator[Span]:
     """Yield the secrets in words with URL escapes, in which `find` searches what they stand for."""
-    if not _compile("%[0-7][0-9A-Fa-f]").search(text):
+    if not compiled("%[0-7][0-9A-Fa-f]").search(text):
         return  # most have a percent sign for other reasons
-    for word in _compile(_ESCAPED_WORD).finditer(text):
+    for word in compiled(_ESCAPED_WORD).finditer(text):
         plain, places = "", []
-        for piece in _compile(_URL_ESCAPE).finditer(word[0]):
+        for piece in compiled(_URL_ESCAPE).finditer(word[0]):
             plain += chr(int(piece["code"], 16)) if piece["code"] else piece[0]
             places.append(word.start() + piece.start())
         places.append(word.end())
@@ -103,8 +102,3 @@ def _decode(word: bytes) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return decoded if decoded.replace("\n", "").replace("\r", "").isprintable() else None
-
-
-@cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 
 from opensync_hooks.privacy.redaction import qualifiers
 from opensync_hooks.privacy.redaction.patterns import (
@@ -24,6 +23,7 @@ from opensync_hooks.privacy.redaction.randomness import is_mixed_case, is_random
 from opensync_hooks.privacy.redaction.rule import Example, Rule, Span, fill
 from opensync_hooks.privacy.redaction.tokens import TokenFormat
 from opensync_hooks.privacy.redaction.values import Extent
+from opensync_hooks.system.patterns import compiled
 
 _MIN_LENGTH, _LONG, _LONGEST_PREFIX = 20, 30, 48
 """Ids, such as `msg_…`, are shorter than long tokens."""
@@ -88,7 +88,7 @@ def find_issued(words: Iterable[bytes], text: str) -> Iterator[Span]:
             continue
         start = text.find(word)
         while start >= 0:
-            prefix = _compile(_PREFIX).search(text, max(0, start - _LONGEST_PREFIX), start)
+            prefix = compiled(_PREFIX).search(text, max(0, start - _LONGEST_PREFIX), start)
             end = start + len(word)
             extent = _find_by_parts(word, text, start)
             if extent:
@@ -112,7 +112,7 @@ def _is_of_key(prefix: str, separator: str, word: str) -> bool:
         segment.endswith(_ENDINGS) and len(segment) <= _MAX_SEGMENT and segment not in _WORDS
         for segment in segments
     )
-    is_hash = bool(_compile(_HEX).fullmatch(word))
+    is_hash = bool(compiled(_HEX).fullmatch(word))
     return names_key or (not is_hash and not _SEGMENTS.isdisjoint(segments))
 
 
@@ -120,16 +120,11 @@ def _find_by_parts(word: str, text: str, start: int) -> Extent | None:
     """Return where a key is that its length and its parts tell: an id before, a secret behind."""
     end = start + len(word)
     ids = {64: _ID, 32: _MIXED_ID if is_mixed_case(word) else None}.get(len(word))
-    key_id = _compile(ids).search(text, max(0, start - _LONGEST_ID), start) if ids else None
+    key_id = compiled(ids).search(text, max(0, start - _LONGEST_ID), start) if ids else None
     if key_id:
         return key_id.start(), end
-    key = _compile(_KEY).match(text, start)
+    key = compiled(_KEY).match(text, start)
     if key and key.end() >= end:
         return key.span()
-    secret = _compile(_SECOND_PART).match(text, end) if len(word) == 32 else None
+    secret = compiled(_SECOND_PART).match(text, end) if len(word) == 32 else None
     return (start, secret.end()) if secret and is_random(secret["secret"]) else None
-
-
-@cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)

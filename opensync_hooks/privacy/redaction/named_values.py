@@ -21,7 +21,8 @@ from opensync_hooks.privacy.redaction.randomness import (
     is_wordy,
 )
 from opensync_hooks.privacy.redaction.rule import Span
-from opensync_hooks.privacy.redaction.values import Extent, compiled
+from opensync_hooks.privacy.redaction.values import Extent
+from opensync_hooks.system.patterns import compiled
 
 _CHANGED = r"(?>\\*)[\"'][ ]->[ ](?>\\*)[\"'](?P<value>(?>[^\s\"'\\]{4,}))"
 _OPENING = rf"(?>(?:{QUOTE}|(?>\\+))?)"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from opensync_hooks.privacy.redaction import languages, qualifiers
+from opensync_hooks.system.patterns import compiled
 
 Strictness = Literal["loose", "strict", "random", "words", "digits"]
 """What a value must look like: no code, a made-up word, made at random, many words, or a PIN."""
@@ -98,7 +99,7 @@ def find_names(lower: str, parts: Iterable[str]) -> list[NameMatch]:
         kind, pattern = NAMES[part]
         tail = _TAIL if part in _ENGLISH else _FOREIGN_TAIL
         name_and_tail = f"{pattern}(?:{_END}|(?=(?P<tail>{tail})))"
-        matches += [(match, kind) for match in _compile(name_and_tail).finditer(lower)]
+        matches += [(match, kind) for match in compiled(name_and_tail).finditer(lower)]
     return sorted(matches, key=lambda pair: pair[0].start())
 
 
@@ -108,8 +109,8 @@ def classify(name: str, kind: str, before: str, tail: str = "") -> Name | None:
 
     The same names return again and again in a document.
     """
-    before = _compile(r"\\[nrt](?=[A-Za-z]*\Z)").sub("\\n", before)  # it ends an escaped line
-    beginning = _compile(r"[\w-]*").match(before[::-1])
+    before = compiled(r"\\[nrt](?=[A-Za-z]*\Z)").sub("\\n", before)  # it ends an escaped line
+    beginning = compiled(r"[\w-]*").match(before[::-1])
     identifier = beginning[0][::-1] if beginning else ""
     around = before[: len(before) - len(identifier)]
     is_separated = not before[-1:].isalpha() or (name[0].isupper() and before[-1:].islower())
@@ -174,8 +175,8 @@ def is_set(before: str) -> bool:
 
 
 def _ends_with(pattern: str, before: str) -> bool:
-    before = _compile(r"\\+[nrt]").sub("\n", before)  # ends of lines are escaped in JSON
-    return bool(_compile(pattern).search(before))
+    before = compiled(r"\\+[nrt]").sub("\n", before)  # ends of lines are escaped in JSON
+    return bool(compiled(pattern).search(before))
 
 
 @lru_cache(maxsize=1024)
@@ -197,9 +198,4 @@ def identify(identifier: str) -> Name | None:
 def is_name(word: str) -> bool:
     """Whether a word is the name of a secret in any language, as a label is in a translation."""
     patterns = (pattern for _, pattern in NAMES.values())
-    return any(_compile(pattern).fullmatch(word.lower()) for pattern in patterns)
-
-
-@cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    return any(compiled(pattern).fullmatch(word.lower()) for pattern in patterns)

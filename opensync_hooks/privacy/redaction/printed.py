@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from opensync_hooks.privacy.redaction.randomness import is_wordy
 from opensync_hooks.privacy.redaction.rule import Span
+from opensync_hooks.system.patterns import compiled
 
-_PRINTS_SECRET = re.compile(
+_PRINTING_COMMAND = (
     r"(?i)(?:"
     # a variable, a file or an entry with the name of a secret
     r"(?:printenv|echo|config:get|get-secret-value|get-parameter|output|configure get"
@@ -25,22 +25,22 @@ _PRINTS_SECRET = re.compile(
     r"|kubectl\s[^|;&\n]{0,120}?get secrets?\s[^|;&\n]{0,300}?(?:jsonpath|template)"
     r")"
 )
-_SHOWS_KEY_FILE = re.compile(
+_SHOWS_KEY_FILE = (
     r"(?i)(?:id_(?:rsa|dsa|ecdsa|ed25519)|(?<![\w-])[\w-]{1,255}\.(?:pem|key|p8))(?=\s|\Z)"
 )
-_ONE_WORD = re.compile(r"\s*(?P<secret>(?>\S{8,4096}))\s*\Z")
-_PRINTS_ENTRY = re.compile(r"(?:^|[\s;&|])(?:go)?pass show\s")
-_FIRST_LINE = re.compile(r"(?P<secret>(?>\S{8,4096}))\r?\n")
-_KEY_LINES = re.compile(r"(?m)^(?P<secret>[A-Za-z0-9+/=]{16,76})\r?$")
+_ONE_WORD = r"\s*(?P<secret>(?>\S{8,4096}))\s*\Z"
+_PRINTS_ENTRY = r"(?:^|[\s;&|])(?:go)?pass show\s"
+_FIRST_LINE = r"(?P<secret>(?>\S{8,4096}))\r?\n"
+_KEY_LINES = r"(?m)^(?P<secret>[A-Za-z0-9+/=]{16,76})\r?$"
 
 
 def find_printed(command: str, output: str) -> Iterator[Span]:
     """Yield the secrets in an output that only the command which printed it identifies."""
-    match = _ONE_WORD.match(output)
-    if match and _PRINTS_SECRET.search(command) and not is_wordy(match["secret"]):
+    match = compiled(_ONE_WORD).match(output)
+    if match and compiled(_PRINTING_COMMAND).search(command) and not is_wordy(match["secret"]):
         yield (*match.span("secret"), "secret")
-    elif (first := _FIRST_LINE.match(output)) and _PRINTS_ENTRY.search(command):
+    elif (first := compiled(_FIRST_LINE).match(output)) and compiled(_PRINTS_ENTRY).search(command):
         yield (*first.span("secret"), "secret")
-    elif _SHOWS_KEY_FILE.search(command):
-        for line in _KEY_LINES.finditer(output):
+    elif compiled(_SHOWS_KEY_FILE).search(command):
+        for line in compiled(_KEY_LINES).finditer(output):
             yield (*line.span("secret"), "private-key")

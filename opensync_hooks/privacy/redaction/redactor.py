@@ -40,6 +40,7 @@ from opensync_hooks.privacy.redaction.rule import Rule, Span, unite
 from opensync_hooks.privacy.redaction.table import RULES
 from opensync_hooks.privacy.redaction.tables import find_in_tables
 from opensync_hooks.privacy.redaction.tokens import TokenFormat, find_tokens
+from opensync_hooks.system.patterns import compiled
 
 _MASK = re.compile(r"(\[redacted:[^\]\s]{1,80}\])")
 _PREFILTER = Prefilter((rule for rule in RULES if not isinstance(rule, NamedFormat)), NAMES)
@@ -200,9 +201,9 @@ def _examine(text: str) -> tuple[str, set[bytes], Candidates]:
 
 
 def _find_spans(rule: Rule, text: str) -> Iterator[Span]:
-    for match in _compile(rule.pattern).finditer(text):
+    for match in compiled(rule.pattern).finditer(text):
         start, stop = match.span(match.lastgroup or 0)
-        pattern = _compile(rule.prefix_pattern)
+        pattern = compiled(rule.prefix_pattern)
         prefix = pattern.match(text[max(0, start - _NEAR) : start][::-1])
         if prefix and rule.prefix_max > _NEAR:
             prefix = pattern.match(text[max(0, start - rule.prefix_max) : start][::-1])
@@ -246,8 +247,3 @@ def secret_field(name: str) -> tuple[str, bool] | None:
         return name[: match.end("name")], bool(match["password"])
     identified = identify(name)
     return (name, identified.strictness == "loose") if identified else None
-
-
-@cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)

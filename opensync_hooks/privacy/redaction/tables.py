@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import NamedTuple
 
 from opensync_hooks.privacy.redaction import names, values
 from opensync_hooks.privacy.redaction.names import Name, NameMatch
 from opensync_hooks.privacy.redaction.randomness import is_identifier, is_random, is_wordy
 from opensync_hooks.privacy.redaction.rule import Span
+from opensync_hooks.system.patterns import compiled
 
 Cell = tuple[int, int]
 """Where a cell begins and ends."""
@@ -59,12 +58,12 @@ def find_in_tables(text: str, lower: str, matches: Iterable[NameMatch]) -> Itera
     examined = 0
     for match, _ in matches:
         start, end = match.start(), match.end("tail") if match["tail"] else match.end()
-        if start < examined or not _compile(_HEADING_ENDS).match(lower, end):
+        if start < examined or not compiled(_HEADING_ENDS).match(lower, end):
             continue
         line_start = lower.rfind("\n", examined, start) + 1 or examined
         line = _line(text, line_start)
         examined = line_start + len(line) + 1
-        if examined >= len(text) or not _compile(_HEADER).match(line):
+        if examined >= len(text) or not compiled(_HEADER).match(line):
             continue
         columns = _read_header(line, _line(text, examined))
         ends = {table: last for table, last in ends.items() if last > line_start}
@@ -76,12 +75,12 @@ def find_in_tables(text: str, lower: str, matches: Iterable[NameMatch]) -> Itera
 
 def _read_header(header: str, below: str) -> _Columns | None:
     """Return the columns that a line above this one names, if some of them are secrets."""
-    if _compile(_ALIGNED_RULE).match(below):
+    if compiled(_ALIGNED_RULE).match(below):
         separator = below
     else:
         separator = next((character for character in "|\t," if character in header), "")
     headings = [header[slice(*cell)].strip(_QUOTES_AND_SPACE) for cell in _split(header, separator)]
-    if len(headings) < 2 or not all(map(_compile(_HEADING).fullmatch, headings)):
+    if len(headings) < 2 or not all(map(compiled(_HEADING).fullmatch, headings)):
         return None
     if separator == "," and not all(headings):
         return None  # code: a list with an element on each line
@@ -102,7 +101,7 @@ def _read_rows(text: str, columns: _Columns, start: int) -> tuple[list[Span], in
                 first, end = _trimmed(row, cells[index])
                 if _is_secret(row[first:end], name):
                     spans.append((start + first, start + end, name.kind))
-        elif not _compile(_RULE).match(row):
+        elif not compiled(_RULE).match(row):
             break
         start += len(row) + 1
     return spans, start
@@ -122,13 +121,13 @@ def _split(line: str, separator: str) -> list[Cell]:
     if separator == ",":
         line = line.rstrip("\r")
         cells = []
-        cell = _compile(_CSV_CELL).match(line)
+        cell = compiled(_CSV_CELL).match(line)
         while cell:
             cells.append(cell.span(1))
-            cell = _compile(_CSV_CELL).match(line, cell.end()) if cell[0].endswith(",") else None
+            cell = compiled(_CSV_CELL).match(line, cell.end()) if cell[0].endswith(",") else None
         return cells
     if len(separator) > 1:
-        starts = [match.start() for match in _compile("-+").finditer(separator)]
+        starts = [match.start() for match in compiled("-+").finditer(separator)]
         return list(zip(starts, [*starts[1:], max(len(line), starts[-1])], strict=True))
     start, cells = 0, []
     for column in line.split(separator):
@@ -138,17 +137,17 @@ def _split(line: str, separator: str) -> list[Cell]:
 
 
 def _find_in_inserts(text: str, lower: str) -> Iterator[Span]:
-    for match in _compile(_INSERT).finditer(lower):
+    for match in compiled(_INSERT).finditer(lower):
         headings = [
             column.strip("[]\\\n" + _QUOTES_AND_SPACE)
             for column in text[slice(*match.span("columns"))].split(",")
         ]
         columns = dict(_secret_columns(headings))
-        row = _compile(_TUPLE).match(text, match.end()) if columns else None
+        row = compiled(_TUPLE).match(text, match.end()) if columns else None
         while row:
             end = row.end()
             for index in range(len(headings)):
-                value = _compile(_SQL_VALUE).match(text, end)
+                value = compiled(_SQL_VALUE).match(text, end)
                 if not value:
                     break
                 end = value.end()
@@ -156,7 +155,7 @@ def _find_in_inserts(text: str, lower: str) -> Iterator[Span]:
                     first, last = _trimmed(text, value.span(1))
                     if _is_stored(text[first:last], columns[index]):
                         yield first, last, columns[index].kind
-            row = _compile(_TUPLE).match(text, end)
+            row = compiled(_TUPLE).match(text, end)
 
 
 def _is_secret(value: str, name: Name) -> bool:
@@ -191,8 +190,3 @@ def _trimmed(text: str, cell: Cell) -> Cell:
     while end > first and text[end - 1] in _QUOTES_AND_SPACE:
         end -= 1
     return first, end
-
-
-@cache
-def _compile(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)

@@ -28,6 +28,7 @@ from opensync_hooks.privacy.redaction.patterns import (
 )
 from opensync_hooks.privacy.redaction.randomness import is_mixed_case, is_random, is_wordy
 from opensync_hooks.privacy.redaction.rule import Example, Span, fill
+from opensync_hooks.system.patterns import compiled
 
 CHARSETS = {
     "hex": HEX,
@@ -59,6 +60,7 @@ _BEFORE = 40
 """So many characters before a prefix tell whether it is within a text in base64."""
 _ESCAPE = r"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|\[[0-9;]{1,9}m)"
 """Escapes, URL escapes and terminal colours end in letters that belong to no word."""
+_ESCAPE_BEFORE = rf"{_ESCAPE}\Z"
 _LONGEST_ESCAPE = 12
 
 
@@ -127,10 +129,10 @@ class TokenFormat:
         length = end - start
         if length >= self.min_length:
             return _end(next_line, text, end), True
-        line_break = _break().match(text, end) if length else None
+        line_break = compiled(BREAK).match(text, end) if length else None
         next_start = line_break.end() if line_break else end
         next_end = _end(characters, text, next_start)
-        if line_break and _own_word().match(text, next_start):
+        if line_break and compiled(OWN_WORD).match(text, next_start):
             return end, 2 * length >= self.min_length
         lengths = sorted((length, next_end - next_start))
         if lengths[0] >= 4 and 2 * lengths[1] >= self.min_length:
@@ -138,14 +140,14 @@ class TokenFormat:
             return (self._last_line(text, next_end) if is_long else next_end), True
         if length >= min(_MIN_CUT if self.condition == "-" else _MIN_CUT_WORD, self.min_length):
             for cut in (next_end, end):
-                if _cut().match(text, cut):
+                if compiled(CUT).match(text, cut):
                     return cut, True
         return end, False
 
     def _last_line(self, text: str, end: int) -> int:
         characters, _ = _patterns(self.charset)
         for _ in range(4):
-            line_break = _break().match(text, end)
+            line_break = compiled(BREAK).match(text, end)
             next_end = _end(characters, text, line_break.end()) if line_break else end
             if not line_break or next_end - line_break.end() < 16:
                 break
@@ -162,7 +164,7 @@ def begins_word(text: str, start: int) -> bool:
     before = text[start - 1] if start else " "
     if not before.isascii() or not before.isalnum():
         return True
-    return bool(_escape_before().search(text, max(0, start - _LONGEST_ESCAPE), start))
+    return bool(compiled(_ESCAPE_BEFORE).search(text, max(0, start - _LONGEST_ESCAPE), start))
 
 
 def find_tokens(formats: Sequence[TokenFormat], text: str) -> Iterator[Span]:
@@ -192,7 +194,7 @@ def _search_each(formats: Sequence[TokenFormat], text: str) -> Iterator[tuple[in
 def _search_all(text: str) -> Iterator[tuple[int, TokenFormat]]:
     pattern, by_beginning = _all_prefixes()
     if "\\" in text or "[" in text or "%" in text:
-        text = _escape().sub(lambda match: " " * len(match[0]), text)
+        text = compiled(_ESCAPE).sub(lambda match: " " * len(match[0]), text)
     for match in pattern.finditer(text):
         start = match.start()
         for token_format in by_beginning[text[start : start + 2]]:
@@ -224,31 +226,6 @@ def _pattern(tree: dict[str, Any]) -> str:
 @cache
 def _patterns(charset: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(f"[{charset}]*"), re.compile(rest(charset))
-
-
-@cache
-def _break() -> re.Pattern[str]:
-    return re.compile(BREAK)
-
-
-@cache
-def _own_word() -> re.Pattern[str]:
-    return re.compile(OWN_WORD)
-
-
-@cache
-def _cut() -> re.Pattern[str]:
-    return re.compile(CUT)
-
-
-@cache
-def _escape() -> re.Pattern[str]:
-    return re.compile(_ESCAPE)
-
-
-@cache
-def _escape_before() -> re.Pattern[str]:
-    return re.compile(rf"{_ESCAPE}\Z")
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int) -> int:

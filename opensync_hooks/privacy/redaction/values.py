@@ -6,10 +6,8 @@ length of the value.
 
 from __future__ import annotations
 
-import re
-from functools import cache
-
 from opensync_hooks.privacy.redaction.patterns import BREAK, CUT, FOLD, NEWLINE, QUOTE, rest
+from opensync_hooks.system.patterns import compiled
 
 Extent = tuple[int, int]
 """Where a value begins and ends."""
@@ -71,11 +69,6 @@ _PASSPHRASE = (
     r"(?P=quote)"
 )
 """Three words or more, none of which belongs to sentences or labels."""
-
-
-@cache
-def compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
 
 
 def is_placeholder(text: str, start: int) -> bool:
