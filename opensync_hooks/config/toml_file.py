@@ -5,12 +5,10 @@ import os
 import re
 import shlex
 import stat
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from opensync_hooks.config import toml_edit
 from opensync_hooks.config.folders import Folders
 from opensync_hooks.errors import NotConfiguredError
 from opensync_hooks.system.file_lock import file_lock
@@ -24,6 +22,8 @@ def read(path: Path) -> dict[str, Any]:
     try:
         with open_regular_file(_target(path)) as file:
             _check_private(path, os.fstat(file.fileno()))
+            import tomllib  # noqa: PLC0415 - without a login there is mostly no file
+
             return tomllib.load(file)
     except FileNotFoundError:
         return {}
@@ -49,6 +49,8 @@ def is_empty(path: Path) -> bool:
 
 def change(folders: Folders, edit: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Apply `edit` to the document in the file and return it. Raises NotConfiguredError."""
+    from opensync_hooks.config import toml_edit  # noqa: PLC0415 - few processes change settings
+
     path = _target(folders.settings)
     with file_lock(ensure_private_folder(folders.locks) / "config.lock"):
         # A killed process may have left its temporary file, and the key may be in it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ from tests.config.documents import KEY, OTHER, URL, login, write
 def test_without_settings_the_embedded_store_is_the_destination() -> None:
     loaded = config.load({**os.environ})
     assert (loaded.url, loaded.api_key, loaded.thinking) == (None, None, False)
+
+
+def test_without_a_file_no_parser_is_imported() -> None:
+    code = "import sys; from opensync_hooks import config; config.load(); print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "opensync_hooks.config" in completed.stdout.split()
+    assert "tomllib" not in completed.stdout.split()
 
 
 def test_file_says_where_to_send(path: Path) -> None:
