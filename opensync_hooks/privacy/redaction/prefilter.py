@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from opensync_hooks.privacy.redaction.commands import CommandFormat
@@ -81,6 +82,8 @@ class Prefilter:
                 else:
                     self._literals[keyword.strip("*")].add(index)
         self._cores: defaultdict[bytes, set[Trigger]] = defaultdict(set)
+        self._cores_by_pair: defaultdict[tuple[int, int], list[bytes]] = defaultdict(list)
+        """The cores that begin with these two characters."""
         self._signs: defaultdict[str, set[Trigger]] = defaultdict(set)
         self._foreign: defaultdict[str, set[Trigger]] = defaultdict(set)
         whole_words = {name for name in self._names if name.startswith("^")}
@@ -88,6 +91,8 @@ class Prefilter:
             for spelling in (name[1:], name[1:].title(), name[1:].upper()):
                 self._words[spelling.encode()].add(name)
         self._index_literals({*self._literals, *self._lower_literals, *self._names} - whole_words)
+        for core in self._cores:
+            self._cores_by_pair[core[0], core[1]].append(core)
         self._certain = whole_words.union(map(bytes.decode, self._cores))
         """Keywords that need not be looked for in a text if one of its words contains them."""
         self._plain_words: set[bytes] = set()
@@ -162,7 +167,8 @@ class Prefilter:
             self._plain_words.clear()
             self._triggers.clear()
         joined = b" ".join(words).lower()
-        cores = [core for core in self._cores if core in joined]
+        pairs = self._cores_by_pair.keys() & pairwise(joined)
+        cores = [core for pair in pairs for core in self._cores_by_pair[pair] if core in joined]
         all_triggers: set[Trigger] = set()
         for word in words:
             triggers = self._triggers_of(word, cores)
