@@ -1,9 +1,9 @@
 """`dataclass` as the standard library has it, for modules that have to be imported fast.
 
-The standard library compiles up to six methods per class while its module is imported: 0.9 ms for a
-frozen class, two fifths of what a worker's imports took. Here `__init__` is compiled when the first
-object is created, and all classes share the other methods. `field`, `replace`, `fields` and
-`asdict` of the standard library work with these classes.
+The standard library compiles up to six methods per class while its module is imported. With it, a
+worker that delivers one turn costs 1.3 times as many instructions, and `status` 1.8 times. Here
+`__init__` is compiled when the first object is created, and all classes share the other methods.
+`field`, `replace`, `fields` and `asdict` of the standard library work with these classes.
 """
 
 from __future__ import annotations
