@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from opensync_hooks import __version__
 from opensync_hooks.errors import UsageError, as_opensync_error
 from opensync_hooks.hook import paths
+from opensync_hooks.system import garbage
 from opensync_hooks.system.terminal import INTERRUPTED, print_error, survive_missing_characters
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ COMMANDS = (
     *("uninstall", "version"),
 )
 """The names in the order of the help."""
-_GC_THRESHOLD = 50_000
-"""Objects between two searches for garbage. With Python's own number, these searches take 7 % of
-what `status` costs, as imports create many objects and no garbage.
-"""
 
 
 def load_command(name: str) -> Command:
@@ -48,7 +44,7 @@ def load_command(name: str) -> Command:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns 0, 1 if something failed, 130 after Ctrl-C, or an error's code."""
     survive_missing_characters()
-    gc.set_threshold(_GC_THRESHOLD)
+    garbage.collect_rarely()
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         print(end="", flush=True)  # unlike its own method, this is right if there is no stdout

@@ -27,7 +27,7 @@ from opensync_hooks.queue.catch_up import CatchUp
 from opensync_hooks.queue.cooldown import Cooldown, CooldownRecord
 from opensync_hooks.queue.job import Job
 from opensync_hooks.queue.spool import Spool
-from opensync_hooks.system import clock
+from opensync_hooks.system import clock, garbage
 from opensync_hooks.system.log import Log
 from opensync_hooks.system.processes import end_if_it_hangs
 
@@ -247,6 +247,7 @@ def main(*, owns_process: bool = False, seconds: float = MAX_SECONDS, at_once: b
 
     `owns_process`: nothing follows, and the system may end it if it hangs. `at_once`: see `Worker`.
     """
+    garbage.collect_rarely()
     if owns_process:
         end_if_it_hangs(seconds + GRACE_SECONDS)
     folders = Folders.from_environ(os.environ)
