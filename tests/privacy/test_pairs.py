@@ -49,6 +49,21 @@ def test_password_ends_with_its_line_and_with_its_string_within_json(
     assert Redactor().redact(begin + PASSWORDS[0] + end) == begin + MASK + end
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("PASS: ", "\n"),
+        ("MYSQLPW=", " run"),
+        ("*:*:*:app:", "\n"),
+        ("[![build](https://ci.example.org/a.svg?token=", ")](https://ci.example.org/a)"),
+    ],
+)
+def test_value_is_masked_that_is_written_like_something_else(before: str, after: str) -> None:
+    masked = Redactor().redact(before + "h7x2k9qmz4wpls8v" + after)
+    assert masked.startswith(before + "[redacted:")
+    assert masked.endswith("]" + after)
+
+
 def test_both_sides_of_a_planned_change_are_masked() -> None:
     plan = '  ~ redis_password = "{}" -> "{}"\n    engine = "redis"\n'
     masked = Redactor().redact(plan.format(*PASSWORDS[:2]))
@@ -58,6 +73,15 @@ def test_both_sides_of_a_planned_change_are_masked() -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "PASS: suite/arrays_1.exp: prints the 2nd element",
+        'RESET_PASSWORD = "/v1/accounts:resetPassword"',
+        'PURPOSE_REMOVE_PASSWORD: "remove_password"',
+        'INVALID_PASSWORD: "auth/wrong-password"',
+        'PATH_OF_TOKEN = "/v2/accounts/token"',
+        "NTE_BAD_PASSWORD = 0x8009002D",
+        "SEC_E_NO_PASSWORD = -2146893773",
+        "\tOp386CMPW\n\tOp386CMPXCHG8B\n\tOp386CRC32L\n",
+        '"Resource": "arn:aws:secretsmanager:*:*:secret:team/ssm/3p/*"',
         '{"name": "SMTP_PASSWORD", "slotSetting": false}',
         "expect(page.getByLabel('Password')).toBeVisible()",
         "validate.password(value).min(8)",

@@ -234,10 +234,15 @@ CONNECTIONS = (
     Rule(
         "password",  # .pgpass
         (":*:", ":5432:", ":6432:", ":5433:"),
-        r":(?:\d{2,5}|\*):(?!(?:[0-9a-f]{1,4}:){2}[0-9a-f]{1,4}(?![^\s.,;)`]))[^:\s\[]{1,64}:[^:\s\[]{1,64}:(?!\[redacted:|[$<*])"
-        r"(?P<password>(?>[^\s:\"'\\]{4,}))(?![^\s\"'\\])",
+        r":(?:\d{2,5}|\*):(?!(?:[0-9a-f]{1,4}:){2}[0-9a-f]{1,4}(?![^\s.,;)`]))[^:\s\[]{1,64}:[^:\s\[/]{1,64}:(?!\[redacted:|[$<*])"
+        # a resource's name, not a password, ends in `*`
+        r"(?P<password>(?>[^\s:\"'\\]{4,}))(?<!\*)(?![^\s\"'\\])",
         (Example(_SECRET, "db.example.org:5432:*:app:"), Example(_SECRET, "*:*:*:app:", "\n")),
-        ("db.example.org:5432:*:app:$PASSWORD", "host:5432:shop:me:", "2001:0db8:0000:0000:0001"),
+        (
+            *("db.example.org:5432:*:app:$PASSWORD", "host:5432:shop:me:"),
+            *("2001:0db8:0000:0000:0001", '"arn:aws:kms:*:*:secret:team/x1/*"'),
+            '"arn:aws:q:*:*:space/${aws:Tag/Space1}"',
+        ),
     ),
     Rule(
         "password",

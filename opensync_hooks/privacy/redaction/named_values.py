@@ -28,6 +28,8 @@ _CHANGED = r"(?>\\*)[\"'][ ]->[ ](?>\\*)[\"'](?P<value>(?>[^\s\"'\\]{4,}))"
 _OPENING = rf"(?>(?:{QUOTE}|(?>\\+))?)"
 _RANDOM, _LONG, _SHORT, _SHORTEST = 16, 8, 6, 3
 _LONG_WORD, _MANY_DIGITS, _LONG_LETTERS = 200, 3, 24
+_ERROR_NUMBER = re.compile(r"-[0-9]{10}|0x[0-9A-Fa-f]{8}")
+"""The number of an error, of which a constant tells the name."""
 _PIN = "[0-9]{4,8}"
 _SIGNS = "!?@#$%^&+*"
 _DIRECTIVES = ("requirepass", "masterauth", "bindpw", "rootpw")
@@ -36,13 +38,6 @@ _OPEN_LINKS = ("option", "verb", "cell", "argument", "call")
 """They may also be in a sentence, or in a list of names."""
 _ALGORITHM = r"(?:utf|sha|md|aes|base|ascii|latin|iso|argon|pbkdf|scrypt|bcrypt|rsa|win|oauth|http)"
 _HOST = r"(?:[a-z0-9-]+\.)+[a-z]+(?::[0-9]+)?"
-_TYPE_WORD = (
-    r"pass|pwd|ident|liter|union|secret|token|str|text|byte|char|object|option|require|type|value|field|input|config|true|false|null|none"
-    r"|default|enable|disable|hidden|mask|redact|unknown|missing|invalid|incorrect|change|valid"
-    r"|example|sample|dummy|test|access|user|login|auth|admin|encrypt|plain|hash|random|generate"
-    r"|empty|expire|reset|update|success|fail|error|denied|accept|reject|wrong|correct|optional"
-)
-"""What is said about a password, or its type."""
 
 
 def find_named_values(text: str, lower: str, matches: Iterable[NameMatch]) -> Iterator[Span]:
@@ -112,9 +107,14 @@ def _find_value(
             first, name, how, link[0], is_quoted=is_quoted and lower[extent[0] - 1] != "`"
         )
         return (extent[0], extent[0] + len(word)), is_secret
-    if value.isalpha() and "==" in link[0]:
-        return extent, False  # compared with a plain word, as in `user_pass == "git"`
-    is_line = is_given or (":" in link[0] and name.is_first() and _is_line(value, extent, lower))
+    if _is_constant(value, name, link) or (
+        not (is_quoted or values.is_last(lower, extent[1]))
+        and name.is_result(text[link.start() - len("PASS") : link.end()])
+    ):
+        return extent, False
+    is_line = is_given or (
+        ":" in link[0] and name.is_first() and values.is_line(value, extent, lower)
+    )
     return extent, _fits(value, name, is_quoted=is_quoted, is_tight=is_tight or is_line)
 
 
@@ -126,6 +126,13 @@ def _find_option(name: Name, start: int, text: str, lower: str) -> tuple[Extent 
     if extent and name.strictness == "random":
         return extent, _fits(text[slice(*extent)], name, is_quoted=False, is_tight=False)
     return extent, values.is_option_value(lower, start)
+
+
+def _is_constant(value: str, name: Name, link: re.Match[str]) -> bool:
+    """Whether a value is compared, is the number of an error or says the name again."""
+    is_compared = value.isalpha() and "==" in link[0]  # as in `user_pass == "git"`
+    is_error = name.kind != "api-key" and bool(_ERROR_NUMBER.fullmatch(value))
+    return is_compared or is_error or name.is_repeated_by(value)
 
 
 def _may_begin(name: Name, link: re.Match[str], lower: str) -> bool:
@@ -239,15 +246,3 @@ def _is_mixed(word: str, min_length: int) -> bool:
     has_digit, has_letter = any(map(str.isdigit, word)), any(map(str.isalpha, word))
     has_sign = any(map(_SIGNS.__contains__, word)) and not is_wordy(word)
     return (has_letter and (has_digit or has_sign)) or is_random(word)
-
-
-def _is_line(value: str, extent: Extent, lower: str) -> bool:
-    """Whether a value without quotes is a plain word, and the last one of its line."""
-    is_last = re.compile(r"[ \t]?(?:\r?\n|\\+[nr]|\Z)").match(lower, extent[1])
-    is_type = re.search(_TYPE_WORD, value.lower()) or names.is_name(value)
-    return (
-        bool(is_last)
-        and value.isalpha()
-        and len(value) >= _SHORT
-        and not (is_type or value.istitle())
-    )

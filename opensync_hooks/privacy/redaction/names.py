@@ -83,6 +83,22 @@ class Name(NamedTuple):
         """Whether it is in the first word of its line."""
         return _ends_with(_LINE_START, self.before)
 
+    def is_repeated_by(self, value: str) -> bool:
+        """Whether a value says the name again: `RESET_PASSWORD = "reset_password"`, `"/v1/token"`.
+
+        It is a constant then, or the path of what is called. `PASSWORD = "mypassword"` is not.
+        """
+        match = compiled(r"[\w-]*\Z").search(self.before)
+        name, letters = _letters(self.lower), _letters(value)
+        identifier = _letters(match[0] if match else "") + name
+        is_path = "/" in value and letters.endswith(name)
+        is_constant = letters.endswith(identifier) or identifier.endswith(letters)
+        return is_path or (is_constant and len(name) < min(len(letters), len(identifier)))
+
+    def is_result(self, label: str) -> bool:
+        """Whether it is the result of a test, as in `PASS: tests/a.exp: it starts`."""
+        return label.startswith("PASS:") and _ends_with(r"(?:\A|\n)[ \t]*\Z", self.before)
+
     def has_user(self) -> bool:
         """Whether a user is named before it, as in `with user ada and password …`."""
         return _ends_with(_USER, self.before)
@@ -141,6 +157,8 @@ def _strictness(
     lower, qualifier = name.lower(), before.lower().rstrip("_-. ")
     is_english = lower.startswith(_ENGLISH)
     is_joined = before[-1:].isascii() and before[-1:].isalpha() and name[0].islower()
+    if lower == "pw" and name.isupper() and before[-1:].isupper():  # as in `CMPW`, not in `DBPW`
+        is_joined = not qualifiers.SYSTEMS.issuperset(qualifiers.split(before)[-1:])
     is_part = not is_separated and not is_english and len(lower) < _SHORT
     if is_part or (is_joined and lower in _SHORT_WORDS):
         return None  # a part of a word, such as `enclave` or `bypass`
@@ -172,6 +190,10 @@ def _strictness(
 def is_set(before: str) -> bool:
     """Whether a command or a call gives a name a value, as `setx NAME value` does."""
     return _ends_with(_SETTER, before)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalpha, text)).lower()
 
 
 def _ends_with(pattern: str, before: str) -> bool:

@@ -80,6 +80,8 @@ def _read_header(header: str, below: str) -> _Columns | None:
     else:
         separator = next((character for character in "|\t," if character in header), "")
     headings = [header[slice(*cell)].strip(_QUOTES_AND_SPACE) for cell in _split(header, separator)]
+    if separator == "\t" and headings.count("") == len(headings) - 1:
+        return None  # an indented word
     if len(headings) < 2 or not all(map(compiled(_HEADING).fullmatch, headings)):
         return None
     if separator == "," and not all(headings):

@@ -6,6 +6,9 @@ length of the value.
 
 from __future__ import annotations
 
+import re
+
+from opensync_hooks.privacy.redaction import names
 from opensync_hooks.privacy.redaction.patterns import BREAK, CUT, FOLD, NEWLINE, QUOTE, rest
 from opensync_hooks.system.patterns import compiled
 
@@ -39,7 +42,7 @@ _NEXT_FIELD = r",(?>[a-z_][\w .-]{2,40})=\w"
 _TIGHT = (
     # characters that usually end a value belong to it unless something shows that they end it
     r"(?>(?:(?>[^\s\"'`&;\\(),\[\]{}<>|\x1b]+)"
-    rf"|(?!{_NEXT_FIELD})[(),\[\]{{}}<>|](?=[^\s\"'`&;\\)])"
+    rf"|(?!{_NEXT_FIELD}|\)\]\()[(),\[\]{{}}<>|](?=[^\s\"'`&;\\)])"
     r"|[&;](?=[^\s\"'`&;\\(),\[\]{}<>|])(?!(?>[\w .-]{0,40})=))+)"
 )
 _REST = rest("-a-z0-9+/=_.~")
@@ -47,7 +50,7 @@ _ESCAPED = r"(?:(?>\\+)[\"'`]|(?>\\+)u002[27]|&quot;|&#3[49];)"
 _BREAK_IN_QUOTES = rf"(?:{FOLD}|{BREAK}|(?:(?<=\\n)|(?<=\\n[>|+#*]))(?>[ \t>|+#*]{{1,40}}))"
 """A line's end within quotes; the word before it may include the letters of an escaped one."""
 _MAX_LINES = 3
-FAR = 24
+_SHORT_WORD, FAR = 6, 24
 """A digit or letter may be so far from the beginning of a value."""
 _NO_SEED_WORD = r"(?!(?:the|and|for|are|was|were|not|but|with|from|your|which|get)(?![a-z]))"
 """Words of a sentence that no list of seed words has (BIP-39)."""
@@ -69,6 +72,14 @@ _PASSPHRASE = (
     r"(?P=quote)"
 )
 """Three words or more, none of which belongs to sentences or labels."""
+
+_TYPE_WORD = (
+    r"pass|pwd|ident|liter|union|secret|token|str|text|byte|char|object|option|require|type|value|field|input|config|true|false|null|none"
+    r"|default|enable|disable|hidden|mask|redact|unknown|missing|invalid|incorrect|change|valid"
+    r"|example|sample|dummy|test|access|user|login|auth|admin|encrypt|plain|hash|random|generate"
+    r"|empty|expire|reset|update|success|fail|error|denied|accept|reject|wrong|correct|optional"
+)
+"""What is said about a password, or its type."""
 
 
 def is_placeholder(text: str, start: int) -> bool:
@@ -156,3 +167,19 @@ def tagged(text: str, start: int) -> Extent | None:
     """Return the text of an XML element."""
     match = compiled(r"(?>[^<>\s]{4,})(?=</)").match(text, start)
     return match.span() if match else None
+
+
+def is_last(text: str, start: int) -> bool:
+    """Whether a line ends there."""
+    return bool(compiled(r"[ \t]?(?:\r?\n|\\+[nr]|\Z)").match(text, start))
+
+
+def is_line(value: str, extent: Extent, lower: str) -> bool:
+    """Whether a value without quotes is a plain word, and the last one of its line."""
+    is_type = re.search(_TYPE_WORD, value.lower()) or names.is_name(value)
+    return (
+        is_last(lower, extent[1])
+        and value.isalpha()
+        and len(value) >= _SHORT_WORD
+        and not (is_type or value.istitle())
+    )
