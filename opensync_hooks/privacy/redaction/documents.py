@@ -30,7 +30,8 @@ _ENTRY = r"(?m)^[ \t]+[\w.-]{1,200}:[ \t]+[\"']?(?!\[redacted:)(?P<value>[^\s\"'
 _JSON = r"\\*\"(?:data|stringData)\\*\"\s?:\s?\{(?P<block>[^{}]{1,100000})\}"
 _JSON_ENTRY = r"\"\s?:\s?\\*\"(?!\[redacted:)(?P<value>[^\s\"\\]{4,})"
 _MAX_ENCODED = 20_000
-_ESCAPED_WORD = r"(?<![^\s\"'<>&])(?>[^\s\"'<>&%]*)(?>(?:%[0-9A-Fa-f]{2}(?>[^\s\"'<>&%]*)){2,})"
+_NO_END = r"(?>[^\s\"'<>&%]*)"
+_ESCAPED = f"%[0-9A-Fa-f]{{2}}{_NO_END}(?>(?:%[0-9A-Fa-f]{{2}}{_NO_END})+)"
 _URL_ESCAPE = r"(?s)%(?P<code>[0-7][0-9A-Fa-f])|."
 _TEXT_BEGINS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef")
 """Each group of four base64 characters begins with one of these if it encodes ASCII text."""
@@ -83,14 +84,16 @@ def find_encoded(words: Iterable[bytes], text: str, redact: Callable[[str], str]
 
 def find_escaped(text: str, find: Callable[[str], Iterable[Span]]) -> Iterator[Span]:
     """Yield the secrets in words with URL escapes, in which `find` searches what they stand for."""
-    if not compiled("%[0-7][0-9A-Fa-f]").search(text):
-        return  # most have a percent sign for other reasons
-    for word in compiled(_ESCAPED_WORD).finditer(text):
+    last_end = 0
+    for escaped in compiled(_ESCAPED).finditer(text):
+        beginning = compiled(_NO_END).match(text[last_end : escaped.start()][::-1])
+        start = escaped.start() - (beginning.end() if beginning else 0)
+        last_end = escaped.end()
         plain, places = "", []
-        for piece in compiled(_URL_ESCAPE).finditer(word[0]):
+        for piece in compiled(_URL_ESCAPE).finditer(text, start, last_end):
             plain += chr(int(piece["code"], 16)) if piece["code"] else piece[0]
-            places.append(word.start() + piece.start())
-        places.append(word.end())
+            places.append(piece.start())
+        places.append(last_end)
         for start, end, kind in find(plain):
             yield places[start], places[end], kind
 

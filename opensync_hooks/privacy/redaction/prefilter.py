@@ -8,9 +8,11 @@ and one set operation removes those that begin nothing.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Set as AbstractSet
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from opensync_hooks.privacy.redaction.commands import CommandFormat
@@ -53,6 +55,7 @@ class Candidates(NamedTuple):
     """Words with so many characters that they may encode a text."""
 
 
+_NONE: frozenset[Trigger] = frozenset()
 NO_CANDIDATES = Candidates("", (), (), ())
 
 
@@ -90,13 +93,14 @@ class Prefilter:
         for name in whole_words:
             for spelling in (name[1:], name[1:].title(), name[1:].upper()):
                 self._words[spelling.encode()].add(name)
+        self._beginnings = {prefix[:_CORE] for prefix in self._prefixes}
         self._index_literals({*self._literals, *self._lower_literals, *self._names} - whole_words)
         for core in self._cores:
             self._cores_by_pair[core[0], core[1]].append(core)
         self._certain = whole_words.union(map(bytes.decode, self._cores))
         """Keywords that need not be looked for in a text if one of its words contains them."""
         self._plain_words: set[bytes] = set()
-        self._triggers: dict[bytes, set[Trigger]] = {}
+        self._triggers: dict[bytes, AbstractSet[Trigger]] = {}
 
     def _index_literals(self, literals: set[str]) -> None:
         for literal in literals:
@@ -153,12 +157,14 @@ class Prefilter:
         for trigger in triggers:
             if isinstance(trigger, int):
                 indexes.add(trigger)
-            elif trigger in self._certain or trigger in lower:
+                continue
+            is_of_lower = trigger in self._lower_literals or trigger in self._names
+            if is_of_lower and (trigger in self._certain or trigger in lower):
                 indexes.update(self._lower_literals.get(trigger, ()))
                 if trigger in self._names:
                     names.append(trigger)
-            if trigger in self._literals and str(trigger) in text:
-                indexes.update(self._literals[str(trigger)])
+            if trigger in self._literals and trigger in text:
+                indexes.update(self._literals[trigger])
         return indexes, names
 
     def _examine(self, words: Sequence[bytes]) -> set[Trigger]:
@@ -168,10 +174,18 @@ class Prefilter:
             self._triggers.clear()
         joined = b" ".join(words).lower()
         pairs = self._cores_by_pair.keys() & pairwise(joined)
-        cores = [core for pair in pairs for core in self._cores_by_pair[pair] if core in joined]
+        ends = list(accumulate(len(word) + 1 for word in words))
+        of_cores: defaultdict[int, set[Trigger]] = defaultdict(set)
+        for pair in pairs:
+            for core in self._cores_by_pair[pair]:
+                start = joined.find(core)
+                while start >= 0:
+                    index = bisect_right(ends, start)
+                    of_cores[index] |= self._cores[core]
+                    start = joined.find(core, ends[index])
         all_triggers: set[Trigger] = set()
-        for word in words:
-            triggers = self._triggers_of(word, cores)
+        for index, word in enumerate(words):
+            triggers = self._triggers_of(word) | of_cores.get(index, _NONE)
             all_triggers |= triggers
             if _is_ordinary(word) and triggers:
                 self._triggers[word] = triggers
@@ -179,31 +193,29 @@ class Prefilter:
                 self._plain_words.add(word)
         return all_triggers
 
-    def _triggers_of(self, word: bytes, cores: list[bytes]) -> set[Trigger]:
-        """Return what a word triggers: as a whole, by its beginning, and by the cores in it."""
-        triggers = set(self._words.get(word, ()))
-        for size in (2, 3, _AFFIX):
-            triggers.update(self._prefixes.get(word[:size], ()))
-        lower = word.lower()
-        for core in cores:
-            if core in lower:
-                triggers |= self._cores[core]
+    def _triggers_of(self, word: bytes) -> AbstractSet[Trigger]:
+        """Return what a word triggers as a whole and by its beginning."""
+        triggers: AbstractSet[Trigger] = self._words.get(word, _NONE)
+        if word[:_CORE] in self._beginnings:
+            for size in (2, 3, _AFFIX):
+                triggers = triggers | self._prefixes.get(word[:size], _NONE)
         return triggers
 
     def _possible(
         self, indexes: set[int], words: set[bytes], unknown: list[bytes]
     ) -> list[SearchedRule]:
         """Return the rules, without token formats that the other words of the text exclude."""
-        rules = [self._rules[index] for index in sorted(indexes)]
-        if not any(isinstance(rule, TokenFormat) for rule in rules):
-            return rules
-        has_random_word = any(map(_is_random_word, unknown))
-        return [
+        rules = [
             rule
-            for rule in rules
-            if not isinstance(rule, TokenFormat)
-            or (rule.words <= words and (has_random_word or not rule.needs_random_word))
+            for rule in (self._rules[index] for index in sorted(indexes))
+            if not isinstance(rule, TokenFormat) or rule.words <= words
         ]
+        needs_random_word = [
+            rule for rule in rules if isinstance(rule, TokenFormat) and rule.needs_random_word
+        ]
+        if not needs_random_word or any(map(_is_random_word, unknown)):
+            return rules
+        return [rule for rule in rules if rule not in needs_random_word]
 
 
 def _is_ordinary(word: bytes) -> bool:
