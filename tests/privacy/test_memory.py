@@ -123,3 +123,11 @@ def test_longest_word_of_a_value_with_another_beginning_or_end_is_another_value(
     memory.remember("x9-a1b2c3d4e5-y8", "token")
     for text in ("x9-a1b2c3d4e5-y7", "x8-a1b2c3d4e5-y8", "a1b2c3d4e5-y8", "x9-a1b2c3d4e5"):
         assert not list(memory.find({b"a1b2c3d4e5"}, text))
+
+
+def test_rule_that_sees_the_whole_secret_prevails_over_the_memory_of_a_part() -> None:
+    token = "np" + "m_4kQ7xB2mZ9af4kQ7xB2mZ9af4kQ7xB2mZ9af"
+    memory = SecretMemory()
+    memory.remember(token[:24], "token")
+    broken = f'"{token[:24]}" +\n    "{token[24:]}"'
+    assert Redactor(memory=memory).redact(broken) == '"[redacted:npm-token]"'

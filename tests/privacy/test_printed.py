@@ -124,3 +124,17 @@ def test_result_is_masked_by_the_command_of_its_own_call() -> None:
     cleaned = clean_message(Message("m1", "assistant", parts), load())
     outputs = [part.output for part in cleaned.parts if isinstance(part, ToolResult)]
     assert outputs == ["[redacted:secret]", SECRET, SECRET, SECRET]
+
+
+@pytest.mark.parametrize(
+    "prompt", ["$ ", "root@build:~# ", "C:\\work> ", "\u276f ", "(venv) ada@host:~/app$ "]
+)
+def test_output_below_its_command_is_masked_where_one_text_has_both(prompt: str) -> None:
+    lines = f"{prompt}wg genkey\n{{}}\n{prompt}ls\nsrc"
+    masked = Redactor().redact(lines.format("kJ4mQ9vXz2LpR7tWb5NcY8sHd3FgA6uE"))
+    assert masked == lines.format("[redacted:secret]")
+
+
+def test_output_of_other_commands_stays_below_them() -> None:
+    lines = "$ git rev-parse HEAD\n4729af4729af4729af4729af4729af4729af4729\n$ cat note.txt\nhello"
+    assert Redactor().redact(lines) == lines

@@ -38,7 +38,7 @@ _SEGMENTS = frozenset(("live", "prod", "production", "sandbox", "api", "auth", "
 _MAX_SEGMENT = 9
 _WORDS = frozenset(("task", "disk", "mask", "desk", "risk", "flask", "ask", "monkey", "hotkey"))
 _ID = r"(?:(?<![A-Za-z0-9.-])|(?<=\dm))[0-9a-f]{24}:\Z"
-_MIXED_ID = r"(?<![A-Za-z0-9.-])(?=[A-Z]*[A-Za-z]*[0-9])[A-Za-z0-9]{8}\.\Z"
+_MIXED_ID = r"(?<![A-Za-z0-9.-])(?![A-Z]?[a-z]{7}|[A-Z]{8}|[a-z]+[A-Z][a-z]+\.)[A-Za-z0-9]{8}\.\Z"
 _KEY = (
     r"S[A-D][A-Z2-7]{54}"  # a seed of Stellar
     r"|[5KL][1-9A-HJ-NP-Za-km-z]{50,51}"  # a key of Bitcoin
@@ -71,8 +71,8 @@ ISSUED: tuple[Rule, ...] = (
     Rule(
         "jwe",
         ("eyJ*",),
-        rf"eyJ[{URLSAFE}]{{10,400}}\.\.[{URLSAFE}]{{16}}\.(?P<text>{body(URLSAFE + '.', 40)})",
-        (Example(fill(ALNUM, 60), "eyJhbGciOiJkaXIifQ..bbbbbbbbbbbbbbbb."),),
+        rf"eyJ[{URLSAFE}]{{10,400}}\.\.(?P<text>[{URLSAFE}]{{16}}\.{body(URLSAFE + '.', 40)})",
+        (Example("b" * 16 + "." + fill(ALNUM, 60), "eyJhbGciOiJkaXIifQ.."),),
         ("eyJhbGciOiJkaXIi..x",),
     ),
 )

@@ -28,7 +28,7 @@ _CHANGED = r"(?>\\*)[\"'][ ]->[ ](?>\\*)[\"'](?P<value>(?>[^\s\"'\\]{4,}))"
 _OPENING = rf"(?>(?:{QUOTE}|(?>\\+))?)"
 _RANDOM, _LONG, _SHORT, _SHORTEST = 16, 8, 6, 3
 _LONG_WORD, _MANY_DIGITS, _LONG_LETTERS = 200, 3, 24
-_ERROR_NUMBER = re.compile(r"-[0-9]{10}|0x[0-9A-Fa-f]{8}")
+_ERROR_NUMBER = r"-[0-9]{10}|0x[0-9A-Fa-f]{8}"
 """The number of an error, of which a constant tells the name."""
 _PIN = "[0-9]{4,8}"
 _SIGNS = "!?@#$%^&+*"
@@ -36,7 +36,9 @@ _DIRECTIVES = ("requirepass", "masterauth", "bindpw", "rootpw")
 """They are followed by their value in the same line, as in the configuration of Redis."""
 _OPEN_LINKS = ("option", "verb", "cell", "argument", "call")
 """They may also be in a sentence, or in a list of names."""
-_ALGORITHM = r"(?:utf|sha|md|aes|base|ascii|latin|iso|argon|pbkdf|scrypt|bcrypt|rsa|win|oauth|http)"
+_ALGORITHM = (
+    r"(?:utf|sha|md|aes|base|ascii|latin|iso|argon|pbkdf|scrypt|bcrypt|rsa|win|oauth|http)(?![a-z])"
+)
 _HOST = r"(?:[a-z0-9-]+\.)+[a-z]+(?::[0-9]+)?"
 
 
@@ -125,13 +127,15 @@ def _find_option(name: Name, start: int, text: str, lower: str) -> tuple[Extent 
         return extent, False  # code
     if extent and name.strictness == "random":
         return extent, _fits(text[slice(*extent)], name, is_quoted=False, is_tight=False)
+    if extent and names.identify(text[slice(*extent)]):
+        return extent, False  # a name, as in `--secret dbPassword`
     return extent, values.is_option_value(lower, start)
 
 
 def _is_constant(value: str, name: Name, link: re.Match[str]) -> bool:
     """Whether a value is compared, is the number of an error or says the name again."""
     is_compared = value.isalpha() and "==" in link[0]  # as in `user_pass == "git"`
-    is_error = name.kind != "api-key" and bool(_ERROR_NUMBER.fullmatch(value))
+    is_error = name.kind != "api-key" and bool(compiled(_ERROR_NUMBER).fullmatch(value))
     return is_compared or is_error or name.is_repeated_by(value)
 
 
@@ -143,6 +147,8 @@ def _may_begin(name: Name, link: re.Match[str], lower: str) -> bool:
         return False  # the verb, as in "pass `asn1Spec`"
     if name.lower == "pwd" and compiled(r"[/~.]|[a-z]:\\").match(lower, first):
         return False  # the working directory
+    if link.lastgroup == "option" and lower.startswith("--", first):
+        return False  # an option, as in `rootpw --plaintext …`
     is_path = name.strictness != "loose" and values.is_path(lower, first)
     return not is_path and not values.is_placeholder(lower, first)
 
@@ -211,6 +217,8 @@ def _is_evident(word: str, name: Name) -> bool:
 
 def _is_made_up(word: str, name: Name, how: str, link: str, *, is_quoted: bool) -> bool:
     """Whether a word that only follows a name has letters and digits as a password has."""
+    if name.is_variable and how == "verb" and len(word) >= _RANDOM and is_random(word):
+        return True
     if name.is_variable and how in ("argument", "enclosed"):
         return len(word) >= _SHORTEST and not is_wordy(word) and not is_identifier(word)
     is_column = how == "option" and link.startswith("   ")

@@ -26,6 +26,7 @@ NAMES: dict[str, tuple[str, str]] = {
         f"{first}pin": ("password", "pin") for first in ("card", "sim", "user", "security", "login")
     },
     "token": ("token", "token"),
+    "^totp": ("secret", "totp"),
     "secret": ("secret", r"secret(?:[ _.-]?access)?(?:[ _.-]?key(?:[_-]base)?|[ _.-]?string)?"),
     "credential": ("credential", "credentials?"),
     "key": ("key", r"key(?:[_-]data|s(?=[\"'`*]{0,3}\s?[:=]))?"),
@@ -48,6 +49,8 @@ _TAIL = (
     r"|(?>[a-z][a-z0-9]{1,30})(?=[\"'`\\&\]*]{0,4}[ \t]{0,3}(?:[=:,{]|value))"
 )
 _FOREIGN_TAIL = rf"\.[a-z]{{2,20}}(?=[ \t]{{0,3}}=)|{_TAIL}"
+_UNSPACED = "\u2e7f"
+"""In Chinese, Japanese and Korean, no sign separates words."""
 _SHORT, _SHORT_WORDS = 6, ("pass", "pw", "psk", "pin")
 """Words that may be the end of another word."""
 _SETTER = (
@@ -58,6 +61,11 @@ _SETTER = (
     r"|\b(?:[Dd]efine|set\w{0,12}|put\w{0,12}|add\w{0,12}|append|fill)\([ ]?[\"'][\w.:#-]*$"
 )
 _LINE_START = r"(?:\A|\n)[ \t\r*#>+|\"'`-]*(?:[a-zA-Z_][\w-]*)?\Z"
+_PARENT = (
+    r"(?i)(?:jwt|crypt|encryption|cipher|signing|hmac|auth|session)[\"']\s?(?::|=>)\s?[{\[]"
+    r"[^{}\[\]]{0,40}[\"']\Z"
+)
+"""The object that a plain `key` is in, as in `"jwt": {"key": …`."""
 _USER = (
     r"(?i)\b(?:user(?:name)?|log(?:in|ged)|account|e-?mail|usuario|benutzer|utente|utilisateur)\b"
     r"[^\n]{1,30}(?:,|/|\b(?:and|with|und|mit|y|con|et|e|avec|en|met|plus))[ ](?:the[ ])?$"
@@ -159,7 +167,7 @@ def _strictness(
     is_joined = before[-1:].isascii() and before[-1:].isalpha() and name[0].islower()
     if lower == "pw" and name.isupper() and before[-1:].isupper():  # as in `CMPW`, not in `DBPW`
         is_joined = not qualifiers.SYSTEMS.issuperset(qualifiers.split(before)[-1:])
-    is_part = not is_separated and not is_english and len(lower) < _SHORT
+    is_part = not (is_separated or is_english or lower[0] > _UNSPACED) and len(lower) < _SHORT
     if is_part or (is_joined and lower in _SHORT_WORDS):
         return None  # a part of a word, such as `enclave` or `bypass`
     if kind == "seed-phrase":
@@ -178,8 +186,8 @@ def _strictness(
         return "strict" if is_api else "random"
     if qualifier.endswith(qualifiers.KEY_QUALIFIERS):
         return "strict"
-    if before.endswith(("?", "&")):
-        return "random"  # in the query of a URL
+    if before.endswith(("?", "&")) or compiled(_PARENT).search(before):
+        return "random"  # in the query of a URL, or in an object of keys
     is_word = not re.match(r"[\w-]", before[-1:])
     is_part = qualifier == before.lower() and name[0].islower()
     return (

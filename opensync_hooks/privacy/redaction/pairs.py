@@ -10,7 +10,12 @@ from opensync_hooks.privacy.redaction.patterns import ALNUM, NEWLINE, QUOTE
 from opensync_hooks.privacy.redaction.rule import Example, Rule, fill
 
 _NAME = r"(?:pass(?:word|wd|phrase|code|wort)|pwd|secret|token|api[_-]?key|access[_-]?key)"
+_NAME_WORDS = (
+    *("password", "passwd", "passphrase", "passcode", "passwort", "pwd", "secret", "token"),
+    *("api_key", "api-key", "apikey", "access_key", "access-key", "accesskey"),
+)
 _PASSWORD = r"(?:pass(?:word|wd|phrase|code|wort)|pwd|kennwort|contrase|senha)"  # noqa: S105
+_FOREIGN = ("kennwort", "contrase", "senha")
 _NO_VALUE = r"(?!\[redacted:|[$<%*{]|\.{3}|x{3}|pass(?:word)?\b|secret\b|null\b|none\b)"
 _QUOTED = rf"{QUOTE}{_NO_VALUE}(?P<value>(?>[^\s\"'`\\]{{4,}}))(?=(?>\\*)[\"'`])"
 _WITH_DIGIT = rf"{_NO_VALUE}(?=(?>[^\s0-9]{{0,64}})[0-9])"
@@ -33,7 +38,7 @@ def _rule(
 
 _ELEMENTS = (
     _rule(
-        ("</",),
+        _NAME_WORDS,
         rf">[\w. -]{{0,40}}{_NAME}[\w.-]{{0,20}}</[\w:.]{{1,40}}>(?:\s|(?>\\+)[nt]){{0,40}}"
         rf"<[\w:.]{{1,40}}(?:\s[^<>]{{0,80}})?>{_NO_VALUE}(?P<value>(?>[^<>\s]{{4,}}))(?=</)",
         (
@@ -43,7 +48,7 @@ _ELEMENTS = (
         ("<dt>Password</dt><dd>required to log in</dd>", "<td>token</td><td>$TOKEN</td>"),
     ),
     _rule(
-        (";s:",),
+        _NAME_WORDS,
         rf"s:\d{{1,3}}:(?>\\*)\"\w{{0,40}}{_NAME}(?>\\*)\";s:\d{{1,5}}:{_QUOTED}",
         (('a:1:{s:8:"password";s:12:"', '";}'),),
         ('s:8:"password";s:0:"";',),
@@ -58,14 +63,14 @@ _ELEMENTS = (
     _rule(
         ('"value', "'value"),
         # the value comes first, or something is between the two
-        rf"\{{[^{{}}]{{0,200}}?{QUOTE}value{QUOTE}\s?:\s?{_QUOTED}(?>\\*)[\"'],\s{{0,20}}"
+        rf"value{QUOTE}\s?:\s?{_QUOTED}(?>\\*)[\"'],\s{{0,20}}"
         rf"{QUOTE}(?:name|key|variable){QUOTE}\s?:\s?{QUOTE}[\w.-]{{0,40}}{_NAME}[\w.-]{{0,20}}{QUOTE}",
         (('{"value": "', '", "name": "SMTP_PASSWORD"}'),),
         ('{"value": "$PASSWORD", "name": "SMTP_PASSWORD"}', '{"value": "fast", "name": "MODE"}'),
     ),
     _rule(
         ('"value', "'value"),
-        rf"{QUOTE}(?:name|key|variable){QUOTE}\s?:\s?{QUOTE}[\w.-]{{0,40}}{_NAME}[\w.-]{{0,20}}"
+        rf"(?:name|key|variable){QUOTE}\s?:\s?{QUOTE}[\w.-]{{0,40}}{_NAME}[\w.-]{{0,20}}"
         rf"{QUOTE},[^{{}}]{{1,200}}?{QUOTE}value{QUOTE}\s?:\s?{_QUOTED}",
         (('{"name": "SMTP_PASSWORD", "slotSetting": false, "value": "', '"}'),),
         ('{"name": "SMTP_PASSWORD", "slotSetting": false, "value": ""}',),
@@ -73,7 +78,7 @@ _ELEMENTS = (
 )
 _ENTERED = (
     _rule(
-        (".type(", ".fill(", "keys(", "_text(", "setvalue("),
+        (".type(", ".fill(", "_keys(", "sendkeys(", "_text(", "setvalue("),
         rf"{_PASSWORD}[\w-]{{0,20}}\]?{QUOTE}[\w, :{{}}]{{0,40}}\)\s{{0,9}}\."
         rf"(?:type|fill|send_?keys|setvalue|addvalue|input_text)\(\s?{_QUOTED}",
         (
@@ -99,6 +104,13 @@ _ENTERED = (
         ("Use the following password to proceed:\n\nit is in /etc/a1",),
     ),
     _rule(
+        ("this key", "this code", "this secret"),
+        r"this (?:key|code|secret)[^\n:]{0,30}:(?:\s|(?>\\+)n){1,8}"
+        rf"{_WITH_DIGIT}(?P<value>(?>[\w*=+-]{{12,}}))(?![\w.:/-])",
+        (("Scan the code, or enter this key by hand: ", "\n"),),
+        ("Use this key: data.frame_2021.columns[4]", "this key: short1"),
+    ),
+    _rule(
         ("new value:",),
         rf"new value:[ ]{_WITH_DIGIT}(?P<value>(?>[\w*=+-]{{12,24}}))(?![\w.:/-])",
         (("Password for the [elastic] user successfully reset.\nNew value: ", "\n"),),
@@ -108,7 +120,7 @@ _ENTERED = (
 _CALLS = (
     _rule(
         ("login(", "auth(", "authenticate(", "password(", "sign_in("),
-        r"(?:\blogin|\.auth|authenticate|sign_?in|change_?user_?password|set_?user_?password)\(\s?"
+        r"(?:login(?<!\wlogin)|\.auth|authenticate|sign_?in|change_?user_?password|set_?user_?password)\(\s?"
         rf"(?>\\*)[\"'][^\"'\n]{{1,80}}[\"'],\s{{0,9}}(?=(?>[^\s0-9]{{0,64}})[0-9]){_QUOTED}",
         (('db.changeUserPassword("ada", "', '")'), ("client.login('ada', '", "')")),
         ('login("user", "step", true', "authenticate('ada', password)"),
@@ -121,14 +133,14 @@ _CALLS = (
         ("new PDO($dsn, 'app', 'password')", 'getConnection(url, "app", password)'),
     ),
     _rule(
-        ("{",),
+        ("password", "passwd", "passphrase", "passcode", "passwort", "_pass", "pwd", *_FOREIGN),
         rf"\{{\s?:?\w{{0,40}}(?:{_PASSWORD}|_pass),\s?(?:<<)?{_QUOTED}",
         (('{default_pass, <<"', '">>}'), ('{:password, "', '"}')),
         ('{password, "$PASSWORD"}', '{"password", "x"}'),
     ),
     _rule(
         ("credential", "authentication(", "auth(", "auth=(", "login("),
-        r"(?:credentials?|passwordauthentication|(?:basic|digest|proxy)_?auth|auth=|\.login)"
+        r"(?:credentials?|passwordauthentication|basic_?auth|digest_?auth|proxy_?auth|auth=|\.login)"
         rf"\(\s?(?>\\*)[\"'][^\"'\n]{{0,80}}[\"'],\s{{0,9}}{_QUOTED}",
         (
             ('new NetworkCredential("mailer", "', '")'),
@@ -151,8 +163,8 @@ _LINES = (
             *("tacacs-server", "radius-server", "isakmp", "shared-key", "authentication-key"),
             *("wpa-psk", " secret "),
         ),
-        r"(?:(?:tacacs|radius)-server[^\n]{0,60}?[ ]key|isakmp key|pre-shared-key"
-        r"|authentication-key|wpa-psk ascii"
+        r"(?:tacacs-server[^\n]{0,60}?[ ]key|radius-server[^\n]{0,60}?[ ]key|isakmp key"
+        r"|pre-shared-key|authentication-key|wpa-psk ascii"
         r"|username[ ]\S{1,40}(?:[ ]privilege[ ]\d{1,2})?[ ]secret)(?:[ ]\d)?[ ]"
         rf"{_WITH_DIGIT}(?P<value>(?>[^\s;]{{4,}}))",
         (("tacacs-server host 10.0.0.1 key 7 ", "\n"), ("username ada secret ", "\n")),
@@ -160,7 +172,7 @@ _LINES = (
     ),
     _rule(
         ("password 0", "password 5", "password 7", "secret 0", "secret 5", "secret 9", "community"),
-        rf"(?:(?:password|secret)[ ][0579]|snmp-server[ ]community)[ ]{_NO_VALUE}"
+        rf"(?:password[ ][0579]|secret[ ][0579]|snmp-server[ ]community)[ ]{_NO_VALUE}"
         # the least that ends there: within JSON, a line's end and the next line are no space
         r"(?P<value>[^\s]{4,}?)"
         rf"(?=[ ]R[OW]\b|[ ]r[ow]\b|\s{{0,3}}(?:\n|\Z)|(?<!\\){_END})",
@@ -171,7 +183,13 @@ _LINES = (
         ("snmp-server community", "a secret 5 of them know"),
     ),
     _rule(
-        ("]:",),
+        (": psk", ": eap", ": xauth", ": ntlm", ": rsa", ": ecdsa", ": p12"),  # ipsec.secrets
+        rf":[ ](?:psk|eap|xauth|ntlm|(?:rsa|ecdsa|p12)[ ]\S{{1,80}})[ \t]{{1,4}}{_QUOTED}",
+        ((': PSK "', '"'), ('ada : EAP "', '"')),
+        (': PSK "$PSK"', "method: eap"),
+    ),
+    _rule(
+        ("]:25", "]:26", "]:465", "]:587"),
         rf"\[[\w.-]{{3,80}}\]:\d{{2,5}}[ \t]{{1,9}}[^\s:\[]{{1,80}}:{_NO_VALUE}"
         r"(?P<value>(?>[^\s:]{4,}))",
         (("[smtp.example.org]:587 mailer:", "\n"),),

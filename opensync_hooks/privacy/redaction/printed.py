@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from opensync_hooks.privacy.redaction.randomness import is_wordy
+from opensync_hooks.privacy.redaction.randomness import is_random, is_wordy
 from opensync_hooks.privacy.redaction.rule import Span
 from opensync_hooks.system.patterns import compiled
 
@@ -32,6 +32,22 @@ _ONE_WORD = r"\s*(?P<secret>(?>\S{8,4096}))\s*\Z"
 _PRINTS_ENTRY = r"(?:^|[\s;&|])(?:go)?pass show\s"
 _FIRST_LINE = r"(?P<secret>(?>\S{8,4096}))\r?\n"
 _KEY_LINES = r"(?m)^(?P<secret>[A-Za-z0-9+/=]{16,76})\r?$"
+_PROMPT = r"[$#%>\u276f][ ](?P<command>[^\n]{4,400})\Z"
+_LINE_OF_ONE_WORD = r"\n(?P<secret>(?>[!-~]{8,400}))[ \t]?\r?(?=\n|\Z)"
+_MAX_COMMAND = 500
+
+
+def find_in_transcripts(text: str) -> Iterator[Span]:
+    """Yield the one word that a command printed, where a text has it below the command's prompt."""
+    for line in compiled(_LINE_OF_ONE_WORD).finditer(text):
+        start = max(text.rfind("\n", 0, line.start()) + 1, line.start() - _MAX_COMMAND)
+        prompt = compiled(_PROMPT).search(text, start, line.start())
+        if (
+            prompt
+            and compiled(_PRINTING_COMMAND).search(prompt["command"])
+            and is_random("".join(filter(str.isalnum, line["secret"])))
+        ):
+            yield (*line.span("secret"), "secret")
 
 
 def find_printed(command: str, output: str) -> Iterator[Span]:

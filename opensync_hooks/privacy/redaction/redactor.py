@@ -35,7 +35,7 @@ from opensync_hooks.privacy.redaction.prefilter import (
     lower_same_length,
     split_into_words,
 )
-from opensync_hooks.privacy.redaction.printed import find_printed
+from opensync_hooks.privacy.redaction.printed import find_in_transcripts, find_printed
 from opensync_hooks.privacy.redaction.rule import Rule, Span, unite
 from opensync_hooks.privacy.redaction.table import RULES
 from opensync_hooks.privacy.redaction.tables import find_in_tables
@@ -136,8 +136,6 @@ class Redactor:
         self, text: str, plain: str, words: set[bytes], candidates: Candidates, is_encoded: bool
     ) -> Iterator[Span]:
         """Yield what each rule finds in the text as it is, which no other rule has changed."""
-        if self.memory and self.memory.size:
-            yield from self.memory.find(words, text)
         lower, rules, names, long_words = candidates
         lower = lower if plain is text else lower_same_length(text)
         formats = [rule for rule in rules if isinstance(rule, TokenFormat)]
@@ -150,6 +148,7 @@ class Redactor:
                 formats = []
             else:
                 yield from find_arguments(text, words)
+        yield from find_in_transcripts(text)
         if is_kubernetes(words):
             yield from find_in_kubernetes(text)
         if long_words:
@@ -169,6 +168,9 @@ class Redactor:
             yield from find_in_lists(text, lower, names)
             yield from find_in_tables(text, lower, matches)
             yield from find_named_values(text, lower, matches)
+        if self.memory and self.memory.size:
+            # Last, as a rule knows better where a secret ends than the memory of a part of it.
+            yield from self.memory.find(words, text)
 
     def _mask_spans(self, text: str, spans: Iterable[Span]) -> str:
         allowed = self.is_allowed

@@ -9,6 +9,7 @@ from opensync_hooks.privacy.redaction.named_formats import NAMED_VALUES, NamedFo
 from opensync_hooks.privacy.redaction.pairs import PAIRS
 from opensync_hooks.privacy.redaction.private_keys import PRIVATE_KEYS
 from opensync_hooks.privacy.redaction.rule import Rule
+from opensync_hooks.privacy.redaction.stored import STORED
 from opensync_hooks.privacy.redaction.structured import STRUCTURED
 from opensync_hooks.privacy.redaction.tokens import TOKENS, TokenFormat
 
@@ -16,6 +17,7 @@ AnyRule = Rule | TokenFormat | CommandFormat | NamedFormat
 
 RULES: tuple[AnyRule, ...] = (
     *PRIVATE_KEYS,
+    *STORED,
     *TOKENS,
     *ISSUED,
     *STRUCTURED,

@@ -166,7 +166,8 @@ def _is_secret(value: str, name: Name) -> bool:
     if name.strictness != "loose":
         return len(value) >= _LONG and is_random(value) and any(map(str.isdigit, value))
     has_letter, has_digit = any(map(str.isalpha, value)), any(map(str.isdigit, value))
-    return len(value) >= _SHORT and has_letter and has_digit and not is_identifier(value)
+    is_made_up = (has_letter and has_digit) or is_random(value)
+    return len(value) >= _SHORT and is_made_up and not is_identifier(value)
 
 
 def _is_stored(value: str, name: Name) -> bool:
