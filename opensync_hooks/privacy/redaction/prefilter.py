@@ -108,10 +108,10 @@ class Prefilter:
                 self._foreign[_foreign_characters(literal)].add(literal)
                 continue
             core = max(re.findall("[A-Za-z0-9]+", literal), key=len, default="").lower()
-            if len(core) >= _CORE:
-                self._cores[core.encode()].add(literal)
-            elif core.isdigit():
+            if core.isdigit():
                 self._words[core.encode()].add(literal)
+            elif len(core) >= _CORE:
+                self._cores[core.encode()].add(literal)
             else:
                 sign = next((character for character in literal if character in _RARE), literal)
                 self._signs[sign].add(literal)

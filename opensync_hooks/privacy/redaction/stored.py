@@ -105,6 +105,13 @@ _STATES = (
         ("<b>{name}</b>",),
     ),
     Rule(
+        "kubernetes-join-token",
+        ("K10*",),
+        rf"K10(?=[{HEX}]{{4}}){body('A-Za-z0-9:.', 80)}",  # a hash and, behind it, the secret
+        (Example("K10" + _HASH * 2 + "::server:" + _HASH),),
+        ("K10dead::server is up",),
+    ),
+    Rule(
         "bitwarden-access-token",
         ("0.",),
         rf"0\.{_UUID}\.{body('A-Za-z0-9+/=:%', 50)}",
