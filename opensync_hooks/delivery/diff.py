@@ -142,6 +142,8 @@ class SessionDiff:
     def messages(self) -> Iterator[MessageDiff]:
         """Yield each message, in an order that its times do not contradict."""
         latest, is_behind = self.progress.before(self.number).latest, self.is_behind
+        if is_behind:  # what is kept is not what was read: a later run must not go on behind it
+            self.progress.is_complete = False
         for message in self.session.messages:
             if not message.parts:
                 continue

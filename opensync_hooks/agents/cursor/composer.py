@@ -11,113 +11,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import replace
 from operator import itemgetter
 
-from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps, tools, unknown
+from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps
+from opensync_hooks.agents.cursor.composer_steps import ORDER_LOST, BubbleRef, ComposerSteps
 from opensync_hooks.agents.cursor.conversation import (
     RICHEST_ORIGIN,
     Conversation,
-    Step,
     model_name,
 )
-from opensync_hooks.agents.cursor.message_ids import MessageIds
 from opensync_hooks.agents.cursor.state_db import ComposerRows
 from opensync_hooks.agents.json_access import (
     as_dict,
-    decode_damaged,
-    decode_dict,
     get_dict,
     get_dicts,
     get_float,
     get_list,
     get_str,
 )
-from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json, Skipped
 
 _TOOLS_CAPABILITY = 15
-_DAMAGED = Skipped("unreadable", "damaged bubble")
-
-
-@dataclass(frozen=True, slots=True)
-class BubbleRef:
-    """One bubble's position in the conversation, and what its header says."""
-
-    bubble_id: str
-    header: Json
-    undone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ComposerSteps:
-    """The bubbles as steps, each decoded only when it is reached: a session may have 100 MB."""
-
-    refs: tuple[BubbleRef, ...] = field(repr=False)
-    rows: Mapping[str, bytes | None] = field(repr=False)
-    embedded: Mapping[str, Json] = field(repr=False)
-    """The bubbles that versions 1 and 2 keep inside the document."""
-    tools: Json = field(repr=False)
-    """The tool calls that versions 1 and 2 keep inside the document."""
-    skipped: Counter[Skipped] = field(default_factory=Counter, repr=False)
-    """Complete once the steps were walked."""
-    _counted: set[str] = field(default_factory=set, repr=False)
-
-    def __iter__(self) -> Iterator[Step]:
-        ids = MessageIds()
-        model = None
-        for ref in self.refs:
-            step = self._step(ref)
-            if step is None:
-                continue
-            if step.role == "user":
-                model = step.model or model
-            elif step.role == "assistant":
-                step = replace(step, model=step.model or model)
-            if not step.undone:
-                # The id in a transcript, which may have been all there was at the first sync.
-                is_prompt = step.role == "user"
-                alias = ids.prompt(step.text) if is_prompt else ids.within_turn()
-                step = replace(step, alias=alias)
-            yield step
-
-    def _step(self, ref: BubbleRef) -> Step | None:
-        """Return the step; None if neither a row nor a header says whose turn it was."""
-        row = self.rows.get(ref.bubble_id)
-        decoded = decode_dict(row) if row else None
-        damaged = (_DAMAGED,) if row and decoded is None else ()
-        bubble = decoded or self._without_row(ref)
-        if bubble:
-            step = bubbles.to_step(bubble, ref.bubble_id, ref.header, self._tool(ref, bubble))
-            self._count(ref, (*damaged, *unknown.in_bubble(bubble, step.parts)))
-            return replace(step, undone=ref.undone)
-        self._count(ref, damaged)
-        has_type = ref.header.get("type") in (1, 2)
-        return Step(ref.bubble_id, bubbles.role(ref.header)) if has_type else None
-
-    def _count(self, ref: BubbleRef, skipped: Iterable[Skipped]) -> None:
-        """Count what was skipped in a bubble, once however often the steps are walked."""
-        if ref.bubble_id not in self._counted:
-            self._counted.add(ref.bubble_id)
-            self.skipped.update(skipped)
-
-    def bubble(self, ref: BubbleRef) -> Json:
-        return as_dict(self.rows.get(ref.bubble_id)) or self._without_row(ref)
-
-    def _without_row(self, ref: BubbleRef) -> Json:
-        """Return the bubble in the document, else what can be read of a damaged row."""
-        row, embedded = self.rows.get(ref.bubble_id), self.embedded.get(ref.bubble_id)
-        return embedded or (decode_damaged(row, "text") if row else {})
-
-    def _tool(self, ref: BubbleRef, bubble: Json) -> Json:
-        return get_dict(bubble, "toolFormerData") or as_dict(self.tools.get(ref.bubble_id))
-
-    def is_prompt(self, ref: BubbleRef) -> bool:
-        return (ref.header.get("type") or self.bubble(ref).get("type")) == 1
-
-    def is_complete(self, ref: BubbleRef) -> bool:
-        bubble = self.bubble(ref)
-        return bool(bubble) and not tools.is_running(self._tool(ref, bubble))
 
 
 def to_conversation(session_id: str, rows: ComposerRows) -> Conversation:
@@ -187,7 +102,7 @@ def _listed_refs(
     if not headers and get_list(document, "conversation"):
         headers = [{"bubbleId": bubble_id} for bubble_id in embedded]
     if not headers and rows:  # a crash of the editor loses the list, but not the bubbles
-        skipped[Skipped("left out", "order lost")] += 1
+        skipped[ORDER_LOST] += 1
         headers = [{"bubbleId": bubble_id} for _, bubble_id in _by_time(rows, rows)]
     seen: set[str] = set()
     for listed in headers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import field
 
 from opensync_hooks.dataclass import dataclass
@@ -17,6 +18,8 @@ from opensync_hooks.dataclass import dataclass
 class MessageIds:
     """Gives each step of one conversation its id, in order."""
 
+    count_before: Callable[[str], int] | None = None
+    """Returns how often a prompt, by its digest, is in what an earlier read has passed over."""
     _repetitions: Counter[str] = field(default_factory=Counter)
     _turn_id: str = "start"
     _step_count: int = 0
@@ -24,6 +27,8 @@ class MessageIds:
     def prompt(self, text: str) -> str:
         plain = " ".join(text.split()).encode("utf-8", "surrogatepass")
         digest = hashlib.sha256(plain).hexdigest()[:24]
+        if self.count_before and digest not in self._repetitions:
+            self._repetitions[digest] = self.count_before(digest)
         self._turn_id = f"{digest}.{self._repetitions[digest]}"
         self._repetitions[digest] += 1
         self._step_count = 0

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from opensync_hooks.agents.cursor import answers, conversation, copies, locations, projects
+from opensync_hooks.agents.cursor import (
+    answers,
+    checkpoints,
+    conversation,
+    copies,
+    locations,
+    projects,
+    sessions,
+)
 from opensync_hooks.agents.cursor.conversation import model_name
 from opensync_hooks.agents.cursor.copies import SessionCopies
 from opensync_hooks.agents.cursor.paths import CursorPaths
 from opensync_hooks.agents.description import HookFactsLookup
 from opensync_hooks.agents.json_access import get_count, get_str, get_strs
 from opensync_hooks.agents.safe_open import is_file
-from opensync_hooks.agents.source import Located
+from opensync_hooks.agents.source import Located, SavedCheckpoint
 from opensync_hooks.model import HookEvent, HookFacts, Json, Session, Trigger, TurnUsage, Usage
 
 _MAX_ID_LENGTH = 1_000
@@ -101,16 +109,28 @@ class CursorSource:
         return False if has_ids else None
 
     def read(self, located: Located) -> Iterator[Session]:
+        return self.resume(located, lambda _: None, lambda *_: True)
+
+    def resume(
+        self,
+        located: Located,
+        checkpoint_of: Callable[[str], SavedCheckpoint | None],
+        is_due: Callable[[str, str], bool],  # noqa: ARG002 - nothing tells that it has not changed
+        *,
+        divides: bool = False,  # noqa: ARG002 - all rows of a session are taken out at once
+    ) -> Iterator[Session]:
         if located.session_id == located.path.name == locations.DATABASE_NAME:
             locations.raise_unreadable(located.path)
         if located.path not in self._paths.databases and not self._is_ours(located.path):
             copy = copies.read_single_file(located.path)
             if copy:
-                yield conversation.to_session(copy, HookFacts())
+                yield sessions.to_session(copy, HookFacts())
             return
-        yield from self._read_family(located)
+        yield from self._read_family(located, checkpoint_of)
 
-    def _read_family(self, located: Located) -> Iterator[Session]:
+    def _read_family(
+        self, located: Located, checkpoint_of: Callable[[str], SavedCheckpoint | None]
+    ) -> Iterator[Session]:
         """Yield the session, then its subagents, theirs, and so on, each once."""
         no_parent: tuple[str | None, tuple[str, ...]] = (None, ())
         pending = deque([(located.session_id, *no_parent)])
@@ -126,7 +146,7 @@ class CursorSource:
                 continue
             copy = answers.prove(copy, hook_facts.answers)
             copy = replace(copy, parent_id=copy.parent_id or parent_id)
-            session = conversation.to_session(copy, hook_facts)
+            session = checkpoints.read(copy, hook_facts, checkpoint_of(session_id))
             changed_at = max(session.updated_at or 0, located.changed_at)
             is_abandoned = time.time() * 1000 - changed_at >= _ABANDONED_MS
             is_partial = copy.is_provisional or (session.is_partial and not is_abandoned)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opensync_hooks.agents.cursor import conversation, state_db, tools
+from opensync_hooks.agents.cursor import messages, state_db, tools
 from opensync_hooks.agents.cursor.source import CursorSource
 from opensync_hooks.agents.hook_notes import HookNotes
 from opensync_hooks.model import HookFacts, Skipped, ToolCall, ToolResult, Trigger, TurnUsage, Usage
@@ -234,7 +234,7 @@ def test_very_long_answer_continues_in_a_second_message(
     draft.save()
     for limit, most in (("_MAX_PARTS", 3), ("_MAX_LENGTH", 18)):
         with monkeypatch.context() as small:
-            small.setattr(conversation, limit, most)
+            small.setattr(messages, limit, most)
             part_counts = [len(message.parts) for message in only(source, "s1").messages]
             assert part_counts == [1, 3, 3, 1]
 
