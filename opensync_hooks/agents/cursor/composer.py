@@ -15,7 +15,12 @@ from dataclasses import replace
 from operator import itemgetter
 
 from opensync_hooks.agents.cursor import bubbles, projects, state_db, timestamps
-from opensync_hooks.agents.cursor.composer_steps import ORDER_LOST, BubbleRef, ComposerSteps
+from opensync_hooks.agents.cursor.composer_steps import (
+    ORDER_LOST,
+    BubbleRef,
+    ComposerSteps,
+    RequestIds,
+)
 from opensync_hooks.agents.cursor.conversation import (
     RICHEST_ORIGIN,
     Conversation,
@@ -43,7 +48,6 @@ def to_conversation(session_id: str, rows: ComposerRows) -> Conversation:
     skipped = rows.unknown
     refs = tuple(_listed_refs(document, embedded, rows.bubbles, skipped))
     steps = ComposerSteps(refs, rows.bubbles, embedded, _embedded_tools(document), skipped)
-    prompts = (steps.bubble(ref) for ref in refs if steps.is_prompt(ref))
     return Conversation(
         session_id=session_id,
         origin=RICHEST_ORIGIN,
@@ -58,7 +62,7 @@ def to_conversation(session_id: str, rows: ComposerRows) -> Conversation:
         parent_id=state_db.parent_id(document) or state_db.parent_id(header),
         children=state_db.child_ids(document),
         is_settled=_is_settled(document, steps),
-        request_ids=frozenset(filter(None, (get_str(prompt, "requestId") for prompt in prompts))),
+        request_ids=RequestIds(steps),
         costs=_costs(document),
         skipped=skipped,
     )

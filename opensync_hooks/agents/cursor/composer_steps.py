@@ -10,7 +10,13 @@ from itertools import islice
 from opensync_hooks.agents.cursor import bubbles, tools, unknown
 from opensync_hooks.agents.cursor.conversation import Step
 from opensync_hooks.agents.cursor.message_ids import MessageIds
-from opensync_hooks.agents.json_access import as_dict, decode_damaged, decode_dict, get_dict
+from opensync_hooks.agents.json_access import (
+    as_dict,
+    decode_damaged,
+    decode_dict,
+    get_dict,
+    get_str,
+)
 from opensync_hooks.dataclass import dataclass
 from opensync_hooks.model import Json, Skipped
 
@@ -129,3 +135,17 @@ class ComposerSteps:
     def is_complete(self, ref: BubbleRef) -> bool:
         bubble = self.bubble(ref)
         return bool(bubble) and not tools.is_running(self._tool(ref, bubble))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestIds:
+    """The ids of the requests that prompts began, the newest first, each decoded when reached."""
+
+    steps: ComposerSteps
+
+    def __iter__(self) -> Iterator[str]:
+        for ref in reversed(self.steps.refs):
+            if self.steps.is_prompt(ref):
+                request_id = get_str(self.steps.bubble(ref), "requestId")
+                if request_id:
+                    yield request_id

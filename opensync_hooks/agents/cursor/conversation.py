@@ -66,7 +66,7 @@ class Conversation:
     is_settled: bool = True
     is_provisional: bool = False
     """A richer copy may be readable later."""
-    request_ids: frozenset[str] = frozenset()
+    request_ids: Iterable[str] = ()
     """The turns that this copy holds, by the ids that hooks report."""
     costs: Mapping[str, float] = field(default_factory=dict)
     """USD by model, where Cursor itself states what the session cost."""

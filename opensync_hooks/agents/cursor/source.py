@@ -105,7 +105,7 @@ class CursorSource:
         if not trigger.awaits or trigger.awaits in copy.request_ids:
             return True
         # A turn can only be missed if earlier ones bear the ids that hooks reported.
-        has_ids = any(turn.id in copy.request_ids for turn in hook_facts.turns)
+        has_ids = not {turn.id for turn in hook_facts.turns}.isdisjoint(copy.request_ids)
         return False if has_ids else None
 
     def read(self, located: Located) -> Iterator[Session]:
