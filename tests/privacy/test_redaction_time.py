@@ -29,7 +29,7 @@ LONG = bool(os.environ.get("OPENSYNC_TEST_LONG"))
 FACTOR = 16
 MAX_GROWTH = 64
 """Midway between linear and quadratic: a factor of four is left to chance on either side."""
-ATTEMPTS = 4
+ATTEMPTS = 12
 LARGEST = 1 << 15
 """A quadratic pattern takes seconds with it, and fixed costs are small beside it."""
 
